@@ -1,0 +1,367 @@
+//! The configuration: every setting of the daemon, read once at start-up from TOML and the environment.
+//!
+//! `config/sagetrail.toml` documents each key and holds its default; a test keeps the two the same. An environment
+//! variable `SAGETRAIL__SECTION__KEY` overrides the file. AWS settings (region, credentials, endpoints) are not ours:
+//! they come the AWS way.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use figment::Figment;
+use figment::error::Kind;
+use figment::providers::{Env, Format, Toml};
+use secrecy::SecretString;
+use serde::Deserialize;
+use url::Url;
+
+/// The prefix of the environment variables that override the file.
+const ENVIRONMENT_PREFIX: &str = "SAGETRAIL__";
+
+/// Reads the file, if one is given, lays the environment over it and checks the whole.
+pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
+    let mut figment = Figment::new();
+    if let Some(path) = file {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        figment = figment.merge(Toml::string(&text));
+    }
+    figment = figment.merge(Env::prefixed(ENVIRONMENT_PREFIX).split("__"));
+    // A password of digits alone must stay text: the environment provider would read it as a number.
+    if let Ok(password) = std::env::var("SAGETRAIL__SINK__PASSWORD") {
+        figment = figment.merge(("sink.password", password));
+    }
+    let config: Config =
+        figment.extract().map_err(|error| ConfigError::from_figment(&error, file.map(Path::to_owned)))?;
+    config.validate()?;
+    Ok(config)
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Default)]
+pub struct Config {
+    pub source: SourceConfig,
+    pub select: SelectConfig,
+    pub rules: RulesConfig,
+    pub sink: SinkConfig,
+    pub admin: AdminConfig,
+    pub log: LogConfig,
+    pub shutdown: ShutdownConfig,
+}
+
+/// Where notifications and objects come from, and how much of them may be in memory at once.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SourceConfig {
+    /// The URL of the SQS queue. Only `run` and `check --online` need it.
+    pub queue_url: Option<Url>,
+    pub receivers: NonZeroUsize,
+    #[serde(with = "humantime_serde")]
+    pub wait: Duration,
+    pub in_flight_messages: NonZeroUsize,
+    pub in_flight_bytes: NonZeroUsize,
+    pub max_object_bytes: u64,
+    pub max_uncompressed_bytes: u64,
+    pub max_record_bytes: usize,
+    pub requester_pays: bool,
+    pub force_path_style: bool,
+    pub assume_role_arn: Option<String>,
+    pub external_id: Option<String>,
+}
+
+impl Default for SourceConfig {
+    fn default() -> Self {
+        Self {
+            queue_url: None,
+            receivers: nonzero(2),
+            wait: Duration::from_secs(20),
+            in_flight_messages: nonzero(32),
+            in_flight_bytes: nonzero(64 << 20),
+            max_object_bytes: 64 << 20,
+            max_uncompressed_bytes: 2 << 30,
+            max_record_bytes: 8 << 20,
+            requester_pays: false,
+            force_path_style: false,
+            assume_role_arn: None,
+            external_id: None,
+        }
+    }
+}
+
+/// Which records are shipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Records whose eventSource belongs to the SageMaker family.
+    Sagemaker,
+    /// Those, and records of other services that a rule names and matches.
+    Related,
+    /// Every record of every file.
+    All,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SelectConfig {
+    pub scope: Scope,
+}
+
+impl Default for SelectConfig {
+    fn default() -> Self {
+        Self { scope: Scope::Related }
+    }
+}
+
+/// Detection rules beyond the ones that the binary carries.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RulesConfig {
+    /// A folder of Sigma files that are loaded beside the built-in rules.
+    pub folder: Option<PathBuf>,
+}
+
+/// How a request to OpenSearch proves who sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthKind {
+    None,
+    Basic,
+    Sigv4,
+    Certificate,
+}
+
+/// The service name that a SigV4 signature is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sigv4Service {
+    /// Amazon OpenSearch Service domains.
+    Es,
+    /// Amazon OpenSearch Serverless collections.
+    Aoss,
+}
+
+/// Where documents go, how requests are authenticated, and how fast they may be sent.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SinkConfig {
+    pub url: Url,
+    pub auth: AuthKind,
+    pub username: Option<String>,
+    pub password: Option<SecretString>,
+    pub password_file: Option<PathBuf>,
+    pub sigv4_service: Sigv4Service,
+    pub client_certificate_file: Option<PathBuf>,
+    pub client_key_file: Option<PathBuf>,
+    pub ca_file: Option<PathBuf>,
+    pub danger_accept_invalid_certificates: bool,
+    pub gzip: bool,
+    #[serde(with = "humantime_serde")]
+    pub request_timeout: Duration,
+    pub bulk_max_bytes: NonZeroUsize,
+    pub bulk_max_documents: NonZeroUsize,
+    #[serde(with = "humantime_serde")]
+    pub bulk_max_age: Duration,
+    pub in_flight_bulks: NonZeroUsize,
+    pub queue_bytes: NonZeroUsize,
+    pub item_attempts: NonZeroU32,
+    pub documents_per_second: Option<NonZeroU32>,
+    pub bytes_per_second: Option<NonZeroU32>,
+}
+
+impl Default for SinkConfig {
+    fn default() -> Self {
+        Self {
+            url: Url::parse("http://127.0.0.1:9200").expect("the default URL is well-formed"),
+            auth: AuthKind::None,
+            username: None,
+            password: None,
+            password_file: None,
+            sigv4_service: Sigv4Service::Es,
+            client_certificate_file: None,
+            client_key_file: None,
+            ca_file: None,
+            danger_accept_invalid_certificates: false,
+            gzip: false,
+            request_timeout: Duration::from_secs(60),
+            bulk_max_bytes: nonzero(4 << 20),
+            bulk_max_documents: nonzero(2_000),
+            bulk_max_age: Duration::from_secs(1),
+            in_flight_bulks: nonzero(2),
+            queue_bytes: nonzero(16 << 20),
+            item_attempts: NonZeroU32::new(8).expect("eight is not zero"),
+            documents_per_second: None,
+            bytes_per_second: None,
+        }
+    }
+}
+
+/// The operators' HTTP endpoint.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    pub listen: SocketAddr,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9600)) }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    pub format: LogFormat,
+    pub filter: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".to_owned() }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ShutdownConfig {
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+}
+
+impl Default for ShutdownConfig {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(25) }
+    }
+}
+
+/// Why a configuration was refused. Each message names the key, what is wrong with it and what is allowed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read the configuration file {}: {source}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{origin}: {problem}")]
+    Parse { origin: String, problem: String },
+    #[error("{key}: {problem}")]
+    Value { key: &'static str, problem: String },
+}
+
+impl Config {
+    /// Checks what the types cannot: values that are well-formed alone and wrong together.
+    fn validate(&self) -> Result<(), ConfigError> {
+        let refuse = |key, problem: String| Err(ConfigError::Value { key, problem });
+        let source = &self.source;
+        if source.wait > MAX_WAIT {
+            return refuse("source.wait", "SQS long polling waits at most 20s".to_owned());
+        }
+        if source.max_object_bytes > source.in_flight_bytes.get() as u64 {
+            return refuse(
+                "source.max_object_bytes",
+                format!(
+                    "is {}, more than source.in_flight_bytes ({}): such an object could never be read; lower this or raise that",
+                    source.max_object_bytes, source.in_flight_bytes
+                ),
+            );
+        }
+        if source.external_id.is_some() && source.assume_role_arn.is_none() {
+            return refuse("source.external_id", "needs source.assume_role_arn, which is not set".to_owned());
+        }
+        self.sink.validate()
+    }
+}
+
+/// The longest wait that ReceiveMessage accepts.
+const MAX_WAIT: Duration = Duration::from_secs(20);
+
+impl SinkConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let refuse = |key, problem: &str| Err(ConfigError::Value { key, problem: problem.to_owned() });
+        if !matches!(self.url.scheme(), "http" | "https") {
+            return refuse("sink.url", "must begin with http:// or https://");
+        }
+        if !self.url.username().is_empty() || self.url.password().is_some() {
+            return refuse(
+                "sink.url",
+                "must not carry credentials, which would reach logs; use sink.username and sink.password_file",
+            );
+        }
+        if self.bulk_max_bytes > self.queue_bytes {
+            return refuse("sink.bulk_max_bytes", "must not be more than sink.queue_bytes");
+        }
+        match self.auth {
+            AuthKind::Basic => {
+                if self.username.is_none() {
+                    return refuse("sink.username", "is needed when sink.auth is \"basic\"");
+                }
+                if self.password.is_some() == self.password_file.is_some() {
+                    return refuse(
+                        "sink.password_file",
+                        "exactly one of sink.password and sink.password_file is needed when sink.auth is \"basic\"",
+                    );
+                }
+            }
+            AuthKind::Certificate => {
+                if self.client_certificate_file.is_none() || self.client_key_file.is_none() {
+                    return refuse(
+                        "sink.client_certificate_file",
+                        "and sink.client_key_file are both needed when sink.auth is \"certificate\"",
+                    );
+                }
+            }
+            AuthKind::None | AuthKind::Sigv4 => {}
+        }
+        Ok(())
+    }
+}
+
+impl ConfigError {
+    fn from_figment(error: &figment::Error, file: Option<PathBuf>) -> Self {
+        let key = error.path.join(".");
+        let problem = match &error.kind {
+            Kind::UnknownField(name, allowed) => {
+                let whole = if key.is_empty() || key.ends_with(name.as_str()) {
+                    if key.is_empty() { name.clone() } else { key.clone() }
+                } else {
+                    format!("{key}.{name}")
+                };
+                match nearest(name, allowed) {
+                    Some(right) => format!("{whole}: there is no such key; did you mean `{right}`?"),
+                    None => {
+                        format!("{whole}: there is no such key; the keys here are {}", allowed.join(", "))
+                    }
+                }
+            }
+            kind if key.is_empty() => kind.to_string(),
+            kind => format!("{key}: {kind}"),
+        };
+        let origin = match &error.metadata {
+            Some(metadata) if metadata.name.contains("environment") => "environment variables".to_owned(),
+            _ => file.map_or_else(|| "configuration".to_owned(), |path| path.display().to_string()),
+        };
+        Self::Parse { origin, problem }
+    }
+}
+
+/// The allowed name that is closest in spelling, when one is close enough to be what was meant.
+fn nearest<'a>(name: &str, allowed: &[&'a str]) -> Option<&'a str> {
+    /// Similarity from 0 to 1 (Jaro-Winkler) below which a suggestion would only confuse.
+    const CLOSE_ENOUGH: f64 = 0.8;
+    allowed
+        .iter()
+        .map(|candidate| (strsim::jaro_winkler(name, candidate), *candidate))
+        .filter(|(similarity, _)| *similarity >= CLOSE_ENOUGH)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, candidate)| candidate)
+}
+
+fn nonzero(value: usize) -> NonZeroUsize {
+    NonZeroUsize::new(value).expect("defaults are not zero")
+}

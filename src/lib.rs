@@ -1,0 +1,9 @@
+//! sagetrail ships SageMaker's CloudTrail records from S3 to OpenSearch, tagged with what they could mean to a defender.
+//!
+//! `ARCHITECTURE.md` has the road that a record takes and the invariants that hold on the way.
+
+pub mod config;
+pub mod source;
+pub mod document;
+pub mod sink;
+pub mod metrics;

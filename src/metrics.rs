@@ -1,0 +1,498 @@
+//! The metrics: every number that the daemon tells an operator, in one struct whose methods are domain events.
+//!
+//! Labels are closed sets (enums of ours, or the categories of the loaded rules), never text from a record. A test
+//! pins the exposition, because alert rules and dashboards are written against these names.
+
+use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::{
+    Counter, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, TextEncoder,
+};
+
+/// A value of a closed label set.
+pub trait Label {
+    /// The label's value in the exposition.
+    fn label(&self) -> &'static str;
+}
+
+/// Declares an enum whose variants are the closed set of one label's values.
+macro_rules! label_enum {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident => $value:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$variant_meta])* $variant),+ }
+
+        impl $name {
+            /// Every value, so that a series exists (at zero) before its first event.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+        }
+
+        impl $crate::metrics::Label for $name {
+            fn label(&self) -> &'static str {
+                match self { $(Self::$variant => $value),+ }
+            }
+        }
+    };
+}
+pub(crate) use label_enum;
+
+label_enum! {
+    /// How a message ended.
+    MessageOutcome {
+        /// Every record of it is stored, deliberately not selected or set aside: it was deleted.
+        Deleted => "deleted",
+        /// Something failed: it was left, and the queue will deliver it again.
+        Failed => "failed",
+        /// No known notification form: it was left to the redrive policy.
+        NotUnderstood => "not_understood",
+        /// The daemon stopped before it was done: it was given back at once.
+        Released => "released",
+        /// Its task panicked: it was left.
+        Panicked => "panicked",
+    }
+}
+
+label_enum! {
+    /// Why an object could not be used whole.
+    ObjectFailure {
+        Missing => "missing",
+        Forbidden => "forbidden",
+        TooLarge => "too_large",
+        /// S3 did not answer in time, or with an error that may pass.
+        Unavailable => "unavailable",
+        CorruptGzip => "corrupt_gzip",
+        TruncatedGzip => "truncated_gzip",
+        UncompressedTooLarge => "uncompressed_too_large",
+        NoRecords => "no_records",
+        NotAnObject => "record_not_an_object",
+        RecordTooLarge => "record_too_large",
+        MalformedJson => "malformed_json",
+    }
+}
+
+label_enum! {
+    /// Why a notification's object was deliberately not read.
+    ObjectSkip {
+        Digest => "digest",
+        Insight => "insight",
+        Foreign => "foreign_key",
+        Removed => "object_removed",
+    }
+}
+
+label_enum! {
+    /// Why a record was set aside in the rejected index.
+    RejectReason {
+        /// Its bytes are no JSON that can be read.
+        Malformed => "malformed",
+        /// OpenSearch refused the document.
+        Refused => "refused_by_opensearch",
+    }
+}
+
+label_enum! {
+    /// How a bulk request ended.
+    BulkOutcome {
+        Accepted => "accepted",
+        /// Answered, and some items must be sent again or were refused.
+        Partial => "partial",
+        /// 429 or 503 for the whole request.
+        Throttled => "throttled",
+        /// 413: the body was cut in two and sent again.
+        TooLarge => "too_large",
+        /// No answer, or one that cannot be used.
+        Failed => "failed",
+    }
+}
+
+label_enum! {
+    /// What was sent again.
+    Retry { BulkRequest => "bulk_request", BulkItem => "bulk_item", Object => "object" }
+}
+
+label_enum! {
+    /// One leg of a record's way from the API call to the index.
+    FreshnessStage {
+        EventToObject => "event_to_object",
+        ObjectToReceived => "object_to_received",
+        ReceivedToIndexed => "received_to_indexed",
+    }
+}
+
+label_enum! {
+    /// How the renewal of a message's visibility ended.
+    Renewal { Renewed => "renewed", Failed => "failed" }
+}
+
+/// Seconds; from a quick bulk to a backlog of days.
+const FRESHNESS_BUCKETS: &[f64] = &[
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 14_400.0,
+    86_400.0,
+];
+/// Seconds; a bulk request's round trip.
+const LATENCY_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+/// Documents in one bulk.
+const DOCUMENT_BUCKETS: &[f64] = &[1.0, 5.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_000.0, 5_000.0];
+/// Bytes in one bulk.
+const BYTE_BUCKETS: &[f64] =
+    &[1_024.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0];
+
+/// All series of the daemon.
+pub struct Metrics {
+    registry: Registry,
+    messages_received: IntCounter,
+    messages: IntCounterVec,
+    messages_in_flight: IntGauge,
+    notifications: IntCounterVec,
+    visibility_renewals: IntCounterVec,
+    receive_failures: IntCounter,
+    delete_failures: IntCounter,
+    objects_read: IntCounter,
+    objects_skipped: IntCounterVec,
+    object_failures: IntCounterVec,
+    object_bytes: IntCounter,
+    object_raw_bytes: IntCounter,
+    records_read: IntCounter,
+    records_selected: IntCounter,
+    records_indexed: IntCounter,
+    records_duplicate: IntCounter,
+    records_rejected: IntCounterVec,
+    records_by_category: IntCounterVec,
+    bulk_requests: IntCounterVec,
+    bulk_documents: Histogram,
+    bulk_bytes: Histogram,
+    bulk_seconds: Histogram,
+    retries: IntCounterVec,
+    limiter_wait: Counter,
+    queue_bytes: IntGauge,
+    concurrency_limit: Gauge,
+    bulk_bytes_limit: Gauge,
+    freshness: HistogramVec,
+    task_panics: IntCounter,
+}
+
+impl Metrics {
+    /// Registers every series; those with closed labels exist at zero from the start.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let metrics = Self {
+            messages_received: counter(&registry, "messages_received_total", "Messages received from the queue."),
+            messages: counters(
+                &registry,
+                "messages_total",
+                "Messages settled, by outcome.",
+                "outcome",
+                MessageOutcome::ALL,
+            ),
+            messages_in_flight: gauge(
+                &registry,
+                "messages_in_flight",
+                "Messages received and not yet settled.",
+            ),
+            notifications: counters(
+                &registry,
+                "notifications_total",
+                "Notifications understood, by form.",
+                "form",
+                crate::source::notification::Form::ALL,
+            ),
+            visibility_renewals: counters(
+                &registry,
+                "visibility_renewals_total",
+                "Renewals of a message's visibility timeout, by outcome.",
+                "outcome",
+                Renewal::ALL,
+            ),
+            receive_failures: counter(
+                &registry,
+                "receive_failures_total",
+                "ReceiveMessage requests that failed after the SDK's own retries.",
+            ),
+            delete_failures: counter(
+                &registry,
+                "delete_failures_total",
+                "Messages that could not be deleted; they will be delivered again, which is harmless.",
+            ),
+            objects_read: counter(&registry, "objects_read_total", "S3 objects read to their end."),
+            objects_skipped: counters(
+                &registry,
+                "objects_skipped_total",
+                "Notified objects that are deliberately not read, by reason.",
+                "reason",
+                ObjectSkip::ALL,
+            ),
+            object_failures: counters(
+                &registry,
+                "object_failures_total",
+                "S3 objects that could not be read whole, by reason; their messages stay in the queue.",
+                "reason",
+                ObjectFailure::ALL,
+            ),
+            object_bytes: counter(&registry, "object_bytes_total", "Bytes of S3 objects as they are stored."),
+            object_raw_bytes: counter(
+                &registry,
+                "object_raw_bytes_total",
+                "Bytes of S3 objects after decompression.",
+            ),
+            records_read: counter(&registry, "records_read_total", "CloudTrail records read."),
+            records_selected: counter(
+                &registry,
+                "records_selected_total",
+                "CloudTrail records selected for indexing.",
+            ),
+            records_indexed: counter(
+                &registry,
+                "records_indexed_total",
+                "Records newly stored in the events index.",
+            ),
+            records_duplicate: counter(
+                &registry,
+                "records_duplicate_total",
+                "Records that the events index already held (409), which is success.",
+            ),
+            records_rejected: counters(
+                &registry,
+                "records_rejected_total",
+                "Records set aside in the rejected index, by reason.",
+                "reason",
+                RejectReason::ALL,
+            ),
+            records_by_category: open_counters(
+                &registry,
+                "records_by_category_total",
+                "Records selected, by threat category of the loaded rules.",
+                "category",
+            ),
+            bulk_requests: counters(
+                &registry,
+                "bulk_requests_total",
+                "Bulk requests to OpenSearch, by outcome.",
+                "outcome",
+                BulkOutcome::ALL,
+            ),
+            bulk_documents: histogram(
+                &registry,
+                "bulk_documents",
+                "Documents in a bulk request.",
+                DOCUMENT_BUCKETS,
+            ),
+            bulk_bytes: histogram(
+                &registry,
+                "bulk_size_bytes",
+                "Bytes of a bulk request before compression.",
+                BYTE_BUCKETS,
+            ),
+            bulk_seconds: histogram(
+                &registry,
+                "bulk_duration_seconds",
+                "Time that OpenSearch took to answer a bulk request.",
+                LATENCY_BUCKETS,
+            ),
+            retries: counters(&registry, "retries_total", "Things sent or asked again.", "what", Retry::ALL),
+            limiter_wait: registered(
+                &registry,
+                Counter::with_opts(options(
+                    "limiter_wait_seconds_total",
+                    "Time that bulks waited for the configured rate limit.",
+                )),
+            ),
+            queue_bytes: gauge(&registry, "sink_queue_bytes", "Bytes of documents waiting for OpenSearch."),
+            concurrency_limit: registered(
+                &registry,
+                Gauge::with_opts(options(
+                    "bulk_concurrency_limit",
+                    "Bulk requests that may be in flight now; steps down when OpenSearch pushes back.",
+                )),
+            ),
+            bulk_bytes_limit: registered(
+                &registry,
+                Gauge::with_opts(options(
+                    "bulk_size_limit_bytes",
+                    "Bytes that a bulk request may hold now; steps down when OpenSearch pushes back.",
+                )),
+            ),
+            freshness: freshness_histograms(&registry),
+            task_panics: counter(
+                &registry,
+                "task_panics_total",
+                "Tasks that panicked; each is a bug worth a report.",
+            ),
+            registry,
+        };
+        #[cfg(target_os = "linux")]
+        metrics
+            .registry
+            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+            .expect("the process collector is registered once");
+        metrics
+    }
+
+    /// The exposition in Prometheus' text format.
+    pub fn expose(&self) -> String {
+        TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .expect("every series was registered with a valid name and labels")
+    }
+
+    /// Makes the series of each category exist, so that a rate over it starts at zero.
+    pub fn know_categories<'a>(&self, categories: impl IntoIterator<Item = &'a str>) {
+        for category in categories {
+            self.records_by_category.with_label_values(&[category]).inc_by(0);
+        }
+    }
+
+    pub fn messages_received(&self, count: usize) {
+        self.messages_received.inc_by(count as u64);
+        self.messages_in_flight.add(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub fn message_settled(&self, outcome: MessageOutcome) {
+        self.messages.with_label_values(&[outcome.label()]).inc();
+        self.messages_in_flight.dec();
+    }
+
+    pub fn notification_understood(&self, form: crate::source::notification::Form) {
+        self.notifications.with_label_values(&[form.label()]).inc();
+    }
+
+    pub fn visibility_renewed(&self, outcome: Renewal) {
+        self.visibility_renewals.with_label_values(&[outcome.label()]).inc();
+    }
+
+    pub fn receive_failed(&self) {
+        self.receive_failures.inc();
+    }
+
+    pub fn delete_failed(&self) {
+        self.delete_failures.inc();
+    }
+
+    pub fn object_read(&self, stored_bytes: u64) {
+        self.objects_read.inc();
+        self.object_bytes.inc_by(stored_bytes);
+    }
+
+    pub fn object_skipped(&self, reason: ObjectSkip) {
+        self.objects_skipped.with_label_values(&[reason.label()]).inc();
+    }
+
+    pub fn object_failed(&self, reason: ObjectFailure) {
+        self.object_failures.with_label_values(&[reason.label()]).inc();
+    }
+
+    /// Counts what decoding one object yielded, whether or not it was damaged.
+    pub fn records_decoded(&self, read: u64, selected: u64, raw_bytes: u64) {
+        self.records_read.inc_by(read);
+        self.records_selected.inc_by(selected);
+        self.object_raw_bytes.inc_by(raw_bytes);
+    }
+
+    pub fn record_categorised(&self, category: &str) {
+        self.records_by_category.with_label_values(&[category]).inc();
+    }
+
+    pub fn records_stored(&self, indexed: u64, duplicate: u64) {
+        self.records_indexed.inc_by(indexed);
+        self.records_duplicate.inc_by(duplicate);
+    }
+
+    pub fn record_rejected(&self, reason: RejectReason) {
+        self.records_rejected.with_label_values(&[reason.label()]).inc();
+    }
+
+    pub fn bulk_answered(&self, outcome: BulkOutcome, documents: usize, bytes: usize, took: Duration) {
+        self.bulk_requests.with_label_values(&[outcome.label()]).inc();
+        #[expect(clippy::cast_precision_loss, reason = "a bulk is far below 2^52 documents or bytes")]
+        {
+            self.bulk_documents.observe(documents as f64);
+            self.bulk_bytes.observe(bytes as f64);
+        }
+        self.bulk_seconds.observe(took.as_secs_f64());
+    }
+
+    pub fn retried(&self, what: Retry, count: u64) {
+        self.retries.with_label_values(&[what.label()]).inc_by(count);
+    }
+
+    pub fn limiter_waited(&self, time: Duration) {
+        self.limiter_wait.inc_by(time.as_secs_f64());
+    }
+
+    pub fn sink_queue_bytes(&self, bytes: usize) {
+        self.queue_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    pub fn pace_changed(&self, concurrency: usize, bulk_bytes: usize) {
+        #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^52")]
+        {
+            self.concurrency_limit.set(concurrency as f64);
+            self.bulk_bytes_limit.set(bulk_bytes as f64);
+        }
+    }
+
+    /// Observes one leg; a clock that runs backwards counts as no time at all.
+    pub fn freshness(&self, stage: FreshnessStage, took: time::Duration) {
+        self.freshness.with_label_values(&[stage.label()]).observe(took.as_seconds_f64().max(0.0));
+    }
+
+    pub fn task_panicked(&self) {
+        self.task_panics.inc();
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn options(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace("sagetrail")
+}
+
+/// Registers a collector. Names are literals of this file, so a failure is a mistake that any test run shows.
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: prometheus::Result<C>) -> C {
+    let collector = collector.expect("the name and labels are valid");
+    registry.register(Box::new(collector.clone())).expect("each name is registered once");
+    collector
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+    registered(registry, IntCounter::with_opts(options(name, help)))
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
+    registered(registry, IntGauge::with_opts(options(name, help)))
+}
+
+fn open_counters(registry: &Registry, name: &str, help: &str, label: &str) -> IntCounterVec {
+    registered(registry, IntCounterVec::new(options(name, help), &[label]))
+}
+
+fn counters<L: Label>(registry: &Registry, name: &str, help: &str, label: &str, all: &[L]) -> IntCounterVec {
+    let counters = open_counters(registry, name, help, label);
+    for value in all {
+        counters.with_label_values(&[value.label()]).inc_by(0);
+    }
+    counters
+}
+
+fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> Histogram {
+    let options = HistogramOpts::from(options(name, help)).buckets(buckets.to_vec());
+    registered(registry, Histogram::with_opts(options))
+}
+
+fn freshness_histograms(registry: &Registry) -> HistogramVec {
+    let options = HistogramOpts::from(options(
+        "freshness_seconds",
+        "Time that a record spent on each leg from the API call to the index.",
+    ))
+    .buckets(FRESHNESS_BUCKETS.to_vec());
+    let freshness = registered(registry, HistogramVec::new(options, &["stage"]));
+    for stage in FreshnessStage::ALL {
+        freshness.with_label_values(&[stage.label()]);
+    }
+    freshness
+}

@@ -1,0 +1,1 @@
+//! The sink: documents in, proof of storage out.
