@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod source;
+pub mod decode;
 pub mod document;
 pub mod sink;
 pub mod metrics;
