@@ -1,6 +1,7 @@
-//! The document: what the sink is handed for one record, ready for the bulk API.
+//! The document: what the sink is handed for one record, and where and under which id it is stored.
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 /// One record as OpenSearch will store it. Everything in it is safe to send: secrets are redacted before this type.
@@ -12,26 +13,117 @@ pub struct Document {
     pub index: IndexName,
     /// `_source`: one JSON object on one line.
     pub source: Bytes,
-    /// When the API was called, for the freshness histograms.
-    pub event_time: Option<OffsetDateTime>,
 }
 
-/// The `_id` of a record: letters, digits, `-` and `_` alone, at most 512 bytes, so that it needs no escaping anywhere.
+/// The `_id` of a record: letters, digits and `-` alone, at most 128 of them, so that it needs no escaping anywhere.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DocumentId(String);
 
+/// Bytes of the SHA-256 that an id carries: enough that nobody can forge a second record with the same id.
+const HASH_BYTES: usize = 16;
+
+/// The longest eventID that becomes part of an id. AWS's are UUIDs of 36.
+const MAX_EVENT_ID_LENGTH: usize = 64;
+
 impl DocumentId {
+    /// The id of a record: its eventID and a hash of its bytes, or the hash alone where the eventID is absent or is
+    /// not one that AWS would write. Two records with one eventID and different content keep both their places.
+    pub fn of(event_id: Option<&str>, raw: &[u8]) -> Self {
+        use std::fmt::Write;
+        let mut id = String::with_capacity(MAX_EVENT_ID_LENGTH + 1 + 2 * HASH_BYTES);
+        if let Some(event_id) = event_id.filter(|event_id| is_plain(event_id)) {
+            id.push_str(event_id);
+            id.push('-');
+        }
+        for byte in &Sha256::digest(raw)[..HASH_BYTES] {
+            write!(id, "{byte:02x}").expect("writing to a String cannot fail");
+        }
+        Self(id)
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn is_plain(event_id: &str) -> bool {
+    (1..=MAX_EVENT_ID_LENGTH).contains(&event_id.len())
+        && event_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// The name of an index of ours. It is made here from numbers, never from a record's text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IndexName(String);
 
+/// Years that a CloudTrail event can have; the service began in 2013. A forged or broken time outside them must not
+/// make an index of its own.
+const PLAUSIBLE_YEARS: std::ops::RangeInclusive<i32> = 2013..=2099;
+
 impl IndexName {
+    /// The monthly index of an event, or the one for events whose time is absent or cannot be right.
+    pub fn of_event(time: Option<OffsetDateTime>) -> Self {
+        match time {
+            Some(time) if PLAUSIBLE_YEARS.contains(&time.year()) => {
+                Self(format!("{EVENTS_ALIAS}-{:04}.{:02}", time.year(), u8::from(time.month())))
+            }
+            _ => Self(format!("{EVENTS_ALIAS}-undated")),
+        }
+    }
+
+    /// Where records are set aside, with the reason, that cannot be stored as events.
+    pub fn rejected() -> Self {
+        Self("sagetrail-rejected".to_owned())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The alias over every index of events.
+pub const EVENTS_ALIAS: &str = "sagetrail-events";
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn an_id_is_the_event_id_and_a_hash_or_the_hash_alone() {
+        let hash = "44136fa355b3678a1146ad16f7e8649e";
+        let long = "a".repeat(MAX_EVENT_ID_LENGTH + 1);
+        let cases = [
+            (Some("4da0b3c5-5d2f-4a1b-9c8e-1f2a3b4c5d6e"), format!("4da0b3c5-5d2f-4a1b-9c8e-1f2a3b4c5d6e-{hash}")),
+            (None, hash.to_owned()),
+            (Some(""), hash.to_owned()),
+            (Some("a\"},{\"b"), hash.to_owned()),
+            (Some("../_all"), hash.to_owned()),
+            (Some(long.as_str()), hash.to_owned()),
+        ];
+        for (event_id, expected) in cases {
+            assert_eq!(DocumentId::of(event_id, b"{}").as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn one_event_id_with_two_contents_has_two_ids_and_the_same_bytes_one() {
+        let id = |raw: &[u8]| DocumentId::of(Some("4da0b3c5"), raw);
+        assert_eq!(id(b"{\"a\":1}"), id(b"{\"a\":1}"));
+        assert_ne!(id(b"{\"a\":1}"), id(b"{\"a\":2}"));
+    }
+
+    #[test]
+    fn the_index_is_chosen_by_the_events_month_and_a_time_that_cannot_be_right_makes_no_index() {
+        let cases = [
+            (Some(datetime!(2026-01-31 23:59:59 UTC)), "sagetrail-events-2026.01"),
+            (Some(datetime!(2026-11-01 00:00:00 UTC)), "sagetrail-events-2026.11"),
+            (Some(datetime!(0000-01-01 00:00:00 UTC)), "sagetrail-events-undated"),
+            (Some(datetime!(9999-12-31 00:00:00 UTC)), "sagetrail-events-undated"),
+            (None, "sagetrail-events-undated"),
+        ];
+        for (time, expected) in cases {
+            assert_eq!(IndexName::of_event(time).as_str(), expected);
+        }
     }
 }

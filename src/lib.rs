@@ -5,6 +5,8 @@
 pub mod config;
 pub mod source;
 pub mod decode;
+pub mod record;
+pub mod enrich;
 pub mod document;
 pub mod sink;
 pub mod metrics;

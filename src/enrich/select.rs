@@ -1,0 +1,86 @@
+//! The selection: which records are shipped.
+//!
+//! It is asked twice: on the raw bytes, where a no is final and costs no parse, and on the parsed record with its
+//! matching rules. A record of another service is shipped when a rule names its call and matches: the rule's own
+//! condition says why the record concerns SageMaker, the mere word somewhere in it does not.
+
+use memchr::memmem;
+
+use super::dispatch::any_text_member;
+use super::rules::{Rule, RuleSet};
+use crate::config::Scope;
+use crate::record::{Record, is_sagemaker_family};
+
+/// Whether a record with these bytes could be selected. It may say yes too early, and never no to one that is selected.
+pub fn could_be_selected(raw: &[u8], scope: Scope, rules: &RuleSet) -> bool {
+    match scope {
+        Scope::All => true,
+        Scope::Sagemaker => could_be_sagemaker(raw),
+        Scope::Related => could_be_sagemaker(raw) || rules.could_ask_for(raw),
+    }
+}
+
+/// Whether the record is selected, given the rules that match it.
+pub fn is_selected(record: &Record<'_>, scope: Scope, matches: &[&Rule]) -> bool {
+    scope == Scope::All
+        || is_sagemaker_family(record.event_source())
+        || scope == Scope::Related && matches.iter().any(|rule| rule.asks_for(record))
+}
+
+fn could_be_sagemaker(raw: &[u8]) -> bool {
+    any_text_member(raw, b"\"eventSource\"", |source| memmem::find(source, b"sagemaker").is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each record with what the scopes `sagemaker`, `related` and `all` decide.
+    const CASES: &[(&str, [bool; 3])] = &[
+        (r#"{"eventSource":"sagemaker.amazonaws.com","eventName":"ListModels"}"#, [true, true, true]),
+        (r#"{"eventSource":"metrics-sagemaker.amazonaws.com","eventName":"BatchPutMetrics"}"#, [true, true, true]),
+        (r#"{"eventSource":"sagemaker.example.com","eventName":"ListModels"}"#, [false, false, true]),
+        (
+            r#"{"eventSource":"s3.amazonaws.com","eventName":"GetObject","requestParameters":{"bucketName":"sagemaker-eu"}}"#,
+            [false, false, true],
+        ),
+        (r#"{"eventSource":"amplify.amazonaws.com","eventName":"CreateApp"}"#, [false, false, true]),
+        (r#"{"eventSource":"cloudtrail.amazonaws.com","eventName":"StopLogging"}"#, [false, true, true]),
+        (
+            r#"{"eventSource":"iam.amazonaws.com","eventName":"CreateRole","requestParameters":{"roleName":"AmazonSageMaker-ExecutionRole"}}"#,
+            [false, true, true],
+        ),
+        (
+            r#"{"eventSource":"iam.amazonaws.com","eventName":"CreateRole","requestParameters":{"roleName":"lambda-basic"}}"#,
+            [false, false, true],
+        ),
+        (r#"{"eventName":"CreateApp"}"#, [false, false, true]),
+    ];
+
+    #[test]
+    fn each_scope_ships_what_it_says_and_the_bytes_never_hide_a_selected_record() {
+        let rules = RuleSet::load(None).unwrap();
+        for (raw, expected) in CASES {
+            let record = Record::parse(raw.as_bytes()).unwrap();
+            let matches = rules.matches(&record);
+            for (scope, expected) in [Scope::Sagemaker, Scope::Related, Scope::All].into_iter().zip(expected) {
+                let selected = is_selected(&record, scope, &matches);
+                assert_eq!(selected, *expected, "{scope:?} {raw}");
+                if selected {
+                    assert!(could_be_selected(raw.as_bytes(), scope, &rules), "{scope:?} {raw}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_bytes_alone_reject_the_bulk_of_a_trail() {
+        let rules = RuleSet::load(None).unwrap();
+        for raw in [
+            r#"{"eventSource":"s3.amazonaws.com","eventName":"GetObject","requestParameters":{"bucketName":"sagemaker-eu"}}"#,
+            r#"{"eventSource":"ec2.amazonaws.com","eventName":"DescribeInstances","userAgent":"sagemaker"}"#,
+        ] {
+            assert!(!could_be_selected(raw.as_bytes(), Scope::Related, &rules), "{raw}");
+        }
+    }
+}

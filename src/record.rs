@@ -1,0 +1,229 @@
+//! The record: one CloudTrail event as AWS wrote it, parsed once and only read from then on.
+//!
+//! Strings borrow from the raw bytes, so a record costs little more than its structure. Sigma rules are evaluated on
+//! it as it stands, under CloudTrail's own field names.
+
+use std::borrow::Cow;
+
+use rsigma_eval::{Event, EventValue};
+use serde_json_borrow::Value;
+
+/// A parsed record that borrows from its raw bytes.
+#[derive(Debug)]
+pub struct Record<'a>(Value<'a>);
+
+/// Why the bytes between two braces are no record.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    #[error("the record is not UTF-8: {0}")]
+    NotUtf8(#[from] std::str::Utf8Error),
+    #[error("the record is not JSON: {0}")]
+    NotJson(#[from] serde_json::Error),
+}
+
+impl<'a> Record<'a> {
+    /// Parses one record. Nesting deeper than serde's 128 levels is refused, which bounds every recursion after it.
+    pub fn parse(raw: &'a [u8]) -> Result<Self, RecordError> {
+        let text = std::str::from_utf8(raw)?;
+        Ok(Self(serde_json::from_str(text)?))
+    }
+
+    pub fn root(&self) -> &Value<'a> {
+        &self.0
+    }
+
+    /// The value at a path of member names, or null when there is none.
+    pub fn at(&self, path: &[&str]) -> &Value<'a> {
+        path.iter().fold(&self.0, |value, name| member(value, name))
+    }
+
+    /// The text at a path. Empty strings count as absent: some services write `""` for a parameter that was not given.
+    pub fn text(&self, path: &[&str]) -> Option<&str> {
+        self.at(path).as_str().filter(|text| !text.is_empty())
+    }
+
+    pub fn event_source(&self) -> &str {
+        self.text(&["eventSource"]).unwrap_or_default()
+    }
+
+    pub fn event_name(&self) -> &str {
+        self.text(&["eventName"]).unwrap_or_default()
+    }
+}
+
+/// The member of an object, or null when the value is no object or has no such member.
+pub fn member<'v, 'a>(value: &'v Value<'a>, name: &str) -> &'v Value<'a> {
+    value.as_object().and_then(|object| object.get(name)).unwrap_or(&Value::Null)
+}
+
+/// Whether the service is one of the SageMaker family. Its names all end in the AWS domain, in every partition.
+pub fn is_sagemaker_family(event_source: &str) -> bool {
+    event_source.contains("sagemaker")
+        && (event_source.ends_with(".amazonaws.com") || event_source.ends_with(".amazonaws.com.cn"))
+}
+
+impl Event for Record<'_> {
+    /// Follows a dotted path; where it crosses an array, every element is followed and all values found are returned,
+    /// so that a rule matches when any of them does.
+    fn get_field(&self, path: &str) -> Option<EventValue<'_>> {
+        let root = self.0.as_object()?;
+        if let Some(value) = root.get(path) {
+            return Some(event_value(value));
+        }
+        let (first, rest) = path.split_once('.')?;
+        let mut found = Vec::new();
+        collect(root.get(first)?, rest, &mut found);
+        match found.len() {
+            0 => None,
+            1 => found.pop(),
+            _ => Some(EventValue::Array(found)),
+        }
+    }
+
+    fn any_string_value(&self, predicate: &dyn Fn(&str) -> bool) -> bool {
+        any_string(&self.0, &mut |text| predicate(text))
+    }
+
+    fn all_string_values(&self) -> Vec<Cow<'_, str>> {
+        let mut all = Vec::new();
+        collect_strings(&self.0, &mut all);
+        all
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        (&self.0).into()
+    }
+}
+
+fn collect<'v>(value: &'v Value<'_>, path: &str, found: &mut Vec<EventValue<'v>>) {
+    match value {
+        Value::Array(elements) => {
+            for element in elements {
+                collect(element, path, found);
+            }
+        }
+        Value::Object(object) => {
+            if let Some(value) = object.get(path) {
+                found.push(event_value(value));
+            } else if let Some((first, rest)) = path.split_once('.')
+                && let Some(value) = object.get(first)
+            {
+                collect(value, rest, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn event_value<'v>(value: &'v Value<'_>) -> EventValue<'v> {
+    match value {
+        Value::Null => EventValue::Null,
+        Value::Bool(value) => EventValue::Bool(*value),
+        Value::Number(number) => match number.as_i64() {
+            Some(integer) => EventValue::Int(integer),
+            None => EventValue::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Value::Str(text) => EventValue::Str(Cow::Borrowed(text)),
+        Value::Array(elements) => EventValue::Array(elements.iter().map(event_value).collect()),
+        Value::Object(object) => EventValue::Map(
+            object.iter().map(|(name, value)| (Cow::Borrowed(name), event_value(value))).collect(),
+        ),
+    }
+}
+
+fn any_string(value: &Value<'_>, predicate: &mut dyn FnMut(&str) -> bool) -> bool {
+    match value {
+        Value::Str(text) => predicate(text),
+        Value::Array(elements) => elements.iter().any(|element| any_string(element, predicate)),
+        Value::Object(object) => object.iter().any(|(_, value)| any_string(value, predicate)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn collect_strings<'v>(value: &'v Value<'_>, all: &mut Vec<Cow<'v, str>>) {
+    match value {
+        Value::Str(text) => all.push(Cow::Borrowed(text)),
+        Value::Array(elements) => elements.iter().for_each(|element| collect_strings(element, all)),
+        Value::Object(object) => object.iter().for_each(|(_, value)| collect_strings(value, all)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rsigma_eval::JsonEvent;
+
+    use super::*;
+
+    const RECORD: &str = r#"{
+        "eventSource": "sagemaker.amazonaws.com", "eventName": "CreateEndpointConfig", "empty": "", "a.b": 1,
+        "requestParameters": {
+            "productionVariants": [
+                {"variantName": "one", "initialInstanceCount": 2, "tags": [{"key": "x"}]},
+                {"variantName": "two", "tags": [{"key": "y"}, {"key": "z"}]}
+            ],
+            "dataCaptureConfig": {"enableCapture": false, "percentage": 0.5, "kms": null}
+        }
+    }"#;
+
+    #[test]
+    fn a_field_is_found_as_the_reference_implementation_of_sigma_finds_it() {
+        let record = Record::parse(RECORD.as_bytes()).unwrap();
+        let reference: serde_json::Value = serde_json::from_str(RECORD).unwrap();
+        let reference = JsonEvent::borrow(&reference);
+        for path in [
+            "eventName",
+            "a.b",
+            "empty",
+            "absent",
+            "absent.too",
+            "eventName.too",
+            "requestParameters.productionVariants",
+            "requestParameters.productionVariants.variantName",
+            "requestParameters.productionVariants.initialInstanceCount",
+            "requestParameters.productionVariants.tags.key",
+            "requestParameters.dataCaptureConfig",
+            "requestParameters.dataCaptureConfig.enableCapture",
+            "requestParameters.dataCaptureConfig.percentage",
+            "requestParameters.dataCaptureConfig.kms",
+        ] {
+            let ours = record.get_field(path).map(|value| value.to_json());
+            let theirs = reference.get_field(path).map(|value| value.to_json());
+            assert_eq!(ours, theirs, "{path}");
+        }
+        assert_eq!(record.all_string_values().len(), reference.all_string_values().len());
+        assert!(record.any_string_value(&|text| text == "two"));
+        assert!(!record.any_string_value(&|text| text == "three"));
+    }
+
+    #[test]
+    fn absent_members_read_as_null_and_empty_text_as_absent() {
+        let record = Record::parse(RECORD.as_bytes()).unwrap();
+        assert_eq!(record.text(&["empty"]), None);
+        assert_eq!(record.text(&["eventName", "no", "such", "path"]), None);
+        assert_eq!(record.event_name(), "CreateEndpointConfig");
+    }
+
+    #[test]
+    fn the_sagemaker_family_is_told_from_others_by_name_and_domain() {
+        for source in [
+            "sagemaker.amazonaws.com",
+            "metrics-sagemaker.amazonaws.com",
+            "sagemaker-unified-studio-mcp.amazonaws.com",
+            "sagemaker.amazonaws.com.cn",
+        ] {
+            assert!(is_sagemaker_family(source), "{source}");
+        }
+        for source in ["amplify.amazonaws.com", "s3.amazonaws.com", "aws:sagemaker", "sagemaker.example.com", ""] {
+            assert!(!is_sagemaker_family(source), "{source}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_or_nested_without_end_is_refused() {
+        let nested = format!("{{\"a\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        for raw in [b"{\"a\":}".as_slice(), b"{\"a\":\"\xff\"}", b"{\"a\":1e400}", nested.as_bytes()] {
+            assert!(Record::parse(raw).is_err());
+        }
+    }
+}
