@@ -59,6 +59,8 @@ label_enum! {
     ObjectFailure {
         Missing => "missing",
         Forbidden => "forbidden",
+        /// It was moved to a storage class that must be restored before it can be read.
+        Archived => "archived",
         TooLarge => "too_large",
         /// S3 did not answer in time, or with an error that may pass.
         Unavailable => "unavailable",
@@ -79,6 +81,8 @@ label_enum! {
         Insight => "insight",
         Foreign => "foreign_key",
         Removed => "object_removed",
+        /// It was restored, tagged, moved to another storage class: nothing new is in it.
+        OtherEvent => "other_event",
     }
 }
 

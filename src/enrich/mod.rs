@@ -1,8 +1,138 @@
 //! Enrichment: from the raw bytes of one record to the document that says what it could mean to a defender.
+//!
+//! Pure: values in, values out, and a record that cannot be understood is a value too.
 
 pub mod select;
+pub mod dispatch;
 pub mod rules;
 pub mod redact;
-pub mod context;
-pub mod flat;
-pub mod dispatch;
+mod context;
+mod ecs;
+mod envelope;
+mod flat;
+mod verdict;
+
+use bytes::Bytes;
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::config::Scope;
+use crate::document::{Document, DocumentId, IndexName};
+use crate::record::Record;
+use ecs::{Event, format_time};
+use rules::RuleSet;
+
+/// What enrichment knows beside the record: the rules, and which records are wanted.
+#[derive(Debug)]
+pub struct Knowledge {
+    pub rules: RuleSet,
+    pub scope: Scope,
+}
+
+/// Where a record came from and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'o> {
+    /// Such as `s3://bucket/key`.
+    pub path: &'o str,
+    /// When the object was written.
+    pub written_at: Option<OffsetDateTime>,
+    pub now: OffsetDateTime,
+}
+
+/// What became of one record.
+#[derive(Debug)]
+pub enum Enriched<'k> {
+    NotSelected,
+    Selected {
+        document: Document,
+        /// When the event happened, where the record says so.
+        event_time: Option<OffsetDateTime>,
+        categories: Vec<&'k str>,
+    },
+    /// No JSON that can be read: set aside with the reason and the text.
+    Malformed(Document),
+}
+
+/// Decides on one record and, when it is selected, writes its document.
+pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enriched<'k> {
+    let Knowledge { rules, scope } = knowledge;
+    if !select::could_be_selected(raw, *scope, rules) {
+        return Enriched::NotSelected;
+    }
+    let record = match Record::parse(raw) {
+        Ok(record) => record,
+        Err(error) => return Enriched::Malformed(malformed(raw, &error.to_string(), origin)),
+    };
+    let matches = rules.matches(&record);
+    if !select::is_selected(&record, *scope, &matches) {
+        return Enriched::NotSelected;
+    }
+    let event_time = event_time(&record);
+    let id = DocumentId::of(record.text(&["eventID"]), raw);
+    let redacted = redact::redact(raw, &record);
+    let source = match &redacted {
+        None => write_source(&record, &String::from_utf8_lossy(raw), &matches, event_time, origin),
+        Some(text) => {
+            let record = Record::parse(text.as_bytes()).expect("redaction writes JSON of the same shape");
+            write_source(&record, text, &matches, event_time, origin)
+        }
+    };
+    let mut categories: Vec<&str> =
+        matches.iter().flat_map(|rule| &rule.categories).map(String::as_str).collect();
+    categories.sort_unstable();
+    categories.dedup();
+    let document = Document { id, index: IndexName::of_event(event_time), source };
+    Enriched::Selected { document, event_time, categories }
+}
+
+fn write_source(
+    record: &Record<'_>,
+    original: &str,
+    matches: &[&rules::Rule],
+    event_time: Option<OffsetDateTime>,
+    origin: Origin<'_>,
+) -> Bytes {
+    let event = Event {
+        record,
+        original,
+        matches,
+        context: context::context(record),
+        timestamp: event_time.or(origin.written_at).unwrap_or(origin.now),
+        created: origin.written_at,
+        ingested: origin.now,
+        path: origin.path,
+    };
+    Bytes::from(serde_json::to_vec(&event).expect("an event of text, numbers and lists can be written as JSON"))
+}
+
+/// When the event happened; none where the record does not say or nobody could have meant it.
+fn event_time(record: &Record<'_>) -> Option<OffsetDateTime> {
+    record.text(&["eventTime"]).and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok())
+}
+
+/// The document of the rejected index for bytes that are no record.
+fn malformed(raw: &[u8], problem: &str, origin: Origin<'_>) -> Document {
+    #[derive(Serialize)]
+    struct Rejected<'r> {
+        #[serde(rename = "@timestamp")]
+        timestamp: String,
+        reason: &'static str,
+        error: Problem<'r>,
+        log: ecs::Log<'r>,
+        text: String,
+    }
+    #[derive(Serialize)]
+    struct Problem<'r> {
+        message: &'r str,
+    }
+    let rejected = Rejected {
+        timestamp: format_time(origin.now),
+        reason: crate::metrics::Label::label(&crate::metrics::RejectReason::Malformed),
+        error: Problem { message: problem },
+        log: ecs::Log::of(origin.path),
+        text: redact::redact_text(&String::from_utf8_lossy(raw)),
+    };
+    let source = serde_json::to_vec(&rejected).expect("texts can be written as JSON");
+    Document { id: DocumentId::of(None, raw), index: IndexName::rejected(), source: Bytes::from(source) }
+}

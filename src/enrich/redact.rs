@@ -44,7 +44,7 @@ static HINTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
     AhoCorasick::builder()
         .ascii_case_insensitive(true)
         .build([
-            "token", "secret", "passw", "authorizedurl", "presigned", "environment", "hyperparameters", "bearer ",
+            "token", "secret", "passw", "authorizedurl", "signedurl", "streamurl", "presigned", "environment", "hyperparameters", "bearer ",
             "basic ", "private", "eyj", "x-amz-", "ghp_", "gho_", "ghs_", "github_pat_", "xox", "hf_", "sk-", "credential",
         ])
         .expect("the words are few and short")
@@ -54,6 +54,7 @@ static HINTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
 const SECRET_MEMBERS: &[&str] = &[
     "accesstoken",
     "authorizedurl",
+    "authorizedurlconfigs",
     "clientsecret",
     "idtoken",
     "masteruserpassword",
@@ -69,6 +70,7 @@ const SECRET_MEMBERS: &[&str] = &[
     "sessiontoken",
     "sharedsecret",
     "signedurl",
+    "streamurl",
     "tokenvalue",
     "webidentitytoken",
 ];
@@ -210,6 +212,7 @@ mod tests {
         let cases = [
             (json!({"credentials":{"accessKeyId":"ASIAIOSFODNN7EXAMPLE","sessionToken":"FwoG","expiration":"x"}}), vec!["FwoG"]),
             (json!({"responseElements":{"authorizedUrl":"https://n.notebook.aws/?authToken=abc"}}), vec!["authToken"]),
+            (json!({"authorizedUrlConfigs":[{"url":"https://a.example/x"}],"streamUrl":"wss://s"}), vec!["a.example", "wss"]),
             (json!({"environment":{"DB_PASSWORD":"hunter2","STAGE":"prod","X":key}}), vec!["hunter2", key]),
             (json!({"trainingJobDefinition":{"staticHyperParameters":{"api_key":"0123","epochs":"3"}}}), vec!["0123"]),
             (json!({"environment":{"PASSWORD_PIN":1234}}), vec!["1234"]),

@@ -1,0 +1,289 @@
+//! The source of an event's document: ECS names for what every SIEM has, `aws.cloudtrail.*` for the envelope,
+//! `sagemaker.*` for our own.
+//!
+//! It serialises straight from the borrowed record; nothing absent is written.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use time::OffsetDateTime;
+
+use super::context::Context;
+use super::envelope::CloudTrail;
+use super::rules::Rule;
+use super::verdict::{MatchedRules, Threat, Verdict, highest_level};
+use crate::record::Record;
+
+/// The version of the Elastic Common Schema whose field names are used.
+const ECS_VERSION: &str = "8.11.0";
+
+/// Everything that the document of one event is written from.
+pub struct Event<'e, 'a> {
+    /// The record with its secrets replaced.
+    pub record: &'e Record<'a>,
+    /// The text that the record was parsed from.
+    pub original: &'e str,
+    pub matches: &'e [&'e Rule],
+    pub context: Context<'e>,
+    /// When the event happened, or the best that is known where the record does not say.
+    pub timestamp: OffsetDateTime,
+    /// When the object that holds the record was written.
+    pub created: Option<OffsetDateTime>,
+    pub ingested: OffsetDateTime,
+    /// Where the record was read, such as `s3://bucket/key`.
+    pub path: &'e str,
+}
+
+impl Serialize for Event<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut document = serializer.serialize_map(None)?;
+        document.serialize_entry("@timestamp", &Timestamp(self.timestamp))?;
+        document.serialize_entry("ecs", &Ecs { version: ECS_VERSION })?;
+        document.serialize_entry("event", &self.event())?;
+        document.serialize_entry("cloud", &self.cloud())?;
+        document.serialize_entry("source", &self.source())?;
+        document.serialize_entry("user", &self.user())?;
+        document.serialize_entry("user_agent", &UserAgent { original: self.record.text(&["userAgent"]) })?;
+        document.serialize_entry("error", &self.error())?;
+        document.serialize_entry("related", &self.related())?;
+        document.serialize_entry("log", &Log::of(self.path))?;
+        if !self.matches.is_empty() {
+            document.serialize_entry("rule", &MatchedRules::of(self.matches))?;
+            document.serialize_entry("threat", &Threat::of(self.matches))?;
+        }
+        document.serialize_entry("aws", &Aws { cloudtrail: CloudTrail::of(self.record) })?;
+        let verdict = Verdict::of(self.matches);
+        document.serialize_entry("sagemaker", &SageMaker { verdict, context: &self.context })?;
+        document.end()
+    }
+}
+
+impl<'e> Event<'e, '_> {
+    fn event(&self) -> EventFields<'e> {
+        let record = self.record;
+        EventFields {
+            id: record.text(&["eventID"]),
+            action: record.text(&["eventName"]),
+            provider: record.text(&["eventSource"]),
+            outcome: outcome(record),
+            kind: "event",
+            category: category(record),
+            kinds: kinds(record),
+            severity: highest_level(self.matches).map(|level| level as u8),
+            created: self.created.map(Timestamp),
+            ingested: Timestamp(self.ingested),
+            original: self.original,
+        }
+    }
+
+    fn cloud(&self) -> Cloud<'e> {
+        let account = self.record.text(&["recipientAccountId"]).or_else(|| self.record.text(&["userIdentity", "accountId"]));
+        Cloud { provider: "aws", region: self.record.text(&["awsRegion"]), account: account.map(|id| Account { id }) }
+    }
+
+    fn source(&self) -> Source<'e> {
+        let address = self.record.text(&["sourceIPAddress"]);
+        Source { address, ip: address.and_then(|address| address.parse().ok()) }
+    }
+
+    fn user(&self) -> User<'e> {
+        User {
+            id: self.record.text(&["userIdentity", "principalId"]),
+            name: user_name(self.record),
+            roles: self.record.text(&["userIdentity", "sessionContext", "sessionIssuer", "userName"]).into_iter().collect(),
+        }
+    }
+
+    fn error(&self) -> CallError<'e> {
+        CallError { code: self.record.text(&["errorCode"]), message: self.record.text(&["errorMessage"]) }
+    }
+
+    fn related(&self) -> Related<'e> {
+        let identity = |path: &[&str]| self.record.text(&[&["userIdentity"], path].concat());
+        let user = [
+            user_name(self.record),
+            identity(&["userName"]),
+            identity(&["arn"]),
+            identity(&["sessionContext", "sessionIssuer", "userName"]),
+            identity(&["sessionContext", "sourceIdentity"]),
+        ];
+        Related { ip: self.source().ip.into_iter().collect(), user: user.into_iter().flatten().collect() }
+    }
+}
+
+#[derive(Serialize)]
+struct EventFields<'e> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<&'e str>,
+    outcome: &'static str,
+    kind: &'static str,
+    category: &'static [&'static str],
+    #[serde(rename = "type")]
+    kinds: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    severity: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<Timestamp>,
+    ingested: Timestamp,
+    original: &'e str,
+}
+
+/// A failed call has an error code, but for the console's sign-in, which says so in its response.
+fn outcome(record: &Record<'_>) -> &'static str {
+    let sign_in = record.text(&["responseElements", "ConsoleLogin"]);
+    if record.text(&["errorCode"]).is_some() || sign_in == Some("Failure") { "failure" } else { "success" }
+}
+
+fn category(record: &Record<'_>) -> &'static [&'static str] {
+    match record.event_source() {
+        "iam.amazonaws.com" => &["iam"],
+        "sts.amazonaws.com" | "signin.amazonaws.com" => &["authentication"],
+        _ if record.at(&["readOnly"]).as_bool() == Some(true) => &["api"],
+        _ => &["api", "configuration"],
+    }
+}
+
+fn kinds(record: &Record<'_>) -> Vec<&'static str> {
+    let name = record.event_name();
+    let starts = |verbs: &[&str]| verbs.iter().any(|verb| name.starts_with(verb));
+    let kind = if starts(&["Create", "Register", "Import"]) {
+        "creation"
+    } else if starts(&["Delete", "Deregister"]) {
+        "deletion"
+    } else if starts(&["Start", "Run"]) {
+        "start"
+    } else if starts(&["Stop"]) {
+        "end"
+    } else if record.at(&["readOnly"]).as_bool() == Some(true) || starts(&["Get", "List", "Describe", "Search"]) {
+        "access"
+    } else {
+        "change"
+    };
+    let denied = record.text(&["errorCode"]).is_some_and(|code| code.contains("AccessDenied"));
+    if denied { vec![kind, "denied"] } else { vec![kind] }
+}
+
+#[derive(Serialize)]
+struct Cloud<'e> {
+    provider: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<Account<'e>>,
+}
+
+#[derive(Serialize)]
+struct Account<'e> {
+    id: &'e str,
+}
+
+/// `ip` only when the address is one: CloudTrail also writes names of services and broken addresses.
+#[derive(Serialize)]
+struct Source<'e> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<IpAddr>,
+}
+
+#[derive(Serialize)]
+struct User<'e> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'e str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    roles: Vec<&'e str>,
+}
+
+/// What an analyst would call the caller: the user, the session of a role, the service, or the root.
+fn user_name<'e>(record: &'e Record<'_>) -> Option<&'e str> {
+    let identity = |name| record.text(&["userIdentity", name]);
+    match identity("type") {
+        Some("Root") => return Some("root"),
+        Some("AWSService") => return identity("invokedBy"),
+        _ => {}
+    }
+    identity("userName")
+        .or_else(|| identity("arn").and_then(|arn| arn.rsplit('/').next()))
+        .or_else(|| identity("principalId"))
+}
+
+#[derive(Serialize)]
+struct Related<'e> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ip: Vec<IpAddr>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    user: BTreeSet<&'e str>,
+}
+
+/// The file that the record was read from.
+#[derive(Serialize)]
+pub struct Log<'e> {
+    file: LogFile<'e>,
+}
+
+impl<'e> Log<'e> {
+    pub fn of(path: &'e str) -> Self {
+        Self { file: LogFile { path } }
+    }
+}
+
+#[derive(Serialize)]
+struct LogFile<'e> {
+    path: &'e str,
+}
+
+#[derive(Serialize)]
+struct Ecs {
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct UserAgent<'e> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    original: Option<&'e str>,
+}
+
+#[derive(Serialize)]
+struct CallError<'e> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'e str>,
+}
+
+#[derive(Serialize)]
+struct Aws<'e, 'a> {
+    cloudtrail: CloudTrail<'e, 'a>,
+}
+
+#[derive(Serialize)]
+struct SageMaker<'e> {
+    #[serde(flatten)]
+    verdict: Verdict<'e>,
+    #[serde(flatten)]
+    context: &'e Context<'e>,
+}
+
+struct Timestamp(OffsetDateTime);
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format_time(self.0))
+    }
+}
+
+/// Writes a time as OpenSearch's `date` reads it: RFC 3339 with milliseconds, in UTC.
+pub fn format_time(time: OffsetDateTime) -> String {
+    let time = time.to_offset(time::UtcOffset::UTC);
+    let (year, month, day) = time.to_calendar_date();
+    let (hour, minute, second, milli) = time.to_hms_milli();
+    format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z", u8::from(month))
+}
