@@ -137,7 +137,9 @@ impl<F: FnMut(&[u8]) -> ControlFlow<()>> Decoder<'_, F> {
                         None => return Err(self.window.malformed("the file ends where a value should be")),
                     }
                 }
-                Some(_) => return Err(self.window.malformed("the file's object has something that is no key")),
+                Some(_) => {
+                    return Err(self.window.malformed("the file's object has something that is no key"));
+                }
                 None => return Err(self.window.malformed("the file ends before its object does")),
             }
         }
@@ -432,7 +434,8 @@ mod tests {
     #[test]
     fn concatenated_gzip_members_are_one_stream() {
         let (records, decoded) = decode_all(
-            &[gzip(br#"{"Records":[{"a":1}"#), gzip(br#",{"b":2}]}"#), gzip(br#"{"Records":[{"c":3}]}"#)].concat(),
+            &[gzip(br#"{"Records":[{"a":1}"#), gzip(br#",{"b":2}]}"#), gzip(br#"{"Records":[{"c":3}]}"#)]
+                .concat(),
             &LIMITS,
         );
         assert_eq!(records, [r#"{"a":1}"#, r#"{"b":2}"#, r#"{"c":3}"#]);

@@ -94,7 +94,10 @@ mod tests {
         let hash = "44136fa355b3678a1146ad16f7e8649e";
         let long = "a".repeat(MAX_EVENT_ID_LENGTH + 1);
         let cases = [
-            (Some("4da0b3c5-5d2f-4a1b-9c8e-1f2a3b4c5d6e"), format!("4da0b3c5-5d2f-4a1b-9c8e-1f2a3b4c5d6e-{hash}")),
+            (
+                Some("4da0b3c5-5d2f-4a1b-9c8e-1f2a3b4c5d6e"),
+                format!("4da0b3c5-5d2f-4a1b-9c8e-1f2a3b4c5d6e-{hash}"),
+            ),
             (None, hash.to_owned()),
             (Some(""), hash.to_owned()),
             (Some("a\"},{\"b"), hash.to_owned()),

@@ -3,10 +3,17 @@
 //! `ARCHITECTURE.md` has the road that a record takes and the invariants that hold on the way.
 
 pub mod config;
+pub mod telemetry;
+pub mod daemon;
+mod receiver;
+pub mod pipeline;
 pub mod source;
 pub mod decode;
 pub mod record;
 pub mod enrich;
 pub mod document;
 pub mod sink;
+pub mod setup;
+pub mod offline;
+pub mod admin;
 pub mod metrics;

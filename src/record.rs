@@ -214,7 +214,9 @@ mod tests {
         ] {
             assert!(is_sagemaker_family(source), "{source}");
         }
-        for source in ["amplify.amazonaws.com", "s3.amazonaws.com", "aws:sagemaker", "sagemaker.example.com", ""] {
+        for source in
+            ["amplify.amazonaws.com", "s3.amazonaws.com", "aws:sagemaker", "sagemaker.example.com", ""]
+        {
             assert!(!is_sagemaker_family(source), "{source}");
         }
     }

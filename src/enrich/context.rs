@@ -132,7 +132,8 @@ impl<'r> Context<'r> {
             Value::Object(object) => {
                 for (name, value) in object.iter() {
                     let name = name.to_ascii_lowercase();
-                    let writes = ["output", "destination", "datacapture"].iter().any(|word| name.contains(word));
+                    let writes =
+                        ["output", "destination", "datacapture"].iter().any(|word| name.contains(word));
                     let direction = if writes { Direction::Output } else { direction };
                     self.take_member(&name, value, direction);
                     self.take(value, direction);
@@ -150,7 +151,9 @@ impl<'r> Context<'r> {
     fn take_member(&mut self, name: &str, value: &'r Value<'_>, direction: Direction) {
         match name {
             "subnets" | "subnetids" => return take_texts(&mut self.network.subnets, value),
-            "securitygroups" | "securitygroupids" => return take_texts(&mut self.network.security_groups, value),
+            "securitygroups" | "securitygroupids" => {
+                return take_texts(&mut self.network.security_groups, value);
+            }
             "enablenetworkisolation" => {
                 self.network.isolated = value.as_bool();
                 return;
@@ -172,7 +175,9 @@ impl<'r> Context<'r> {
                 "rootaccess" => self.root_access = Some(text.eq_ignore_ascii_case("Enabled")),
                 "domainid" => self.domain.id = Some(text),
                 "userprofilename" => self.user_profile = Some(text),
-                "lifecycleconfigname" | "notebookinstancelifecycleconfigname" | "studiolifecycleconfigname"
+                "lifecycleconfigname"
+                | "notebookinstancelifecycleconfigname"
+                | "studiolifecycleconfigname"
                 | "lifecycleconfigarn" => self.lifecycle.name = Some(text),
                 _ if name.ends_with("kmskeyid") => take_text(&mut self.kms_key, text),
                 _ if name.ends_with("instancetype") => take_text(&mut self.instance.kinds, text),
@@ -220,7 +225,11 @@ fn take_texts<'r>(taken: &mut Vec<&'r str>, value: &'r Value<'_>) {
 /// The text of a value, or those of its elements.
 fn texts<'r>(value: &'r Value<'_>) -> impl Iterator<Item = &'r str> {
     let elements = value.as_array().unwrap_or_default();
-    value.as_str().into_iter().chain(elements.iter().filter_map(Value::as_str)).filter(|text| !text.is_empty())
+    value
+        .as_str()
+        .into_iter()
+        .chain(elements.iter().filter_map(Value::as_str))
+        .filter(|text| !text.is_empty())
 }
 
 fn is_account_id(text: &str) -> bool {
@@ -276,7 +285,8 @@ fn noun_member<'r>(value: &'r Value<'_>, noun: &str, endings: &[&str]) -> Option
         .iter()
         .flat_map(|ending| object.iter().map(move |(name, value)| (ending, name, value)))
         .find(|(ending, name, _)| {
-            name.strip_suffix(**ending).is_some_and(|stem| !stem.is_empty() && stem.eq_ignore_ascii_case(noun))
+            name.strip_suffix(**ending)
+                .is_some_and(|stem| !stem.is_empty() && stem.eq_ignore_ascii_case(noun))
         })
         .and_then(|(_, _, value)| value.as_str())
         .filter(|text| !text.is_empty())
@@ -365,7 +375,10 @@ mod tests {
                 json!({"eventSource": sagemaker, "eventName": "DescribeDomain", "requestParameters": {"domainId": "d-1"}}),
                 json!({"type": "domain", "name": "d-1"}),
             ),
-            (json!({"eventSource": sagemaker, "eventName": "ListModels", "requestParameters": null}), Json::Null),
+            (
+                json!({"eventSource": sagemaker, "eventName": "ListModels", "requestParameters": null}),
+                Json::Null,
+            ),
             (json!({"eventSource": sagemaker, "eventName": "x", "requestParameters": "text"}), Json::Null),
             (
                 json!({"eventSource": "iam.amazonaws.com", "eventName": "CreateRole", "requestParameters": {"roleName": "r"}}),
@@ -379,7 +392,9 @@ mod tests {
 
     #[test]
     fn accelerated_instances_are_told_by_their_family() {
-        for accelerated in ["ml.p3.2xlarge", "ml.p4de.24xlarge", "ml.g5.xlarge", "ml.trn1n.32xlarge", "ml.inf2.xlarge"] {
+        for accelerated in
+            ["ml.p3.2xlarge", "ml.p4de.24xlarge", "ml.g5.xlarge", "ml.trn1n.32xlarge", "ml.inf2.xlarge"]
+        {
             assert!(is_accelerated(accelerated), "{accelerated}");
         }
         for plain in ["ml.t3.medium", "ml.c5.xlarge", "ml.m6gd.large", "ml.r5.large", "system", ""] {

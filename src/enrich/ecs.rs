@@ -45,8 +45,12 @@ impl Serialize for Event<'_, '_> {
         document.serialize_entry("cloud", &self.cloud())?;
         document.serialize_entry("source", &self.source())?;
         document.serialize_entry("user", &self.user())?;
-        document.serialize_entry("user_agent", &UserAgent { original: self.record.text(&["userAgent"]) })?;
-        document.serialize_entry("error", &self.error())?;
+        if let Some(original) = self.record.text(&["userAgent"]) {
+            document.serialize_entry("user_agent", &UserAgent { original })?;
+        }
+        if let Some(error) = self.error() {
+            document.serialize_entry("error", &error)?;
+        }
         document.serialize_entry("related", &self.related())?;
         document.serialize_entry("log", &Log::of(self.path))?;
         if !self.matches.is_empty() {
@@ -79,8 +83,15 @@ impl<'e> Event<'e, '_> {
     }
 
     fn cloud(&self) -> Cloud<'e> {
-        let account = self.record.text(&["recipientAccountId"]).or_else(|| self.record.text(&["userIdentity", "accountId"]));
-        Cloud { provider: "aws", region: self.record.text(&["awsRegion"]), account: account.map(|id| Account { id }) }
+        let account = self
+            .record
+            .text(&["recipientAccountId"])
+            .or_else(|| self.record.text(&["userIdentity", "accountId"]));
+        Cloud {
+            provider: "aws",
+            region: self.record.text(&["awsRegion"]),
+            account: account.map(|id| Account { id }),
+        }
     }
 
     fn source(&self) -> Source<'e> {
@@ -92,12 +103,17 @@ impl<'e> Event<'e, '_> {
         User {
             id: self.record.text(&["userIdentity", "principalId"]),
             name: user_name(self.record),
-            roles: self.record.text(&["userIdentity", "sessionContext", "sessionIssuer", "userName"]).into_iter().collect(),
+            roles: self
+                .record
+                .text(&["userIdentity", "sessionContext", "sessionIssuer", "userName"])
+                .into_iter()
+                .collect(),
         }
     }
 
-    fn error(&self) -> CallError<'e> {
-        CallError { code: self.record.text(&["errorCode"]), message: self.record.text(&["errorMessage"]) }
+    fn error(&self) -> Option<CallError<'e>> {
+        let (code, message) = (self.record.text(&["errorCode"]), self.record.text(&["errorMessage"]));
+        (code.is_some() || message.is_some()).then_some(CallError { code, message })
     }
 
     fn related(&self) -> Related<'e> {
@@ -160,7 +176,9 @@ fn kinds(record: &Record<'_>) -> Vec<&'static str> {
         "start"
     } else if starts(&["Stop"]) {
         "end"
-    } else if record.at(&["readOnly"]).as_bool() == Some(true) || starts(&["Get", "List", "Describe", "Search"]) {
+    } else if record.at(&["readOnly"]).as_bool() == Some(true)
+        || starts(&["Get", "List", "Describe", "Search"])
+    {
         "access"
     } else {
         "change"
@@ -247,8 +265,7 @@ struct Ecs {
 
 #[derive(Serialize)]
 struct UserAgent<'e> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    original: Option<&'e str>,
+    original: &'e str,
 }
 
 #[derive(Serialize)]

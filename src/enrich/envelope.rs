@@ -9,6 +9,7 @@ use serde_json_borrow::Value;
 use super::flat::Flat;
 use crate::record::{Record, member};
 
+/// What CloudTrail says around the call and of the call.
 #[derive(Serialize)]
 pub struct CloudTrail<'e, 'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,10 +33,12 @@ pub struct CloudTrail<'e, 'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     session_from_console: Option<bool>,
     user_identity: UserIdentity<'e>,
-    session: Session<'e>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<Session<'e>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     resources: Vec<TouchedResource<'e>>,
-    tls: Tls<'e>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<Tls<'e>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     addendum: Option<Addendum<'e>>,
     #[serde(skip_serializing_if = "Flat::is_empty")]
@@ -150,12 +153,12 @@ struct Issuer<'e> {
 }
 
 impl<'e> Session<'e> {
-    fn of(record: &'e Record<'_>) -> Self {
+    fn of(record: &'e Record<'_>) -> Option<Self> {
         let context = record.at(&["userIdentity", "sessionContext"]);
         let issuer = member(context, "sessionIssuer");
         let attributes = member(context, "attributes");
         let text = |name| member(issuer, name).as_str();
-        Self {
+        context.is_object().then(|| Self {
             issuer: issuer.is_object().then(|| Issuer {
                 kind: text("type"),
                 arn: text("arn"),
@@ -165,7 +168,7 @@ impl<'e> Session<'e> {
             mfa: truth(member(attributes, "mfaAuthenticated")),
             creation_date: member(attributes, "creationDate").as_str(),
             source_identity: member(context, "sourceIdentity").as_str(),
-        }
+        })
     }
 }
 
@@ -204,13 +207,13 @@ struct Tls<'e> {
 }
 
 impl<'e> Tls<'e> {
-    fn of(record: &'e Record<'_>) -> Self {
+    fn of(record: &'e Record<'_>) -> Option<Self> {
         let text = |name| record.text(&["tlsDetails", name]);
-        Self {
+        record.at(&["tlsDetails"]).is_object().then(|| Self {
             version: text("tlsVersion"),
             cipher_suite: text("cipherSuite"),
             client_provided_host: text("clientProvidedHostHeader"),
-        }
+        })
     }
 }
 

@@ -3,14 +3,14 @@
 //! Pure: values in, values out, and a record that cannot be understood is a value too.
 
 pub mod select;
-pub mod dispatch;
 pub mod rules;
+mod dispatch;
 pub mod redact;
 mod context;
+mod verdict;
 mod ecs;
 mod envelope;
 mod flat;
-mod verdict;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -103,7 +103,9 @@ fn write_source(
         ingested: origin.now,
         path: origin.path,
     };
-    Bytes::from(serde_json::to_vec(&event).expect("an event of text, numbers and lists can be written as JSON"))
+    Bytes::from(
+        serde_json::to_vec(&event).expect("an event of text, numbers and lists can be written as JSON"),
+    )
 }
 
 /// When the event happened; none where the record does not say or nobody could have meant it.

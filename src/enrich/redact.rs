@@ -44,8 +44,28 @@ static HINTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
     AhoCorasick::builder()
         .ascii_case_insensitive(true)
         .build([
-            "token", "secret", "passw", "authorizedurl", "signedurl", "streamurl", "presigned", "environment", "hyperparameters", "bearer ",
-            "basic ", "private", "eyj", "x-amz-", "ghp_", "gho_", "ghs_", "github_pat_", "xox", "hf_", "sk-", "credential",
+            "token",
+            "secret",
+            "passw",
+            "authorizedurl",
+            "signedurl",
+            "streamurl",
+            "presigned",
+            "environment",
+            "hyperparameters",
+            "bearer ",
+            "basic ",
+            "private",
+            "eyj",
+            "x-amz-",
+            "ghp_",
+            "gho_",
+            "ghs_",
+            "github_pat_",
+            "xox",
+            "hf_",
+            "sk-",
+            "credential",
         ])
         .expect("the words are few and short")
 });
@@ -76,12 +96,24 @@ const SECRET_MEMBERS: &[&str] = &[
 ];
 
 /// Members that hold variables of the caller's choosing, where a name alone makes a value suspect, in lower case.
-const VARIABLE_MEMBERS: &[&str] = &["environment", "environmentvariables", "hyperparameters", "statichyperparameters"];
+const VARIABLE_MEMBERS: &[&str] =
+    &["environment", "environmentvariables", "hyperparameters", "statichyperparameters"];
 
 /// Parts of a variable's name that make its value a secret, in lower case.
 const SECRET_WORDS: &[&str] = &[
-    "secret", "passw", "passphrase", "credential", "apikey", "api_key", "api-key", "access_key", "accesskey",
-    "private_key", "privatekey", "authorization", "connection_string",
+    "secret",
+    "passw",
+    "passphrase",
+    "credential",
+    "apikey",
+    "api_key",
+    "api-key",
+    "access_key",
+    "accesskey",
+    "private_key",
+    "privatekey",
+    "authorization",
+    "connection_string",
 ];
 
 /// How the name of a variable ends that holds a token; in the middle the word counts those of a language model.
@@ -122,7 +154,10 @@ impl Place {
         let member = member.to_ascii_lowercase();
         let suspect =
             || member.ends_with(TOKEN_ENDING) || SECRET_WORDS.iter().any(|word| member.contains(word));
-        if self == Self::Secret || SECRET_MEMBERS.contains(&member.as_str()) || self == Self::Variables && suspect() {
+        if self == Self::Secret
+            || SECRET_MEMBERS.contains(&member.as_str())
+            || self == Self::Variables && suspect()
+        {
             Self::Secret
         } else if VARIABLE_MEMBERS.contains(&member.as_str()) {
             Self::Variables
@@ -169,7 +204,8 @@ impl Redacted {
     }
 
     fn write_redacted(&mut self, text: &str, place: Place) {
-        let looks_like_a_key = || AWS_SECRET_KEY.is_match(text) && !text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let looks_like_a_key =
+            || AWS_SECRET_KEY.is_match(text) && !text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if text.is_empty() {
             self.write_text(text);
         } else if place == Place::Secret || place == Place::Variables && looks_like_a_key() {
@@ -210,17 +246,32 @@ mod tests {
         let key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
         let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";
         let cases = [
-            (json!({"credentials":{"accessKeyId":"ASIAIOSFODNN7EXAMPLE","sessionToken":"FwoG","expiration":"x"}}), vec!["FwoG"]),
-            (json!({"responseElements":{"authorizedUrl":"https://n.notebook.aws/?authToken=abc"}}), vec!["authToken"]),
-            (json!({"authorizedUrlConfigs":[{"url":"https://a.example/x"}],"streamUrl":"wss://s"}), vec!["a.example", "wss"]),
+            (
+                json!({"credentials":{"accessKeyId":"ASIAIOSFODNN7EXAMPLE","sessionToken":"FwoG","expiration":"x"}}),
+                vec!["FwoG"],
+            ),
+            (
+                json!({"responseElements":{"authorizedUrl":"https://n.notebook.aws/?authToken=abc"}}),
+                vec!["authToken"],
+            ),
+            (
+                json!({"authorizedUrlConfigs":[{"url":"https://a.example/x"}],"streamUrl":"wss://s"}),
+                vec!["a.example", "wss"],
+            ),
             (json!({"environment":{"DB_PASSWORD":"hunter2","STAGE":"prod","X":key}}), vec!["hunter2", key]),
-            (json!({"trainingJobDefinition":{"staticHyperParameters":{"api_key":"0123","epochs":"3"}}}), vec!["0123"]),
+            (
+                json!({"trainingJobDefinition":{"staticHyperParameters":{"api_key":"0123","epochs":"3"}}}),
+                vec!["0123"],
+            ),
             (json!({"environment":{"PASSWORD_PIN":1234}}), vec!["1234"]),
             (json!({"requestParameters":{"text":format!("use {jwt} now")}}), vec![jwt]),
             (json!({"u":"https://b.s3/k?X-Amz-Credential=AKIA&X-Amz-Signature=00ff"}), vec!["00ff", "AKIA"]),
             (json!({"h":["Authorization: Bearer abcdefghijklmnop"]}), vec!["abcdefghijklmnop"]),
             (json!({"t":"ghp_0123456789abcdefghijABCDEFGHIJ012345"}), vec!["ghp_0123456789"]),
-            (json!({"k":"-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----"}), vec!["MIIE"]),
+            (
+                json!({"k":"-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----"}),
+                vec!["MIIE"],
+            ),
         ];
         for (record, secrets) in cases {
             let text = redacted(&record).unwrap_or_else(|| panic!("{record} holds a secret")).to_string();
@@ -247,7 +298,8 @@ mod tests {
 
     #[test]
     fn text_that_is_no_json_is_redacted_by_member_names_and_shapes() {
-        let text = r#"{"sessionToken" : "Fwo\"G", "n": tru, "auth":"Bearer abcdefghijklmnop", "password":"cut"#;
+        let text =
+            r#"{"sessionToken" : "Fwo\"G", "n": tru, "auth":"Bearer abcdefghijklmnop", "password":"cut"#;
         let redacted = redact_text(text);
         assert_eq!(
             redacted,

@@ -87,7 +87,8 @@ impl RuleSet {
         let mut seen = BTreeMap::new();
         for rule in &rules {
             if let Some(other) = seen.insert(rule.id.as_str(), rule.title.as_str()) {
-                broken.push(format!("rule id {} is used by both \"{other}\" and \"{}\"", rule.id, rule.title));
+                broken
+                    .push(format!("rule id {} is used by both \"{other}\" and \"{}\"", rule.id, rule.title));
             }
         }
         if !broken.is_empty() {
@@ -326,15 +327,24 @@ mod tests {
         let cases = [
             ("syntax.yml", "title: [unclosed", "YAML"),
             ("empty.yml", "", "not a YAML mapping"),
-            ("no_id.yml", &FOLDER_RULE.replace("id: 7c4a7c6e-6c3a-4a9a-9a53-2b1a2f0c6a11\n", ""), "has no id"),
-            ("condition.yml", &FOLDER_RULE.replace("condition: s", "condition: nothing_such"), "nothing_such"),
+            (
+                "no_id.yml",
+                &FOLDER_RULE.replace("id: 7c4a7c6e-6c3a-4a9a-9a53-2b1a2f0c6a11\n", ""),
+                "has no id",
+            ),
+            (
+                "condition.yml",
+                &FOLDER_RULE.replace("condition: s", "condition: nothing_such"),
+                "nothing_such",
+            ),
         ];
         for (file, text, _) in cases {
             std::fs::write(folder.path().join(file), text).unwrap();
         }
         let error = RuleSet::load(Some(folder.path())).unwrap_err().to_string();
         for (file, _, problem) in cases {
-            let line = error.lines().find(|line| line.contains(file)).unwrap_or_else(|| panic!("{file}: {error}"));
+            let line =
+                error.lines().find(|line| line.contains(file)).unwrap_or_else(|| panic!("{file}: {error}"));
             assert!(line.contains(problem), "{line}");
         }
     }

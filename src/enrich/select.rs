@@ -38,7 +38,10 @@ mod tests {
     /// Each record with what the scopes `sagemaker`, `related` and `all` decide.
     const CASES: &[(&str, [bool; 3])] = &[
         (r#"{"eventSource":"sagemaker.amazonaws.com","eventName":"ListModels"}"#, [true, true, true]),
-        (r#"{"eventSource":"metrics-sagemaker.amazonaws.com","eventName":"BatchPutMetrics"}"#, [true, true, true]),
+        (
+            r#"{"eventSource":"metrics-sagemaker.amazonaws.com","eventName":"BatchPutMetrics"}"#,
+            [true, true, true],
+        ),
         (r#"{"eventSource":"sagemaker.example.com","eventName":"ListModels"}"#, [false, false, true]),
         (
             r#"{"eventSource":"s3.amazonaws.com","eventName":"GetObject","requestParameters":{"bucketName":"sagemaker-eu"}}"#,
@@ -63,7 +66,8 @@ mod tests {
         for (raw, expected) in CASES {
             let record = Record::parse(raw.as_bytes()).unwrap();
             let matches = rules.matches(&record);
-            for (scope, expected) in [Scope::Sagemaker, Scope::Related, Scope::All].into_iter().zip(expected) {
+            for (scope, expected) in [Scope::Sagemaker, Scope::Related, Scope::All].into_iter().zip(expected)
+            {
                 let selected = is_selected(&record, scope, &matches);
                 assert_eq!(selected, *expected, "{scope:?} {raw}");
                 if selected {

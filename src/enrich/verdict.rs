@@ -85,7 +85,9 @@ impl<'e> Verdict<'e> {
         let findings = matches.iter().filter(|rule| rule.level > Severity::Informational);
         Self {
             categories: matches.iter().flat_map(|rule| &rule.categories).map(String::as_str).collect(),
-            findings: findings.map(|rule| Finding { id: &rule.id, title: &rule.title, level: rule.level }).collect(),
+            findings: findings
+                .map(|rule| Finding { id: &rule.id, title: &rule.title, level: rule.level })
+                .collect(),
             severity: highest_level(matches),
         }
     }

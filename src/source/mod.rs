@@ -1,3 +1,11 @@
-//! The source: the queue that says which objects are new, and the bucket that holds them.
+//! The source: the queue that says which objects are new, and the store that holds them.
 
+pub mod aws;
+pub mod backoff;
+mod buckets;
+pub mod deleter;
+pub mod hold;
+pub mod key;
 pub mod notification;
+pub mod queue;
+pub mod store;

@@ -1,0 +1,199 @@
+//! The daemon: builds the parts, starts their tasks and watches over all of them until it is told to stop.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::admin::{self, Admin, AdminError, Readiness};
+use crate::config::{AuthKind, Config};
+use crate::enrich::Knowledge;
+use crate::metrics::Metrics;
+use crate::pipeline::Pipeline;
+use crate::receiver::{Receiving, receive};
+use crate::setup::{self, SetupError};
+use crate::sink::{self, OpenSearch, OpenSearchError};
+use crate::source::aws;
+use crate::source::backoff::full_jitter;
+use crate::source::deleter;
+use crate::source::queue::{Queue, QueueError};
+use crate::source::store::Store;
+
+/// Pauses between attempts that wait for OpenSearch to come up.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// What each of the last steps of a stop may take after the grace time: giving messages back, answering requests.
+const CLOSING_TIME: Duration = Duration::from_secs(5);
+
+/// Why the daemon ended otherwise than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    #[error("source.queue_url: is not set; give the URL of the SQS queue that S3 notifies")]
+    NoQueue,
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    OpenSearch(#[from] OpenSearchError),
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    #[error("the {0} ended although nothing told it to")]
+    Ended(&'static str),
+}
+
+/// Runs until `stop` is cancelled, and then finishes or gives back what is in flight within the grace time.
+pub async fn run(config: &Config, knowledge: Knowledge, stop: CancellationToken) -> Result<(), DaemonError> {
+    let queue_url = config.source.queue_url.as_ref().ok_or(DaemonError::NoQueue)?;
+    let metrics = Arc::new(Metrics::new());
+    metrics.know_categories(knowledge.rules.categories());
+    let aws = aws::load(Some(queue_url)).await;
+    let signing = (config.sink.auth == AuthKind::Sigv4).then_some(&aws);
+    let opensearch = OpenSearch::new(&config.sink, signing)?;
+
+    let readiness = Arc::new(Readiness::default());
+    let serving = CancellationToken::new();
+    let listener = admin::listen(config.admin.listen).await?;
+    info!(address = %config.admin.listen, "the admin endpoint listens");
+    let admin = Admin {
+        metrics: Arc::clone(&metrics),
+        opensearch: opensearch.clone(),
+        readiness: Arc::clone(&readiness),
+    };
+    let admin_task = tokio::spawn(admin::serve(listener, admin, serving.clone()));
+
+    let queue = Queue::open(aws::queue_client(&aws, queue_url), queue_url).await?;
+    describe(&queue);
+    let prepared = tokio::select! {
+        () = stop.cancelled() => None,
+        prepared = prepare(&opensearch) => Some(prepared?),
+    };
+    if prepared.is_none() {
+        return close_admin(&serving, admin_task).await;
+    }
+
+    let (sink, sink_task) = sink::spawn(opensearch, &config.sink, Arc::clone(&metrics));
+    let store = Store::new(&aws, &config.source, Arc::clone(&metrics)).await;
+    let (deleter, deleter_task) = deleter::start(queue.clone(), Arc::clone(&metrics));
+    let release = CancellationToken::new();
+    let receiving = Arc::new(Receiving {
+        queue,
+        pipeline: Pipeline::new(store, sink, Arc::new(knowledge), &config.source, Arc::clone(&metrics)),
+        deleter,
+        room: Arc::new(Semaphore::new(config.source.in_flight_messages.get())),
+        wait: config.source.wait,
+        readiness: Arc::clone(&readiness),
+        metrics,
+        stop: stop.clone(),
+        release: release.clone(),
+    });
+    let mut receivers = JoinSet::new();
+    for _ in 0..config.source.receivers.get() {
+        receivers.spawn(receive(Arc::clone(&receiving)));
+    }
+    // The receivers hold the only ways into the sink and the deleter, so both end when the last receiver has.
+    drop(receiving);
+    readiness.started();
+    info!(scope = ?config.select.scope, "receiving");
+
+    let (mut sink_task, mut deleter_task, mut admin_task) =
+        (pin!(sink_task.drain()), deleter_task, admin_task);
+    let ended = tokio::select! {
+        () = stop.cancelled() => None,
+        _ = receivers.join_next() => Some("receiver"),
+        () = &mut sink_task => Some("sink"),
+        _ = &mut deleter_task => Some("deleter"),
+        _ = &mut admin_task => Some("admin endpoint"),
+    };
+    if let Some(part) = ended {
+        error!(part, "a part of the daemon ended unexpectedly, so all of it stops");
+        stop.cancel();
+    }
+
+    info!(grace = ?config.shutdown.grace, "stopping: nothing new is received, what is in flight is finished");
+    if timeout(config.shutdown.grace, join_all(&mut receivers)).await.is_err() {
+        warn!("the grace time is over: what is still in flight is given back to the queue");
+        release.cancel();
+        within_closing_time("receivers", join_all(&mut receivers)).await;
+    }
+    receivers.abort_all();
+    if ended != Some("sink") {
+        within_closing_time("sink", sink_task).await;
+    }
+    if ended != Some("deleter") {
+        within_closing_time("deleter", deleter_task).await;
+    }
+    if let Some(part) = ended {
+        return Err(DaemonError::Ended(part));
+    }
+    close_admin(&serving, admin_task).await?;
+    info!("stopped");
+    Ok(())
+}
+
+/// Says what the queue is like. Without a redrive policy a message that can never be processed comes back until it
+/// expires, and nobody sees it.
+fn describe(queue: &Queue) {
+    let visibility_timeout = queue.visibility_timeout();
+    match queue.redrive() {
+        Some(redrive) => info!(
+            queue = queue.url(),
+            ?visibility_timeout,
+            backlog = queue.backlog(),
+            max_receive_count = redrive.max_receive_count,
+            dead_letter_queue = redrive.dead_letter_queue_arn,
+            "the queue is open"
+        ),
+        None => warn!(
+            queue = queue.url(),
+            ?visibility_timeout,
+            backlog = queue.backlog(),
+            "the queue has no redrive policy: a message that always fails comes back until it expires; give the queue a dead-letter queue"
+        ),
+    }
+}
+
+/// Installs the templates, waiting for as long as OpenSearch does not answer.
+async fn prepare(opensearch: &OpenSearch) -> Result<(), SetupError> {
+    for failures in 0.. {
+        match setup::install_templates(opensearch).await {
+            Err(error) if error.may_pass() => {
+                if failures == 0 {
+                    warn!(%error, "waiting for OpenSearch");
+                }
+                sleep(full_jitter(FIRST_PAUSE, LONGEST_PAUSE, failures)).await;
+            }
+            result => return result,
+        }
+    }
+    unreachable!("the loop has no end of its own")
+}
+
+async fn join_all(tasks: &mut JoinSet<()>) {
+    while tasks.join_next().await.is_some() {}
+}
+
+async fn within_closing_time<F: Future>(part: &'static str, end: F) {
+    if timeout(CLOSING_TIME, end).await.is_err() {
+        warn!(part, "a part did not end in time; what it still held comes back from the queue");
+    }
+}
+
+async fn close_admin(
+    serving: &CancellationToken,
+    task: JoinHandle<Result<(), AdminError>>,
+) -> Result<(), DaemonError> {
+    serving.cancel();
+    match timeout(CLOSING_TIME, task).await {
+        Ok(Ok(result)) => Ok(result?),
+        Ok(Err(_panicked)) => Err(DaemonError::Ended("admin endpoint")),
+        // A client keeps its connection open; that is no reason not to end.
+        Err(_elapsed) => Ok(()),
+    }
+}

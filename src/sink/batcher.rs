@@ -1,0 +1,149 @@
+//! The batcher: the one task that collects what is handed over and starts bulks with it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+use tracing::error;
+
+use super::batch::{Buffer, Limits, Prospect};
+use super::delivery::{Courier, Postponed};
+use super::entry::Entry;
+use super::room::Room;
+use super::{OpenSearch, Producers};
+use crate::config::SinkConfig;
+use crate::metrics::Metrics;
+
+pub(super) struct Batcher {
+    received: mpsc::Receiver<Vec<Entry>>,
+    producers: Arc<Producers>,
+    room: Closing,
+    buffer: Buffer,
+    documents: usize,
+    courier: Arc<Courier>,
+    /// The bulks in flight. They end with the batcher, however it ends.
+    bulks: JoinSet<Option<Postponed>>,
+    metrics: Arc<Metrics>,
+}
+
+/// Something that may let a batch set out.
+enum Event {
+    Received(Option<Vec<Entry>>),
+    Ended(Result<Option<Postponed>, JoinError>),
+    /// The last producer left, somebody waits for room, or a batch is due.
+    LookAgain,
+}
+
+impl Batcher {
+    pub(super) fn new(
+        client: OpenSearch,
+        config: &SinkConfig,
+        metrics: Arc<Metrics>,
+        received: mpsc::Receiver<Vec<Entry>>,
+        producers: Arc<Producers>,
+        room: Arc<Room>,
+    ) -> Self {
+        Self {
+            received,
+            producers,
+            room: Closing(room),
+            buffer: Buffer::new(config.bulk_max_age),
+            documents: config.bulk_max_documents.get(),
+            courier: Arc::new(Courier::new(client, config, Arc::clone(&metrics))),
+            bulks: JoinSet::new(),
+            metrics,
+        }
+    }
+
+    /// Runs until every sender is gone and everything is answered.
+    pub(super) async fn run(mut self) {
+        let mut open = true;
+        loop {
+            self.start_bulks(&mut open);
+            if !open && self.buffer.is_empty() && self.bulks.is_empty() {
+                return;
+            }
+            match self.next_event(open).await {
+                Event::Received(Some(entries)) => self.buffer.push(Instant::now(), entries),
+                Event::Received(None) => open = false,
+                Event::Ended(Ok(Some(Postponed { entries, delay }))) => {
+                    self.buffer.postpone(Instant::now() + delay, entries);
+                }
+                Event::Ended(Ok(None)) | Event::LookAgain => {}
+                Event::Ended(Err(failure)) => self.lost(&failure),
+            }
+        }
+    }
+
+    /// Starts as many bulks as the pace allows and the buffer gives.
+    fn start_bulks(&mut self, open: &mut bool) {
+        loop {
+            let (concurrency, bytes) = self.courier.pace();
+            if self.bulks.len() >= concurrency {
+                return;
+            }
+            // The count is read before the channel is emptied: a producer that has left has handed over before.
+            let prospect = self.prospect();
+            while let Some(handover) = self.try_receive(open) {
+                self.buffer.push(Instant::now(), handover);
+            }
+            let limits = Limits { bytes, documents: self.documents };
+            let Some(batch) = self.buffer.cut(Instant::now(), limits, prospect) else { return };
+            let courier = Arc::clone(&self.courier);
+            self.bulks.spawn(async move { courier.deliver(batch).await });
+        }
+    }
+
+    /// With no bulk in flight, somebody who waits for room waits for the very batch that waits for company.
+    fn prospect(&self) -> Prospect {
+        let is_stuck = self.bulks.is_empty() && self.room.0.is_short();
+        if is_stuck || self.producers.alive.load(Ordering::Acquire) == 0 {
+            Prospect::NoMore
+        } else {
+            Prospect::More
+        }
+    }
+
+    fn try_receive(&mut self, open: &mut bool) -> Option<Vec<Entry>> {
+        match self.received.try_recv() {
+            Ok(entries) => Some(entries),
+            Err(mpsc::error::TryRecvError::Empty) => None,
+            Err(mpsc::error::TryRecvError::Disconnected) => {
+                *open = false;
+                None
+            }
+        }
+    }
+
+    /// Waits for something to happen. Each branch is safe to cancel: nothing is taken unless its branch is the one.
+    async fn next_event(&mut self, open: bool) -> Event {
+        let has_slot = self.bulks.len() < self.courier.pace().0;
+        // While no bulk can start, a due batch must not keep the loop spinning; the end of a bulk ends the wait.
+        let due = self.buffer.next_due().filter(|_| has_slot);
+        tokio::select! {
+            entries = self.received.recv(), if open => Event::Received(entries),
+            Some(ended) = self.bulks.join_next(), if !self.bulks.is_empty() => Event::Ended(ended),
+            () = self.producers.bell.notified() => Event::LookAgain,
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Event::LookAgain,
+        }
+    }
+
+    /// The entries of a bulk that panicked are gone with it, and their submissions are answered with an error.
+    fn lost(&self, failure: &JoinError) {
+        if failure.is_panic() {
+            self.metrics.task_panicked();
+            error!("a bulk panicked, which is a bug; its documents are left to be delivered again");
+        }
+    }
+}
+
+/// Closes the room when the batcher ends, so that nobody waits for room that will never come.
+struct Closing(Arc<Room>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}

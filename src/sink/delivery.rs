@@ -1,0 +1,287 @@
+//! The delivery: one batch on its way, repeated and divided until each of its documents has an ending.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::time::{Instant, sleep};
+use tracing::{debug, warn};
+
+use super::bulk::{self, ItemOutcome, Refusal};
+use super::entry::{Ending, Entry};
+use super::health::{Health, Trouble};
+use super::limit::Limit;
+use super::pace::{Pace, Signal};
+use super::{Answer, OpenSearch, OpenSearchError, StoreError, backoff, rejection};
+use crate::config::SinkConfig;
+use crate::metrics::{BulkOutcome, Metrics, RejectReason, Retry};
+
+/// Carries batches to OpenSearch. What one delivery learns about the cluster holds for all.
+pub(super) struct Courier {
+    client: OpenSearch,
+    pace: Mutex<Pace>,
+    limit: Limit,
+    health: Health,
+    item_attempts: u32,
+    metrics: Arc<Metrics>,
+}
+
+/// Documents that OpenSearch did not take while it took others, to be sent again after the delay. They go back to the
+/// buffer, so that waiting for them occupies no bulk slot.
+pub(super) struct Postponed {
+    pub(super) entries: Vec<Entry>,
+    pub(super) delay: Duration,
+}
+
+/// A batch, or what is left of one.
+struct Part {
+    entries: Vec<Entry>,
+    /// Failures in a row of the request as a whole.
+    failures: u32,
+}
+
+/// What one attempt came to.
+enum Verdict {
+    /// Each document has its own outcome.
+    Items(Vec<ItemOutcome>),
+    /// The request will never be taken as it is.
+    Divide(Refusal),
+    /// It was not taken now.
+    Repeat,
+}
+
+impl Courier {
+    pub(super) fn new(client: OpenSearch, config: &SinkConfig, metrics: Arc<Metrics>) -> Self {
+        let pace = Pace::new(config.in_flight_bulks.get(), config.bulk_max_bytes.get());
+        metrics.pace_changed(pace.concurrency(), pace.bytes());
+        Self {
+            client,
+            pace: Mutex::new(pace),
+            limit: Limit::new(config.documents_per_second, config.bytes_per_second),
+            health: Health::default(),
+            item_attempts: config.item_attempts.get(),
+            metrics,
+        }
+    }
+
+    /// Bulks that may be in flight now, and the bytes of each.
+    pub(super) fn pace(&self) -> (usize, usize) {
+        let pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        (pace.concurrency(), pace.bytes())
+    }
+
+    /// Delivers a batch. While the request as a whole fails it is held here and keeps its slot: a cluster that takes
+    /// nothing should not be asked by more and more bulks.
+    pub(super) async fn deliver(&self, batch: Vec<Entry>) -> Option<Postponed> {
+        let mut parts = vec![Part { entries: batch, failures: 0 }];
+        let mut postponed = Vec::new();
+        while let Some(part) = parts.pop() {
+            // The pace may have fallen since the batch was cut, and a bulk that timed out must not time out for ever.
+            let part = match self.outgrown(part) {
+                Ok(halves) => {
+                    parts.extend(halves);
+                    continue;
+                }
+                Err(part) => part,
+            };
+            match self.attempt(&part.entries).await {
+                Verdict::Items(outcomes) => {
+                    let set_aside = self.settle(part.entries, outcomes, &mut postponed);
+                    parts.extend(set_aside);
+                }
+                Verdict::Divide(refusal) if part.entries.len() == 1 => {
+                    let outcomes = vec![ItemOutcome::Refused(refusal)];
+                    let set_aside = self.settle(part.entries, outcomes, &mut postponed);
+                    parts.extend(set_aside);
+                }
+                Verdict::Divide(_) => parts.extend(part.halves()),
+                Verdict::Repeat => {
+                    let failures = part.failures.saturating_add(1);
+                    self.metrics.retried(Retry::BulkRequest, 1);
+                    sleep(backoff::after(failures)).await;
+                    parts.push(Part { entries: part.entries, failures });
+                }
+            }
+        }
+        let attempts = postponed.iter().map(|entry: &Entry| entry.attempts).max()?;
+        Some(Postponed { entries: postponed, delay: backoff::after(attempts) })
+    }
+
+    /// Halves a part that is larger than the pace allows now, or gives it back.
+    fn outgrown(&self, part: Part) -> Result<[Part; 2], Part> {
+        let bytes: usize = part.entries.iter().map(|entry| bulk::encoded_len(&entry.document)).sum();
+        if part.entries.len() > 1 && bytes > self.pace().1 { Ok(part.halves()) } else { Err(part) }
+    }
+
+    /// Sends the entries once, and tells everybody who learns from it how that went.
+    async fn attempt(&self, entries: &[Entry]) -> Verdict {
+        let body = bulk::encode(entries.iter().map(|entry| &entry.document));
+        let bytes = body.len();
+        let waited = self.limit.pass(entries.len(), bytes).await;
+        if !waited.is_zero() {
+            self.metrics.limiter_waited(waited);
+        }
+        let era = self.pace.lock().unwrap_or_else(PoisonError::into_inner).era();
+        let began = Instant::now();
+        let answer = self.client.bulk(body).await;
+        let took = began.elapsed();
+
+        let reading = read(answer, entries);
+        self.metrics.bulk_answered(reading.outcome, entries.len(), bytes, took);
+        let signal = match reading.push_back {
+            PushBack::Yes => Some(Signal::PushedBack),
+            PushBack::No if reading.trouble.is_none() => Some(Signal::Answered { bytes, took }),
+            PushBack::No => None,
+        };
+        if let Some(signal) = signal {
+            let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+            pace.learn(era, signal);
+            self.metrics.pace_changed(pace.concurrency(), pace.bytes());
+        }
+        match reading.trouble {
+            Some((trouble, problem)) => self.health.failed(trouble, &problem),
+            None => self.health.answered(),
+        }
+        reading.verdict
+    }
+
+    /// Ends each entry as its outcome says. Those to be sent again go to `postponed`; those that were refused come back
+    /// as a part of reports for the rejected index.
+    fn settle(
+        &self,
+        entries: Vec<Entry>,
+        outcomes: Vec<ItemOutcome>,
+        postponed: &mut Vec<Entry>,
+    ) -> Option<Part> {
+        let sent = entries.len();
+        let now = OffsetDateTime::now_utc();
+        let (mut created, mut duplicate, mut again) = (0, 0, 0);
+        let mut reports: Vec<Entry> = Vec::new();
+        let mut first_refusal: Option<String> = None;
+        for (mut entry, outcome) in entries.into_iter().zip(outcomes) {
+            entry.attempts += 1;
+            match outcome {
+                ItemOutcome::Created => {
+                    if entry.set_aside.is_some() {
+                        self.metrics.record_rejected(RejectReason::Refused);
+                    } else if !entry.is_for_rejected() {
+                        created += 1;
+                    }
+                    entry.settle(Ending::Created);
+                }
+                ItemOutcome::Duplicate => {
+                    duplicate += u64::from(!entry.is_for_rejected());
+                    entry.settle(Ending::Duplicate);
+                }
+                ItemOutcome::Retry { status, kind } if entry.attempts >= self.item_attempts => {
+                    let attempts = entry.attempts;
+                    entry.settle(Ending::Failed(StoreError::Unavailable { attempts, status, kind }));
+                }
+                ItemOutcome::Retry { .. } => {
+                    again += 1;
+                    postponed.push(entry);
+                }
+                ItemOutcome::Refused(refusal) if entry.is_for_rejected() => {
+                    entry.settle(Ending::Failed(StoreError::Refused { kind: refusal.kind }));
+                }
+                ItemOutcome::Refused(refusal) => {
+                    let report = rejection::report(&entry.document, &refusal, now);
+                    first_refusal.get_or_insert(refusal.kind);
+                    reports.push(entry.set_aside(report));
+                }
+            }
+        }
+        self.metrics.records_stored(created, duplicate);
+        if again > 0 {
+            self.metrics.retried(Retry::BulkItem, again);
+            debug!(sent, again, "some documents of a bulk are to be sent again");
+        }
+        if let Some(kind) = first_refusal {
+            let refused = reports.len();
+            warn!(sent, refused, kind, "OpenSearch refused documents, which go to the rejected index");
+        }
+        (!reports.is_empty()).then_some(Part { entries: reports, failures: 0 })
+    }
+}
+
+impl Part {
+    fn halves(mut self) -> [Self; 2] {
+        let second = self.entries.split_off(self.entries.len() / 2);
+        let failures = self.failures;
+        // The first half is last, because the last part is sent first.
+        [Self { entries: second, failures }, Self { entries: self.entries, failures }]
+    }
+}
+
+/// An answer, or the lack of one, as everybody who learns from it sees it.
+struct Reading {
+    verdict: Verdict,
+    outcome: BulkOutcome,
+    push_back: PushBack,
+    trouble: Option<(Trouble, String)>,
+}
+
+/// Whether OpenSearch said that it is too much.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PushBack {
+    Yes,
+    No,
+}
+
+fn read(answer: Result<Answer, OpenSearchError>, entries: &[Entry]) -> Reading {
+    let Answer { status, body } = match answer {
+        Ok(answer) => answer,
+        Err(error) => return unanswered(&error),
+    };
+    match status {
+        200..=299 => {
+            let sent = entries.iter().map(|entry| entry.document.id.as_str());
+            match bulk::classify(&body, sent) {
+                Ok(outcomes) => answered(outcomes),
+                Err(error) => repeat(BulkOutcome::Failed, PushBack::No, Trouble::Unusable, error.to_string()),
+            }
+        }
+        413 => divide(BulkOutcome::TooLarge, bulk::whole_refusal(status, &body)),
+        400 => divide(BulkOutcome::Failed, bulk::whole_refusal(status, &body)),
+        429 | 503 => throttled(status, BulkOutcome::Throttled),
+        // A gateway's own timeout.
+        504 => throttled(status, BulkOutcome::Failed),
+        401 | 403 => repeat(BulkOutcome::Failed, PushBack::No, Trouble::Denied, format!("status {status}")),
+        500..=599 => {
+            repeat(BulkOutcome::Failed, PushBack::No, Trouble::Throttled, format!("status {status}"))
+        }
+        _ => repeat(BulkOutcome::Failed, PushBack::No, Trouble::Unusable, format!("status {status}")),
+    }
+}
+
+fn answered(outcomes: Vec<ItemOutcome>) -> Reading {
+    let is_whole = outcomes.iter().all(|item| matches!(item, ItemOutcome::Created | ItemOutcome::Duplicate));
+    let is_pushed_back =
+        outcomes.iter().any(|item| matches!(item, ItemOutcome::Retry { status: 429 | 503, .. }));
+    Reading {
+        verdict: Verdict::Items(outcomes),
+        outcome: if is_whole { BulkOutcome::Accepted } else { BulkOutcome::Partial },
+        push_back: if is_pushed_back { PushBack::Yes } else { PushBack::No },
+        trouble: None,
+    }
+}
+
+fn unanswered(error: &OpenSearchError) -> Reading {
+    let (trouble, push_back) = match error {
+        OpenSearchError::TimedOut { .. } => (Trouble::TimedOut, PushBack::Yes),
+        _ => (Trouble::Unreachable, PushBack::No),
+    };
+    repeat(BulkOutcome::Failed, push_back, trouble, error.to_string())
+}
+
+fn throttled(status: u16, outcome: BulkOutcome) -> Reading {
+    repeat(outcome, PushBack::Yes, Trouble::Throttled, format!("status {status}"))
+}
+
+fn repeat(outcome: BulkOutcome, push_back: PushBack, trouble: Trouble, problem: String) -> Reading {
+    Reading { verdict: Verdict::Repeat, outcome, push_back, trouble: Some((trouble, problem)) }
+}
+
+fn divide(outcome: BulkOutcome, refusal: Refusal) -> Reading {
+    Reading { verdict: Verdict::Divide(refusal), outcome, push_back: PushBack::No, trouble: None }
+}

@@ -1,0 +1,115 @@
+//! An entry: one document on its way, which holds its room and owes its submission an ending.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::room::Space;
+use super::{StoreError, Stored};
+use crate::document::{Document, IndexName};
+
+/// One document between its submission and its ending.
+pub(super) struct Entry {
+    pub(super) document: Document,
+    /// How often it was sent in a bulk that was answered.
+    pub(super) attempts: u32,
+    /// Set once OpenSearch has refused the document, which is now its own report in the rejected index.
+    pub(super) set_aside: Option<SetAside>,
+    tally: Arc<Tally>,
+    _space: Space,
+}
+
+/// Marks an entry whose document was replaced by the report of its refusal.
+pub(super) struct SetAside;
+
+/// How an entry ended.
+pub(super) enum Ending {
+    Created,
+    Duplicate,
+    Failed(StoreError),
+}
+
+impl Entry {
+    pub(super) fn new(document: Document, tally: &Arc<Tally>, space: Space) -> Self {
+        Self { document, attempts: 0, set_aside: None, tally: Arc::clone(tally), _space: space }
+    }
+
+    /// Tells the submission how this document ended. An entry that is dropped without it counts as unanswered.
+    pub(super) fn settle(self, ending: Ending) {
+        let rejected = self.is_for_rejected();
+        let mut counts = self.tally.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        match ending {
+            // Whatever lies in the rejected index is set aside, whether this attempt wrote it or an earlier one.
+            Ending::Created | Ending::Duplicate if rejected => counts.stored.rejected += 1,
+            Ending::Created => counts.stored.created += 1,
+            Ending::Duplicate => counts.stored.duplicate += 1,
+            Ending::Failed(error) => {
+                counts.failure.get_or_insert(error);
+            }
+        }
+    }
+
+    /// Replaces the document by the report of its refusal, which takes the same way.
+    pub(super) fn set_aside(mut self, report: Document) -> Self {
+        self.document = report;
+        self.attempts = 0;
+        self.set_aside = Some(SetAside);
+        self
+    }
+
+    /// Whether the document goes to the rejected index; there is nowhere else to put it then.
+    pub(super) fn is_for_rejected(&self) -> bool {
+        self.set_aside.is_some() || self.document.index == IndexName::rejected()
+    }
+}
+
+/// What is known of one submission's documents. The answer goes out when the last entry lets go of it, so that no
+/// way of ending, a panic and an abort included, leaves the submitter waiting.
+pub(super) struct Tally {
+    expected: u64,
+    counts: Mutex<Counts>,
+    answer: Option<oneshot::Sender<Result<Stored, StoreError>>>,
+}
+
+#[derive(Default)]
+struct Counts {
+    stored: Stored,
+    failure: Option<StoreError>,
+}
+
+impl Tally {
+    pub(super) fn open(expected: usize) -> (Arc<Self>, Submission) {
+        let (answer, verdict) = oneshot::channel();
+        let tally = Self { expected: expected as u64, counts: Mutex::default(), answer: Some(answer) };
+        (Arc::new(tally), Submission { verdict })
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        let counts = std::mem::take(self.counts.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let Stored { created, duplicate, rejected } = counts.stored;
+        let verdict = match counts.failure {
+            Some(error) => Err(error),
+            None if created + duplicate + rejected == self.expected => Ok(counts.stored),
+            None => Err(StoreError::Closed),
+        };
+        if let Some(answer) = self.answer.take() {
+            // A submitter that no longer waits has no use for the answer.
+            let _ = answer.send(verdict);
+        }
+    }
+}
+
+/// Documents that were handed over together and whose storage is not proven yet.
+#[must_use = "documents are proven to be stored only by `stored`"]
+pub struct Submission {
+    verdict: oneshot::Receiver<Result<Stored, StoreError>>,
+}
+
+impl Submission {
+    /// Waits until every document has ended. Ok only when each of them is in an index.
+    pub async fn stored(self) -> Result<Stored, StoreError> {
+        self.verdict.await.unwrap_or(Err(StoreError::Closed))
+    }
+}

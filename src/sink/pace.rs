@@ -1,0 +1,242 @@
+//! The pace: how many bulks may be in flight and how large they may be, learnt from how OpenSearch takes them.
+//!
+//! Additive increase, multiplicative decrease: push-back halves both limits, every quiet answer raises them a step up
+//! to what is configured. There is no clock in here; durations come in as values.
+
+use std::time::Duration;
+
+/// A bulk this small is never the problem; smaller ones would only multiply requests.
+const LEAST_BYTES: usize = 64 << 10;
+/// Quiet answers from the smallest bulk size to the largest.
+const STEPS_TO_FULL: usize = 16;
+/// How much of the difference one answer moves the usual time: about the last sixteen count.
+const SMOOTHING: f64 = 1.0 / 16.0;
+/// Times the usual time from which an answer is slow.
+const SLOW_FACTOR: f64 = 3.0;
+/// An answer quicker than this is never slow: jitter of small numbers says nothing about load.
+const NEVER_SLOW: Duration = Duration::from_millis(500);
+/// Answers before the usual time is known well enough to call one slow.
+const LEAST_ANSWERS: u32 = 8;
+/// Size classes, one for each power of two: the time of a large bulk says nothing about that of a small one.
+const SIZE_CLASSES: usize = usize::BITS as usize + 1;
+
+/// The two limits and what they are learnt from.
+#[derive(Debug)]
+pub(super) struct Pace {
+    most_concurrency: usize,
+    most_bytes: usize,
+    concurrency: usize,
+    bytes: usize,
+    /// Quiet answers since the concurrency changed; one round of them earns one more.
+    quiet: usize,
+    /// Counts decreases.
+    era: Era,
+    usual: [Usual; SIZE_CLASSES],
+}
+
+/// When an attempt began. Bulks in flight together fail together, and that is one event, not one for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Era(u64);
+
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Signal {
+    /// OpenSearch took it all.
+    Answered { bytes: usize, took: Duration },
+    /// It said that it is too much (429, 503), or did not answer in time.
+    PushedBack,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Usual {
+    seconds: f64,
+    answers: u32,
+}
+
+impl Pace {
+    pub(super) fn new(most_concurrency: usize, most_bytes: usize) -> Self {
+        Self {
+            most_concurrency,
+            most_bytes,
+            concurrency: most_concurrency,
+            bytes: most_bytes,
+            quiet: 0,
+            era: Era(0),
+            usual: [Usual::default(); SIZE_CLASSES],
+        }
+    }
+
+    /// Bulks that may be in flight now.
+    pub(super) fn concurrency(&self) -> usize {
+        self.concurrency
+    }
+
+    /// Bytes that a bulk may hold now.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// To be asked before an attempt, and handed back with its signal.
+    pub(super) fn era(&self) -> Era {
+        self.era
+    }
+
+    /// Learns from the end of an attempt that began in `began`.
+    pub(super) fn learn(&mut self, began: Era, signal: Signal) {
+        match signal {
+            Signal::PushedBack => self.decrease(began, |limit| limit / 2),
+            Signal::Answered { bytes, took } if self.is_slow(bytes, took) => {
+                self.decrease(began, |limit| limit - limit.div_ceil(4));
+            }
+            Signal::Answered { .. } => self.increase(),
+        }
+    }
+
+    fn decrease(&mut self, began: Era, less: impl Fn(usize) -> usize) {
+        if began != self.era {
+            return;
+        }
+        self.era = Era(self.era.0 + 1);
+        self.quiet = 0;
+        self.concurrency = less(self.concurrency).max(1);
+        self.bytes = less(self.bytes).max(LEAST_BYTES.min(self.most_bytes));
+    }
+
+    fn increase(&mut self) {
+        self.bytes = self.bytes.saturating_add(self.most_bytes.div_ceil(STEPS_TO_FULL)).min(self.most_bytes);
+        self.quiet += 1;
+        if self.quiet >= self.concurrency {
+            self.quiet = 0;
+            self.concurrency = (self.concurrency + 1).min(self.most_concurrency);
+        }
+    }
+
+    /// A slow answer moves the usual time too, so that a cluster which stays slower becomes the new normal and the
+    /// limits recover by themselves.
+    fn is_slow(&mut self, bytes: usize, took: Duration) -> bool {
+        let usual = &mut self.usual[(usize::BITS - bytes.leading_zeros()) as usize];
+        let seconds = took.as_secs_f64();
+        if usual.answers == 0 {
+            usual.seconds = seconds;
+        }
+        let slow =
+            usual.answers >= LEAST_ANSWERS && took > NEVER_SLOW && seconds > usual.seconds * SLOW_FACTOR;
+        usual.answers = usual.answers.saturating_add(1);
+        usual.seconds += (seconds - usual.seconds) * SMOOTHING;
+        slow
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOST_BYTES: usize = 4 << 20;
+
+    fn answered(milliseconds: u64) -> Signal {
+        Signal::Answered { bytes: MOST_BYTES, took: Duration::from_millis(milliseconds) }
+    }
+
+    /// Runs attempts one after the other and returns the limits at the end.
+    fn run(pace: &mut Pace, signal: Signal, times: usize) -> (usize, usize) {
+        for _ in 0..times {
+            let era = pace.era();
+            pace.learn(era, signal);
+        }
+        (pace.concurrency(), pace.bytes())
+    }
+
+    #[test]
+    fn it_begins_at_what_is_configured_and_never_goes_beyond() {
+        let mut pace = Pace::new(4, MOST_BYTES);
+        assert_eq!(run(&mut pace, answered(100), 1_000), (4, MOST_BYTES));
+    }
+
+    #[test]
+    fn push_back_halves_both_limits_down_to_their_floors() {
+        let mut pace = Pace::new(8, MOST_BYTES);
+        assert_eq!(run(&mut pace, Signal::PushedBack, 1), (4, MOST_BYTES / 2));
+        assert_eq!(run(&mut pace, Signal::PushedBack, 1), (2, MOST_BYTES / 4));
+        assert_eq!(run(&mut pace, Signal::PushedBack, 100), (1, LEAST_BYTES));
+    }
+
+    #[test]
+    fn a_configured_size_below_the_floor_is_kept() {
+        let mut pace = Pace::new(1, 1_000);
+        assert_eq!(run(&mut pace, Signal::PushedBack, 10), (1, 1_000));
+    }
+
+    #[test]
+    fn bulks_that_fail_together_count_once() {
+        let mut pace = Pace::new(8, MOST_BYTES);
+        let era = pace.era();
+        for _ in 0..8 {
+            pace.learn(era, Signal::PushedBack);
+        }
+        assert_eq!((pace.concurrency(), pace.bytes()), (4, MOST_BYTES / 2));
+    }
+
+    #[test]
+    fn it_recovers_by_itself_step_by_step() {
+        let mut pace = Pace::new(4, MOST_BYTES);
+        run(&mut pace, Signal::PushedBack, 100);
+        assert_eq!(run(&mut pace, answered(100), 1).0, 2, "one quiet answer in flight earns a second");
+        assert_eq!(run(&mut pace, answered(100), 1).0, 2, "two in flight need two");
+        assert_eq!(run(&mut pace, answered(100), 1).0, 3);
+        assert_eq!(run(&mut pace, answered(100), STEPS_TO_FULL), (4, MOST_BYTES));
+    }
+
+    #[test]
+    fn an_answer_far_slower_than_usual_is_push_back_and_one_a_little_slower_is_not() {
+        let mut pace = Pace::new(4, MOST_BYTES);
+        run(&mut pace, answered(400), 20);
+        assert_eq!(run(&mut pace, answered(900), 1), (4, MOST_BYTES));
+        assert_eq!(run(&mut pace, answered(4_000), 1), (3, MOST_BYTES / 4 * 3));
+    }
+
+    #[test]
+    fn quick_answers_are_never_slow_however_much_they_vary() {
+        let mut pace = Pace::new(4, MOST_BYTES);
+        run(&mut pace, answered(5), 20);
+        assert_eq!(run(&mut pace, answered(499), 1), (4, MOST_BYTES));
+    }
+
+    #[test]
+    fn a_cluster_that_stays_slower_becomes_the_new_normal() {
+        let mut pace = Pace::new(4, MOST_BYTES);
+        run(&mut pace, answered(300), 50);
+        assert_ne!(run(&mut pace, answered(3_000), 3), (4, MOST_BYTES));
+        assert_eq!(run(&mut pace, answered(3_000), 100), (4, MOST_BYTES));
+    }
+
+    #[test]
+    fn a_large_bulk_is_not_slow_because_small_ones_were_quick() {
+        let mut pace = Pace::new(4, MOST_BYTES);
+        run(&mut pace, Signal::Answered { bytes: 2_000, took: Duration::from_millis(5) }, 100);
+        assert_eq!(run(&mut pace, answered(2_000), 1), (4, MOST_BYTES));
+    }
+
+    /// A cluster that takes so many bytes at once and pushes back above that: the limits must stay near it.
+    #[test]
+    fn it_settles_around_what_the_cluster_can_take() {
+        const CAPACITY: usize = 5 << 20;
+        let mut pace = Pace::new(8, MOST_BYTES);
+        let (mut pushed_back, mut sent) = (0, 0);
+        for _ in 0..1_000 {
+            let era = pace.era();
+            let (concurrency, bytes) = (pace.concurrency(), pace.bytes());
+            let over = concurrency * bytes > CAPACITY;
+            for _ in 0..concurrency {
+                let took = Duration::from_millis(200);
+                pace.learn(era, if over { Signal::PushedBack } else { Signal::Answered { bytes, took } });
+            }
+            if over {
+                pushed_back += 1;
+            } else {
+                sent += concurrency * bytes;
+            }
+        }
+        assert!(pushed_back < 500, "{pushed_back} of 1,000 rounds were pushed back");
+        assert!(sent > 1_000 * CAPACITY / 4, "sent {sent} bytes");
+    }
+}

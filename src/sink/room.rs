@@ -1,0 +1,170 @@
+//! Room: the bytes that documents may occupy while they wait for OpenSearch, given out in order of arrival.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError};
+
+use super::SinkClosed;
+use crate::metrics::Metrics;
+
+/// All the room there is. It is what bounds the sink's memory.
+pub(super) struct Room {
+    bytes: Arc<Semaphore>,
+    capacity: u32,
+    waiting: AtomicUsize,
+    /// Rung when somebody begins to wait, because a batch that is not full yet may be what takes up the room.
+    bell: Arc<Notify>,
+    /// Held while the gauge is set, so that the last to set it is also the last to have looked.
+    gauge: Mutex<Arc<Metrics>>,
+}
+
+impl Room {
+    pub(super) fn new(capacity: usize, bell: Arc<Notify>, metrics: Arc<Metrics>) -> Self {
+        // A semaphore hands out at most u32::MAX permits at once, so no more could be asked for anyway.
+        let capacity = u32::try_from(capacity).unwrap_or(u32::MAX).min(MOST_PERMITS);
+        Self {
+            bytes: Arc::new(Semaphore::new(capacity as usize)),
+            capacity,
+            waiting: AtomicUsize::new(0),
+            bell,
+            gauge: Mutex::new(metrics),
+        }
+    }
+
+    /// Takes room at once, or says that there is none now.
+    pub(super) fn try_take(self: &Arc<Self>, bytes: usize) -> Result<Option<Space>, SinkClosed> {
+        match Arc::clone(&self.bytes).try_acquire_many_owned(self.permits(bytes)) {
+            Ok(permit) => Ok(Some(self.space(permit))),
+            Err(TryAcquireError::NoPermits) => Ok(None),
+            Err(TryAcquireError::Closed) => Err(SinkClosed),
+        }
+    }
+
+    /// Takes room, waiting for it behind those who came before.
+    pub(super) async fn take(self: &Arc<Self>, bytes: usize) -> Result<Space, SinkClosed> {
+        let waiting = Waiting::begin(self);
+        let permit = Arc::clone(&self.bytes).acquire_many_owned(self.permits(bytes)).await;
+        drop(waiting);
+        Ok(self.space(permit.map_err(|_| SinkClosed)?))
+    }
+
+    /// Whether somebody waits for room.
+    pub(super) fn is_short(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0
+    }
+
+    /// Turns away everybody who waits or will come.
+    pub(super) fn close(&self) {
+        self.bytes.close();
+    }
+
+    /// A document larger than the whole room takes all of it: it travels alone rather than never.
+    fn permits(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes).unwrap_or(u32::MAX).min(self.capacity)
+    }
+
+    fn space(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Space {
+        self.show();
+        Space { permit: Some(permit), room: Arc::clone(self) }
+    }
+
+    fn show(&self) {
+        let metrics = self.gauge.lock().unwrap_or_else(PoisonError::into_inner);
+        metrics.sink_queue_bytes((self.capacity as usize).saturating_sub(self.bytes.available_permits()));
+    }
+}
+
+/// Permits in a semaphore at most: what a 32-bit machine's semaphore can hold as well.
+const MOST_PERMITS: u32 = u32::MAX >> 3;
+
+/// Room that one document occupies, given back on drop.
+pub(super) struct Space {
+    permit: Option<OwnedSemaphorePermit>,
+    room: Arc<Room>,
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        drop(self.permit.take());
+        self.room.show();
+    }
+}
+
+/// One who waits for room; counted out on drop, so that giving up waiting is counted too.
+struct Waiting<'a>(&'a Room);
+
+impl<'a> Waiting<'a> {
+    fn begin(room: &'a Room) -> Self {
+        room.waiting.fetch_add(1, Ordering::AcqRel);
+        room.bell.notify_one();
+        Self(room)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(capacity: usize) -> (Arc<Room>, Arc<Metrics>) {
+        let metrics = Arc::new(Metrics::new());
+        (Arc::new(Room::new(capacity, Arc::new(Notify::new()), Arc::clone(&metrics))), metrics)
+    }
+
+    fn gauge(metrics: &Metrics) -> String {
+        let text = metrics.expose();
+        let line =
+            text.lines().find(|line| line.starts_with("sagetrail_sink_queue_bytes ")).unwrap_or_default();
+        line.rsplit(' ').next().unwrap_or_default().to_owned()
+    }
+
+    #[tokio::test]
+    async fn the_gauge_follows_what_is_held() {
+        let (room, metrics) = room(10);
+        let first = room.take(4).await.unwrap();
+        let second = room.try_take(6).unwrap().unwrap();
+        assert_eq!(gauge(&metrics), "10");
+        assert!(room.try_take(1).unwrap().is_none());
+        drop(first);
+        assert_eq!(gauge(&metrics), "6");
+        drop(second);
+        assert_eq!(gauge(&metrics), "0");
+    }
+
+    #[tokio::test]
+    async fn a_document_larger_than_the_room_takes_all_of_it_and_no_more() {
+        let (room, metrics) = room(10);
+        let all = room.take(1_000).await.unwrap();
+        assert_eq!(gauge(&metrics), "10");
+        drop(all);
+        assert_eq!(gauge(&metrics), "0");
+    }
+
+    #[tokio::test]
+    async fn giving_up_waiting_is_noticed() {
+        let (room, _metrics) = room(10);
+        let _all = room.take(10).await.unwrap();
+        let mut wait = Box::pin(room.take(1));
+        assert!(
+            std::future::poll_fn(|context| std::task::Poll::Ready(wait.as_mut().poll(context).is_pending()))
+                .await
+        );
+        assert!(room.is_short());
+        drop(wait);
+        assert!(!room.is_short());
+    }
+
+    #[tokio::test]
+    async fn a_closed_room_turns_everybody_away() {
+        let (room, _metrics) = room(10);
+        room.close();
+        assert!(room.take(1).await.is_err());
+        assert!(room.try_take(1).is_err());
+    }
+}

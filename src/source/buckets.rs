@@ -1,0 +1,86 @@
+//! The buckets' clients: one for each region, made when the first object there is asked for.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::{Region, SdkConfig};
+use aws_sdk_s3::Client;
+
+use super::key::is_region;
+use crate::config::SourceConfig;
+
+/// Clients, and buckets whose region was learned, that are kept; more than anyone has. What does not fit is made again.
+const KEPT: usize = 256;
+
+/// The clients by region, and what S3 said about where buckets are.
+pub(super) struct Buckets {
+    settings: aws_sdk_s3::Config,
+    default_region: Option<String>,
+    clients: Mutex<HashMap<String, Client>>,
+    homes: Mutex<HashMap<String, String>>,
+}
+
+/// A client that signs for the region that it talks to.
+pub(super) struct RegionalClient {
+    pub(super) client: Client,
+    pub(super) region: Option<String>,
+}
+
+impl Buckets {
+    pub(super) async fn new(aws: &SdkConfig, config: &SourceConfig) -> Self {
+        let mut settings = aws_sdk_s3::config::Builder::from(aws).force_path_style(config.force_path_style);
+        if let Some(role) = &config.assume_role_arn {
+            let mut provider = AssumeRoleProvider::builder(role).session_name("sagetrail").configure(aws);
+            if let Some(id) = &config.external_id {
+                provider = provider.external_id(id);
+            }
+            settings = settings.credentials_provider(provider.build().await);
+        }
+        Self {
+            settings: settings.build(),
+            default_region: aws.region().map(ToString::to_string),
+            clients: Mutex::default(),
+            homes: Mutex::default(),
+        }
+    }
+
+    /// The client for a bucket: where S3 said it is, else where its notification says so, else the default region.
+    pub(super) fn client(&self, bucket: &str, notified: Option<&str>) -> RegionalClient {
+        let home = locked(&self.homes).get(bucket).cloned();
+        // A region becomes a part of a host's name, and a notification's text may hold anything.
+        let notified = notified.filter(|region| is_region(region)).map(str::to_owned);
+        self.client_in(home.or(notified).or_else(|| self.default_region.clone()))
+    }
+
+    /// The client for a bucket that S3 says is in another region than the one where it was asked for.
+    pub(super) fn moved(&self, bucket: &str, region: String) -> RegionalClient {
+        let mut homes = locked(&self.homes);
+        if homes.len() < KEPT || homes.contains_key(bucket) {
+            homes.insert(bucket.to_owned(), region.clone());
+        }
+        drop(homes);
+        self.client_in(Some(region))
+    }
+
+    fn client_in(&self, region: Option<String>) -> RegionalClient {
+        let Some(name) = region else {
+            return RegionalClient { client: Client::from_conf(self.settings.clone()), region: None };
+        };
+        let mut clients = locked(&self.clients);
+        if let Some(client) = clients.get(&name) {
+            return RegionalClient { client: client.clone(), region: Some(name) };
+        }
+        let settings = self.settings.to_builder().region(Region::new(name.clone())).build();
+        let client = Client::from_conf(settings);
+        if clients.len() < KEPT {
+            clients.insert(name.clone(), client.clone());
+        }
+        RegionalClient { client, region: Some(name) }
+    }
+}
+
+/// Each map is whole after every statement, so a panic elsewhere does not spoil it.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,330 @@
+//! The queue: where messages wait until every record they lead to is stored.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::types::{
+    DeleteMessageBatchRequestEntry, MessageSystemAttributeName, QueueAttributeName as Attribute,
+};
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use url::Url;
+
+use super::aws;
+
+/// What one request may carry, for receiving and for deleting.
+pub const BATCH: usize = 10;
+
+/// An SQS queue whose own settings are known. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Queue {
+    client: Client,
+    url: Arc<str>,
+    visibility_timeout: Duration,
+    redrive: Option<Redrive>,
+    backlog: Option<u64>,
+}
+
+/// The queue's redrive policy: when a message is given up, and where it goes then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redrive {
+    pub max_receive_count: u32,
+    pub dead_letter_queue_arn: String,
+}
+
+/// One delivery of a message.
+#[derive(Debug, Clone)]
+pub struct Message {
+    pub id: String,
+    pub body: String,
+    pub receipt: Receipt,
+    /// From here on the queue hides the message for its visibility timeout.
+    pub received_at: Instant,
+    pub sent_at: Option<OffsetDateTime>,
+    /// How often it has been delivered, this time included.
+    pub receive_count: Option<u32>,
+}
+
+/// The right to renew, release or delete one delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt(String);
+
+/// Why the queue did not do what it was asked. Where the operator must act, the text says how.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    #[error(
+        "{operation} on {url}: there is no such queue; check source.queue_url, its account and its region"
+    )]
+    Missing { operation: &'static str, url: Arc<str>, source: Source },
+    #[error(
+        "{operation} on {url} was denied ({cause}); grant sqs:{action} on this queue to the daemon's role"
+    )]
+    Forbidden { operation: &'static str, action: &'static str, url: Arc<str>, cause: String, source: Source },
+    #[error("{operation} on {url}: the delivery is no longer ours ({cause}); the queue may deliver it again")]
+    Gone { operation: &'static str, url: Arc<str>, cause: String, source: Source },
+    #[error(
+        "the visibility timeout of {url} is 0, so each message would be delivered again at once; set VisibilityTimeout to 60 or more"
+    )]
+    NoVisibility { url: Arc<str> },
+    #[error("GetQueueAttributes on {url} answered without a usable {attribute}")]
+    Attribute { url: Arc<str>, attribute: &'static str },
+    #[error("{operation} on {url} failed: {cause}")]
+    Failed { operation: &'static str, url: Arc<str>, cause: String, source: Source },
+}
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+impl Queue {
+    /// Asks the queue for its attributes, so that nothing about it is assumed.
+    pub async fn open(client: Client, url: &Url) -> Result<Self, QueueError> {
+        let url: Arc<str> = url.as_str().into();
+        let answer = client
+            .get_queue_attributes()
+            .queue_url(&*url)
+            .attribute_names(Attribute::VisibilityTimeout)
+            .attribute_names(Attribute::RedrivePolicy)
+            .attribute_names(Attribute::ApproximateNumberOfMessages)
+            .send()
+            .await
+            .map_err(|error| failure("GetQueueAttributes", "GetQueueAttributes", &url, error))?;
+        let attributes = answer.attributes.unwrap_or_default();
+
+        let seconds: u64 =
+            attributes
+                .get(&Attribute::VisibilityTimeout)
+                .and_then(|text| text.parse().ok())
+                .ok_or_else(|| QueueError::Attribute { url: url.clone(), attribute: "VisibilityTimeout" })?;
+        if seconds == 0 {
+            return Err(QueueError::NoVisibility { url });
+        }
+        let redrive = match attributes.get(&Attribute::RedrivePolicy) {
+            None => None,
+            Some(policy) => Some(
+                redrive(policy)
+                    .ok_or_else(|| QueueError::Attribute { url: url.clone(), attribute: "RedrivePolicy" })?,
+            ),
+        };
+        let backlog =
+            attributes.get(&Attribute::ApproximateNumberOfMessages).and_then(|text| text.parse().ok());
+        Ok(Self { client, url, visibility_timeout: Duration::from_secs(seconds), redrive, backlog })
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// How long the queue hides a message that was delivered or renewed.
+    pub fn visibility_timeout(&self) -> Duration {
+        self.visibility_timeout
+    }
+
+    /// None means that a message which always fails comes back until it expires.
+    pub fn redrive(&self) -> Option<&Redrive> {
+        self.redrive.as_ref()
+    }
+
+    /// Roughly how many messages were waiting when the queue was opened.
+    pub fn backlog(&self) -> Option<u64> {
+        self.backlog
+    }
+
+    /// Waits up to `wait` for messages and takes at most `max` of them (from 1 to [`BATCH`]).
+    ///
+    /// A receive that is dropped in flight may leave messages hidden for one visibility timeout.
+    pub async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Message>, QueueError> {
+        let answer = self
+            .client
+            .receive_message()
+            .queue_url(&*self.url)
+            .max_number_of_messages(i32::try_from(max.clamp(1, BATCH)).unwrap_or(1))
+            .wait_time_seconds(i32::try_from(wait.as_secs()).unwrap_or(i32::MAX))
+            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .send()
+            .await
+            .map_err(|error| failure("ReceiveMessage", "ReceiveMessage", &self.url, error))?;
+        let received_at = Instant::now();
+        Ok(answer.messages.unwrap_or_default().into_iter().map(|raw| message(raw, received_at)).collect())
+    }
+
+    /// Hides the message for another visibility timeout, counted from now.
+    pub async fn renew(&self, receipt: &Receipt) -> Result<(), QueueError> {
+        self.change_visibility(receipt, self.visibility_timeout).await
+    }
+
+    /// Gives the message back, to be delivered again at once.
+    pub async fn release(&self, receipt: &Receipt) -> Result<(), QueueError> {
+        self.change_visibility(receipt, Duration::ZERO).await
+    }
+
+    async fn change_visibility(&self, receipt: &Receipt, hidden: Duration) -> Result<(), QueueError> {
+        const OPERATION: &str = "ChangeMessageVisibility";
+        self.client
+            .change_message_visibility()
+            .queue_url(&*self.url)
+            .receipt_handle(&receipt.0)
+            .visibility_timeout(i32::try_from(hidden.as_secs()).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| match error.code() {
+                // SQS says InvalidParameterValue both of a message that is visible again and of one that has been
+                // hidden for twelve hours, the most there is: either way no renewal will ever succeed.
+                Some("ReceiptHandleIsInvalid" | "MessageNotInflight" | "InvalidParameterValue") => {
+                    QueueError::Gone {
+                        operation: OPERATION,
+                        url: self.url.clone(),
+                        cause: aws::cause(&error),
+                        source: error.into(),
+                    }
+                }
+                _ => failure(OPERATION, OPERATION, &self.url, error),
+            })
+    }
+
+    /// Deletes up to [`BATCH`] messages with one request, and answers with one outcome for each, in their order.
+    pub(super) async fn delete(&self, receipts: Vec<Receipt>) -> Result<Vec<DeleteOutcome>, QueueError> {
+        // An entry that the answer does not mention was not deleted, as far as anyone knows.
+        let mut outcomes = vec![DeleteOutcome::Failed("not in the answer".to_owned()); receipts.len()];
+        let entries = receipts.into_iter().enumerate().map(|(index, receipt)| {
+            DeleteMessageBatchRequestEntry::builder()
+                .id(index.to_string())
+                .receipt_handle(receipt.0)
+                .build()
+                .expect("both members are set")
+        });
+        let answer = self
+            .client
+            .delete_message_batch()
+            .queue_url(&*self.url)
+            .set_entries(Some(entries.collect()))
+            .send()
+            .await
+            .map_err(|error| failure("DeleteMessageBatch", "DeleteMessage", &self.url, error))?;
+
+        for entry in answer.successful() {
+            if let Some(outcome) = entry.id().parse().ok().and_then(|index: usize| outcomes.get_mut(index)) {
+                *outcome = DeleteOutcome::Deleted;
+            }
+        }
+        for entry in answer.failed() {
+            if let Some(outcome) = entry.id().parse().ok().and_then(|index: usize| outcomes.get_mut(index)) {
+                let why = entry.code().to_owned();
+                *outcome = if entry.sender_fault() {
+                    DeleteOutcome::Refused(why)
+                } else {
+                    DeleteOutcome::Failed(why)
+                };
+            }
+        }
+        Ok(outcomes)
+    }
+}
+
+/// What became of one message of a batch that was to be deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum DeleteOutcome {
+    Deleted,
+    /// The queue's own trouble: it may work the next time.
+    Failed(String),
+    /// It will never work.
+    Refused(String),
+}
+
+fn redrive(policy: &str) -> Option<Redrive> {
+    let policy: Value = serde_json::from_str(policy).ok()?;
+    let count = policy.get("maxReceiveCount")?;
+    // The count is stored as it was set: some tools write a number, some a string.
+    let count = count.as_u64().or_else(|| count.as_str()?.parse().ok())?;
+    Some(Redrive {
+        max_receive_count: u32::try_from(count).ok()?,
+        dead_letter_queue_arn: policy.get("deadLetterTargetArn")?.as_str()?.to_owned(),
+    })
+}
+
+/// A member that SQS always sends is taken as empty when it is missing: an empty body is not understood and an empty
+/// receipt not accepted, and both of these are counted and logged, while a message dropped here would not be.
+fn message(raw: aws_sdk_sqs::types::Message, received_at: Instant) -> Message {
+    let attribute = |name| raw.attributes.as_ref().and_then(|attributes| attributes.get(&name));
+    let sent_at = attribute(MessageSystemAttributeName::SentTimestamp)
+        .and_then(|milliseconds| milliseconds.parse::<i128>().ok())
+        .and_then(|milliseconds| {
+            OffsetDateTime::from_unix_timestamp_nanos(milliseconds.checked_mul(1_000_000)?).ok()
+        });
+    let receive_count =
+        attribute(MessageSystemAttributeName::ApproximateReceiveCount).and_then(|count| count.parse().ok());
+    Message {
+        id: raw.message_id.unwrap_or_default(),
+        body: raw.body.unwrap_or_default(),
+        receipt: Receipt(raw.receipt_handle.unwrap_or_default()),
+        received_at,
+        sent_at,
+        receive_count,
+    }
+}
+
+/// Sorts a failed request; `action` is the permission that the operation needs.
+fn failure<E>(operation: &'static str, action: &'static str, url: &Arc<str>, error: SdkError<E>) -> QueueError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let url = url.clone();
+    match error.code() {
+        Some("QueueDoesNotExist" | "AWS.SimpleQueueService.NonExistentQueue") => {
+            QueueError::Missing { operation, url, source: error.into() }
+        }
+        Some("AccessDenied" | "AccessDeniedException") => {
+            QueueError::Forbidden { operation, action, url, cause: aws::cause(&error), source: error.into() }
+        }
+        _ if status == Some(403) => {
+            QueueError::Forbidden { operation, action, url, cause: aws::cause(&error), source: error.into() }
+        }
+        _ => QueueError::Failed { operation, url, cause: aws::cause(&error), source: error.into() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redrive_policy_is_read_whichever_way_its_count_is_written() {
+        let arn = "arn:aws:sqs:eu-central-1:111122223333:trail-dead";
+        for count in ["4", "\"4\""] {
+            let policy = format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":{count}}}"#);
+            let expected = Redrive { max_receive_count: 4, dead_letter_queue_arn: arn.to_owned() };
+            assert_eq!(redrive(&policy), Some(expected));
+        }
+        for policy in
+            ["", "{}", r#"{"maxReceiveCount":4}"#, r#"{"maxReceiveCount":-1,"deadLetterTargetArn":""}"#]
+        {
+            assert_eq!(redrive(policy), None, "{policy}");
+        }
+    }
+
+    #[test]
+    fn a_message_without_its_attributes_is_still_a_message() {
+        let raw = aws_sdk_sqs::types::Message::builder().body("b").receipt_handle("r");
+        let bare = message(raw.clone().build(), Instant::now());
+        assert_eq!((bare.body.as_str(), bare.sent_at, bare.receive_count), ("b", None, None));
+
+        let odd = raw
+            .clone()
+            .attributes(MessageSystemAttributeName::SentTimestamp, i128::MAX.to_string())
+            .attributes(MessageSystemAttributeName::ApproximateReceiveCount, "many")
+            .build();
+        assert_eq!(message(odd, Instant::now()).sent_at, None);
+
+        let whole = raw
+            .attributes(MessageSystemAttributeName::SentTimestamp, "1700000000123")
+            .attributes(MessageSystemAttributeName::ApproximateReceiveCount, "3")
+            .build();
+        let whole = message(whole, Instant::now());
+        assert_eq!(whole.sent_at.map(OffsetDateTime::unix_timestamp), Some(1_700_000_000));
+        assert_eq!(whole.receive_count, Some(3));
+    }
+}

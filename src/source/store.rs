@@ -1,0 +1,324 @@
+//! The store: the S3 objects that notifications lead to, read whole and within a memory budget.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::RequestPayer;
+use bytes::{Bytes, BytesMut};
+use time::OffsetDateTime;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::aws;
+use super::backoff::full_jitter;
+use super::buckets::{Buckets, RegionalClient};
+use super::key::is_region;
+use super::notification::ObjectRef;
+use crate::config::SourceConfig;
+use crate::metrics::{Metrics, ObjectFailure, Retry};
+
+/// How often an object is asked for, because its body broke off or turned out to need more memory than was reserved.
+/// The SDK repeats requests that fail before their body begins, and only those.
+const ATTEMPTS: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Bytes in one unit of the budget: a semaphore counts in 32 bits, and objects are files of many KiB.
+const UNIT: u64 = 1024;
+
+/// Reads objects. All that are held at once share one budget of bytes.
+pub struct Store {
+    buckets: Buckets,
+    budget: Arc<Semaphore>,
+    budget_units: u32,
+    max_object_bytes: u64,
+    request_payer: Option<RequestPayer>,
+    metrics: Arc<Metrics>,
+}
+
+/// One object's bytes as they are stored. They count against the budget until this is dropped.
+#[derive(Debug)]
+pub struct Object {
+    pub bytes: Bytes,
+    pub stored_bytes: u64,
+    pub last_modified: Option<OffsetDateTime>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Why an object was not read. Where the operator must act, the text says how.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("GetObject {object}: there is no such object; it was deleted or moved after its notification")]
+    Missing { object: String, source: Source },
+    #[error("GetObject {object}: there is no such bucket")]
+    NoSuchBucket { object: String, source: Source },
+    #[error(
+        "GetObject {object} was denied ({cause}); grant s3:GetObject on it, and s3:ListBucket on its bucket so that a missing object shows as missing"
+    )]
+    Forbidden { object: String, cause: String, source: Source },
+    #[error(
+        "GetObject {object}: its KMS key may not be used ({cause}); grant kms:Decrypt on the key that encrypts it"
+    )]
+    KeyForbidden { object: String, cause: String, source: Source },
+    #[error(
+        "GetObject {object}: it is archived and cannot be read until it is restored; move record files to an archive class only after they were read"
+    )]
+    Archived { object: String, source: Source },
+    #[error("GetObject {object}: it has {bytes} bytes or more; source.max_object_bytes allows {limit}")]
+    TooLarge { object: String, bytes: u64, limit: u64 },
+    #[error("GetObject {object} failed: {cause}")]
+    Unavailable { object: String, cause: String, source: Option<Source> },
+}
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+impl StoreError {
+    /// The label that the failure is counted under.
+    pub fn failure(&self) -> ObjectFailure {
+        match self {
+            Self::Missing { .. } | Self::NoSuchBucket { .. } => ObjectFailure::Missing,
+            Self::Forbidden { .. } | Self::KeyForbidden { .. } => ObjectFailure::Forbidden,
+            Self::Archived { .. } => ObjectFailure::Forbidden,
+            Self::TooLarge { .. } => ObjectFailure::TooLarge,
+            Self::Unavailable { .. } => ObjectFailure::Unavailable,
+        }
+    }
+}
+
+impl Store {
+    pub async fn new(aws: &SdkConfig, config: &SourceConfig, metrics: Arc<Metrics>) -> Self {
+        let budget_units = units(config.in_flight_bytes.get() as u64);
+        Self {
+            buckets: Buckets::new(aws, config).await,
+            budget: Arc::new(Semaphore::new(budget_units as usize)),
+            budget_units,
+            max_object_bytes: config.max_object_bytes,
+            request_payer: config.requester_pays.then_some(RequestPayer::Requester),
+            metrics,
+        }
+    }
+
+    /// Reads an object whole, once there is room for it in the budget.
+    ///
+    /// Room is never waited for while a response is open: S3 would close it, and the wait has no limit. A caller that
+    /// holds an object while it waits for the next one could wait for itself.
+    pub async fn get(&self, object: &ObjectRef) -> Result<Object, StoreError> {
+        let mut room = match object.size {
+            Some(size) if size <= self.max_object_bytes => Some(self.room(size).await),
+            // The size is unknown, or the claim about it would be refused: S3 shall say.
+            _ => None,
+        };
+        let mut retries = 0;
+        loop {
+            match self.attempt(object, room.take()).await? {
+                Attempt::Read(object) => return Ok(object),
+                Attempt::NeedsRoom { bytes } if retries + 1 < ATTEMPTS => {
+                    room = Some(self.room(bytes).await);
+                }
+                Attempt::NeedsRoom { .. } => {
+                    let cause = "its size was another one each time that it was asked for".to_owned();
+                    return Err(StoreError::Unavailable { object: object.to_string(), cause, source: None });
+                }
+                Attempt::BrokeOff { cause, room: reserved } if retries + 1 < ATTEMPTS => {
+                    tracing::debug!(%object, cause, "an object's body broke off and is asked for again");
+                    self.metrics.retried(Retry::Object, 1);
+                    room = Some(reserved);
+                    tokio::time::sleep(full_jitter(FIRST_PAUSE, LONGEST_PAUSE, retries)).await;
+                }
+                Attempt::BrokeOff { cause, .. } => {
+                    let cause = format!("its body broke off {ATTEMPTS} times, last with: {cause}");
+                    return Err(StoreError::Unavailable { object: object.to_string(), cause, source: None });
+                }
+            }
+            retries += 1;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        object: &ObjectRef,
+        room: Option<OwnedSemaphorePermit>,
+    ) -> Result<Attempt, StoreError> {
+        let response = self.open(object).await?;
+        let length = response.content_length.and_then(|length| u64::try_from(length).ok());
+        // S3 always tells the length; a store that does not gets room for the largest object.
+        let bytes = length.unwrap_or(self.max_object_bytes);
+        if bytes > self.max_object_bytes {
+            return Err(self.too_large(object, bytes));
+        }
+        let needed = units(bytes).min(self.budget_units);
+        let Some(room) = self.fit(room, needed) else {
+            return Ok(Attempt::NeedsRoom { bytes });
+        };
+        let last_modified = response.last_modified.and_then(|at| {
+            OffsetDateTime::from_unix_timestamp(at.secs())
+                .ok()
+                .map(|whole| whole + Duration::from_nanos(u64::from(at.subsec_nanos())))
+        });
+        match read(response.body, length, self.max_object_bytes).await {
+            Ok(bytes) => {
+                let stored_bytes = bytes.len() as u64;
+                Ok(Attempt::Read(Object { bytes, stored_bytes, last_modified, _permit: room }))
+            }
+            Err(BodyError::TooLarge { bytes }) => Err(self.too_large(object, bytes)),
+            Err(BodyError::BrokeOff { cause }) => Ok(Attempt::BrokeOff { cause, room }),
+        }
+    }
+
+    /// Sends the request, and sends it again to the bucket's own region when S3 says that this is another one.
+    async fn open(&self, object: &ObjectRef) -> Result<GetObjectOutput, StoreError> {
+        let first = self.buckets.client(&object.bucket, object.region.as_deref());
+        let error = match self.request(&first, object).await {
+            Ok(response) => return Ok(response),
+            Err(error) => error,
+        };
+        match bucket_region(&error) {
+            Some(region) if first.region.as_ref() != Some(&region) => {
+                let right = self.buckets.moved(&object.bucket, region);
+                self.request(&right, object).await.map_err(|error| refusal(object, error))
+            }
+            _ => Err(refusal(object, error)),
+        }
+    }
+
+    async fn request(
+        &self,
+        to: &RegionalClient,
+        object: &ObjectRef,
+    ) -> Result<GetObjectOutput, Box<GetObjectFailure>> {
+        let attempts = Attempts::default();
+        let outcome = to
+            .client
+            .get_object()
+            .bucket(&object.bucket)
+            .key(&object.key)
+            .set_request_payer(self.request_payer.clone())
+            .customize()
+            .interceptor(attempts.clone())
+            .send()
+            .await;
+        self.metrics.retried(Retry::Object, attempts.0.load(Ordering::Relaxed).saturating_sub(1));
+        outcome.map_err(Box::new)
+    }
+
+    /// Waits until the budget has room for so many bytes.
+    async fn room(&self, bytes: u64) -> OwnedSemaphorePermit {
+        let needed = units(bytes).min(self.budget_units);
+        let room = Arc::clone(&self.budget).acquire_many_owned(needed).await;
+        room.expect("the budget is never closed")
+    }
+
+    /// Makes the reserved room, or what is free at once, fit what is needed.
+    fn fit(&self, reserved: Option<OwnedSemaphorePermit>, needed: u32) -> Option<OwnedSemaphorePermit> {
+        if let Some(mut room) = reserved
+            && let Some(excess) = room.num_permits().checked_sub(needed as usize)
+        {
+            drop(room.split(excess));
+            return Some(room);
+        }
+        Arc::clone(&self.budget).try_acquire_many_owned(needed).ok()
+    }
+
+    fn too_large(&self, object: &ObjectRef, bytes: u64) -> StoreError {
+        StoreError::TooLarge { object: object.to_string(), bytes, limit: self.max_object_bytes }
+    }
+}
+
+/// How one attempt at an object ended, when not with a refusal.
+enum Attempt {
+    Read(Object),
+    /// It is larger than what was reserved, and the budget has no more at once.
+    NeedsRoom {
+        bytes: u64,
+    },
+    BrokeOff {
+        cause: String,
+        room: OwnedSemaphorePermit,
+    },
+}
+
+enum BodyError {
+    TooLarge { bytes: u64 },
+    BrokeOff { cause: String },
+}
+
+/// Reads a body to its end, and to its announced length.
+async fn read(mut body: ByteStream, length: Option<u64>, limit: u64) -> Result<Bytes, BodyError> {
+    let announced = length.and_then(|length| usize::try_from(length).ok());
+    let mut bytes = BytesMut::with_capacity(announced.unwrap_or_default());
+    loop {
+        match body.try_next().await {
+            Ok(Some(chunk)) => {
+                let total = bytes.len() as u64 + chunk.len() as u64;
+                if total > limit {
+                    return Err(BodyError::TooLarge { bytes: total });
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok(None) => break,
+            Err(error) => return Err(BodyError::BrokeOff { cause: aws::chain(&error) }),
+        }
+    }
+    if announced.is_some_and(|announced| announced != bytes.len()) {
+        let cause = format!("{} bytes came of {} announced", bytes.len(), length.unwrap_or_default());
+        return Err(BodyError::BrokeOff { cause });
+    }
+    Ok(bytes.freeze())
+}
+
+/// Units of the budget for so many bytes; even an empty object takes one.
+fn units(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT).max(1)).unwrap_or(u32::MAX)
+}
+
+/// Counts the requests that the SDK sends for one call.
+#[derive(Debug, Clone, Default)]
+struct Attempts(Arc<AtomicU64>);
+
+impl Intercept for Attempts {
+    fn name(&self) -> &'static str {
+        "Attempts"
+    }
+
+    fn read_before_attempt(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+type GetObjectFailure = SdkError<GetObjectError>;
+
+/// The region that S3 says a bucket is in, which it does when it was asked for in another one.
+fn bucket_region(error: &GetObjectFailure) -> Option<String> {
+    let region = error.raw_response()?.headers().get("x-amz-bucket-region")?;
+    is_region(region).then(|| region.to_owned())
+}
+
+/// Sorts a request that S3 did not answer with an object.
+fn refusal(object: &ObjectRef, error: Box<GetObjectFailure>) -> StoreError {
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let cause = aws::cause(&error);
+    let object = object.to_string();
+    match error.code() {
+        Some("NoSuchBucket") => StoreError::NoSuchBucket { object, source: error },
+        Some("InvalidObjectState") => StoreError::Archived { object, source: error },
+        Some(code) if code.starts_with("KMS.") => StoreError::KeyForbidden { object, cause, source: error },
+        _ if status == Some(404) => StoreError::Missing { object, source: error },
+        // S3 names the permission that lacks: `kms:Decrypt` here, else one of its own.
+        _ if status == Some(403) && cause.contains("kms:") => {
+            StoreError::KeyForbidden { object, cause, source: error }
+        }
+        _ if status == Some(403) => StoreError::Forbidden { object, cause, source: error },
+        _ => StoreError::Unavailable { object, cause, source: Some(error) },
+    }
+}
