@@ -104,7 +104,9 @@ pub async fn run(config: &Config, knowledge: Knowledge, stop: CancellationToken)
 
     let (mut sink_task, mut deleter_task, mut admin_task) =
         (pin!(sink_task.drain()), deleter_task, admin_task);
+    // A stop is looked at first, because it makes the receivers end as well.
     let ended = tokio::select! {
+        biased;
         () = stop.cancelled() => None,
         _ = receivers.join_next() => Some("receiver"),
         () = &mut sink_task => Some("sink"),

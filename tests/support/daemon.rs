@@ -1,0 +1,131 @@
+//! The daemon as a process of its own, as an operator runs it.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use super::cloud::Cloud;
+use super::{Stack, eventually};
+
+pub struct Daemon {
+    process: Child,
+    admin: String,
+    log: PathBuf,
+    http: reqwest::Client,
+}
+
+impl Daemon {
+    /// Starts the daemon on the cloud's queue. `settings` are keys of the configuration, such as `select.scope`.
+    pub fn start(stack: &Stack, cloud: &Cloud, settings: &[(&str, &str)]) -> Self {
+        let port = free_port();
+        let log = std::env::temp_dir().join(format!("sagetrail-test-{}-{port}.log", std::process::id()));
+        let log_file = File::create(&log).expect("the log can be written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sagetrail"));
+        command
+            .arg("run")
+            .env("AWS_ENDPOINT_URL", &stack.aws_url)
+            .env("SAGETRAIL__SOURCE__QUEUE_URL", &cloud.queue_url)
+            .env("SAGETRAIL__SOURCE__WAIT", "1s")
+            .env("SAGETRAIL__SOURCE__FORCE_PATH_STYLE", "true")
+            .env("SAGETRAIL__SINK__URL", &stack.opensearch_url)
+            .env("SAGETRAIL__ADMIN__LISTEN", format!("127.0.0.1:{port}"))
+            .stdout(Stdio::null())
+            .stderr(log_file);
+        for (key, value) in settings {
+            command.env(format!("SAGETRAIL__{}", key.to_uppercase().replace('.', "__")), value);
+        }
+        let process = command.spawn().expect("the daemon was built");
+        Self { process, admin: format!("http://127.0.0.1:{port}"), log, http: reqwest::Client::new() }
+    }
+
+    /// Waits until the daemon says that it can work.
+    pub async fn until_ready(&mut self) {
+        eventually(Duration::from_secs(60), async || {
+            if let Some(status) = self.process.try_wait().expect("the process can be asked") {
+                panic!("the daemon ended with {status}:\n{}", self.log());
+            }
+            match self.get("readyz").await {
+                Ok((200, _)) => Ok(()),
+                Ok((status, body)) => Err(format!("{status} {body}")),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+        .await;
+    }
+
+    /// The value of one series as the exposition writes it, such as `sagetrail_messages_total{outcome="deleted"}`.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let (_, exposition) = self.get("metrics").await.expect("the metrics are served");
+        exposition
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+            .unwrap_or_else(|| panic!("no series {series} in\n{exposition}"))
+    }
+
+    pub async fn get(&self, path: &str) -> Result<(u16, String), reqwest::Error> {
+        let answer = self.http.get(format!("{}/{path}", self.admin)).send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
+    /// The largest resident memory of the process so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
+        let status = status.expect("the process runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says it");
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kilobytes * 1024
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Ends the process as a power failure would.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("the process can be killed");
+        self.process.wait().expect("the process has ended");
+    }
+
+    /// Sends a signal by its name, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.process.id().to_string()).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// Waits for the end of the process.
+    pub async fn until_ended(&mut self, patience: Duration) -> ExitStatus {
+        eventually(patience, async || {
+            self.process
+                .try_wait()
+                .expect("the process can be asked")
+                .ok_or_else(|| "it still runs".to_owned())
+        })
+        .await
+    }
+
+    /// Stops the daemon as an orchestrator does, and sees that it ends well.
+    pub async fn stop(mut self) {
+        self.signal("TERM");
+        let status = self.until_ended(Duration::from_secs(40)).await;
+        assert!(status.success(), "the daemon ended with {status}:\n{}", self.log());
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // A test that failed leaves its daemon to us; one that ended well has nothing to kill.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_file(&self.log);
+        }
+    }
+}
+
+/// A port that nobody listens on just now.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    listener.local_addr().expect("it is bound").port()
+}

@@ -1,0 +1,46 @@
+//! What the end-to-end tests share: a real OpenSearch, moto's S3 and SQS, and the daemon as its own process.
+//!
+//! The servers are started by `deploy/local/with-stack.sh`, which says in the environment where they are. Without them
+//! a test skips and says so. Tests run side by side on the same servers, so each has its own account, bucket and queue.
+
+#![allow(dead_code, reason = "each test binary uses its own part of what is shared here")]
+
+pub mod cloud;
+pub mod daemon;
+pub mod search;
+pub mod trail;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+/// Where the real parts are.
+#[derive(Clone)]
+pub struct Stack {
+    pub opensearch_url: String,
+    pub aws_url: String,
+}
+
+impl Stack {
+    /// The running servers, or none, after saying that the test is skipped.
+    pub fn running() -> Option<Self> {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let stack = variable("SAGETRAIL_TEST_OPENSEARCH_URL").zip(variable("SAGETRAIL_TEST_AWS_URL"));
+        if stack.is_none() {
+            println!("skipped: no OpenSearch and moto in the environment; run it with `make test`");
+        }
+        stack.map(|(opensearch_url, aws_url)| Self { opensearch_url, aws_url })
+    }
+}
+
+/// Asks again until the answer is there, and fails with the last refusal when it does not come in time.
+pub async fn eventually<T>(patience: Duration, mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
+    let give_up = Instant::now() + patience;
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(refusal) if Instant::now() >= give_up => panic!("not within {patience:?}: {refusal}"),
+            Err(_) => sleep(Duration::from_millis(200)).await,
+        }
+    }
+}

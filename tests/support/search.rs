@@ -1,0 +1,75 @@
+//! Searches in the real OpenSearch.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+/// One OpenSearch node, asked without a security plugin.
+pub struct Search {
+    url: String,
+    http: reqwest::Client,
+}
+
+impl Search {
+    pub fn new(url: &str) -> Self {
+        Self { url: url.trim_end_matches('/').to_owned(), http: reqwest::Client::new() }
+    }
+
+    /// Sends a request and returns the status and the answer.
+    pub async fn request(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let method = method.parse().expect("an HTTP method");
+        let mut request = self.http.request(method, format!("{}/{path}", self.url));
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let answer = request.send().await.expect("OpenSearch answers");
+        let status = answer.status().as_u16();
+        let text = answer.text().await.expect("OpenSearch answers whole");
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// Every document that the query finds in the indices, by `_id`, with its index and source. Refreshes first.
+    pub async fn find(&self, indices: &str, query: Value) -> BTreeMap<String, Vec<Hit>> {
+        const PAGE: usize = 5_000;
+        self.request("POST", &format!("{indices}/_refresh?ignore_unavailable=true"), None).await;
+        let mut found: BTreeMap<String, Vec<Hit>> = BTreeMap::new();
+        let path = format!("{indices}/_search?scroll=1m&ignore_unavailable=true");
+        let (status, mut page) =
+            self.request("POST", &path, Some(json!({"size": PAGE, "query": query, "sort": ["_doc"]}))).await;
+        assert_eq!(status, 200, "{page}");
+        loop {
+            let hits = page["hits"]["hits"].as_array().expect("a search has hits");
+            if hits.is_empty() {
+                return found;
+            }
+            for hit in hits {
+                let id = hit["_id"].as_str().expect("a hit has an id").to_owned();
+                let index = hit["_index"].as_str().expect("a hit has an index").to_owned();
+                found.entry(id).or_default().push(Hit { index, source: hit["_source"].clone() });
+            }
+            let scroll = json!({"scroll": "1m", "scroll_id": page["_scroll_id"]});
+            page = self.request("POST", "_search/scroll", Some(scroll)).await.1;
+        }
+    }
+
+    /// Documents of one account, by `_id`.
+    pub async fn of_account(&self, account: &str) -> BTreeMap<String, Vec<Hit>> {
+        self.find("sagetrail-events", json!({"term": {"cloud.account.id": account}})).await
+    }
+
+    /// How many documents of one account can be found now.
+    pub async fn count(&self, account: &str) -> u64 {
+        self.request("POST", "sagetrail-events*/_refresh?ignore_unavailable=true", None).await;
+        let query = json!({"query": {"term": {"cloud.account.id": account}}});
+        let path = "sagetrail-events*/_count?ignore_unavailable=true";
+        let (status, answer) = self.request("POST", path, Some(query)).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["count"].as_u64().expect("a count")
+    }
+}
+
+#[derive(Debug)]
+pub struct Hit {
+    pub index: String,
+    pub source: Value,
+}
