@@ -105,14 +105,14 @@ async fn take_batch(
 /// Sees one message to its end. The permit makes room for the next when this returns.
 async fn handle(shared: Arc<Receiving>, message: Message, producer: Producer, room: OwnedSemaphorePermit) {
     let work = async {
-        tokio::select! {
+        let result = tokio::select! {
             biased;
             result = shared.pipeline.process(&message.body, producer) => Some(result),
             () = shared.release.cancelled() => None,
-        }
+        };
+        settle(&shared, &message, result).await
     };
-    let result = hold(&shared.queue, &message, &shared.metrics, work).await;
-    let outcome = settle(&shared, &message, result).await;
+    let outcome = hold(&shared.queue, &message, &shared.metrics, work).await;
     shared.metrics.message_settled(outcome);
     drop(room);
 }

@@ -3,16 +3,28 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::process::Command;
 use std::time::Duration;
 
+use proptest::prelude::Rng;
+use proptest::test_runner::{RngAlgorithm, TestRng};
 use support::cloud::{Cloud, QueueSettings};
 use support::daemon::Daemon;
 use support::search::Search;
-use support::{Stack, trail};
+use support::{Stack, eventually, trail};
+use tokio::sync::Mutex;
+use tokio::time::sleep;
 
 const OBJECTS: usize = 200;
 const RECORDS_PER_OBJECT: usize = 500;
-const PATIENCE: Duration = Duration::from_secs(300);
+const RECORDS: usize = OBJECTS * RECORDS_PER_OBJECT;
+const PATIENCE: Duration = Duration::from_mins(8);
+/// What a daemon may take in memory, however much waits and whatever is down.
+const MOST_MEMORY: u64 = 150 << 20;
+const SHIP_ALL: &[(&str, &str)] = &[("select.scope", "all"), ("log.filter", "warn")];
+
+/// Each of these tests fills both processors, so they take turns.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 /// Uploads the objects, each of which notifies the queue, and notifies each a second time.
 async fn upload_twice_notified(cloud: &Cloud, account: &str) {
@@ -33,20 +45,20 @@ async fn assert_each_record_once(search: &Search, account: &str) {
     let event_ids: BTreeSet<&str> =
         found.values().flatten().filter_map(|hit| hit.source["event"]["id"].as_str()).collect();
     let documents: usize = found.values().map(Vec::len).sum();
-    assert_eq!(documents, OBJECTS * RECORDS_PER_OBJECT, "documents");
+    assert_eq!(documents, RECORDS, "documents");
     assert_eq!(event_ids.len(), documents, "distinct records");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_daemons_ship_every_record_once_though_every_object_is_notified_twice() {
     let Some(stack) = Stack::running() else { return };
+    let _turn = TURN.lock().await;
     let account = "100000000001";
     let cloud = Cloud::create(&stack, "load-twice", QueueSettings::default()).await;
     let search = Search::new(&stack.opensearch_url);
     upload_twice_notified(&cloud, account).await;
 
-    let mut daemons =
-        [(); 2].map(|()| Daemon::start(&stack, &cloud, &[("select.scope", "all"), ("log.filter", "warn")]));
+    let mut daemons = [(); 2].map(|()| Daemon::start(&stack, &cloud, SHIP_ALL));
     for daemon in &mut daemons {
         daemon.until_ready().await;
     }
@@ -54,13 +66,117 @@ async fn two_daemons_ship_every_record_once_though_every_object_is_notified_twic
 
     assert_each_record_once(&search, account).await;
     assert_eq!(cloud.dead_letters().await, 0);
-    let (mut indexed, mut duplicate) = (0.0, 0.0);
+    let (mut indexed, mut duplicate) = (0, 0);
     for daemon in daemons {
-        indexed += daemon.metric("sagetrail_records_indexed_total").await;
-        duplicate += daemon.metric("sagetrail_records_duplicate_total").await;
-        assert!(daemon.metric("sagetrail_records_indexed_total").await > 0.0, "both daemons had a share");
+        let share = daemon.count("sagetrail_records_indexed_total").await;
+        println!("one daemon indexed {share} records, {} MiB at most", daemon.peak_memory() >> 20);
+        assert!(share > 0, "both daemons had a share");
+        indexed += share;
+        duplicate += daemon.count("sagetrail_records_duplicate_total").await;
         daemon.stop().await;
     }
-    let total = (OBJECTS * RECORDS_PER_OBJECT) as f64;
-    assert_eq!((indexed, duplicate), (total, total));
+    assert_eq!((indexed, duplicate), (RECORDS as u64, RECORDS as u64));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_is_killed_ten_times_ships_every_record_once() {
+    let Some(stack) = Stack::running() else { return };
+    let _turn = TURN.lock().await;
+    let account = "100000000002";
+    let cloud = Cloud::create(&stack, "load-killed", QueueSettings::default()).await;
+    let search = Search::new(&stack.opensearch_url);
+    upload_twice_notified(&cloud, account).await;
+
+    let mut random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let mut interrupted = 0;
+    for _ in 0..10 {
+        let mut daemon = Daemon::start(&stack, &cloud, SHIP_ALL);
+        daemon.until_ready().await;
+        // A kill is a moment in time and no condition, so this waits by the clock.
+        let moment = Duration::from_millis(u64::from(random.next_u32() % 4_000));
+        sleep(moment).await;
+        let in_flight = daemon.count("sagetrail_messages_in_flight").await;
+        daemon.kill();
+        println!("killed after {moment:?} with {in_flight} messages in flight");
+        interrupted += in_flight;
+    }
+    assert!(interrupted > 0, "no kill met a message in flight, so nothing was shown");
+
+    let mut daemon = Daemon::start(&stack, &cloud, SHIP_ALL);
+    daemon.until_ready().await;
+    cloud.until_empty(PATIENCE).await;
+    assert_each_record_once(&search, account).await;
+    assert_eq!(cloud.dead_letters().await, 0);
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_opensearch_loses_nothing_and_memory_stays_bounded() {
+    let Some(stack) = Stack::running() else { return };
+    let _turn = TURN.lock().await;
+    let account = "100000000003";
+    let node = Node::start("outage");
+    let stack = Stack { opensearch_url: node.url(), ..stack };
+    let cloud = Cloud::create(&stack, "load-outage", QueueSettings::default()).await;
+    let search = Search::new(&stack.opensearch_url);
+    upload_twice_notified(&cloud, account).await;
+
+    let mut daemon = Daemon::start(&stack, &cloud, SHIP_ALL);
+    daemon.until_ready().await;
+    eventually(PATIENCE, async || match search.count(account).await {
+        0..2_000 => Err("the load has not begun".to_owned()),
+        _ => Ok(()),
+    })
+    .await;
+    node.run("stop");
+    let before = daemon.count("sagetrail_records_indexed_total").await;
+    sleep(Duration::from_secs(30)).await;
+    let (status, body) = daemon.get("readyz").await.expect("the daemon is there");
+    assert_eq!((status, body.as_str()), (503, "OpenSearch does not answer\n"));
+    node.run("start");
+    assert!(before < RECORDS as u64, "the outage came too late to show anything");
+
+    cloud.until_empty(PATIENCE).await;
+    assert_each_record_once(&search, account).await;
+    assert_eq!(cloud.dead_letters().await, 0);
+    let peak = daemon.peak_memory();
+    println!("{before} records were stored before the outage; {} MiB at most", peak >> 20);
+    assert!(peak < MOST_MEMORY, "{peak} bytes");
+    daemon.stop().await;
+}
+
+/// An OpenSearch of the test's own, which it may stop and start.
+struct Node {
+    name: &'static str,
+}
+
+impl Node {
+    fn start(name: &'static str) -> Self {
+        let node = Self { name };
+        node.run("start");
+        node
+    }
+
+    fn url(&self) -> String {
+        let status = self.run("status");
+        let url =
+            status.lines().find_map(|line| line.strip_prefix("url=")).expect("a running node has a URL");
+        url.to_owned()
+    }
+
+    fn run(&self, command: &str) -> String {
+        let folder = std::env::var("SAGETRAIL_TEST_LOCAL").expect("it is set beside the servers");
+        let output = Command::new(format!("{folder}/opensearch.sh"))
+            .args([command, "--instance", self.name])
+            .output()
+            .expect("the script runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.run("stop");
+    }
 }

@@ -15,7 +15,13 @@ use crate::metrics::{Metrics, Renewal};
 /// thread: while it blocks this task, nothing is renewed.
 pub async fn hold<F: Future>(queue: &Queue, message: &Message, metrics: &Metrics, work: F) -> F::Output {
     let visibility = Visibility { timeout: queue.visibility_timeout(), since: message.received_at };
-    let renewing = renew_for_ever(visibility, &message.id, metrics, || queue.renew(&message.receipt));
+    // A request's future takes many KiB, which would make each future around this one as large.
+    let renewing =
+        Box::pin(renew_for_ever(visibility, &message.id, metrics, || queue.renew(&message.receipt)));
+    beside(renewing, work).await
+}
+
+async fn beside<F: Future>(renewing: impl Future<Output = Infallible>, work: F) -> F::Output {
     tokio::select! {
         biased;
         output = work => output,
@@ -80,5 +86,140 @@ where
             return std::future::pending().await;
         }
         due = Instant::now() + visibility.pause_after_failure();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(32);
+
+    /// How one renewal goes.
+    #[derive(Clone, Copy)]
+    enum Plan {
+        Succeeds,
+        Fails,
+        Hangs,
+        Gone,
+    }
+
+    struct Outcome {
+        /// Seconds from the receipt on.
+        renewals: Vec<u64>,
+        worked: Duration,
+        exposition: String,
+        log: String,
+    }
+
+    /// Works for some time on a message that was received some time ago, with renewals that go as planned; the last
+    /// plan holds for all that follow.
+    async fn work(received_ago: u64, seconds: u64, plans: &[Plan]) -> Outcome {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+
+        let since = Instant::now();
+        time::sleep(Duration::from_secs(received_ago)).await;
+        let metrics = Metrics::new();
+        let renewals = RefCell::new(Vec::new());
+        let renew = || {
+            let done = renewals.borrow().len();
+            renewals.borrow_mut().push(since.elapsed().as_secs());
+            carry_out(*plans.get(done).or(plans.last()).expect("there is a plan"))
+        };
+        let started = Instant::now();
+        let visibility = Visibility { timeout: TIMEOUT, since };
+        let renewing = renew_for_ever(visibility, "id", &metrics, renew);
+        beside(renewing, time::sleep(Duration::from_secs(seconds))).await;
+
+        let worked = started.elapsed();
+        Outcome { renewals: renewals.take(), worked, exposition: metrics.expose(), log: log.text() }
+    }
+
+    async fn carry_out(plan: Plan) -> Result<(), QueueError> {
+        let (operation, url, cause) = ("ChangeMessageVisibility", "http://queue".into(), String::new());
+        let source = Box::new(io::Error::other("planned"));
+        match plan {
+            Plan::Succeeds => Ok(()),
+            Plan::Fails => Err(QueueError::Failed { operation, url, cause, source }),
+            Plan::Gone => Err(QueueError::Gone { operation, url, cause, source }),
+            Plan::Hangs => std::future::pending().await,
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().expect("no writer panics").clone()).expect("logs are text")
+        }
+    }
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no writer panics").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_is_renewed_at_half_its_timeout_for_as_long_as_the_work_takes() {
+        let outcome = work(0, 70, &[Plan::Succeeds]).await;
+        assert_eq!(outcome.renewals, [16, 32, 48, 64]);
+        assert!(outcome.exposition.contains("sagetrail_visibility_renewals_total{outcome=\"renewed\"} 4"));
+        assert_eq!(outcome.log, "");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_is_quick_renews_nothing() {
+        assert!(work(0, 15, &[Plan::Fails]).await.renewals.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_that_a_message_waited_for_its_work_counts() {
+        assert_eq!(work(10, 10, &[Plan::Succeeds]).await.renewals, [16]);
+        assert_eq!(work(20, 10, &[Plan::Succeeds]).await.renewals, [20]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_renewal_that_hangs_leaves_the_work_alone_and_is_tried_again_before_the_timeout() {
+        let outcome = work(0, 40, &[Plan::Hangs, Plan::Succeeds]).await;
+        assert_eq!(outcome.worked, Duration::from_secs(40));
+        assert_eq!(outcome.renewals, [16, 26], "eight seconds of patience and two of pause");
+        assert!(outcome.exposition.contains("sagetrail_visibility_renewals_total{outcome=\"failed\"} 1"));
+        assert!(outcome.log.contains("no answer in time"), "{}", outcome.log);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_are_all_counted_and_logged_once_and_renewal_goes_on() {
+        let outcome = work(0, 38, &[Plan::Fails, Plan::Fails, Plan::Succeeds, Plan::Fails]).await;
+        assert_eq!(outcome.renewals, [16, 18, 20, 36]);
+        assert!(outcome.exposition.contains("sagetrail_visibility_renewals_total{outcome=\"failed\"} 3"));
+        assert_eq!(outcome.log.lines().count(), 1, "{}", outcome.log);
+        assert!(outcome.log.contains("WARN") && outcome.log.contains("message_id=\"id\""), "{}", outcome.log);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delivery_that_is_no_longer_ours_is_not_renewed_again() {
+        let outcome = work(0, 1_000, &[Plan::Gone]).await;
+        assert_eq!(outcome.renewals, [16]);
+        assert_eq!(
+            outcome.worked,
+            Duration::from_secs(1_000),
+            "the work goes on: its records are worth storing"
+        );
+        assert!(outcome.log.contains("no longer ours"), "{}", outcome.log);
     }
 }

@@ -108,3 +108,91 @@ pub(super) fn is_region(text: &str) -> bool {
         && text.ends_with(|last: char| last.is_ascii_digit())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    const FILE: &str = "111122223333_CloudTrail_eu-central-1_20260301T0210Z_Mu0KsOhtH1ar15ZZ.json.gz";
+
+    #[test]
+    fn a_record_files_name_says_whose_calls_it_holds_where_and_when() {
+        let key = format!("AWSLogs/111122223333/CloudTrail/eu-central-1/2026/03/01/{FILE}");
+        let expected = TrailKey {
+            account: "111122223333".to_owned(),
+            region: "eu-central-1".to_owned(),
+            delivered_at: datetime!(2026-03-01 02:10 UTC),
+        };
+        assert_eq!(classify(&key), Ok(expected));
+    }
+
+    #[test]
+    fn record_files_are_recognised_wherever_they_lie() {
+        for key in [
+            FILE.to_owned(),
+            format!("by-hand/{FILE}"),
+            format!("/AWSLogs//{FILE}"),
+            format!("a/b/c/AWSLogs/111122223333/CloudTrail/eu-central-1/2026/03/01/{FILE}"),
+            format!("my CloudTrail/CloudTrail-Digest/AWSLogs/111122223333/CloudTrail/eu-central-1/2026/{FILE}"),
+            format!("AWSLogs/o-a1b2c3d4e5/111122223333/CloudTrail/eu-central-1/2026/03/01/{FILE}"),
+            format!("o-a1b2c3d4e5/AWSLogs/o-a1b2c3d4e5/111122223333/CloudTrail/eu-central-1/2026/03/01/{FILE}"),
+            format!("replica/AWSLogs/444455556666/Config/AWSLogs/111122223333/CloudTrail/eu-central-1/{FILE}"),
+            FILE.replace("eu-central-1", "us-gov-west-1"),
+            FILE.replace("eu-central-1", "cn-north-1"),
+            FILE.replace("eu-central-1", "eusc-de-east-1"),
+            FILE.replace(".json.gz", ".json"),
+            FILE.replace("Mu0KsOhtH1ar15ZZ", "a_b-c (copy 2)"),
+            "AWSLogs/111122223333/CloudTrail-NetworkActivity/eu-central-1/2026/03/01/111122223333_CloudTrail-NetworkActivity_eu-central-1_20260301T0210Z_Mu0KsOhtH1ar15ZZ.json.gz".to_owned(),
+        ] {
+            assert!(classify(&key).is_ok(), "{key}");
+        }
+    }
+
+    #[test]
+    fn files_without_records_are_skipped_each_for_its_reason() {
+        let folder = "AWSLogs/111122223333";
+        for (key, reason) in [
+            (format!("{folder}/CloudTrail-Digest/eu-central-1/2026/03/01/111122223333_CloudTrail-Digest_eu-central-1_trail_eu-central-1_20260301T021011Z.json.gz"), ObjectSkip::Digest),
+            (format!("p/AWSLogs/o-a1b2c3d4e5/111122223333/CloudTrail-Digest/eu-central-1/2026/03/01/{FILE}"), ObjectSkip::Digest),
+            ("moved/111122223333_CloudTrail-Digest_eu-central-1_my_trail_eu-central-1_20260301T021011Z.json.gz".to_owned(), ObjectSkip::Digest),
+            (format!("{folder}/CloudTrail-Digest/"), ObjectSkip::Digest),
+            (format!("{folder}/CloudTrail-Insight/eu-central-1/2026/03/01/111122223333_CloudTrail-Insight_eu-central-1_20260301T0210Z_KL5e9VCV2SS7IqzB.json.gz"), ObjectSkip::Insight),
+            ("moved/111122223333_CloudTrail-Insight_eu-central-1_20260301T0210Z_KL5e9VCV2SS7IqzB.json.gz".to_owned(), ObjectSkip::Insight),
+            (format!("{folder}/CloudTrail-Aggregated/eu-central-1/2026/03/01/111122223333_CloudTrail-Aggregated_eu-central-1_20260301T0210Z_KL5e9VCV2SS7IqzB.json.gz"), ObjectSkip::Foreign),
+            (format!("{folder}/CloudTrail/"), ObjectSkip::Foreign),
+            (format!("{folder}/CloudTrail/eu-central-1/2026/03/01/readme.txt"), ObjectSkip::Foreign),
+            (format!("{folder}/Config/ConfigWritabilityCheckFile"), ObjectSkip::Foreign),
+            (format!("{folder}/Config/eu-central-1/2026/3/1/ConfigSnapshot/111122223333_Config_eu-central-1_ConfigSnapshot_20260301T021011Z_2d0c.json.gz"), ObjectSkip::Foreign),
+            (format!("{folder}/elasticloadbalancing/eu-central-1/2026/03/01/111122223333_elasticloadbalancing_eu-central-1_app.lb.0a1b_20260301T0210Z_10.0.0.1_2d0c.log.gz"), ObjectSkip::Foreign),
+            (format!("{folder}/vpcflowlogs/eu-central-1/2026/03/01/111122223333_vpcflowlogs_eu-central-1_fl-0a1b_20260301T0210Z_2d0c.log.gz"), ObjectSkip::Foreign),
+            (FILE.replace(".json.gz", ".txt"), ObjectSkip::Foreign),
+            (FILE.replace(".json.gz", ".gz"), ObjectSkip::Foreign),
+            (FILE.replace("_Mu0KsOhtH1ar15ZZ", ""), ObjectSkip::Foreign),
+            (FILE.replace("111122223333", "1111"), ObjectSkip::Foreign),
+            (FILE.replace("eu-central-1", "somewhere"), ObjectSkip::Foreign),
+            (FILE.replace("20260301", "20261301"), ObjectSkip::Foreign),
+            (String::new(), ObjectSkip::Foreign),
+            ("/".to_owned(), ObjectSkip::Foreign),
+            ("___".to_owned(), ObjectSkip::Foreign),
+        ] {
+            assert_eq!(classify(&key), Err(reason), "{key}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_key_makes_it_panic(key in ".*") {
+            let _ = classify(&key);
+        }
+
+        #[test]
+        fn no_folders_hide_a_record_file_but_those_of_digests_and_insights(
+            folders in "(AWSLogs/|o-abc/|111122223333/|CloudTrail/|ü/|/){0,6}"
+        ) {
+            let key = format!("{folders}{FILE}");
+            proptest::prop_assert!(classify(&key).is_ok());
+        }
+    }
+}

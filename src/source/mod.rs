@@ -4,6 +4,8 @@ pub mod aws;
 pub mod backoff;
 mod buckets;
 pub mod deleter;
+#[cfg(test)]
+mod fake;
 pub mod hold;
 pub mod key;
 pub mod notification;

@@ -287,7 +287,7 @@ fn notified(
     let reason = match change {
         Change::Created => return Ok(NotifiedObject::Created(object)),
         Change::Removed => ObjectSkip::Removed,
-        Change::Other => ObjectSkip::Removed,
+        Change::Other => ObjectSkip::OtherEvent,
     };
     Ok(NotifiedObject::Skipped { bucket: object.bucket, key: object.key, reason })
 }

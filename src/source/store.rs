@@ -83,7 +83,7 @@ impl StoreError {
         match self {
             Self::Missing { .. } | Self::NoSuchBucket { .. } => ObjectFailure::Missing,
             Self::Forbidden { .. } | Self::KeyForbidden { .. } => ObjectFailure::Forbidden,
-            Self::Archived { .. } => ObjectFailure::Forbidden,
+            Self::Archived { .. } => ObjectFailure::Archived,
             Self::TooLarge { .. } => ObjectFailure::TooLarge,
             Self::Unavailable { .. } => ObjectFailure::Unavailable,
         }
@@ -322,3 +322,6 @@ fn refusal(object: &ObjectRef, error: Box<GetObjectFailure>) -> StoreError {
         _ => StoreError::Unavailable { object, cause, source: Some(error) },
     }
 }
+
+#[cfg(test)]
+mod tests;

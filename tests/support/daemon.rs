@@ -42,7 +42,7 @@ impl Daemon {
 
     /// Waits until the daemon says that it can work.
     pub async fn until_ready(&mut self) {
-        eventually(Duration::from_secs(60), async || {
+        eventually(Duration::from_mins(1), async || {
             if let Some(status) = self.process.try_wait().expect("the process can be asked") {
                 panic!("the daemon ended with {status}:\n{}", self.log());
             }
@@ -55,8 +55,8 @@ impl Daemon {
         .await;
     }
 
-    /// The value of one series as the exposition writes it, such as `sagetrail_messages_total{outcome="deleted"}`.
-    pub async fn metric(&self, series: &str) -> f64 {
+    /// The count of one series as the exposition writes it, such as `sagetrail_messages_total{outcome="deleted"}`.
+    pub async fn count(&self, series: &str) -> u64 {
         let (_, exposition) = self.get("metrics").await.expect("the metrics are served");
         exposition
             .lines()

@@ -1,0 +1,194 @@
+//! Each kind of bad input: which counter tells of it, and where its records and its message are afterwards.
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::cloud::{Cloud, QueueSettings};
+use support::daemon::Daemon;
+use support::search::Search;
+use support::{Stack, eventually, trail};
+
+/// Two deliveries, two seconds apart, then the dead-letter queue.
+const IMPATIENT: QueueSettings =
+    QueueSettings { visibility_timeout: Duration::from_secs(2), max_receive_count: 2 };
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// A test's own cloud, daemon and account.
+struct Scene {
+    cloud: Cloud,
+    daemon: Daemon,
+    search: Search,
+    account: String,
+}
+
+impl Scene {
+    async fn set(name: &str, account: &str, settings: &[(&str, &str)]) -> Option<Self> {
+        let stack = Stack::running()?;
+        let cloud = Cloud::create(&stack, name, IMPATIENT).await;
+        let settings = [&[("select.scope", "all")], settings].concat();
+        let mut daemon = Daemon::start(&stack, &cloud, &settings);
+        daemon.until_ready().await;
+        let search = Search::new(&stack.opensearch_url);
+        Some(Self { cloud, daemon, search, account: account.to_owned() })
+    }
+
+    fn records(&self, count: usize) -> Vec<Value> {
+        (0..count).map(|number| trail::record(&self.account, number)).collect()
+    }
+
+    async fn upload(&self, bytes: Vec<u8>) {
+        self.cloud.upload(&trail::key(&self.account, 0), bytes).await;
+    }
+
+    async fn until_counted(&self, series: &str, least: u64) {
+        eventually(PATIENCE, async || match self.daemon.count(series).await {
+            count if count >= least => Ok(()),
+            count => Err(format!("{series} is {count}\n{}", self.daemon.log())),
+        })
+        .await;
+    }
+
+    async fn until_dead_letters(&self, expected: u64) {
+        eventually(PATIENCE, async || match self.cloud.dead_letters().await {
+            count if count == expected => Ok(()),
+            count => Err(format!("{count} messages are in the dead-letter queue\n{}", self.daemon.log())),
+        })
+        .await;
+        self.cloud.until_empty(PATIENCE).await;
+    }
+
+    /// The object is damaged, so its message is delivered twice and then redriven, and what could be read is stored.
+    async fn expect_damaged(self, bytes: Vec<u8>, reason: &str, stored: u64) {
+        self.upload(bytes).await;
+        self.until_dead_letters(1).await;
+        self.until_counted(&format!(r#"sagetrail_object_failures_total{{reason="{reason}"}}"#), 2).await;
+        assert_eq!(self.search.count(&self.account).await, stored);
+        assert_eq!(self.daemon.count("sagetrail_records_indexed_total").await, stored);
+        assert!(self.daemon.log().contains(&trail::key(&self.account, 0)), "the log names the object");
+        self.daemon.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn truncated_gzip_keeps_the_records_before_the_cut_and_its_message() {
+    let Some(scene) = Scene::set("bad-truncated", "300000000001", &[]).await else { return };
+    // Stored blocks are as long as their content, so the cut falls behind a known record.
+    let file = json!({ "Records": scene.records(100) }).to_string();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    std::io::Write::write_all(&mut encoder, file.as_bytes()).unwrap();
+    let whole = encoder.finish().unwrap();
+    let readable = file[..whole.len() / 2 - 64].matches(r#""eventVersion""#).count() as u64;
+    scene.upload(whole[..whole.len() / 2].to_vec()).await;
+    scene.until_dead_letters(1).await;
+    scene.until_counted(r#"sagetrail_object_failures_total{reason="truncated_gzip"}"#, 2).await;
+    let stored = scene.search.count(&scene.account).await;
+    assert!(stored + 2 >= readable && stored <= readable, "{stored} of about {readable} records");
+    scene.daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn corrupt_gzip_keeps_the_readable_records_and_its_message() {
+    let Some(scene) = Scene::set("bad-corrupt", "300000000002", &[]).await else { return };
+    let mut bytes = trail::file(&scene.records(100));
+    let checksum = bytes.len() - 6;
+    bytes[checksum] ^= 0xff;
+    scene.expect_damaged(bytes, "corrupt_gzip", 100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_without_records_keeps_its_message() {
+    let Some(scene) = Scene::set("bad-norecords", "300000000003", &[]).await else { return };
+    scene.expect_damaged(trail::gzip(br#"{"records":[{}]}"#), "no_records", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_element_that_is_no_object_keeps_its_message_and_the_others_are_stored() {
+    let Some(scene) = Scene::set("bad-element", "300000000004", &[]).await else { return };
+    let mut records = scene.records(10);
+    records.insert(5, json!("not a record"));
+    scene.expect_damaged(trail::file(&records), "record_not_an_object", 10).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bomb_is_stopped_at_the_cap_and_keeps_its_message() {
+    let settings = [("source.max_uncompressed_bytes", "1000000")];
+    let Some(scene) = Scene::set("bad-bomb", "300000000005", &settings).await else { return };
+    let mut file = json!({ "Records": scene.records(10) }).to_string();
+    file.truncate(file.len() - 2);
+    file.push_str(&" ".repeat(50_000_000));
+    scene.expect_damaged(trail::gzip(file.as_bytes()), "uncompressed_too_large", 10).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_is_too_large_keeps_its_message() {
+    let settings = [("source.max_object_bytes", "1000")];
+    let Some(scene) = Scene::set("bad-large", "300000000006", &settings).await else { return };
+    let bytes = trail::file(&scene.records(200));
+    assert!(bytes.len() > 1_000);
+    scene.expect_damaged(bytes, "too_large", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_is_gone_keeps_its_message() {
+    let Some(scene) = Scene::set("bad-missing", "300000000007", &[]).await else { return };
+    let key = trail::key(&scene.account, 0);
+    scene.cloud.send([scene.cloud.notification(&key)]).await;
+    scene.until_dead_letters(1).await;
+    scene.until_counted(r#"sagetrail_object_failures_total{reason="missing"}"#, 2).await;
+    scene.daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_nobody_understands_is_left_to_the_redrive_policy() {
+    let Some(scene) = Scene::set("bad-message", "300000000008", &[]).await else { return };
+    scene.cloud.send(["not JSON".to_owned(), r#"{"hello":"world"}"#.to_owned()]).await;
+    scene.until_dead_letters(2).await;
+    scene.until_counted(r#"sagetrail_messages_total{outcome="not_understood"}"#, 4).await;
+    scene.daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_that_are_no_record_files_are_skipped_by_key_and_their_messages_deleted() {
+    let Some(scene) = Scene::set("bad-foreign", "300000000009", &[]).await else { return };
+    let account = &scene.account;
+    let digest = format!(
+        "AWSLogs/{account}/CloudTrail-Digest/eu-central-1/2026/11/01/{account}_CloudTrail-Digest_eu-central-1_trail_eu-central-1_20261101T120000Z.json.gz"
+    );
+    let insight = format!(
+        "AWSLogs/{account}/CloudTrail-Insight/eu-central-1/2026/11/01/{account}_CloudTrail-Insight_eu-central-1_20261101T1200Z_0000000000000000.json.gz"
+    );
+    for key in [digest.as_str(), insight.as_str(), "reports/november.csv"] {
+        scene.cloud.upload(key, b"not read".to_vec()).await;
+    }
+    for reason in ["digest", "insight", "foreign_key"] {
+        scene.until_counted(&format!(r#"sagetrail_objects_skipped_total{{reason="{reason}"}}"#), 1).await;
+    }
+    scene.cloud.until_empty(PATIENCE).await;
+    assert_eq!(scene.cloud.dead_letters().await, 0);
+    scene.daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_selected_record_that_is_no_json_is_set_aside_with_its_text_and_the_message_is_deleted() {
+    let Some(scene) = Scene::set("bad-json", "300000000010", &[]).await else { return };
+    let records: Vec<String> = scene.records(3).iter().map(Value::to_string).collect();
+    let broken = r#"{"eventSource":"sagemaker.amazonaws.com","broken-300000000010":tru}"#;
+    let file = format!(r#"{{"Records":[{},{broken},{}]}}"#, records[0], records[1]);
+    scene.upload(trail::gzip(file.as_bytes())).await;
+    scene.until_counted(r#"sagetrail_records_rejected_total{reason="malformed"}"#, 1).await;
+    scene.cloud.until_empty(PATIENCE).await;
+    assert_eq!(scene.cloud.dead_letters().await, 0);
+    assert_eq!(scene.search.count(&scene.account).await, 2);
+    let rejected = scene.search.find("sagetrail-rejected", json!({"term": {"reason": "malformed"}})).await;
+    let ours: Vec<_> = rejected
+        .values()
+        .flatten()
+        .filter(|hit| hit.source["text"].as_str().is_some_and(|text| text.contains("broken-300000000010")))
+        .collect();
+    assert_eq!(ours.len(), 1);
+    assert_eq!(ours[0].source["text"], broken);
+    assert!(ours[0].source["log"]["file"]["path"].as_str().unwrap().contains(&scene.account));
+    scene.daemon.stop().await;
+}
