@@ -106,3 +106,80 @@ impl Buffer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::entry::tests::entries;
+
+    const AGE: Duration = Duration::from_secs(1);
+    const SMALL: Limits = Limits { bytes: 1_000, documents: 3 };
+
+    fn lengths(batch: Option<Vec<Entry>>) -> Option<Vec<usize>> {
+        batch.map(|batch| batch.iter().map(|entry| entry.document.source.len()).collect())
+    }
+
+    async fn buffer(now: Instant, sources: &[usize]) -> Buffer {
+        let mut buffer = Buffer::new(AGE);
+        buffer.push(now, entries(sources).await.0);
+        buffer
+    }
+
+    #[tokio::test]
+    async fn a_batch_sets_out_when_it_is_full_due_or_without_prospect_of_more_and_not_before() {
+        type Case<'a> = (&'a [usize], Instant, Prospect, Option<Vec<usize>>, &'a str);
+        let now = Instant::now();
+        let (later, more, no_more) = (now + AGE, Prospect::More, Prospect::NoMore);
+        let early = later.checked_sub(Duration::from_millis(1)).unwrap();
+        let table: [Case<'_>; 9] = [
+            (&[1, 2], now, more, None, "neither full nor due"),
+            (&[1, 2], early, more, None, "not due yet"),
+            (&[1, 2], later, more, Some(vec![1, 2]), "due"),
+            (&[1, 2], now, no_more, Some(vec![1, 2]), "nobody will add to it"),
+            (&[1, 2, 3, 4], now, more, Some(vec![1, 2, 3]), "full by documents"),
+            (&[500, 501], now, more, Some(vec![500]), "full by bytes, and the second does not fit"),
+            (&[5_000, 1], now, more, Some(vec![5_000]), "one larger than a batch travels alone"),
+            (&[], later, no_more, None, "nothing waits"),
+            (&[1], later, no_more, Some(vec![1]), "a lone one"),
+        ];
+        for (sources, at, prospect, expected, what) in table {
+            let mut buffer = buffer(now, sources).await;
+            assert_eq!(lengths(buffer.cut(at, SMALL, prospect)), expected, "{what}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_entry_leaves_once_and_in_order() {
+        let now = Instant::now();
+        let sources: Vec<usize> = (1..=10).collect();
+        let mut buffer = buffer(now, &sources).await;
+        let mut left = Vec::new();
+        while let Some(batch) = lengths(buffer.cut(now, SMALL, Prospect::NoMore)) {
+            left.extend(batch);
+        }
+        assert_eq!(left, sources);
+        assert!(buffer.is_empty());
+        assert_eq!(buffer.bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn postponed_entries_wait_for_their_time_and_then_for_nothing() {
+        let now = Instant::now();
+        let mut buffer = buffer(now, &[]).await;
+        buffer.postpone(now + AGE * 5, entries(&[7, 8]).await.0);
+        assert!(!buffer.is_empty());
+        assert_eq!(buffer.next_due(), Some(now + AGE * 5));
+        assert_eq!(lengths(buffer.cut(now + AGE, SMALL, Prospect::NoMore)), None);
+        buffer.push(now + AGE * 5, entries(&[1]).await.0);
+        assert_eq!(lengths(buffer.cut(now + AGE * 5, SMALL, Prospect::More)), Some(vec![7, 8, 1]));
+        assert!(buffer.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_age_beyond_all_clocks_is_no_due_time_soon() {
+        let now = Instant::now();
+        let mut buffer = Buffer::new(Duration::MAX);
+        buffer.push(now, entries(&[1]).await.0);
+        assert!(buffer.next_due().is_some_and(|due| due > now + AGE));
+    }
+}

@@ -147,3 +147,32 @@ impl Drop for Closing {
         self.0.close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::sink::StoreError;
+    use crate::sink::entry::tests::entries;
+
+    #[tokio::test]
+    async fn a_bulk_that_panics_is_counted_and_its_submissions_get_an_error() {
+        let config = SinkConfig::default();
+        let metrics = Arc::new(Metrics::new());
+        let (handovers, received) = mpsc::channel(1);
+        let bell = Arc::new(Notify::new());
+        let room = Arc::new(Room::new(1_000, Arc::clone(&bell), Arc::clone(&metrics)));
+        let producers = Arc::new(Producers { alive: 0.into(), bell });
+        let client = OpenSearch::new(&config, None).unwrap();
+        let mut batcher =
+            Batcher::new(client, &config, Arc::clone(&metrics), received, producers, Arc::clone(&room));
+        let (lost, submission) = entries(&[1, 1]).await;
+        batcher.bulks.spawn(async move { panic!("{} entries are lost", lost.len()) });
+        drop(handovers);
+        batcher.run().await;
+        assert_eq!(submission.stored().await, Err(StoreError::Closed));
+        assert!(metrics.expose().contains("sagetrail_task_panics_total 1"));
+        assert!(room.take(1).await.is_err(), "the room is closed with the batcher");
+    }
+}

@@ -128,10 +128,10 @@ impl Courier {
 
         let reading = read(answer, entries);
         self.metrics.bulk_answered(reading.outcome, entries.len(), bytes, took);
-        let signal = match reading.push_back {
-            PushBack::Yes => Some(Signal::PushedBack),
-            PushBack::No if reading.trouble.is_none() => Some(Signal::Answered { bytes, took }),
-            PushBack::No => None,
+        let signal = match reading.lesson {
+            Lesson::PushedBack => Some(Signal::PushedBack),
+            Lesson::Took => Some(Signal::Answered { bytes, took }),
+            Lesson::Nothing => None,
         };
         if let Some(signal) = signal {
             let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
@@ -217,15 +217,19 @@ impl Part {
 struct Reading {
     verdict: Verdict,
     outcome: BulkOutcome,
-    push_back: PushBack,
+    lesson: Lesson,
     trouble: Option<(Trouble, String)>,
 }
 
-/// Whether OpenSearch said that it is too much.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum PushBack {
-    Yes,
-    No,
+/// What an attempt says about how much OpenSearch can take now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lesson {
+    /// It took the bulk.
+    Took,
+    /// It was too much.
+    PushedBack,
+    /// A connection that is refused, a denial or a malformed request say nothing about load.
+    Nothing,
 }
 
 fn read(answer: Result<Answer, OpenSearchError>, entries: &[Entry]) -> Reading {
@@ -238,7 +242,9 @@ fn read(answer: Result<Answer, OpenSearchError>, entries: &[Entry]) -> Reading {
             let sent = entries.iter().map(|entry| entry.document.id.as_str());
             match bulk::classify(&body, sent) {
                 Ok(outcomes) => answered(outcomes),
-                Err(error) => repeat(BulkOutcome::Failed, PushBack::No, Trouble::Unusable, error.to_string()),
+                Err(error) => {
+                    repeat(BulkOutcome::Failed, Lesson::Nothing, Trouble::Unusable, error.to_string())
+                }
             }
         }
         413 => divide(BulkOutcome::TooLarge, bulk::whole_refusal(status, &body)),
@@ -246,11 +252,13 @@ fn read(answer: Result<Answer, OpenSearchError>, entries: &[Entry]) -> Reading {
         429 | 503 => throttled(status, BulkOutcome::Throttled),
         // A gateway's own timeout.
         504 => throttled(status, BulkOutcome::Failed),
-        401 | 403 => repeat(BulkOutcome::Failed, PushBack::No, Trouble::Denied, format!("status {status}")),
-        500..=599 => {
-            repeat(BulkOutcome::Failed, PushBack::No, Trouble::Throttled, format!("status {status}"))
+        401 | 403 => {
+            repeat(BulkOutcome::Failed, Lesson::Nothing, Trouble::Denied, format!("status {status}"))
         }
-        _ => repeat(BulkOutcome::Failed, PushBack::No, Trouble::Unusable, format!("status {status}")),
+        500..=599 => {
+            repeat(BulkOutcome::Failed, Lesson::Nothing, Trouble::Throttled, format!("status {status}"))
+        }
+        _ => repeat(BulkOutcome::Failed, Lesson::Nothing, Trouble::Unusable, format!("status {status}")),
     }
 }
 
@@ -261,27 +269,27 @@ fn answered(outcomes: Vec<ItemOutcome>) -> Reading {
     Reading {
         verdict: Verdict::Items(outcomes),
         outcome: if is_whole { BulkOutcome::Accepted } else { BulkOutcome::Partial },
-        push_back: if is_pushed_back { PushBack::Yes } else { PushBack::No },
+        lesson: if is_pushed_back { Lesson::PushedBack } else { Lesson::Took },
         trouble: None,
     }
 }
 
 fn unanswered(error: &OpenSearchError) -> Reading {
-    let (trouble, push_back) = match error {
-        OpenSearchError::TimedOut { .. } => (Trouble::TimedOut, PushBack::Yes),
-        _ => (Trouble::Unreachable, PushBack::No),
+    let (trouble, lesson) = match error {
+        OpenSearchError::TimedOut { .. } => (Trouble::TimedOut, Lesson::PushedBack),
+        _ => (Trouble::Unreachable, Lesson::Nothing),
     };
-    repeat(BulkOutcome::Failed, push_back, trouble, error.to_string())
+    repeat(BulkOutcome::Failed, lesson, trouble, error.to_string())
 }
 
 fn throttled(status: u16, outcome: BulkOutcome) -> Reading {
-    repeat(outcome, PushBack::Yes, Trouble::Throttled, format!("status {status}"))
+    repeat(outcome, Lesson::PushedBack, Trouble::Throttled, format!("status {status}"))
 }
 
-fn repeat(outcome: BulkOutcome, push_back: PushBack, trouble: Trouble, problem: String) -> Reading {
-    Reading { verdict: Verdict::Repeat, outcome, push_back, trouble: Some((trouble, problem)) }
+fn repeat(outcome: BulkOutcome, lesson: Lesson, trouble: Trouble, problem: String) -> Reading {
+    Reading { verdict: Verdict::Repeat, outcome, lesson, trouble: Some((trouble, problem)) }
 }
 
 fn divide(outcome: BulkOutcome, refusal: Refusal) -> Reading {
-    Reading { verdict: Verdict::Divide(refusal), outcome, push_back: PushBack::No, trouble: None }
+    Reading { verdict: Verdict::Divide(refusal), outcome, lesson: Lesson::Nothing, trouble: None }
 }

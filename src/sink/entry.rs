@@ -15,8 +15,9 @@ pub(super) struct Entry {
     pub(super) attempts: u32,
     /// Set once OpenSearch has refused the document, which is now its own report in the rejected index.
     pub(super) set_aside: Option<SetAside>,
-    tally: Arc<Tally>,
+    /// Given back before the tally answers: whoever has the answer finds the room free.
     _space: Space,
+    tally: Arc<Tally>,
 }
 
 /// Marks an entry whose document was replaced by the report of its refusal.
@@ -31,7 +32,7 @@ pub(super) enum Ending {
 
 impl Entry {
     pub(super) fn new(document: Document, tally: &Arc<Tally>, space: Space) -> Self {
-        Self { document, attempts: 0, set_aside: None, tally: Arc::clone(tally), _space: space }
+        Self { document, attempts: 0, set_aside: None, _space: space, tally: Arc::clone(tally) }
     }
 
     /// Tells the submission how this document ended. An entry that is dropped without it counts as unanswered.
@@ -111,5 +112,72 @@ impl Submission {
     /// Waits until every document has ended. Ok only when each of them is in an index.
     pub async fn stored(self) -> Result<Stored, StoreError> {
         self.verdict.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use bytes::Bytes;
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::document::DocumentId;
+    use crate::metrics::Metrics;
+    use crate::sink::room::Room;
+
+    /// Entries of one submission whose sources are so many bytes long.
+    pub(in crate::sink) async fn entries(lengths: &[usize]) -> (Vec<Entry>, Submission) {
+        let room = Arc::new(Room::new(1 << 30, Arc::new(Notify::new()), Arc::new(Metrics::new())));
+        let (tally, submission) = Tally::open(lengths.len());
+        let mut entries = Vec::new();
+        for (number, length) in lengths.iter().enumerate() {
+            let document = Document {
+                id: DocumentId::of(None, &number.to_be_bytes()),
+                index: IndexName::of_event(None),
+                source: Bytes::from(vec![b' '; *length]),
+            };
+            entries.push(Entry::new(document, &tally, room.take(1).await.unwrap()));
+        }
+        (entries, submission)
+    }
+
+    #[tokio::test]
+    async fn a_submission_counts_each_ending() {
+        let (entries, submission) = entries(&[1, 1, 1, 1]).await;
+        for (number, mut entry) in entries.into_iter().enumerate() {
+            match number {
+                0 | 1 => entry.settle(Ending::Created),
+                2 => entry.settle(Ending::Duplicate),
+                _ => {
+                    entry.document.index = IndexName::rejected();
+                    entry.settle(Ending::Duplicate);
+                }
+            }
+        }
+        assert_eq!(submission.stored().await, Ok(Stored { created: 2, duplicate: 1, rejected: 1 }));
+    }
+
+    #[tokio::test]
+    async fn one_entry_that_is_dropped_without_an_ending_makes_the_whole_unproven() {
+        let (mut entries, submission) = entries(&[1, 1]).await;
+        drop(entries.pop());
+        entries.pop().unwrap().settle(Ending::Created);
+        assert_eq!(submission.stored().await, Err(StoreError::Closed));
+    }
+
+    #[tokio::test]
+    async fn the_first_failure_is_the_answer_once_every_entry_has_ended() {
+        let (entries, submission) = entries(&[1, 1, 1]).await;
+        let refused = |kind: &str| StoreError::Refused { kind: kind.to_owned() };
+        for (entry, kind) in entries.into_iter().zip(["first", "second", "third"]) {
+            entry.settle(Ending::Failed(refused(kind)));
+        }
+        assert_eq!(submission.stored().await, Err(refused("first")));
+    }
+
+    #[tokio::test]
+    async fn a_submission_of_nothing_is_stored() {
+        let (_, submission) = entries(&[]).await;
+        assert_eq!(submission.stored().await, Ok(Stored::default()));
     }
 }

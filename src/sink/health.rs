@@ -65,3 +65,74 @@ impl Health {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// What is logged while `scene` plays, a level and a message on each line.
+    fn log_of(scene: impl FnOnce(&Health)) -> Vec<String> {
+        #[derive(Clone, Default)]
+        struct Sheet(Arc<Mutex<Vec<u8>>>);
+        impl io::Write for Sheet {
+            fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(text);
+                Ok(text.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let sheet = Sheet::default();
+        let writer = sheet.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .without_time()
+            .with_target(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || scene(&Health::default()));
+        let text = String::from_utf8(sheet.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(|line| line.trim().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_denial_calls_a_human_once_and_its_end_is_told_once() {
+        let log = log_of(|health| {
+            (0..100).for_each(|_| health.failed(Trouble::Denied, "status 403"));
+            (0..100).for_each(|_| health.answered());
+        });
+        assert_eq!(log.len(), 2, "{log:?}");
+        assert!(log[0].starts_with("ERROR") && log[0].contains("status 403"), "{log:?}");
+        assert!(log[1].starts_with("INFO") && log[1].contains("failures=100"), "{log:?}");
+    }
+
+    #[test]
+    fn what_passes_by_itself_calls_nobody() {
+        for trouble in [Trouble::Unreachable, Trouble::TimedOut, Trouble::Throttled] {
+            let log = log_of(|health| health.failed(trouble, "no"));
+            assert!(log.len() == 1 && log[0].starts_with("WARN"), "{log:?}");
+        }
+    }
+
+    #[test]
+    fn another_kind_of_trouble_is_news() {
+        let log = log_of(|health| {
+            health.failed(Trouble::Unreachable, "down");
+            health.failed(Trouble::Denied, "status 401");
+            health.failed(Trouble::Denied, "status 401");
+            health.answered();
+            health.failed(Trouble::Denied, "status 401");
+        });
+        let levels: Vec<&str> = log.iter().filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(levels, ["WARN", "ERROR", "INFO", "ERROR"]);
+    }
+
+    #[test]
+    fn without_trouble_nothing_is_said() {
+        assert!(log_of(Health::answered).is_empty());
+    }
+}

@@ -26,6 +26,7 @@ impl Daemon {
         command
             .arg("run")
             .env("AWS_ENDPOINT_URL", &stack.aws_url)
+            .env("AWS_ENDPOINT_URL_SQS", stack.sqs_url.as_ref().unwrap_or(&stack.aws_url))
             .env("SAGETRAIL__SOURCE__QUEUE_URL", &cloud.queue_url)
             .env("SAGETRAIL__SOURCE__WAIT", "1s")
             .env("SAGETRAIL__SOURCE__FORCE_PATH_STYLE", "true")

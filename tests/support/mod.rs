@@ -8,6 +8,7 @@
 pub mod cloud;
 pub mod daemon;
 pub mod search;
+pub mod sqs;
 pub mod trail;
 
 use std::time::Duration;
@@ -19,6 +20,8 @@ use tokio::time::{Instant, sleep};
 pub struct Stack {
     pub opensearch_url: String,
     pub aws_url: String,
+    /// Where the queue is, when that is not moto.
+    pub sqs_url: Option<String>,
 }
 
 impl Stack {
@@ -29,7 +32,7 @@ impl Stack {
         if stack.is_none() {
             println!("skipped: no OpenSearch and moto in the environment; run it with `make test`");
         }
-        stack.map(|(opensearch_url, aws_url)| Self { opensearch_url, aws_url })
+        stack.map(|(opensearch_url, aws_url)| Self { opensearch_url, aws_url, sqs_url: None })
     }
 }
 

@@ -1,0 +1,51 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint fmt clean lint-tools
+
+LOCAL := deploy/local
+DENY := .local/cargo-deny-0.20.2/bin/cargo-deny
+MACHETE := .local/cargo-machete-0.9.2/bin/cargo-machete
+SHELL_SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './target/*' -not -path './.local/*')
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s%s\n", $$1, $$2 }' Makefile
+
+demo: ## Show the daemon at work on a real OpenSearch until Ctrl-C; ONCE=1 ends by itself
+	@$(LOCAL)/tools.sh cargo cc curl java mvn python3 setpriv
+	@venv=$$($(LOCAL)/venv.sh $(LOCAL)/requirements.txt); $$venv/bin/python $(LOCAL)/demo $(if $(ONCE),--once)
+
+test: ## Run every test beside a real OpenSearch, S3 and SQS; ARGS="--test NAME" picks some
+	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
+	$(LOCAL)/with-stack.sh cargo test --locked $(ARGS)
+
+lint: $(DENY) $(MACHETE) ## Check format, code, documentation, licences and dependencies; ADVISORIES=1 adds advisories
+	cargo fmt --check
+	venv=$$($(LOCAL)/venv.sh $(LOCAL)/requirements-lint.txt); \
+	$$venv/bin/shellcheck --external-sources $(SHELL_SCRIPTS); \
+	$$venv/bin/ruff check --config $(LOCAL)/ruff.toml .; \
+	$$venv/bin/ruff format --check --config $(LOCAL)/ruff.toml .
+	$(MACHETE)
+	$(DENY) check licenses bans sources $(if $(ADVISORIES),advisories)
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+fmt: lint-tools ## Format the Rust and the Python code
+	cargo fmt
+	venv=$$($(LOCAL)/venv.sh $(LOCAL)/requirements-lint.txt); \
+	$$venv/bin/ruff check --fix --config $(LOCAL)/ruff.toml .; \
+	$$venv/bin/ruff format --config $(LOCAL)/ruff.toml .
+
+clean: ## Stop the local servers and remove everything that was built or fetched
+	$(LOCAL)/clean.sh
+	cargo clean
+
+lint-tools:
+	@$(LOCAL)/tools.sh cargo cc python3
+
+# A minute and a half once for both, as they are built without optimisation and cargo-deny without its extras.
+.local/cargo-deny-%/bin/cargo-deny: | lint-tools
+	cargo install --locked --debug --no-default-features --root .local/cargo-deny-$* --version $* cargo-deny
+
+.local/cargo-machete-%/bin/cargo-machete: | lint-tools
+	cargo install --locked --debug --root .local/cargo-machete-$* --version $* cargo-machete

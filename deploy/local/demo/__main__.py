@@ -1,0 +1,137 @@
+"""Shows sagetrail at its main job: CloudTrail files in S3 become documents that OpenSearch finds.
+
+usage: demo [--once]
+
+Starts OpenSearch, moto (S3 and SQS) and the daemon, uploads the sample files and proves that every record that
+`sagetrail enrich` selects can be found. Stays up until Ctrl-C; with --once it ends by itself.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+from cloud import Cloud
+from processes import (
+    CHECKOUT,
+    STATE,
+    Daemon,
+    Failure,
+    assemble_opensearch,
+    build,
+    remove_leftovers,
+    remove_server,
+    run,
+    start_server,
+)
+from report import show_documents, show_further, step
+from search import Search
+
+SAMPLES = sorted((CHECKOUT / "tests" / "fixtures").glob("*.json.gz"))
+
+
+def hold_lock() -> object:
+    """Keep a second demo from stopping the servers of this one; the system frees the lock however this one ends."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    lock = (STATE / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Failure("a demo is running in this checkout already; stop it with Ctrl-C in its terminal") from None
+    return lock
+
+
+def prove_complete(binary: Path, search: Search, daemon: Daemon) -> int:
+    """Compare what can be found with what `sagetrail enrich` selects from the same files, and count it."""
+    # Only "\n" ends a line here: a record may carry other characters that splitlines() takes for an end.
+    lines = run(binary, "enrich", *SAMPLES).rstrip("\n").split("\n")
+    selected = {json.loads(line)["_id"] for line in lines}
+    search.refresh()
+    found = sorted(search.ids())
+    if found != sorted(selected):
+        missing = selected.difference(found)
+        raise daemon.failure(
+            f"sagetrail enrich selects {len(selected)} records, but {len(found)} documents are found and "
+            f"{search.rejected()} records were rejected; not found: {', '.join(sorted(missing)) or 'none'}"
+        )
+    return len(found)
+
+
+def demonstrate(cleanup: contextlib.ExitStack, once: bool) -> None:
+    with step("build sagetrail", tool_talks=True):
+        binary = build()
+    with step("put OpenSearch together, the first time from Maven Central"):
+        assemble_opensearch()
+    with step("start OpenSearch"):
+        cleanup.callback(remove_server, "opensearch")
+        opensearch = start_server("opensearch")
+    with step("start moto for S3 and SQS"):
+        cleanup.callback(remove_server, "moto")
+        endpoint = start_server("moto")
+    with step("make the bucket, its queue and the dead-letter queue"):
+        cloud = Cloud(endpoint)
+    with step("start sagetrail"):
+        daemon = Daemon(binary, opensearch, endpoint, cloud.queue)
+        cleanup.callback(daemon.stop)
+        daemon.wait_until(daemon.ready, "getting ready", 60)
+    with step(f"upload {len(SAMPLES)} CloudTrail files"):
+        for sample in SAMPLES:
+            cloud.upload(sample)
+    with step("wait until the queue is empty"):
+        daemon.wait_until(lambda: cloud.messages(cloud.queue) == 0, "emptying the queue", 180)
+        if cloud.messages(cloud.dead_letter_queue):
+            raise daemon.failure("a notification went to the dead-letter queue")
+    search = Search(opensearch)
+    with step("compare what is found with what sagetrail enrich selects"):
+        count = prove_complete(binary, search, daemon)
+    print(f"\nAll {count} records that concern SageMaker are searchable, each once.")
+    show_documents(search)
+    if not once:
+        show_further(search, daemon)
+        print("\nEverything stays up until Ctrl-C.", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            while True:
+                daemon.check()
+                time.sleep(0.5)
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def ignore_signals() -> None:
+    """A second Ctrl-C must not cut the clean-up short."""
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_number, signal.SIG_IGN)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="demo", description=__doc__.splitlines()[0])
+    parser.add_argument("--once", action="store_true", help="end and clean up instead of staying up")
+    once = parser.parse_args().once
+    for signal_number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_number, interrupt)
+    try:
+        lock = hold_lock()
+        remove_leftovers()
+        with contextlib.ExitStack() as cleanup:
+            try:
+                demonstrate(cleanup, once)
+            finally:
+                ignore_signals()
+                print("\nstopping everything", flush=True)
+        lock.close()
+    except Failure as failure:
+        print(f"{failure.said}demo: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

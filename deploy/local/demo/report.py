@@ -1,0 +1,88 @@
+"""What the demo prints."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from processes import Daemon
+from search import EVENTS, Document, Search
+
+WIDTH = 90
+
+# An example shows these fields, in this order, of a document that has several times as many.
+EXAMPLE_FIELDS = (
+    "@timestamp",
+    "event.action",
+    "event.outcome",
+    "error.code",
+    "user.name",
+    "source.address",
+    "cloud.account.id",
+    "cloud.region",
+    "sagemaker.severity",
+    "sagemaker.categories",
+    "sagemaker.resource.type",
+    "sagemaker.resource.name",
+    "sagemaker.instance.type",
+    "sagemaker.instance.count",
+    "sagemaker.image.uri",
+    "rule.name",
+    "threat.technique.id",
+)
+
+
+@contextlib.contextmanager
+def step(title: str, tool_talks: bool = False) -> Iterator[None]:
+    """One line a step: the title at once and the time when it is done. A tool that talks has the lines between."""
+    begin = time.monotonic()
+    print(title, end="\n" if tool_talks else "", flush=True)
+    try:
+        yield
+    except BaseException:
+        print(flush=True)
+        raise
+    shown = 0 if tool_talks else len(title)
+    print(f"{title[shown:]}{' ' * (62 - len(title))}{time.monotonic() - begin:6.1f} s", flush=True)
+
+
+def show_counts(title: str, counts: list[tuple[str, int]]) -> None:
+    print(f"\n{title}")
+    for name, count in counts:
+        print(f"  {count:5}  {name}")
+
+
+def flatten(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from flatten(inner, f"{path}.{key}" if path else key)
+    else:
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        yield path, text if len(text) <= WIDTH else f"{text[:WIDTH]}…"
+
+
+def show_example(document: Document) -> None:
+    fields = dict(flatten(document))
+    print()
+    for name in EXAMPLE_FIELDS:
+        if name in fields:
+            print(f"  {name:<26}{fields[name]}")
+
+
+def show_documents(search: Search) -> None:
+    show_counts("By category", search.counts("sagemaker.categories"))
+    show_counts("By severity", search.counts("sagemaker.severity"))
+    print("\nThree of the most severe, shortened")
+    for document in search.most_severe(3):
+        show_example(document)
+
+
+def show_further(search: Search, daemon: Daemon) -> None:
+    print(
+        f"\nLook further\n"
+        f"  curl '{search.url}/{EVENTS}/_search?q=sagemaker.severity:critical&pretty'\n"
+        f"  curl '{search.url}/_cat/indices/sagetrail-*?v'\n"
+        f"  curl http://{daemon.admin}/metrics\n"
+        f"  curl http://{daemon.admin}/readyz\n"
+        f"  less {daemon.LOG}"
+    )
