@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::admin::{self, Admin, AdminError, Readiness};
+use crate::backoff::full_jitter;
 use crate::config::{AuthKind, Config};
 use crate::enrich::Knowledge;
 use crate::metrics::Metrics;
@@ -19,7 +20,6 @@ use crate::receiver::{Receiving, receive};
 use crate::setup::{self, SetupError};
 use crate::sink::{self, OpenSearch, OpenSearchError};
 use crate::source::aws;
-use crate::source::backoff::full_jitter;
 use crate::source::deleter;
 use crate::source::queue::{Queue, QueueError};
 use crate::source::store::Store;

@@ -17,3 +17,4 @@ pub mod setup;
 pub mod offline;
 pub mod admin;
 pub mod metrics;
+mod backoff;

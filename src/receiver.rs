@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use crate::admin::Readiness;
+use crate::backoff::full_jitter;
 use crate::metrics::{MessageOutcome, Metrics};
 use crate::pipeline::{Pipeline, ProcessError};
 use crate::sink::Producer;
-use crate::source::backoff::full_jitter;
 use crate::source::deleter::Deleter;
 use crate::source::hold::hold;
 use crate::source::queue::{self, Message, Queue};

@@ -22,7 +22,7 @@ async fn memory_stays_bounded_while_a_hundred_thousand_messages_wait() {
     cloud.upload(&key, trail::file(&records)).await;
     let sqs = Sqs::serve((0..WAITING).map(|_| cloud.notification(&key)), Duration::from_mins(5)).await;
 
-    let stack = Stack { sqs_url: Some(sqs.url.clone()), ..stack };
+    let stack = Stack { sqs: Some(sqs.url.clone()), ..stack };
     let settings = [("select.scope", "all"), ("log.filter", "warn"), ("source.queue_url", &sqs.queue_url())];
     let mut daemon = Daemon::start(&stack, &cloud, &settings);
     daemon.until_ready().await;

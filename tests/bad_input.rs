@@ -30,7 +30,7 @@ impl Scene {
         let settings = [&[("select.scope", "all")], settings].concat();
         let mut daemon = Daemon::start(&stack, &cloud, &settings);
         daemon.until_ready().await;
-        let search = Search::new(&stack.opensearch_url);
+        let search = Search::new(&stack.opensearch);
         Some(Self { cloud, daemon, search, account: account.to_owned() })
     }
 

@@ -55,7 +55,7 @@ async fn two_daemons_ship_every_record_once_though_every_object_is_notified_twic
     let _turn = TURN.lock().await;
     let account = "100000000001";
     let cloud = Cloud::create(&stack, "load-twice", QueueSettings::default()).await;
-    let search = Search::new(&stack.opensearch_url);
+    let search = Search::new(&stack.opensearch);
     upload_twice_notified(&cloud, account).await;
 
     let mut daemons = [(); 2].map(|()| Daemon::start(&stack, &cloud, SHIP_ALL));
@@ -84,7 +84,7 @@ async fn a_daemon_that_is_killed_ten_times_ships_every_record_once() {
     let _turn = TURN.lock().await;
     let account = "100000000002";
     let cloud = Cloud::create(&stack, "load-killed", QueueSettings::default()).await;
-    let search = Search::new(&stack.opensearch_url);
+    let search = Search::new(&stack.opensearch);
     upload_twice_notified(&cloud, account).await;
 
     let mut random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
@@ -116,9 +116,9 @@ async fn an_outage_of_opensearch_loses_nothing_and_memory_stays_bounded() {
     let _turn = TURN.lock().await;
     let account = "100000000003";
     let node = Node::start("outage");
-    let stack = Stack { opensearch_url: node.url(), ..stack };
+    let stack = Stack { opensearch: node.url(), ..stack };
     let cloud = Cloud::create(&stack, "load-outage", QueueSettings::default()).await;
-    let search = Search::new(&stack.opensearch_url);
+    let search = Search::new(&stack.opensearch);
     upload_twice_notified(&cloud, account).await;
 
     let mut daemon = Daemon::start(&stack, &cloud, SHIP_ALL);

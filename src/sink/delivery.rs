@@ -12,9 +12,20 @@ use super::entry::{Ending, Entry};
 use super::health::{Health, Trouble};
 use super::limit::Limit;
 use super::pace::{Pace, Signal};
-use super::{Answer, OpenSearch, OpenSearchError, StoreError, backoff, rejection};
+use super::{Answer, OpenSearch, OpenSearchError, StoreError, rejection};
+use crate::backoff::full_jitter;
 use crate::config::SinkConfig;
 use crate::metrics::{BulkOutcome, Metrics, RejectReason, Retry};
+
+/// The longest possible wait before the second attempt.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// No wait is longer: a cluster that is back should not stand idle for minutes.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// A wait after this many failures in a row.
+fn pause(failures: u32) -> Duration {
+    full_jitter(FIRST_PAUSE, LONGEST_PAUSE, failures.saturating_sub(1))
+}
 
 /// Carries batches to OpenSearch. What one delivery learns about the cluster holds for all.
 pub(super) struct Courier {
@@ -98,13 +109,13 @@ impl Courier {
                 Verdict::Repeat => {
                     let failures = part.failures.saturating_add(1);
                     self.metrics.retried(Retry::BulkRequest, 1);
-                    sleep(backoff::after(failures)).await;
+                    sleep(pause(failures)).await;
                     parts.push(Part { entries: part.entries, failures });
                 }
             }
         }
         let attempts = postponed.iter().map(|entry: &Entry| entry.attempts).max()?;
-        Some(Postponed { entries: postponed, delay: backoff::after(attempts) })
+        Some(Postponed { entries: postponed, delay: pause(attempts) })
     }
 
     /// Halves a part that is larger than the pace allows now, or gives it back.

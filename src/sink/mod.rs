@@ -3,7 +3,6 @@
 //! Documents of all messages in flight travel together in bulks; each submission gets its own answer, as a value. What
 //! is not proven to be stored is answered with an error, so the message it came from is left in the queue.
 
-mod backoff;
 mod batch;
 mod batcher;
 mod bulk;

@@ -7,8 +7,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{self, Instant};
 
-use super::backoff::full_jitter;
 use super::queue::{BATCH, DeleteOutcome, Queue, QueueError, Receipt};
+use crate::backoff::full_jitter;
 use crate::metrics::Metrics;
 
 /// Receipts that wait for the task: a few batches. A full channel makes [`Deleter::delete`] wait.

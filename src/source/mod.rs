@@ -1,7 +1,6 @@
 //! The source: the queue that says which objects are new, and the store that holds them.
 
 pub mod aws;
-pub mod backoff;
 mod buckets;
 pub mod deleter;
 #[cfg(test)]

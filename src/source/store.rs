@@ -16,10 +16,10 @@ use time::OffsetDateTime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::aws;
-use super::backoff::full_jitter;
 use super::buckets::{Buckets, RegionalClient};
 use super::key::is_region;
 use super::notification::ObjectRef;
+use crate::backoff::full_jitter;
 use crate::config::SourceConfig;
 use crate::metrics::{Metrics, ObjectFailure, Retry};
 

@@ -34,10 +34,8 @@ impl Cloud {
     /// Makes everything, named after the test. Notifications are on once this returns, and the test event that S3 sends
     /// first is in the queue.
     pub async fn create(stack: &Stack, name: &str, settings: QueueSettings) -> Self {
-        let aws = aws_config::defaults(aws_config::BehaviorVersion::latest())
-            .endpoint_url(&stack.aws_url)
-            .load()
-            .await;
+        let aws =
+            aws_config::defaults(aws_config::BehaviorVersion::latest()).endpoint_url(&stack.aws).load().await;
         let s3 = aws_sdk_s3::Client::from_conf(
             aws_sdk_s3::config::Builder::from(&aws).force_path_style(true).build(),
         );

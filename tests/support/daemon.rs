@@ -25,12 +25,12 @@ impl Daemon {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sagetrail"));
         command
             .arg("run")
-            .env("AWS_ENDPOINT_URL", &stack.aws_url)
-            .env("AWS_ENDPOINT_URL_SQS", stack.sqs_url.as_ref().unwrap_or(&stack.aws_url))
+            .env("AWS_ENDPOINT_URL", &stack.aws)
+            .env("AWS_ENDPOINT_URL_SQS", stack.sqs.as_ref().unwrap_or(&stack.aws))
             .env("SAGETRAIL__SOURCE__QUEUE_URL", &cloud.queue_url)
             .env("SAGETRAIL__SOURCE__WAIT", "1s")
             .env("SAGETRAIL__SOURCE__FORCE_PATH_STYLE", "true")
-            .env("SAGETRAIL__SINK__URL", &stack.opensearch_url)
+            .env("SAGETRAIL__SINK__URL", &stack.opensearch)
             .env("SAGETRAIL__ADMIN__LISTEN", format!("127.0.0.1:{port}"))
             .stdout(Stdio::null())
             .stderr(log_file);

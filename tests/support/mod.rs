@@ -15,13 +15,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// Where the real parts are.
+/// The addresses of the real parts.
 #[derive(Clone)]
 pub struct Stack {
-    pub opensearch_url: String,
-    pub aws_url: String,
-    /// Where the queue is, when that is not moto.
-    pub sqs_url: Option<String>,
+    pub opensearch: String,
+    pub aws: String,
+    /// That of the queue, when it is not moto's.
+    pub sqs: Option<String>,
 }
 
 impl Stack {
@@ -32,7 +32,7 @@ impl Stack {
         if stack.is_none() {
             println!("skipped: no OpenSearch and moto in the environment; run it with `make test`");
         }
-        stack.map(|(opensearch_url, aws_url)| Self { opensearch_url, aws_url, sqs_url: None })
+        stack.map(|(opensearch, aws)| Self { opensearch, aws, sqs: None })
     }
 }
 

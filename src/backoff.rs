@@ -1,4 +1,4 @@
-//! The backoff: how long to wait before something is tried again.
+//! The backoff: how long to wait before something that failed is tried again.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -20,6 +20,13 @@ fn random() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn waits_differ() {
+        let waits: std::collections::HashSet<Duration> =
+            (0..100).map(|_| full_jitter(Duration::from_secs(1), Duration::from_secs(1), 0)).collect();
+        assert!(waits.len() > 90);
+    }
 
     #[test]
     fn a_wait_doubles_up_to_its_limit_however_often_something_failed() {

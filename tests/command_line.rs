@@ -1,0 +1,98 @@
+//! The command line as a person meets it: exit codes, and what is said about mistakes.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// Arguments, environment, the exit code and a part of what is said.
+type Case<'c> = (&'c [&'c str], &'c [(&'c str, &'c str)], i32, &'c str);
+
+fn sagetrail(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sagetrail"));
+    command.args(arguments).env_remove("SAGETRAIL_CONFIG").env_remove("RUST_LOG").stdin(Stdio::null());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SAGETRAIL__")) {
+        command.env_remove(name);
+    }
+    command.envs(environment.iter().copied());
+    command.output().expect("the binary runs")
+}
+
+fn fixture(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name).display().to_string()
+}
+
+fn write(folder: &tempfile::TempDir, name: &str, text: &[u8]) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn every_mistake_has_its_exit_code_and_a_message_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let misspelt = write(&folder, "misspelt.toml", b"[sink]\nurll = 'http://x'");
+    let broken_rules = folder.path().join("rules");
+    std::fs::create_dir(&broken_rules).unwrap();
+    std::fs::write(broken_rules.join("broken.yml"), "title: nothing else").unwrap();
+    let damaged = write(&folder, "damaged.json", br#"{"Records":[{"a":1},"#);
+    let (misspelt, damaged) = (misspelt.to_str().unwrap(), damaged.to_str().unwrap());
+    let broken_rules = broken_rules.to_str().unwrap();
+
+    let cases: &[Case<'_>] = &[
+        (&["check"], &[], 0, ""),
+        (&["check", "--config", misspelt], &[], 78, "sink.urll: there is no such key; did you mean `url`?"),
+        (&["check", "--config", "/no/such/file"], &[], 78, "/no/such/file"),
+        (&["check"], &[("SAGETRAIL__SINK__URLL", "http://x")], 78, "urll"),
+        (&["check"], &[("SAGETRAIL__SELECT__SCOPE", "some")], 78, "select.scope"),
+        (&["check"], &[("SAGETRAIL__RULES__FOLDER", broken_rules)], 78, "broken.yml"),
+        (&["run"], &[], 78, "source.queue_url"),
+        (&["run", "--fast"], &[], 2, "--fast"),
+        (&[], &[], 2, "Usage"),
+        (&["enrich"], &[], 2, "FILES"),
+        (&["enrich", "/no/such/file"], &[], 66, "/no/such/file"),
+        (&["enrich", damaged], &[], 65, "damaged.json is damaged: malformed JSON at byte 20"),
+    ];
+    for (arguments, environment, code, message) in cases {
+        let output = sagetrail(arguments, environment);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(*code), "{arguments:?} {environment:?}: {said}");
+        assert!(said.contains(message), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn the_environment_overrides_the_file_and_a_password_of_digits_stays_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write(
+        &folder,
+        "config.toml",
+        b"[select]\nscope = 'sagemaker'\n[sink]\nauth = 'basic'\nusername = 'me'",
+    );
+    let config = config.to_str().unwrap();
+    let count = |environment: &[(&str, &str)]| {
+        let file = fixture("other-services.json.gz");
+        let output = sagetrail(&["enrich", "--config", config, &file], environment);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).lines().count()
+    };
+    assert_eq!(count(&[("SAGETRAIL__SINK__PASSWORD", "0123")]), 0);
+    assert!(count(&[("SAGETRAIL__SINK__PASSWORD", "0123"), ("SAGETRAIL__SELECT__SCOPE", "all")]) > 0);
+}
+
+#[test]
+fn enrich_reads_standard_input_and_a_damaged_file_does_not_keep_the_next_from_being_read() {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_sagetrail"))
+        .args(["enrich", "/no/such/file", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let record = br#"{"Records":[{"eventSource":"sagemaker.amazonaws.com","eventName":"ListModels"}]}"#;
+    process.stdin.take().unwrap().write_all(record).unwrap();
+    let output = process.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(66));
+    let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(line["_source"]["event"]["action"], "ListModels");
+    assert_eq!(line["_index"], "sagetrail-events-undated");
+}
