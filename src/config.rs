@@ -4,6 +4,7 @@
 //! variable `SAGETRAIL__SECTION__KEY` overrides the file. AWS settings (region, credentials, endpoints) are not ours:
 //! they come the AWS way.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
@@ -120,6 +121,8 @@ impl Default for SelectConfig {
 pub struct RulesConfig {
     /// A folder of Sigma files that are loaded beside the built-in rules.
     pub folder: Option<PathBuf>,
+    /// The values of the placeholders in rules, by name.
+    pub placeholders: BTreeMap<String, Vec<String>>,
 }
 
 /// How a request to OpenSearch proves who sent it.

@@ -159,6 +159,13 @@ fn check(file: &ConfigFile) -> anyhow::Result<ExitCode> {
     let knowledge = knowledge(&config)?;
     println!("configuration: fine");
     println!("rules: {} loaded", knowledge.rules.rules().len());
+    for rule in knowledge.rules.silent() {
+        println!(
+            "silent: \"{}\" needs rules.placeholders.{}",
+            rule.title,
+            rule.missing.join(" and rules.placeholders.")
+        );
+    }
     if config.source.queue_url.is_none() {
         println!("source.queue_url: not set, which `run` needs");
     }
@@ -170,7 +177,7 @@ fn load(file: &ConfigFile) -> Result<Config, ConfigError> {
 }
 
 fn knowledge(config: &Config) -> Result<Knowledge, RulesError> {
-    Ok(Knowledge { rules: RuleSet::load(config.rules.folder.as_deref())?, scope: config.select.scope })
+    Ok(Knowledge { rules: RuleSet::load(&config.rules)?, scope: config.select.scope })
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

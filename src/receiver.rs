@@ -153,3 +153,24 @@ fn note_panic(ended: &Result<(), JoinError>, metrics: &Metrics) {
         error!("a message's task panicked, which is a bug; the message stays in the queue");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_counted_and_one_that_ends_is_not() {
+        let metrics = Metrics::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async { panic!("on purpose") });
+        tasks.spawn(async {});
+        metrics.messages_received(2);
+        while let Some(ended) = tasks.join_next().await {
+            note_panic(&ended, &metrics);
+        }
+        let exposition = metrics.expose();
+        assert!(exposition.contains("sagetrail_task_panics_total 1"), "{exposition}");
+        assert!(exposition.contains(r#"sagetrail_messages_total{outcome="panicked"} 1"#), "{exposition}");
+        assert!(exposition.contains("sagetrail_messages_in_flight 1"), "{exposition}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use sagetrail::config::Scope;
+use sagetrail::config::{RulesConfig, Scope};
 use sagetrail::decode::Limits;
 use sagetrail::enrich::Knowledge;
 use sagetrail::enrich::rules::RuleSet;
@@ -19,7 +19,7 @@ fn fixture(name: &str) -> PathBuf {
 
 /// The lines that `sagetrail enrich` prints for one fixture.
 fn documents(name: &str, scope: Scope) -> Vec<Value> {
-    let knowledge = Knowledge { rules: RuleSet::load(None).unwrap(), scope };
+    let knowledge = Knowledge { rules: RuleSet::load(&RulesConfig::default()).unwrap(), scope };
     let mut output = Vec::new();
     enrich_files(&[fixture(name)], &LIMITS, &knowledge, &mut output, |error| panic!("{error}")).unwrap();
     String::from_utf8(output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -1,5 +1,6 @@
 //! The exposition, pinned: alert rules and dashboards are written against these names, types and labels.
 
+use sagetrail::config::RulesConfig;
 use sagetrail::enrich::rules::RuleSet;
 use sagetrail::metrics::Metrics;
 
@@ -7,7 +8,7 @@ use sagetrail::metrics::Metrics;
 #[test]
 fn the_exposition_at_start_up_is_as_it_was_pinned() {
     let metrics = Metrics::new();
-    let rules = RuleSet::load(None).unwrap();
+    let rules = RuleSet::load(&RulesConfig::default()).unwrap();
     metrics.know_categories(rules.categories());
     let exposition: String = metrics
         .expose()

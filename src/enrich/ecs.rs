@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::context::Context;
 use super::envelope::CloudTrail;
-use super::rules::Rule;
+use super::rule::Rule;
 use super::verdict::{MatchedRules, Threat, Verdict, highest_level};
 use crate::record::Record;
 

@@ -4,6 +4,9 @@
 
 pub mod select;
 pub mod rules;
+mod rule;
+mod placeholders;
+mod attack;
 mod dispatch;
 pub mod redact;
 mod context;
@@ -20,7 +23,9 @@ use time::format_description::well_known::Rfc3339;
 use crate::config::Scope;
 use crate::document::{Document, DocumentId, IndexName};
 use crate::record::Record;
+pub use attack::Named;
 use ecs::{Event, format_time};
+pub use rule::{Rule, Severity};
 use rules::RuleSet;
 
 /// What enrichment knows beside the record: the rules, and which records are wanted.
@@ -89,7 +94,7 @@ pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> E
 fn write_source(
     record: &Record<'_>,
     original: &str,
-    matches: &[&rules::Rule],
+    matches: &[&Rule],
     event_time: Option<OffsetDateTime>,
     origin: Origin<'_>,
 ) -> Bytes {

@@ -7,7 +7,8 @@
 use memchr::memmem;
 
 use super::dispatch::any_text_member;
-use super::rules::{Rule, RuleSet};
+use super::rule::Rule;
+use super::rules::RuleSet;
 use crate::config::Scope;
 use crate::record::{Record, is_sagemaker_family};
 
@@ -34,6 +35,7 @@ fn could_be_sagemaker(raw: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RulesConfig;
 
     /// Each record with what the scopes `sagemaker`, `related` and `all` decide.
     const CASES: &[(&str, [bool; 3])] = &[
@@ -62,7 +64,7 @@ mod tests {
 
     #[test]
     fn each_scope_ships_what_it_says_and_the_bytes_never_hide_a_selected_record() {
-        let rules = RuleSet::load(None).unwrap();
+        let rules = RuleSet::load(&RulesConfig::default()).unwrap();
         for (raw, expected) in CASES {
             let record = Record::parse(raw.as_bytes()).unwrap();
             let matches = rules.matches(&record);
@@ -79,7 +81,7 @@ mod tests {
 
     #[test]
     fn the_bytes_alone_reject_the_bulk_of_a_trail() {
-        let rules = RuleSet::load(None).unwrap();
+        let rules = RuleSet::load(&RulesConfig::default()).unwrap();
         for raw in [
             r#"{"eventSource":"s3.amazonaws.com","eventName":"GetObject","requestParameters":{"bucketName":"sagemaker-eu"}}"#,
             r#"{"eventSource":"ec2.amazonaws.com","eventName":"DescribeInstances","userAgent":"sagemaker"}"#,

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::rules::{Named, Rule, Severity};
+use super::attack::Named;
+use super::rule::{Rule, Severity};
 
 /// The level of the most worrying match.
 pub fn highest_level(matches: &[&Rule]) -> Option<Severity> {

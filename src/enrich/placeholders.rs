@@ -1,0 +1,120 @@
+//! Placeholders: what differs from site to site in a rule, such as `%trusted_buckets%`, filled from the configuration.
+//!
+//! They are Sigma's own (`|expand`). A value takes the place of the placeholder in the text around it, once for each
+//! configured value, and may hold Sigma's wildcards.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rsigma_parser::{Detection, DetectionItem, Detections, Modifier, SigmaString, SigmaValue};
+
+/// The configured values by the placeholder's name.
+pub type Values = BTreeMap<String, Vec<String>>;
+
+/// Fills every placeholder of a rule and returns the names of all that it has, filled or not.
+pub fn expand(detections: &mut Detections, values: &Values) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    for detection in detections.named.values_mut() {
+        expand_detection(detection, values, &mut used);
+    }
+    used
+}
+
+fn expand_detection(detection: &mut Detection, values: &Values, used: &mut BTreeSet<String>) {
+    match detection {
+        Detection::AllOf(items) => {
+            for item in items {
+                expand_item(item, values, used);
+            }
+        }
+        Detection::AnyOf(parts) | Detection::And(parts) => {
+            for part in parts {
+                expand_detection(part, values, used);
+            }
+        }
+        Detection::ArrayMatch { body, .. } => expand_detection(body, values, used),
+        Detection::Conditional { named, .. } => {
+            for part in named.values_mut() {
+                expand_detection(part, values, used);
+            }
+        }
+        Detection::Keywords(_) => {}
+    }
+}
+
+fn expand_item(item: &mut DetectionItem, values: &Values, used: &mut BTreeSet<String>) {
+    if !item.field.has_modifier(Modifier::Expand) {
+        return;
+    }
+    item.field.modifiers.retain(|modifier| *modifier != Modifier::Expand);
+    item.values = std::mem::take(&mut item.values)
+        .into_iter()
+        .flat_map(|value| match value {
+            SigmaValue::String(text) => expand_text(&text.original, values, used),
+            other => vec![other],
+        })
+        .collect();
+}
+
+/// The text with its first placeholder replaced by each value, and the rest of it likewise.
+fn expand_text(text: &str, values: &Values, used: &mut BTreeSet<String>) -> Vec<SigmaValue> {
+    let Some((before, name, after)) = first_placeholder(text) else {
+        return vec![SigmaValue::String(SigmaString::new(text))];
+    };
+    used.insert(name.to_owned());
+    let configured = values.get(name).map_or(&[][..], Vec::as_slice);
+    if configured.is_empty() {
+        // The rule is silent then; it still has to compile, so that its other mistakes are found.
+        return vec![SigmaValue::String(SigmaString::new(text))];
+    }
+    configured
+        .iter()
+        .flat_map(|value| expand_text(&format!("{before}{value}{after}"), values, used))
+        .collect()
+}
+
+fn first_placeholder(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once('%')?;
+    let (name, after) = rest.split_once('%')?;
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_name.then_some((before, name, after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(item: &str, values: &Values) -> (Vec<String>, Vec<String>) {
+        let yaml =
+            format!("title: t\nlogsource:\n  product: aws\ndetection:\n  s:\n    {item}\n  condition: s");
+        let mut collection = rsigma_parser::parse_sigma_yaml(&yaml).unwrap();
+        let used = expand(&mut collection.rules[0].detection, values);
+        let Detection::AllOf(items) = &collection.rules[0].detection.named["s"] else { panic!("one item") };
+        assert!(!items[0].field.has_modifier(Modifier::Expand));
+        let texts = items[0].values.iter().map(|value| match value {
+            SigmaValue::String(text) => text.original.clone(),
+            other => panic!("{other:?}"),
+        });
+        (texts.collect(), used.into_iter().collect())
+    }
+
+    #[test]
+    fn each_value_takes_the_placeholders_place_in_the_text_around_it() {
+        let values = BTreeMap::from([
+            ("buckets".to_owned(), vec!["a".to_owned(), "b-*".to_owned()]),
+            ("none".to_owned(), Vec::new()),
+        ]);
+        let cases: &[(&str, &[&str], &[&str])] = &[
+            ("f|expand: '%buckets%'", &["a", "b-*"], &["buckets"]),
+            ("f|startswith|expand: 's3://%buckets%/'", &["s3://a/", "s3://b-*/"], &["buckets"]),
+            ("f|expand: ['x', '%buckets%']", &["x", "a", "b-*"], &["buckets"]),
+            ("f|expand: '%none%'", &["%none%"], &["none"]),
+            ("f|expand: '%absent%'", &["%absent%"], &["absent"]),
+            ("f|expand: '100%'", &["100%"], &[]),
+        ];
+        for (item, texts, names) in cases {
+            let (found, used) = expanded(item, &values);
+            assert_eq!(found, *texts, "{item}");
+            assert_eq!(used, *names, "{item}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The rule: one Sigma rule, compiled, with what its matches put into a document.
+
+use rsigma_eval::compiler::eval_condition;
+use rsigma_eval::{CompiledRule, compile_rule};
+use rsigma_parser::{Level, SigmaRule};
+use serde::Serialize;
+
+use super::attack::Named;
+use super::dispatch::Calls;
+use crate::record::Record;
+
+/// The tag namespace of threat categories.
+const CATEGORY_NAMESPACE: &str = "sagetrail.";
+
+#[derive(Debug)]
+pub struct Rule {
+    pub id: String,
+    pub title: String,
+    pub level: Severity,
+    /// Threat categories, such as `cryptojacking`.
+    pub categories: Vec<String>,
+    pub tactics: Vec<Named>,
+    pub techniques: Vec<Named>,
+    /// Where to read on; the first says how to contain or to fix it.
+    pub references: Vec<String>,
+    calls: Calls,
+    compiled: CompiledRule,
+}
+
+/// How worrying a match is; the order is that of Sigma's levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Informational = 1,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+impl Rule {
+    /// Compiles a parsed rule. The error is what a person must change.
+    pub fn compile(sigma: &SigmaRule) -> Result<Self, String> {
+        let id = sigma.id.clone().ok_or("it has no id; give it a random UUID")?;
+        let compiled = compile_rule(sigma).map_err(|error| error.to_string())?;
+        let mut rule = Self {
+            id,
+            title: sigma.title.clone(),
+            level: sigma.level.map_or(Severity::Informational, Severity::from),
+            categories: Vec::new(),
+            tactics: Vec::new(),
+            techniques: Vec::new(),
+            references: sigma.references.clone(),
+            calls: Calls::of(&sigma.detection),
+            compiled,
+        };
+        for tag in &sigma.tags {
+            rule.take_tag(tag);
+        }
+        Ok(rule)
+    }
+
+    /// The calls that the rule can match at all.
+    pub fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// Whether the rule names this very call, so that its match alone is a reason to ship the record.
+    pub fn asks_for(&self, record: &Record<'_>) -> bool {
+        self.calls.names_call(record.event_source(), record.event_name())
+    }
+
+    pub fn matches(&self, record: &Record<'_>) -> bool {
+        let mut matched = Vec::new();
+        let rule = &self.compiled;
+        rule.conditions
+            .iter()
+            .any(|condition| eval_condition(condition, &rule.detections, record, &mut matched))
+    }
+
+    /// Tags of other namespaces (`cve.…`, `car.…`) say nothing that a document carries.
+    fn take_tag(&mut self, tag: &str) {
+        let tag = tag.to_ascii_lowercase();
+        if let Some(category) = tag.strip_prefix(CATEGORY_NAMESPACE) {
+            self.categories.push(category.to_owned());
+        } else if let Some(id) = tag.strip_prefix("atlas.") {
+            self.techniques.push(Named::technique(id));
+        } else if let Some(rest) = tag.strip_prefix("attack.") {
+            match Named::tactic(rest) {
+                Some(tactic) => self.tactics.push(tactic),
+                None if is_technique_id(rest) => self.techniques.push(Named::technique(rest)),
+                None => {}
+            }
+        }
+    }
+}
+
+/// `t1098` or `t1098.003`, as ATT&CK numbers its techniques.
+fn is_technique_id(text: &str) -> bool {
+    text.strip_prefix('t').is_some_and(|number| {
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    })
+}
+
+impl From<Level> for Severity {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Informational => Self::Informational,
+            Level::Low => Self::Low,
+            Level::Medium => Self::Medium,
+            Level::High => Self::High,
+            Level::Critical => Self::Critical,
+        }
+    }
+}
