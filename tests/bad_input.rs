@@ -181,7 +181,8 @@ async fn a_selected_record_that_is_no_json_is_set_aside_with_its_text_and_the_me
     scene.cloud.until_empty(PATIENCE).await;
     assert_eq!(scene.cloud.dead_letters().await, 0);
     assert_eq!(scene.search.count(&scene.account).await, 2);
-    let rejected = scene.search.find("sagetrail-rejected", json!({"term": {"reason": "malformed"}})).await;
+    let rejected =
+        scene.search.find("sagetrail-rejected", json!({"term": {"reason": "malformed"}}), &["*"]).await;
     let ours: Vec<_> = rejected
         .values()
         .flatten()

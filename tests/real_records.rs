@@ -40,8 +40,8 @@ async fn no_real_record_is_lost_and_none_is_refused() {
 
     let ours = json!({"wildcard": {"log.file.path": format!("s3://{}/*", cloud.bucket)}});
     let search = Search::new(&stack.opensearch);
-    let stored = search.find("sagetrail-events", ours.clone()).await;
-    let rejected = search.find("sagetrail-rejected", ours).await;
+    let stored = search.find("sagetrail-events", ours.clone(), &[]).await;
+    let rejected = search.find("sagetrail-rejected", ours, &["*"]).await;
     let refused = daemon.count(r#"sagetrail_records_rejected_total{reason="refused_by_opensearch"}"#).await;
     println!(
         "{} files, {} distinct records: {} stored, {} malformed, {refused} refused",

@@ -28,16 +28,22 @@ impl Search {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
-    /// Every document that the query finds in the indices, by `_id`, with its index and source. Refreshes first.
-    pub async fn find(&self, indices: &str, query: Value) -> BTreeMap<String, Vec<Hit>> {
-        const PAGE: usize = 5_000;
+    /// Every document that the query finds in the indices, by `_id`, with its index and these fields of its source.
+    /// Refreshes first.
+    pub async fn find(&self, indices: &str, query: Value, fields: &[&str]) -> BTreeMap<String, Vec<Hit>> {
+        const PAGE: usize = 2_000;
         self.request("POST", &format!("{indices}/_refresh?ignore_unavailable=true"), None).await;
         let mut found: BTreeMap<String, Vec<Hit>> = BTreeMap::new();
         let path = format!("{indices}/_search?scroll=1m&ignore_unavailable=true");
-        let (status, mut page) =
-            self.request("POST", &path, Some(json!({"size": PAGE, "query": query, "sort": ["_doc"]}))).await;
-        assert_eq!(status, 200, "{page}");
+        let (mut status, mut page) = self
+            .request(
+                "POST",
+                &path,
+                Some(json!({"size": PAGE, "query": query, "_source": fields, "sort": ["_doc"]})),
+            )
+            .await;
         loop {
+            assert_eq!(status, 200, "{page}");
             let hits = page["hits"]["hits"].as_array().expect("a search has hits");
             if hits.is_empty() {
                 return found;
@@ -48,13 +54,13 @@ impl Search {
                 found.entry(id).or_default().push(Hit { index, source: hit["_source"].clone() });
             }
             let scroll = json!({"scroll": "1m", "scroll_id": page["_scroll_id"]});
-            page = self.request("POST", "_search/scroll", Some(scroll)).await.1;
+            (status, page) = self.request("POST", "_search/scroll", Some(scroll)).await;
         }
     }
 
-    /// Documents of one account, by `_id`.
+    /// Documents of one account, by `_id`, with their event ids.
     pub async fn of_account(&self, account: &str) -> BTreeMap<String, Vec<Hit>> {
-        self.find("sagetrail-events", json!({"term": {"cloud.account.id": account}})).await
+        self.find("sagetrail-events", json!({"term": {"cloud.account.id": account}}), &["event.id"]).await
     }
 
     /// How many documents of one account can be found now.
