@@ -6,6 +6,7 @@
 use serde::Serialize;
 use serde_json_borrow::Value;
 
+use super::script;
 use crate::record::{Record, is_sagemaker_family, member};
 
 /// What `sagemaker.*` says beside the verdict of the rules. Absent values are left out of the document.
@@ -99,7 +100,11 @@ pub struct Network<'r> {
 
 #[derive(Debug, Default, Serialize, PartialEq)]
 pub struct Lifecycle<'r> {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<&'r str>,
+    /// What runs, decoded; secrets in it are replaced.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub script: Vec<String>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -107,11 +112,12 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// Reads the context off a record; one of another service has none of SageMaker's resources.
-pub fn context<'r>(record: &'r Record<'_>) -> Context<'r> {
+pub fn context<'r>(record: &'r Record<'_>, scripts: &[String]) -> Context<'r> {
     let mut context = Context::default();
     if is_sagemaker_family(record.event_source()) {
         context.take(record.at(&["requestParameters"]), Direction::Input);
         context.resource = resource(record);
+        context.lifecycle.script = scripts.iter().map(|script| script::shown(script)).collect();
         context.instance.accelerated = (!context.instance.kinds.is_empty())
             .then(|| context.instance.kinds.iter().any(|kind| is_accelerated(kind)));
     }
@@ -324,7 +330,7 @@ mod tests {
     fn context_of(record: &Json) -> Json {
         let raw = record.to_string();
         let record = Record::parse(raw.as_bytes()).unwrap();
-        serde_json::to_value(context(&record)).unwrap()
+        serde_json::to_value(context(&record, &[])).unwrap()
     }
 
     #[test]

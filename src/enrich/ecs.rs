@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use super::context::Context;
 use super::envelope::CloudTrail;
 use super::rule::Rule;
-use super::verdict::{MatchedRules, Threat, Verdict, highest_level};
+use super::verdict::{Ending, MatchedRules, Threat, Verdict, severity};
 use crate::record::Record;
 
 /// The version of the Elastic Common Schema whose field names are used.
@@ -58,7 +58,7 @@ impl Serialize for Event<'_, '_> {
             document.serialize_entry("threat", &Threat::of(self.matches))?;
         }
         document.serialize_entry("aws", &Aws { cloudtrail: CloudTrail::of(self.record) })?;
-        let verdict = Verdict::of(self.matches);
+        let verdict = Verdict::of(self.matches, ending(self.record));
         document.serialize_entry("sagemaker", &SageMaker { verdict, context: &self.context })?;
         document.end()
     }
@@ -71,11 +71,14 @@ impl<'e> Event<'e, '_> {
             id: record.text(&["eventID"]),
             action: record.text(&["eventName"]),
             provider: record.text(&["eventSource"]),
-            outcome: outcome(record),
+            outcome: match ending(record) {
+                Ending::Succeeded => "success",
+                Ending::Failed => "failure",
+            },
             kind: "event",
             category: category(record),
             kinds: kinds(record),
-            severity: highest_level(self.matches).map(|level| level as u8),
+            severity: severity(self.matches, ending(self.record)).map(|severity| severity as u8),
             created: self.created.map(Timestamp),
             ingested: Timestamp(self.ingested),
             original: self.original,
@@ -151,9 +154,13 @@ struct EventFields<'e> {
 }
 
 /// A failed call has an error code, but for the console's sign-in, which says so in its response.
-fn outcome(record: &Record<'_>) -> &'static str {
+fn ending(record: &Record<'_>) -> Ending {
     let sign_in = record.text(&["responseElements", "ConsoleLogin"]);
-    if record.text(&["errorCode"]).is_some() || sign_in == Some("Failure") { "failure" } else { "success" }
+    if record.text(&["errorCode"]).is_some() || sign_in == Some("Failure") {
+        Ending::Failed
+    } else {
+        Ending::Succeeded
+    }
 }
 
 fn category(record: &Record<'_>) -> &'static [&'static str] {

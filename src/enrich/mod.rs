@@ -9,6 +9,8 @@ mod placeholders;
 mod attack;
 mod dispatch;
 pub mod redact;
+mod script;
+mod subject;
 mod context;
 mod verdict;
 mod ecs;
@@ -27,6 +29,7 @@ pub use attack::Named;
 use ecs::{Event, format_time};
 pub use rule::{Rule, Severity};
 use rules::RuleSet;
+use subject::Subject;
 
 /// What enrichment knows beside the record: the rules, and which records are wanted.
 #[derive(Debug)]
@@ -69,7 +72,8 @@ pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> E
         Ok(record) => record,
         Err(error) => return Enriched::Malformed(malformed(raw, &error.to_string(), origin)),
     };
-    let matches = rules.matches(&record);
+    let scripts = script::scripts(&record);
+    let matches = rules.matches(&Subject { record: &record, scripts: &scripts });
     if !select::is_selected(&record, *scope, &matches) {
         return Enriched::NotSelected;
     }
@@ -77,10 +81,10 @@ pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> E
     let id = DocumentId::of(record.text(&["eventID"]), raw);
     let redacted = redact::redact(raw, &record);
     let source = match &redacted {
-        None => write_source(&record, &String::from_utf8_lossy(raw), &matches, event_time, origin),
+        None => write_source(&record, &String::from_utf8_lossy(raw), &scripts, &matches, event_time, origin),
         Some(text) => {
             let record = Record::parse(text.as_bytes()).expect("redaction writes JSON of the same shape");
-            write_source(&record, text, &matches, event_time, origin)
+            write_source(&record, text, &scripts, &matches, event_time, origin)
         }
     };
     let mut categories: Vec<&str> =
@@ -94,6 +98,7 @@ pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> E
 fn write_source(
     record: &Record<'_>,
     original: &str,
+    scripts: &[String],
     matches: &[&Rule],
     event_time: Option<OffsetDateTime>,
     origin: Origin<'_>,
@@ -102,7 +107,7 @@ fn write_source(
         record,
         original,
         matches,
-        context: context::context(record),
+        context: context::context(record, scripts),
         timestamp: event_time.or(origin.written_at).unwrap_or(origin.now),
         created: origin.written_at,
         ingested: origin.now,

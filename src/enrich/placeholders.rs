@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ipnet::IpNet;
 use rsigma_parser::{Detection, DetectionItem, Detections, Modifier, SigmaString, SigmaValue};
 
 /// The configured values by the placeholder's name.
@@ -53,6 +54,14 @@ fn expand_item(item: &mut DetectionItem, values: &Values, used: &mut BTreeSet<St
             other => vec![other],
         })
         .collect();
+    // Sigma's own tools refuse `|cidr` beside `|expand`, so networks are known by what they look like.
+    if item.field.modifiers.is_empty() && item.values.iter().all(is_network) {
+        item.field.modifiers.push(Modifier::Cidr);
+    }
+}
+
+fn is_network(value: &SigmaValue) -> bool {
+    matches!(value, SigmaValue::String(text) if text.original.parse::<IpNet>().is_ok())
 }
 
 /// The text with its first placeholder replaced by each value, and the rest of it likewise.
@@ -95,6 +104,28 @@ mod tests {
             other => panic!("{other:?}"),
         });
         (texts.collect(), used.into_iter().collect())
+    }
+
+    #[test]
+    fn networks_are_compared_as_networks() {
+        let yaml = "title: t\nlogsource:\n  product: aws\ndetection:\n  s:\n    a|expand: '%networks%'\n  condition: s";
+        let values = |networks: &[&str]| {
+            BTreeMap::from([(
+                "networks".to_owned(),
+                networks.iter().map(|text| (*text).to_owned()).collect(),
+            )])
+        };
+        for (networks, modifiers) in [
+            (vec!["203.0.113.0/24", "2001:db8::/32"], vec![Modifier::Cidr]),
+            (vec!["203.0.113.0/24", "office"], vec![]),
+        ] {
+            let mut collection = rsigma_parser::parse_sigma_yaml(yaml).unwrap();
+            expand(&mut collection.rules[0].detection, &values(&networks));
+            let Detection::AllOf(items) = &collection.rules[0].detection.named["s"] else {
+                panic!("one item")
+            };
+            assert_eq!(items[0].field.modifiers, modifiers);
+        }
     }
 
     #[test]

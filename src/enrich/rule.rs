@@ -1,12 +1,13 @@
 //! The rule: one Sigma rule, compiled, with what its matches put into a document.
 
 use rsigma_eval::compiler::eval_condition;
-use rsigma_eval::{CompiledRule, compile_rule};
+use rsigma_eval::{CompiledDetection, CompiledRule, compile_rule};
 use rsigma_parser::{Level, SigmaRule};
 use serde::Serialize;
 
 use super::attack::Named;
 use super::dispatch::Calls;
+use super::subject::Subject;
 use crate::record::Record;
 
 /// The tag namespace of threat categories.
@@ -23,6 +24,8 @@ pub struct Rule {
     pub techniques: Vec<Named>,
     /// Where to read on; the first says how to contain or to fix it.
     pub references: Vec<String>,
+    /// Whether the condition looks at the call's error: then a failure is what the rule is about, and not a mere attempt.
+    pub judges_failure: bool,
     calls: Calls,
     compiled: CompiledRule,
 }
@@ -51,6 +54,7 @@ impl Rule {
             tactics: Vec::new(),
             techniques: Vec::new(),
             references: sigma.references.clone(),
+            judges_failure: judges_failure(&compiled),
             calls: Calls::of(&sigma.detection),
             compiled,
         };
@@ -70,12 +74,12 @@ impl Rule {
         self.calls.names_call(record.event_source(), record.event_name())
     }
 
-    pub fn matches(&self, record: &Record<'_>) -> bool {
+    pub fn matches(&self, subject: &Subject<'_, '_>) -> bool {
         let mut matched = Vec::new();
         let rule = &self.compiled;
         rule.conditions
             .iter()
-            .any(|condition| eval_condition(condition, &rule.detections, record, &mut matched))
+            .any(|condition| eval_condition(condition, &rule.detections, subject, &mut matched))
     }
 
     /// Tags of other namespaces (`cve.…`, `car.…`) say nothing that a document carries.
@@ -95,11 +99,40 @@ impl Rule {
     }
 }
 
+fn judges_failure(rule: &CompiledRule) -> bool {
+    rule.detections.values().any(looks_at_error)
+}
+
+fn looks_at_error(detection: &CompiledDetection) -> bool {
+    match detection {
+        CompiledDetection::AllOf(items) => items.iter().any(|item| {
+            item.field.as_deref().is_some_and(|field| matches!(field, "errorCode" | "errorMessage"))
+        }),
+        CompiledDetection::AnyOf(parts) | CompiledDetection::And(parts) => parts.iter().any(looks_at_error),
+        CompiledDetection::Keywords(_)
+        | CompiledDetection::ArrayMatch { .. }
+        | CompiledDetection::Conditional { .. } => false,
+    }
+}
+
 /// `t1098` or `t1098.003`, as ATT&CK numbers its techniques.
 fn is_technique_id(text: &str) -> bool {
     text.strip_prefix('t').is_some_and(|number| {
         !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
     })
+}
+
+impl Severity {
+    /// One step less worrying; the lowest stays.
+    #[must_use]
+    pub fn reduced(self) -> Self {
+        match self {
+            Self::Informational | Self::Low => Self::Informational,
+            Self::Medium => Self::Low,
+            Self::High => Self::Medium,
+            Self::Critical => Self::High,
+        }
+    }
 }
 
 impl From<Level> for Severity {

@@ -12,8 +12,8 @@ use rsigma_parser::parse_sigma_yaml;
 use super::dispatch::Dispatch;
 use super::placeholders;
 use super::rule::Rule;
+use super::subject::Subject;
 use crate::config::RulesConfig;
-use crate::record::Record;
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/config/rules");
 
@@ -74,12 +74,12 @@ impl RuleSet {
         self.rules.iter().flat_map(|rule| &rule.categories).map(String::as_str)
     }
 
-    /// The rules that match the record, in the order of their files.
-    pub fn matches(&self, record: &Record<'_>) -> Vec<&Rule> {
+    /// The rules that match, in the order of their files.
+    pub fn matches(&self, subject: &Subject<'_, '_>) -> Vec<&Rule> {
         self.dispatch
-            .candidates(record.event_name())
+            .candidates(subject.record.event_name())
             .map(|position| &self.rules[position])
-            .filter(|rule| rule.matches(record))
+            .filter(|rule| rule.matches(subject))
             .collect()
     }
 
@@ -198,6 +198,11 @@ fn is_sigma(path: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::enrich::rule::Severity;
+    use crate::record::Record;
+
+    fn matches<'s>(set: &'s RuleSet, record: &Record<'_>) -> Vec<&'s Rule> {
+        set.matches(&Subject { record, scripts: &[] })
+    }
 
     const FOLDER_RULE: &str = "title: Site rule\nid: 7c4a7c6e-6c3a-4a9a-9a53-2b1a2f0c6a11\nlogsource:\n  product: aws\n\
         detection:\n  s:\n    eventName: CreateApp\n  condition: s\nlevel: high\ntags:\n  - attack.t1496\n  - sagetrail.cryptojacking\n";
@@ -228,7 +233,7 @@ mod tests {
         let set = load_with(folder.path()).unwrap();
         assert_eq!(set.rules().len(), built_in + 1);
         let record = Record::parse(br#"{"eventName":"createapp"}"#).unwrap();
-        let matches = set.matches(&record);
+        let matches = matches(&set, &record);
         assert_eq!(matches.len(), 1);
         assert_eq!(matches[0].level, Severity::High);
         assert_eq!(matches[0].categories, ["cryptojacking"]);
@@ -276,11 +281,12 @@ mod tests {
         };
         let record = Record::parse(br#"{"eventName":"CreateApp","b":"two"}"#).unwrap();
         let silent = load(&[]);
-        assert_eq!(silent.matches(&record).len(), 0);
-        assert_eq!(silent.silent()[0].missing, ["site_values"]);
+        assert_eq!(matches(&silent, &record).len(), 0);
+        let site = |rule: &&SilentRule| rule.missing == ["site_values"];
+        assert_eq!(silent.silent().iter().filter(site).count(), 1);
         let speaking = load(&["one", "two"]);
-        assert_eq!(speaking.matches(&record).len(), 1);
-        assert_eq!(speaking.silent(), []);
+        assert_eq!(matches(&speaking, &record).len(), 1);
+        assert_eq!(speaking.silent().iter().filter(site).count(), 0);
     }
 
     #[test]

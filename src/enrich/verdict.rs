@@ -7,11 +7,6 @@ use serde::Serialize;
 use super::attack::Named;
 use super::rule::{Rule, Severity};
 
-/// The level of the most worrying match.
-pub fn highest_level(matches: &[&Rule]) -> Option<Severity> {
-    matches.iter().map(|rule| rule.level).max()
-}
-
 /// The rules that matched, one value per rule and field, in one order.
 #[derive(Serialize)]
 pub struct MatchedRules<'e> {
@@ -63,13 +58,16 @@ impl<'e> NamedFields<'e> {
     }
 }
 
-/// What the rules say: categories are tags; findings are the matches that ask for a look.
+/// What the rules say: categories are tags; findings are the matches that ask for a look. A match on a call that failed
+/// is an attempt, unless the failure is what the rule is about.
 #[derive(Serialize)]
 pub struct Verdict<'e> {
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     categories: BTreeSet<&'e str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     findings: Vec<Finding<'e>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<Finding<'e>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     severity: Option<Severity>,
 }
@@ -79,17 +77,43 @@ struct Finding<'e> {
     id: &'e str,
     title: &'e str,
     level: Severity,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'e str>,
+}
+
+/// How the call ended, as far as it changes what a match means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Succeeded,
+    Failed,
 }
 
 impl<'e> Verdict<'e> {
-    pub fn of(matches: &[&'e Rule]) -> Self {
-        let findings = matches.iter().filter(|rule| rule.level > Severity::Informational);
+    pub fn of(matches: &[&'e Rule], ending: Ending) -> Self {
+        let worth_a_look = || matches.iter().filter(|rule| rule.level > Severity::Informational);
+        let is_attempt = |rule: &Rule| is_attempt(rule, ending);
         Self {
             categories: matches.iter().flat_map(|rule| &rule.categories).map(String::as_str).collect(),
-            findings: findings
-                .map(|rule| Finding { id: &rule.id, title: &rule.title, level: rule.level })
-                .collect(),
-            severity: highest_level(matches),
+            findings: worth_a_look().filter(|rule| !is_attempt(rule)).map(|rule| Finding::of(rule)).collect(),
+            attempts: worth_a_look().filter(|rule| is_attempt(rule)).map(|rule| Finding::of(rule)).collect(),
+            severity: severity(matches, ending),
         }
     }
+}
+
+impl<'e> Finding<'e> {
+    fn of(rule: &'e Rule) -> Self {
+        let reference = rule.references.first().map(String::as_str);
+        Self { id: &rule.id, title: &rule.title, level: rule.level, reference }
+    }
+}
+
+/// The level of the most worrying match, where an attempt counts one step less than a success.
+pub fn severity(matches: &[&Rule], ending: Ending) -> Option<Severity> {
+    let level = |rule: &&Rule| if is_attempt(rule, ending) { rule.level.reduced() } else { rule.level };
+    matches.iter().map(level).max()
+}
+
+fn is_attempt(rule: &Rule, ending: Ending) -> bool {
+    ending == Ending::Failed && !rule.judges_failure
 }
