@@ -75,7 +75,10 @@ async fn two_daemons_ship_every_record_once_though_every_object_is_notified_twic
         duplicate += daemon.count("sagetrail_records_duplicate_total").await;
         daemon.stop().await;
     }
-    assert_eq!((indexed, duplicate), (RECORDS as u64, RECORDS as u64));
+    // SQS delivers at least once: on a busy machine a message can come a third time before its delete has arrived.
+    println!("{duplicate} duplicates met {indexed} records");
+    assert_eq!(indexed, RECORDS as u64);
+    assert!(duplicate >= RECORDS as u64, "each object was notified twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]
