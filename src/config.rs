@@ -343,6 +343,9 @@ impl ConfigError {
                 }
             }
             kind if key.is_empty() => kind.to_string(),
+            kind if key.ends_with("url") => {
+                format!("{key}: {kind}; give a whole URL, such as https://search.example.com:9200")
+            }
             kind => format!("{key}: {kind}"),
         };
         let origin = match &error.metadata {
@@ -433,6 +436,7 @@ mod tests {
             ("[source]\nmax_object_bytes = 67108865", "source.max_object_bytes: is 67108865, more than"),
             ("[source]\nexternal_id = 'x'", "source.external_id: needs source.assume_role_arn"),
             ("[sink]\nurl = 'ftp://x'", "sink.url: must begin with http:// or https://"),
+            ("[sink]\nurl = 'search'", "sink.url: relative URL without a base: \"search\"; give a whole URL"),
             ("[sink]\nurl = 'http://me:secret@x'", "sink.url: must not carry credentials"),
             ("[sink]\nauth = 'basic'", "sink.username: is needed"),
             ("[sink]\nauth = 'basic'\nusername = 'me'", "sink.password_file: exactly one of"),

@@ -76,9 +76,20 @@ fn main() -> ExitCode {
     result.unwrap_or_else(|error| {
         let mut message = io::stderr().lock();
         // There is nowhere left to complain to when this fails.
-        let _ = writeln!(message, "sagetrail: {error:#}");
+        let _ = writeln!(message, "sagetrail: {}", describe(&error));
         ExitCode::from(exit_code(&error))
     })
+}
+
+/// The error and its causes on one line, without the causes that it has already put into its own words.
+fn describe(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {

@@ -41,7 +41,12 @@ fn every_mistake_has_its_exit_code_and_a_message_that_names_it() {
     let cases: &[Case<'_>] = &[
         (&["check"], &[], 0, ""),
         (&["check", "--config", misspelt], &[], 78, "sink.urll: there is no such key; did you mean `url`?"),
-        (&["check", "--config", "/no/such/file"], &[], 78, "/no/such/file"),
+        (
+            &["check", "--config", "/no/such/file"],
+            &[],
+            78,
+            "file /no/such/file: No such file or directory (os error 2)\n",
+        ),
         (&["check"], &[("SAGETRAIL__SINK__URLL", "http://x")], 78, "urll"),
         (&["check"], &[("SAGETRAIL__SELECT__SCOPE", "some")], 78, "select.scope"),
         (&["check"], &[("SAGETRAIL__RULES__FOLDER", broken_rules)], 78, "broken.yml"),
