@@ -56,7 +56,7 @@ pub struct Config {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SourceConfig {
-    /// The URL of the SQS queue. Only `run` and `check --online` need it.
+    /// The URL of the SQS queue. Only `run` needs it.
     pub queue_url: Option<Url>,
     pub receivers: NonZeroUsize,
     #[serde(with = "humantime_serde")]
@@ -343,8 +343,9 @@ impl ConfigError {
                 }
             }
             kind if key.is_empty() => kind.to_string(),
-            kind if key.ends_with("url") => {
-                format!("{key}: {kind}; give a whole URL, such as https://search.example.com:9200")
+            // The text that was found stays out of it, because a URL can carry a password.
+            Kind::Message(_) if key.ends_with("url") => {
+                format!("{key}: is no URL; give a whole one, such as https://host.example.com:9200")
             }
             kind => format!("{key}: {kind}"),
         };
@@ -436,7 +437,8 @@ mod tests {
             ("[source]\nmax_object_bytes = 67108865", "source.max_object_bytes: is 67108865, more than"),
             ("[source]\nexternal_id = 'x'", "source.external_id: needs source.assume_role_arn"),
             ("[sink]\nurl = 'ftp://x'", "sink.url: must begin with http:// or https://"),
-            ("[sink]\nurl = 'search'", "sink.url: relative URL without a base: \"search\"; give a whole URL"),
+            ("[sink]\nurl = 'search'", "sink.url: is no URL; give a whole one"),
+            ("[sink]\nurl = 'http://me:secret@host:port'", "sink.url: is no URL"),
             ("[sink]\nurl = 'http://me:secret@x'", "sink.url: must not carry credentials"),
             ("[sink]\nauth = 'basic'", "sink.username: is needed"),
             ("[sink]\nauth = 'basic'\nusername = 'me'", "sink.password_file: exactly one of"),

@@ -68,13 +68,12 @@ pub async fn run(config: &Config, knowledge: Knowledge, stop: CancellationToken)
     };
     let admin_task = tokio::spawn(admin::serve(listener, admin, serving.clone()));
 
-    let queue = Queue::open(aws::queue_client(&aws, queue_url), queue_url).await?;
-    describe(&queue);
-    let prepared = tokio::select! {
-        () = stop.cancelled() => None,
-        prepared = prepare(&opensearch) => Some(prepared?),
+    let opening = Queue::open(aws::queue_client(&aws, queue_url), queue_url);
+    let Some(queue) = stop.run_until_cancelled(opening).await.transpose()? else {
+        return close_admin(&serving, admin_task).await;
     };
-    if prepared.is_none() {
+    describe(&queue);
+    if stop.run_until_cancelled(prepare(&opensearch)).await.transpose()?.is_none() {
         return close_admin(&serving, admin_task).await;
     }
 

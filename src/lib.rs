@@ -10,6 +10,7 @@ pub mod pipeline;
 pub mod source;
 pub mod decode;
 pub mod record;
+mod timestamp;
 pub mod enrich;
 pub mod document;
 pub mod sink;

@@ -160,7 +160,9 @@ fn enrich(file: &ConfigFile, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::from(code))
         }
         // The reader of a pipe has seen enough, as `head` does.
-        Err(OfflineError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(OfflineError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Ok(ExitCode::from(code))
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -167,6 +167,8 @@ impl Pipeline {
         let slot = Arc::clone(&self.decoders).acquire_owned().await.expect("the semaphore is never closed");
         let decoding = tokio::task::spawn_blocking(move || {
             let damage = job.run(&stored.bytes);
+            // Both go with this thread, which may outlive the message: what it holds stays counted until it ends.
+            drop(stored);
             drop(slot);
             damage
         });
@@ -179,10 +181,10 @@ impl Pipeline {
                 info!(path, stored_bytes, "an object was read");
                 Ok(())
             }
-            Ok(Some(damage)) => Err(ProcessError::Damaged { object: path, damage }),
+            Ok(Some(damage)) => Err(ProcessError::Damaged { object: object.to_string(), damage }),
             Err(_panicked) => {
                 self.metrics.task_panicked();
-                Err(ProcessError::Panicked { object: path })
+                Err(ProcessError::Panicked { object: object.to_string() })
             }
         }
     }

@@ -21,6 +21,8 @@ use crate::source::queue::{self, Message, Queue};
 /// Pauses after a receive that failed.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Failures in a row before it is no hiccup any more: a minute of pauses, and what the SDK tried before each.
+const LASTING: u32 = 8;
 
 /// What every receiver and every message's task shares.
 pub struct Receiving {
@@ -55,6 +57,9 @@ pub async fn receive(shared: Arc<Receiving>) {
         };
         match batch {
             Ok(batch) => {
+                if failures > 0 {
+                    info!("the queue can be read again");
+                }
                 failures = 0;
                 shared.readiness.queue_answered();
                 for (message, room) in batch {
@@ -70,8 +75,10 @@ pub async fn receive(shared: Arc<Receiving>) {
             Err(error) => {
                 shared.readiness.queue_failed();
                 shared.metrics.receive_failed();
-                if failures == 0 {
-                    error!(%error, "the queue cannot be read; trying again until it can");
+                match failures {
+                    0 => warn!(%error, "the queue cannot be read; trying again until it can"),
+                    LASTING => error!(%error, "the queue still cannot be read; trying again until it can"),
+                    _ => {}
                 }
                 tokio::select! {
                     () = shared.stop.cancelled() => break,

@@ -72,7 +72,7 @@ fn hint(status: u16) -> &'static str {
     match status {
         401 => "; check sink.auth and its credentials",
         403 => {
-            "; grant the role cluster:monitor/main, cluster_manage_index_templates, and on sagetrail-* create_index and write"
+            "; grant the role cluster:monitor/main, cluster_manage_index_templates, indices:data/write/bulk, and on sagetrail-* create_index and write"
         }
         _ => "",
     }

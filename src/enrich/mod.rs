@@ -20,11 +20,11 @@ mod flat;
 use bytes::Bytes;
 use serde::Serialize;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::config::Scope;
 use crate::document::{Document, DocumentId, IndexName};
 use crate::record::Record;
+use crate::timestamp;
 pub use attack::Named;
 use ecs::{Event, format_time};
 pub use rule::{Rule, Severity};
@@ -120,7 +120,7 @@ fn write_source(
 
 /// When the event happened; none where the record does not say or nobody could have meant it.
 fn event_time(record: &Record<'_>) -> Option<OffsetDateTime> {
-    record.text(&["eventTime"]).and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok())
+    record.text(&["eventTime"]).and_then(timestamp::parse)
 }
 
 /// The document of the rejected index for bytes that are no record.

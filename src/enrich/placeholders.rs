@@ -64,28 +64,34 @@ fn is_network(value: &SigmaValue) -> bool {
     matches!(value, SigmaValue::String(text) if text.original.parse::<IpNet>().is_ok())
 }
 
-/// The text with its first placeholder replaced by each value, and the rest of it likewise.
+/// The text with every combination of values in its placeholders' places. Values are taken as they are.
 fn expand_text(text: &str, values: &Values, used: &mut BTreeSet<String>) -> Vec<SigmaValue> {
-    let Some((before, name, after)) = first_placeholder(text) else {
-        return vec![SigmaValue::String(SigmaString::new(text))];
-    };
-    used.insert(name.to_owned());
-    let configured = values.get(name).map_or(&[][..], Vec::as_slice);
-    if configured.is_empty() {
-        // The rule is silent then; it still has to compile, so that its other mistakes are found.
+    let mut expanded = vec![String::new()];
+    let mut rest = text;
+    while let Some((before, name, after)) = first_placeholder(rest) {
+        used.insert(name.to_owned());
+        let configured = values.get(name).map_or(&[][..], Vec::as_slice);
+        expanded = expanded
+            .iter()
+            .flat_map(|start| configured.iter().map(move |value| format!("{start}{before}{value}")))
+            .collect();
+        rest = after;
+    }
+    if expanded.is_empty() {
+        // Values are missing and the rule is silent; it still has to compile, so that its other mistakes are found.
         return vec![SigmaValue::String(SigmaString::new(text))];
     }
-    configured
-        .iter()
-        .flat_map(|value| expand_text(&format!("{before}{value}{after}"), values, used))
-        .collect()
+    expanded.iter().map(|start| SigmaValue::String(SigmaString::new(&format!("{start}{rest}")))).collect()
 }
 
+/// What stands before the first `%name%`, the name, and what stands behind it. A percent sign alone is only itself.
 fn first_placeholder(text: &str) -> Option<(&str, &str, &str)> {
-    let (before, rest) = text.split_once('%')?;
-    let (name, after) = rest.split_once('%')?;
-    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    is_name.then_some((before, name, after))
+    text.match_indices('%').find_map(|(start, _)| {
+        let (name, after) = text[start + 1..].split_once('%')?;
+        let is_name =
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        is_name.then_some((&text[..start], name, after))
+    })
 }
 
 #[cfg(test)]
@@ -133,6 +139,7 @@ mod tests {
         let values = BTreeMap::from([
             ("buckets".to_owned(), vec!["a".to_owned(), "b-*".to_owned()]),
             ("none".to_owned(), Vec::new()),
+            ("itself".to_owned(), vec!["%itself%".to_owned()]),
         ]);
         let cases: &[(&str, &[&str], &[&str])] = &[
             ("f|expand: '%buckets%'", &["a", "b-*"], &["buckets"]),
@@ -141,6 +148,10 @@ mod tests {
             ("f|expand: '%none%'", &["%none%"], &["none"]),
             ("f|expand: '%absent%'", &["%absent%"], &["absent"]),
             ("f|expand: '100%'", &["100%"], &[]),
+            ("f|expand: '50% of %buckets%'", &["50% of a", "50% of b-*"], &["buckets"]),
+            ("f|expand: '%none%/%absent%'", &["%none%/%absent%"], &["absent", "none"]),
+            ("f|expand: '%buckets%/%none%'", &["%buckets%/%none%"], &["buckets", "none"]),
+            ("f|expand: '%itself%'", &["%itself%"], &["itself"]),
         ];
         for (item, texts, names) in cases {
             let (found, used) = expanded(item, &values);

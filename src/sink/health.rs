@@ -12,7 +12,7 @@ pub(super) enum Trouble {
     Unreachable,
     /// No answer in time.
     TimedOut,
-    /// 429 or 503.
+    /// 429 or a 5xx: the cluster has no room, or is in trouble of its own.
     Throttled,
     /// 401 or 403: only a human can put that right.
     Denied,

@@ -6,9 +6,9 @@ use percent_encoding::percent_decode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::metrics::{ObjectSkip, label_enum};
+use crate::timestamp;
 
 label_enum! {
     /// How the notification was wrapped on its way to the queue.
@@ -204,7 +204,7 @@ fn s3_object(record: S3Record) -> Result<NotifiedObject, NotificationError> {
         bucket: record.s3.bucket.name,
         region: record.aws_region,
         size: record.s3.object.size.as_u64(),
-        put_at: record.event_time.as_str().and_then(instant),
+        put_at: record.event_time.as_str().and_then(timestamp::parse),
     };
     notified(object, change, "Records")
 }
@@ -240,7 +240,7 @@ fn event_object(message: Map<String, Value>) -> Result<NotifiedObject, Notificat
         key: entity.object.key,
         region: event.region,
         size: entity.object.size.as_u64(),
-        put_at: event.time.as_str().and_then(instant),
+        put_at: event.time.as_str().and_then(timestamp::parse),
     };
     notified(object, change, "detail")
 }
@@ -297,10 +297,6 @@ fn url_decoded(key: &str) -> Result<String, NotificationError> {
     let spaced = key.replace('+', " ");
     let decoded = percent_decode(spaced.as_bytes()).decode_utf8();
     decoded.map(std::borrow::Cow::into_owned).map_err(|_| NotificationError::KeyNotUtf8)
-}
-
-fn instant(text: &str) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(text, &Rfc3339).ok()
 }
 
 fn json_object(text: &str) -> Result<Map<String, Value>, NotificationError> {
