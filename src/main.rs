@@ -10,6 +10,7 @@ use sagetrail::config::{self, AuthKind, Config, ConfigError};
 use sagetrail::daemon::{self, DaemonError};
 use sagetrail::decode::Limits;
 use sagetrail::enrich::Knowledge;
+use sagetrail::enrich::catalogue::Catalogue;
 use sagetrail::enrich::rules::{RuleSet, RulesError};
 use sagetrail::offline::{self, OfflineError};
 use sagetrail::sink::OpenSearch;
@@ -190,7 +191,8 @@ fn load(file: &ConfigFile) -> Result<Config, ConfigError> {
 }
 
 fn knowledge(config: &Config) -> Result<Knowledge, RulesError> {
-    Ok(Knowledge { rules: RuleSet::load(&config.rules)?, scope: config.select.scope })
+    let rules = RuleSet::load(&config.rules)?;
+    Ok(Knowledge { rules, catalogue: Catalogue::built_in(), scope: config.select.scope })
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -4,13 +4,12 @@
 //! pins the exposition, because alert rules and dashboards are written against these names.
 
 mod labels;
+mod series;
 
 use std::time::Duration;
 
-use prometheus::core::Collector;
 use prometheus::{
-    Counter, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
-    Registry, TextEncoder,
+    Counter, Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder,
 };
 
 pub(crate) use labels::label_enum;
@@ -18,12 +17,8 @@ pub use labels::{
     BulkOutcome, FreshnessStage, Label, MessageOutcome, ObjectFailure, ObjectSkip, RejectReason, Renewal,
     Retry,
 };
+use series::{counter, counters, freshness_histograms, gauge, histogram, open_counters, options, registered};
 
-/// Seconds; from a quick bulk to a backlog of days.
-const FRESHNESS_BUCKETS: &[f64] = &[
-    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 14_400.0,
-    86_400.0,
-];
 /// Seconds; a bulk request's round trip.
 const LATENCY_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 /// Documents in one bulk.
@@ -53,6 +48,7 @@ pub struct Metrics {
     records_duplicate: IntCounter,
     records_rejected: IntCounterVec,
     records_by_category: IntCounterVec,
+    records_unknown_operation: IntCounter,
     bulk_requests: IntCounterVec,
     bulk_documents: Histogram,
     bulk_bytes: Histogram,
@@ -165,6 +161,11 @@ impl Metrics {
                 "records_by_category_total",
                 "Records selected, by threat category of the loaded rules.",
                 "category",
+            ),
+            records_unknown_operation: counter(
+                &registry,
+                "records_unknown_operation_total",
+                "Records selected whose operation of SageMaker the catalogue lacks.",
             ),
             bulk_requests: counters(
                 &registry,
@@ -294,6 +295,10 @@ impl Metrics {
         self.records_by_category.with_label_values(&[category]).inc();
     }
 
+    pub fn unknown_operation_met(&self) {
+        self.records_unknown_operation.inc();
+    }
+
     pub fn records_stored(&self, indexed: u64, duplicate: u64) {
         self.records_indexed.inc_by(indexed);
         self.records_duplicate.inc_by(duplicate);
@@ -347,53 +352,4 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn options(name: &str, help: &str) -> Opts {
-    Opts::new(name, help).namespace("sagetrail")
-}
-
-/// Registers a collector. Names are literals of this file, so a failure is a mistake that any test run shows.
-fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: prometheus::Result<C>) -> C {
-    let collector = collector.expect("the name and labels are valid");
-    registry.register(Box::new(collector.clone())).expect("each name is registered once");
-    collector
-}
-
-fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
-    registered(registry, IntCounter::with_opts(options(name, help)))
-}
-
-fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
-    registered(registry, IntGauge::with_opts(options(name, help)))
-}
-
-fn open_counters(registry: &Registry, name: &str, help: &str, label: &str) -> IntCounterVec {
-    registered(registry, IntCounterVec::new(options(name, help), &[label]))
-}
-
-fn counters<L: Label>(registry: &Registry, name: &str, help: &str, label: &str, all: &[L]) -> IntCounterVec {
-    let counters = open_counters(registry, name, help, label);
-    for value in all {
-        counters.with_label_values(&[value.label()]).inc_by(0);
-    }
-    counters
-}
-
-fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> Histogram {
-    let options = HistogramOpts::from(options(name, help)).buckets(buckets.to_vec());
-    registered(registry, Histogram::with_opts(options))
-}
-
-fn freshness_histograms(registry: &Registry) -> HistogramVec {
-    let options = HistogramOpts::from(options(
-        "freshness_seconds",
-        "Time that a record spent on each leg from the API call to the index.",
-    ))
-    .buckets(FRESHNESS_BUCKETS.to_vec());
-    let freshness = registered(registry, HistogramVec::new(options, &["stage"]));
-    for stage in FreshnessStage::ALL {
-        freshness.with_label_values(&[stage.label()]);
-    }
-    freshness
 }

@@ -210,8 +210,11 @@ impl DecodeJob {
         let decoded = decode(object, &self.limits, |raw| {
             match enrich(raw, origin, &self.knowledge) {
                 Enriched::NotSelected => return ControlFlow::Continue(()),
-                Enriched::Selected { document, event_time, categories } => {
+                Enriched::Selected { document, event_time, categories, unknown_operation } => {
                     selected += 1;
+                    if unknown_operation {
+                        self.metrics.unknown_operation_met();
+                    }
                     self.observe(event_time, &categories);
                     chunk.push(document);
                 }

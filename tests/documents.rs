@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use sagetrail::config::{RulesConfig, Scope};
 use sagetrail::decode::Limits;
 use sagetrail::enrich::Knowledge;
+use sagetrail::enrich::catalogue::Catalogue;
 use sagetrail::enrich::rules::RuleSet;
 use sagetrail::offline::enrich_files;
 use serde_json::Value;
@@ -19,14 +20,39 @@ fn fixture(name: &str) -> PathBuf {
 
 /// The lines that `sagetrail enrich` prints for one fixture.
 fn documents(name: &str, scope: Scope) -> Vec<Value> {
-    let knowledge = Knowledge { rules: RuleSet::load(&RulesConfig::default()).unwrap(), scope };
+    documents_of(fixture(name), scope)
+}
+
+fn documents_of(file: PathBuf, scope: Scope) -> Vec<Value> {
+    let rules = RuleSet::load(&RulesConfig::default()).unwrap();
+    let knowledge = Knowledge { rules, catalogue: Catalogue::built_in(), scope };
     let mut output = Vec::new();
-    enrich_files(&[fixture(name)], &LIMITS, &knowledge, &mut output, |error| panic!("{error}")).unwrap();
+    enrich_files(&[file], &LIMITS, &knowledge, &mut output, |error| panic!("{error}")).unwrap();
     String::from_utf8(output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn all_documents() -> Vec<Value> {
     FIXTURES.iter().flat_map(|name| documents(name, Scope::All)).collect()
+}
+
+/// The documents of the records that the rules have as examples.
+fn example_documents() -> Vec<Value> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules");
+    let mut records = Vec::new();
+    for rule in std::fs::read_dir(folder).unwrap() {
+        for example in std::fs::read_dir(rule.unwrap().path()).unwrap() {
+            let example = example.unwrap();
+            if example.file_name() != "placeholders.json" {
+                let record: Value = serde_json::from_slice(&std::fs::read(example.path()).unwrap()).unwrap();
+                records.push(record);
+            }
+        }
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), serde_json::json!({ "Records": records }).to_string()).unwrap();
+    let documents = documents_of(file.path().to_owned(), Scope::All);
+    assert_eq!(documents.len(), records.len());
+    documents
 }
 
 #[test]
@@ -97,7 +123,7 @@ fn every_field_of_every_document_is_in_the_mapping_with_a_value_that_fits() {
         serde_json::from_str(include_str!("../mappings/component-events-mappings.json")).unwrap();
     let mapping = &component["template"]["mappings"]["properties"];
     let mut problems = BTreeSet::new();
-    for document in all_documents() {
+    for document in all_documents().into_iter().chain(example_documents()) {
         check_fields(&document["_source"], mapping, "", &mut problems);
     }
     assert_eq!(problems, BTreeSet::new());

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sagetrail::config::{RulesConfig, Scope};
+use sagetrail::enrich::catalogue::Catalogue;
 use sagetrail::enrich::rules::RuleSet;
 use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich};
 use serde_json::Value;
@@ -22,7 +23,7 @@ fn load(folder: &Path) -> Knowledge {
     let placeholders: BTreeMap<String, Vec<String>> =
         values.map_or_else(|_| BTreeMap::new(), |text| serde_json::from_str(&text).unwrap());
     let config = RulesConfig { placeholders, ..RulesConfig::default() };
-    Knowledge { rules: RuleSet::load(&config).unwrap(), scope: Scope::All }
+    Knowledge { rules: RuleSet::load(&config).unwrap(), catalogue: Catalogue::built_in(), scope: Scope::All }
 }
 
 fn rule_ids(record: &Path, knowledge: &Knowledge) -> Vec<String> {

@@ -19,6 +19,9 @@ use crate::record::Record;
 /// The version of the Elastic Common Schema whose field names are used.
 const ECS_VERSION: &str = "8.11.0";
 
+/// The tag of a record whose operation nobody has described yet.
+const UNKNOWN_OPERATION: &str = "unknown_operation";
+
 /// Everything that the document of one event is written from.
 pub struct Event<'e, 'a> {
     /// The record with its secrets replaced.
@@ -27,6 +30,8 @@ pub struct Event<'e, 'a> {
     pub original: &'e str,
     pub matches: &'e [&'e Rule],
     pub context: Context<'e>,
+    /// Whether the record names an operation of SageMaker that the catalogue lacks.
+    pub unknown_operation: bool,
     /// When the event happened, or the best that is known where the record does not say.
     pub timestamp: OffsetDateTime,
     /// When the object that holds the record was written.
@@ -40,6 +45,9 @@ impl Serialize for Event<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut document = serializer.serialize_map(None)?;
         document.serialize_entry("@timestamp", &Timestamp(self.timestamp))?;
+        if self.unknown_operation {
+            document.serialize_entry("tags", &[UNKNOWN_OPERATION])?;
+        }
         document.serialize_entry("ecs", &Ecs { version: ECS_VERSION })?;
         document.serialize_entry("event", &self.event())?;
         document.serialize_entry("cloud", &self.cloud())?;

@@ -11,6 +11,10 @@ mod dispatch;
 pub mod redact;
 mod script;
 mod subject;
+mod arn;
+mod path;
+mod kind;
+pub mod catalogue;
 mod context;
 mod verdict;
 mod ecs;
@@ -26,15 +30,17 @@ use crate::document::{Document, DocumentId, IndexName};
 use crate::record::Record;
 use crate::timestamp;
 pub use attack::Named;
+use catalogue::Catalogue;
 use ecs::{Event, format_time};
 pub use rule::{Rule, Severity};
 use rules::RuleSet;
 use subject::Subject;
 
-/// What enrichment knows beside the record: the rules, and which records are wanted.
+/// What enrichment knows beside the record: the rules, SageMaker's operations, and which records are wanted.
 #[derive(Debug)]
 pub struct Knowledge {
     pub rules: RuleSet,
+    pub catalogue: Catalogue,
     pub scope: Scope,
 }
 
@@ -57,6 +63,8 @@ pub enum Enriched<'k> {
         /// When the event happened, where the record says so.
         event_time: Option<OffsetDateTime>,
         categories: Vec<&'k str>,
+        /// Whether it names an operation of SageMaker that the catalogue lacks.
+        unknown_operation: bool,
     },
     /// No JSON that can be read: set aside with the reason and the text.
     Malformed(Document),
@@ -64,7 +72,7 @@ pub enum Enriched<'k> {
 
 /// Decides on one record and, when it is selected, writes its document.
 pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enriched<'k> {
-    let Knowledge { rules, scope } = knowledge;
+    let Knowledge { rules, catalogue, scope } = knowledge;
     if !select::could_be_selected(raw, *scope, rules) {
         return Enriched::NotSelected;
     }
@@ -81,10 +89,13 @@ pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> E
     let id = DocumentId::of(record.text(&["eventID"]), raw);
     let redacted = redact::redact(raw, &record);
     let source = match &redacted {
-        None => write_source(&record, &String::from_utf8_lossy(raw), &scripts, &matches, event_time, origin),
+        None => {
+            let text = String::from_utf8_lossy(raw);
+            write_source(&record, &text, &scripts, &matches, catalogue, event_time, origin)
+        }
         Some(text) => {
             let record = Record::parse(text.as_bytes()).expect("redaction writes JSON of the same shape");
-            write_source(&record, text, &scripts, &matches, event_time, origin)
+            write_source(&record, text, &scripts, &matches, catalogue, event_time, origin)
         }
     };
     let mut categories: Vec<&str> =
@@ -92,7 +103,7 @@ pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> E
     categories.sort_unstable();
     categories.dedup();
     let document = Document { id, index: IndexName::of_event(event_time), source };
-    Enriched::Selected { document, event_time, categories }
+    Enriched::Selected { document, event_time, categories, unknown_operation: catalogue.lacks(&record) }
 }
 
 fn write_source(
@@ -100,6 +111,7 @@ fn write_source(
     original: &str,
     scripts: &[String],
     matches: &[&Rule],
+    catalogue: &Catalogue,
     event_time: Option<OffsetDateTime>,
     origin: Origin<'_>,
 ) -> Bytes {
@@ -108,6 +120,7 @@ fn write_source(
         original,
         matches,
         context: context::context(record, scripts),
+        unknown_operation: catalogue.lacks(record),
         timestamp: event_time.or(origin.written_at).unwrap_or(origin.now),
         created: origin.written_at,
         ingested: origin.now,
