@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use time::OffsetDateTime;
 
+use super::catalogue::Access;
 use super::context::Context;
 use super::envelope::CloudTrail;
 use super::rule::Rule;
@@ -84,13 +85,19 @@ impl<'e> Event<'e, '_> {
                 Ending::Failed => "failure",
             },
             kind: "event",
-            category: category(record),
-            kinds: kinds(record),
+            category: category(self),
+            kinds: kinds(self),
             severity: severity(self.matches, ending(self.record)).map(|severity| severity as u8),
             created: self.created.map(Timestamp),
             ingested: Timestamp(self.ingested),
             original: self.original,
         }
+    }
+
+    /// Whether the call only looked: by its access level, or else by what CloudTrail says.
+    fn reads(&self) -> bool {
+        let read_only = self.record.at(&["readOnly"]).as_bool() == Some(true);
+        self.context.access_level.map_or(read_only, Access::reads)
     }
 
     fn cloud(&self) -> Cloud<'e> {
@@ -171,16 +178,17 @@ fn ending(record: &Record<'_>) -> Ending {
     }
 }
 
-fn category(record: &Record<'_>) -> &'static [&'static str] {
-    match record.event_source() {
+fn category(event: &Event<'_, '_>) -> &'static [&'static str] {
+    match event.record.event_source() {
         "iam.amazonaws.com" => &["iam"],
         "sts.amazonaws.com" | "signin.amazonaws.com" => &["authentication"],
-        _ if record.at(&["readOnly"]).as_bool() == Some(true) => &["api"],
+        _ if event.reads() => &["api"],
         _ => &["api", "configuration"],
     }
 }
 
-fn kinds(record: &Record<'_>) -> Vec<&'static str> {
+fn kinds(event: &Event<'_, '_>) -> Vec<&'static str> {
+    let record = event.record;
     let name = record.event_name();
     let starts = |verbs: &[&str]| verbs.iter().any(|verb| name.starts_with(verb));
     let kind = if starts(&["Create", "Register", "Import"]) {
@@ -191,9 +199,7 @@ fn kinds(record: &Record<'_>) -> Vec<&'static str> {
         "start"
     } else if starts(&["Stop"]) {
         "end"
-    } else if record.at(&["readOnly"]).as_bool() == Some(true)
-        || starts(&["Get", "List", "Describe", "Search"])
-    {
+    } else if event.reads() || starts(&["Get", "List", "Describe", "Search"]) {
         "access"
     } else {
         "change"

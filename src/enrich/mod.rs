@@ -15,6 +15,8 @@ mod arn;
 mod path;
 mod kind;
 pub mod catalogue;
+mod resource;
+mod related;
 mod context;
 mod verdict;
 mod ecs;
@@ -119,7 +121,7 @@ fn write_source(
         record,
         original,
         matches,
-        context: context::context(record, scripts),
+        context: context::context(record, scripts, catalogue),
         unknown_operation: catalogue.lacks(record),
         timestamp: event_time.or(origin.written_at).unwrap_or(origin.now),
         created: origin.written_at,

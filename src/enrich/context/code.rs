@@ -1,0 +1,55 @@
+//! Code: what runs on the instances besides containers, by start-up script or from a repository.
+
+use serde::Serialize;
+use serde_json_borrow::Value;
+
+use super::texts::{self, Texts};
+use crate::enrich::arn::Arn;
+
+#[derive(Debug, Default, Serialize, PartialEq, Eq)]
+pub struct Lifecycle<'r> {
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub name: Texts<'r>,
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub arn: Texts<'r>,
+    /// What runs, decoded; secrets in it are replaced.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub script: Vec<String>,
+}
+
+impl<'r> Lifecycle<'r> {
+    /// Takes names and ARNs; the end of an ARN is a name too, so that either finds the other.
+    pub fn take(&mut self, name: &str, value: &'r Value<'_>) {
+        let is_lifecycle = matches!(
+            name,
+            "lifecycleconfigname" | "notebookinstancelifecycleconfigname" | "studiolifecycleconfigname"
+        ) || name.ends_with("lifecycleconfigarn")
+            || name == "lifecycleconfigarns";
+        if !is_lifecycle {
+            return;
+        }
+        for text in texts::of(value) {
+            match Arn::parse(text) {
+                Some(arn) => {
+                    self.arn.take(text);
+                    self.name.take(arn.type_and_name().1);
+                }
+                None => self.name.take(text),
+            }
+        }
+    }
+}
+
+#[derive(Debug, Default, Serialize, PartialEq, Eq)]
+pub struct CodeRepository<'r> {
+    pub url: Texts<'r>,
+}
+
+impl<'r> CodeRepository<'r> {
+    /// Takes URLs of Git repositories. A notebook instance names either a URL or a repository that SageMaker knows.
+    pub fn take(&mut self, name: &str, value: &'r Value<'_>) {
+        if matches!(name, "repositoryurl" | "defaultcoderepository" | "additionalcoderepositories") {
+            texts::of(value).filter(|text| text.contains("://")).for_each(|url| self.url.take(url));
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Images: the containers that a call runs, and whose registry they come from.
+
+use serde::Serialize;
+
+use super::texts::Texts;
+
+#[derive(Debug, Default, Serialize, PartialEq, Eq)]
+pub struct Image<'r> {
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub uri: Texts<'r>,
+    /// The accounts of the private ECR registries; none for public.ecr.aws or a registry outside AWS.
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub account_id: Texts<'r>,
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub region: Texts<'r>,
+}
+
+impl<'r> Image<'r> {
+    /// Takes an image by the name of its member, or by its look wherever it stands.
+    pub fn take(&mut self, name: &str, text: &'r str) {
+        let registry = ecr_registry(text);
+        let is_image_member = name.ends_with("image") || name.ends_with("imageuri");
+        if registry.is_some() || is_image_member && !text.starts_with("arn:") {
+            self.uri.take(text);
+        }
+        if let Some((account_id, region)) = registry {
+            self.account_id.take(account_id);
+            self.region.take(region);
+        }
+    }
+}
+
+/// The account and region in `111122223333.dkr.ecr.eu-west-1.amazonaws.com/name:tag` and in the dual-stack form
+/// `111122223333.dkr-ecr.eu-west-1.on.aws/name:tag`.
+fn ecr_registry(text: &str) -> Option<(&str, &str)> {
+    let host = text.split('/').next()?;
+    let (account, rest) = host.split_once('.')?;
+    let rest = ["dkr.ecr.", "dkr.ecr-fips.", "dkr-ecr.", "dkr-ecr-fips."]
+        .iter()
+        .find_map(|beginning| rest.strip_prefix(beginning))?;
+    let (region, domain) = rest.split_once('.')?;
+    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    (is_account && is_aws(domain)).then_some((account, region))
+}
+
+/// Whether a domain belongs to a partition of AWS.
+fn is_aws(domain: &str) -> bool {
+    const DOMAINS: [&str; 8] = [
+        "amazonaws.com",
+        "amazonaws.com.cn",
+        "amazonaws.eu",
+        "c2s.ic.gov",
+        "sc2s.sgov.gov",
+        "cloud.adc-e.uk",
+        "csp.hci.ic.gov",
+        "on.aws",
+    ];
+    DOMAINS.contains(&domain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn account_and_region_are_those_of_a_private_registry() {
+        for (uri, expected) in [
+            ("444455556666.dkr.ecr.eu-west-1.amazonaws.com/miner:1", Some(("444455556666", "eu-west-1"))),
+            (
+                "444455556666.dkr.ecr.cn-north-1.amazonaws.com.cn/miner@sha256:00",
+                Some(("444455556666", "cn-north-1")),
+            ),
+            (
+                "444455556666.dkr.ecr-fips.us-gov-west-1.amazonaws.com/x",
+                Some(("444455556666", "us-gov-west-1")),
+            ),
+            ("444455556666.dkr-ecr.us-east-1.on.aws/x", Some(("444455556666", "us-east-1"))),
+            ("public.ecr.aws/x/y:1", None),
+            ("docker.io/library/python:3", None),
+            ("444455556666.dkr.ecr.eu-west-1.amazonaws.com.example.net/x", None),
+            ("evil.dkr.ecr.eu-west-1.amazonaws.com/x", None),
+            ("", None),
+        ] {
+            assert_eq!(ecr_registry(uri), expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn an_image_of_any_registry_is_taken_from_its_member_and_one_of_ecr_from_anywhere() {
+        for (name, text, expected) in [
+            ("trainingimage", "ghcr.io/x/y:1", true),
+            ("imageuri", "public.ecr.aws/x/y:1", true),
+            ("sagemaker_program", "444455556666.dkr.ecr.eu-west-1.amazonaws.com/x", true),
+            ("baseimage", "arn:aws:sagemaker:eu-west-1:111122223333:image/x", false),
+            ("imagename", "x", false),
+        ] {
+            let mut image = Image::default();
+            image.take(name, text);
+            assert_eq!(!image.uri.is_empty(), expected, "{name} {text}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The network: where a call puts what it makes, and what that may reach.
+
+use serde::Serialize;
+use serde_json_borrow::Value;
+
+use super::is_enabled;
+use super::texts::{self, Texts};
+
+#[derive(Debug, Default, Serialize, PartialEq, Eq)]
+pub struct Network<'r> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vpc: Option<&'r str>,
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub subnets: Texts<'r>,
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub security_groups: Texts<'r>,
+    /// Whether the containers are cut off from the network: all of them, where a call starts several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolated: Option<bool>,
+    /// Whether the traffic between containers is encrypted: of all jobs, where a call starts several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direct_internet: Option<bool>,
+    /// `PublicInternetOnly` or `VpcOnly`, of a domain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_access: Option<&'r str>,
+}
+
+impl<'r> Network<'r> {
+    pub fn take(&mut self, name: &str, value: &'r Value<'_>) {
+        let first = || texts::of(value).next();
+        match name {
+            "subnets" | "subnetids" | "subnetid" => {
+                texts::of(value).for_each(|subnet| self.subnets.take(subnet));
+            }
+            "securitygroups" | "securitygroupids" => {
+                texts::of(value).for_each(|group| self.security_groups.take(group));
+            }
+            "enablenetworkisolation" => self.isolated = all(self.isolated, value.as_bool()),
+            "enableintercontainertrafficencryption" => self.encrypted = all(self.encrypted, value.as_bool()),
+            "vpcid" => self.vpc = first().or(self.vpc),
+            "directinternetaccess" => {
+                self.direct_internet = first().map(is_enabled).or(self.direct_internet);
+            }
+            "appnetworkaccesstype" => self.app_access = first().or(self.app_access),
+            _ => {}
+        }
+    }
+}
+
+/// Whether both hold; null says nothing.
+fn all(so_far: Option<bool>, next: Option<bool>) -> Option<bool> {
+    match (so_far, next) {
+        (Some(so_far), Some(next)) => Some(so_far && next),
+        (known, None) | (None, known) => known,
+    }
+}
