@@ -1,55 +1,43 @@
 //! Every rule on its own examples: `tests/rules/<id>/match-*.json` must match and `miss-*.json` must not, though each
 //! differs by the one thing that matters. `placeholders.json` holds the values that a site would configure.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use sagetrail::config::{RulesConfig, Scope};
 use sagetrail::enrich::catalogue::Catalogue;
 use sagetrail::enrich::rules::RuleSet;
-use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich};
+use sagetrail::enrich::{Enriched, Knowledge, Origin, Severity, enrich};
 use serde_json::Value;
+use support::examples::{self, Example, Values};
 use time::macros::datetime;
 
 const NEAR_MISSES: usize = 2;
 
-fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules")
-}
-
 /// The rules as a site would load them that has configured these values.
-fn load(folder: &Path) -> Knowledge {
-    let values = std::fs::read_to_string(folder.join("placeholders.json"));
-    let placeholders: BTreeMap<String, Vec<String>> =
-        values.map_or_else(|_| BTreeMap::new(), |text| serde_json::from_str(&text).unwrap());
+fn load(placeholders: Values) -> Knowledge {
     let config = RulesConfig { placeholders, ..RulesConfig::default() };
     Knowledge { rules: RuleSet::load(&config).unwrap(), catalogue: Catalogue::built_in(), scope: Scope::All }
 }
 
-fn rule_ids(record: &Path, knowledge: &Knowledge) -> Vec<String> {
-    let record: Value = serde_json::from_str(&std::fs::read_to_string(record).unwrap()).unwrap();
+/// The document of a record.
+fn document(record: &Value, knowledge: &Knowledge) -> Value {
     let origin = Origin { path: "example", written_at: None, now: datetime!(2026-11-23 12:00 UTC) };
     match enrich(record.to_string().as_bytes(), origin, knowledge) {
-        Enriched::Selected { document, .. } => {
-            let source: Value = serde_json::from_slice(&document.source).unwrap();
-            let ids = source["rule"]["id"].as_array().map_or(&[][..], Vec::as_slice);
-            ids.iter().map(|id| id.as_str().unwrap().to_owned()).collect()
-        }
+        Enriched::Selected { document, .. } => serde_json::from_slice(&document.source).unwrap(),
         other => panic!("{other:?}"),
     }
 }
 
-fn files(folder: &Path, prefix: &str) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-        .map_or_else(|_| Vec::new(), |entries| entries.map(|entry| entry.unwrap().path()).collect());
-    files.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix)));
-    files.sort();
-    files
+/// Whether a list of texts, or of objects with an id, has this one.
+fn has(list: &Value, id: &str) -> bool {
+    list.as_array().into_iter().flatten().any(|entry| entry == id || entry["id"] == id)
 }
 
 #[test]
 fn every_rule_matches_its_examples_and_none_of_its_near_misses() {
-    let plain = load(Path::new("no placeholders"));
+    let plain = load(Values::new());
     let mut rules: BTreeMap<String, String> =
         plain.rules.rules().iter().map(|rule| (rule.id.clone(), rule.title.clone())).collect();
     rules.extend(plain.rules.silent().iter().map(|rule| (rule.id.clone(), rule.title.clone())));
@@ -57,17 +45,20 @@ fn every_rule_matches_its_examples_and_none_of_its_near_misses() {
 
     let mut problems = Vec::new();
     for (id, title) in &rules {
-        let folder = examples().join(id);
-        let (matches, misses) = (files(&folder, "match-"), files(&folder, "miss-"));
+        let folder = examples::folder(id);
+        let matches: Vec<Example> = examples::records(&folder, "match-").collect();
+        let misses: Vec<Example> = examples::records(&folder, "miss-").collect();
         if matches.is_empty() || misses.len() < NEAR_MISSES {
             problems.push(format!("\"{title}\" ({id}) lacks examples"));
         }
-        let with_values = folder.join("placeholders.json").exists().then(|| load(&folder));
+        let values = examples::values(&folder);
+        let with_values = (!values.is_empty()).then(|| load(values));
         let knowledge = with_values.as_ref().unwrap_or(&plain);
-        for (path, expected) in
-            matches.iter().map(|path| (path, true)).chain(misses.iter().map(|path| (path, false)))
+        let matches = matches.iter().map(|example| (example, true));
+        for (Example { path, record }, expected) in
+            matches.chain(misses.iter().map(|example| (example, false)))
         {
-            if rule_ids(path, knowledge).contains(id) != expected {
+            if has(&document(record, knowledge)["rule"]["id"], id) != expected {
                 let what = if expected { "does not match" } else { "matches" };
                 problems.push(format!("\"{title}\" {what} {}", path.display()));
             }
@@ -77,12 +68,50 @@ fn every_rule_matches_its_examples_and_none_of_its_near_misses() {
 }
 
 #[test]
+fn a_match_on_a_call_that_failed_is_an_attempt_unless_the_rule_is_about_the_failure() {
+    let knowledge = load(examples::all_values());
+    for rule in knowledge.rules.rules().iter().filter(|rule| rule.level > Severity::Informational) {
+        for Example { path, mut record } in examples::records(&examples::folder(&rule.id), "match-") {
+            let verdict = |record: &Value| document(record, &knowledge)["sagemaker"].clone();
+            if record["errorCode"].is_null() || rule.judges_failure {
+                assert!(has(&verdict(&record)["findings"], &rule.id), "{}", path.display());
+            }
+            if !rule.judges_failure {
+                record["errorCode"] = "AccessDenied".into();
+                assert!(has(&verdict(&record)["attempts"], &rule.id), "{}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
 fn every_folder_of_examples_belongs_to_a_rule() {
-    let plain = load(Path::new("no placeholders"));
-    for folder in files(&examples(), "") {
+    let plain = load(Values::new());
+    for folder in examples::folders() {
         let id = folder.file_name().unwrap().to_string_lossy().into_owned();
         let known = plain.rules.rules().iter().any(|rule| rule.id == id)
             || plain.rules.silent().iter().any(|rule| rule.id == id);
         assert!(known, "{id} is no rule's id");
     }
+}
+
+/// sigma-cli would fetch ATT&CK for this check.
+#[test]
+fn every_attack_and_atlas_tag_is_one_that_documents_have_a_name_for() {
+    let known: BTreeMap<String, BTreeMap<String, Value>> =
+        serde_json::from_str(include_str!("../config/attack.json")).unwrap();
+    let techniques: BTreeSet<String> = known["techniques"].keys().map(|id| id.to_ascii_lowercase()).collect();
+    let mut tags = 0;
+    for path in examples::rule_files() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for tag in rsigma_parser::parse_sigma_yaml(&text).unwrap().rules.iter().flat_map(|rule| &rule.tags) {
+            let (namespace, name) = tag.split_once('.').unwrap();
+            if matches!(namespace, "attack" | "atlas") {
+                tags += 1;
+                let is_tactic = namespace == "attack" && known["tactics"].contains_key(name);
+                assert!(is_tactic || techniques.contains(name), "{}: {tag}", path.display());
+            }
+        }
+    }
+    assert!(tags > 300, "{tags}");
 }

@@ -7,6 +7,7 @@
 
 pub mod cloud;
 pub mod daemon;
+pub mod examples;
 pub mod search;
 pub mod sqs;
 pub mod trail;
