@@ -74,6 +74,9 @@ async fn each_rule_as_a_query_finds_what_the_daemon_tags_with_it() {
     let tagged = index(&stack, &search, &Knowledge { rules, scope: Scope::All }).await;
     let mut differences = BTreeMap::new();
     for (id, converted) in &converted {
+        if let Converted::Refused(problem) = converted {
+            println!("\"{}\": {problem}", titles[id]);
+        }
         let expected = tagged.get(id).unwrap_or_else(|| panic!("no example has the rule \"{}\"", titles[id]));
         if let Some(difference) = difference(&search, converted, expected).await {
             differences.insert(id.clone(), (titles[id].clone(), difference));
@@ -155,10 +158,7 @@ async fn difference(
 ) -> Option<Difference> {
     let queries = match converted {
         Converted::Queries(queries) => queries,
-        Converted::Refused(problem) => {
-            println!("cannot be converted: {problem}");
-            return Some(Difference::CannotConvert);
-        }
+        Converted::Refused(_) => return Some(Difference::CannotConvert),
     };
     let mut found = BTreeSet::new();
     for query in queries {
