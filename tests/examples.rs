@@ -18,7 +18,7 @@ struct Shape {
     output: Vec<String>,
 }
 
-/// Members that SageMaker adds to what the caller sent. All were seen in CloudTrail's records of CreateTrainingJob.
+/// Members that SageMaker adds to what the caller sent. All were seen in CloudTrail's records of `CreateTrainingJob`.
 const ADDED: [(&str, &str); 6] = [
     ("CreateTrainingJob", "disableEFA"),
     ("CreateTrainingJob", "trainingJobArn"),
@@ -82,7 +82,6 @@ fn leads_to(path: &str, end: &str) -> bool {
     loop {
         match (path.next(), end.next()) {
             (None, _) | (_, Some("**")) => return true,
-            (Some(_), None) => return false,
             (Some(_), Some("*")) => {}
             (Some(name), Some(known)) if name == known => {}
             _ => return false,
