@@ -56,6 +56,16 @@ pub fn member<'v, 'a>(value: &'v Value<'a>, name: &str) -> &'v Value<'a> {
     value.as_object().and_then(|object| object.get(name)).unwrap_or(&Value::Null)
 }
 
+/// A truth value as CloudTrail writes it: as one, or, in session attributes, as text.
+pub fn truth(value: &Value<'_>) -> Option<bool> {
+    let text = || match value.as_str()? {
+        text if text.eq_ignore_ascii_case("true") => Some(true),
+        text if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    };
+    value.as_bool().or_else(text)
+}
+
 /// Whether the service is one of the SageMaker family. Its names all end in the AWS domain, in every partition.
 pub fn is_sagemaker_family(event_source: &str) -> bool {
     event_source.contains("sagemaker")

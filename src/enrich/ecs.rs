@@ -10,10 +10,15 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use time::OffsetDateTime;
 
+use super::actor::Actor;
 use super::catalogue::Access;
 use super::context::Context;
 use super::envelope::CloudTrail;
+use super::questions;
+use super::reading::Reading;
 use super::rule::Rule;
+use super::runbook;
+use super::sentence;
 use super::verdict::{Ending, MatchedRules, Threat, Verdict, severity};
 use crate::record::Record;
 
@@ -30,6 +35,7 @@ pub struct Event<'e, 'a> {
     /// The text that the record was parsed from.
     pub original: &'e str,
     pub matches: &'e [&'e Rule],
+    pub actor: Actor<'e>,
     pub context: Context<'e>,
     /// Whether the record names an operation of SageMaker that the catalogue lacks.
     pub unknown_operation: bool,
@@ -45,10 +51,13 @@ pub struct Event<'e, 'a> {
 impl Serialize for Event<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut document = serializer.serialize_map(None)?;
+        let verdict = Verdict::of(self.matches, ending(self.record));
+        let reading = self.reading(&verdict);
         document.serialize_entry("@timestamp", &Timestamp(self.timestamp))?;
         if self.unknown_operation {
             document.serialize_entry("tags", &[UNKNOWN_OPERATION])?;
         }
+        document.serialize_entry("message", &sentence::sentence(&reading))?;
         document.serialize_entry("ecs", &Ecs { version: ECS_VERSION })?;
         document.serialize_entry("event", &self.event())?;
         document.serialize_entry("cloud", &self.cloud())?;
@@ -67,13 +76,32 @@ impl Serialize for Event<'_, '_> {
             document.serialize_entry("threat", &Threat::of(self.matches))?;
         }
         document.serialize_entry("aws", &Aws { cloudtrail: CloudTrail::of(self.record) })?;
-        let verdict = Verdict::of(self.matches, ending(self.record));
-        document.serialize_entry("sagemaker", &SageMaker { verdict, context: &self.context })?;
+        document.serialize_entry(
+            "sagemaker",
+            &SageMaker {
+                actor: &self.actor,
+                verdict: &verdict,
+                context: &self.context,
+                questions: questions::answered(&reading),
+                runbook: runbook::links(&reading),
+            },
+        )?;
         document.end()
     }
 }
 
-impl<'e> Event<'e, '_> {
+impl<'e, 'a> Event<'e, 'a> {
+    fn reading<'v>(&'v self, verdict: &'v Verdict<'e>) -> Reading<'v, 'a> {
+        Reading {
+            record: self.record,
+            matches: self.matches,
+            actor: &self.actor,
+            context: &self.context,
+            verdict,
+            ending: ending(self.record),
+        }
+    }
+
     fn event(&self) -> EventFields<'e> {
         let record = self.record;
         EventFields {
@@ -120,12 +148,8 @@ impl<'e> Event<'e, '_> {
     fn user(&self) -> User<'e> {
         User {
             id: self.record.text(&["userIdentity", "principalId"]),
-            name: user_name(self.record),
-            roles: self
-                .record
-                .text(&["userIdentity", "sessionContext", "sessionIssuer", "userName"])
-                .into_iter()
-                .collect(),
+            name: self.actor.name(),
+            roles: self.actor.role.into_iter().collect(),
         }
     }
 
@@ -135,13 +159,14 @@ impl<'e> Event<'e, '_> {
     }
 
     fn related(&self) -> Related<'e> {
-        let identity = |path: &[&str]| self.record.text(&[&["userIdentity"], path].concat());
+        let Actor { arn, issuer, session_name, source_identity, .. } = &self.actor;
         let user = [
-            user_name(self.record),
-            identity(&["userName"]),
-            identity(&["arn"]),
-            identity(&["sessionContext", "sessionIssuer", "userName"]),
-            identity(&["sessionContext", "sourceIdentity"]),
+            self.actor.name(),
+            self.record.text(&["userIdentity", "userName"]),
+            *arn,
+            issuer.as_ref().and_then(|issuer| issuer.name),
+            *session_name,
+            *source_identity,
         ];
         Related { ip: self.source().ip.into_iter().collect(), user: user.into_iter().flatten().collect() }
     }
@@ -169,7 +194,7 @@ struct EventFields<'e> {
 }
 
 /// A failed call has an error code, but for the console's sign-in, which says so in its response.
-fn ending(record: &Record<'_>) -> Ending {
+pub fn ending(record: &Record<'_>) -> Ending {
     let sign_in = record.text(&["responseElements", "ConsoleLogin"]);
     if record.text(&["errorCode"]).is_some() || sign_in == Some("Failure") {
         Ending::Failed
@@ -241,19 +266,6 @@ struct User<'e> {
     roles: Vec<&'e str>,
 }
 
-/// What an analyst would call the caller: the user, the session of a role, the service, or the root.
-fn user_name<'e>(record: &'e Record<'_>) -> Option<&'e str> {
-    let identity = |name| record.text(&["userIdentity", name]);
-    match identity("type") {
-        Some("Root") => return Some("root"),
-        Some("AWSService") => return identity("invokedBy"),
-        _ => {}
-    }
-    identity("userName")
-        .or_else(|| identity("arn").and_then(|arn| arn.rsplit('/').next()))
-        .or_else(|| identity("principalId"))
-}
-
 #[derive(Serialize)]
 struct Related<'e> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -304,10 +316,15 @@ struct Aws<'e, 'a> {
 
 #[derive(Serialize)]
 struct SageMaker<'e> {
+    actor: &'e Actor<'e>,
     #[serde(flatten)]
-    verdict: Verdict<'e>,
+    verdict: &'e Verdict<'e>,
     #[serde(flatten)]
     context: &'e Context<'e>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    questions: Vec<u8>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    runbook: Vec<&'static str>,
 }
 
 struct Timestamp(OffsetDateTime);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json_borrow::Value;
 
 use super::flat::Flat;
-use crate::record::{Record, member};
+use crate::record::{Record, member, truth};
 
 /// What CloudTrail says around the call and of the call.
 #[derive(Serialize)]
@@ -76,15 +76,6 @@ impl<'e, 'a> CloudTrail<'e, 'a> {
             service_event_details: Flat(record.at(&["serviceEventDetails"])),
         }
     }
-}
-
-/// A truth value as CloudTrail writes it: as one, or, in session attributes, as text.
-fn truth(value: &Value<'_>) -> Option<bool> {
-    value.as_bool().or_else(|| match value.as_str() {
-        Some("true") => Some(true),
-        Some("false") => Some(false),
-        _ => None,
-    })
 }
 
 #[derive(Serialize)]

@@ -17,8 +17,15 @@ mod kind;
 pub mod catalogue;
 mod resource;
 mod related;
+mod user_agent;
+mod actor;
 mod context;
 mod verdict;
+mod reading;
+mod selector;
+mod sentence;
+mod questions;
+mod runbook;
 mod ecs;
 mod envelope;
 mod flat;
@@ -123,6 +130,7 @@ fn write_source(
         matches,
         context: context::context(record, scripts, catalogue),
         unknown_operation: catalogue.lacks(record),
+        actor: actor::actor(record),
         timestamp: event_time.or(origin.written_at).unwrap_or(origin.now),
         created: origin.written_at,
         ingested: origin.now,

@@ -3,7 +3,7 @@
 use rsigma_eval::compiler::eval_condition;
 use rsigma_eval::{CompiledDetection, CompiledRule, compile_rule};
 use rsigma_parser::{Level, SigmaRule};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::attack::Named;
 use super::dispatch::Calls;
@@ -31,7 +31,7 @@ pub struct Rule {
 }
 
 /// How worrying a match is; the order is that of Sigma's levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     Informational = 1,

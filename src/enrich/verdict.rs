@@ -63,22 +63,22 @@ impl<'e> NamedFields<'e> {
 #[derive(Serialize)]
 pub struct Verdict<'e> {
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    categories: BTreeSet<&'e str>,
+    pub categories: BTreeSet<&'e str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    findings: Vec<Finding<'e>>,
+    pub findings: Vec<Finding<'e>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    attempts: Vec<Finding<'e>>,
+    pub attempts: Vec<Finding<'e>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     severity: Option<Severity>,
 }
 
 #[derive(Serialize)]
-struct Finding<'e> {
+pub struct Finding<'e> {
     id: &'e str,
-    title: &'e str,
-    level: Severity,
+    pub title: &'e str,
+    pub level: Severity,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reference: Option<&'e str>,
+    pub reference: Option<&'e str>,
 }
 
 /// How the call ended, as far as it changes what a match means.

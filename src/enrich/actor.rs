@@ -1,0 +1,223 @@
+//! The actor: who stands behind a record, under the name that an analyst would call them by.
+
+mod naming;
+
+use serde::Serialize;
+use serde_json_borrow::Value;
+
+use super::user_agent;
+use crate::record::{Record, member, truth};
+pub use naming::Naming;
+use naming::naming;
+
+/// What a record says about its caller. A document has CloudTrail's own words for it under `aws.cloudtrail`, and under
+/// `sagemaker.actor` only what had to be concluded from them.
+#[derive(Debug, Serialize)]
+pub struct Actor<'r> {
+    /// CloudTrail's own word for the kind of identity, such as `AssumedRole`.
+    #[serde(skip)]
+    pub kind: Option<&'r str>,
+    #[serde(flatten)]
+    pub naming: Naming<'r>,
+    /// The role that the actor works with.
+    #[serde(skip)]
+    pub role: Option<&'r str>,
+    #[serde(skip)]
+    pub arn: Option<&'r str>,
+    #[serde(skip)]
+    pub account_id: Option<&'r str>,
+    /// Who lent the temporary credentials: a role, or the user behind a federated one.
+    #[serde(skip)]
+    pub issuer: Option<Issuer<'r>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_name: Option<&'r str>,
+    /// Who the session says it is, where administrators have it vouched for: in Studio the user profile.
+    #[serde(skip)]
+    pub source_identity: Option<&'r str>,
+    /// The id of the person in IAM Identity Center for whom a service acts.
+    #[serde(skip)]
+    pub on_behalf_of: Option<&'r str>,
+    /// The SAML or web identity provider that vouched for the actor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity_provider: Option<&'r str>,
+    /// The service that made the call for the actor.
+    #[serde(skip)]
+    pub invoked_by: Option<&'r str>,
+    pub via: Via,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mfa: Option<bool>,
+    pub root: bool,
+    /// Whether the caller's account is another than the one that the record was delivered to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cross_account: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temporary_key: Option<bool>,
+    /// The class of the user agent, as `config/user-agents.toml` names it.
+    pub agent: &'static str,
+}
+
+#[derive(Debug)]
+pub struct Issuer<'r> {
+    pub kind: Option<&'r str>,
+    pub name: Option<&'r str>,
+    pub arn: Option<&'r str>,
+    pub account_id: Option<&'r str>,
+}
+
+/// How the call came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    Console,
+    Api,
+    /// An AWS service made the call, for itself or for the actor.
+    Service,
+}
+
+/// The session name of SageMaker's own: Studio, notebooks and jobs all use it, so that it names nobody.
+const SAGEMAKER_SESSION: &str = "SageMaker";
+/// How the roles begin that IAM Identity Center makes of its permission sets.
+const PERMISSION_SET_PREFIX: &str = "AWSReservedSSO_";
+
+/// Reads the actor off a record.
+pub fn actor<'r>(record: &'r Record<'_>) -> Actor<'r> {
+    let identity = |name| record.text(&["userIdentity", name]);
+    let session = record.at(&["userIdentity", "sessionContext"]);
+    let (kind, arn, account_id) = (identity("type"), identity("arn"), identity("accountId"));
+    let issuer = issuer(member(session, "sessionIssuer"));
+    let session_name = session_name(arn, identity("principalId"));
+    let source_identity = text(member(session, "sourceIdentity"));
+    let role = role(kind, arn, issuer.as_ref());
+    let provider = member(member(session, "webIdFederationData"), "federatedProvider");
+    let agent = user_agent::class(record.text(&["userAgent"]));
+    Actor {
+        kind,
+        naming: naming(record, kind, session_name, source_identity.or(role)),
+        role,
+        arn,
+        account_id,
+        issuer,
+        session_name,
+        source_identity,
+        on_behalf_of: record.text(&["userIdentity", "onBehalfOf", "userId"]),
+        identity_provider: identity("identityProvider").or_else(|| text(provider)),
+        invoked_by: identity("invokedBy"),
+        via: via(record, agent),
+        mfa: truth(member(member(session, "attributes"), "mfaAuthenticated"))
+            .or_else(|| mfa_at_sign_in(record)),
+        root: kind == Some("Root"),
+        cross_account: account_id
+            .zip(record.text(&["recipientAccountId"]))
+            .map(|(caller, recipient)| caller != recipient),
+        temporary_key: identity("accessKeyId").and_then(is_temporary),
+        agent,
+    }
+}
+
+impl<'r> Actor<'r> {
+    pub fn name(&self) -> Option<&'r str> {
+        match self.naming {
+            Naming::Name(name) => Some(name),
+            Naming::Unnamed(_) => None,
+        }
+    }
+
+    /// The permission set of IAM Identity Center that the role stands for: the role's name without what AWS puts
+    /// around it.
+    pub fn permission_set(&self) -> Option<&'r str> {
+        let name = self.role?.strip_prefix(PERMISSION_SET_PREFIX)?;
+        Some(name.rsplit_once('_').map_or(name, |(name, _)| name))
+    }
+
+    /// Whether it says something about a person that `mfa` is false. Sessions of IAM Identity Center, of providers and of services
+    /// always say so, however the person signed in.
+    pub fn mfa_is_telling(&self) -> bool {
+        self.permission_set().is_none()
+            && self.identity_provider.is_none()
+            && self.via != Via::Service
+            && self.session_name != Some(SAGEMAKER_SESSION)
+    }
+}
+
+/// The type of an event that no call of a caller stands behind.
+const SERVICE_EVENT: &str = "AwsServiceEvent";
+
+/// The last part of `arn:aws:sts::111122223333:assumed-role/role/session`, or what follows the colon in the principal's
+/// id, which is all that a call from another account shows.
+fn session_name<'r>(arn: Option<&'r str>, principal_id: Option<&'r str>) -> Option<&'r str> {
+    let of_arn = arn.and_then(assumed_role).map(|(_, session)| session);
+    let of_principal = || {
+        let (id, session) = principal_id?.split_once(':')?;
+        id.starts_with("AROA").then_some(session)
+    };
+    of_arn.or_else(of_principal).filter(|session| !session.is_empty())
+}
+
+fn role<'r>(kind: Option<&str>, arn: Option<&'r str>, issuer: Option<&Issuer<'r>>) -> Option<&'r str> {
+    let of_issuer = issuer.filter(|issuer| issuer.kind != Some("IAMUser") && issuer.kind != Some("Root"));
+    let of_arn = || match kind {
+        Some("Role") => arn?.rsplit('/').next(),
+        _ => arn.and_then(assumed_role).map(|(role, _)| role),
+    };
+    of_issuer.and_then(|issuer| issuer.name).or_else(of_arn)
+}
+
+fn assumed_role(arn: &str) -> Option<(&str, &str)> {
+    arn.split_once(":assumed-role/")?.1.split_once('/')
+}
+
+fn issuer<'r>(issuer: &'r Value<'_>) -> Option<Issuer<'r>> {
+    let text = |name| text(member(issuer, name));
+    let issuer = Issuer {
+        kind: text("type"),
+        name: text("userName"),
+        arn: text("arn"),
+        account_id: text("accountId"),
+    };
+    let says_something = issuer.kind.or(issuer.name).or(issuer.arn).or(issuer.account_id).is_some();
+    says_something.then_some(issuer)
+}
+
+fn text<'r>(value: &'r Value<'_>) -> Option<&'r str> {
+    value.as_str().filter(|text| !text.is_empty())
+}
+
+/// The console's sign-in has no session yet and says it in words.
+fn mfa_at_sign_in(record: &Record<'_>) -> Option<bool> {
+    match record.text(&["additionalEventData", "MFAUsed"])? {
+        "Yes" => Some(true),
+        "No" => Some(false),
+        _ => None,
+    }
+}
+
+fn via(record: &Record<'_>, agent: &str) -> Via {
+    let invoked_by = record.text(&["userIdentity", "invokedBy"]);
+    let event_type = record.text(&["eventType"]);
+    if invoked_by.is_some_and(|service| service != SIGN_IN) || event_type == Some(SERVICE_EVENT) {
+        Via::Service
+    } else if truth(record.at(&["sessionCredentialFromConsole"])) == Some(true)
+        || invoked_by == Some(SIGN_IN)
+        || record.event_source() == SIGN_IN
+        || agent == user_agent::CONSOLE
+    {
+        Via::Console
+    } else {
+        Via::Api
+    }
+}
+
+/// The service of the console's sessions: older records name it where newer ones say `sessionCredentialFromConsole`.
+const SIGN_IN: &str = "signin.amazonaws.com";
+
+/// Whether the key is one of a session, as its first letters tell.
+fn is_temporary(access_key_id: &str) -> Option<bool> {
+    match access_key_id.get(..4) {
+        Some("ASIA") => Some(true),
+        Some("AKIA") => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

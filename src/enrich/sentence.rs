@@ -1,0 +1,239 @@
+//! The sentence: one line that tells a person who did what, to what, from where, how it ended and why it matters.
+//!
+//! It is made of redacted text only. What comes from the record is cut, and quoted unless it is plain.
+
+mod phrase;
+mod quoted;
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use super::actor::{Actor, Naming, Via};
+use super::context::Context;
+use super::reading::Reading;
+use super::rule::Severity;
+use super::user_agent;
+use super::verdict::{Ending, Finding};
+use phrase::{Phrase, category_in_words};
+use quoted::{cut, quoted, visible};
+
+/// Characters of a sentence: what fits into an alert and a row of a table.
+const MAX_CHARACTERS: usize = 500;
+/// Rules of the highest level that are named by their titles.
+const MAX_TITLES: usize = 2;
+/// Instance types and buckets that are named.
+const MAX_NAMES: usize = 2;
+
+/// Puts a record into one sentence.
+pub fn sentence(reading: &Reading<'_, '_>) -> String {
+    let mut sentence = subject(reading.actor);
+    let phrase = Phrase::of(reading.record, reading.context.resource.as_ref());
+    match reading.ending {
+        Ending::Succeeded => {
+            let _ = write!(sentence, " {} {}", phrase.past, phrase.object);
+        }
+        Ending::Failed => {
+            let _ = write!(sentence, " tried to {} {}", phrase.base, phrase.object);
+        }
+    }
+    sentence.truncate(sentence.trim_end().len());
+    let details = details(reading.context);
+    sentence.push_str(&details);
+    if let Some(failure) = failure(reading) {
+        sentence.push_str(if details.contains(',') { ", and " } else { " and " });
+        sentence.push_str(&failure);
+    }
+    sentence.push_str(&origin(reading));
+    sentence.push_str(&why(reading));
+    sentence.push('.');
+    // Titles come from rules, and those of a site may hold anything.
+    let sentence: String = visible(&sentence).collect();
+    cut(&sentence, MAX_CHARACTERS)
+}
+
+fn subject(actor: &Actor<'_>) -> String {
+    // No session tells the role's users apart.
+    let is_role_alone = actor.session_name != actor.name() && actor.role == actor.name();
+    let subject = match actor.naming {
+        Naming::Unnamed(_) => "Someone whom the record does not name".to_owned(),
+        Naming::Name(_) if actor.root => "The root user".to_owned(),
+        Naming::Name(name)
+            if actor.invoked_by == Some(name) || actor.kind.is_none() && actor.via == Via::Service =>
+        {
+            format!("The service {}", quoted(name))
+        }
+        Naming::Name(name) if is_role_alone => format!("Role {}", quoted(name)),
+        Naming::Name(name) => quoted(name),
+    };
+    let notes = notes(actor);
+    if notes.is_empty() { subject } else { format!("{subject} ({})", notes.join(", ")) }
+}
+
+/// What to know about the actor beside the name.
+fn notes(actor: &Actor<'_>) -> Vec<String> {
+    let other_than_name = |text: Option<&'_ str>| text.filter(|text| Some(*text) != actor.name()).map(quoted);
+    let mut notes = Vec::new();
+    if let Some(permission_set) = actor.permission_set() {
+        notes.push(format!("permission set {}", quoted(permission_set)));
+    } else if let Some(role) = other_than_name(actor.role) {
+        notes.push(format!("role {role}"));
+    }
+    if let Some(issuer) = &actor.issuer
+        && actor.role.is_none()
+        && let Some(user) = other_than_name(issuer.name)
+    {
+        notes.push(format!("federated by {user}"));
+    }
+    if let Some(person) = other_than_name(actor.source_identity) {
+        notes.push(format!("source identity {person}"));
+    }
+    if let Some(person) = other_than_name(actor.on_behalf_of) {
+        notes.push(format!("for Identity Center user {person}"));
+    }
+    if let Some(provider) = other_than_name(actor.identity_provider) {
+        notes.push(format!("known to {provider}"));
+    }
+    if let Some(mfa) = actor.mfa.filter(|mfa| *mfa || actor.mfa_is_telling()) {
+        notes.push(if mfa { "MFA on" } else { "MFA off" }.to_owned());
+    }
+    if let Some(account) = actor.account_id.filter(|_| actor.cross_account == Some(true)) {
+        notes.push(format!("of account {}", quoted(account)));
+    }
+    if let Some(service) = other_than_name(actor.invoked_by).filter(|_| actor.via == Via::Service) {
+        notes.push(format!("through {service}"));
+    }
+    notes
+}
+
+/// What a defender wants to know of the request: compute, open doors, the role, where data goes.
+fn details(context: &Context<'_>) -> String {
+    let mut details = String::new();
+    if let Some(instances) = first_few(&context.instance.kinds) {
+        let _ = match context.instance.count {
+            Some(count) if count > 1 => write!(details, " on {count} × {instances}"),
+            _ => write!(details, " on {instances}"),
+        };
+    }
+    let mut doors = Vec::new();
+    if context.root_access == Some(true) {
+        doors.push("root access".to_owned());
+    }
+    if context.network.direct_internet == Some(true) {
+        doors.push("direct internet access".to_owned());
+    }
+    let about = context.resource.as_ref().and_then(|resource| resource.name.as_deref());
+    if let Some(name) = context.lifecycle.name.first().filter(|name| about != Some(**name)) {
+        doors.push(format!("lifecycle configuration {}", quoted(name_in_arn(name))));
+    }
+    if let Some(doors) = enumerated(&doors, "and") {
+        let _ = write!(details, " with {doors}");
+    }
+    if let Some(role) = context.execution_role.arn.first() {
+        let _ = write!(details, ", passing role {}", quoted(name_in_arn(role)));
+    }
+    let places = context.s3.outputs.iter().filter_map(|uri| uri.strip_prefix("s3://")?.split('/').next());
+    let mut buckets: Vec<&str> = places.collect();
+    buckets.sort_unstable();
+    buckets.dedup();
+    if let Some(names) = first_few(&buckets) {
+        let noun = if buckets.len() == 1 { "bucket" } else { "buckets" };
+        let _ = write!(details, ", writing to {noun} {names}");
+    }
+    details
+}
+
+/// The first few names, and how many more there are.
+fn first_few(names: &[&str]) -> Option<String> {
+    let mut shown: Vec<String> = names.iter().take(MAX_NAMES).map(|name| quoted(name)).collect();
+    if names.len() > MAX_NAMES {
+        shown.push(format!("{} more", names.len() - MAX_NAMES));
+    }
+    enumerated(&shown, "and")
+}
+
+fn enumerated(words: &[String], conjunction: &str) -> Option<String> {
+    let (last, others) = words.split_last()?;
+    Some(match others {
+        [] => last.clone(),
+        others => format!("{} {conjunction} {last}", others.join(", ")),
+    })
+}
+
+/// The name at the end of an ARN. Names of roles and policies may have a path before them, which says little.
+fn name_in_arn(text: &str) -> &str {
+    let mut parts = text.splitn(6, ':');
+    let (Some("arn"), Some(service), Some(resource)) = (parts.next(), parts.nth(1), parts.nth(2)) else {
+        return text;
+    };
+    match resource.split_once('/') {
+        Some((_, name)) if service == "iam" => name.rsplit('/').next().unwrap_or(name),
+        Some((_, name)) => name,
+        None => resource.rsplit(':').next().unwrap_or(resource),
+    }
+}
+
+fn failure(reading: &Reading<'_, '_>) -> Option<String> {
+    let code = reading.record.text(&["errorCode"]).map(quoted);
+    match (reading.ending, code) {
+        (Ending::Succeeded, _) => None,
+        (Ending::Failed, Some(code)) if reading.was_denied() => Some(format!("was denied ({code})")),
+        (Ending::Failed, Some(code)) => Some(format!("failed ({code})")),
+        (Ending::Failed, None) => Some("failed".to_owned()),
+    }
+}
+
+fn origin(reading: &Reading<'_, '_>) -> String {
+    let address = reading.record.text(&["sourceIPAddress"]);
+    let mut origin = match address {
+        None => String::new(),
+        Some("AWS Internal") => ", from inside AWS".to_owned(),
+        Some(address) if address.parse::<IpAddr>().is_ok() => format!(", from {address}"),
+        // A service that is named as the caller already is not named again.
+        Some(address) if [reading.actor.name(), reading.actor.invoked_by].contains(&Some(address)) => {
+            String::new()
+        }
+        Some(address) => format!(", from {}", quoted(address)),
+    };
+    if reading.actor.agent == user_agent::ATTACK_TOOL {
+        origin.push_str(if origin.is_empty() { ", with an attack tool" } else { " with an attack tool" });
+    }
+    origin
+}
+
+/// Why it matters: the most worrying rules that matched, or the threats that the call can belong to.
+fn why(reading: &Reading<'_, '_>) -> String {
+    let verdict = reading.verdict;
+    if !verdict.findings.is_empty() {
+        format!("; matches {}", worst(&verdict.findings))
+    } else if !verdict.attempts.is_empty() {
+        format!("; as an attempt matches {}", worst(&verdict.attempts))
+    } else {
+        let words: Vec<String> =
+            verdict.categories.iter().map(|category| category_in_words(category).to_owned()).collect();
+        enumerated(&words, "or").map_or_else(String::new, |words| format!("; may be part of {words}"))
+    }
+}
+
+fn worst(findings: &[Finding<'_>]) -> String {
+    let level = findings.iter().map(|finding| finding.level).max();
+    let worst: Vec<&Finding<'_>> = findings.iter().filter(|finding| Some(finding.level) == level).collect();
+    let titles: Vec<String> = worst.iter().take(MAX_TITLES).map(|finding| cut(finding.title, 100)).collect();
+    let more = match findings.len().saturating_sub(titles.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}: {}{more}", level.map_or("", level_in_words), titles.join(", "))
+}
+
+fn level_in_words(level: Severity) -> &'static str {
+    match level {
+        Severity::Informational => "Informational",
+        Severity::Low => "Low",
+        Severity::Medium => "Medium",
+        Severity::High => "High",
+        Severity::Critical => "Critical",
+    }
+}
+
+#[cfg(test)]
+mod tests;
