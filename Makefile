@@ -1,7 +1,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt clean lint-tools
+.PHONY: help demo test bench lint fmt clean lint-tools
 
 LOCAL := deploy/local
 DENY := .local/cargo-deny-0.20.2/bin/cargo-deny
@@ -20,6 +20,9 @@ demo: ## Show the daemon at work on a real OpenSearch until Ctrl-C; ONCE=1 ends 
 test: ## Run every test beside a real OpenSearch, S3 and SQS; ARGS="--test NAME" picks some
 	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
 	$(LOCAL)/with-stack.sh cargo test --locked $(ARGS)
+
+bench: ## Measure what rules cost per record as their number grows
+	cargo bench --locked --bench rules
 
 lint: $(DENY) $(MACHETE) ## Check format, code, documentation, licences and dependencies; ADVISORIES=1 adds advisories
 	cargo fmt --check

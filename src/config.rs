@@ -125,6 +125,13 @@ pub struct RulesConfig {
     pub placeholders: BTreeMap<String, Vec<String>>,
 }
 
+impl RulesConfig {
+    /// Whether a placeholder has something to compare with.
+    pub fn has_values(&self, placeholder: &str) -> bool {
+        self.placeholders.get(placeholder).is_some_and(|values| !values.is_empty())
+    }
+}
+
 /// How a request to OpenSearch proves who sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

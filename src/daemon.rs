@@ -4,7 +4,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::signal::unix::Signal;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,7 @@ use crate::enrich::Knowledge;
 use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
 use crate::receiver::{Receiving, receive};
+use crate::reload::{self, RuleSource};
 use crate::setup::{self, SetupError};
 use crate::sink::{self, OpenSearch, OpenSearchError};
 use crate::source::aws;
@@ -48,11 +50,27 @@ pub enum DaemonError {
     Ended(&'static str),
 }
 
+/// What an operator tells a running daemon.
+pub struct Orders {
+    /// Each loads the rules again.
+    pub hangups: Signal,
+    pub stop: CancellationToken,
+}
+
 /// Runs until `stop` is cancelled, and then finishes or gives back what is in flight within the grace time.
-pub async fn run(config: &Config, knowledge: Knowledge, stop: CancellationToken) -> Result<(), DaemonError> {
+pub async fn run(
+    config: &Config,
+    knowledge: Knowledge,
+    source: RuleSource,
+    orders: Orders,
+) -> Result<(), DaemonError> {
+    let Orders { hangups, stop } = orders;
     let queue_url = config.source.queue_url.as_ref().ok_or(DaemonError::NoQueue)?;
     let metrics = Arc::new(Metrics::new());
-    metrics.know_categories(knowledge.rules.categories());
+    reload::announce(&knowledge.rules, &metrics);
+    let (current, knowledge) = watch::channel(Arc::new(knowledge));
+    let mut reloading = JoinSet::new();
+    reloading.spawn(reload::reload_at(hangups, source, current, Arc::clone(&metrics)));
     let aws = aws::load(Some(queue_url)).await;
     let signing = (config.sink.auth == AuthKind::Sigv4).then_some(&aws);
     let opensearch = OpenSearch::new(&config.sink, signing)?;
@@ -83,7 +101,7 @@ pub async fn run(config: &Config, knowledge: Knowledge, stop: CancellationToken)
     let release = CancellationToken::new();
     let receiving = Arc::new(Receiving {
         queue,
-        pipeline: Pipeline::new(store, sink, Arc::new(knowledge), &config.source, Arc::clone(&metrics)),
+        pipeline: Pipeline::new(store, sink, knowledge, &config.source, Arc::clone(&metrics)),
         deleter,
         room: Arc::new(Semaphore::new(config.source.in_flight_messages.get())),
         wait: config.source.wait,

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use sagetrail::config::{self, AuthKind, Config, ConfigError};
-use sagetrail::daemon::{self, DaemonError};
+use sagetrail::daemon::{self, DaemonError, Orders};
 use sagetrail::decode::Limits;
 use sagetrail::enrich::Knowledge;
-use sagetrail::enrich::catalogue::Catalogue;
-use sagetrail::enrich::rules::{RuleSet, RulesError};
+use sagetrail::enrich::rules::{BrokenRules, RuleSet, RulesError};
+use sagetrail::listing;
 use sagetrail::offline::{self, OfflineError};
+use sagetrail::reload::RuleSource;
 use sagetrail::sink::OpenSearch;
 use sagetrail::source::aws;
 use sagetrail::{setup, telemetry};
@@ -43,20 +44,49 @@ enum Command {
     /// Run the daemon until SIGTERM or SIGINT
     ///
     /// The first signal stops receiving and finishes what is in flight within `shutdown.grace`; a second one ends the
-    /// process at once. Nothing is lost either way: what was not finished comes back from the queue.
-    Run(ConfigFile),
+    /// process at once. Nothing is lost either way: what was not finished comes back from the queue. SIGHUP loads the
+    /// rules again.
+    Run(RuleArgs),
     /// Install the index templates in OpenSearch; running it again changes nothing
     Setup(ConfigFile),
     /// Print the documents that would be indexed for local CloudTrail files, as NDJSON, without any server
     Enrich {
         #[command(flatten)]
-        config: ConfigFile,
+        rules: RuleArgs,
         /// CloudTrail files (gzip or plain JSON); `-` is standard input
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
     /// Validate the configuration and the rules, without any server
-    Check(ConfigFile),
+    Check(RuleArgs),
+    /// List the rules, silent ones included
+    Rules {
+        #[command(flatten)]
+        rules: RuleArgs,
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// Columns for a terminal
+    Table,
+    /// Everything about each rule
+    Json,
+    /// A document, as docs/rules.md
+    Markdown,
+    /// A layer for the ATT&CK Navigator
+    Navigator,
+}
+
+#[derive(Args)]
+struct RuleArgs {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Use the other rules when some are broken, instead of refusing all
+    #[arg(long)]
+    skip_broken_rules: bool,
 }
 
 #[derive(Args)]
@@ -69,10 +99,11 @@ struct ConfigFile {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
-        Command::Run(file) => run(file),
+        Command::Run(rules) => run(rules),
         Command::Setup(file) => set_up(file),
-        Command::Enrich { config, files } => enrich(config, files),
-        Command::Check(file) => check(file),
+        Command::Enrich { rules, files } => enrich(rules, files),
+        Command::Check(rules) => check(rules),
+        Command::Rules { rules, format } => list(rules, *format),
     };
     result.unwrap_or_else(|error| {
         let mut message = io::stderr().lock();
@@ -104,16 +135,18 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     }
 }
 
-fn run(file: &ConfigFile) -> anyhow::Result<ExitCode> {
-    let config = load(file)?;
-    let knowledge = knowledge(&config)?;
+fn run(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
+    let config = load(&rules.config)?;
+    let knowledge = rules.load(&config)?;
+    let source = RuleSource { config_file: rules.config.path.clone(), broken: rules.broken() };
     telemetry::start(&config.log).context("log.filter")?;
     info!(version = env!("CARGO_PKG_VERSION"), rules = knowledge.rules.rules().len(), "starting");
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let stop = CancellationToken::new();
         let _listening = stop_on_signals(stop.clone())?;
-        daemon::run(&config, knowledge, stop).await?;
+        let hangups = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+        daemon::run(&config, knowledge, source, Orders { hangups, stop }).await?;
         Ok(ExitCode::SUCCESS)
     });
     // A decoder may still be busy with an object that nobody waits for any more.
@@ -135,9 +168,10 @@ fn set_up(file: &ConfigFile) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn enrich(file: &ConfigFile, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
-    let config = load(file)?;
-    let knowledge = knowledge(&config)?;
+fn enrich(rules: &RuleArgs, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    let config = load(&rules.config)?;
+    let knowledge = rules.load(&config)?;
+    complain_of_broken(&knowledge.rules);
     let limits = Limits {
         uncompressed_bytes: config.source.max_uncompressed_bytes,
         record_bytes: config.source.max_record_bytes,
@@ -168,17 +202,28 @@ fn enrich(file: &ConfigFile, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn check(file: &ConfigFile) -> anyhow::Result<ExitCode> {
-    let config = load(file)?;
-    let knowledge = knowledge(&config)?;
+fn check(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
+    let config = load(&rules.config)?;
+    let Knowledge { rules, .. } = rules.load(&config)?;
     println!("configuration: fine");
-    println!("rules: {} loaded", knowledge.rules.rules().len());
-    for rule in knowledge.rules.silent() {
+    println!("rules: {} loaded", rules.rules().len());
+    for broken in rules.broken() {
+        println!("broken: {broken}");
+    }
+    for silent in rules.silent() {
+        println!("silent: \"{}\" needs {}", silent.rule.title, silent.missing.join(" and "));
+    }
+    let mut missing: Vec<&str> =
+        rules.silent().iter().flat_map(|silent| &silent.missing).map(String::as_str).collect();
+    missing.sort_unstable();
+    missing.dedup();
+    if !missing.is_empty() {
         println!(
-            "silent: \"{}\" needs rules.placeholders.{}",
-            rule.title,
-            rule.missing.join(" and rules.placeholders.")
+            "to let silent rules speak, give their placeholders values in the configuration file:\n[rules]"
         );
+    }
+    for placeholder in missing {
+        println!("placeholders.{placeholder} = [\"…\"]");
     }
     if config.source.queue_url.is_none() {
         println!("source.queue_url: not set, which `run` needs");
@@ -186,13 +231,43 @@ fn check(file: &ConfigFile) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn load(file: &ConfigFile) -> Result<Config, ConfigError> {
-    config::load(file.path.as_deref())
+fn list(rules: &RuleArgs, format: Format) -> anyhow::Result<ExitCode> {
+    let Knowledge { rules, .. } = rules.load(&load(&rules.config)?)?;
+    complain_of_broken(&rules);
+    let text = match format {
+        Format::Table => {
+            let width = terminal_size::terminal_size().map(|(width, _)| width.0);
+            listing::table::table(&rules, width.unwrap_or(listing::table::DEFAULT_WIDTH))
+        }
+        Format::Json => listing::json(&rules),
+        Format::Markdown => listing::markdown::markdown(&rules),
+        Format::Navigator => listing::navigator::navigator(&rules),
+    };
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // The reader of a pipe has seen enough, as `head` does.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
-fn knowledge(config: &Config) -> Result<Knowledge, RulesError> {
-    let rules = RuleSet::load(&config.rules)?;
-    Ok(Knowledge { rules, catalogue: Catalogue::built_in(), scope: config.select.scope })
+fn complain_of_broken(rules: &RuleSet) {
+    for broken in rules.broken() {
+        eprintln!("sagetrail: skipped {broken}");
+    }
+}
+
+impl RuleArgs {
+    fn broken(&self) -> BrokenRules {
+        if self.skip_broken_rules { BrokenRules::Skip } else { BrokenRules::Refuse }
+    }
+
+    fn load(&self, config: &Config) -> Result<Knowledge, RulesError> {
+        Knowledge::load(&config.rules, config.select.scope, self.broken())
+    }
+}
+
+fn load(file: &ConfigFile) -> Result<Config, ConfigError> {
+    config::load(file.path.as_deref())
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

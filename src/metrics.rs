@@ -14,8 +14,8 @@ use prometheus::{
 
 pub(crate) use labels::label_enum;
 pub use labels::{
-    BulkOutcome, FreshnessStage, Label, MessageOutcome, ObjectFailure, ObjectSkip, RejectReason, Renewal,
-    Retry,
+    BulkOutcome, FreshnessStage, Label, MessageOutcome, ObjectFailure, ObjectSkip, RejectReason, Reload,
+    Renewal, Retry,
 };
 use series::{counter, counters, freshness_histograms, gauge, histogram, open_counters, options, registered};
 
@@ -59,6 +59,9 @@ pub struct Metrics {
     concurrency_limit: Gauge,
     bulk_bytes_limit: Gauge,
     freshness: HistogramVec,
+    rules_loaded: IntGauge,
+    rules_broken: IntGauge,
+    rules_reloads: IntCounterVec,
     task_panics: IntCounter,
 }
 
@@ -216,6 +219,19 @@ impl Metrics {
                 )),
             ),
             freshness: freshness_histograms(&registry),
+            rules_loaded: gauge(&registry, "rules_loaded", "Rules in use, without the silent ones."),
+            rules_broken: gauge(
+                &registry,
+                "rules_broken",
+                "Rules that were skipped because they are broken.",
+            ),
+            rules_reloads: counters(
+                &registry,
+                "rules_reloads_total",
+                "Orders to load the rules again, by outcome; after a refusal the old rules stay in use.",
+                "outcome",
+                Reload::ALL,
+            ),
             task_panics: counter(
                 &registry,
                 "task_panics_total",
@@ -341,6 +357,15 @@ impl Metrics {
     /// Observes one leg; a clock that runs backwards counts as no time at all.
     pub fn freshness(&self, stage: FreshnessStage, took: time::Duration) {
         self.freshness.with_label_values(&[stage.label()]).observe(took.as_seconds_f64().max(0.0));
+    }
+
+    pub fn rules_in_use(&self, loaded: usize, broken: usize) {
+        self.rules_loaded.set(i64::try_from(loaded).unwrap_or(i64::MAX));
+        self.rules_broken.set(i64::try_from(broken).unwrap_or(i64::MAX));
+    }
+
+    pub fn rules_reloaded(&self, outcome: Reload) {
+        self.rules_reloads.with_label_values(&[outcome.label()]).inc();
     }
 
     pub fn task_panicked(&self) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use time::OffsetDateTime;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{debug, info, warn};
 
 use crate::config::SourceConfig;
@@ -33,7 +33,7 @@ const CHUNKS: usize = 1;
 pub struct Pipeline {
     store: Store,
     sink: Sink,
-    knowledge: Arc<Knowledge>,
+    knowledge: watch::Receiver<Arc<Knowledge>>,
     limits: Limits,
     /// One for each processor: more decoders at once would only hold more memory.
     decoders: Arc<Semaphore>,
@@ -70,7 +70,7 @@ impl Pipeline {
     pub fn new(
         store: Store,
         sink: Sink,
-        knowledge: Arc<Knowledge>,
+        knowledge: watch::Receiver<Arc<Knowledge>>,
         config: &SourceConfig,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -93,13 +93,16 @@ impl Pipeline {
         let received_at = OffsetDateTime::now_utc();
         let notification = notification::parse(body)?;
         self.metrics.notification_understood(notification.form);
+        // A reload meanwhile is for the messages after this one.
+        let knowledge = Arc::clone(&self.knowledge.borrow());
 
         let mut failure = None;
         let mut submissions = Vec::new();
         for object in &notification.objects {
             match object {
                 NotifiedObject::Created(object) => {
-                    let shipped = self.ship(object, received_at, &producer, &mut submissions).await;
+                    let shipped =
+                        self.ship(object, &knowledge, received_at, &producer, &mut submissions).await;
                     if let Err(error) = shipped {
                         if let Some(reason) = error.object_failure() {
                             self.metrics.object_failed(reason);
@@ -135,6 +138,7 @@ impl Pipeline {
     async fn ship(
         &self,
         object: &ObjectRef,
+        knowledge: &Arc<Knowledge>,
         received_at: OffsetDateTime,
         producer: &Producer,
         submissions: &mut Vec<Submission>,
@@ -160,7 +164,7 @@ impl Pipeline {
             path: path.clone(),
             written_at,
             limits: self.limits,
-            knowledge: Arc::clone(&self.knowledge),
+            knowledge: Arc::clone(knowledge),
             metrics: Arc::clone(&self.metrics),
             chunks,
         };

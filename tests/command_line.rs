@@ -50,6 +50,15 @@ fn every_mistake_has_its_exit_code_and_a_message_that_names_it() {
         (&["check"], &[("SAGETRAIL__SINK__URLL", "http://x")], 78, "urll"),
         (&["check"], &[("SAGETRAIL__SELECT__SCOPE", "some")], 78, "select.scope"),
         (&["check"], &[("SAGETRAIL__RULES__FOLDER", broken_rules)], 78, "broken.yml"),
+        (&["check", "--skip-broken-rules"], &[("SAGETRAIL__RULES__FOLDER", broken_rules)], 0, ""),
+        (&["rules"], &[("SAGETRAIL__RULES__FOLDER", broken_rules)], 78, "broken.yml:1: "),
+        (
+            &["rules", "--skip-broken-rules"],
+            &[("SAGETRAIL__RULES__FOLDER", broken_rules)],
+            0,
+            "sagetrail: skipped ",
+        ),
+        (&["rules", "--format", "yaml"], &[], 2, "yaml"),
         (&["run"], &[], 78, "source.queue_url"),
         (&["run", "--fast"], &[], 2, "--fast"),
         (&[], &[], 2, "Usage"),
@@ -62,6 +71,22 @@ fn every_mistake_has_its_exit_code_and_a_message_that_names_it() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(*code), "{arguments:?} {environment:?}: {said}");
         assert!(said.contains(message), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn check_names_broken_rules_and_what_lets_silent_ones_speak() {
+    let folder = tempfile::tempdir().unwrap();
+    write(&folder, "broken.yml", b"title: nothing else");
+    let rules = folder.path().to_str().unwrap();
+    let output = sagetrail(&["check", "--skip-broken-rules"], &[("SAGETRAIL__RULES__FOLDER", rules)]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    for line in [
+        format!("broken: {rules}/broken.yml:1: "),
+        "silent: \"Notebook Instance Type Not Allowed\" needs notebook_instance_types".to_owned(),
+        "placeholders.notebook_instance_types = [\"…\"]".to_owned(),
+    ] {
+        assert!(said.lines().any(|said| said.starts_with(&line)), "{line}\n{said}");
     }
 }
 

@@ -40,7 +40,9 @@ fn every_rule_matches_its_examples_and_none_of_its_near_misses() {
     let plain = load(Values::new());
     let mut rules: BTreeMap<String, String> =
         plain.rules.rules().iter().map(|rule| (rule.id.clone(), rule.title.clone())).collect();
-    rules.extend(plain.rules.silent().iter().map(|rule| (rule.id.clone(), rule.title.clone())));
+    rules.extend(
+        plain.rules.silent().iter().map(|silent| (silent.rule.id.clone(), silent.rule.title.clone())),
+    );
     assert!(rules.len() > 100);
 
     let mut problems = Vec::new();
@@ -90,7 +92,7 @@ fn every_folder_of_examples_belongs_to_a_rule() {
     for folder in examples::folders() {
         let id = folder.file_name().unwrap().to_string_lossy().into_owned();
         let known = plain.rules.rules().iter().any(|rule| rule.id == id)
-            || plain.rules.silent().iter().any(|rule| rule.id == id);
+            || plain.rules.silent().iter().any(|silent| silent.rule.id == id);
         assert!(known, "{id} is no rule's id");
     }
 }

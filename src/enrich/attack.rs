@@ -5,6 +5,9 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+/// The version of ATT&CK that `config/attack.json` and the tags of the built-in rules follow.
+pub const ATTACK_VERSION: &str = "19";
+
 /// An ATT&CK or ATLAS id with the name that a person knows it by; ids that we have no name for stand for themselves.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Named {

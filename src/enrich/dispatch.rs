@@ -1,55 +1,70 @@
 //! The dispatch: which calls a Sigma rule can match at all, read off its condition.
 //!
-//! A record only meets the rules that name its eventName, or name none. And the bytes of a record show whether any
-//! rule could ask for it, so that the rest is rejected before it is parsed.
+//! A record only meets the rules that could match its eventSource and its eventName. And the bytes of a record show
+//! whether any rule could ask for it, so that the rest is rejected before it is parsed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use memchr::memmem;
-use rsigma_parser::{ConditionExpr, Detection, DetectionItem, Detections, Quantifier, SigmaValue};
+use rsigma_parser::{ConditionExpr, Detection, DetectionItem, Detections, Modifier, Quantifier, SigmaValue};
 
 /// The calls that a rule can match, as far as its condition says so without wildcards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calls {
-    /// The values of eventSource, in lower case; none when the rule could match any.
-    pub sources: Option<BTreeSet<String>>,
+    /// What eventSource is; none when the rule could match any.
+    pub sources: Option<BTreeSet<Source>>,
     /// The values of eventName, in lower case; none when the rule could match any.
     pub names: Option<BTreeSet<String>>,
+}
+
+/// What a rule says of eventSource, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    Is(String),
+    Contains(String),
 }
 
 impl Calls {
     /// Reads the calls off a rule's detection section. Every condition of a rule may match, so their calls add up.
     pub fn of(detections: &Detections) -> Self {
-        let required = |field| {
-            union(detections.conditions.iter().map(|condition| by_condition(condition, detections, field)))
-        };
-        Self { sources: required("eventSource"), names: required("eventName") }
+        Self { sources: required(detections, sources_of), names: required(detections, names_of) }
     }
 
     /// Whether the rule names the service and the call, so that it may ask for records of another service.
     pub fn names_call(&self, source: &str, name: &str) -> bool {
-        let holds = |set: &Option<BTreeSet<String>>, value: &str| {
-            set.as_ref().is_some_and(|set| set.iter().any(|known| known.eq_ignore_ascii_case(value)))
-        };
-        holds(&self.sources, source) && holds(&self.names, name)
+        let is_source =
+            |known: &Source| matches!(known, Source::Is(known) if known.eq_ignore_ascii_case(source));
+        self.sources.iter().flatten().any(is_source)
+            && self.names.iter().flatten().any(|known| known.eq_ignore_ascii_case(name))
     }
 }
 
-/// Values that a field must have for the condition to hold; none when it may have any.
-fn by_condition(condition: &ConditionExpr, detections: &Detections, field: &str) -> Option<BTreeSet<String>> {
+/// Reads off one item what it requires, or none when it requires nothing.
+type Reader<T> = fn(&DetectionItem) -> Option<BTreeSet<T>>;
+
+fn required<T: Ord>(detections: &Detections, read: Reader<T>) -> Option<BTreeSet<T>> {
+    union(detections.conditions.iter().map(|condition| by_condition(condition, detections, read)))
+}
+
+/// Alternatives of which one must be true for the condition to hold; none when it may hold without.
+fn by_condition<T: Ord>(
+    condition: &ConditionExpr,
+    detections: &Detections,
+    read: Reader<T>,
+) -> Option<BTreeSet<T>> {
     match condition {
-        ConditionExpr::And(parts) => parts.iter().find_map(|part| by_condition(part, detections, field)),
-        ConditionExpr::Or(parts) => union(parts.iter().map(|part| by_condition(part, detections, field))),
+        ConditionExpr::And(parts) => parts.iter().find_map(|part| by_condition(part, detections, read)),
+        ConditionExpr::Or(parts) => union(parts.iter().map(|part| by_condition(part, detections, read))),
         ConditionExpr::Not(_) => None,
         ConditionExpr::Identifier(name) => {
-            detections.named.get(name).and_then(|detection| by_detection(detection, field))
+            detections.named.get(name).and_then(|detection| by_detection(detection, read))
         }
         ConditionExpr::Selector { quantifier, pattern } => {
             let mut selected = detections
                 .named
                 .iter()
                 .filter(|(name, _)| pattern.matches_detection_name(name))
-                .map(|(_, detection)| by_detection(detection, field));
+                .map(|(_, detection)| by_detection(detection, read));
             match quantifier {
                 Quantifier::All => selected.find_map(|values| values),
                 Quantifier::Any | Quantifier::Count(1..) => union(selected),
@@ -59,30 +74,43 @@ fn by_condition(condition: &ConditionExpr, detections: &Detections, field: &str)
     }
 }
 
-fn by_detection(detection: &Detection, field: &str) -> Option<BTreeSet<String>> {
+fn by_detection<T: Ord>(detection: &Detection, read: Reader<T>) -> Option<BTreeSet<T>> {
     match detection {
-        Detection::AllOf(items) => items.iter().find_map(|item| by_item(item, field)),
-        Detection::AnyOf(parts) => union(parts.iter().map(|part| by_detection(part, field))),
-        Detection::And(parts) => parts.iter().find_map(|part| by_detection(part, field)),
+        Detection::AllOf(items) => items.iter().find_map(read),
+        Detection::AnyOf(parts) => union(parts.iter().map(|part| by_detection(part, read))),
+        Detection::And(parts) => parts.iter().find_map(|part| by_detection(part, read)),
         Detection::Keywords(_) | Detection::ArrayMatch { .. } | Detection::Conditional { .. } => None,
     }
 }
 
-fn by_item(item: &DetectionItem, field: &str) -> Option<BTreeSet<String>> {
-    if item.field.name.as_deref() != Some(field) || !item.field.modifiers.is_empty() {
+fn names_of(item: &DetectionItem) -> Option<BTreeSet<String>> {
+    if item.field.name.as_deref() != Some("eventName") || !item.field.modifiers.is_empty() {
         return None;
     }
-    item.values
-        .iter()
-        .map(|value| match value {
-            SigmaValue::String(text) => text.as_plain().map(|plain| plain.to_ascii_lowercase()),
-            _ => None,
-        })
-        .collect()
+    plain_values(item).collect()
+}
+
+fn sources_of(item: &DetectionItem) -> Option<BTreeSet<Source>> {
+    if item.field.name.as_deref() != Some("eventSource") {
+        return None;
+    }
+    match item.field.modifiers.as_slice() {
+        [] => plain_values(item).map(|value| value.map(Source::Is)).collect(),
+        [Modifier::Contains] => plain_values(item).map(|value| value.map(Source::Contains)).collect(),
+        _ => None,
+    }
+}
+
+/// The values of an item in lower case; none for one that is no text or has wildcards.
+fn plain_values(item: &DetectionItem) -> impl Iterator<Item = Option<String>> {
+    item.values.iter().map(|value| match value {
+        SigmaValue::String(text) => text.as_plain().map(|plain| plain.to_ascii_lowercase()),
+        _ => None,
+    })
 }
 
 /// The union of what each alternative requires: none as soon as one of them requires nothing.
-fn union(alternatives: impl Iterator<Item = Option<BTreeSet<String>>>) -> Option<BTreeSet<String>> {
+fn union<T: Ord>(alternatives: impl Iterator<Item = Option<BTreeSet<T>>>) -> Option<BTreeSet<T>> {
     let mut all = BTreeSet::new();
     let mut any = false;
     for values in alternatives {
@@ -95,55 +123,107 @@ fn union(alternatives: impl Iterator<Item = Option<BTreeSet<String>>>) -> Option
 /// The index from a record's call to the rules that could match it, by their position in the rule set.
 #[derive(Debug, Default)]
 pub struct Dispatch {
+    by_source: HashMap<String, ByName>,
+    /// By a part of eventSource. Few rules differ in it, so each is tried.
+    by_part: BTreeMap<String, ByName>,
+    any_source: ByName,
+    /// The calls that a rule names with their service: eventSource and eventNames.
+    named: HashMap<Vec<u8>, HashSet<Vec<u8>>>,
+}
+
+#[derive(Debug, Default)]
+struct ByName {
     by_name: HashMap<String, Vec<usize>>,
     any_name: Vec<usize>,
-    /// Services outside the SageMaker family of which a rule names calls, each with the names.
-    others: Vec<(String, Vec<String>)>,
 }
 
 impl Dispatch {
     pub fn new<'a>(rules: impl IntoIterator<Item = &'a Calls>) -> Self {
         let mut dispatch = Self::default();
-        let mut others: HashMap<String, BTreeSet<String>> = HashMap::new();
-        for (position, calls) in rules.into_iter().enumerate() {
-            let Some(names) = &calls.names else {
-                dispatch.any_name.push(position);
+        for (position, Calls { sources, names }) in rules.into_iter().enumerate() {
+            let Some(sources) = sources else {
+                dispatch.any_source.insert(names.as_ref(), position);
                 continue;
             };
-            for name in names {
-                dispatch.by_name.entry(name.clone()).or_default().push(position);
-            }
-            for source in calls.sources.iter().flatten() {
-                others.entry(source.clone()).or_default().extend(names.iter().cloned());
+            for source in sources {
+                match source {
+                    Source::Contains(part) => {
+                        dispatch.by_part.entry(part.clone()).or_default().insert(names.as_ref(), position);
+                    }
+                    Source::Is(source) => {
+                        dispatch
+                            .by_source
+                            .entry(source.clone())
+                            .or_default()
+                            .insert(names.as_ref(), position);
+                        let names = names.iter().flatten().map(|name| name.clone().into_bytes());
+                        dispatch.named.entry(source.clone().into_bytes()).or_default().extend(names);
+                    }
+                }
             }
         }
-        dispatch.others =
-            others.into_iter().map(|(source, names)| (source, names.into_iter().collect())).collect();
         dispatch
     }
 
-    /// The positions of the rules that a record with this eventName could match.
-    pub fn candidates(&self, event_name: &str) -> impl Iterator<Item = usize> {
-        let named = self.by_name.get(&event_name.to_ascii_lowercase()).map_or(&[][..], Vec::as_slice);
-        named.iter().chain(&self.any_name).copied()
+    /// The positions of the rules that a record of this call could match, in order.
+    pub fn candidates(&self, event_source: &str, event_name: &str) -> Vec<usize> {
+        let source = event_source.to_ascii_lowercase();
+        let name = event_name.to_ascii_lowercase();
+        let by_part = self.by_part.iter().filter(|(part, _)| source.contains(part.as_str()));
+        let mut found = Vec::new();
+        for rules in self
+            .by_source
+            .get(&source)
+            .into_iter()
+            .chain(by_part.map(|(_, rules)| rules))
+            .chain([&self.any_source])
+        {
+            found.extend_from_slice(&rules.any_name);
+            found.extend_from_slice(rules.by_name.get(&name).map_or(&[], Vec::as_slice));
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 
     /// Whether the raw bytes could be a record of another service that some rule asks for.
     ///
-    /// A member of that name inside the parameters may say yes too early, which costs a parse; it never says no to a
-    /// record that a rule asks for.
+    /// A member of that name inside the parameters, or a text with escapes, may say yes too early, which costs a parse;
+    /// it never says no to a record that a rule asks for.
     pub fn could_ask_for(&self, raw: &[u8]) -> bool {
-        self.others.iter().any(|(source, names)| {
-            any_text_member(raw, b"\"eventSource\"", |value| value.eq_ignore_ascii_case(source.as_bytes()))
-                && any_text_member(raw, b"\"eventName\"", |value| {
-                    names.iter().any(|name| value.eq_ignore_ascii_case(name.as_bytes()))
+        // Collected first: names that are looked for anew at each source would make this quadratic.
+        let mut services: BTreeMap<Vec<u8>, &HashSet<Vec<u8>>> = BTreeMap::new();
+        let escaped = any_text_member(raw, b"\"eventSource\"", |source| {
+            let source = source.to_ascii_lowercase();
+            if let Some(names) = self.named.get(&source) {
+                services.insert(source, names);
+            }
+            false
+        });
+        escaped
+            || !services.is_empty()
+                && any_text_member(raw, b"\"eventName\"", |name| {
+                    let name = name.to_ascii_lowercase();
+                    services.values().any(|names| names.contains(&name))
                 })
-        })
+    }
+}
+
+impl ByName {
+    fn insert(&mut self, names: Option<&BTreeSet<String>>, position: usize) {
+        match names {
+            None => self.any_name.push(position),
+            Some(names) => {
+                for name in names {
+                    self.by_name.entry(name.clone()).or_default().push(position);
+                }
+            }
+        }
     }
 }
 
 /// Whether any member of that (quoted) name, at any depth, has a text that fits. A text with escapes always fits.
-pub fn any_text_member(raw: &[u8], quoted_name: &[u8], fits: impl Fn(&[u8]) -> bool) -> bool {
+pub fn any_text_member(raw: &[u8], quoted_name: &[u8], mut fits: impl FnMut(&[u8]) -> bool) -> bool {
     memmem::find_iter(raw, quoted_name).any(|at| {
         let rest = raw[at + quoted_name.len()..].trim_ascii_start();
         let Some(rest) = rest.strip_prefix(b":") else { return false };
@@ -175,7 +255,7 @@ mod tests {
         let cases = [
             (
                 "  s:\n    eventSource: IAM.amazonaws.com\n    eventName: [CreateRole, 'UpdateRole']\n  condition: s",
-                Some(set(&["iam.amazonaws.com"])),
+                Some(BTreeSet::from([Source::Is("iam.amazonaws.com".to_owned())])),
                 Some(set(&["createrole", "updaterole"])),
             ),
             (
@@ -183,6 +263,13 @@ mod tests {
                 None,
                 Some(set(&["a", "b"])),
             ),
+            (
+                "  a:\n    eventSource|contains: SageMaker\n    eventSource|endswith: .com\n  condition: a",
+                Some(BTreeSet::from([Source::Contains("sagemaker".to_owned())])),
+                None,
+            ),
+            ("  a:\n    eventSource|contains|all: [a, b]\n  condition: a", None, None),
+            ("  a:\n    eventSource|contains: 'a*b'\n  condition: a", None, None),
             ("  a:\n    eventName: A\n  b:\n    x: B\n  condition: a or b", None, None),
             ("  a:\n    eventName: A\n  b:\n    x: B\n  condition: a and b", None, Some(set(&["a"]))),
             ("  a:\n    eventName: A\n  condition: not a", None, None),
@@ -204,21 +291,25 @@ mod tests {
     }
 
     #[test]
-    fn a_record_meets_only_rules_that_name_its_call_or_none() {
+    fn a_record_meets_only_rules_that_name_its_service_and_call_or_none() {
         let rules = [
             calls("  s:\n    eventName: [A, B]\n  condition: s"),
             calls("  s:\n    x: 1\n  condition: s"),
-            calls("  s:\n    eventName: b\n  condition: s"),
+            calls("  s:\n    eventSource: [one.com, two.com]\n    eventName: b\n  condition: s"),
+            calls("  s:\n    eventSource|contains: two\n  condition: s"),
+            calls("  a:\n    eventSource: two.com\n  b:\n    eventSource|contains: w\n  condition: a or b"),
         ];
         let dispatch = Dispatch::new(&rules);
-        let candidates = |name: &str| {
-            let mut found: Vec<usize> = dispatch.candidates(name).collect();
-            found.sort_unstable();
-            found
-        };
-        assert_eq!(candidates("a"), [0, 1]);
-        assert_eq!(candidates("B"), [0, 1, 2]);
-        assert_eq!(candidates("c"), [1]);
+        let cases: &[(&str, &str, &[usize])] = &[
+            ("one.com", "a", &[0, 1]),
+            ("ONE.com", "B", &[0, 1, 2]),
+            ("two.com", "b", &[0, 1, 2, 3, 4]),
+            ("two.org", "c", &[1, 3, 4]),
+            ("", "", &[1]),
+        ];
+        for (source, name, expected) in cases {
+            assert_eq!(dispatch.candidates(source, name), *expected, "{source} {name}");
+        }
     }
 
     #[test]
@@ -238,6 +329,14 @@ mod tests {
             (r#"{"eventSource":"sts.amazonaws.com","eventName":"AssumeRole"}"#, false),
             (r#"{"eventSource":"\u0069am.amazonaws.com","eventName":"CreateRole"}"#, true),
             (r#"{"eventName":"CreateRole"}"#, false),
+            (
+                r#"{"eventSource":"iam.amazonaws.com","eventName":"DeleteLogGroup","x":{"eventSource":"ecs"}}"#,
+                false,
+            ),
+            (
+                r#"{"x":{"eventSource":"ecs"},"eventSource":"iam.amazonaws.com","eventName":"CreateRole"}"#,
+                true,
+            ),
             (r#"{"eventSource":"iam.amazonaws.com","eventName":"#, false),
             (r#"{"eventSource":"iam.amazonaws.com","x":{"eventName":"CreateRole"},"eventName":"Get"}"#, true),
         ];

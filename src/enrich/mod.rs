@@ -9,8 +9,8 @@ mod placeholders;
 mod attack;
 mod dispatch;
 pub mod redact;
-mod script;
-mod subject;
+pub mod script;
+pub mod subject;
 mod arn;
 mod path;
 mod kind;
@@ -34,15 +34,15 @@ use bytes::Bytes;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::config::Scope;
+use crate::config::{RulesConfig, Scope};
 use crate::document::{Document, DocumentId, IndexName};
 use crate::record::Record;
 use crate::timestamp;
-pub use attack::Named;
+pub use attack::{ATTACK_VERSION, Named};
 use catalogue::Catalogue;
 use ecs::{Event, format_time};
-pub use rule::{Rule, Severity};
-use rules::RuleSet;
+pub use rule::{Place, Rule, Severity};
+use rules::{BrokenRules, RuleSet, RulesError};
 use subject::Subject;
 
 /// What enrichment knows beside the record: the rules, SageMaker's operations, and which records are wanted.
@@ -51,6 +51,16 @@ pub struct Knowledge {
     pub rules: RuleSet,
     pub catalogue: Catalogue,
     pub scope: Scope,
+}
+
+impl Knowledge {
+    pub fn load(rules: &RulesConfig, scope: Scope, broken: BrokenRules) -> Result<Self, RulesError> {
+        let rules = match broken {
+            BrokenRules::Refuse => RuleSet::load(rules)?,
+            BrokenRules::Skip => RuleSet::load_usable(rules)?,
+        };
+        Ok(Self { rules, catalogue: Catalogue::built_in(), scope })
+    }
 }
 
 /// Where a record came from and when.

@@ -33,6 +33,8 @@ pub mod tests {
 
     use super::*;
     use crate::enrich::catalogue::Catalogue;
+    use crate::enrich::rule::Place;
+    use crate::enrich::rules::Folder;
     use crate::enrich::{actor, context, ecs};
 
     /// Calls the function with the reading of a record that these rules matched.
@@ -61,6 +63,7 @@ pub mod tests {
             "title: {title}\nid: 7c4a7c6e-6c3a-4a9a-9a53-2b1a2f0c6a11\nlogsource:\n  product: aws\ndetection:\n  \
              s:\n    eventName: X\n  condition: s\nlevel: {level}\ntags:\n{tags}"
         );
-        Rule::compile(&rsigma_parser::parse_sigma_yaml(&yaml).unwrap().rules[0]).unwrap()
+        let place = Place { folder: Folder::Site, file: "test.yml".to_owned(), line: 1 };
+        Rule::compile(&rsigma_parser::parse_sigma_yaml(&yaml).unwrap().rules[0], place).unwrap()
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attack::Named;
 use super::dispatch::Calls;
+use super::rules::Folder;
 use super::subject::Subject;
 use crate::record::Record;
 
@@ -17,6 +18,7 @@ const CATEGORY_NAMESPACE: &str = "sagetrail.";
 pub struct Rule {
     pub id: String,
     pub title: String,
+    pub description: String,
     pub level: Severity,
     /// Threat categories, such as `cryptojacking`.
     pub categories: Vec<String>,
@@ -24,10 +26,22 @@ pub struct Rule {
     pub techniques: Vec<Named>,
     /// Where to read on; the first says how to contain or to fix it.
     pub references: Vec<String>,
+    pub false_positives: Vec<String>,
+    pub place: Place,
     /// Whether the condition looks at the call's error: then a failure is what the rule is about, and not a mere attempt.
     pub judges_failure: bool,
     calls: Calls,
     compiled: CompiledRule,
+}
+
+/// Where a rule was found.
+#[derive(Debug)]
+pub struct Place {
+    pub folder: Folder,
+    /// Relative to `config/rules` for a built-in rule.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
 }
 
 /// How worrying a match is; the order is that of Sigma's levels.
@@ -43,17 +57,20 @@ pub enum Severity {
 
 impl Rule {
     /// Compiles a parsed rule. The error is what a person must change.
-    pub fn compile(sigma: &SigmaRule) -> Result<Self, String> {
+    pub fn compile(sigma: &SigmaRule, place: Place) -> Result<Self, String> {
         let id = sigma.id.clone().ok_or("it has no id; give it a random UUID")?;
         let compiled = compile_rule(sigma).map_err(|error| error.to_string())?;
         let mut rule = Self {
             id,
             title: sigma.title.clone(),
+            description: sigma.description.clone().unwrap_or_default(),
             level: sigma.level.map_or(Severity::Informational, Severity::from),
             categories: Vec::new(),
             tactics: Vec::new(),
             techniques: Vec::new(),
             references: sigma.references.clone(),
+            false_positives: sigma.falsepositives.clone(),
+            place,
             judges_failure: judges_failure(&compiled),
             calls: Calls::of(&sigma.detection),
             compiled,
@@ -123,6 +140,19 @@ fn is_technique_id(text: &str) -> bool {
 }
 
 impl Severity {
+    /// From the least to the most worrying.
+    pub const ALL: &[Self] = &[Self::Informational, Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Informational => "informational",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
     /// One step less worrying; the lowest stays.
     #[must_use]
     pub fn reduced(self) -> Self {

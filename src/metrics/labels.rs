@@ -118,3 +118,12 @@ label_enum! {
     /// How the renewal of a message's visibility ended.
     Renewal { Renewed => "renewed", Failed => "failed" }
 }
+
+label_enum! {
+    /// How an order to load the rules again ended.
+    Reload {
+        Reloaded => "reloaded",
+        /// They could not be loaded: the old ones stay in use.
+        Refused => "refused",
+    }
+}

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::config::RulesConfig;
-use crate::enrich::rules::RuleSet;
+use crate::enrich::dispatch::Source;
+use crate::enrich::rules::{Folder, RuleSet};
 
 const CATALOGUE: &str = include_str!("../../../config/catalogue.toml");
 const RESOURCES: &str = include_str!("../../../config/resources.toml");
@@ -71,12 +72,15 @@ fn a_category_is_one_of_the_nine_and_stands_where_a_rule_of_it_names_the_operati
     let rules = RuleSet::load(&RulesConfig::default()).unwrap();
     let mut by_rules: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     // The rules of other services name the operations of those, some of which are called like SageMaker's.
-    for rule in rules.rules().iter().filter(|rule| rule.calls().sources.is_none()) {
+    let is_of_sagemaker = |sources: &Option<BTreeSet<Source>>| {
+        sources.iter().flatten().all(|source| matches!(source, Source::Contains(_)))
+    };
+    let threats = rules.rules().iter().filter(|rule| rule.place.folder == Folder::Threats);
+    for rule in threats.filter(|rule| is_of_sagemaker(&rule.calls().sources)) {
         for name in rule.calls().names.iter().flatten().filter(|name| !ALIASES.contains(&name.as_str())) {
-            by_rules.entry(name.clone()).or_default().extend(threat_category(rule));
+            by_rules.entry(name.clone()).or_default().extend(rule.categories.iter().map(String::as_str));
         }
     }
-    by_rules.retain(|_, categories| !categories.is_empty());
     let mut by_catalogue: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for (name, operation) in &catalogue.operations {
         for category in &operation.categories {
@@ -85,12 +89,6 @@ fn a_category_is_one_of_the_nine_and_stands_where_a_rule_of_it_names_the_operati
         }
     }
     assert_eq!(by_rules, by_catalogue);
-}
-
-/// The category of a rule that does nothing but tag. Findings have categories of their own choice.
-fn threat_category(rule: &crate::enrich::Rule) -> Option<&str> {
-    let is_tag = rule.level == crate::enrich::Severity::Informational;
-    is_tag.then(|| rule.categories.first().map(String::as_str)).flatten()
 }
 
 #[test]

@@ -1,0 +1,106 @@
+//! The listing: every rule as an operator, a document or another tool wants to see it.
+
+pub mod markdown;
+pub mod navigator;
+pub mod table;
+
+use serde::Serialize;
+
+use crate::enrich::rules::{Folder, RuleSet};
+use crate::enrich::{Named, Rule, Severity};
+
+/// All rules that are loaded, silent ones included: by folder, the most worrying first.
+pub fn list(rules: &RuleSet) -> Vec<Listed<'_>> {
+    let speaking = rules.rules().iter().map(|rule| Listed::of(rule, &[]));
+    let silent = rules.silent().iter().map(|silent| Listed::of(&silent.rule, &silent.missing));
+    let mut listed: Vec<Listed<'_>> = speaking.chain(silent).collect();
+    listed.sort_by(|left, right| {
+        (left.folder, right.level, left.title).cmp(&(right.folder, left.level, right.title))
+    });
+    listed
+}
+
+/// The rules as JSON. The members are stable: new ones may come, and none changes or goes without a word in the
+/// changelog.
+pub fn json(rules: &RuleSet) -> String {
+    #[derive(Serialize)]
+    struct Rules<'r> {
+        rules: Vec<Listed<'r>>,
+    }
+    let mut text = serde_json::to_string_pretty(&Rules { rules: list(rules) })
+        .expect("texts and lists can be written as JSON");
+    text.push('\n');
+    text
+}
+
+/// How many rules there are of each level, as one line.
+pub fn summary(rules: &RuleSet) -> String {
+    let listed = list(rules);
+    let levels = Severity::ALL.iter().rev().filter_map(|level| {
+        let count = listed.iter().filter(|rule| rule.level == *level).count();
+        (count > 0).then(|| format!("{count} {}", level.name()))
+    });
+    let levels: Vec<String> = levels.collect();
+    let mut line = format!("{} rules: {}", listed.len(), levels.join(", "));
+    if !rules.silent().is_empty() {
+        line += &format!("; {} of them silent", rules.silent().len());
+    }
+    if !rules.broken().is_empty() {
+        line += &format!("; {} more broken and not loaded", rules.broken().len());
+    }
+    line
+}
+
+/// What the listing says about one rule.
+#[derive(Serialize)]
+pub struct Listed<'r> {
+    pub id: &'r str,
+    pub title: &'r str,
+    pub description: &'r str,
+    pub folder: Folder,
+    pub level: Severity,
+    pub categories: &'r [String],
+    pub tactics: Vec<Id<'r>>,
+    pub techniques: Vec<Id<'r>>,
+    pub false_positives: &'r [String],
+    pub references: &'r [String],
+    pub file: &'r str,
+    pub line: usize,
+    /// Whether it cannot match for want of configured values.
+    pub silent: bool,
+    /// The placeholders without values.
+    pub missing_placeholders: &'r [String],
+}
+
+/// An ATT&CK or ATLAS id with its name.
+#[derive(Serialize)]
+pub struct Id<'r> {
+    pub id: &'r str,
+    pub name: &'r str,
+}
+
+impl<'r> Listed<'r> {
+    fn of(rule: &'r Rule, missing: &'r [String]) -> Self {
+        let ids = |named: &'r [Named]| named.iter().map(|Named { id, name }| Id { id, name }).collect();
+        Self {
+            id: &rule.id,
+            title: &rule.title,
+            description: rule.description.trim(),
+            folder: rule.place.folder,
+            level: rule.level,
+            categories: &rule.categories,
+            tactics: ids(&rule.tactics),
+            techniques: ids(&rule.techniques),
+            false_positives: &rule.false_positives,
+            references: &rule.references,
+            file: &rule.place.file,
+            line: rule.place.line,
+            silent: !missing.is_empty(),
+            missing_placeholders: missing,
+        }
+    }
+
+    fn technique_ids(&self) -> Vec<&'r str> {
+        self.techniques.iter().map(|technique| technique.id).collect()
+    }
+}

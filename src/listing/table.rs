@@ -1,0 +1,41 @@
+//! The table: the rules in columns that fit a terminal.
+
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
+
+use super::{Listed, list, summary};
+use crate::enrich::rules::RuleSet;
+
+/// Columns of a terminal where nobody says how wide it is, as behind a pipe.
+pub const DEFAULT_WIDTH: u16 = 100;
+
+/// Characters of the column that holds ids, which stay whole with them and can be copied.
+const RULE_WIDTH: Width = Width::Fixed(38);
+
+/// Writes the rules, no line wider than this many characters where words allow it, and their number.
+pub fn table(rules: &RuleSet, width: u16) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width)
+        .set_header(["LEVEL", "RULE", "CATEGORIES", "TECHNIQUES"])
+        .set_constraints([ColumnConstraint::ContentWidth, ColumnConstraint::LowerBoundary(RULE_WIDTH)]);
+    for rule in list(rules) {
+        table.add_row([
+            rule.level.name().to_owned(),
+            name(&rule),
+            rule.categories.join("\n"),
+            rule.technique_ids().join("\n"),
+        ]);
+    }
+    format!("{}\n\n{}\n", table.trim_fmt(), summary(rules))
+}
+
+/// The title, what finds the rule again, and what it lacks.
+fn name(rule: &Listed<'_>) -> String {
+    let mut name = format!("{}\n{}\n{}", rule.title, rule.id, rule.file);
+    if rule.silent {
+        name += &format!("\nsilent without {}", rule.missing_placeholders.join(", "));
+    }
+    name
+}

@@ -1,0 +1,163 @@
+//! The reload: other rules for a running daemon, at SIGHUP and without losing a message.
+//!
+//! A new set is used only when it could be loaded; otherwise the old one stays. A message keeps the rules that it began
+//! with, because the pipeline takes them once for each message.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::signal::unix::Signal;
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use crate::config::{self, ConfigError, Scope};
+use crate::enrich::Knowledge;
+use crate::enrich::rules::{BrokenRules, RuleSet, RulesError};
+use crate::metrics::{Metrics, Reload};
+
+/// Where a running daemon finds its rules again.
+#[derive(Debug, Clone)]
+pub struct RuleSource {
+    /// Of which the section `[rules]` is read again, and no other.
+    pub config_file: Option<PathBuf>,
+    pub broken: BrokenRules,
+}
+
+/// Why the old rules stay.
+#[derive(Debug, thiserror::Error)]
+enum ReloadError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    #[error("loading the rules panicked, which is a bug")]
+    Panicked,
+}
+
+/// Loads the rules again at each signal, for as long as it is polled.
+pub async fn reload_at(
+    mut hangups: Signal,
+    source: RuleSource,
+    current: watch::Sender<Arc<Knowledge>>,
+    metrics: Arc<Metrics>,
+) {
+    while hangups.recv().await.is_some() {
+        let scope = current.borrow().scope;
+        let source = source.clone();
+        let loading = tokio::task::spawn_blocking(move || load(&source, scope));
+        let loaded = loading.await.unwrap_or(Err(ReloadError::Panicked));
+        exchange(loaded, &current, &metrics);
+    }
+}
+
+/// Says which rules are in use from now on.
+pub fn announce(rules: &RuleSet, metrics: &Metrics) {
+    metrics.know_categories(rules.categories());
+    metrics.rules_in_use(rules.rules().len(), rules.broken().len());
+    for broken in rules.broken() {
+        warn!(rule = %broken, "a rule is broken and not used");
+    }
+}
+
+fn load(source: &RuleSource, scope: Scope) -> Result<Knowledge, ReloadError> {
+    let config = config::load(source.config_file.as_deref())?;
+    Ok(Knowledge::load(&config.rules, scope, source.broken)?)
+}
+
+fn exchange(
+    loaded: Result<Knowledge, ReloadError>,
+    current: &watch::Sender<Arc<Knowledge>>,
+    metrics: &Metrics,
+) {
+    match loaded {
+        Ok(knowledge) => {
+            announce(&knowledge.rules, metrics);
+            info!(rules = knowledge.rules.rules().len(), "the rules were loaded again");
+            current.send_replace(Arc::new(knowledge));
+            metrics.rules_reloaded(Reload::Reloaded);
+        }
+        Err(error) => {
+            error!(%error, "the rules could not be loaded again; the old ones stay in use");
+            metrics.rules_reloaded(Reload::Refused);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::RulesConfig;
+
+    const RULE: &str = "title: Site rule\nid: 7c4a7c6e-6c3a-4a9a-9a53-2b1a2f0c6a11\nlogsource:\n  product: aws\n\
+        detection:\n  s:\n    eventName|expand: '%site_calls%'\n  condition: s\ntags:\n  - sagetrail.of-the-site\n";
+
+    /// A site with one rule, its configuration, and the daemon's knowledge before that rule came.
+    fn site(folder: &Path) -> (RuleSource, watch::Sender<Arc<Knowledge>>, Metrics) {
+        let rules = folder.join("rules");
+        std::fs::create_dir(&rules).unwrap();
+        std::fs::write(rules.join("site.yml"), RULE).unwrap();
+        let config = folder.join("sagetrail.toml");
+        let text = format!(
+            "[rules]\nfolder = {rules:?}\nplaceholders.site_calls = ['CreateApp']\n[select]\nscope = 'all'"
+        );
+        std::fs::write(&config, text).unwrap();
+        let source = RuleSource { config_file: Some(config), broken: BrokenRules::Refuse };
+        let knowledge =
+            Knowledge::load(&RulesConfig::default(), Scope::Related, BrokenRules::Refuse).unwrap();
+        (source, watch::channel(Arc::new(knowledge)).0, Metrics::new())
+    }
+
+    fn reload(source: &RuleSource, current: &watch::Sender<Arc<Knowledge>>, metrics: &Metrics) {
+        let scope = current.borrow().scope;
+        exchange(load(source, scope), current, metrics);
+    }
+
+    fn has_site_rule(knowledge: &Knowledge) -> bool {
+        knowledge.rules.rules().iter().any(|rule| rule.title == "Site rule")
+    }
+
+    fn shows(metrics: &Metrics, line: &str) -> bool {
+        metrics.expose().lines().any(|exposed| exposed == line)
+    }
+
+    #[test]
+    fn the_rules_and_their_placeholders_are_exchanged_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, current, metrics) = site(folder.path());
+        let in_flight = Arc::clone(&current.borrow());
+        reload(&source, &current, &metrics);
+        assert!(has_site_rule(&current.borrow()));
+        assert!(!has_site_rule(&in_flight), "what is in flight keeps its rules");
+        assert_eq!(current.borrow().scope, Scope::Related, "only [rules] is read again");
+        let loaded = current.borrow().rules.rules().len();
+        assert!(shows(&metrics, &format!("sagetrail_rules_loaded {loaded}")));
+        assert!(shows(&metrics, r#"sagetrail_rules_reloads_total{outcome="reloaded"} 1"#));
+        assert!(shows(&metrics, r#"sagetrail_records_by_category_total{category="of-the-site"} 0"#));
+    }
+
+    #[test]
+    fn a_set_that_cannot_be_loaded_leaves_the_old_one_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, current, metrics) = site(folder.path());
+        reload(&source, &current, &metrics);
+        std::fs::write(folder.path().join("rules/site.yml"), "title: [").unwrap();
+        reload(&source, &current, &metrics);
+        assert!(has_site_rule(&current.borrow()));
+        std::fs::write(folder.path().join("sagetrail.toml"), "[ruls]").unwrap();
+        reload(&source, &current, &metrics);
+        assert!(has_site_rule(&current.borrow()));
+        assert!(shows(&metrics, r#"sagetrail_rules_reloads_total{outcome="refused"} 2"#));
+    }
+
+    #[test]
+    fn broken_rules_that_are_skipped_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, current, metrics) = site(folder.path());
+        std::fs::write(folder.path().join("rules/broken.yml"), "title: [").unwrap();
+        reload(&RuleSource { broken: BrokenRules::Skip, ..source }, &current, &metrics);
+        assert!(has_site_rule(&current.borrow()));
+        assert!(shows(&metrics, "sagetrail_rules_broken 1"));
+    }
+}
