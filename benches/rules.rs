@@ -14,7 +14,7 @@ use regex::{Captures, Regex};
 use sagetrail::config::{RulesConfig, Scope};
 use sagetrail::decode::{Limits, decode};
 use sagetrail::enrich::rules::RuleSet;
-use sagetrail::enrich::script::scripts;
+use sagetrail::enrich::script::{Script, scripts};
 use sagetrail::enrich::subject::Subject;
 use sagetrail::enrich::{Knowledge, Origin, enrich};
 use sagetrail::record::Record;
@@ -79,7 +79,7 @@ fn report(mix: &str, growth: &str, work: &str, sets: &[Knowledge; 3], run: impl 
 /// The time that one record takes to be parsed already and meet the rules.
 fn evaluate(records: &[Vec<u8>], rules: &RuleSet) -> Duration {
     let parsed: Vec<Record<'_>> = records.iter().filter_map(|raw| Record::parse(raw).ok()).collect();
-    let scripts: Vec<Vec<String>> = parsed.iter().map(scripts).collect();
+    let scripts: Vec<Vec<Script>> = parsed.iter().map(scripts).collect();
     let start = Instant::now();
     let mut matches = 0;
     for (record, scripts) in parsed.iter().zip(&scripts) {
@@ -115,8 +115,7 @@ fn grown(growth: Growth, size: usize) -> Knowledge {
         }
     }
     let config = RulesConfig { folder: Some(folder.path().to_owned()), placeholders: placeholders() };
-    Knowledge::load(&config, Scope::Related, sagetrail::enrich::rules::BrokenRules::Refuse)
-        .expect("copies load")
+    Knowledge { rules: RuleSet::load(&config).expect("copies load"), ..Knowledge::built_in(Scope::Related) }
 }
 
 fn copied(text: &str, growth: Growth, copy: usize) -> String {

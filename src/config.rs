@@ -29,9 +29,13 @@ pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
         figment = figment.merge(Toml::string(&text));
     }
     figment = figment.merge(Env::prefixed(ENVIRONMENT_PREFIX).split("__"));
-    // A password of digits alone must stay text: the environment provider would read it as a number.
-    if let Ok(password) = std::env::var("SAGETRAIL__SINK__PASSWORD") {
-        figment = figment.merge(("sink.password", password));
+    // A secret of digits alone must stay text: the environment provider would read it as a number.
+    for (variable, key) in
+        [("SAGETRAIL__SINK__PASSWORD", "sink.password"), ("SAGETRAIL__REDACTION__KEY", "redaction.key")]
+    {
+        if let Ok(secret) = std::env::var(variable) {
+            figment = figment.merge((key, secret));
+        }
     }
     let config: Config =
         figment.extract().map_err(|error| ConfigError::from_figment(&error, file.map(Path::to_owned)))?;
@@ -46,6 +50,7 @@ pub struct Config {
     pub source: SourceConfig,
     pub select: SelectConfig,
     pub rules: RulesConfig,
+    pub redaction: RedactionConfig,
     pub sink: SinkConfig,
     pub admin: AdminConfig,
     pub log: LogConfig,
@@ -130,6 +135,14 @@ impl RulesConfig {
     pub fn has_values(&self, placeholder: &str) -> bool {
         self.placeholders.get(placeholder).is_some_and(|values| !values.is_empty())
     }
+}
+
+/// The key of the fingerprints that stand for redacted secrets.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedactionConfig {
+    pub key: Option<SecretString>,
+    pub key_file: Option<PathBuf>,
 }
 
 /// How a request to OpenSearch proves who sent it.
@@ -284,6 +297,9 @@ impl Config {
         if source.external_id.is_some() && source.assume_role_arn.is_none() {
             return refuse("source.external_id", "needs source.assume_role_arn, which is not set".to_owned());
         }
+        if self.redaction.key.is_some() && self.redaction.key_file.is_some() {
+            return refuse("redaction.key", "is set beside redaction.key_file; keep one of them".to_owned());
+        }
         self.sink.validate()
     }
 }
@@ -421,7 +437,7 @@ mod tests {
                 sections.last_mut().expect("keys stand in sections").1.insert(key.to_owned());
             }
         }
-        assert_eq!(sections.len(), 7);
+        assert_eq!(sections.len(), 8);
         for (section, keys) in sections {
             assert_eq!(keys, keys_of(section), "[{section}]");
         }
@@ -454,6 +470,10 @@ mod tests {
                 "[sink]\nbulk_max_bytes = 99999999",
                 "sink.bulk_max_bytes: must not be more than sink.queue_bytes",
             ),
+            (
+                "[redaction]\nkey = 'secret'\nkey_file = 'x'",
+                "redaction.key: is set beside redaction.key_file",
+            ),
             ("[sink", "TOML"),
         ];
         for (text, expected) in cases {
@@ -464,8 +484,11 @@ mod tests {
     }
 
     #[test]
-    fn a_password_never_shows_in_debug() {
-        let config = load_text("[sink]\nauth = 'basic'\nusername = 'me'\npassword = 'hunter2'").unwrap();
+    fn a_secret_never_shows_in_debug() {
+        let config = load_text(
+            "[redaction]\nkey = 'hunter2'\n[sink]\nauth = 'basic'\nusername = 'me'\npassword = 'hunter2'",
+        )
+        .unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

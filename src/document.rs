@@ -15,15 +15,15 @@ pub struct Document {
     pub source: Bytes,
 }
 
-/// The `_id` of a record: letters, digits and `-` alone, at most 128 of them, so that it needs no escaping anywhere.
+/// The `_id` of a record: hexadecimal digits and `-` alone, at most 69 of them, so that it needs no escaping anywhere.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DocumentId(String);
 
 /// Bytes of the SHA-256 that an id carries: enough that nobody can forge a second record with the same id.
 const HASH_BYTES: usize = 16;
 
-/// The longest eventID that becomes part of an id. AWS's are UUIDs of 36.
-const MAX_EVENT_ID_LENGTH: usize = 64;
+/// The longest eventID that becomes part of an id: the length of a UUID, which is what AWS writes.
+const MAX_EVENT_ID_LENGTH: usize = 36;
 
 impl DocumentId {
     /// The id of a record: its eventID and a hash of its bytes, or the hash alone where the eventID is absent or is
@@ -46,9 +46,10 @@ impl DocumentId {
     }
 }
 
+/// An id is not redacted, so nothing but the symbols of a UUID gets into one.
 fn is_plain(event_id: &str) -> bool {
     (1..=MAX_EVENT_ID_LENGTH).contains(&event_id.len())
-        && event_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && event_id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 /// The name of an index of ours. It is made here from numbers, never from a record's text.
@@ -102,6 +103,7 @@ mod tests {
             (Some(""), hash.to_owned()),
             (Some("a\"},{\"b"), hash.to_owned()),
             (Some("../_all"), hash.to_owned()),
+            (Some("glpat-0123456789"), hash.to_owned()),
             (Some(long.as_str()), hash.to_owned()),
         ];
         for (event_id, expected) in cases {

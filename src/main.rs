@@ -10,6 +10,7 @@ use sagetrail::config::{self, AuthKind, Config, ConfigError};
 use sagetrail::daemon::{self, DaemonError, Orders};
 use sagetrail::decode::Limits;
 use sagetrail::enrich::Knowledge;
+use sagetrail::enrich::redact::{FingerprintKey, KeyError};
 use sagetrail::enrich::rules::{BrokenRules, RuleSet, RulesError};
 use sagetrail::listing;
 use sagetrail::offline::{self, OfflineError};
@@ -127,6 +128,7 @@ fn describe(error: &anyhow::Error) -> String {
 fn exit_code(error: &anyhow::Error) -> u8 {
     if error.is::<ConfigError>()
         || error.is::<RulesError>()
+        || error.is::<KeyError>()
         || matches!(error.downcast_ref(), Some(DaemonError::NoQueue))
     {
         exit::CONFIG
@@ -141,6 +143,9 @@ fn run(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
     let source = RuleSource { config_file: rules.config.path.clone(), broken: rules.broken() };
     telemetry::start(&config.log).context("log.filter")?;
     info!(version = env!("CARGO_PKG_VERSION"), rules = knowledge.rules.rules().len(), "starting");
+    if config.redaction.key.is_none() && config.redaction.key_file.is_none() {
+        info!("redaction.key_file is not set: fingerprints of secrets agree within this process only");
+    }
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let stop = CancellationToken::new();
@@ -261,8 +266,9 @@ impl RuleArgs {
         if self.skip_broken_rules { BrokenRules::Skip } else { BrokenRules::Refuse }
     }
 
-    fn load(&self, config: &Config) -> Result<Knowledge, RulesError> {
-        Knowledge::load(&config.rules, config.select.scope, self.broken())
+    fn load(&self, config: &Config) -> anyhow::Result<Knowledge> {
+        let key = FingerprintKey::load(&config.redaction)?;
+        Ok(Knowledge::load(&config.rules, self.broken(), config.select.scope, key)?)
     }
 }
 

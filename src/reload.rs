@@ -10,7 +10,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use crate::config::{self, ConfigError, Scope};
+use crate::config::{self, ConfigError};
 use crate::enrich::Knowledge;
 use crate::enrich::rules::{BrokenRules, RuleSet, RulesError};
 use crate::metrics::{Metrics, Reload};
@@ -42,9 +42,9 @@ pub async fn reload_at(
     metrics: Arc<Metrics>,
 ) {
     while hangups.recv().await.is_some() {
-        let scope = current.borrow().scope;
+        let in_use = Arc::clone(&current.borrow());
         let source = source.clone();
-        let loading = tokio::task::spawn_blocking(move || load(&source, scope));
+        let loading = tokio::task::spawn_blocking(move || load(&source, &in_use));
         let loaded = loading.await.unwrap_or(Err(ReloadError::Panicked));
         exchange(loaded, &current, &metrics);
     }
@@ -59,9 +59,10 @@ pub fn announce(rules: &RuleSet, metrics: &Metrics) {
     }
 }
 
-fn load(source: &RuleSource, scope: Scope) -> Result<Knowledge, ReloadError> {
+/// Everything but the rules stays as it is: a new key of redaction would break the links between fingerprints.
+fn load(source: &RuleSource, in_use: &Knowledge) -> Result<Knowledge, ReloadError> {
     let config = config::load(source.config_file.as_deref())?;
-    Ok(Knowledge::load(&config.rules, scope, source.broken)?)
+    Ok(Knowledge::load(&config.rules, source.broken, in_use.scope, in_use.fingerprint_key.clone())?)
 }
 
 fn exchange(
@@ -88,7 +89,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::RulesConfig;
+    use crate::config::Scope;
 
     const RULE: &str = "title: Site rule\nid: 7c4a7c6e-6c3a-4a9a-9a53-2b1a2f0c6a11\nlogsource:\n  product: aws\n\
         detection:\n  s:\n    eventName|expand: '%site_calls%'\n  condition: s\ntags:\n  - sagetrail.of-the-site\n";
@@ -104,14 +105,13 @@ mod tests {
         );
         std::fs::write(&config, text).unwrap();
         let source = RuleSource { config_file: Some(config), broken: BrokenRules::Refuse };
-        let knowledge =
-            Knowledge::load(&RulesConfig::default(), Scope::Related, BrokenRules::Refuse).unwrap();
+        let knowledge = Knowledge::built_in(Scope::Related);
         (source, watch::channel(Arc::new(knowledge)).0, Metrics::new())
     }
 
     fn reload(source: &RuleSource, current: &watch::Sender<Arc<Knowledge>>, metrics: &Metrics) {
-        let scope = current.borrow().scope;
-        exchange(load(source, scope), current, metrics);
+        let loaded = load(source, &current.borrow());
+        exchange(loaded, current, metrics);
     }
 
     fn has_site_rule(knowledge: &Knowledge) -> bool {

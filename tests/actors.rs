@@ -4,11 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sagetrail::config::{RulesConfig, Scope};
+use sagetrail::config::Scope;
 use sagetrail::decode::Limits;
 use sagetrail::enrich::Knowledge;
-use sagetrail::enrich::catalogue::Catalogue;
-use sagetrail::enrich::rules::RuleSet;
 use sagetrail::offline::enrich_files;
 use serde_json::Value;
 
@@ -48,11 +46,7 @@ fn check(what: &str, documents: &[Value]) {
 }
 
 fn documents(files: &[PathBuf]) -> Vec<Value> {
-    let knowledge = Knowledge {
-        rules: RuleSet::load(&RulesConfig::default()).unwrap(),
-        catalogue: Catalogue::built_in(),
-        scope: Scope::All,
-    };
+    let knowledge = Knowledge::built_in(Scope::All);
     let mut output = Vec::new();
     // Some files of the folder are damaged on purpose; what lies before the damage counts.
     enrich_files(files, &LIMITS, &knowledge, &mut output, |error| println!("{error}")).unwrap();

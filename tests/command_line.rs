@@ -59,6 +59,8 @@ fn every_mistake_has_its_exit_code_and_a_message_that_names_it() {
             "sagetrail: skipped ",
         ),
         (&["rules", "--format", "yaml"], &[], 2, "yaml"),
+        (&["check"], &[("SAGETRAIL__REDACTION__KEY", "12345678")], 78, "redaction.key: the key has 8 bytes"),
+        (&["check"], &[("SAGETRAIL__REDACTION__KEY_FILE", "/no/such/key")], 78, "cannot read /no/such/key"),
         (&["run"], &[], 78, "source.queue_url"),
         (&["run", "--fast"], &[], 2, "--fast"),
         (&[], &[], 2, "Usage"),

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use sagetrail::config::{RulesConfig, Scope};
+use sagetrail::config::Scope;
 use sagetrail::enrich::catalogue::{About, Catalogue};
-use sagetrail::enrich::rules::RuleSet;
 use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich};
 use sagetrail::record::{Record, is_sagemaker_family};
 use serde_json::Value;
@@ -23,11 +22,7 @@ fn every_sagemaker_record_has_its_resource_or_a_reason_to_have_none() {
         }
         None => println!("skipped: the real records, for SAGETRAIL_TEST_RECORDS names no folder"),
     }
-    let knowledge = Knowledge {
-        rules: RuleSet::load(&RulesConfig::default()).unwrap(),
-        catalogue: Catalogue::built_in(),
-        scope: Scope::Sagemaker,
-    };
+    let knowledge = Knowledge::built_in(Scope::Sagemaker);
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut without_reason = Vec::new();
     for record in records {

@@ -6,7 +6,6 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sagetrail::config::{RulesConfig, Scope};
-use sagetrail::enrich::catalogue::Catalogue;
 use sagetrail::enrich::rules::RuleSet;
 use sagetrail::enrich::{Enriched, Knowledge, Origin, Severity, enrich};
 use serde_json::Value;
@@ -18,7 +17,7 @@ const NEAR_MISSES: usize = 2;
 /// The rules as a site would load them that has configured these values.
 fn load(placeholders: Values) -> Knowledge {
     let config = RulesConfig { placeholders, ..RulesConfig::default() };
-    Knowledge { rules: RuleSet::load(&config).unwrap(), catalogue: Catalogue::built_in(), scope: Scope::All }
+    Knowledge { rules: RuleSet::load(&config).unwrap(), ..Knowledge::built_in(Scope::All) }
 }
 
 /// The document of a record.

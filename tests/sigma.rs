@@ -12,7 +12,6 @@ use bytes::Bytes;
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use sagetrail::config::{RulesConfig, Scope, SinkConfig};
-use sagetrail::enrich::catalogue::Catalogue;
 use sagetrail::enrich::rules::RuleSet;
 use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich};
 use sagetrail::setup::install_templates;
@@ -72,7 +71,7 @@ async fn each_rule_as_a_query_finds_what_the_daemon_tags_with_it() {
     assert_eq!(converted.keys().collect::<Vec<_>>(), titles.keys().collect::<Vec<_>>());
 
     let search = Search::new(&stack.opensearch);
-    let knowledge = Knowledge { rules, catalogue: Catalogue::built_in(), scope: Scope::All };
+    let knowledge = Knowledge { rules, ..Knowledge::built_in(Scope::All) };
     let tagged = index(&stack, &search, &knowledge).await;
     let mut differences = BTreeMap::new();
     for (id, converted) in &converted {

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use sagetrail::config::{RulesConfig, Scope};
-use sagetrail::enrich::rules::{BrokenRules, Folder};
+use sagetrail::enrich::rules::{Folder, RuleSet};
 use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich};
 use serde_json::{Value, json};
 use time::macros::datetime;
@@ -18,7 +18,8 @@ fn knowledge() -> Option<Knowledge> {
         return None;
     };
     let config = RulesConfig { folder: Some(folder), ..RulesConfig::default() };
-    Some(Knowledge::load(&config, Scope::All, BrokenRules::Refuse).unwrap_or_else(|error| panic!("{error}")))
+    let rules = RuleSet::load(&config).unwrap_or_else(|error| panic!("{error}"));
+    Some(Knowledge { rules, ..Knowledge::built_in(Scope::All) })
 }
 
 /// A record of the call, with further members laid over it.

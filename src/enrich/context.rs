@@ -17,9 +17,10 @@ use serde::Serialize;
 use serde_json_borrow::Value;
 
 use super::catalogue::{Access, Catalogue};
+use super::indicators::Indicators;
 use super::related::{RelatedResource, related_resources};
 use super::resource::{Resource, resource};
-use super::script;
+use super::script::Script;
 use crate::record::{Record, is_sagemaker_family, member};
 pub use code::{CodeRepository, Lifecycle};
 pub use compute::Instance;
@@ -91,8 +92,9 @@ pub struct Named<'r> {
     pub name: Texts<'r>,
 }
 
-/// Reads the context off a record. One of another service has no settings of SageMaker's.
-pub fn context<'r>(record: &'r Record<'_>, scripts: &[String], catalogue: &'r Catalogue) -> Context<'r> {
+/// Reads the context off a redacted record and its redacted scripts. One of another service has no settings of
+/// SageMaker's.
+pub fn context<'r>(record: &'r Record<'_>, scripts: &'r [Script], catalogue: &'r Catalogue) -> Context<'r> {
     let mut context = Context {
         access_level: catalogue.operation(record).map(|operation| operation.access),
         resource: resource(record, catalogue),
@@ -104,7 +106,10 @@ pub fn context<'r>(record: &'r Record<'_>, scripts: &[String], catalogue: &'r Ca
         context.take(request, Direction::Read);
         context.tags = tags(member(request, "tags"));
         context.studio.complete(request, context.resource.as_ref(), &catalogue.kinds);
-        context.lifecycle.script = scripts.iter().map(|script| script::shown(script)).collect();
+        for script in scripts {
+            context.lifecycle.show(script);
+        }
+        context.lifecycle.indicators = Indicators::of(scripts);
         context.instance.judge();
     }
     context

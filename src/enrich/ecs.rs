@@ -158,7 +158,7 @@ impl<'e, 'a> Event<'e, 'a> {
         (code.is_some() || message.is_some()).then_some(CallError { code, message })
     }
 
-    fn related(&self) -> Related<'e> {
+    fn related(&self) -> Related<'_> {
         let Actor { arn, issuer, session_name, source_identity, .. } = &self.actor;
         let user = [
             self.actor.name(),
@@ -168,7 +168,12 @@ impl<'e, 'a> Event<'e, 'a> {
             *session_name,
             *source_identity,
         ];
-        Related { ip: self.source().ip.into_iter().collect(), user: user.into_iter().flatten().collect() }
+        let indicators = &self.context.lifecycle.indicators;
+        Related {
+            ip: self.source().ip.into_iter().chain(indicators.public_addresses()).collect(),
+            hosts: indicators.hosts().collect(),
+            user: user.into_iter().flatten().collect(),
+        }
     }
 }
 
@@ -268,8 +273,10 @@ struct User<'e> {
 
 #[derive(Serialize)]
 struct Related<'e> {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    ip: Vec<IpAddr>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    ip: BTreeSet<IpAddr>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    hosts: BTreeSet<&'e str>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     user: BTreeSet<&'e str>,
 }

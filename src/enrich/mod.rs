@@ -9,7 +9,9 @@ mod placeholders;
 mod attack;
 mod dispatch;
 pub mod redact;
+mod packed;
 pub mod script;
+mod indicators;
 pub mod subject;
 mod arn;
 mod path;
@@ -34,32 +36,48 @@ use bytes::Bytes;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::config::{RulesConfig, Scope};
+use crate::config::{RedactionConfig, RulesConfig, Scope};
 use crate::document::{Document, DocumentId, IndexName};
 use crate::record::Record;
 use crate::timestamp;
 pub use attack::{ATTACK_VERSION, Named};
 use catalogue::Catalogue;
 use ecs::{Event, format_time};
+use redact::FingerprintKey;
 pub use rule::{Place, Rule, Severity};
 use rules::{BrokenRules, RuleSet, RulesError};
+use script::Script;
 use subject::Subject;
 
-/// What enrichment knows beside the record: the rules, SageMaker's operations, and which records are wanted.
+/// What enrichment knows beside the record: the rules, SageMaker's operations, which records are wanted, and the key of
+/// redaction.
 #[derive(Debug)]
 pub struct Knowledge {
     pub rules: RuleSet,
     pub catalogue: Catalogue,
     pub scope: Scope,
+    pub fingerprint_key: FingerprintKey,
 }
 
 impl Knowledge {
-    pub fn load(rules: &RulesConfig, scope: Scope, broken: BrokenRules) -> Result<Self, RulesError> {
+    /// What is known without any configuration: the built-in rules, and a random key.
+    pub fn built_in(scope: Scope) -> Self {
+        let key = FingerprintKey::load(&RedactionConfig::default()).expect("the system gives random bytes");
+        Self::load(&RulesConfig::default(), BrokenRules::Refuse, scope, key)
+            .expect("a test loads the built-in rules")
+    }
+
+    pub fn load(
+        rules: &RulesConfig,
+        broken: BrokenRules,
+        scope: Scope,
+        fingerprint_key: FingerprintKey,
+    ) -> Result<Self, RulesError> {
         let rules = match broken {
             BrokenRules::Refuse => RuleSet::load(rules)?,
             BrokenRules::Skip => RuleSet::load_usable(rules)?,
         };
-        Ok(Self { rules, catalogue: Catalogue::built_in(), scope })
+        Ok(Self { rules, catalogue: Catalogue::built_in(), scope, fingerprint_key })
     }
 }
 
@@ -91,13 +109,15 @@ pub enum Enriched<'k> {
 
 /// Decides on one record and, when it is selected, writes its document.
 pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enriched<'k> {
-    let Knowledge { rules, catalogue, scope } = knowledge;
+    let Knowledge { rules, catalogue, scope, fingerprint_key } = knowledge;
     if !select::could_be_selected(raw, *scope, rules) {
         return Enriched::NotSelected;
     }
     let record = match Record::parse(raw) {
         Ok(record) => record,
-        Err(error) => return Enriched::Malformed(malformed(raw, &error.to_string(), origin)),
+        Err(error) => {
+            return Enriched::Malformed(malformed(raw, &error.to_string(), origin, fingerprint_key));
+        }
     };
     let scripts = script::scripts(&record);
     let matches = rules.matches(&Subject { record: &record, scripts: &scripts });
@@ -106,7 +126,8 @@ pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> E
     }
     let event_time = event_time(&record);
     let id = DocumentId::of(record.text(&["eventID"]), raw);
-    let redacted = redact::redact(raw, &record);
+    let redacted = redact::redact(raw, &record, fingerprint_key);
+    let scripts: Vec<Script> = scripts.into_iter().map(|script| script.redacted(fingerprint_key)).collect();
     let source = match &redacted {
         None => {
             let text = String::from_utf8_lossy(raw);
@@ -128,7 +149,7 @@ pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> E
 fn write_source(
     record: &Record<'_>,
     original: &str,
-    scripts: &[String],
+    scripts: &[Script],
     matches: &[&Rule],
     catalogue: &Catalogue,
     event_time: Option<OffsetDateTime>,
@@ -157,7 +178,7 @@ fn event_time(record: &Record<'_>) -> Option<OffsetDateTime> {
 }
 
 /// The document of the rejected index for bytes that are no record.
-fn malformed(raw: &[u8], problem: &str, origin: Origin<'_>) -> Document {
+fn malformed(raw: &[u8], problem: &str, origin: Origin<'_>, key: &FingerprintKey) -> Document {
     #[derive(Serialize)]
     struct Rejected<'r> {
         #[serde(rename = "@timestamp")]
@@ -176,7 +197,7 @@ fn malformed(raw: &[u8], problem: &str, origin: Origin<'_>) -> Document {
         reason: crate::metrics::Label::label(&crate::metrics::RejectReason::Malformed),
         error: Problem { message: problem },
         log: ecs::Log::of(origin.path),
-        text: redact::redact_text(&String::from_utf8_lossy(raw)),
+        text: redact::redact_text(&String::from_utf8_lossy(raw), key),
     };
     let source = serde_json::to_vec(&rejected).expect("texts can be written as JSON");
     Document { id: DocumentId::of(None, raw), index: IndexName::rejected(), source: Bytes::from(source) }

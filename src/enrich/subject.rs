@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use rsigma_eval::{Event, EventValue};
 
-use super::script;
+use super::script::{self, Script};
 use crate::record::Record;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'s, 'a> {
     pub record: &'s Record<'a>,
-    pub scripts: &'s [String],
+    pub scripts: &'s [Script],
 }
 
 impl Event for Subject<'_, '_> {
@@ -18,7 +18,7 @@ impl Event for Subject<'_, '_> {
         if path != script::FIELD {
             return self.record.get_field(path);
         }
-        let text = |script: &'_ String| EventValue::Str(Cow::Owned(script.clone()));
+        let text = |script: &'_ Script| EventValue::Str(Cow::Owned(script.text.clone()));
         match self.scripts {
             [] => None,
             [script] => Some(text(script)),
@@ -27,12 +27,12 @@ impl Event for Subject<'_, '_> {
     }
 
     fn any_string_value(&self, predicate: &dyn Fn(&str) -> bool) -> bool {
-        self.record.any_string_value(predicate) || self.scripts.iter().any(|script| predicate(script))
+        self.record.any_string_value(predicate) || self.scripts.iter().any(|script| predicate(&script.text))
     }
 
     fn all_string_values(&self) -> Vec<Cow<'_, str>> {
         let mut all = self.record.all_string_values();
-        all.extend(self.scripts.iter().map(|script| Cow::Borrowed(script.as_str())));
+        all.extend(self.scripts.iter().map(|script| Cow::Borrowed(script.text.as_str())));
         all
     }
 

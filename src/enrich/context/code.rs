@@ -3,18 +3,29 @@
 use serde::Serialize;
 use serde_json_borrow::Value;
 
+use super::is_default;
 use super::texts::{self, Texts};
 use crate::enrich::arn::Arn;
+use crate::enrich::indicators::Indicators;
+use crate::enrich::script::Script;
 
-#[derive(Debug, Default, Serialize, PartialEq, Eq)]
+#[derive(Debug, Default, Serialize, PartialEq)]
 pub struct Lifecycle<'r> {
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub name: Texts<'r>,
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub arn: Texts<'r>,
+    /// The members of the API under which the scripts stand, such as `onStart`.
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub hook: Texts<'r>,
     /// What runs, decoded; secrets in it are replaced.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub script: Vec<String>,
+    pub script: Vec<&'r str>,
+    /// Whether there is more of the scripts than is shown.
+    #[serde(skip_serializing_if = "is_default")]
+    pub truncated: bool,
+    #[serde(skip_serializing_if = "is_default")]
+    pub indicators: Indicators,
 }
 
 impl<'r> Lifecycle<'r> {
@@ -37,6 +48,12 @@ impl<'r> Lifecycle<'r> {
                 None => self.name.take(text),
             }
         }
+    }
+
+    pub fn show(&mut self, script: &'r Script) {
+        self.hook.take(&script.hook);
+        self.script.push(&script.text);
+        self.truncated |= script.cut;
     }
 }
 
