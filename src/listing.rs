@@ -41,14 +41,14 @@ pub fn summary(rules: &RuleSet) -> String {
         (count > 0).then(|| format!("{count} {}", level.name()))
     });
     let levels: Vec<String> = levels.collect();
-    let mut line = format!("{} rules: {}", listed.len(), levels.join(", "));
+    let mut parts = vec![format!("{} rules: {}", listed.len(), levels.join(", "))];
     if !rules.silent().is_empty() {
-        line += &format!("; {} of them silent", rules.silent().len());
+        parts.push(format!("{} of them silent", rules.silent().len()));
     }
     if !rules.broken().is_empty() {
-        line += &format!("; {} more broken and not loaded", rules.broken().len());
+        parts.push(format!("{} more broken and not loaded", rules.broken().len()));
     }
-    line
+    parts.join("; ")
 }
 
 /// What the listing says about one rule.

@@ -11,6 +11,7 @@ use serde::ser::{SerializeMap, Serializer};
 use time::OffsetDateTime;
 
 use super::actor::Actor;
+use super::alert::AlertKey;
 use super::catalogue::Access;
 use super::context::Context;
 use super::envelope::CloudTrail;
@@ -82,6 +83,7 @@ impl Serialize for Event<'_, '_> {
                 actor: &self.actor,
                 verdict: &verdict,
                 context: &self.context,
+                alert: AlertKey::of(&self.actor, &self.context, &verdict),
                 questions: questions::answered(&reading),
                 runbook: runbook::links(&reading),
             },
@@ -328,6 +330,7 @@ struct SageMaker<'e> {
     verdict: &'e Verdict<'e>,
     #[serde(flatten)]
     context: &'e Context<'e>,
+    alert: AlertKey<'e>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     questions: Vec<u8>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

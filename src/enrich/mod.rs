@@ -28,6 +28,7 @@ mod selector;
 mod sentence;
 mod questions;
 mod runbook;
+mod alert;
 mod ecs;
 mod envelope;
 mod flat;

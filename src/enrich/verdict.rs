@@ -101,6 +101,15 @@ impl<'e> Verdict<'e> {
     }
 }
 
+impl<'e> Verdict<'e> {
+    /// The findings and attempts of the highest level.
+    pub fn most_worrying(&self) -> impl Iterator<Item = &Finding<'e>> {
+        let all = || self.findings.iter().chain(&self.attempts);
+        let highest = all().map(|finding| finding.level).max();
+        all().filter(move |finding| Some(finding.level) == highest)
+    }
+}
+
 impl<'e> Finding<'e> {
     fn of(rule: &'e Rule) -> Self {
         let reference = rule.references.first().map(String::as_str);

@@ -33,9 +33,10 @@ pub fn table(rules: &RuleSet, width: u16) -> String {
 
 /// The title, what finds the rule again, and what it lacks.
 fn name(rule: &Listed<'_>) -> String {
-    let mut name = format!("{}\n{}\n{}", rule.title, rule.id, rule.file);
+    let name = format!("{}\n{}\n{}", rule.title, rule.id, rule.file);
     if rule.silent {
-        name += &format!("\nsilent without {}", rule.missing_placeholders.join(", "));
+        format!("{name}\nsilent without {}", rule.missing_placeholders.join(", "))
+    } else {
+        name
     }
-    name
 }

@@ -177,7 +177,7 @@ fn collect(entries: Vec<PathBuf>, files: &mut Vec<RuleFile>, broken: &mut Vec<Br
 }
 
 /// What is in a folder, sorted, because the order of a directory is the file system's. Hidden entries are left out:
-/// a mounted Kubernetes ConfigMap has each file a second time in a hidden folder.
+/// a mounted Kubernetes `ConfigMap` has each file a second time in a hidden folder.
 fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder)? {

@@ -1,0 +1,96 @@
+//! The alert key: what monitors group records by, so that one incident pages once.
+//!
+//! Grouping leaves out each record that lacks one of the values, in silence. So principal and resource are always
+//! there, and a record that is worth a look always has a finding.
+
+use serde::Serialize;
+
+use super::actor::Actor;
+use super::context::Context;
+use super::verdict::Verdict;
+
+/// What `sagemaker.alert` says.
+#[derive(Debug, Serialize)]
+pub struct AlertKey<'e> {
+    principal: &'e str,
+    /// In lower case, because SageMaker writes some ARNs so, and a resource should have one key.
+    resource: String,
+    /// The titles of the most worrying matches; none where nothing is worth a look.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    finding: Vec<&'e str>,
+}
+
+/// Stands where a record names no principal or no resource.
+const NONE: &str = "none";
+/// Bytes of a value that are kept: longer than any ARN, and short enough for a page.
+const MAX_BYTES: usize = 512;
+
+impl<'e> AlertKey<'e> {
+    pub fn of(actor: &Actor<'e>, context: &'e Context<'_>, verdict: &Verdict<'e>) -> Self {
+        let resource = context.resource.as_ref().and_then(|resource| {
+            resource.arn.as_deref().or(resource.name.as_deref()).or(resource.kind.as_deref())
+        });
+        let related = || context.related_resources.first().map(|related| related.arn.unwrap_or(related.name));
+        Self {
+            principal: beginning(actor.arn.or(actor.name()).unwrap_or(NONE)),
+            resource: beginning(resource.or_else(related).unwrap_or(NONE)).to_lowercase(),
+            finding: verdict.most_worrying().map(|finding| finding.title).collect(),
+        }
+    }
+}
+
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_BYTES)]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::enrich::reading::tests::{read, rule};
+
+    fn key(record: &Json, levels: &[&str]) -> Json {
+        let rules: Vec<_> = levels.iter().map(|level| rule(&format!("A {level} rule"), level, &[])).collect();
+        read(record, &rules, |reading| {
+            serde_json::to_value(AlertKey::of(reading.actor, reading.context, reading.verdict)).unwrap()
+        })
+    }
+
+    #[test]
+    fn every_record_has_a_principal_and_a_resource_and_the_worst_findings_are_its_findings() {
+        let arn = "arn:aws:sts::111122223333:assumed-role/Exec/SageMaker";
+        let notebook = "arn:aws:sagemaker:eu-west-1:111122223333:notebook-instance/n";
+        let stop = json!({
+            "eventSource": "sagemaker.amazonaws.com", "eventName": "StopNotebookInstance", "awsRegion": "eu-west-1",
+            "recipientAccountId": "111122223333", "userIdentity": {"type": "AssumedRole", "arn": arn},
+            "requestParameters": {"notebookInstanceName": "n"}
+        });
+        let mut denied = stop.clone();
+        denied["errorCode"] = "AccessDenied".into();
+        let attach = json!({
+            "eventSource": "iam.amazonaws.com", "eventName": "AttachRolePolicy",
+            "userIdentity": {"type": "IAMUser", "userName": "alice"}, "requestParameters": {"roleName": "Exec"}
+        });
+        let long = json!({"userIdentity": {"type": "IAMUser", "userName": "é".repeat(400)}});
+        let cases = [
+            (&stop, &[][..], json!({"principal": arn, "resource": notebook})),
+            (
+                &stop,
+                &["medium", "high", "low", "high"],
+                json!({"principal": arn, "resource": notebook, "finding": ["A high rule", "A high rule"]}),
+            ),
+            (&denied, &["low"], json!({"principal": arn, "resource": notebook, "finding": ["A low rule"]})),
+            (&attach, &["informational"], json!({"principal": "alice", "resource": "exec"})),
+            (
+                &json!({}),
+                &["critical"],
+                json!({"principal": "none", "resource": "none", "finding": ["A critical rule"]}),
+            ),
+            (&long, &[], json!({"principal": "é".repeat(256), "resource": "none"})),
+        ];
+        for (record, levels, expected) in cases {
+            assert_eq!(key(record, levels), expected, "{record}");
+        }
+    }
+}
