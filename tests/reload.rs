@@ -17,7 +17,7 @@ const RULE: &str = "title: Anything read at the site\nid: 5d0f4a8e-7f0d-4c58-9d1
     level: low\n";
 const RULE_ID: &str = "5d0f4a8e-7f0d-4c58-9d1c-6c8a3d0f7b21";
 
-/// Records of one file, of which every fourth is a DescribeEndpoint.
+/// Records of one file, of which every fourth is a `DescribeEndpoint`.
 const RECORDS: usize = 200;
 
 #[tokio::test(flavor = "multi_thread")]
