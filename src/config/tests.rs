@@ -1,0 +1,89 @@
+//! What a configuration may say, and how each mistake in it is refused.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+const DOCUMENTED: &str = include_str!("../../config/sagetrail.toml");
+
+fn load_text(text: &str) -> Result<Config, ConfigError> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    load(Some(file.path()))
+}
+
+/// The keys of a section, as the type itself lists them when it meets one that it does not know.
+fn keys_of(section: &str) -> BTreeSet<String> {
+    let figment = Figment::new().merge(Toml::string(&format!("[{section}]\nno_such_key = 1")));
+    match figment.extract::<Config>().unwrap_err().kind {
+        Kind::UnknownField(_, allowed) => allowed.iter().map(|key| (*key).to_owned()).collect(),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn the_documented_file_says_the_defaults() {
+    let documented = load_text(DOCUMENTED).unwrap();
+    assert_eq!(format!("{documented:?}"), format!("{:?}", Config::default()));
+}
+
+#[test]
+fn the_documented_file_names_every_key_and_no_other() {
+    let mut sections: Vec<(&str, BTreeSet<String>)> = Vec::new();
+    for line in DOCUMENTED.lines() {
+        if let Some(section) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            sections.push((section, BTreeSet::new()));
+        } else if let Some((key, _)) = line.trim_start_matches("# ").split_once(" = ")
+            && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit())
+        {
+            sections.last_mut().expect("keys stand in sections").1.insert(key.to_owned());
+        }
+    }
+    assert_eq!(sections.len(), 8);
+    for (section, keys) in sections {
+        assert_eq!(keys, keys_of(section), "[{section}]");
+    }
+}
+
+#[test]
+fn every_mistake_is_refused_with_its_key_and_what_is_right() {
+    let cases = [
+        ("[sink]\nurll = 'x'", "sink.urll: there is no such key; did you mean `url`?"),
+        ("[snik]\nurl = 'x'", "snik: there is no such key; did you mean `sink`?"),
+        ("[select]\nzzz = 1", "select.zzz: there is no such key; the keys here are scope"),
+        (
+            "[select]\nscope = 'some'",
+            "select.scope: unknown variant: found `some`, expected `one of `sagemaker`, `related`, `all``",
+        ),
+        ("[source]\nreceivers = 0", "source.receivers"),
+        ("[source]\nreceivers = 'many'", "source.receivers"),
+        ("[source]\nwait = '21s'", "source.wait: SQS long polling waits at most 20s"),
+        ("[source]\nwait = 'soon'", "source.wait"),
+        ("[source]\nmax_object_bytes = 67108865", "source.max_object_bytes: is 67108865, more than"),
+        ("[source]\nexternal_id = 'x'", "source.external_id: needs source.assume_role_arn"),
+        ("[sink]\nurl = 'ftp://x'", "sink.url: must begin with http:// or https://"),
+        ("[sink]\nurl = 'search'", "sink.url: is no URL; give a whole one"),
+        ("[sink]\nurl = 'http://me:secret@host:port'", "sink.url: is no URL"),
+        ("[sink]\nurl = 'http://me:secret@x'", "sink.url: must not carry credentials"),
+        ("[sink]\nauth = 'basic'", "sink.username: is needed"),
+        ("[sink]\nauth = 'basic'\nusername = 'me'", "sink.password_file: exactly one of"),
+        ("[sink]\nauth = 'certificate'", "sink.client_certificate_file"),
+        ("[sink]\nbulk_max_bytes = 99999999", "sink.bulk_max_bytes: must not be more than sink.queue_bytes"),
+        ("[redaction]\nkey = 'secret'\nkey_file = 'x'", "redaction.key: is set beside redaction.key_file"),
+        ("[sink", "TOML"),
+    ];
+    for (text, expected) in cases {
+        let error = load_text(text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}\n  {error}\n  {expected}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+}
+
+#[test]
+fn a_secret_never_shows_in_debug() {
+    let config = load_text(
+        "[redaction]\nkey = 'hunter2'\n[sink]\nauth = 'basic'\nusername = 'me'\npassword = 'hunter2'",
+    )
+    .unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+}

@@ -1,0 +1,155 @@
+//! Whole files, damaged ones and hostile ones.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMITS: Limits = Limits { uncompressed_bytes: 64 << 20, record_bytes: 1 << 20 };
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn decode_all(object: &[u8], limits: &Limits) -> (Vec<String>, Decoded) {
+    let mut records = Vec::new();
+    let decoded = decode(object, limits, |record| {
+        records.push(String::from_utf8_lossy(record).into_owned());
+        ControlFlow::Continue(())
+    });
+    (records, decoded)
+}
+
+#[test]
+fn every_well_formed_file_yields_its_records_in_order_and_no_damage() {
+    let cases: &[(&str, &[&str])] = &[
+        (r#"{"Records":[]}"#, &[]),
+        (r#"{"Records":[{"a":1},{"b":{"c":[{}]}}]}"#, &[r#"{"a":1}"#, r#"{"b":{"c":[{}]}}"#]),
+        (" {\n \"Records\" : [\n { } ,\n{\"a\":2}\n] }\n", &["{ }", r#"{"a":2}"#]),
+        (r#"{"version":{"Records":[{"no":1}]},"x":[1,"]"],"Records":[{"a":1}],"y":null}"#, &[r#"{"a":1}"#]),
+        (r#"{"Records":[{"a":"}{\"\\"},{"b":"\\\""}]}"#, &[r#"{"a":"}{\"\\"}"#, r#"{"b":"\\\""}"#]),
+        ("{\"Records\":[{\"a\":1}]}\n{\"Records\":[{\"b\":2}]}", &[r#"{"a":1}"#, r#"{"b":2}"#]),
+    ];
+    for (file, expected) in cases {
+        for object in [file.as_bytes().to_vec(), gzip(file.as_bytes())] {
+            let (records, decoded) = decode_all(&object, &LIMITS);
+            assert_eq!(records, *expected, "{file}");
+            assert_eq!(decoded.damage, None, "{file}");
+            assert_eq!(decoded.raw_bytes, file.len() as u64, "{file}");
+        }
+    }
+}
+
+#[test]
+fn concatenated_gzip_members_are_one_stream() {
+    let (records, decoded) = decode_all(
+        &[gzip(br#"{"Records":[{"a":1}"#), gzip(br#",{"b":2}]}"#), gzip(br#"{"Records":[{"c":3}]}"#)]
+            .concat(),
+        &LIMITS,
+    );
+    assert_eq!(records, [r#"{"a":1}"#, r#"{"b":2}"#, r#"{"c":3}"#]);
+    assert_eq!(decoded.damage, None);
+}
+
+#[test]
+fn damage_is_named_and_the_records_before_it_are_handed_over() {
+    let cases: &[(&str, usize, ObjectFailure)] = &[
+        ("", 0, ObjectFailure::NoRecords),
+        ("   ", 0, ObjectFailure::NoRecords),
+        ("plain text", 0, ObjectFailure::NoRecords),
+        ("[{}]", 0, ObjectFailure::NoRecords),
+        ("{}", 0, ObjectFailure::NoRecords),
+        (r#"{"records":[{}]}"#, 0, ObjectFailure::NoRecords),
+        (r#"{"Records":null}"#, 0, ObjectFailure::NoRecords),
+        (r#"{"Records":{"a":1}}"#, 0, ObjectFailure::NoRecords),
+        (r#"{"Records":[{"a":1}"#, 1, ObjectFailure::MalformedJson),
+        (r#"{"Records":[{"a":1},{"b":"#, 1, ObjectFailure::MalformedJson),
+        (r#"{"Records":[{"a":1}]"#, 1, ObjectFailure::MalformedJson),
+        (r#"{"Records":[{"a":1}]} trailing"#, 1, ObjectFailure::MalformedJson),
+        (r#"{"Records":[{"a":1}],7}"#, 1, ObjectFailure::MalformedJson),
+        (r#"{"Records" [{"a":1}]}"#, 0, ObjectFailure::MalformedJson),
+        (r#"{"Records":[{"a":1},7,null,"x",[{}],{"b":2}]}"#, 2, ObjectFailure::NotAnObject),
+    ];
+    for (file, records, failure) in cases {
+        let (found, decoded) = decode_all(file.as_bytes(), &LIMITS);
+        let damage = decoded.damage.unwrap_or_else(|| panic!("{file} has damage"));
+        assert_eq!(found.len(), *records, "{file}");
+        assert_eq!(damage.failure(), *failure, "{file}: {damage}");
+    }
+}
+
+#[test]
+fn gzip_that_is_cut_or_corrupt_keeps_the_records_before_the_damage() {
+    let many: Vec<String> =
+        (0..20_000).map(|n| format!(r#"{{"n":{n},"x":"{:x}"}}"#, n * 2_654_435_761_u64)).collect();
+    let whole = gzip(format!(r#"{{"Records":[{}]}}"#, many.join(",")).as_bytes());
+
+    let (records, decoded) = decode_all(&whole[..whole.len() / 2], &LIMITS);
+    assert!(matches!(decoded.damage, Some(Damage::TruncatedGzip { .. })), "{:?}", decoded.damage);
+    assert!(records.len() > 100);
+    assert_eq!(records, many[..records.len()]);
+
+    let mut corrupt = whole.clone();
+    let checksum = corrupt.len() - 6;
+    corrupt[checksum] ^= 0xff;
+    let (records, decoded) = decode_all(&corrupt, &LIMITS);
+    assert!(matches!(decoded.damage, Some(Damage::CorruptGzip { .. })), "{:?}", decoded.damage);
+    assert_eq!(records, many);
+}
+
+#[test]
+fn a_gzip_bomb_is_stopped_at_the_cap_and_a_huge_record_at_its_own() {
+    let bomb = gzip(&[b"{\"Records\":[".as_slice(), &vec![b' '; 32 << 20]].concat());
+    let limits = Limits { uncompressed_bytes: 1 << 20, record_bytes: 1 << 10 };
+    let (_, decoded) = decode_all(&bomb, &limits);
+    assert_eq!(decoded.damage, Some(Damage::UncompressedTooLarge { limit: 1 << 20 }));
+    assert!(decoded.raw_bytes < 2 << 20);
+
+    let file = format!(r#"{{"Records":[{{"a":1}},{{"b":"{}"}}]}}"#, "x".repeat(2_000));
+    let (records, decoded) = decode_all(file.as_bytes(), &limits);
+    assert_eq!(records, [r#"{"a":1}"#]);
+    assert_eq!(decoded.damage, Some(Damage::RecordTooLarge { index: 1, limit: 1 << 10 }));
+}
+
+#[test]
+fn breaking_off_stops_without_damage() {
+    let mut seen = 0;
+    let decoded = decode(br#"{"Records":[{"a":1},{"b":2},7"#, &LIMITS, |_| {
+        seen += 1;
+        ControlFlow::Break(())
+    });
+    assert_eq!((seen, decoded.damage), (1, None));
+}
+
+#[test]
+fn a_record_larger_than_the_window_is_handed_over_whole() {
+    let large = format!(r#"{{"x":"{}\\"}}"#, "é\\\"".repeat(200_000));
+    let file = format!(r#"{{"Records":[{{"a":1}},{large},{{"b":2}}]}}"#);
+    let (records, decoded) = decode_all(&gzip(file.as_bytes()), &LIMITS);
+    assert_eq!(records, [r#"{"a":1}"#, &large, r#"{"b":2}"#]);
+    assert_eq!(decoded.damage, None);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_decoded_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        decode_all(&bytes, &LIMITS);
+        decode_all(&gzip(&bytes), &LIMITS);
+        decode_all(&[GZIP_MAGIC, &bytes].concat(), &LIMITS);
+    }
+
+    #[test]
+    fn any_json_records_come_out_as_they_went_in(texts in proptest::collection::vec(".*", 0..8)) {
+        let records: Vec<String> =
+            texts.iter().map(|text| serde_json::json!({ text: [text, {"{": text}] }).to_string()).collect();
+        let file = format!(r#"{{"Records":[{}]}}"#, records.join(" , "));
+        let (found, decoded) = decode_all(&gzip(file.as_bytes()), &LIMITS);
+        prop_assert_eq!(found, records);
+        prop_assert_eq!(decoded.damage, None);
+    }
+}
