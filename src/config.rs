@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +16,14 @@ use figment::providers::{Env, Format, Toml};
 use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
+
+pub use channel::{Channel, Severity, Target};
+pub use content::{DashboardsConfig, MonitorsConfig, RetentionConfig};
+pub use sink::{AuthKind, Sigv4Service, SinkConfig};
+
+mod channel;
+mod content;
+mod sink;
 
 /// The prefix of the environment variables that override the file.
 const ENVIRONMENT_PREFIX: &str = "SAGETRAIL__";
@@ -30,9 +38,11 @@ pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
     }
     figment = figment.merge(Env::prefixed(ENVIRONMENT_PREFIX).split("__"));
     // A secret of digits alone must stay text: the environment provider would read it as a number.
-    for (variable, key) in
-        [("SAGETRAIL__SINK__PASSWORD", "sink.password"), ("SAGETRAIL__REDACTION__KEY", "redaction.key")]
-    {
+    for (variable, key) in [
+        ("SAGETRAIL__SINK__PASSWORD", "sink.password"),
+        ("SAGETRAIL__DASHBOARDS__PASSWORD", "dashboards.password"),
+        ("SAGETRAIL__REDACTION__KEY", "redaction.key"),
+    ] {
         if let Ok(secret) = std::env::var(variable) {
             figment = figment.merge((key, secret));
         }
@@ -52,6 +62,11 @@ pub struct Config {
     pub rules: RulesConfig,
     pub redaction: RedactionConfig,
     pub sink: SinkConfig,
+    pub retention: RetentionConfig,
+    pub dashboards: DashboardsConfig,
+    pub monitors: MonitorsConfig,
+    /// Whom the monitors page, by name.
+    pub channels: BTreeMap<String, Channel>,
     pub admin: AdminConfig,
     pub log: LogConfig,
     pub shutdown: ShutdownConfig,
@@ -145,81 +160,6 @@ pub struct RedactionConfig {
     pub key_file: Option<PathBuf>,
 }
 
-/// How a request to OpenSearch proves who sent it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AuthKind {
-    None,
-    Basic,
-    Sigv4,
-    Certificate,
-}
-
-/// The service name that a SigV4 signature is made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Sigv4Service {
-    /// Amazon OpenSearch Service domains.
-    Es,
-    /// Amazon OpenSearch Serverless collections.
-    Aoss,
-}
-
-/// Where documents go, how requests are authenticated, and how fast they may be sent.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SinkConfig {
-    pub url: Url,
-    pub auth: AuthKind,
-    pub username: Option<String>,
-    pub password: Option<SecretString>,
-    pub password_file: Option<PathBuf>,
-    pub sigv4_service: Sigv4Service,
-    pub client_certificate_file: Option<PathBuf>,
-    pub client_key_file: Option<PathBuf>,
-    pub ca_file: Option<PathBuf>,
-    pub danger_accept_invalid_certificates: bool,
-    pub gzip: bool,
-    #[serde(with = "humantime_serde")]
-    pub request_timeout: Duration,
-    pub bulk_max_bytes: NonZeroUsize,
-    pub bulk_max_documents: NonZeroUsize,
-    #[serde(with = "humantime_serde")]
-    pub bulk_max_age: Duration,
-    pub in_flight_bulks: NonZeroUsize,
-    pub queue_bytes: NonZeroUsize,
-    pub item_attempts: NonZeroU32,
-    pub documents_per_second: Option<NonZeroU32>,
-    pub bytes_per_second: Option<NonZeroU32>,
-}
-
-impl Default for SinkConfig {
-    fn default() -> Self {
-        Self {
-            url: Url::parse("http://127.0.0.1:9200").expect("the default URL is well-formed"),
-            auth: AuthKind::None,
-            username: None,
-            password: None,
-            password_file: None,
-            sigv4_service: Sigv4Service::Es,
-            client_certificate_file: None,
-            client_key_file: None,
-            ca_file: None,
-            danger_accept_invalid_certificates: false,
-            gzip: false,
-            request_timeout: Duration::from_mins(1),
-            bulk_max_bytes: nonzero(4 << 20),
-            bulk_max_documents: nonzero(2_000),
-            bulk_max_age: Duration::from_secs(1),
-            in_flight_bulks: nonzero(2),
-            queue_bytes: nonzero(16 << 20),
-            item_attempts: NonZeroU32::new(8).expect("eight is not zero"),
-            documents_per_second: None,
-            bytes_per_second: None,
-        }
-    }
-}
-
 /// The operators' HTTP endpoint.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -300,53 +240,13 @@ impl Config {
         if self.redaction.key.is_some() && self.redaction.key_file.is_some() {
             return refuse("redaction.key", "is set beside redaction.key_file; keep one of them".to_owned());
         }
+        self.dashboards.validate()?;
         self.sink.validate()
     }
 }
 
 /// The longest wait that `ReceiveMessage` accepts.
 const MAX_WAIT: Duration = Duration::from_secs(20);
-
-impl SinkConfig {
-    fn validate(&self) -> Result<(), ConfigError> {
-        let refuse = |key, problem: &str| Err(ConfigError::Value { key, problem: problem.to_owned() });
-        if !matches!(self.url.scheme(), "http" | "https") {
-            return refuse("sink.url", "must begin with http:// or https://");
-        }
-        if !self.url.username().is_empty() || self.url.password().is_some() {
-            return refuse(
-                "sink.url",
-                "must not carry credentials, which would reach logs; use sink.username and sink.password_file",
-            );
-        }
-        if self.bulk_max_bytes > self.queue_bytes {
-            return refuse("sink.bulk_max_bytes", "must not be more than sink.queue_bytes");
-        }
-        match self.auth {
-            AuthKind::Basic => {
-                if self.username.is_none() {
-                    return refuse("sink.username", "is needed when sink.auth is \"basic\"");
-                }
-                if self.password.is_some() == self.password_file.is_some() {
-                    return refuse(
-                        "sink.password_file",
-                        "exactly one of sink.password and sink.password_file is needed when sink.auth is \"basic\"",
-                    );
-                }
-            }
-            AuthKind::Certificate => {
-                if self.client_certificate_file.is_none() || self.client_key_file.is_none() {
-                    return refuse(
-                        "sink.client_certificate_file",
-                        "and sink.client_key_file are both needed when sink.auth is \"certificate\"",
-                    );
-                }
-            }
-            AuthKind::None | AuthKind::Sigv4 => {}
-        }
-        Ok(())
-    }
-}
 
 impl ConfigError {
     fn from_figment(error: &figment::Error, file: Option<PathBuf>) -> Self {

@@ -39,7 +39,9 @@ fn the_documented_file_names_every_key_and_no_other() {
             sections.last_mut().expect("keys stand in sections").1.insert(key.to_owned());
         }
     }
-    assert_eq!(sections.len(), 8);
+    assert_eq!(sections.len(), 12);
+    // Its keys are names that the operator chooses.
+    sections.retain(|(section, _)| *section != "channels");
     for (section, keys) in sections {
         assert_eq!(keys, keys_of(section), "[{section}]");
     }
@@ -86,4 +88,26 @@ fn a_secret_never_shows_in_debug() {
     )
     .unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn channels_say_whom_the_monitors_page_and_refuse_what_their_kind_does_not_know() {
+    let config = load_text(
+        "[channels]\nsoc = { kind = 'slack', url = 'https://hooks.slack.com/x' }\n\
+         night = { kind = 'pagerduty', routing_key = 'k', severities = ['critical'] }",
+    )
+    .unwrap();
+    assert!(config.channels["soc"].takes(Severity::Low));
+    assert!(config.channels["night"].takes(Severity::Critical));
+    assert!(!config.channels["night"].takes(Severity::High));
+    assert!(!format!("{config:?}").contains("hooks.slack.com"), "the URL of a webhook is a secret");
+    for (text, expected) in [
+        ("soc = { kind = 'slack', urll = 'x' }", "urll"),
+        ("soc = { kind = 'slack' }", "url"),
+        ("soc = { kind = 'fax' }", "fax"),
+        ("soc = { kind = 'slack', url = 'x', severities = ['urgent'] }", "urgent"),
+    ] {
+        let error = load_text(&format!("[channels]\n{text}")).unwrap_err().to_string();
+        assert!(error.contains("channels") && error.contains(expected), "{error}");
+    }
 }

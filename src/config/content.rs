@@ -1,0 +1,87 @@
+//! The settings of the content: what `sagetrail setup` installs beside the index templates.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use url::Url;
+
+use super::ConfigError;
+
+/// How long OpenSearch keeps what was shipped.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Days after an index was made until it is removed; zero keeps it for ever.
+    pub events_days: u32,
+    pub rejected_days: u32,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        // Audits ask for a year, an index is made up to a month before its last event, and a quarter is time to mend what
+        // was rejected.
+        Self { events_days: 400, rejected_days: 90 }
+    }
+}
+
+/// Where OpenSearch Dashboards is.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DashboardsConfig {
+    /// Its address for `setup`; without one, dashboards are not installed.
+    pub url: Option<Url>,
+    /// Its address in the browser of whoever follows a link, where that is another one.
+    pub public_url: Option<Url>,
+    /// With a name, requests use basic authentication.
+    pub username: Option<String>,
+    pub password: Option<SecretString>,
+    pub password_file: Option<PathBuf>,
+    pub tenant: Option<String>,
+    pub workspace: Option<String>,
+    pub ca_file: Option<PathBuf>,
+    pub danger_accept_invalid_certificates: bool,
+}
+
+impl DashboardsConfig {
+    /// The address that links begin with.
+    pub fn link_url(&self) -> Option<&Url> {
+        self.public_url.as_ref().or(self.url.as_ref())
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        let refuse = |key, problem: &str| Err(ConfigError::Value { key, problem: problem.to_owned() });
+        for (key, url) in [("dashboards.url", &self.url), ("dashboards.public_url", &self.public_url)] {
+            let Some(url) = url else { continue };
+            if !matches!(url.scheme(), "http" | "https") {
+                return refuse(key, "must begin with http:// or https://");
+            }
+            if !url.username().is_empty() || url.password().is_some() {
+                return refuse(
+                    key,
+                    "must not carry credentials, which would reach logs; use dashboards.username and dashboards.password_file",
+                );
+            }
+        }
+        let passwords = usize::from(self.password.is_some()) + usize::from(self.password_file.is_some());
+        match (&self.username, passwords) {
+            (None, 0) | (Some(_), 1) => Ok(()),
+            (None, _) => refuse("dashboards.username", "is needed beside a password"),
+            (Some(_), _) => refuse(
+                "dashboards.password_file",
+                "exactly one of dashboards.password and dashboards.password_file is needed beside dashboards.username",
+            ),
+        }
+    }
+}
+
+/// Which monitors are installed and when they page.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MonitorsConfig {
+    /// The ids of monitors that are not wanted.
+    pub disabled: Vec<String>,
+    /// Values in place of the defaults in `config/monitors.toml`, by name.
+    pub thresholds: BTreeMap<String, toml::Value>,
+}

@@ -1,0 +1,127 @@
+//! The sink's settings: where documents go, how requests are authenticated, and how fast they may be sent.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use url::Url;
+
+use super::{ConfigError, nonzero};
+
+/// How a request to OpenSearch proves who sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthKind {
+    None,
+    Basic,
+    Sigv4,
+    Certificate,
+}
+
+/// The service name that a SigV4 signature is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sigv4Service {
+    /// Amazon OpenSearch Service domains.
+    Es,
+    /// Amazon OpenSearch Serverless collections.
+    Aoss,
+}
+
+/// Where documents go, how requests are authenticated, and how fast they may be sent.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SinkConfig {
+    pub url: Url,
+    pub auth: AuthKind,
+    pub username: Option<String>,
+    pub password: Option<SecretString>,
+    pub password_file: Option<PathBuf>,
+    pub sigv4_service: Sigv4Service,
+    pub client_certificate_file: Option<PathBuf>,
+    pub client_key_file: Option<PathBuf>,
+    pub ca_file: Option<PathBuf>,
+    pub danger_accept_invalid_certificates: bool,
+    pub gzip: bool,
+    #[serde(with = "humantime_serde")]
+    pub request_timeout: Duration,
+    pub bulk_max_bytes: NonZeroUsize,
+    pub bulk_max_documents: NonZeroUsize,
+    #[serde(with = "humantime_serde")]
+    pub bulk_max_age: Duration,
+    pub in_flight_bulks: NonZeroUsize,
+    pub queue_bytes: NonZeroUsize,
+    pub item_attempts: NonZeroU32,
+    pub documents_per_second: Option<NonZeroU32>,
+    pub bytes_per_second: Option<NonZeroU32>,
+}
+
+impl Default for SinkConfig {
+    fn default() -> Self {
+        Self {
+            url: Url::parse("http://127.0.0.1:9200").expect("the default URL is well-formed"),
+            auth: AuthKind::None,
+            username: None,
+            password: None,
+            password_file: None,
+            sigv4_service: Sigv4Service::Es,
+            client_certificate_file: None,
+            client_key_file: None,
+            ca_file: None,
+            danger_accept_invalid_certificates: false,
+            gzip: false,
+            request_timeout: Duration::from_mins(1),
+            bulk_max_bytes: nonzero(4 << 20),
+            bulk_max_documents: nonzero(2_000),
+            bulk_max_age: Duration::from_secs(1),
+            in_flight_bulks: nonzero(2),
+            queue_bytes: nonzero(16 << 20),
+            item_attempts: NonZeroU32::new(8).expect("eight is not zero"),
+            documents_per_second: None,
+            bytes_per_second: None,
+        }
+    }
+}
+
+impl SinkConfig {
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        let refuse = |key, problem: &str| Err(ConfigError::Value { key, problem: problem.to_owned() });
+        if !matches!(self.url.scheme(), "http" | "https") {
+            return refuse("sink.url", "must begin with http:// or https://");
+        }
+        if !self.url.username().is_empty() || self.url.password().is_some() {
+            return refuse(
+                "sink.url",
+                "must not carry credentials, which would reach logs; use sink.username and sink.password_file",
+            );
+        }
+        if self.bulk_max_bytes > self.queue_bytes {
+            return refuse("sink.bulk_max_bytes", "must not be more than sink.queue_bytes");
+        }
+        match self.auth {
+            AuthKind::Basic => {
+                if self.username.is_none() {
+                    return refuse("sink.username", "is needed when sink.auth is \"basic\"");
+                }
+                if self.password.is_some() == self.password_file.is_some() {
+                    return refuse(
+                        "sink.password_file",
+                        "exactly one of sink.password and sink.password_file is needed when sink.auth is \"basic\"",
+                    );
+                }
+            }
+            AuthKind::Certificate => {
+                if self.client_certificate_file.is_none() || self.client_key_file.is_none() {
+                    return refuse(
+                        "sink.client_certificate_file",
+                        "and sink.client_key_file are both needed when sink.auth is \"certificate\"",
+                    );
+                }
+            }
+            AuthKind::None | AuthKind::Sigv4 => {}
+        }
+        Ok(())
+    }
+}
