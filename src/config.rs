@@ -90,6 +90,9 @@ pub struct SourceConfig {
     pub force_path_style: bool,
     pub assume_role_arn: Option<String>,
     pub external_id: Option<String>,
+    /// The only buckets that are read, and the only accounts whose files are; empty lists allow all.
+    pub allowed_buckets: Vec<String>,
+    pub allowed_accounts: Vec<String>,
 }
 
 impl Default for SourceConfig {
@@ -107,6 +110,8 @@ impl Default for SourceConfig {
             force_path_style: false,
             assume_role_arn: None,
             external_id: None,
+            allowed_buckets: Vec::new(),
+            allowed_accounts: Vec::new(),
         }
     }
 }

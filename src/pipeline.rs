@@ -18,6 +18,7 @@ use crate::document::Document;
 use crate::enrich::{Enriched, Knowledge, Origin, enrich};
 use crate::metrics::{FreshnessStage, Metrics, ObjectFailure, RejectReason};
 use crate::sink::{self, Producer, Sink, Submission};
+use crate::source::allowed::{Allowed, NotAllowed};
 use crate::source::key;
 use crate::source::notification::{self, NotificationError, NotifiedObject, ObjectRef};
 use crate::source::store::{self, Store};
@@ -32,6 +33,7 @@ const CHUNKS: usize = 1;
 /// Everything that a message needs on its way.
 pub struct Pipeline {
     store: Store,
+    allowed: Allowed,
     sink: Sink,
     knowledge: watch::Receiver<Arc<Knowledge>>,
     limits: Limits,
@@ -46,6 +48,8 @@ pub enum ProcessError {
     #[error("the message is no notification that is known: {0}")]
     NotUnderstood(#[from] NotificationError),
     #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
+    #[error(transparent)]
     Store(#[from] store::StoreError),
     #[error("{object} is damaged: {damage}")]
     Damaged { object: String, damage: Damage },
@@ -59,6 +63,7 @@ impl ProcessError {
     /// The metric's label, where the failure is one of an object.
     fn object_failure(&self) -> Option<ObjectFailure> {
         match self {
+            Self::NotAllowed(_) => Some(ObjectFailure::NotAllowed),
             Self::Store(error) => Some(error.failure()),
             Self::Damaged { damage, .. } => Some(damage.failure()),
             Self::NotUnderstood(_) | Self::Sink(_) | Self::Panicked { .. } => None,
@@ -79,7 +84,16 @@ impl Pipeline {
             record_bytes: config.max_record_bytes,
         };
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { store, sink, knowledge, limits, decoders: Arc::new(Semaphore::new(processors)), metrics }
+        let allowed = Allowed::new(config);
+        Self {
+            store,
+            allowed,
+            sink,
+            knowledge,
+            limits,
+            decoders: Arc::new(Semaphore::new(processors)),
+            metrics,
+        }
     }
 
     /// Announces a message to the sink, which then waits a moment for its documents before it sends what it has.
@@ -152,6 +166,7 @@ impl Pipeline {
                 return Ok(());
             }
         };
+        self.allowed.check(object, &trail_key)?;
         let stored = self.store.get(object).await?;
         let written_at = stored.last_modified.or(object.put_at).or(Some(trail_key.delivered_at));
         if let Some(written_at) = written_at {

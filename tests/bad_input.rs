@@ -193,3 +193,16 @@ async fn a_selected_record_that_is_no_json_is_set_aside_with_its_text_and_the_me
     assert!(ours[0].source["log"]["file"]["path"].as_str().unwrap().contains(&scene.account));
     scene.daemon.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_is_not_allowed_is_never_read_and_its_message_is_kept() {
+    let settings = [("source.allowed_buckets", "[the-bucket-of-somebody-else]")];
+    let Some(scene) = Scene::set("bad-bucket", "300000000011", &settings).await else { return };
+    scene.upload(trail::file(&scene.records(3))).await;
+    scene.until_dead_letters(1).await;
+    scene.until_counted(r#"sagetrail_object_failures_total{reason="not_allowed"}"#, 2).await;
+    assert_eq!(scene.daemon.count("sagetrail_object_bytes_total").await, 0);
+    assert_eq!(scene.search.count(&scene.account).await, 0);
+    assert!(scene.daemon.log().contains("add it there if it is yours"), "the log says what to do");
+    scene.daemon.stop().await;
+}

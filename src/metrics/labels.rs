@@ -46,6 +46,8 @@ label_enum! {
 label_enum! {
     /// Why an object could not be used whole.
     ObjectFailure {
+        /// Its bucket or account is not on the allow-list: it was not asked for.
+        NotAllowed => "not_allowed",
         Missing => "missing",
         Forbidden => "forbidden",
         /// It was moved to a storage class that must be restored before it can be read.

@@ -1,5 +1,6 @@
 //! The source: the queue that says which objects are new, and the store that holds them.
 
+pub mod allowed;
 pub mod aws;
 mod buckets;
 pub mod deleter;
