@@ -30,7 +30,9 @@ lint: $(DENY) $(MACHETE) ## Check format, code, documentation, licences and depe
 	$$venv/bin/shellcheck --external-sources $(SHELL_SCRIPTS); \
 	$$venv/bin/ruff check --config $(LOCAL)/ruff.toml .; \
 	$$venv/bin/ruff format --check --config $(LOCAL)/ruff.toml .; \
+	$$venv/bin/hadolint deploy/docker/Dockerfile; \
 	$$venv/bin/sigma check --fail-on-issues $(SIGMA_EXCLUDED:%=--exclude %) config/rules
+	$(LOCAL)/check-deploy.sh
 	$(MACHETE)
 	$(DENY) check licenses bans sources $(if $(ADVISORIES),advisories)
 	cargo clippy --locked --all-targets -- -D warnings

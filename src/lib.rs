@@ -19,5 +19,6 @@ pub mod setup;
 pub mod offline;
 pub mod listing;
 pub mod admin;
+pub mod health;
 pub mod metrics;
 mod backoff;

@@ -1,17 +1,19 @@
 //! The command line: reads the arguments and the configuration, runs one command, and turns its result into an exit code.
 
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use sagetrail::config::{self, AuthKind, Config, ConfigError};
 use sagetrail::daemon::{self, DaemonError, Orders};
 use sagetrail::decode::Limits;
 use sagetrail::enrich::Knowledge;
 use sagetrail::enrich::redact::{FingerprintKey, KeyError};
 use sagetrail::enrich::rules::{BrokenRules, RuleSet, RulesError};
+use sagetrail::health;
 use sagetrail::listing;
 use sagetrail::offline::{self, OfflineError};
 use sagetrail::reload::RuleSource;
@@ -58,6 +60,8 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Ask the daemon that runs on this host whether it can do its work; exit code 1 when not
+    Health(ConfigFile),
     /// Validate the configuration and the rules, without any server
     Check(RuleArgs),
     /// List the rules, silent ones included
@@ -67,6 +71,10 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
+    /// Write the manual pages into a folder
+    Manual { folder: PathBuf },
+    /// Print the completions of a shell
+    Completions { shell: Shell },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -103,7 +111,10 @@ fn main() -> ExitCode {
         Command::Run(rules) => run(rules),
         Command::Setup(file) => set_up(file),
         Command::Enrich { rules, files } => enrich(rules, files),
+        Command::Health(file) => ask_health(file),
         Command::Check(rules) => check(rules),
+        Command::Manual { folder } => write_manual(folder),
+        Command::Completions { shell } => Ok(write_completions(*shell)),
         Command::Rules { rules, format } => list(rules, *format),
     };
     result.unwrap_or_else(|error| {
@@ -205,6 +216,22 @@ fn enrich(rules: &RuleArgs, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn ask_health(file: &ConfigFile) -> anyhow::Result<ExitCode> {
+    health::probe(load(file)?.admin.listen)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_manual(folder: &Path) -> anyhow::Result<ExitCode> {
+    clap_mangen::generate_to(Cli::command(), folder)
+        .with_context(|| format!("cannot write the manual pages into {}", folder.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_completions(shell: Shell) -> ExitCode {
+    clap_complete::generate(shell, &mut Cli::command(), "sagetrail", &mut io::stdout().lock());
+    ExitCode::SUCCESS
 }
 
 fn check(rules: &RuleArgs) -> anyhow::Result<ExitCode> {

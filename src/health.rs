@@ -1,0 +1,77 @@
+//! The health probe: asks a running daemon's admin endpoint whether it can do its work, for images without a shell.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+/// Longer than the daemon itself waits for OpenSearch before it answers.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Why the daemon is not healthy.
+#[derive(Debug, thiserror::Error)]
+pub enum HealthError {
+    #[error("GET {url}: no answer, so the daemon does not run or admin.listen is another address: {source}")]
+    NoAnswer { url: String, source: Box<ureq::Error> },
+    #[error("GET {url}: {status}: {reason}")]
+    NotReady { url: String, status: u16, reason: String },
+}
+
+/// Asks the daemon that listens on this address for its readiness.
+pub fn probe(listen: SocketAddr) -> Result<(), HealthError> {
+    let url = format!("http://{}/readyz", reachable(listen));
+    let agent = ureq::Agent::config_builder()
+        .timeout_global(Some(TIMEOUT))
+        .http_status_as_error(false)
+        // It is this very host, which no proxy stands before.
+        .proxy(None)
+        .build()
+        .new_agent();
+    let no_answer = |source| HealthError::NoAnswer { url: url.clone(), source: Box::new(source) };
+    let mut answer = agent.get(&url).call().map_err(no_answer)?;
+    let status = answer.status().as_u16();
+    if status == 200 {
+        return Ok(());
+    }
+    let reason = answer.body_mut().read_to_string().map_err(no_answer)?.trim().to_owned();
+    Err(HealthError::NotReady { url, status, reason })
+}
+
+/// An address to connect to: "every address" is one to listen on only.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+
+    use super::*;
+
+    /// Serves one answer on a free port of every address.
+    async fn serve(status: StatusCode, text: &'static str) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/readyz", get(move || async move { (status, text) }));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        address
+    }
+
+    async fn probe_it(address: SocketAddr) -> Result<(), String> {
+        tokio::task::spawn_blocking(move || probe(address)).await.unwrap().map_err(|error| error.to_string())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_ready_daemon_is_healthy_and_another_says_why_it_is_not() {
+        assert_eq!(probe_it(serve(StatusCode::OK, "ready\n").await).await, Ok(()));
+        let waiting = serve(StatusCode::SERVICE_UNAVAILABLE, "OpenSearch does not answer\n").await;
+        assert!(probe_it(waiting).await.unwrap_err().ends_with("503: OpenSearch does not answer"));
+        let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        assert!(probe_it(nobody).await.unwrap_err().contains("the daemon does not run"));
+    }
+}
