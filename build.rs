@@ -1,5 +1,6 @@
-//! Builds again when a rule changes: the rules are embedded by folder, which Cargo does not watch by itself.
+//! Builds again when an embedded folder changes, which Cargo does not watch by itself.
 
 fn main() {
     println!("cargo::rerun-if-changed=config/rules");
+    println!("cargo::rerun-if-changed=dashboards");
 }

@@ -16,6 +16,7 @@ pub mod enrich;
 pub mod document;
 pub mod sink;
 pub mod setup;
+pub mod monitors;
 pub mod offline;
 pub mod listing;
 pub mod admin;

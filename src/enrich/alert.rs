@@ -13,6 +13,8 @@ use super::verdict::Verdict;
 #[derive(Debug, Serialize)]
 pub struct AlertKey<'e> {
     principal: &'e str,
+    /// Who the principal is over several sessions: the role, unless a session of it belongs to one person.
+    identity: &'e str,
     /// In lower case, because SageMaker writes some ARNs so, and a resource should have one key.
     resource: String,
     /// The titles of the most worrying matches; none where nothing is worth a look.
@@ -31,8 +33,13 @@ impl<'e> AlertKey<'e> {
             resource.arn.as_deref().or(resource.name.as_deref()).or(resource.kind.as_deref())
         });
         let related = || context.related_resources.first().map(|related| related.arn.unwrap_or(related.name));
+        let principal = actor.arn.or(actor.name()).unwrap_or(NONE);
+        let role = actor.issuer.as_ref().and_then(|issuer| issuer.arn);
+        // The people who sign in through IAM Identity Center share a role, and each has sessions under one name.
+        let shared = actor.permission_set().is_some();
         Self {
-            principal: beginning(actor.arn.or(actor.name()).unwrap_or(NONE)),
+            principal: beginning(principal),
+            identity: beginning(role.filter(|_| !shared).unwrap_or(principal)),
             resource: beginning(resource.or_else(related).unwrap_or(NONE)).to_lowercase(),
             finding: verdict.most_worrying().map(|finding| finding.title).collect(),
         }
@@ -74,23 +81,51 @@ mod tests {
         });
         let long = json!({"userIdentity": {"type": "IAMUser", "userName": "é".repeat(400)}});
         let cases = [
-            (&stop, &[][..], json!({"principal": arn, "resource": notebook})),
+            (&stop, &[][..], json!({"principal": arn, "identity": arn, "resource": notebook})),
             (
                 &stop,
                 &["medium", "high", "low", "high"],
-                json!({"principal": arn, "resource": notebook, "finding": ["A high rule", "A high rule"]}),
+                json!({"principal": arn, "identity": arn, "resource": notebook, "finding": ["A high rule", "A high rule"]}),
             ),
-            (&denied, &["low"], json!({"principal": arn, "resource": notebook, "finding": ["A low rule"]})),
-            (&attach, &["informational"], json!({"principal": "alice", "resource": "exec"})),
+            (
+                &denied,
+                &["low"],
+                json!({"principal": arn, "identity": arn, "resource": notebook, "finding": ["A low rule"]}),
+            ),
+            (
+                &attach,
+                &["informational"],
+                json!({"principal": "alice", "identity": "alice", "resource": "exec"}),
+            ),
             (
                 &json!({}),
                 &["critical"],
-                json!({"principal": "none", "resource": "none", "finding": ["A critical rule"]}),
+                json!({"principal": "none", "identity": "none", "resource": "none", "finding": ["A critical rule"]}),
             ),
-            (&long, &[], json!({"principal": "é".repeat(256), "resource": "none"})),
+            (
+                &long,
+                &[],
+                json!({"principal": "é".repeat(256), "identity": "é".repeat(256), "resource": "none"}),
+            ),
         ];
         for (record, levels, expected) in cases {
             assert_eq!(key(record, levels), expected, "{record}");
         }
+    }
+
+    #[test]
+    fn sessions_of_one_role_are_one_identity_unless_they_belong_to_people() {
+        let record = |role: &str, session: &str| {
+            let issuer = format!("arn:aws:iam::111122223333:role/{role}");
+            let arn = format!("arn:aws:sts::111122223333:assumed-role/{role}/{session}");
+            json!({"userIdentity": {"type": "AssumedRole", "arn": arn, "sessionContext": {
+                "sessionIssuer": {"type": "Role", "arn": issuer, "userName": role}}}})
+        };
+        let identity = |record: &Json| key(record, &[])["identity"].as_str().unwrap().to_owned();
+        assert_eq!(identity(&record("Admin", "botocore-session-1")), "arn:aws:iam::111122223333:role/Admin");
+        assert_eq!(
+            identity(&record("AWSReservedSSO_Science_0a1b2c3d4e5f6a7b", "alice")),
+            "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Science_0a1b2c3d4e5f6a7b/alice"
+        );
     }
 }

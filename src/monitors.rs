@@ -1,0 +1,167 @@
+//! The monitors: what pages a responder, read from the files in `dashboards/monitors/`.
+//!
+//! A file is the body that OpenSearch's alerting plugin takes, with placeholders for thresholds and without actions.
+//! This module fills in the thresholds and adds an action for each channel. The daemon has already decided what a record
+//! means, so monitors ask for its decision and never judge parameters themselves.
+
+use std::collections::BTreeMap;
+
+use include_dir::{Dir, include_dir};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::config::{Channel, MonitorsConfig, Severity};
+use message::Message;
+use thresholds::Thresholds;
+
+mod message;
+pub mod thresholds;
+
+static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/dashboards/monitors");
+
+/// A monitor as the alerting plugin takes it.
+#[derive(Debug, Clone)]
+pub struct Monitor {
+    pub id: String,
+    /// Of its content; a higher one replaces what is installed.
+    pub version: u64,
+    pub severity: Severity,
+    pub description: String,
+    pub body: Value,
+}
+
+/// Why the monitors cannot be made. Each message names the key or the file.
+#[derive(Debug, thiserror::Error)]
+pub enum MonitorsError {
+    #[error("monitors.disabled: there is no monitor \"{id}\"; the monitors are {}", known.join(", "))]
+    UnknownMonitor { id: String, known: Vec<String> },
+    #[error("monitors.thresholds.{name}: there is no such threshold; {}", advice(nearest.as_deref()))]
+    UnknownThreshold { name: String, nearest: Option<String> },
+    #[error("monitors.thresholds.{name}: must be {expected}")]
+    Threshold { name: String, expected: &'static str },
+}
+
+fn advice(nearest: Option<&str>) -> String {
+    nearest.map_or_else(
+        || "config/monitors.toml names all of them".to_owned(),
+        |name| format!("did you mean `{name}`?"),
+    )
+}
+
+/// Every monitor that the configuration wants, with an action for each channel that takes its severity.
+pub fn built_in(
+    config: &MonitorsConfig,
+    channels: &BTreeMap<String, Channel>,
+    dashboards: Option<&Url>,
+) -> Result<Vec<Monitor>, MonitorsError> {
+    let thresholds = Thresholds::of(&config.thresholds)?;
+    let files: Vec<MonitorFile> = files();
+    if let Some(unknown) = config.disabled.iter().find(|id| !files.iter().any(|file| file.id == **id)) {
+        let known = files.into_iter().map(|file| file.id).collect();
+        return Err(MonitorsError::UnknownMonitor { id: unknown.clone(), known });
+    }
+    let wanted = files.into_iter().filter(|file| !config.disabled.contains(&file.id));
+    Ok(wanted.map(|file| file.monitor(&thresholds, channels, dashboards)).collect())
+}
+
+/// One file, as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MonitorFile {
+    id: String,
+    version: u64,
+    severity: Severity,
+    name: String,
+    description: String,
+    monitor: Value,
+    /// Lines of mustache. A line with `${link}` is left out where there is no address to link to.
+    message: Vec<String>,
+    /// What to do, below each message.
+    containment: Vec<String>,
+    link: Link,
+}
+
+/// A dashboard that shows what the message is about.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Link {
+    dashboard: String,
+    /// What it is filtered by, in the Dashboards Query Language, with mustache.
+    query: String,
+}
+
+fn files() -> Vec<MonitorFile> {
+    let mut files: Vec<MonitorFile> = FILES
+        .files()
+        .map(|file| {
+            serde_json::from_slice(file.contents()).expect("tests hold each monitor's file against its shape")
+        })
+        .collect();
+    files.sort_by(|left, right| left.id.cmp(&right.id));
+    files
+}
+
+impl MonitorFile {
+    fn monitor(
+        self,
+        thresholds: &Thresholds,
+        channels: &BTreeMap<String, Channel>,
+        dashboards: Option<&Url>,
+    ) -> Monitor {
+        let mut body = self.monitor;
+        thresholds.fill(&mut body);
+        let message = Message {
+            title: &self.name,
+            severity: self.severity,
+            lines: self.message.iter().map(|line| thresholds.fill_text(line)).collect(),
+            containment: &self.containment,
+            link: dashboards.map(|url| message::link(url, &self.link.dashboard, &self.link.query)),
+        };
+        let actions: Vec<Value> = channels
+            .iter()
+            .filter(|(_, channel)| channel.takes(self.severity))
+            .map(|(name, channel)| action(name, channel, &message, thresholds))
+            .collect();
+        let trigger = &mut body["triggers"][0]["bucket_level_trigger"];
+        trigger["name"] = json!(self.name);
+        trigger["severity"] = json!(trigger_severity(self.severity));
+        trigger["actions"] = json!(actions);
+        body["name"] = json!(format!("sagetrail: {}", self.name));
+        body["ui_metadata"] =
+            json!({"sagetrail": {"id": self.id, "version": self.version, "description": self.description}});
+        Monitor {
+            id: self.id,
+            version: self.version,
+            severity: self.severity,
+            description: self.description,
+            body,
+        }
+    }
+}
+
+/// One page for each new alert; an alert that goes on does not page again before the throttle is over.
+fn action(name: &str, channel: &Channel, message: &Message<'_>, thresholds: &Thresholds) -> Value {
+    json!({
+        "name": format!("page {name}"),
+        "destination_id": format!("sagetrail-channel-{name}"),
+        "subject_template": {"source": format!("sagetrail: {}", message.title), "lang": "mustache"},
+        "message_template": {"source": message.for_channel(&channel.target), "lang": "mustache"},
+        "throttle_enabled": true,
+        "throttle": {"value": thresholds.integer("throttle_minutes"), "unit": "MINUTES"},
+        "action_execution_policy": {"action_execution_scope": {"per_alert": {"actionable_alerts": ["NEW"]}}},
+    })
+}
+
+/// The alerting plugin counts from 1, the most urgent, to 5.
+fn trigger_severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "1",
+        Severity::High => "2",
+        Severity::Medium => "3",
+        Severity::Low => "4",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! The thresholds: the numbers and windows of the monitors, with a site's own in place of the defaults.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::MonitorsError;
+
+const DEFAULTS: &str = include_str!("../../config/monitors.toml");
+
+/// A threshold as its file documents it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    pub default: toml::Value,
+    pub reason: String,
+}
+
+/// Every threshold with its default and the reason for it.
+pub fn documented() -> BTreeMap<String, Threshold> {
+    toml::from_str(DEFAULTS).expect("a test reads the file")
+}
+
+/// A value for each threshold.
+pub(super) struct Thresholds {
+    values: BTreeMap<String, toml::Value>,
+    placeholder: Regex,
+}
+
+impl Thresholds {
+    /// Lays a site's values over the defaults, and refuses what could not work.
+    pub(super) fn of(own: &BTreeMap<String, toml::Value>) -> Result<Self, MonitorsError> {
+        let mut values: BTreeMap<String, toml::Value> =
+            documented().into_iter().map(|(name, threshold)| (name, threshold.default)).collect();
+        for (name, value) in own {
+            let Some(default) = values.get_mut(name) else {
+                return Err(MonitorsError::UnknownThreshold {
+                    name: name.clone(),
+                    nearest: nearest(name, &values),
+                });
+            };
+            if let Some(expected) = misfit(default, value) {
+                return Err(MonitorsError::Threshold { name: name.clone(), expected });
+            }
+            *default = value.clone();
+        }
+        let placeholder = Regex::new(r"\$\{([a-z_]+)\}").expect("the pattern is well-formed");
+        Ok(Self { values, placeholder })
+    }
+
+    pub(super) fn integer(&self, name: &str) -> i64 {
+        self.values[name].as_integer().expect("the default is an integer, and a site's value fits it")
+    }
+
+    /// Fills every string of a body. A string that is one placeholder alone becomes the value itself.
+    pub(super) fn fill(&self, body: &mut Value) {
+        match body {
+            Value::String(text) => {
+                let alone = text.strip_prefix("${").and_then(|text| text.strip_suffix('}'));
+                *body = match alone.and_then(|name| self.values.get(name)) {
+                    Some(value) => json!(value),
+                    None => Value::String(self.fill_text(text)),
+                };
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.fill(item)),
+            Value::Object(members) => members.values_mut().for_each(|member| self.fill(member)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// Fills a text; placeholders of other meaning stay.
+    pub(super) fn fill_text(&self, text: &str) -> String {
+        let fill = |found: &regex::Captures<'_>| match self.values.get(&found[1]) {
+            Some(toml::Value::String(text)) => text.clone(),
+            Some(value) => value.to_string(),
+            None => found[0].to_owned(),
+        };
+        self.placeholder.replace_all(text, fill).into_owned()
+    }
+}
+
+/// What a value should have been, where it does not fit its default.
+fn misfit(default: &toml::Value, value: &toml::Value) -> Option<&'static str> {
+    let fits = match (default, value) {
+        (toml::Value::Integer(_), toml::Value::Integer(value)) => *value > 0,
+        (toml::Value::String(_), toml::Value::String(value)) => is_duration(value),
+        (toml::Value::Array(_), toml::Value::Array(values)) => values.iter().all(toml::Value::is_str),
+        _ => false,
+    };
+    match default {
+        _ if fits => None,
+        toml::Value::Integer(_) => Some("a whole number above zero"),
+        toml::Value::Array(_) => Some("a list of texts"),
+        _ => Some("a duration such as \"15m\", \"24h\" or \"7d\""),
+    }
+}
+
+/// A number and a unit of OpenSearch's date math.
+fn is_duration(text: &str) -> bool {
+    text.strip_suffix(['s', 'm', 'h', 'd'])
+        .is_some_and(|number| number.parse::<u32>().is_ok_and(|number| number > 0))
+}
+
+fn nearest(name: &str, values: &BTreeMap<String, toml::Value>) -> Option<String> {
+    /// Similarity (Jaro-Winkler) below which a suggestion would only confuse.
+    const CLOSE_ENOUGH: f64 = 0.8;
+    values
+        .keys()
+        .map(|known| (strsim::jaro_winkler(name, known), known))
+        .filter(|(similarity, _)| *similarity >= CLOSE_ENOUGH)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, known)| known.clone())
+}
