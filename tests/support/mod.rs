@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod examples;
 pub mod search;
 pub mod sqs;
+pub mod story;
 pub mod trail;
 
 use std::time::Duration;

@@ -1,0 +1,279 @@
+//! The monitors on a real OpenSearch: the quiet week raises nothing, the attack raises each, and every page is JSON.
+//!
+//! The plugin that runs monitors is not among the modules that can be put together here. So their searches run as they
+//! are, with the trigger's condition as a bucket selector, which is how the plugin itself evaluates it, and their
+//! messages are rendered by OpenSearch's own mustache.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use sagetrail::config::{Channel, MonitorsConfig};
+use sagetrail::monitors::thresholds::documented;
+use sagetrail::monitors::{Monitor, built_in};
+use serde_json::{Value, json};
+use support::Stack;
+use support::search::Search;
+use support::story::{self, Told};
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+use url::Url;
+
+/// The end of each story.
+const NOW: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
+/// Searches in one request.
+const AT_ONCE: usize = 400;
+
+/// Indices of a test's own, mapped as the real ones.
+struct Scene {
+    name: &'static str,
+    opensearch: String,
+    search: Search,
+}
+
+impl Scene {
+    async fn set(name: &'static str, documents: &[Told]) -> Option<Self> {
+        let stack = Stack::running()?;
+        let scene = Self { name, search: Search::new(&stack.opensearch), opensearch: stack.opensearch };
+        let events: Value =
+            serde_json::from_str(include_str!("../mappings/component-events-mappings.json")).unwrap();
+        let rejected: Value =
+            serde_json::from_str(include_str!("../mappings/template-rejected.json")).unwrap();
+        for (index, template) in [("events", events), ("rejected", rejected)] {
+            let body = json!({"mappings": template["template"]["mappings"]});
+            let (status, answer) = scene.search.request("PUT", &format!("{name}-{index}"), Some(body)).await;
+            assert_eq!(status, 200, "{answer}");
+        }
+        let events = format!("{name}-events");
+        scene.add(&events, documents.iter().map(|told| (told.id.clone(), &told.source))).await;
+        Some(scene)
+    }
+
+    async fn add(&self, index: &str, documents: impl Iterator<Item = (String, &Value)>) {
+        let mut lines = String::new();
+        for (id, source) in documents {
+            lines += &format!("{}\n{source}\n", json!({"create": {"_index": index, "_id": id}}));
+        }
+        let answer = self.send("_bulk?refresh=true", lines).await;
+        assert_eq!(answer["errors"], false, "{answer}");
+    }
+
+    async fn send(&self, path: &str, lines: String) -> Value {
+        let request = reqwest::Client::new().post(format!("{}/{path}", self.opensearch));
+        let answer = request.header("content-type", "application/x-ndjson").body(lines).send().await.unwrap();
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+    }
+
+    /// What a monitor raises when it runs at each of these times: the bucket keys of its alerts.
+    async fn alerts(&self, monitor: &Monitor, times: &[OffsetDateTime]) -> BTreeSet<String> {
+        let search = &monitor.body["inputs"][0]["search"];
+        let index = search["indices"][0].as_str().unwrap().replace("sagetrail", self.name);
+        let mut query = search["query"].clone();
+        let condition = &monitor.body["triggers"][0]["bucket_level_trigger"]["condition"];
+        query["aggregations"]["composite_agg"]["aggregations"]["fired"] = json!({"bucket_selector": {
+            "buckets_path": condition["buckets_path"], "script": condition["script"], "gap_policy": "skip"}});
+        let query = query.to_string();
+        let mut alerts = BTreeSet::new();
+        for times in times.chunks(AT_ONCE) {
+            let mut lines = String::new();
+            for time in times {
+                let millis = (time.unix_timestamp_nanos() / 1_000_000).to_string();
+                lines +=
+                    &format!("{}\n{}\n", json!({"index": index}), query.replace("{{period_end}}", &millis));
+            }
+            let answer = self.send("_msearch", lines).await;
+            for answer in answer["responses"].as_array().unwrap() {
+                assert_eq!(answer["status"], 200, "{}: {answer}", monitor.id);
+                assert_eq!(answer["_shards"]["failed"], 0, "{}: {answer}", monitor.id);
+                for bucket in answer["aggregations"]["composite_agg"]["buckets"].as_array().unwrap() {
+                    let keys: Vec<&str> = bucket["key"]
+                        .as_object()
+                        .unwrap()
+                        .values()
+                        .map(|key| key.as_str().unwrap())
+                        .collect();
+                    alerts.insert(keys.join(","));
+                }
+            }
+        }
+        alerts
+    }
+
+    async fn remove(self) {
+        for index in ["events", "rejected"] {
+            self.search.request("DELETE", &format!("{}-{index}", self.name), None).await;
+        }
+    }
+}
+
+fn monitors(thresholds: &str) -> BTreeMap<String, Monitor> {
+    let config: MonitorsConfig = toml::from_str(thresholds).unwrap();
+    let monitors = built_in(&config, &BTreeMap::new(), None).unwrap();
+    let short = |id: &str| id.strip_prefix("sagetrail-monitor-").unwrap().to_owned();
+    monitors.into_iter().map(|monitor| (short(&monitor.id), monitor)).collect()
+}
+
+/// Every step from one time to another.
+fn times(from: OffsetDateTime, to: OffsetDateTime, step: Duration) -> Vec<OffsetDateTime> {
+    std::iter::successors(Some(from), |time| Some(*time + step)).take_while(|time| *time <= to).collect()
+}
+
+#[tokio::test]
+async fn a_quiet_week_raises_nothing() {
+    let documents = story::documents(&story::quiet_week(NOW), None);
+    let Some(scene) = Scene::set("monitors-quiet", &documents).await else { return };
+    let times = times(NOW - Duration::days(7), NOW, Duration::minutes(15));
+    for (name, monitor) in monitors("") {
+        let alerts = scene.alerts(&monitor, &times).await;
+        assert!(alerts.is_empty(), "{name} was raised: {alerts:?}");
+    }
+    scene.remove().await;
+}
+
+#[tokio::test]
+async fn the_attack_raises_every_monitor_for_whom_and_what_it_should() {
+    let records: Vec<Value> = [story::quiet_week(NOW), story::attack(NOW)].concat();
+    let documents = story::documents(&records, None);
+    let Some(scene) = Scene::set("monitors-attack", &documents).await else { return };
+    let rejected = json!({"@timestamp": "2026-11-20T11:50:00Z", "reason": "malformed", "index": "sagetrail-events-2026.11"});
+    scene.add("monitors-attack-rejected", [("1".to_owned(), &rejected)].into_iter()).await;
+    let times = times(NOW - Duration::hours(4), NOW + Duration::minutes(20), Duration::minutes(5));
+    let admin = "role/MLOps-SageMakerAdministrator";
+    let expected = [
+        ("paging-critical", "arn:aws:sts::111122223333:assumed-role/"),
+        ("paging-high", "arn:aws:sts::111122223333:assumed-role/"),
+        ("compute-burst", admin),
+        ("destruction-burst", admin),
+        ("discovery-sweep", "AmazonSageMaker-ExecutionRole-20261001T101500"),
+        ("denied-calls", "AmazonSageMaker-ExecutionRole-20261001T101500"),
+        ("presigned-urls", admin),
+        ("first-seen-role", admin),
+        ("lifecycle-hijack", "notebook-instance/"),
+        ("log-tampering", "arn:aws:sts::111122223333:assumed-role/MLOps-SageMakerAdministrator"),
+        ("rejected", "malformed,sagetrail-events-2026.11"),
+        ("two-contents", "00000000-0000-4000-a000-"),
+    ];
+    let monitors = monitors("");
+    let mut missing = Vec::new();
+    for (name, key) in expected {
+        let alerts = scene.alerts(&monitors[name], &times).await;
+        if !alerts.iter().any(|alert| alert.contains(key)) {
+            missing.push(format!("{name}: {key} is not in {alerts:#?}"));
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+    // These two tell of the pipeline, which worked during the attack.
+    for name in ["silence", "lag"] {
+        assert_eq!(scene.alerts(&monitors[name], &times).await, BTreeSet::new(), "{name}");
+    }
+    assert_eq!(expected.len() + 2, monitors.len(), "each monitor has its part in the story");
+    scene.remove().await;
+}
+
+#[tokio::test]
+async fn an_account_that_stops_sending_and_a_pipeline_that_lags_are_told() {
+    let attack = story::attack(NOW);
+    let mut documents = story::documents(&story::quiet_week(NOW), None);
+    documents.extend(story::documents(&attack, Some(NOW + Duration::hours(2))));
+    let Some(scene) = Scene::set("monitors-pipeline", &documents).await else { return };
+    let monitors = monitors("thresholds = { silence_records = 50 }");
+    let account = BTreeSet::from(["111122223333,eu-central-1".to_owned()]);
+    let while_it_sends = [NOW + Duration::hours(3)];
+    assert_eq!(scene.alerts(&monitors["silence"], &while_it_sends).await, BTreeSet::new());
+    assert_eq!(scene.alerts(&monitors["silence"], &[NOW + Duration::hours(27)]).await, account);
+    assert_eq!(scene.alerts(&monitors["lag"], &[NOW + Duration::minutes(125)]).await, account);
+    assert_eq!(scene.alerts(&monitors["lag"], &while_it_sends).await, BTreeSet::new());
+    scene.remove().await;
+}
+
+#[tokio::test]
+async fn a_record_that_comes_late_pages_and_a_replay_of_old_ones_does_not() {
+    let late = story::documents(&story::attack(NOW - Duration::hours(20)), Some(NOW));
+    let Some(scene) = Scene::set("monitors-late", &late).await else { return };
+    let paging = &monitors("")["paging-critical"];
+    assert!(!scene.alerts(paging, &[NOW + Duration::minutes(1)]).await.is_empty());
+    assert!(scene.alerts(paging, &[NOW + Duration::minutes(20)]).await.is_empty(), "it pages once");
+    scene.remove().await;
+
+    let replayed = story::documents(&story::attack(NOW - Duration::days(30)), Some(NOW));
+    let Some(scene) = Scene::set("monitors-replay", &replayed).await else { return };
+    for (name, monitor) in monitors("") {
+        let alerts = scene.alerts(&monitor, &[NOW + Duration::minutes(1)]).await;
+        assert!(alerts.is_empty() || name == "silence", "{name} was raised by a replay: {alerts:?}");
+    }
+    scene.remove().await;
+}
+
+/// `UPDATE_GOLDEN=1` writes the page anew.
+#[test]
+fn the_page_about_monitors_says_what_the_files_say() {
+    let mut page = String::from(
+        "# Monitors\n\nWhat pages a responder. The files are in `dashboards/monitors/`, the thresholds in `config/monitors.toml`; \
+         this page is made\nfrom both by `UPDATE_GOLDEN=1 cargo test --test monitors`.\n\n\
+         | monitor | severity | what it tells |\n|---|---|---|\n",
+    );
+    for monitor in built_in(&MonitorsConfig::default(), &BTreeMap::new(), None).unwrap() {
+        let severity = format!("{:?}", monitor.severity).to_lowercase();
+        writeln!(page, "| `{}` | {severity} | {} |", monitor.id, monitor.description).unwrap();
+    }
+    page += "\n## Thresholds\n\nA site gives its own values under `[monitors]` `thresholds`.\n\n\
+             | threshold | default | why |\n|---|---|---|\n";
+    for (name, threshold) in documented() {
+        writeln!(page, "| `{name}` | `{}` | {} |", threshold.default, threshold.reason).unwrap();
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/monitors.md");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, page).unwrap();
+    } else {
+        assert!(page == std::fs::read_to_string(path).unwrap(), "docs/monitors.md is out of date");
+    }
+}
+
+/// `UPDATE_GOLDEN=1` writes the messages anew.
+#[tokio::test]
+async fn every_message_is_json_whatever_the_record_contains_and_reads_as_it_should() {
+    let Some(stack) = Stack::running() else { return };
+    let search = Search::new(&stack.opensearch);
+    let channels: BTreeMap<String, Channel> = toml::from_str(
+        "hook = { kind = 'webhook', url = 'https://soar.example.com' }\n\
+         night = { kind = 'pagerduty', routing_key = 'key' }",
+    )
+    .unwrap();
+    let dashboards = Url::parse("https://dashboards.example.com").unwrap();
+    let nasty = "a \"quoted\\\" name,\nin two lines {{x}} <b> é";
+    let alert = json!({
+        "id": "alert-1", "bucket_keys": nasty, "state": "ACTIVE", "severity": "1", "start_time": "2026-11-20T12:00:00Z",
+        "sample_documents": [{"_id": "id-1", "_source": {
+            "@timestamp": "2026-11-20T11:55:00Z", "message": nasty, "source": {"address": "198.51.100.7"},
+            "cloud": {"account": {"id": "111122223333"}, "region": "eu-central-1"},
+            "sagemaker": {"alert": {"principal": nasty}, "resource": {"type": "notebook-instance", "name": nasty},
+                "runbook": ["https://docs.aws.amazon.com/a", "https://docs.aws.amazon.com/b"]}}}]});
+    for monitor in built_in(&MonitorsConfig::default(), &channels, Some(&dashboards)).unwrap() {
+        let actions = monitor.body["triggers"][0]["bucket_level_trigger"]["actions"].as_array().unwrap();
+        assert_eq!(actions.len(), 2);
+        for action in actions {
+            let template = json!({
+                "source": action["message_template"]["source"],
+                "params": {"ctx": {"monitor": {"name": monitor.body["name"]}, "newAlerts": [alert]}}});
+            let (status, answer) = search.request("POST", "_render/template", Some(template)).await;
+            assert_eq!(status, 200, "{}: {answer}", monitor.id);
+            let rendered = &answer["template_output"];
+            let text = match action["destination_id"].as_str() {
+                Some("sagetrail-channel-hook") => rendered["text"].as_str().unwrap(),
+                _ => {
+                    assert_eq!(rendered["dedup_key"], "alert-1", "{}", monitor.id);
+                    assert!(rendered["payload"]["summary"].as_str().unwrap().ends_with(nasty), "{answer}");
+                    continue;
+                }
+            };
+            assert!(text.contains(nasty), "{}: {text}", monitor.id);
+            let golden = format!("{}/tests/golden/monitors/{}.txt", env!("CARGO_MANIFEST_DIR"), monitor.id);
+            if std::env::var_os("UPDATE_GOLDEN").is_some() {
+                std::fs::write(golden, format!("{text}\n")).unwrap();
+            } else {
+                assert_eq!(format!("{text}\n"), std::fs::read_to_string(&golden).unwrap(), "{golden}");
+            }
+        }
+    }
+}
