@@ -71,7 +71,7 @@ impl Message<'_> {
         }
     }
 
-    /// In the words of PagerDuty's events.
+    /// In the words of `PagerDuty`'s events.
     fn pagerduty_severity(&self) -> &'static str {
         match self.severity {
             Severity::Critical => "critical",
