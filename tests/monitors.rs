@@ -53,7 +53,7 @@ impl Scene {
     async fn add(&self, index: &str, documents: impl Iterator<Item = (String, &Value)>) {
         let mut lines = String::new();
         for (id, source) in documents {
-            lines += &format!("{}\n{source}\n", json!({"create": {"_index": index, "_id": id}}));
+            writeln!(lines, "{}\n{source}", json!({"create": {"_index": index, "_id": id}})).unwrap();
         }
         let answer = self.send("_bulk?refresh=true", lines).await;
         assert_eq!(answer["errors"], false, "{answer}");
@@ -79,8 +79,8 @@ impl Scene {
             let mut lines = String::new();
             for time in times {
                 let millis = (time.unix_timestamp_nanos() / 1_000_000).to_string();
-                lines +=
-                    &format!("{}\n{}\n", json!({"index": index}), query.replace("{{period_end}}", &millis));
+                let query = query.replace("{{period_end}}", &millis);
+                writeln!(lines, "{}\n{query}", json!({"index": index})).unwrap();
             }
             let answer = self.send("_msearch", lines).await;
             for answer in answer["responses"].as_array().unwrap() {
