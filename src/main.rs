@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use sagetrail::config::{self, AuthKind, Config, ConfigError};
+use sagetrail::config::{self, AuthKind, Config, ConfigError, Sigv4Service};
 use sagetrail::daemon::{self, DaemonError, Orders};
 use sagetrail::decode::Limits;
 use sagetrail::enrich::Knowledge;
@@ -15,17 +15,27 @@ use sagetrail::enrich::redact::{FingerprintKey, KeyError};
 use sagetrail::enrich::rules::{BrokenRules, RuleSet, RulesError};
 use sagetrail::health;
 use sagetrail::listing;
+use sagetrail::monitors::MonitorsError;
 use sagetrail::offline::{self, OfflineError};
 use sagetrail::reload::RuleSource;
+use sagetrail::setup::dashboards::Dashboards;
+use sagetrail::setup::install::{self, Edits, Outcome};
+use sagetrail::setup::object::Object;
+use sagetrail::setup::remote::Remote;
+use sagetrail::setup::{self, SetupError};
 use sagetrail::sink::OpenSearch;
 use sagetrail::source::aws;
-use sagetrail::{setup, telemetry};
+use sagetrail::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 /// Exit codes beside 0 (fine), 1 (failed at work) and 2 (bad usage), as in sysexits.
 mod exit {
+    /// `setup --diff` found something to change.
+    pub(crate) const DIFFERENT: u8 = 3;
+    /// `setup` left something as it was.
+    pub(crate) const INCOMPLETE: u8 = 4;
     /// `EX_DATAERR`: the data is damaged.
     pub(crate) const DATA: u8 = 65;
     /// `EX_NOINPUT`: a file cannot be read.
@@ -50,8 +60,11 @@ enum Command {
     /// process at once. Nothing is lost either way: what was not finished comes back from the queue. SIGHUP loads the
     /// rules again.
     Run(RuleArgs),
-    /// Install the index templates in OpenSearch; running it again changes nothing
-    Setup(ConfigFile),
+    /// Install templates, retention, dashboards, channels and monitors; running it again changes nothing
+    ///
+    /// What a person has changed is kept. Exit code 3 says that `--diff` found something, 4 that objects were skipped
+    /// for want of a plugin or kept because somebody changed them.
+    Setup(SetupArgs),
     /// Print the documents that would be indexed for local CloudTrail files, as NDJSON, without any server
     Enrich {
         #[command(flatten)]
@@ -75,6 +88,24 @@ enum Command {
     Manual { folder: PathBuf },
     /// Print the completions of a shell
     Completions { shell: Shell },
+}
+
+#[derive(Args)]
+struct SetupArgs {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Only print what would change, as a difference for each object
+    #[arg(long, conflicts_with_all = ["uninstall", "export"])]
+    diff: bool,
+    /// Overwrite what a person has changed
+    #[arg(long, conflicts_with_all = ["uninstall", "export"])]
+    force: bool,
+    /// Remove what was installed, and no data
+    #[arg(long, conflicts_with = "export")]
+    uninstall: bool,
+    /// Write the content into a folder, for those who import it by hand, without any server
+    #[arg(long, value_name = "FOLDER")]
+    export: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -109,7 +140,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Run(rules) => run(rules),
-        Command::Setup(file) => set_up(file),
+        Command::Setup(setup) => set_up(setup),
         Command::Enrich { rules, files } => enrich(rules, files),
         Command::Health(file) => ask_health(file),
         Command::Check(rules) => check(rules),
@@ -140,6 +171,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     if error.is::<ConfigError>()
         || error.is::<RulesError>()
         || error.is::<KeyError>()
+        || error.is::<MonitorsError>()
         || matches!(error.downcast_ref(), Some(DaemonError::NoQueue))
     {
         exit::CONFIG
@@ -170,18 +202,64 @@ fn run(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
     result
 }
 
-fn set_up(file: &ConfigFile) -> anyhow::Result<ExitCode> {
-    let config = load(file)?;
+fn set_up(args: &SetupArgs) -> anyhow::Result<ExitCode> {
+    let config = load(&args.config)?;
+    let objects = setup::content::objects(&config)?;
+    if let Some(folder) = &args.export {
+        setup::export::export(&objects, folder)
+            .with_context(|| format!("cannot write into {}", folder.display()))?;
+        println!("{} objects were written into {}", objects.len(), folder.display());
+        return Ok(ExitCode::SUCCESS);
+    }
     telemetry::start(&config.log).context("log.filter")?;
+    let edits = if args.force { Edits::Overwrite } else { Edits::Keep };
     runtime()?.block_on(async {
-        let aws = match config.sink.auth {
-            AuthKind::Sigv4 => Some(aws::load(config.source.queue_url.as_ref()).await),
-            AuthKind::None | AuthKind::Basic | AuthKind::Certificate => None,
+        let remote = connect(&config).await?;
+        if args.diff {
+            let differences = install::difference(&remote, &objects, edits).await?;
+            for difference in &differences {
+                println!("{}: would be {}\n{}", difference.object, difference.outcome, difference.text);
+            }
+            println!("{} of {} objects would change", differences.len(), objects.len());
+            return Ok(ExitCode::from(if differences.is_empty() { 0 } else { exit::DIFFERENT }));
+        }
+        let mut outcomes = Vec::new();
+        let tell = |object: &Object, outcome: &Outcome| {
+            println!("{object}: {outcome}");
+            outcomes.push(outcome.clone());
         };
-        let opensearch = OpenSearch::new(&config.sink, aws.as_ref())?;
-        setup::install_templates(&opensearch).await?;
-        Ok(ExitCode::SUCCESS)
+        if args.uninstall {
+            install::uninstall(&remote, tell).await?;
+            println!("{} objects; indices and their documents stay", outcomes.len());
+        } else {
+            install::install(&remote, &objects, edits, tell).await?;
+            let unchanged = outcomes.iter().filter(|outcome| **outcome == Outcome::Unchanged).count();
+            println!("{} objects, {unchanged} of them unchanged", outcomes.len());
+        }
+        Ok(ExitCode::from(if outcomes.iter().any(is_incomplete) { exit::INCOMPLETE } else { 0 }))
     })
+}
+
+/// Dashboards without an address are left out on purpose; a missing plugin is not the operator's wish.
+fn is_incomplete(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::KeptEdited | Outcome::KeptNewer => true,
+        Outcome::Skipped { needs } => needs.starts_with("the plugin"),
+        _ => false,
+    }
+}
+
+async fn connect(config: &Config) -> anyhow::Result<Remote> {
+    if config.sink.auth == AuthKind::Sigv4 && config.sink.sigv4_service == Sigv4Service::Aoss {
+        return Err(SetupError::Serverless.into());
+    }
+    let aws = match config.sink.auth {
+        AuthKind::Sigv4 => Some(aws::load(config.source.queue_url.as_ref()).await),
+        AuthKind::None | AuthKind::Basic | AuthKind::Certificate => None,
+    };
+    let opensearch = OpenSearch::new(&config.sink, aws.as_ref())?;
+    setup::check_cluster(&opensearch).await?;
+    Ok(Remote::connect(opensearch, Dashboards::new(&config.dashboards)?).await?)
 }
 
 fn enrich(rules: &RuleArgs, files: &[PathBuf]) -> anyhow::Result<ExitCode> {

@@ -1,4 +1,7 @@
-//! The setup: what OpenSearch must hold before the first document, installed from the files in `mappings/`.
+//! The setup: what OpenSearch and Dashboards must hold, installed from the files in `mappings/` and `dashboards/`.
+//!
+//! `install_templates` is the part without which no document may be stored, so the daemon does it at each start. The rest
+//! is for a person to install.
 //!
 //! It is idempotent. A template is written when it is absent or of an older version; one of a newer version is left
 //! alone, because during an upgrade two versions of the daemon run side by side.
@@ -8,13 +11,23 @@ use serde::Deserialize;
 use serde_json::Value;
 use tracing::info;
 
+use crate::monitors::MonitorsError;
 use crate::sink::{Info, Method, OpenSearch, OpenSearchError};
+
+pub mod object;
+pub mod content;
+mod plan;
+mod ledger;
+pub mod remote;
+pub mod dashboards;
+pub mod install;
+pub mod export;
 
 /// The oldest OpenSearch with all that the mappings use (`flat_object` in its present form).
 const OLDEST_VERSION: (u64, u64) = (2, 11);
 
 /// A template and where it is installed, in the order in which one needs the other.
-const TEMPLATES: &[Template] = &[
+pub(crate) const TEMPLATES: &[Template] = &[
     Template {
         path: "_component_template/sagetrail-settings",
         text: include_str!("../mappings/component-settings.json"),
@@ -33,7 +46,7 @@ const TEMPLATES: &[Template] = &[
     },
 ];
 
-struct Template {
+pub(crate) struct Template {
     path: &'static str,
     text: &'static str,
 }
@@ -51,6 +64,16 @@ pub enum SetupError {
     TooOld { found: String },
     #[error("{path}: OpenSearch answered {status}: {body}{}", hint(*status))]
     Refused { path: &'static str, status: u16, body: String },
+    #[error("{object}: the server answered {status}: {body}{}", hint_for_object(*status))]
+    Object { object: String, status: u16, body: String },
+    #[error("{problem}")]
+    Dashboards { problem: String },
+    #[error(transparent)]
+    Monitors(#[from] MonitorsError),
+    #[error(
+        "OpenSearch Serverless is not supported by setup: its time series collections refuse ids, so that a redelivered record would be stored twice, and it has neither retention policies nor alerting; use a managed domain"
+    )]
+    Serverless,
 }
 
 impl SetupError {
@@ -63,7 +86,11 @@ impl SetupError {
             Self::Request(error) => {
                 matches!(error, OpenSearchError::TimedOut { .. } | OpenSearchError::NoAnswer { .. })
             }
-            Self::TooOld { .. } => false,
+            Self::TooOld { .. }
+            | Self::Object { .. }
+            | Self::Dashboards { .. }
+            | Self::Monitors(_)
+            | Self::Serverless => false,
         }
     }
 }
@@ -78,6 +105,17 @@ fn hint(status: u16) -> &'static str {
     }
 }
 
+fn hint_for_object(status: u16) -> &'static str {
+    match status {
+        401 => "; check the credentials in [sink], or in [dashboards] for saved objects",
+        403 => {
+            "; setup needs the roles index_management_full_access, notifications_full_access and alerting_full_access, and write access to the tenant"
+        }
+        409 => "; somebody changed it meanwhile: run it again",
+        _ => "",
+    }
+}
+
 /// Checks the version and installs the templates.
 pub async fn install_templates(client: &OpenSearch) -> Result<(), SetupError> {
     let info = client.info().await?;
@@ -86,6 +124,11 @@ pub async fn install_templates(client: &OpenSearch) -> Result<(), SetupError> {
         template.install(client).await?;
     }
     Ok(())
+}
+
+/// Refuses a cluster that cannot hold the content.
+pub async fn check_cluster(client: &OpenSearch) -> Result<(), SetupError> {
+    check_version(&client.info().await?)
 }
 
 fn check_version(info: &Info) -> Result<(), SetupError> {

@@ -126,6 +126,26 @@ impl OpenSearch {
         self.send(&operation, method, path, HeaderMap::new(), body).await
     }
 
+    /// Sends a request with headers of its own; a body is JSON.
+    pub async fn request_with(
+        &self,
+        method: Method,
+        path: &str,
+        extra: &[(&'static str, String)],
+        body: Option<Bytes>,
+    ) -> Result<Answer, OpenSearchError> {
+        let operation = format!("{} {path}", format!("{method:?}").to_uppercase());
+        let mut headers = HeaderMap::new();
+        for (name, value) in extra {
+            let value = HeaderValue::from_str(value).map_err(|_| OpenSearchError::Configure {
+                key: name,
+                problem: "holds what no header may hold".to_owned(),
+            })?;
+            headers.insert(*name, value);
+        }
+        self.send(&operation, method, path, headers, body).await
+    }
+
     /// Asks who answers, which also proves that the configured credentials are accepted.
     pub async fn info(&self) -> Result<Info, OpenSearchError> {
         #[derive(Deserialize)]

@@ -1,0 +1,132 @@
+//! The content: every object that the configuration asks for, made from the files that the binary carries; pure.
+
+use include_dir::{Dir, include_dir};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::TEMPLATES;
+use super::object::{Kind, Object};
+use crate::config::{Channel, Config, Target};
+use crate::monitors::{self, MonitorsError};
+
+static DASHBOARDS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/dashboards");
+
+/// Everything to install, in an order that works on an empty cluster.
+pub fn objects(config: &Config) -> Result<Vec<Object>, MonitorsError> {
+    let mut objects: Vec<Object> = TEMPLATES
+        .iter()
+        .map(|template| {
+            let (kind, id) = match template.path.split_once('/').expect("a path has two parts") {
+                ("_component_template", id) => (Kind::ComponentTemplate, id),
+                (_, id) => (Kind::IndexTemplate, id),
+            };
+            let body = serde_json::from_str(template.text).expect("the templates are checked in as JSON");
+            Object { kind, id: id.to_owned(), body }
+        })
+        .collect();
+    objects.extend(policies(config));
+    objects.extend(saved_objects());
+    objects.extend(config.channels.iter().map(|(name, channel)| Object {
+        kind: Kind::Channel,
+        id: format!("sagetrail-channel-{name}"),
+        body: channel_body(name, channel),
+    }));
+    let monitors = monitors::built_in(&config.monitors, &config.channels, config.dashboards.link_url())?;
+    objects.extend(monitors.into_iter().map(|monitor| Object {
+        kind: Kind::Monitor,
+        id: monitor.id,
+        body: monitor.body,
+    }));
+    Ok(objects)
+}
+
+/// Retention: an index is removed when it is older than the configuration says.
+fn policies(config: &Config) -> impl Iterator<Item = Object> {
+    let retention = &config.retention;
+    [
+        ("events", "sagetrail-events-*", retention.events_days),
+        ("rejected", "sagetrail-rejected*", retention.rejected_days),
+    ]
+    .into_iter()
+    .filter(|(_, _, days)| *days > 0)
+    .map(|(name, pattern, days)| Object {
+        kind: Kind::Policy,
+        id: format!("sagetrail-{name}"),
+        body: json!({"policy": {
+            "description": format!("sagetrail: removes indices of {name} after {days} days"),
+            "default_state": "keep",
+            "states": [
+                {"name": "keep", "actions": [], "transitions": [
+                    {"state_name": "remove", "conditions": {"min_index_age": format!("{days}d")}}]},
+                {"name": "remove", "actions": [{"delete": {}}], "transitions": []}
+            ],
+            "ism_template": [{"index_patterns": [pattern], "priority": 500}]
+        }}),
+    })
+}
+
+/// The saved objects of all dashboards. Files may repeat an object that they share.
+fn saved_objects() -> Vec<Object> {
+    let lines = DASHBOARDS
+        .files()
+        .filter(|file| file.path().extension().is_some_and(|extension| extension == "ndjson"))
+        .flat_map(|file| file.contents_utf8().expect("the files are UTF-8").lines());
+    let mut objects: Vec<Object> = Vec::new();
+    for line in lines.filter(|line| !line.is_empty()) {
+        let object: Value = serde_json::from_str(line).expect("a test reads every line");
+        let Some(kind) = object["type"].as_str().and_then(Kind::of_saved_object) else { continue };
+        let id = object["id"].as_str().expect("a saved object has an id").to_owned();
+        if objects.iter().any(|known| known.kind == kind && known.id == id) {
+            continue;
+        }
+        let body = json!({
+            "attributes": object["attributes"],
+            "references": object["references"],
+            "migrationVersion": object["migrationVersion"],
+        });
+        objects.push(Object { kind, id, body });
+    }
+    objects.sort_by_key(|object| object.kind);
+    objects
+}
+
+/// A channel of the notifications plugin.
+fn channel_body(name: &str, channel: &Channel) -> Value {
+    let (kind, settings) = match &channel.target {
+        Target::Slack { url } => ("slack", json!({"url": url.expose_secret()})),
+        Target::Pagerduty { url, .. } => ("webhook", webhook(url.as_str(), json!({}))),
+        Target::Webhook { url, headers } => {
+            let headers: serde_json::Map<_, _> =
+                headers.iter().map(|(name, value)| (name.clone(), json!(value.expose_secret()))).collect();
+            ("webhook", webhook(url.expose_secret(), Value::Object(headers)))
+        }
+        Target::Sns { topic_arn, role_arn } => {
+            let mut settings = json!({"topic_arn": topic_arn});
+            if let Some(role) = role_arn {
+                settings["role_arn"] = json!(role);
+            }
+            ("sns", settings)
+        }
+        Target::Email { sender_id, recipients } => {
+            let recipients: Vec<Value> =
+                recipients.iter().map(|address| json!({"recipient": address})).collect();
+            (
+                "email",
+                json!({"email_account_id": sender_id, "recipient_list": recipients, "email_group_id_list": []}),
+            )
+        }
+    };
+    let mut config = json!({
+        "name": format!("sagetrail-{name}"),
+        "description": "Pages of sagetrail's monitors",
+        "config_type": kind,
+        "is_enabled": true,
+    });
+    config[kind] = settings;
+    json!({ "config": config })
+}
+
+fn webhook(url: &str, mut headers: Value) -> Value {
+    headers["Content-Type"] = json!("application/json");
+    json!({"url": url, "method": "POST", "header_params": headers})
+}

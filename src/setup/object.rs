@@ -1,0 +1,140 @@
+//! The object: one thing that `sagetrail setup` installs, as it should be.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The version of the content as a whole. An older sagetrail leaves alone what a newer one has installed.
+pub const CONTENT_VERSION: u64 = 1;
+
+/// What kind of thing it is, in the order in which one kind needs another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    ComponentTemplate,
+    IndexTemplate,
+    /// A policy of index state management.
+    Policy,
+    IndexPattern,
+    Visualization,
+    Search,
+    Dashboard,
+    Channel,
+    Monitor,
+}
+
+/// What serves a kind of objects, and may be absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    OpenSearch,
+    /// A plugin of OpenSearch, by the name that it is listed under.
+    Plugin(&'static str),
+    Dashboards,
+}
+
+impl Kind {
+    pub fn server(self) -> Server {
+        match self {
+            Self::ComponentTemplate | Self::IndexTemplate => Server::OpenSearch,
+            Self::Policy => Server::Plugin("opensearch-index-management"),
+            Self::IndexPattern | Self::Visualization | Self::Search | Self::Dashboard => Server::Dashboards,
+            Self::Channel => Server::Plugin("opensearch-notifications"),
+            Self::Monitor => Server::Plugin("opensearch-alerting"),
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ComponentTemplate => "component-template",
+            Self::IndexTemplate => "index-template",
+            Self::Policy => "policy",
+            Self::IndexPattern => "index-pattern",
+            Self::Visualization => "visualization",
+            Self::Search => "search",
+            Self::Dashboard => "dashboard",
+            Self::Channel => "channel",
+            Self::Monitor => "monitor",
+        }
+    }
+
+    /// The kind of a saved object of Dashboards, by its type.
+    pub fn of_saved_object(name: &str) -> Option<Self> {
+        [Self::IndexPattern, Self::Visualization, Self::Search, Self::Dashboard]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
+}
+
+/// One thing, with the body that its API takes.
+#[derive(Debug, Clone)]
+pub struct Object {
+    pub kind: Kind,
+    pub id: String,
+    pub body: Value,
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.kind.name(), self.id)
+    }
+}
+
+/// What is there, without what a server adds or changes by itself: only the members that ours has.
+///
+/// A list of another length is kept whole, because then somebody changed it.
+pub fn projected(theirs: &Value, ours: &Value) -> Value {
+    match (theirs, ours) {
+        (Value::Object(theirs), Value::Object(ours)) => {
+            let kept = ours.iter().filter_map(|(name, ours)| {
+                theirs.get(name).map(|theirs| (name.clone(), projected(theirs, ours)))
+            });
+            Value::Object(kept.collect::<Map<_, _>>())
+        }
+        (Value::Array(theirs), Value::Array(ours)) if theirs.len() == ours.len() => {
+            theirs.iter().zip(ours).map(|(theirs, ours)| projected(theirs, ours)).collect()
+        }
+        _ => theirs.clone(),
+    }
+}
+
+/// Whether two values say the same. Some servers give numbers and truth values back as texts.
+pub fn same(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Object(left), Value::Object(right)) => {
+            left.len() == right.len()
+                && left.iter().all(|(name, value)| right.get(name).is_some_and(|other| same(value, other)))
+        }
+        (Value::Array(left), Value::Array(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
+        }
+        (Value::String(text), Value::Number(_) | Value::Bool(_)) => *text == right.to_string(),
+        (Value::Number(_) | Value::Bool(_), Value::String(text)) => *text == left.to_string(),
+        (left, right) => left == right,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_server_adds_is_no_difference_and_what_a_person_changes_is() {
+        let ours = json!({"name": "a", "shards": 1, "list": [{"x": 1}], "nested": {"on": true}});
+        let cases = [
+            (
+                json!({"name": "a", "shards": "1", "list": [{"x": 1, "added": 0}], "nested": {"on": true}, "seq": 9}),
+                true,
+            ),
+            (json!({"name": "b", "shards": 1, "list": [{"x": 1}], "nested": {"on": true}}), false),
+            (json!({"name": "a", "shards": 1, "list": [{"x": 1}, {"x": 2}], "nested": {"on": true}}), false),
+            (json!({"name": "a", "shards": 1, "list": [{"x": 1}], "nested": {}}), false),
+            (json!({"name": "a", "shards": 1, "list": [{"x": 1}], "nested": {"on": "false"}}), false),
+        ];
+        for (theirs, expected) in cases {
+            assert_eq!(same(&projected(&theirs, &ours), &ours), expected, "{theirs}");
+        }
+    }
+}
