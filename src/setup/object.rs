@@ -108,9 +108,16 @@ pub fn same(left: &Value, right: &Value) -> bool {
         (Value::Array(left), Value::Array(right)) => {
             left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
         }
-        (Value::String(text), Value::Number(_) | Value::Bool(_)) => *text == right.to_string(),
-        (Value::Number(_) | Value::Bool(_), Value::String(text)) => *text == left.to_string(),
-        (left, right) => left == right,
+        (left, right) => left == right || text(left).is_some_and(|left| Some(left) == text(right)),
+    }
+}
+
+/// A scalar as a server may give it back.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The plan: what has to be done about one object, decided from what is there and what was installed before; pure.
 
+use std::fmt::Write;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -78,8 +80,11 @@ fn template_version(body: &Value) -> u64 {
 }
 
 fn hash(body: &Value) -> String {
-    let digest = Sha256::digest(body.to_string().as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::new();
+    for byte in Sha256::digest(body.to_string().as_bytes()) {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+    }
+    text
 }
 
 #[cfg(test)]
