@@ -44,6 +44,8 @@ pub enum Planting {
     Variable(&'static str, &'static str, String),
     /// In a line of code.
     Code(&'static str, String),
+    /// In an error message that quotes the variables that it refuses.
+    Refusal(&'static str, String),
 }
 
 pub fn planting() -> impl Strategy<Value = Planting> {
@@ -54,14 +56,30 @@ pub fn planting() -> impl Strategy<Value = Planting> {
         "tokenValue",
         "password",
         "secretString",
+        "token",
+        "cookie",
     ]);
     let holders = select(vec![
         "environment",
         "hyperParameters",
         "containerEnvironmentVariables",
         "staticHyperParameters",
+        "pipelineParameters",
+        "headers",
     ]);
-    let names = select(vec!["DB_PASSWORD", "api_key", "HF_TOKEN", "aws_secret_access_key", "MyCredential"]);
+    let names = || {
+        select(vec![
+            "DB_PASSWORD",
+            "api_key",
+            "HF_TOKEN",
+            "aws_secret_access_key",
+            "MyCredential",
+            "MYSQL_PASS",
+            "GITHUB_PAT",
+            "SIGNING_KEY",
+            "X-Api-Key",
+        ])
+    };
     let lines = select(vec![
         "export DB_PASSWORD={}\n",
         "run --api-key {} --verbose\n",
@@ -71,13 +89,19 @@ pub fn planting() -> impl Strategy<Value = Planting> {
         "curl -H \"X-Auth-Token: {}\" https://api.example/x\n",
         "aws configure set aws_secret_access_key {}\n",
         "data {\"password\": \"{}\"}\n",
+        "docker login -u me -p {} registry.example\n",
+        "echo {} | docker login --password-stdin registry.example\n",
+        "redis-cli -h cache -a {} ping\n",
+        "openssl enc -d -aes256 -pass pass:{} -in x\n",
+        "machine git.example login me password {}\n",
     ]);
     prop_oneof![
         3 => shaped().prop_map(Planting::InText),
         2 => (members, nameless()).prop_map(|(member, secret)| Planting::Member(member, secret)),
-        2 => (holders, names, nameless()).prop_map(|(holder, name, secret)| Planting::Variable(holder, name, secret)),
+        2 => (holders, names(), nameless()).prop_map(|(holder, name, secret)| Planting::Variable(holder, name, secret)),
         4 => (lines, nameless()).prop_map(|(line, secret)| Planting::Code(line, secret)),
         1 => shaped().prop_map(|secret| Planting::Code("echo {}\n", secret)),
+        1 => (names(), nameless()).prop_map(|(name, secret)| Planting::Refusal(name, secret)),
     ]
 }
 
@@ -114,12 +138,21 @@ pub fn plant(
             *text = format!("{text} {secret} end");
             return secret.clone();
         }
+        Planting::Refusal(name, secret) => {
+            let quoted =
+                format!("Value '{{MODE=x, {name}={secret}}}' at 'environment' failed to satisfy constraint");
+            record["errorMessage"] = quoted.into();
+            return secret.clone();
+        }
         Planting::Member(_, secret) | Planting::Variable(_, _, secret) | Planting::Code(_, secret) => secret,
     };
     let planted = match planting {
-        Planting::InText(_) => unreachable!("it is planted above"),
+        Planting::InText(_) | Planting::Refusal(..) => unreachable!("it is planted above"),
         Planting::Member(member, secret) => json!({ *member: secret }),
-        Planting::Variable(holder, name, secret) if at.index(2) == 0 => json!({ *holder: { *name: secret } }),
+        Planting::Variable(holder, name, secret) if at.index(3) == 0 => json!({ *holder: { *name: secret } }),
+        Planting::Variable("headers", name, secret) if at.index(3) == 1 => {
+            json!({ "headers": [format!("{name}: {secret}")] })
+        }
         Planting::Variable(holder, name, secret) => json!({ *holder: [{"name": name, "value": secret}] }),
         Planting::Code(line, secret) => {
             code(&format!("#!/bin/sh\n{}exit\n", line.replace("{}", secret)), form)

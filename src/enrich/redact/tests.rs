@@ -48,7 +48,7 @@ fn redacted(record: &Json) -> Option<Json> {
 fn each_shape_finds_its_examples_and_keeps_what_only_looks_like_one() {
     for shape in examples().shapes {
         // A shape of commands is looked for in them, and any other one wherever it stands.
-        let member = if shape.commands_only { "command" } else { "errorMessage" };
+        let member = if shape.commands_only { "command" } else { "note" };
         let place = |text: &str| json!({ member: text });
         for example in &shape.finds {
             let (before, rest) = example.split_once('‹').expect("‹ marks the secret");
@@ -129,6 +129,18 @@ fn secrets_are_replaced_wherever_a_record_carries_them_and_what_surrounds_them_s
             json!({"environment": [{"name": "DB_PASSWORD", "value": f("hunter2")}, {"name": "X", "value": "y"}]}),
         ),
         (
+            json!({"headers": ["X-Api-Key: abc", "Accept: json"], "customHeaders": [{"name": "Authorization", "value": "ApiKey abc"}]}),
+            json!({"headers": [format!("X-Api-Key: {}", f("abc")), "Accept: json"], "customHeaders": [{"name": "Authorization", "value": f("ApiKey abc")}]}),
+        ),
+        (
+            json!({"errorMessage": r#"Value '{"STAGE": "prod", "DB_PASSWORD": "x y"}' at 'environment' failed"#, "additionalEventData": {"token": "abc", "CipherSuite": "x"}}),
+            json!({"errorMessage": format!(r#"Value '{{"STAGE": "prod", "DB_PASSWORD": "{}"}}' at 'environment' failed"#, f("x y")), "additionalEventData": {"token": f("abc"), "CipherSuite": "x"}}),
+        ),
+        (
+            json!({"pipelineParameters": [{"name": "DbPassword", "value": "abc"}, {"name": "Epochs", "value": "3"}]}),
+            json!({"pipelineParameters": [{"name": "DbPassword", "value": f("abc")}, {"name": "Epochs", "value": "3"}]}),
+        ),
+        (
             json!({"environment": {"AUTHORIZATION": "Bearer abcdefghijklmnop", "U": "postgres://u:hunter2@h/d"}}),
             json!({"environment": {"AUTHORIZATION": format!("Bearer {}", f("abcdefghijklmnop")), "U": format!("postgres://u:{}@h/d", f("hunter2"))}}),
         ),
@@ -166,6 +178,9 @@ fn what_only_looks_like_a_secret_stays() {
         json!({"idToken": "HIDDEN_DUE_TO_SECURITY_REASONS", "userData": "<sensitiveDataRemoved>"}),
         json!({"hyperParameters": {"max_tokens": "512", "tokenizer": "bert", "eos_token": "</s>", "use_auth_token": "true"}}),
         json!({"containerArguments": ["--token", "$TOKEN", "--password", "--verbose"], "onStart": [{"content": STANDARD.encode("echo hello")}]}),
+        json!({"errorMessage": "User: arn:aws:sts::111122223333:assumed-role/R/s is not authorized to perform: secretsmanager:GetSecretValue on resource: arn:aws:secretsmanager:eu-central-1:111122223333:secret:db because no identity-based policy allows it"}),
+        json!({"errorMessage": "The security token included in the request is expired", "additionalEventData": {"CredentialType": "PASSWORD", "AuthenticationMethod": "AuthHeader"}}),
+        json!({"hyperParameters": {"label_key": "y", "sort_key": "id"}, "environment": {"PUBLIC_KEY_COLUMN": "k"}}),
         json!({"imageDigest": "sha256:0123", "uiTemplate": {"content": "{{ task.input }}"}, "tags": [{"key": "team", "value": "x"}]}),
     ] {
         assert_eq!(redacted(&record), None, "{record}");
