@@ -2,7 +2,8 @@
 //!
 //! The settings are found by convention. SageMaker's API names its members alike everywhere (`roleArn`, `instanceType`,
 //! `kmsKeyId`, …), so one walk over the parameters finds them at any depth, also for operations that AWS adds later.
-//! Only the request is read: what SageMaker answers is not what the caller asked for.
+//! Only the request is read: what SageMaker answers is not what the caller asked for. What a request leaves out and the
+//! API has a telling default for counts as asked for.
 
 mod code;
 mod compute;
@@ -12,6 +13,7 @@ mod network;
 mod studio;
 mod texts;
 mod timeouts;
+mod defaults;
 
 use serde::Serialize;
 use serde_json_borrow::Value;
@@ -104,6 +106,11 @@ pub fn context<'r>(record: &'r Record<'_>, scripts: &'r [Script], catalogue: &'r
     if is_sagemaker_family(record.event_source()) {
         let request = record.at(&["requestParameters"]);
         context.take(request, Direction::Read);
+        for (name, value) in
+            defaults::of(record.event_name()).iter().flat_map(|default| default.left_out(request))
+        {
+            context.take_member(&name, value, Direction::Read);
+        }
         context.tags = tags(member(request, "tags"));
         context.studio.complete(request, context.resource.as_ref(), &catalogue.kinds);
         for script in scripts {

@@ -275,3 +275,56 @@ fn a_record_of_another_service_has_related_resources_and_no_settings() {
         "requestParameters": {"roleName": "exec", "instanceType": "ml.m5.large"}});
     assert_eq!(context_of(&record), json!({"related_resource": [{"type": "role", "name": "exec"}]}));
 }
+
+#[test]
+fn what_a_request_leaves_out_has_the_default_of_the_api_and_a_refused_one_says_nothing() {
+    let definition = |isolated: Json| json!({"enableNetworkIsolation": isolated, "enableInterContainerTrafficEncryption": true});
+    let cases = [
+        (
+            "CreateNotebookInstance",
+            json!({"notebookInstanceName": "n"}),
+            json!([true, true, null, null, null]),
+        ),
+        (
+            "CreateNotebookInstance",
+            json!({"rootAccess": "Disabled", "directInternetAccess": null}),
+            json!([false, true, null, null, null]),
+        ),
+        ("CreateNotebookInstance", Json::Null, json!([null, null, null, null, null])),
+        ("CreateNotebookInstance", json!({}), json!([null, null, null, null, null])),
+        (
+            "UpdateNotebookInstance",
+            json!({"notebookInstanceName": "n"}),
+            json!([null, null, null, null, null]),
+        ),
+        ("CreateDomain", json!({"domainName": "d"}), json!([null, null, null, null, "PublicInternetOnly"])),
+        ("CreateModel", json!({"modelName": "m"}), json!([null, null, false, null, null])),
+        (
+            "CreateTrainingJob",
+            json!({"trainingJobName": "t", "enableNetworkIsolation": true}),
+            json!([null, null, true, false, null]),
+        ),
+        (
+            "CreateHyperParameterTuningJob",
+            json!({"trainingJobDefinitions": [definition(json!(true)), definition(Json::Null)]}),
+            json!([null, null, false, true, null]),
+        ),
+        (
+            "CreateHyperParameterTuningJob",
+            json!({"trainingJobDefinition": definition(json!(true))}),
+            json!([null, null, true, true, null]),
+        ),
+    ];
+    for (name, parameters, expected) in cases {
+        let context = context_of(&call(name, &parameters));
+        let network = &context["network"];
+        let found = json!([
+            context["root_access"],
+            network["direct_internet"],
+            network["isolated"],
+            network["encrypted"],
+            network["app_access"]
+        ]);
+        assert_eq!(found, expected, "{name} {parameters}");
+    }
+}

@@ -64,6 +64,11 @@ fn calls_of_sagemaker_read_well() {
             "alice (role DataScience, MFA off) created notebook instance x on ml.t3.medium with root access and direct internet access, passing role Exec, from 203.0.113.5; matches High: Script Opens A Reverse Shell and 1 more.",
         ),
         (
+            call(&alice(), "sagemaker", "CreateNotebookInstance", &json!({"notebookInstanceName": "x"})),
+            vec![],
+            "alice (role DataScience, MFA off) created notebook instance x with root access and direct internet access, from 203.0.113.5.",
+        ),
+        (
             with(call(&alice(), "sagemaker", "CreateNotebookInstance", &Json::Null), &denied),
             vec![],
             "alice (role DataScience, MFA off) tried to create a notebook instance and was denied (AccessDeniedException), from 203.0.113.5.",
