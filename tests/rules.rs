@@ -96,6 +96,41 @@ fn every_folder_of_examples_belongs_to_a_rule() {
     }
 }
 
+/// Members of the API that hold a script or a command line.
+const SCRIPTS: [&str; 5] = [
+    "containerEntrypoint",
+    "containerArguments",
+    "studioLifecycleConfigContent",
+    "onCreate.content",
+    "onStart.content",
+];
+
+#[test]
+fn every_rule_about_scripts_names_each_call_that_carries_one() {
+    let shapes: BTreeMap<String, Value> =
+        serde_json::from_str(include_str!("api/sagemaker-shapes.json")).unwrap();
+    let carries_script = |shape: &Value| {
+        let mut members = shape["input"].as_array().unwrap().iter().filter_map(Value::as_str);
+        members.any(|member| SCRIPTS.iter().any(|script| member.ends_with(script)))
+    };
+    let calls: Vec<String> = shapes
+        .iter()
+        .filter(|(_, shape)| carries_script(shape))
+        .map(|(name, _)| format!("'{name}'"))
+        .collect();
+    assert!(calls.len() > 9, "{calls:?}");
+    let mut rules = 0;
+    for path in examples::rule_files() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        if text.contains("sagemaker.lifecycle.script|") {
+            rules += 1;
+            let missing: Vec<&String> = calls.iter().filter(|call| !text.contains(*call)).collect();
+            assert!(missing.is_empty(), "{}: {missing:?}", path.display());
+        }
+    }
+    assert!(rules > 10, "{rules}");
+}
+
 /// sigma-cli would fetch ATT&CK for this check.
 #[test]
 fn every_attack_and_atlas_tag_is_one_that_documents_have_a_name_for() {
