@@ -19,6 +19,8 @@ pub struct CloudTrail<'e, 'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     event_category: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    api_version: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     management_event: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     read_only: Option<bool>,
@@ -58,6 +60,7 @@ impl<'e, 'a> CloudTrail<'e, 'a> {
             event_version: text("eventVersion"),
             event_type: text("eventType"),
             event_category: text("eventCategory"),
+            api_version: text("apiVersion"),
             management_event: truth(record.at(&["managementEvent"])),
             read_only: truth(record.at(&["readOnly"])),
             request_id: text("requestID"),
@@ -129,12 +132,17 @@ struct Session<'e> {
     creation_date: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     source_identity: Option<&'e str>,
+    /// Whose word was taken for who it is, where a role was assumed with a web identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    federated_provider: Option<&'e str>,
 }
 
 #[derive(Serialize)]
 struct Issuer<'e> {
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     kind: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal_id: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     arn: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,6 +160,7 @@ impl<'e> Session<'e> {
         context.is_object().then(|| Self {
             issuer: issuer.is_object().then(|| Issuer {
                 kind: text("type"),
+                principal_id: text("principalId"),
                 arn: text("arn"),
                 user_name: text("userName"),
                 account_id: text("accountId"),
@@ -159,6 +168,7 @@ impl<'e> Session<'e> {
             mfa: truth(member(attributes, "mfaAuthenticated")),
             creation_date: member(attributes, "creationDate").as_str(),
             source_identity: member(context, "sourceIdentity").as_str(),
+            federated_provider: member(member(context, "webIdFederationData"), "federatedProvider").as_str(),
         })
     }
 }

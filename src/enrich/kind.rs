@@ -125,6 +125,12 @@ impl Kinds {
             .or(Some(Reading { kind: beginning, name: rest, parts: Vec::new() }))
     }
 
+    /// The id in a SageMaker ARN whose kind AWS tells apart by an id of its own making.
+    pub fn id<'r>(&self, arn: &Arn<'r>) -> Option<&'r str> {
+        let Reading { kind, name, .. } = self.read(arn)?;
+        self.get(kind)?.has_id().then_some(name)
+    }
+
     /// The ARN of a resource of this kind, when `value` has every part of it.
     pub fn arn<'r>(
         &self,
@@ -166,6 +172,12 @@ impl Kind {
             Some(Segment::Parameters(names)) => names,
             Some(Segment::Literal(_)) | None => &[],
         }
+    }
+
+    /// Whether AWS makes up what the ARN ends with. Nobody chooses a name like `randomString`.
+    fn has_id(&self) -> bool {
+        let is_id = |name: &String| name.ends_with("Id") || name.ends_with("ID") || name == "randomString";
+        self.own_parameters().iter().all(is_id)
     }
 
     fn literals(&self) -> usize {

@@ -25,6 +25,10 @@ pub struct Resource<'r> {
     pub name: Option<Cow<'r, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arn: Option<Cow<'r, str>>,
+    /// What AWS calls it, where that is not a name that a person chose: one domain has one id, whether a call says its
+    /// name or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// What it lies in or belongs to. That of a parent is not followed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<Box<Resource<'r>>>,
@@ -45,6 +49,7 @@ pub fn resource<'r>(record: &'r Record<'_>, catalogue: &'r Catalogue) -> Option<
     if resource.parent.is_none() {
         resource.parent = resource.arn.as_deref().and_then(|arn| parent_in_arn(arn, kinds)).map(Box::new);
     }
+    resource.id = resource.arn.as_deref().and_then(|arn| kinds.id(&Arn::parse(arn)?)).map(str::to_owned);
     Some(resource)
 }
 
@@ -108,7 +113,7 @@ fn parent<'r>(record: &'r Record<'_>, operation: &'r Operation, kinds: &'r Kinds
         kind: Some(Cow::Borrowed(&parent.kind)),
         name: Some(text),
         arn: arn.map(Cow::Owned),
-        parent: None,
+        ..Resource::default()
     })
 }
 
@@ -147,7 +152,7 @@ fn of_arn<'r>(arn: &Arn<'r>, kinds: &'r Kinds) -> Resource<'r> {
         kind: reading.as_ref().map(|reading| Cow::Borrowed(reading.kind)),
         name: reading.map(|reading| Cow::Borrowed(reading.name)),
         arn: Some(Cow::Borrowed(arn.text)),
-        parent: None,
+        ..Resource::default()
     }
 }
 
@@ -164,7 +169,7 @@ fn parent_in_arn<'r>(arn: &str, kinds: &'r Kinds) -> Option<Resource<'r>> {
         kind: Some(Cow::Borrowed(&kind.name)),
         name: Some(Cow::Owned(name.to_owned())),
         arn: built.map(Cow::Owned),
-        parent: None,
+        ..Resource::default()
     })
 }
 
@@ -196,7 +201,7 @@ fn by_convention<'r>(record: &'r Record<'_>, kinds: &'r Kinds) -> Option<Resourc
         kind: Some(Cow::Owned(kind)),
         name: Some(Cow::Borrowed(name)),
         arn: arn.map(Cow::Owned),
-        parent: None,
+        ..Resource::default()
     })
 }
 

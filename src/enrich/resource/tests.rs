@@ -42,7 +42,13 @@ fn the_resource_is_what_the_catalogue_says_where_the_record_has_it() {
             "DescribeDomain",
             json!({"domainId": "d-1"}),
             Json::Null,
-            json!({"type": "domain", "name": "d-1", "arn": arn("domain/d-1")}),
+            json!({"type": "domain", "name": "d-1", "arn": arn("domain/d-1"), "id": "d-1"}),
+        ),
+        (
+            "CreateDomain",
+            json!({"domainName": "Data Science"}),
+            json!({"domainArn": arn("domain/d-1")}),
+            json!({"type": "domain", "name": "Data Science", "arn": arn("domain/d-1"), "id": "d-1"}),
         ),
         (
             "CreateUserProfile",
@@ -91,7 +97,7 @@ fn the_resource_is_what_the_catalogue_says_where_the_record_has_it() {
             "AddTags",
             json!({"resourceArn": arn("pipeline/train/execution/x1")}),
             Json::Null,
-            json!({"type": "pipeline-execution", "name": "x1", "arn": arn("pipeline/train/execution/x1"),
+            json!({"type": "pipeline-execution", "name": "x1", "arn": arn("pipeline/train/execution/x1"), "id": "x1",
                 "parent": {"type": "pipeline", "name": "train", "arn": arn("pipeline/train")}}),
         ),
         ("DeleteEndpoint", Json::Null, Json::Null, json!({"type": "endpoint"})),
