@@ -23,6 +23,7 @@ pub use sink::{AuthKind, Sigv4Service, SinkConfig};
 
 mod channel;
 mod content;
+mod mistake;
 mod sink;
 
 /// The prefix of the environment variables that override the file.
@@ -270,12 +271,8 @@ impl ConfigError {
                     }
                 }
             }
-            kind if key.is_empty() => kind.to_string(),
-            // The text that was found stays out of it, because a URL can carry a password.
-            Kind::Message(_) if key.ends_with("url") => {
-                format!("{key}: is no URL; give a whole one, such as https://host.example.com:9200")
-            }
-            kind => format!("{key}: {kind}"),
+            kind if key.is_empty() => mistake::describe(&key, kind),
+            kind => format!("{key}: {}", mistake::describe(&key, kind)),
         };
         let origin = match &error.metadata {
             Some(metadata) if metadata.name.contains("environment") => "environment variables".to_owned(),

@@ -315,30 +315,27 @@ fn write_completions(shell: Shell) -> ExitCode {
 fn check(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
     let config = load(&rules.config)?;
     let Knowledge { rules, .. } = rules.load(&config)?;
-    println!("configuration: fine");
-    println!("rules: {} loaded", rules.rules().len());
-    for broken in rules.broken() {
-        println!("broken: {broken}");
-    }
-    for silent in rules.silent() {
-        println!("silent: \"{}\" needs {}", silent.rule.title, silent.missing.join(" and "));
-    }
+    let mut lines = vec!["configuration: fine".to_owned(), format!("rules: {} loaded", rules.rules().len())];
+    lines.extend(rules.broken().iter().map(|broken| format!("broken: {broken}")));
+    lines.extend(
+        rules.silent().iter().map(|silent| {
+            format!("silent: \"{}\" needs {}", silent.rule.title, silent.missing.join(" and "))
+        }),
+    );
     let mut missing: Vec<&str> =
         rules.silent().iter().flat_map(|silent| &silent.missing).map(String::as_str).collect();
     missing.sort_unstable();
     missing.dedup();
     if !missing.is_empty() {
-        println!(
-            "to let silent rules speak, give their placeholders values in the configuration file:\n[rules]"
-        );
+        let remedy = "to let silent rules speak, give their placeholders values in the configuration file:";
+        lines.extend([remedy.to_owned(), "[rules]".to_owned()]);
     }
-    for placeholder in missing {
-        println!("placeholders.{placeholder} = [\"…\"]");
-    }
+    lines.extend(missing.iter().map(|placeholder| format!("placeholders.{placeholder} = [\"…\"]")));
     if config.source.queue_url.is_none() {
-        println!("source.queue_url: not set, which `run` needs");
+        lines.push("source.queue_url: not set, which `run` needs".to_owned());
     }
-    Ok(ExitCode::SUCCESS)
+    lines.push(String::new());
+    print(&lines.join("\n"))
 }
 
 fn list(rules: &RuleArgs, format: Format) -> anyhow::Result<ExitCode> {
@@ -353,6 +350,10 @@ fn list(rules: &RuleArgs, format: Format) -> anyhow::Result<ExitCode> {
         Format::Markdown => listing::markdown::markdown(&rules),
         Format::Navigator => listing::navigator::navigator(&rules),
     };
+    print(&text)
+}
+
+fn print(text: &str) -> anyhow::Result<ExitCode> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         // The reader of a pipe has seen enough, as `head` does.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),

@@ -93,6 +93,22 @@ fn check_names_broken_rules_and_what_lets_silent_ones_speak() {
 }
 
 #[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    for arguments in [&["check"][..], &["rules"], &["enrich", &fixture("quiet-day.json.gz")]] {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_sagetrail"))
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(process.stdout.take());
+        let output = process.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn the_environment_overrides_the_file_and_a_password_of_digits_stays_text() {
     let folder = tempfile::tempdir().unwrap();
     let config = write(

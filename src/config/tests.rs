@@ -55,12 +55,23 @@ fn every_mistake_is_refused_with_its_key_and_what_is_right() {
         ("[select]\nzzz = 1", "select.zzz: there is no such key; the keys here are scope"),
         (
             "[select]\nscope = 'some'",
-            "select.scope: unknown variant: found `some`, expected `one of `sagemaker`, `related`, `all``",
+            "select.scope: `some` is none of what is allowed: sagemaker, related, all",
         ),
-        ("[source]\nreceivers = 0", "source.receivers"),
-        ("[source]\nreceivers = 'many'", "source.receivers"),
+        ("[source]\nreceivers = 0", "source.receivers: must be a whole number above 0"),
+        ("[source]\nreceivers = 'many'", "source.receivers: must be a whole number above 0, not a text"),
+        ("[source]\nmax_object_bytes = -1", "source.max_object_bytes: must be a whole number, not below 0"),
+        ("[source]\nallowed_buckets = 'a'", "source.allowed_buckets: must be a list such as [\"a\", \"b\"]"),
+        ("[source]\nrequester_pays = 'yes'", "source.requester_pays: must be true or false, not a text"),
+        ("[rules]\nfolder = ['secret']", "rules.folder: must be a text in quotes, not a list"),
+        ("[admin]\nlisten = '9600'", "admin.listen: is no address; give an IP address and a port"),
+        ("[admin]\nlisten = 9600", "admin.listen: must be an address in quotes"),
+        (
+            "[shutdown]\ngrace = 25",
+            "shutdown.grace: must be a duration such as \"20s\" or \"5m\", not a number",
+        ),
+        ("sink = 'secret'", "sink: must be a section with keys of its own, not a text"),
         ("[source]\nwait = '21s'", "source.wait: SQS long polling waits at most 20s"),
-        ("[source]\nwait = 'soon'", "source.wait"),
+        ("[source]\nwait = 'soon'", "source.wait: must be a duration such as"),
         ("[source]\nmax_object_bytes = 67108865", "source.max_object_bytes: is 67108865, more than"),
         ("[source]\nexternal_id = 'x'", "source.external_id: needs source.assume_role_arn"),
         ("[sink]\nurl = 'ftp://x'", "sink.url: must begin with http:// or https://"),
@@ -72,7 +83,9 @@ fn every_mistake_is_refused_with_its_key_and_what_is_right() {
         ("[sink]\nauth = 'certificate'", "sink.client_certificate_file"),
         ("[sink]\nbulk_max_bytes = 99999999", "sink.bulk_max_bytes: must not be more than sink.queue_bytes"),
         ("[redaction]\nkey = 'secret'\nkey_file = 'x'", "redaction.key: is set beside redaction.key_file"),
-        ("[sink", "TOML"),
+        ("[sink", "TOML parse error at line 1"),
+        ("[sink]\npassword = 'secret", "TOML parse error at line 2"),
+        ("[sink]\npassword = ['secret']", "sink.password: must be a text in quotes, not a list"),
     ];
     for (text, expected) in cases {
         let error = load_text(text).unwrap_err().to_string();
