@@ -119,17 +119,20 @@ pub async fn run(
     readiness.started();
     info!(scope = ?config.select.scope, "receiving");
 
-    let (mut sink_task, mut deleter_task, mut admin_task) =
-        (pin!(sink_task.drain()), deleter_task, admin_task);
+    let mut parts = Parts {
+        receivers,
+        reloading,
+        sink: pin!(sink_task.drain()),
+        deleter: deleter_task,
+        admin: admin_task,
+    };
     // A stop is looked at first, because it makes the receivers end as well.
     let ended = tokio::select! {
         biased;
         () = stop.cancelled() => None,
-        _ = receivers.join_next() => Some("receiver"),
-        () = &mut sink_task => Some("sink"),
-        _ = &mut deleter_task => Some("deleter"),
-        _ = &mut admin_task => Some("admin endpoint"),
+        part = parts.first_end() => Some(part),
     };
+    let Parts { mut receivers, reloading: _reloading, sink, deleter, admin } = parts;
     if let Some(part) = ended {
         error!(part, "a part of the daemon ended unexpectedly, so all of it stops");
         stop.cancel();
@@ -143,17 +146,39 @@ pub async fn run(
     }
     receivers.abort_all();
     if ended != Some("sink") {
-        within_closing_time("sink", sink_task).await;
+        within_closing_time("sink", sink).await;
     }
     if ended != Some("deleter") {
-        within_closing_time("deleter", deleter_task).await;
+        within_closing_time("deleter", deleter).await;
     }
     if let Some(part) = ended {
         return Err(DaemonError::Ended(part));
     }
-    close_admin(&serving, admin_task).await?;
+    close_admin(&serving, admin).await?;
     info!("stopped");
     Ok(())
+}
+
+/// What runs until the daemon stops it, so that a part which ends before has failed.
+struct Parts<S> {
+    receivers: JoinSet<()>,
+    reloading: JoinSet<()>,
+    sink: S,
+    deleter: JoinHandle<()>,
+    admin: JoinHandle<Result<(), AdminError>>,
+}
+
+impl<S: Future<Output = ()> + Unpin> Parts<S> {
+    /// Waits for the first part that ends, and says which. Nothing is lost when it is dropped.
+    async fn first_end(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.receivers.join_next() => "receiver",
+            _ = self.reloading.join_next() => "loading of rules",
+            () = &mut self.sink => "sink",
+            _ = &mut self.deleter => "deleter",
+            _ = &mut self.admin => "admin endpoint",
+        }
+    }
 }
 
 /// Says what the queue is like. Without a redrive policy a message that can never be processed comes back until it
@@ -214,5 +239,50 @@ async fn close_admin(
         Ok(Err(_panicked)) => Err(DaemonError::Ended("admin endpoint")),
         // A client keeps its connection open; that is no reason not to end.
         Err(_elapsed) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Pending, Ready, pending, ready};
+
+    use super::*;
+
+    fn running() -> Parts<Pending<()>> {
+        let mut parts = Parts {
+            receivers: JoinSet::new(),
+            reloading: JoinSet::new(),
+            sink: pending(),
+            deleter: tokio::spawn(pending()),
+            admin: tokio::spawn(pending()),
+        };
+        parts.receivers.spawn(pending());
+        parts.reloading.spawn(pending());
+        parts
+    }
+
+    fn with_sink_ended() -> Parts<Ready<()>> {
+        let Parts { receivers, reloading, deleter, admin, .. } = running();
+        Parts { receivers, reloading, sink: ready(()), deleter, admin }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_ends_or_panics_is_named_and_while_all_run_none_is() {
+        let a_day = Duration::from_hours(24);
+        assert!(timeout(a_day, running().first_end()).await.is_err());
+        assert_eq!(with_sink_ended().first_end().await, "sink");
+
+        let mut parts = running();
+        parts.receivers.spawn(async { panic!("on purpose") });
+        assert_eq!(parts.first_end().await, "receiver");
+        let mut parts = running();
+        parts.reloading.spawn(async {});
+        assert_eq!(parts.first_end().await, "loading of rules");
+        let mut parts = running();
+        parts.deleter.abort();
+        assert_eq!(parts.first_end().await, "deleter");
+        let mut parts = running();
+        parts.admin = tokio::spawn(async { Ok(()) });
+        assert_eq!(parts.first_end().await, "admin endpoint");
     }
 }
