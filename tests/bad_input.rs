@@ -104,6 +104,23 @@ async fn a_file_without_records_keeps_its_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_plain_json_that_is_cut_keeps_the_records_before_the_cut_and_its_message() {
+    let Some(scene) = Scene::set("bad-cut", "300000000012", &[]).await else { return };
+    let mut file = json!({ "Records": scene.records(10) }).to_string();
+    file.truncate(file.len() - 40);
+    scene.expect_damaged(file.into_bytes(), "malformed_json", 9).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_too_large_keeps_its_message_and_those_before_it_are_stored() {
+    let settings = [("source.max_record_bytes", "4000")];
+    let Some(scene) = Scene::set("bad-record", "300000000013", &settings).await else { return };
+    let mut records = scene.records(10);
+    records[9]["requestParameters"] = json!({"nameContains": "x".repeat(4_000)});
+    scene.expect_damaged(trail::file(&records), "record_too_large", 9).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_element_that_is_no_object_keeps_its_message_and_the_others_are_stored() {
     let Some(scene) = Scene::set("bad-element", "300000000004", &[]).await else { return };
     let mut records = scene.records(10);
@@ -141,11 +158,38 @@ async fn an_object_that_is_gone_keeps_its_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_may_not_be_read_keeps_its_message() {
+    let Some(scene) = Scene::set("bad-forbidden", "300000000014", &[]).await else { return };
+    let key = trail::key(&scene.account, 0);
+    scene.cloud.forbid(&key).await;
+    let file = trail::file(&scene.records(3));
+    scene.expect_damaged(file, "forbidden", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bad_object_of_a_message_does_not_keep_the_others_from_being_stored_once() {
+    let Some(scene) = Scene::set("bad-among-good", "300000000015", &[]).await else { return };
+    let (gone, good) = (trail::key(&scene.account, 0), trail::key(&scene.account, 1));
+    scene.cloud.upload(&good, trail::file(&scene.records(10))).await;
+    let notification = json!({"s3Bucket": scene.cloud.bucket, "s3ObjectKey": [gone, good]});
+    scene.cloud.send([notification.to_string()]).await;
+    scene.until_dead_letters(1).await;
+    scene.until_counted(r#"sagetrail_object_failures_total{reason="missing"}"#, 2).await;
+    assert_eq!(scene.search.count(&scene.account).await, 10);
+    assert_eq!(scene.daemon.count("sagetrail_records_indexed_total").await, 10);
+    assert_eq!(scene.daemon.count("sagetrail_records_duplicate_total").await, 20, "two more deliveries");
+    scene.daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_nobody_understands_is_left_to_the_redrive_policy() {
     let Some(scene) = Scene::set("bad-message", "300000000008", &[]).await else { return };
     scene.cloud.send(["not JSON".to_owned(), r#"{"hello":"world"}"#.to_owned()]).await;
     scene.until_dead_letters(2).await;
     scene.until_counted(r#"sagetrail_messages_total{outcome="not_understood"}"#, 4).await;
+    let log = scene.daemon.log();
+    let line = log.lines().find(|line| line.contains("left to the queue's redrive policy"));
+    assert!(line.is_some_and(|line| line.contains("message{id=")), "the log names the message: {line:?}");
     scene.daemon.stop().await;
 }
 
@@ -162,17 +206,49 @@ async fn objects_that_are_no_record_files_are_skipped_by_key_and_their_messages_
     for key in [digest.as_str(), insight.as_str(), "reports/november.csv"] {
         scene.cloud.upload(key, b"not read".to_vec()).await;
     }
-    for reason in ["digest", "insight", "foreign_key"] {
+    let removal = scene.cloud.notification(&trail::key(account, 0));
+    scene.cloud.send([removal.replace("ObjectCreated:Put", "ObjectRemoved:Delete")]).await;
+    for reason in ["digest", "insight", "foreign_key", "object_removed"] {
         scene.until_counted(&format!(r#"sagetrail_objects_skipped_total{{reason="{reason}"}}"#), 1).await;
     }
     scene.cloud.until_empty(PATIENCE).await;
     assert_eq!(scene.cloud.dead_letters().await, 0);
+    // S3 sent it when the bucket was wired to the queue.
+    assert_eq!(scene.daemon.count(r#"sagetrail_notifications_total{form="test"}"#).await, 1);
+    assert_eq!(scene.daemon.count("sagetrail_objects_read_total").await, 0);
+    scene.daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_opensearch_refuses_is_set_aside_with_its_text_and_the_message_is_deleted() {
+    let Some(scene) = Scene::set("bad-refused", "300000000016", &[]).await else { return };
+    // The month's index is there already, with a mapping in which the name of a call is a number.
+    let month = "sagetrail-events-2032.05";
+    let number = json!({"mappings": {"properties": {"event": {"properties": {"action": {"type": "long"}}}}}});
+    let (status, answer) = scene.search.request("PUT", month, Some(number)).await;
+    assert_eq!(status, 200, "{answer}");
+    let mut records = scene.records(3);
+    records[1]["eventTime"] = "2032-05-01T00:00:00Z".into();
+    scene.upload(trail::file(&records)).await;
+    scene.until_counted(r#"sagetrail_records_rejected_total{reason="refused_by_opensearch"}"#, 1).await;
+    scene.cloud.until_empty(PATIENCE).await;
+    assert_eq!(scene.cloud.dead_letters().await, 0);
+    assert_eq!(scene.search.count(&scene.account).await, 2);
+    let report = json!({"term": {"index": month}});
+    let rejected = scene.search.find("sagetrail-rejected", report, &["*"]).await;
+    scene.search.request("DELETE", month, None).await;
+    let reports: Vec<_> = rejected.values().flatten().map(|hit| &hit.source).collect();
+    assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0]["error"]["type"], "mapper_parsing_exception");
+    let text: Value = serde_json::from_str(reports[0]["text"].as_str().unwrap()).unwrap();
+    assert_eq!(text["event"]["id"], records[1]["eventID"]);
     scene.daemon.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_selected_record_that_is_no_json_is_set_aside_with_its_text_and_the_message_is_deleted() {
-    let Some(scene) = Scene::set("bad-json", "300000000010", &[]).await else { return };
+    let settings = [("log.filter", "debug")];
+    let Some(scene) = Scene::set("bad-json", "300000000010", &settings).await else { return };
     let records: Vec<String> = scene.records(3).iter().map(Value::to_string).collect();
     let broken = r#"{"eventSource":"sagemaker.amazonaws.com","broken-300000000010":tru}"#;
     let file = format!(r#"{{"Records":[{},{broken},{}]}}"#, records[0], records[1]);
@@ -191,6 +267,10 @@ async fn a_selected_record_that_is_no_json_is_set_aside_with_its_text_and_the_me
     assert_eq!(ours.len(), 1);
     assert_eq!(ours[0].source["text"], broken);
     assert!(ours[0].source["log"]["file"]["path"].as_str().unwrap().contains(&scene.account));
+    let log = scene.daemon.log();
+    for text in ["broken-300000000010", "AROAEXAMPLE"] {
+        assert!(!log.contains(text), "the log holds text of a record: {text}");
+    }
     scene.daemon.stop().await;
 }
 

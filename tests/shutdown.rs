@@ -44,35 +44,46 @@ async fn a_stop_gives_back_what_cannot_be_finished_and_a_second_daemon_ships_it(
     let cloud = Cloud::create(&stack, "stop-releases", HIDDEN_FOR_LONG).await;
     let mut daemon = Daemon::start(&stack, &cloud, &[("select.scope", "all"), ("shutdown.grace", "1s")]);
     daemon.until_ready().await;
-    let records: Vec<_> = (0..10).map(|number| trail::record(account, number)).collect();
-
-    // A write block makes OpenSearch refuse every write to the month's index for now.
     let search = Search::new(&stack.opensearch);
-    let month = "sagetrail-events-2031.07";
-    let records: Vec<_> = records
-        .into_iter()
-        .map(|mut record| {
-            record["eventTime"] = "2031-07-01T00:00:00Z".into();
-            record
-        })
-        .collect();
-    assert_eq!(search.request("PUT", month, None).await.0, 200);
-    let block = |on: bool| serde_json::json!({"index.blocks.write": on});
-    assert_eq!(search.request("PUT", &format!("{month}/_settings"), Some(block(true))).await.0, 200);
-    cloud.upload(&trail::key(account, 0), trail::file(&records)).await;
-    eventually(Duration::from_secs(30), async || {
-        match daemon.count(r#"sagetrail_retries_total{what="bulk_item"}"#).await {
-            0 => Err("nothing was refused yet".to_owned()),
-            _ => Ok(()),
-        }
-    })
-    .await;
+    let blocked = BlockedMonth::new(&search, "2031.07").await;
+    blocked.upload(&cloud, account).await;
+    blocked.until_refused(&daemon).await;
     daemon.signal("TERM");
     assert!(daemon.until_ended(Duration::from_secs(20)).await.success(), "{}", daemon.log());
     assert!(daemon.log().contains("given back"), "{}", daemon.log());
     assert_eq!(cloud.backlog().await, (1, 0), "the message waits and is not hidden");
 
-    assert_eq!(search.request("PUT", &format!("{month}/_settings"), Some(block(false))).await.0, 200);
+    blocked.open().await;
+    let mut second = Daemon::start(&stack, &cloud, &[("select.scope", "all")]);
+    second.until_ready().await;
+    cloud.until_empty(Duration::from_mins(1)).await;
+    assert_eq!(search.count(account).await, 10);
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_the_daemon_at_once_and_another_ships_what_was_in_flight() {
+    let Some(stack) = Stack::running() else { return };
+    let account = "500000000003";
+    let cloud = Cloud::create(&stack, "stop-twice", QueueSettings::default()).await;
+    let mut daemon = Daemon::start(&stack, &cloud, &[("select.scope", "all"), ("shutdown.grace", "10m")]);
+    daemon.until_ready().await;
+    let search = Search::new(&stack.opensearch);
+    let blocked = BlockedMonth::new(&search, "2031.08").await;
+    blocked.upload(&cloud, account).await;
+    blocked.until_refused(&daemon).await;
+    daemon.signal("INT");
+    eventually(Duration::from_secs(20), async || match daemon.log() {
+        log if log.contains("stopping") => Ok(()),
+        log => Err(log),
+    })
+    .await;
+    daemon.signal("INT");
+    let status = daemon.until_ended(Duration::from_secs(20)).await;
+    assert_eq!(status.code(), Some(1), "{}", daemon.log());
+    assert!(daemon.log().contains("a second signal"), "{}", daemon.log());
+
+    blocked.open().await;
     let mut second = Daemon::start(&stack, &cloud, &[("select.scope", "all")]);
     second.until_ready().await;
     cloud.until_empty(Duration::from_mins(1)).await;
@@ -93,4 +104,52 @@ async fn a_daemon_waits_for_opensearch_and_stops_cleanly_meanwhile() {
     })
     .await;
     daemon.stop().await;
+}
+
+/// A month whose index refuses every write for now, so that a message with its records stays in flight.
+struct BlockedMonth<'s> {
+    search: &'s Search,
+    month: &'static str,
+}
+
+impl<'s> BlockedMonth<'s> {
+    async fn new(search: &'s Search, month: &'static str) -> Self {
+        let blocked = Self { search, month };
+        assert_eq!(search.request("PUT", &format!("sagetrail-events-{month}"), None).await.0, 200);
+        blocked.set(true).await;
+        blocked
+    }
+
+    async fn set(&self, on: bool) {
+        let settings = serde_json::json!({"index.blocks.write": on});
+        let path = format!("sagetrail-events-{}/_settings", self.month);
+        assert_eq!(self.search.request("PUT", &path, Some(settings)).await.0, 200);
+    }
+
+    async fn open(&self) {
+        self.set(false).await;
+    }
+
+    /// Uploads ten records of the month.
+    async fn upload(&self, cloud: &Cloud, account: &str) {
+        let time = format!("{}-01T00:00:00Z", self.month.replace('.', "-"));
+        let records: Vec<_> = (0..10)
+            .map(|number| {
+                let mut record = trail::record(account, number);
+                record["eventTime"] = time.as_str().into();
+                record
+            })
+            .collect();
+        cloud.upload(&trail::key(account, 0), trail::file(&records)).await;
+    }
+
+    async fn until_refused(&self, daemon: &Daemon) {
+        eventually(Duration::from_secs(30), async || {
+            match daemon.count(r#"sagetrail_retries_total{what="bulk_item"}"#).await {
+                0 => Err("nothing was refused yet".to_owned()),
+                _ => Ok(()),
+            }
+        })
+        .await;
+    }
 }

@@ -206,8 +206,7 @@ async fn a_wrong_password_is_no_success_and_no_refusal_of_documents() {
     let producer = running.sink.join();
     let submission = producer.submit(vec![document_of(format!("{{\"u\":\"{}\"}}", unique()))]).await.unwrap();
     drop(producer);
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    assert!(running.metric("sagetrail_retries_total{what=\"bulk_request\"}") >= 1.0);
+    running.until_retried("bulk_request", 1.0).await;
     drop(running);
     assert_eq!(submission.stored().await, Err(StoreError::Closed));
 }

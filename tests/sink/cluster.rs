@@ -1,7 +1,5 @@
 //! The sink against a real OpenSearch, whose URL is in `SAGETRAIL_TEST_OPENSEARCH_URL`.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use sagetrail::document::{Document, IndexName};
 use sagetrail::sink::{Method, OpenSearch, StoreError, Stored};
@@ -178,9 +176,7 @@ async fn a_blocked_index_is_waited_for_and_its_documents_are_not_set_aside() {
         let all = (0..10).map(|number| into(&index, format!("{{\"n\":{number}}}"))).collect();
         let submission = producer.submit(all).await.unwrap();
         drop(producer);
-        while running.metric("sagetrail_retries_total{what=\"bulk_item\"}") < 10.0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        running.until_retried("bulk_item", 10.0).await;
         cluster.set(index.as_str(), json!({block: null})).await;
         assert_eq!(crate::patiently(submission.stored()).await, Ok(created(10)), "{block}");
         running.end().await;

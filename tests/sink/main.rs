@@ -87,6 +87,17 @@ impl Running {
         line.and_then(|line| line.rsplit_once(' ')).map_or(0.0, |(_, value)| value.parse().unwrap())
     }
 
+    /// Waits until something was sent again so often.
+    async fn until_retried(&self, what: &str, least: f64) {
+        let series = format!("sagetrail_retries_total{{what=\"{what}\"}}");
+        patiently(async {
+            while self.metric(&series) < least {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
+
     /// Ends the sink; nothing may be left in it.
     async fn end(self) {
         assert!(self.metric("sagetrail_sink_queue_bytes").abs() < f64::EPSILON, "room is given back");

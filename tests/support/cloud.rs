@@ -87,6 +87,16 @@ impl Cloud {
         self.s3.delete_object().bucket(&self.bucket).key(key).send().await.expect("moto removes the object");
     }
 
+    /// Lets nobody read an object.
+    pub async fn forbid(&self, key: &str) {
+        let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Deny", "Principal": "*", "Action": "s3:GetObject",
+            "Resource": format!("arn:aws:s3:::{}/{key}", self.bucket)
+        }]});
+        let request = self.s3.put_bucket_policy().bucket(&self.bucket).policy(policy.to_string());
+        request.send().await.expect("moto takes the policy");
+    }
+
     /// Sends messages as they are, ten with a request.
     pub async fn send(&self, bodies: impl IntoIterator<Item = String>) {
         let bodies: Vec<String> = bodies.into_iter().collect();
