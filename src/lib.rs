@@ -21,5 +21,6 @@ pub mod offline;
 pub mod listing;
 pub mod admin;
 pub mod health;
+pub mod doctor;
 pub mod metrics;
 mod backoff;

@@ -10,6 +10,9 @@ use clap_complete::Shell;
 use sagetrail::config::{self, AuthKind, Config, ConfigError, Sigv4Service};
 use sagetrail::daemon::{self, DaemonError, Orders};
 use sagetrail::decode::Limits;
+use sagetrail::doctor;
+use sagetrail::doctor::finding::State;
+use sagetrail::doctor::permissions::permissions;
 use sagetrail::enrich::Knowledge;
 use sagetrail::enrich::redact::{FingerprintKey, KeyError};
 use sagetrail::enrich::rules::{BrokenRules, RuleSet, RulesError};
@@ -75,8 +78,8 @@ enum Command {
     },
     /// Ask the daemon that runs on this host whether it can do its work; exit code 1 when not
     Health(ConfigFile),
-    /// Validate the configuration and the rules, without any server
-    Check(RuleArgs),
+    /// Validate the configuration and the rules; with `--online` also ask AWS and OpenSearch
+    Check(CheckArgs),
     /// List the rules, silent ones included
     Rules {
         #[command(flatten)]
@@ -106,6 +109,21 @@ struct SetupArgs {
     /// Write the content into a folder, for those who import it by hand, without any server
     #[arg(long, value_name = "FOLDER")]
     export: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct CheckArgs {
+    #[command(flatten)]
+    rules: RuleArgs,
+    /// Also ask AWS and OpenSearch whether everything works and what is not seen; nothing is changed
+    #[arg(long)]
+    online: bool,
+    /// Print what `--online` found as JSON
+    #[arg(long, requires = "online")]
+    json: bool,
+    /// Print the least permissions that this configuration needs in AWS and OpenSearch, as JSON, and nothing else
+    #[arg(long, conflicts_with = "online")]
+    permissions: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -143,7 +161,7 @@ fn main() -> ExitCode {
         Command::Setup(setup) => set_up(setup),
         Command::Enrich { rules, files } => enrich(rules, files),
         Command::Health(file) => ask_health(file),
-        Command::Check(rules) => check(rules),
+        Command::Check(args) => check(args),
         Command::Manual { folder } => write_manual(folder),
         Command::Completions { shell } => Ok(write_completions(*shell)),
         Command::Rules { rules, format } => list(rules, *format),
@@ -312,9 +330,22 @@ fn write_completions(shell: Shell) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn check(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
-    let config = load(&rules.config)?;
-    let Knowledge { rules, .. } = rules.load(&config)?;
+fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let config = load(&args.rules.config)?;
+    if args.permissions {
+        return print(&format!("{:#}\n", permissions(&config)));
+    }
+    let Knowledge { rules, .. } = args.rules.load(&config)?;
+    if !args.online {
+        return print(&state_of(&config, &rules));
+    }
+    let report = runtime()?.block_on(doctor::examine(&config));
+    print(&if args.json { report.json() } else { state_of(&config, &rules) + &report.text() })?;
+    Ok(ExitCode::from(u8::from(report.count(State::Broken) > 0)))
+}
+
+/// What can be said of the configuration and the rules without any server.
+fn state_of(config: &Config, rules: &RuleSet) -> String {
     let mut lines = vec!["configuration: fine".to_owned(), format!("rules: {} loaded", rules.rules().len())];
     lines.extend(rules.broken().iter().map(|broken| format!("broken: {broken}")));
     lines.extend(
@@ -335,7 +366,7 @@ fn check(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
         lines.push("source.queue_url: not set, which `run` needs".to_owned());
     }
     lines.push(String::new());
-    print(&lines.join("\n"))
+    lines.join("\n")
 }
 
 fn list(rules: &RuleArgs, format: Format) -> anyhow::Result<ExitCode> {

@@ -59,7 +59,7 @@ fn queue_region(url: &Url) -> Option<Region> {
 }
 
 /// What went wrong with a request, on one line: the service's own words, or the chain of causes down to the socket.
-pub(super) fn cause<E>(error: &SdkError<E>) -> String
+pub(crate) fn cause<E>(error: &SdkError<E>) -> String
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {

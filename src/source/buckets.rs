@@ -14,7 +14,7 @@ use crate::config::SourceConfig;
 const KEPT: usize = 256;
 
 /// The clients by region, and what S3 said about where buckets are.
-pub(super) struct Buckets {
+pub(crate) struct Buckets {
     settings: aws_sdk_s3::Config,
     default_region: Option<String>,
     clients: Mutex<HashMap<String, Client>>,
@@ -22,13 +22,13 @@ pub(super) struct Buckets {
 }
 
 /// A client that signs for the region that it talks to.
-pub(super) struct RegionalClient {
-    pub(super) client: Client,
-    pub(super) region: Option<String>,
+pub(crate) struct RegionalClient {
+    pub(crate) client: Client,
+    pub(crate) region: Option<String>,
 }
 
 impl Buckets {
-    pub(super) async fn new(aws: &SdkConfig, config: &SourceConfig) -> Self {
+    pub(crate) async fn new(aws: &SdkConfig, config: &SourceConfig) -> Self {
         let mut settings = aws_sdk_s3::config::Builder::from(aws).force_path_style(config.force_path_style);
         if let Some(role) = &config.assume_role_arn {
             let mut provider = AssumeRoleProvider::builder(role).session_name("sagetrail").configure(aws);
@@ -46,7 +46,7 @@ impl Buckets {
     }
 
     /// The client for a bucket: where S3 said it is, else where its notification says so, else the default region.
-    pub(super) fn client(&self, bucket: &str, notified: Option<&str>) -> RegionalClient {
+    pub(crate) fn client(&self, bucket: &str, notified: Option<&str>) -> RegionalClient {
         let home = locked(&self.homes).get(bucket).cloned();
         // A region becomes a part of a host's name, and a notification's text may hold anything.
         let notified = notified.filter(|region| is_region(region)).map(str::to_owned);
@@ -54,7 +54,7 @@ impl Buckets {
     }
 
     /// The client for a bucket that S3 says is in another region than the one where it was asked for.
-    pub(super) fn moved(&self, bucket: &str, region: String) -> RegionalClient {
+    pub(crate) fn moved(&self, bucket: &str, region: String) -> RegionalClient {
         let mut homes = locked(&self.homes);
         if homes.len() < KEPT || homes.contains_key(bucket) {
             homes.insert(bucket.to_owned(), region.clone());

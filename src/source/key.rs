@@ -99,7 +99,7 @@ fn is_account(text: &str) -> bool {
 }
 
 /// The shape of every partition's regions: `us-east-1`, `us-gov-west-1`, `cn-north-1`, `eusc-de-east-1`.
-pub(super) fn is_region(text: &str) -> bool {
+pub(crate) fn is_region(text: &str) -> bool {
     /// Characters; the longest known has fourteen.
     const LONGEST: usize = 32;
     text.len() <= LONGEST

@@ -2,7 +2,7 @@
 
 pub mod allowed;
 pub mod aws;
-mod buckets;
+pub(crate) mod buckets;
 pub mod deleter;
 #[cfg(test)]
 mod fake;

@@ -241,7 +241,7 @@ impl Receipt {
     }
 }
 
-fn redrive(policy: &str) -> Option<Redrive> {
+pub(crate) fn redrive(policy: &str) -> Option<Redrive> {
     let policy: Value = serde_json::from_str(policy).ok()?;
     let count = policy.get("maxReceiveCount")?;
     // The count is stored as it was set: some tools write a number, some a string.

@@ -1,0 +1,56 @@
+//! The doctor: asks every part that the daemon needs whether it works, and AWS and the index whether they see everything.
+//!
+//! It changes nothing anywhere. Each part has a file that asks, and beside it a pure function that judges the answers,
+//! so that what is said about an answer can be tested without the server that gives it.
+
+use crate::config::{AuthKind, Config};
+use crate::source::aws;
+
+use finding::{Finding, Report};
+
+pub mod finding;
+mod identity;
+mod queue;
+mod policy;
+mod trail;
+mod coverage;
+mod bucket;
+mod cluster;
+mod arrivals;
+pub mod permissions;
+
+/// Asks everything that the configuration leads to. What cannot be asked is a finding as well.
+pub async fn examine(config: &Config) -> Report {
+    let mut report = Report::default();
+    let aws = aws::load(config.source.queue_url.as_ref()).await;
+    let identity = identity::examine(&aws).await;
+    report.extend(identity.findings);
+    if let Some(account) = &identity.account {
+        let queue = queue::examine(&aws, config.source.queue_url.as_ref()).await;
+        let trails = trail::examine(&aws, account).await;
+        let buckets = buckets(&config.source.allowed_buckets, &trails.buckets);
+        report.extend(queue.findings);
+        if buckets.is_empty() {
+            report.extend([Finding::warning(
+                "bucket",
+                "source.allowed_buckets is empty and no trail tells a bucket, so none was looked at",
+                "name the bucket of the trail in source.allowed_buckets",
+            )]);
+        }
+        for bucket in &buckets {
+            report.extend(bucket::examine(&aws, &config.source, bucket, queue.arn.as_deref()).await);
+        }
+        report.extend(trails.findings);
+    }
+    let signing = (config.sink.auth == AuthKind::Sigv4).then_some(&aws);
+    report.extend(cluster::examine(config, signing).await);
+    report
+}
+
+/// The buckets to look at: those that the configuration allows, or else those that the trails write to.
+fn buckets(allowed: &[String], of_trails: &[String]) -> Vec<String> {
+    let mut buckets = if allowed.is_empty() { of_trails.to_vec() } else { allowed.to_vec() };
+    buckets.sort_unstable();
+    buckets.dedup();
+    buckets
+}

@@ -1,0 +1,154 @@
+//! The cluster: whether OpenSearch takes documents, has what the content needs, and holds the content as it should be.
+
+use std::collections::BTreeSet;
+
+use aws_config::SdkConfig;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::arrivals;
+use super::finding::Finding;
+use super::identity::judge_clock;
+use crate::config::Config;
+use crate::setup;
+use crate::setup::dashboards::Dashboards;
+use crate::setup::install::{self, Edits};
+use crate::setup::object::Object;
+use crate::setup::remote::Remote;
+use crate::sink::{Method, OpenSearch};
+
+pub(super) async fn examine(config: &Config, aws: Option<&SdkConfig>) -> Vec<Finding> {
+    const FIX: &str = "check [sink] of the configuration, and that the server runs";
+    let opensearch = match OpenSearch::new(&config.sink, aws) {
+        Ok(opensearch) => opensearch,
+        Err(error) => return vec![Finding::broken("opensearch", error.to_string(), FIX)],
+    };
+    let info = match opensearch.info().await {
+        Ok(info) => info,
+        Err(error) => return vec![Finding::broken("opensearch", error.to_string(), FIX)],
+    };
+    if let Err(error) = setup::check_cluster(&opensearch).await {
+        return vec![Finding::broken("opensearch", error.to_string(), "upgrade it")];
+    }
+    let mut findings = vec![Finding::fine("opensearch", format!("version {} answers", info.number))];
+    findings.extend(clock(&opensearch).await);
+    findings.push(judge_write(write(&opensearch).await));
+    findings.extend(content(config, &opensearch).await);
+    findings.extend(arrivals::examine(&opensearch).await);
+    findings
+}
+
+/// The cluster's own time, where we may ask for it.
+async fn clock(opensearch: &OpenSearch) -> Option<Finding> {
+    let answer = opensearch.request(Method::Get, "_cluster/stats?filter_path=timestamp", None).await.ok()?;
+    let answer: Value = serde_json::from_slice(&answer.body).ok()?;
+    let theirs =
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(answer["timestamp"].as_i64()?) * 1_000_000)
+            .ok()?;
+    Some(judge_clock("opensearch clock", "OpenSearch", OffsetDateTime::now_utc() - theirs))
+}
+
+/// Asks for a write that needs the daemon's privileges and can never happen: its condition names a version that no
+/// document has.
+async fn write(opensearch: &OpenSearch) -> Result<u16, String> {
+    let exists = opensearch.request(Method::Get, "sagetrail-rejected/_settings", None).await;
+    if exists.map_err(|error| error.to_string())?.status == 404 {
+        return Err("there is no index yet".to_owned());
+    }
+    let action = json!({"index": {"_index": "sagetrail-rejected", "_id": "never-written", "if_seq_no": i64::MAX, "if_primary_term": 1}});
+    let body = Bytes::from(format!("{action}\n{{}}\n"));
+    let answer = opensearch.bulk(body).await.map_err(|error| error.to_string())?;
+    let items: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let item = items["items"][0]["index"]["status"].as_u64().and_then(|status| u16::try_from(status).ok());
+    Ok(item.unwrap_or(answer.status))
+}
+
+fn judge_write(status: Result<u16, String>) -> Finding {
+    const SUBJECT: &str = "opensearch write";
+    match status {
+        Ok(409) => Finding::fine(SUBJECT, "documents may be written"),
+        Ok(401) => {
+            Finding::broken(SUBJECT, "status 401: the credentials are not accepted", "check them in [sink]")
+        }
+        Ok(403) => Finding::broken(
+            SUBJECT,
+            "status 403: documents may not be written, for want of a privilege or because the index is blocked",
+            "grant the role that `sagetrail check --permissions` prints; when a disk is full, make room and remove index.blocks",
+        ),
+        Ok(status) => Finding::warning(
+            SUBJECT,
+            format!("a write was answered with {status}"),
+            "look at the cluster's log",
+        ),
+        Err(problem) => Finding::warning(
+            SUBJECT,
+            format!("it could not be tried: {problem}"),
+            "run `sagetrail setup` first",
+        ),
+    }
+}
+
+/// Holds what is installed against what the configuration asks for.
+async fn content(config: &Config, opensearch: &OpenSearch) -> Vec<Finding> {
+    const SUBJECT: &str = "content";
+    let compared = async {
+        let objects = setup::content::objects(config).map_err(|error| error.to_string())?;
+        let dashboards = Dashboards::new(&config.dashboards).map_err(|error| error.to_string())?;
+        let remote =
+            Remote::connect(opensearch.clone(), dashboards).await.map_err(|error| error.to_string())?;
+        let mut findings = Vec::new();
+        for needs in lacking(&remote, &objects) {
+            findings.push(Finding::warning(
+                SUBJECT,
+                format!("{needs} is missing, and with it what needs it"),
+                "add it, or do without; `sagetrail setup --diff` lists the objects",
+            ));
+        }
+        let differences = install::difference(&remote, &objects, Edits::Keep).await;
+        let differences = differences.map_err(|error| error.to_string())?;
+        findings.push(if differences.is_empty() {
+            Finding::fine(SUBJECT, "everything that can be installed is, as it should be")
+        } else {
+            let names: Vec<&str> =
+                differences.iter().map(|difference| difference.object.as_str()).take(3).collect();
+            Finding::warning(
+                SUBJECT,
+                format!("{} objects are absent or differ: {}, …", differences.len(), names.join(", ")),
+                "see `sagetrail setup --diff`, then run `sagetrail setup`",
+            )
+        });
+        Ok::<_, String>(findings)
+    };
+    compared.await.unwrap_or_else(|problem| {
+        vec![Finding::warning(
+            SUBJECT,
+            problem,
+            "grant what `sagetrail check --permissions` prints for setup, and check [dashboards]",
+        )]
+    })
+}
+
+/// What some of the objects need and is not there, each once.
+fn lacking(remote: &Remote, objects: &[Object]) -> BTreeSet<String> {
+    objects.iter().filter_map(|object| remote.lacks(object.kind)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::State;
+    use super::*;
+
+    #[test]
+    fn only_a_conflict_proves_that_documents_may_be_written() {
+        for (status, state) in [
+            (Ok(409), State::Fine),
+            (Ok(401), State::Broken),
+            (Ok(403), State::Broken),
+            (Ok(200), State::Warning),
+            (Err("there is no index yet".to_owned()), State::Warning),
+        ] {
+            assert_eq!(judge_write(status.clone()).state, state, "{status:?}");
+        }
+    }
+}
