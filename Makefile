@@ -1,7 +1,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint fmt clean lint-tools
+.PHONY: help demo test bench dashboards lint fmt clean lint-tools
 
 LOCAL := deploy/local
 DENY := .local/cargo-deny-0.20.2/bin/cargo-deny
@@ -11,7 +11,7 @@ SIGMA_EXCLUDED := namespace_tag attacktag d3_fendtag
 SHELL_SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './target/*' -not -path './.local/*')
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' Makefile
 
 demo: ## Show the daemon at work on a real OpenSearch until Ctrl-C; ONCE=1 ends by itself
 	@$(LOCAL)/tools.sh cargo cc curl java mvn python3 setpriv
@@ -23,6 +23,10 @@ test: ## Run every test beside a real OpenSearch, S3 and SQS; ARGS="--test NAME"
 
 bench: ## Measure what rules cost per record as their number grows
 	cargo bench --locked --bench rules
+
+dashboards: ## Make dashboards/*.ndjson from dashboards/sources
+	@$(LOCAL)/tools.sh python3
+	@venv=$$($(LOCAL)/venv.sh $(LOCAL)/requirements-dashboards.txt); $$venv/bin/python -B dashboards/sources/generate.py
 
 lint: $(DENY) $(MACHETE) ## Check format, code, documentation, licences and dependencies; ADVISORIES=1 adds advisories
 	cargo fmt --check

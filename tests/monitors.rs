@@ -14,8 +14,9 @@ use sagetrail::monitors::thresholds::documented;
 use sagetrail::monitors::{Monitor, built_in};
 use serde_json::{Value, json};
 use support::Stack;
+use support::scene::Scene;
 use support::search::Search;
-use support::story::{self, Told};
+use support::story;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 use url::Url;
@@ -25,46 +26,7 @@ const NOW: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
 /// Searches in one request.
 const AT_ONCE: usize = 400;
 
-/// Indices of a test's own, mapped as the real ones.
-struct Scene {
-    name: &'static str,
-    opensearch: String,
-    search: Search,
-}
-
 impl Scene {
-    async fn set(name: &'static str, documents: &[Told]) -> Option<Self> {
-        let stack = Stack::running()?;
-        let scene = Self { name, search: Search::new(&stack.opensearch), opensearch: stack.opensearch };
-        let events: Value =
-            serde_json::from_str(include_str!("../mappings/component-events-mappings.json")).unwrap();
-        let rejected: Value =
-            serde_json::from_str(include_str!("../mappings/template-rejected.json")).unwrap();
-        for (index, template) in [("events", events), ("rejected", rejected)] {
-            let body = json!({"mappings": template["template"]["mappings"]});
-            let (status, answer) = scene.search.request("PUT", &format!("{name}-{index}"), Some(body)).await;
-            assert_eq!(status, 200, "{answer}");
-        }
-        let events = format!("{name}-events");
-        scene.add(&events, documents.iter().map(|told| (told.id.clone(), &told.source))).await;
-        Some(scene)
-    }
-
-    async fn add(&self, index: &str, documents: impl Iterator<Item = (String, &Value)>) {
-        let mut lines = String::new();
-        for (id, source) in documents {
-            writeln!(lines, "{}\n{source}", json!({"create": {"_index": index, "_id": id}})).unwrap();
-        }
-        let answer = self.send("_bulk?refresh=true", lines).await;
-        assert_eq!(answer["errors"], false, "{answer}");
-    }
-
-    async fn send(&self, path: &str, lines: String) -> Value {
-        let request = reqwest::Client::new().post(format!("{}/{path}", self.opensearch));
-        let answer = request.header("content-type", "application/x-ndjson").body(lines).send().await.unwrap();
-        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
-    }
-
     /// What a monitor raises when it runs at each of these times: the bucket keys of its alerts.
     async fn alerts(&self, monitor: &Monitor, times: &[OffsetDateTime]) -> BTreeSet<String> {
         let search = &monitor.body["inputs"][0]["search"];
@@ -98,12 +60,6 @@ impl Scene {
             }
         }
         alerts
-    }
-
-    async fn remove(self) {
-        for index in ["events", "rejected"] {
-            self.search.request("DELETE", &format!("{}-{index}", self.name), None).await;
-        }
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod cloud;
 pub mod daemon;
 pub mod examples;
+pub mod scene;
 pub mod search;
 pub mod sqs;
 pub mod story;
