@@ -1,6 +1,5 @@
 //! The backoff: how long to wait before something that failed is tried again.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 /// Exponential with full jitter: any time up to `base`, doubled for each earlier retry, and never more than `longest`.
@@ -8,13 +7,7 @@ use std::time::Duration;
 /// Full jitter spreads the retries of many daemons that failed at the same moment.
 pub fn full_jitter(base: Duration, longest: Duration, earlier_retries: u32) -> Duration {
     let doubled = base.saturating_mul(2_u32.saturating_pow(earlier_retries));
-    doubled.min(longest).mul_f64(random())
-}
-
-/// From 0 to 1. Each of the standard library's hashers has a seed of its own, and jitter asks for no more than that.
-fn random() -> f64 {
-    let bits = u32::try_from(RandomState::new().hash_one(()) >> u32::BITS).unwrap_or(u32::MAX);
-    f64::from(bits) / f64::from(u32::MAX)
+    doubled.min(longest).mul_f64(fastrand::f64())
 }
 
 #[cfg(test)]

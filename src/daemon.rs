@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use tokio::signal::unix::Signal;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -64,15 +65,27 @@ pub async fn run(
     source: RuleSource,
     orders: Orders,
 ) -> Result<(), DaemonError> {
+    let queue_url = config.source.queue_url.as_ref().ok_or(DaemonError::NoQueue)?;
+    let aws = aws::load(Some(queue_url)).await;
+    run_on(&aws, config, Arc::new(knowledge), source, orders).await
+}
+
+/// Does so with AWS settings that are loaded already, whose transport, credentials and clock may be others.
+pub async fn run_on(
+    aws: &SdkConfig,
+    config: &Config,
+    knowledge: Arc<Knowledge>,
+    source: RuleSource,
+    orders: Orders,
+) -> Result<(), DaemonError> {
     let Orders { hangups, stop } = orders;
     let queue_url = config.source.queue_url.as_ref().ok_or(DaemonError::NoQueue)?;
     let metrics = Arc::new(Metrics::new());
     reload::announce(&knowledge.rules, &metrics);
-    let (current, knowledge) = watch::channel(Arc::new(knowledge));
+    let (current, knowledge) = watch::channel(knowledge);
     let mut reloading = JoinSet::new();
     reloading.spawn(reload::reload_at(hangups, source, current, Arc::clone(&metrics)));
-    let aws = aws::load(Some(queue_url)).await;
-    let signing = (config.sink.auth == AuthKind::Sigv4).then_some(&aws);
+    let signing = (config.sink.auth == AuthKind::Sigv4).then_some(aws);
     let opensearch = OpenSearch::new(&config.sink, signing)?;
 
     let readiness = Arc::new(Readiness::default());
@@ -86,7 +99,7 @@ pub async fn run(
     };
     let admin_task = tokio::spawn(admin::serve(listener, admin, serving.clone()));
 
-    let opening = Queue::open(aws::queue_client(&aws, queue_url), queue_url);
+    let opening = Queue::open(aws::queue_client(aws, queue_url), queue_url);
     let Some(queue) = stop.run_until_cancelled(opening).await.transpose()? else {
         return close_admin(&serving, admin_task).await;
     };
@@ -96,7 +109,7 @@ pub async fn run(
     }
 
     let (sink, sink_task) = sink::spawn(opensearch, &config.sink, Arc::clone(&metrics));
-    let store = Store::new(&aws, &config.source, Arc::clone(&metrics)).await;
+    let store = Store::new(aws, &config.source, Arc::clone(&metrics)).await;
     let (deleter, deleter_task) = deleter::start(queue.clone(), Arc::clone(&metrics));
     let release = CancellationToken::new();
     let receiving = Arc::new(Receiving {

@@ -24,18 +24,27 @@ const STALL_GRACE: Duration = Duration::from_secs(15);
 /// Loads the settings. The queue's URL tells the region where nothing else does.
 pub async fn load(queue_url: Option<&Url>) -> SdkConfig {
     let region = RegionProviderChain::default_provider().or_else(queue_url.and_then(queue_region));
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .build();
     aws_config::defaults(BehaviorVersion::latest())
         .app_name(AppName::new("sagetrail").expect("the name has only letters"))
         .region(region)
-        .timeout_config(timeouts)
-        .stalled_stream_protection(StalledStreamProtectionConfig::enabled().grace_period(STALL_GRACE).build())
+        .timeout_config(timeouts())
+        .stalled_stream_protection(stall_protection())
         .load()
         .await
+}
+
+/// How long one attempt of a request may take.
+pub fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .build()
+}
+
+/// When a body that stopped coming is given up.
+pub fn stall_protection() -> StalledStreamProtectionConfig {
+    StalledStreamProtectionConfig::enabled().grace_period(STALL_GRACE).build()
 }
 
 /// The client of a queue, in the region that its URL names: a queue elsewhere would look as if it did not exist.
