@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -63,6 +63,7 @@ pub struct Config {
     pub rules: RulesConfig,
     pub redaction: RedactionConfig,
     pub sink: SinkConfig,
+    pub replay: ReplayConfig,
     pub retention: RetentionConfig,
     pub dashboards: DashboardsConfig,
     pub monitors: MonitorsConfig,
@@ -164,6 +165,22 @@ impl RulesConfig {
 pub struct RedactionConfig {
     pub key: Option<SecretString>,
     pub key_file: Option<PathBuf>,
+}
+
+/// How fast history is shipped.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReplayConfig {
+    /// In place of the limits of the sink.
+    pub documents_per_second: Option<NonZeroU32>,
+    pub bytes_per_second: Option<NonZeroU32>,
+    pub in_flight_objects: NonZeroUsize,
+}
+
+impl Default for ReplayConfig {
+    fn default() -> Self {
+        Self { documents_per_second: None, bytes_per_second: None, in_flight_objects: nonzero(32) }
+    }
 }
 
 /// The operators' HTTP endpoint.

@@ -12,6 +12,7 @@ use std::ops::ControlFlow;
 
 use flate2::read::MultiGzDecoder;
 use memchr::{memchr2, memchr3};
+use sha2::{Digest, Sha256};
 
 use crate::metrics::ObjectFailure;
 
@@ -26,7 +27,8 @@ pub fn decode(object: &[u8], limits: &Limits, each: impl FnMut(&[u8]) -> Control
         Ok(_) => decoder.blemish,
         Err(damage) => Some(damage),
     };
-    Decoded { records: decoder.records, raw_bytes: decoder.window.raw_bytes, damage }
+    let Decoder { window, records, .. } = decoder;
+    Decoded { records, raw_bytes: window.raw_bytes, sha256: window.sha256.finalize().into(), damage }
 }
 
 /// What an object may cost before it is refused.
@@ -45,6 +47,9 @@ pub struct Decoded {
     pub records: u64,
     /// Bytes after decompression.
     pub raw_bytes: u64,
+    /// Of the bytes after decompression, which is what CloudTrail's digest files name; of those before the damage or
+    /// the break, where there was one.
+    pub sha256: [u8; 32],
     /// What was wrong with the object, if anything was.
     pub damage: Option<Damage>,
 }
@@ -178,6 +183,7 @@ struct Window<'a> {
     position: usize,
     filled: usize,
     raw_bytes: u64,
+    sha256: Sha256,
     limits: Limits,
 }
 
@@ -193,12 +199,16 @@ const UTF8_BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
 impl<'a> Window<'a> {
     fn new(object: &'a [u8], limits: Limits) -> Self {
+        let mut sha256 = Sha256::new();
         let input = if object.starts_with(GZIP_MAGIC) {
             Input::Gzip(Box::new(MultiGzDecoder::new(object)))
+        } else if let Some(text) = object.strip_prefix(UTF8_BYTE_ORDER_MARK) {
+            sha256.update(UTF8_BYTE_ORDER_MARK);
+            Input::Plain(text)
         } else {
-            Input::Plain(object.strip_prefix(UTF8_BYTE_ORDER_MARK).unwrap_or(object))
+            Input::Plain(object)
         };
-        Self { input, buffer: vec![0; WINDOW_BYTES], position: 0, filled: 0, raw_bytes: 0, limits }
+        Self { input, buffer: vec![0; WINDOW_BYTES], position: 0, filled: 0, raw_bytes: 0, sha256, limits }
     }
 
     /// Reads on, keeping the bytes from `keep_from`; false when there are no more.
@@ -226,6 +236,7 @@ impl<'a> Window<'a> {
                 }
             }
         };
+        self.sha256.update(&self.buffer[self.filled..self.filled + read]);
         self.filled += read;
         self.raw_bytes += read as u64;
         if self.raw_bytes > self.limits.uncompressed_bytes {

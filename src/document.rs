@@ -63,17 +63,31 @@ const PLAUSIBLE_YEARS: std::ops::RangeInclusive<i32> = 2013..=2099;
 impl IndexName {
     /// The monthly index of an event, or the one for events whose time is absent or cannot be right.
     pub fn of_event(time: Option<OffsetDateTime>) -> Self {
+        Self::of_month(EVENTS_ALIAS, time)
+    }
+
+    /// The monthly index of the ledger's entry for an object, by the time of its delivery.
+    pub fn of_object(delivered_at: OffsetDateTime) -> Self {
+        Self::of_month(OBJECTS_ALIAS, Some(delivered_at))
+    }
+
+    fn of_month(alias: &str, time: Option<OffsetDateTime>) -> Self {
         match time {
             Some(time) if PLAUSIBLE_YEARS.contains(&time.year()) => {
-                Self(format!("{EVENTS_ALIAS}-{:04}.{:02}", time.year(), u8::from(time.month())))
+                Self(format!("{alias}-{:04}.{:02}", time.year(), u8::from(time.month())))
             }
-            _ => Self(format!("{EVENTS_ALIAS}-undated")),
+            _ => Self(format!("{alias}-undated")),
         }
     }
 
     /// Where records are set aside, with the reason, that cannot be stored as events.
     pub fn rejected() -> Self {
         Self("sagetrail-rejected".to_owned())
+    }
+
+    /// Whether it holds events, and neither reports nor entries of the ledger.
+    pub fn is_for_events(&self) -> bool {
+        self.0.starts_with(EVENTS_ALIAS)
     }
 
     pub fn as_str(&self) -> &str {
@@ -83,6 +97,8 @@ impl IndexName {
 
 /// The alias over every index of events.
 pub const EVENTS_ALIAS: &str = "sagetrail-events";
+/// The alias over every index of the ledger of shipped objects.
+pub const OBJECTS_ALIAS: &str = "sagetrail-objects";
 
 #[cfg(test)]
 mod tests {

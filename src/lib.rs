@@ -14,6 +14,7 @@ pub mod record;
 mod timestamp;
 pub mod enrich;
 pub mod document;
+pub mod ledger;
 pub mod sink;
 pub mod setup;
 pub mod monitors;

@@ -1,7 +1,8 @@
 //! The pipeline: one message on its way from the queue to OpenSearch.
 //!
 //! This is the only place that knows more than one stage. A message is done when `process` returned Ok: each of its
-//! records is then stored, deliberately not selected, or set aside in the rejected index. Nothing has to be undone when
+//! records is then stored, deliberately not selected, or set aside in the rejected index, and the ledger has an entry for
+//! each of its objects. Nothing has to be undone when
 //! it is dropped half-way, because ids make a second delivery harmless.
 
 use std::ops::ControlFlow;
@@ -13,13 +14,14 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{debug, info, warn};
 
 use crate::config::SourceConfig;
-use crate::decode::{self, Damage, Limits, decode};
+use crate::decode::{Damage, Decoded, Limits, decode};
 use crate::document::Document;
 use crate::enrich::{Enriched, Knowledge, Origin, enrich};
+use crate::ledger::{self, Entry};
 use crate::metrics::{FreshnessStage, Metrics, ObjectFailure, RejectReason};
-use crate::sink::{self, Producer, Sink, Submission};
+use crate::sink::{self, Producer, Sink, Stored, Submission};
 use crate::source::allowed::{Allowed, NotAllowed};
-use crate::source::key;
+use crate::source::key::{self, TrailKey};
 use crate::source::notification::{self, NotificationError, NotifiedObject, ObjectRef};
 use crate::source::store::{self, Store};
 
@@ -110,20 +112,15 @@ impl Pipeline {
         // A reload meanwhile is for the messages after this one.
         let knowledge = Arc::clone(&self.knowledge.borrow());
 
-        let mut failure = None;
-        let mut submissions = Vec::new();
+        let mut underway = Vec::new();
         for object in &notification.objects {
             match object {
                 NotifiedObject::Created(object) => {
-                    let shipped =
-                        self.ship(object, &knowledge, received_at, &producer, &mut submissions).await;
-                    if let Err(error) = shipped {
-                        if let Some(reason) = error.object_failure() {
-                            self.metrics.object_failed(reason);
-                        }
+                    let object = self.hand_over(object, &knowledge, received_at, &producer).await;
+                    if let Err(error) = &object.read {
                         warn!(%error, "an object could not be shipped whole; its message stays in the queue");
-                        failure.get_or_insert(error);
                     }
+                    underway.push(object);
                 }
                 NotifiedObject::Skipped { reason, bucket, key } => {
                     debug!(bucket, key, ?reason, "an object is deliberately not read");
@@ -133,10 +130,18 @@ impl Pipeline {
         }
         // From here on the message only waits, so a batch need not wait for it.
         drop(producer);
-        for submission in submissions {
-            if let Err(error) = submission.stored().await {
-                failure.get_or_insert(error.into());
+        let mut failure = None;
+        let mut entries = Vec::new();
+        for object in underway {
+            match object.stored().await {
+                Ok(shipped) => entries.extend(shipped.and_then(|shipped| shipped.entry)),
+                Err(error) => {
+                    failure.get_or_insert(error);
+                }
             }
+        }
+        if let Err(error) = self.enter(entries).await {
+            failure.get_or_insert(error);
         }
         match failure {
             Some(error) => Err(error),
@@ -148,22 +153,67 @@ impl Pipeline {
         }
     }
 
+    /// Ships one object that no message asked for. None is an object whose key says that it holds no records.
+    pub async fn ship_object(&self, object: &ObjectRef) -> Result<Option<Shipped>, ProcessError> {
+        let knowledge = Arc::clone(&self.knowledge.borrow());
+        let producer = self.announce();
+        let underway = self.hand_over(object, &knowledge, OffsetDateTime::now_utc(), &producer).await;
+        drop(producer);
+        let mut shipped = underway.stored().await?;
+        let entry = shipped.as_mut().and_then(|shipped| shipped.entry.take());
+        self.enter(entry.into_iter().collect()).await?;
+        Ok(shipped)
+    }
+
+    /// Ships bytes that lie elsewhere than in S3. The ledger has no entry for them.
+    pub async fn ship_file(&self, path: &str, file: store::Object) -> Result<Shipped, ProcessError> {
+        let knowledge = Arc::clone(&self.knowledge.borrow());
+        let producer = self.announce();
+        let mut submissions = Vec::new();
+        let origin = FileOrigin { path: path.to_owned(), written_at: file.last_modified };
+        let read = self.read(origin, file, &knowledge, &producer, &mut submissions).await;
+        drop(producer);
+        let documents = all_stored(submissions).await;
+        Ok(Shipped { contents: read?, documents: documents?, entry: None })
+    }
+
+    /// The store, for those who read what is no object of S3 within the same budget.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Reads one object and hands its documents to the sink.
-    async fn ship(
+    async fn hand_over(
+        &self,
+        object: &ObjectRef,
+        knowledge: &Arc<Knowledge>,
+        received_at: OffsetDateTime,
+        producer: &Producer,
+    ) -> Underway {
+        let mut submissions = Vec::new();
+        let read = self.read_object(object, knowledge, received_at, producer, &mut submissions).await;
+        if let Err(error) = &read
+            && let Some(reason) = error.object_failure()
+        {
+            self.metrics.object_failed(reason);
+        }
+        Underway { read, submissions }
+    }
+
+    async fn read_object(
         &self,
         object: &ObjectRef,
         knowledge: &Arc<Knowledge>,
         received_at: OffsetDateTime,
         producer: &Producer,
         submissions: &mut Vec<Submission>,
-    ) -> Result<(), ProcessError> {
-        let path = format!("s3://{}/{}", object.bucket, object.key);
+    ) -> Result<Option<ReadObject>, ProcessError> {
         let trail_key = match key::classify(&object.key) {
             Ok(trail_key) => trail_key,
             Err(reason) => {
-                debug!(path, ?reason, "an object is deliberately not read");
+                debug!(%object, ?reason, "an object is deliberately not read");
                 self.metrics.object_skipped(reason);
-                return Ok(());
+                return Ok(None);
             }
         };
         self.allowed.check(object, &trail_key)?;
@@ -172,8 +222,23 @@ impl Pipeline {
         if let Some(written_at) = written_at {
             self.metrics.freshness(FreshnessStage::ObjectToReceived, received_at - written_at);
         }
-        let stored_bytes = stored.stored_bytes;
+        let (etag, last_modified) = (stored.etag.clone(), stored.last_modified);
+        let origin = FileOrigin { path: format!("s3://{}/{}", object.bucket, object.key), written_at };
+        let contents = self.read(origin, stored, knowledge, producer, submissions).await?;
+        Ok(Some(ReadObject { object: object.clone(), trail_key, etag, last_modified, contents }))
+    }
 
+    /// Decodes bytes and hands their documents to the sink.
+    async fn read(
+        &self,
+        origin: FileOrigin,
+        stored: store::Object,
+        knowledge: &Arc<Knowledge>,
+        producer: &Producer,
+        submissions: &mut Vec<Submission>,
+    ) -> Result<Contents, ProcessError> {
+        let FileOrigin { path, written_at } = origin;
+        let stored_bytes = stored.stored_bytes;
         let (chunks, mut received) = mpsc::channel(CHUNKS);
         let job = DecodeJob {
             path: path.clone(),
@@ -185,28 +250,132 @@ impl Pipeline {
         };
         let slot = Arc::clone(&self.decoders).acquire_owned().await.expect("the semaphore is never closed");
         let decoding = tokio::task::spawn_blocking(move || {
-            let damage = job.run(&stored.bytes);
+            let decoded = job.run(&stored.bytes);
             // Both go with this thread, which may outlive the message: what it holds stays counted until it ends.
             drop(stored);
             drop(slot);
-            damage
+            decoded
         });
         while let Some(chunk) = received.recv().await {
             submissions.push(producer.submit(chunk).await.map_err(|_| sink::StoreError::Closed)?);
         }
-        match decoding.await {
-            Ok(None) => {
-                self.metrics.object_read(stored_bytes);
-                info!(path, stored_bytes, "an object was read");
-                Ok(())
-            }
-            Ok(Some(damage)) => Err(ProcessError::Damaged { object: object.to_string(), damage }),
-            Err(_panicked) => {
-                self.metrics.task_panicked();
-                Err(ProcessError::Panicked { object: object.to_string() })
+        let Ok((decoded, selected)) = decoding.await else {
+            self.metrics.task_panicked();
+            return Err(ProcessError::Panicked { object: shown(&path) });
+        };
+        let Decoded { records, raw_bytes, sha256, damage } = decoded;
+        if let Some(damage) = damage {
+            return Err(ProcessError::Damaged { object: shown(&path), damage });
+        }
+        self.metrics.object_read(stored_bytes);
+        info!(path, stored_bytes, "an object was read");
+        Ok(Contents { stored_bytes, raw_bytes, sha256, records, selected })
+    }
+
+    /// Enters objects that are shipped into the ledger. A message whose entries are not stored stays in the queue, so
+    /// that the ledger never lacks what a deleted message named.
+    async fn enter(&self, entries: Vec<Document>) -> Result<(), ProcessError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let producer = self.announce();
+        let submission = producer.submit(entries).await.map_err(|_| sink::StoreError::Closed)?;
+        drop(producer);
+        submission.stored().await?;
+        Ok(())
+    }
+}
+
+/// Where the bytes of a file come from, as its documents tell it.
+struct FileOrigin {
+    path: String,
+    written_at: Option<OffsetDateTime>,
+}
+
+/// One object whose documents are handed over. Nothing of it is proven to be stored yet.
+struct Underway {
+    /// None when its key says that it holds no records.
+    read: Result<Option<ReadObject>, ProcessError>,
+    submissions: Vec<Submission>,
+}
+
+struct ReadObject {
+    object: ObjectRef,
+    trail_key: TrailKey,
+    etag: Option<String>,
+    last_modified: Option<OffsetDateTime>,
+    contents: Contents,
+}
+
+/// What was read of one file.
+#[derive(Debug, Clone)]
+pub struct Contents {
+    pub stored_bytes: u64,
+    pub raw_bytes: u64,
+    /// Of the uncompressed bytes.
+    pub sha256: [u8; 32],
+    pub records: u64,
+    /// Records that became documents, those that are no JSON included.
+    pub selected: u64,
+}
+
+/// One file that ended well: each of its records is stored, not selected, or set aside.
+#[derive(Debug)]
+pub struct Shipped {
+    pub contents: Contents,
+    pub documents: Stored,
+    /// What the ledger is still to hold.
+    entry: Option<Document>,
+}
+
+impl Underway {
+    /// Waits for what was handed over, also of an object that could not be read whole.
+    async fn stored(self) -> Result<Option<Shipped>, ProcessError> {
+        let documents = all_stored(self.submissions).await;
+        let Some(ReadObject { object, trail_key, etag, last_modified, contents }) = self.read? else {
+            return Ok(None);
+        };
+        let documents = documents?;
+        let entry = Entry {
+            object: &object,
+            trail_key: &trail_key,
+            etag: etag.as_deref(),
+            last_modified,
+            contents: &contents,
+            documents,
+            shipped_at: OffsetDateTime::now_utc(),
+        };
+        let entry = Some(ledger::document(&entry));
+        Ok(Some(Shipped { contents, documents, entry }))
+    }
+}
+
+/// Waits for every submission, and answers with the first failure.
+async fn all_stored(submissions: Vec<Submission>) -> Result<Stored, sink::StoreError> {
+    let mut all = Ok(Stored::default());
+    for submission in submissions {
+        let stored = submission.stored().await;
+        if let Ok(sum) = &mut all {
+            match stored {
+                Ok(stored) => *sum += stored,
+                Err(error) => all = Err(error),
             }
         }
     }
+    all
+}
+
+/// A path as it may be shown: a key may hold control characters, which would end up in logs.
+fn shown(path: &str) -> String {
+    let mut shown = String::with_capacity(path.len());
+    for character in path.chars() {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
 }
 
 /// The decoding of one object, on a thread where it may block.
@@ -220,9 +389,9 @@ struct DecodeJob {
 }
 
 impl DecodeJob {
-    /// Sends the documents of the object in chunks, and returns what was wrong with it. It breaks off when nobody
-    /// receives them any more.
-    fn run(self, object: &Bytes) -> Option<Damage> {
+    /// Sends the documents of the object in chunks, and returns what it came to and how many records were selected. It
+    /// breaks off when nobody receives them any more.
+    fn run(self, object: &Bytes) -> (Decoded, u64) {
         let origin = Origin { path: &self.path, written_at: self.written_at, now: OffsetDateTime::now_utc() };
         let mut chunk = Chunk::default();
         let mut selected = 0;
@@ -255,9 +424,8 @@ impl DecodeJob {
             // When nobody receives it any more, the message is being given back.
             let _ = self.chunks.blocking_send(chunk.take());
         }
-        let decode::Decoded { records, raw_bytes, damage } = decoded;
-        self.metrics.records_decoded(records, selected, raw_bytes);
-        damage
+        self.metrics.records_decoded(decoded.records, selected, decoded.raw_bytes);
+        (decoded, selected)
     }
 
     fn observe(&self, event_time: Option<OffsetDateTime>, categories: &[&str]) {

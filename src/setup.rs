@@ -44,6 +44,10 @@ pub(crate) const TEMPLATES: &[Template] = &[
         path: "_index_template/sagetrail-rejected",
         text: include_str!("../mappings/template-rejected.json"),
     },
+    Template {
+        path: "_index_template/sagetrail-objects",
+        text: include_str!("../mappings/template-objects.json"),
+    },
 ];
 
 pub(crate) struct Template {

@@ -16,13 +16,15 @@ pub struct RetentionConfig {
     /// Days after an index was made until it is removed; zero keeps it for ever.
     pub events_days: u32,
     pub rejected_days: u32,
+    /// Of the ledger of shipped objects.
+    pub objects_days: u32,
 }
 
 impl Default for RetentionConfig {
     fn default() -> Self {
         // Audits ask for a year, an index is made up to a month before its last event, and a quarter is time to mend what
-        // was rejected.
-        Self { events_days: 400, rejected_days: 90 }
+        // was rejected. The ledger proves what the events are worth for as long as there are any.
+        Self { events_days: 400, rejected_days: 90, objects_days: 400 }
     }
 }
 

@@ -46,6 +46,7 @@ fn policies(config: &Config) -> impl Iterator<Item = Object> {
     [
         ("events", "sagetrail-events-*", retention.events_days),
         ("rejected", "sagetrail-rejected*", retention.rejected_days),
+        ("objects", "sagetrail-objects-*", retention.objects_days),
     ]
     .into_iter()
     .filter(|(_, _, days)| *days > 0)

@@ -175,13 +175,13 @@ impl Courier {
                 ItemOutcome::Created => {
                     if entry.set_aside.is_some() {
                         self.metrics.record_rejected(RejectReason::Refused);
-                    } else if !entry.is_for_rejected() {
-                        created += 1;
+                    } else {
+                        created += u64::from(entry.document.index.is_for_events());
                     }
                     entry.settle(Ending::Created);
                 }
                 ItemOutcome::Duplicate => {
-                    duplicate += u64::from(!entry.is_for_rejected());
+                    duplicate += u64::from(entry.document.index.is_for_events());
                     entry.settle(Ending::Duplicate);
                 }
                 ItemOutcome::Retry { status, kind } if entry.attempts >= self.item_attempts => {

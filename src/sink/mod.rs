@@ -16,6 +16,7 @@ mod rejection;
 mod room;
 
 use std::mem;
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -150,6 +151,14 @@ pub struct Stored {
     pub duplicate: u64,
     /// In the rejected index, now or since an earlier delivery.
     pub rejected: u64,
+}
+
+impl AddAssign for Stored {
+    fn add_assign(&mut self, other: Self) {
+        self.created += other.created;
+        self.duplicate += other.duplicate;
+        self.rejected += other.rejected;
+    }
 }
 
 /// Why not every document of a submission is stored. The others may well be; sending all of them again is harmless.

@@ -47,6 +47,7 @@ pub struct Object {
     pub bytes: Bytes,
     pub stored_bytes: u64,
     pub last_modified: Option<OffsetDateTime>,
+    pub etag: Option<String>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -139,6 +140,18 @@ impl Store {
         }
     }
 
+    /// Holds bytes that were not read from S3 within the same budget. `read` gets them once there is room for so many.
+    pub async fn hold<E>(
+        &self,
+        size: u64,
+        read: impl Future<Output = Result<(Bytes, Option<OffsetDateTime>), E>>,
+    ) -> Result<Object, E> {
+        let room = self.room(size).await;
+        let (bytes, last_modified) = read.await?;
+        let stored_bytes = bytes.len() as u64;
+        Ok(Object { bytes, stored_bytes, last_modified, etag: None, _permit: room })
+    }
+
     async fn attempt(
         &self,
         object: &ObjectRef,
@@ -160,10 +173,11 @@ impl Store {
                 .ok()
                 .map(|whole| whole + Duration::from_nanos(u64::from(at.subsec_nanos())))
         });
+        let etag = response.e_tag;
         match read(response.body, length, self.max_object_bytes).await {
             Ok(bytes) => {
                 let stored_bytes = bytes.len() as u64;
-                Ok(Attempt::Read(Object { bytes, stored_bytes, last_modified, _permit: room }))
+                Ok(Attempt::Read(Object { bytes, stored_bytes, last_modified, etag, _permit: room }))
             }
             Err(BodyError::TooLarge { bytes }) => Err(self.too_large(object, bytes)),
             Err(BodyError::BrokeOff { cause }) => Ok(Attempt::BrokeOff { cause, room }),
@@ -299,7 +313,7 @@ impl Intercept for Attempts {
 type GetObjectFailure = SdkError<GetObjectError>;
 
 /// The region that S3 says a bucket is in, which it does when it was asked for in another one.
-fn bucket_region(error: &GetObjectFailure) -> Option<String> {
+pub(super) fn bucket_region<E>(error: &SdkError<E>) -> Option<String> {
     let region = error.raw_response()?.headers().get("x-amz-bucket-region")?;
     is_region(region).then(|| region.to_owned())
 }

@@ -1,0 +1,202 @@
+//! The ledger: one small document for each object of S3 that was shipped, with what became of its records.
+//!
+//! It is what CloudTrail's own lists of delivered files are compared with. An entry is written after the object's records
+//! have ended and before its message is deleted, so that an object without an entry was not shipped; pure.
+
+use bytes::Bytes;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::document::{Document, DocumentId, IndexName};
+use crate::enrich::format_time;
+use crate::pipeline::Contents;
+use crate::sink::Stored;
+use crate::source::key::TrailKey;
+use crate::source::notification::ObjectRef;
+
+/// One object that was shipped.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'e> {
+    pub object: &'e ObjectRef,
+    pub trail_key: &'e TrailKey,
+    pub etag: Option<&'e str>,
+    pub last_modified: Option<OffsetDateTime>,
+    pub contents: &'e Contents,
+    pub documents: Stored,
+    pub shipped_at: OffsetDateTime,
+}
+
+/// The document of an entry. What is delivered again with the same content has the same id, so the first entry stays;
+/// an object whose content was exchanged has another, beside the first.
+pub fn document(entry: &Entry<'_>) -> Document {
+    let Entry { object, trail_key, etag, last_modified, contents, documents, shipped_at } = *entry;
+    let sha256 = hex(&contents.sha256);
+    let source = Source {
+        timestamp: format_time(trail_key.delivered_at),
+        event: Event { created: last_modified.map(format_time), ingested: format_time(shipped_at) },
+        cloud: Cloud { account: Account { id: &trail_key.account }, region: &trail_key.region },
+        object: Object {
+            bucket: &object.bucket,
+            key: &object.key,
+            etag,
+            size: contents.stored_bytes,
+            raw_size: contents.raw_bytes,
+            sha256: &sha256,
+        },
+        records: Records {
+            read: contents.records,
+            selected: contents.selected,
+            created: documents.created,
+            duplicate: documents.duplicate,
+            rejected: documents.rejected,
+        },
+    };
+    Document {
+        id: id(&object.bucket, &object.key, &sha256),
+        index: IndexName::of_object(trail_key.delivered_at),
+        source: Bytes::from(serde_json::to_vec(&source).expect("texts and numbers can be written as JSON")),
+    }
+}
+
+/// The id of the entry for an object with this content.
+pub fn id(bucket: &str, key: &str, sha256: &str) -> DocumentId {
+    // A bucket's name holds no slash and the hash has a fixed length, so no two objects read the same.
+    DocumentId::of(None, format!("{bucket}/{key} {sha256}").as_bytes())
+}
+
+/// Hexadecimal digits, as CloudTrail writes hashes.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+        text
+    })
+}
+
+#[derive(Serialize)]
+struct Source<'e> {
+    /// When CloudTrail delivered it, by its name.
+    #[serde(rename = "@timestamp")]
+    timestamp: String,
+    event: Event,
+    cloud: Cloud<'e>,
+    object: Object<'e>,
+    records: Records,
+}
+
+#[derive(Serialize)]
+struct Event {
+    /// When the object was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<String>,
+    /// When its records had ended.
+    ingested: String,
+}
+
+#[derive(Serialize)]
+struct Cloud<'e> {
+    account: Account<'e>,
+    region: &'e str,
+}
+
+#[derive(Serialize)]
+struct Account<'e> {
+    id: &'e str,
+}
+
+#[derive(Serialize)]
+struct Object<'e> {
+    bucket: &'e str,
+    key: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etag: Option<&'e str>,
+    /// Bytes as stored, and after decompression.
+    size: u64,
+    raw_size: u64,
+    sha256: &'e str,
+}
+
+#[derive(Serialize)]
+struct Records {
+    read: u64,
+    selected: u64,
+    created: u64,
+    duplicate: u64,
+    rejected: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn entry_of(sha256: [u8; 32]) -> Document {
+        let object = ObjectRef {
+            bucket: "trail".to_owned(),
+            key: "AWSLogs/x.json.gz".to_owned(),
+            region: None,
+            size: None,
+            put_at: None,
+        };
+        let trail_key = TrailKey {
+            account: "111122223333".to_owned(),
+            region: "eu-central-1".to_owned(),
+            delivered_at: datetime!(2026-03-01 02:10 UTC),
+        };
+        document(&Entry {
+            object: &object,
+            trail_key: &trail_key,
+            etag: Some("\"5d41\""),
+            last_modified: Some(datetime!(2026-03-01 02:11 UTC)),
+            contents: &Contents { stored_bytes: 10, raw_bytes: 99, sha256, records: 7, selected: 4 },
+            documents: Stored { created: 2, duplicate: 1, rejected: 1 },
+            shipped_at: datetime!(2026-03-01 02:12 UTC),
+        })
+    }
+
+    #[test]
+    fn an_entry_says_which_object_with_which_content_came_to_what() {
+        let document = entry_of([0xab; 32]);
+        let source: Value = serde_json::from_slice(&document.source).unwrap();
+        assert_eq!(
+            source,
+            json!({
+                "@timestamp": "2026-03-01T02:10:00.000Z",
+                "event": {"created": "2026-03-01T02:11:00.000Z", "ingested": "2026-03-01T02:12:00.000Z"},
+                "cloud": {"account": {"id": "111122223333"}, "region": "eu-central-1"},
+                "object": {
+                    "bucket": "trail", "key": "AWSLogs/x.json.gz", "etag": "\"5d41\"", "size": 10,
+                    "raw_size": 99, "sha256": "ab".repeat(32)
+                },
+                "records": {"read": 7, "selected": 4, "created": 2, "duplicate": 1, "rejected": 1}
+            })
+        );
+        assert_eq!(document.index.as_str(), "sagetrail-objects-2026.03");
+        assert!(!document.index.is_for_events());
+    }
+
+    #[test]
+    fn the_same_content_has_one_entry_and_other_content_another() {
+        assert_eq!(entry_of([1; 32]).id, entry_of([1; 32]).id);
+        assert_ne!(entry_of([1; 32]).id, entry_of([2; 32]).id);
+    }
+
+    #[test]
+    fn every_field_of_an_entry_is_in_the_mapping() {
+        fn check(source: &Value, mapping: &Value, path: &str) {
+            for (name, value) in source.as_object().unwrap() {
+                let field = &mapping["properties"][name];
+                assert!(field.is_object(), "{path}{name} is not in the mapping");
+                if value.is_object() {
+                    check(value, field, &format!("{path}{name}."));
+                }
+            }
+        }
+        let source = serde_json::from_slice(&entry_of([1; 32]).source).unwrap();
+        let template: Value =
+            serde_json::from_str(include_str!("../mappings/template-objects.json")).unwrap();
+        check(&source, &template["template"]["mappings"], "");
+    }
+}
