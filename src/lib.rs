@@ -19,6 +19,7 @@ pub mod sink;
 pub mod setup;
 pub mod monitors;
 pub mod offline;
+pub mod replay;
 pub mod listing;
 pub mod admin;
 pub mod health;

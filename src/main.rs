@@ -1,13 +1,15 @@
 //! The command line: reads the arguments and the configuration, runs one command, and turns its result into an exit code.
 
+use std::fmt::Display;
 use std::io::{self, BufWriter, Write};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use sagetrail::config::{self, AuthKind, Config, ConfigError, Sigv4Service};
+use sagetrail::config::{self, AuthKind, Config, ConfigError, LogConfig, Sigv4Service};
 use sagetrail::daemon::{self, DaemonError, Orders};
 use sagetrail::decode::Limits;
 use sagetrail::doctor;
@@ -21,6 +23,7 @@ use sagetrail::listing;
 use sagetrail::monitors::MonitorsError;
 use sagetrail::offline::{self, OfflineError};
 use sagetrail::reload::RuleSource;
+use sagetrail::replay::{self, Job, Place};
 use sagetrail::setup::dashboards::Dashboards;
 use sagetrail::setup::install::{self, Edits, Outcome};
 use sagetrail::setup::object::Object;
@@ -28,7 +31,11 @@ use sagetrail::setup::remote::Remote;
 use sagetrail::setup::{self, SetupError};
 use sagetrail::sink::OpenSearch;
 use sagetrail::source::aws;
+use sagetrail::source::folder::{Kind, Wanted};
 use sagetrail::telemetry;
+use serde::Serialize;
+use time::Date;
+use time::macros::format_description;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -39,6 +46,8 @@ mod exit {
     pub(crate) const DIFFERENT: u8 = 3;
     /// `setup` left something as it was.
     pub(crate) const INCOMPLETE: u8 = 4;
+    /// A signal ended the command: 128 and the number of SIGINT, as shells say it.
+    pub(crate) const INTERRUPTED: u8 = 130;
     /// `EX_DATAERR`: the data is damaged.
     pub(crate) const DATA: u8 = 65;
     /// `EX_NOINPUT`: a file cannot be read.
@@ -68,6 +77,11 @@ enum Command {
     /// What a person has changed is kept. Exit code 3 says that `--diff` found something, 4 that objects were skipped
     /// for want of a plugin or kept because somebody changed them.
     Setup(SetupArgs),
+    /// Ship history through the same pipeline: a trail's bucket, files and folders, or standard input
+    ///
+    /// What was shipped before is met as a duplicate and changes nothing. The period is that of CloudTrail's delivery, by
+    /// the folders of the bucket. Exit code 1 says that objects failed, 130 that the run was interrupted.
+    Replay(ReplayArgs),
     /// Print the documents that would be indexed for local CloudTrail files, as NDJSON, without any server
     Enrich {
         #[command(flatten)]
@@ -126,6 +140,83 @@ struct CheckArgs {
     permissions: bool,
 }
 
+#[derive(Args)]
+struct ReplayArgs {
+    #[command(flatten)]
+    rules: RuleArgs,
+    /// `s3://BUCKET/PREFIX`, CloudTrail files, or folders with such files; `-` is standard input
+    #[arg(required = true, value_name = "PLACE")]
+    places: Vec<Place>,
+    #[command(flatten)]
+    wanted: WantedArgs,
+    /// A file that remembers what is done; a second run with it goes on from there
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Only count the objects and bytes that would be read
+    #[arg(long)]
+    dry_run: bool,
+    /// Documents that may be sent in a second, in place of the configured limit
+    #[arg(long, value_name = "NUMBER")]
+    documents_per_second: Option<NonZeroU32>,
+    /// Bytes that may be sent in a second, in place of the configured limit
+    #[arg(long, value_name = "NUMBER")]
+    bytes_per_second: Option<NonZeroU32>,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    format: ReportFormat,
+}
+
+/// Which part of a trail is meant.
+#[derive(Args)]
+struct WantedArgs {
+    /// The first day of delivery, in UTC
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    from: Option<Date>,
+    /// The last day of delivery, in UTC
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    to: Option<Date>,
+    /// Only the files of this account; may be given more than once
+    #[arg(long = "account", value_name = "ID")]
+    accounts: Vec<String>,
+    /// Only the files of this region; may be given more than once
+    #[arg(long = "region", value_name = "NAME")]
+    regions: Vec<String>,
+}
+
+impl WantedArgs {
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            kind: Kind::Records,
+            accounts: self.accounts.clone(),
+            regions: self.regions.clone(),
+            from: self.from,
+            to: self.to,
+        }
+    }
+}
+
+fn day(text: &str) -> Result<Date, String> {
+    Date::parse(text, format_description!("[year]-[month]-[day]"))
+        .map_err(|_| "give a day as YYYY-MM-DD, such as 2026-03-01".to_owned())
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ReportFormat {
+    /// For people
+    Table,
+    /// For machines
+    Json,
+}
+
+impl ReportFormat {
+    fn print(self, report: &(impl Display + Serialize)) -> anyhow::Result<()> {
+        let text = match self {
+            Self::Table => report.to_string(),
+            Self::Json => format!("{}\n", serde_json::to_string_pretty(report)?),
+        };
+        io::stdout().lock().write_all(text.as_bytes()).context("cannot write")
+    }
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
     /// Columns for a terminal
@@ -159,6 +250,7 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Run(rules) => run(rules),
         Command::Setup(setup) => set_up(setup),
+        Command::Replay(args) => replay(args),
         Command::Enrich { rules, files } => enrich(rules, files),
         Command::Health(file) => ask_health(file),
         Command::Check(args) => check(args),
@@ -218,6 +310,51 @@ fn run(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
     // A decoder may still be busy with an object that nobody waits for any more.
     runtime.shutdown_background();
     result
+}
+
+fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
+    let config = load(&args.rules.config)?;
+    let job = Job::new(args.places.clone(), args.wanted.wanted())?;
+    let runtime = runtime()?;
+    if args.dry_run {
+        let count = runtime.block_on(replay::count(&config, &job))?;
+        args.format.print(&count)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let knowledge = args.rules.load(&config)?;
+    complain_of_broken(&knowledge.rules);
+    start_quiet_telemetry(&config)?;
+    let options = replay::Options {
+        checkpoint: args.checkpoint.clone(),
+        documents_per_second: args.documents_per_second,
+        bytes_per_second: args.bytes_per_second,
+    };
+    let summary = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let _listening = stop_on_signals(stop.clone())?;
+        anyhow::Ok(replay::run(&config, knowledge, &job, &options, stop).await?)
+    });
+    runtime.shutdown_background();
+    let summary = summary?;
+    args.format.print(&summary)?;
+    if summary.interrupted {
+        let advice = match &args.checkpoint {
+            Some(file) => format!("the same command goes on from {}", file.display()),
+            None => "with --checkpoint FILE a second run would go on from here".to_owned(),
+        };
+        eprintln!("sagetrail: interrupted; {advice}");
+        return Ok(ExitCode::from(exit::INTERRUPTED));
+    }
+    Ok(ExitCode::from(u8::from(!summary.failed.is_empty())))
+}
+
+/// Lines about each object would hide the progress of a command that reads many.
+fn start_quiet_telemetry(config: &Config) -> anyhow::Result<()> {
+    let mut log = config.log.clone();
+    if log.filter == LogConfig::default().filter {
+        "warn".clone_into(&mut log.filter);
+    }
+    telemetry::start(&log).context("log.filter")
 }
 
 fn set_up(args: &SetupArgs) -> anyhow::Result<ExitCode> {
@@ -428,7 +565,7 @@ fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<tokio::task::JoinH
                 _ = interrupt.recv() => {}
             }
             if stop.is_cancelled() {
-                warn!("a second signal: ending at once; what is in flight comes back from the queue");
+                warn!("a second signal: ending at once; what is in flight is not lost, and comes again");
                 std::process::exit(1);
             }
             stop.cancel();

@@ -94,7 +94,7 @@ fn trail_key(account: &str, rest: &str) -> Option<TrailKey> {
 const DELIVERED: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute]Z");
 
 /// Twelve digits.
-fn is_account(text: &str) -> bool {
+pub(super) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

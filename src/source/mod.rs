@@ -11,3 +11,5 @@ pub mod key;
 pub mod notification;
 pub mod queue;
 pub mod store;
+pub mod folder;
+pub mod bucket;

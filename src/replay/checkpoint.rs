@@ -1,0 +1,191 @@
+//! The checkpoint: a small file that says up to where a job has ended, and which objects before that failed.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::job::{Job, JobError, Place};
+use super::window::Position;
+use crate::config::Scope;
+
+/// What the file holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    version: u32,
+    /// The job, as `Job::describe` says it.
+    job: String,
+    /// Everything up to this has ended.
+    pub done: Option<Position>,
+    /// Objects up to there that failed, and are tried first the next time.
+    pub failed: Vec<String>,
+}
+
+/// Of the file's form.
+const VERSION: u32 = 1;
+
+/// The state of a job and the file that it is saved in, if any.
+#[derive(Debug)]
+pub struct Checkpoint {
+    file: Option<PathBuf>,
+    pub state: State,
+    saved: Option<State>,
+    was_found: Found,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Yes,
+    No,
+}
+
+/// Why there is no use in a checkpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    #[error("cannot read the checkpoint {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot write the checkpoint {}: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("{} is no checkpoint of this version: {problem}; give another file", path.display())]
+    NotOne { path: PathBuf, problem: String },
+    #[error(
+        "{} is the checkpoint of another job; give another file, or remove it to begin anew\n  it is for:  {theirs}\n  this is:    {ours}",
+        path.display()
+    )]
+    OtherJob { path: PathBuf, theirs: String, ours: String },
+    #[error(transparent)]
+    Job(#[from] JobError),
+}
+
+impl Checkpoint {
+    /// Reads the file, where there is one, and sees that it can be written.
+    pub fn open(file: Option<&Path>, job: &Job, scope: Scope) -> Result<Self, CheckpointError> {
+        let ours = job.describe(scope);
+        let new = State { version: VERSION, job: ours.clone(), done: None, failed: Vec::new() };
+        let Some(path) = file else {
+            return Ok(Self { file: None, state: new, saved: None, was_found: Found::No });
+        };
+        if job.places.contains(&Place::StandardInput) {
+            return Err(JobError::InputWithCheckpoint.into());
+        }
+        let (state, was_found) = match fs::read(path) {
+            Ok(bytes) => {
+                let state: State = serde_json::from_slice(&bytes).map_err(|error| {
+                    CheckpointError::NotOne { path: path.to_owned(), problem: error.to_string() }
+                })?;
+                if state.version != VERSION {
+                    let problem = format!("it has version {}", state.version);
+                    return Err(CheckpointError::NotOne { path: path.to_owned(), problem });
+                }
+                if state.job != ours {
+                    return Err(CheckpointError::OtherJob { path: path.to_owned(), theirs: state.job, ours });
+                }
+                (state, Found::Yes)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (new, Found::No),
+            Err(source) => return Err(CheckpointError::Read { path: path.to_owned(), source }),
+        };
+        let mut checkpoint = Self { file: Some(path.to_owned()), state, saved: None, was_found };
+        checkpoint.save()?;
+        Ok(checkpoint)
+    }
+
+    pub fn was_found(&self) -> bool {
+        self.was_found == Found::Yes
+    }
+
+    /// Remembers an object that failed.
+    pub fn note_failure(&mut self, object: &str) {
+        if !self.state.failed.iter().any(|failed| failed == object) {
+            self.state.failed.push(object.to_owned());
+        }
+    }
+
+    /// Forgets an object that failed before and now has not.
+    pub fn note_success(&mut self, object: &str) {
+        self.state.failed.retain(|failed| failed != object);
+    }
+
+    /// Writes the state if it has changed: whoever reads the file finds the old state or the new one, also after a
+    /// power failure.
+    pub fn save(&mut self) -> Result<(), CheckpointError> {
+        let Some(path) = &self.file else { return Ok(()) };
+        if self.saved.as_ref() == Some(&self.state) {
+            return Ok(());
+        }
+        replace(path, &self.state).map_err(|source| CheckpointError::Write { path: path.clone(), source })?;
+        self.saved = Some(self.state.clone());
+        Ok(())
+    }
+
+    /// Removes the file of a job that has ended.
+    pub fn remove(self) -> Result<(), CheckpointError> {
+        match self.file {
+            Some(path) => fs::remove_file(&path).map_err(|source| CheckpointError::Write { path, source }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn replace(path: &Path, state: &State) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    let mut file = File::create(&new)?;
+    file.write_all(&serde_json::to_vec_pretty(state)?)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    // The name itself is only safe once its folder is.
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::folder::Wanted;
+
+    fn job(place: &str) -> Job {
+        Job::new(vec![place.parse().unwrap()], Wanted::default()).unwrap()
+    }
+
+    #[test]
+    fn a_second_run_goes_on_where_the_first_was_saved() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.json");
+        let job = job("s3://trail/x");
+        let mut first = Checkpoint::open(Some(&path), &job, Scope::Related).unwrap();
+        assert!(!first.was_found());
+        first.state.done = Some(Position { place: 0, key: "a".to_owned() });
+        first.note_failure("s3://trail/a");
+        first.note_failure("s3://trail/a");
+        first.save().unwrap();
+        let mut second = Checkpoint::open(Some(&path), &job, Scope::Related).unwrap();
+        assert!(second.was_found());
+        assert_eq!(second.state, first.state);
+        assert_eq!(second.state.failed, ["s3://trail/a"]);
+        second.note_success("s3://trail/a");
+        second.save().unwrap();
+        let third = Checkpoint::open(Some(&path), &job, Scope::Related).unwrap();
+        assert_eq!(third.state.failed, [""; 0]);
+        second.remove().unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+    }
+
+    #[test]
+    fn another_job_another_file_and_standard_input_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.json");
+        Checkpoint::open(Some(&path), &job("s3://trail/x"), Scope::Related).unwrap();
+        let error = |job: &Job, scope| Checkpoint::open(Some(&path), job, scope).unwrap_err().to_string();
+        assert!(error(&job("s3://trail/y"), Scope::Related).contains("another job"));
+        assert!(error(&job("s3://trail/x"), Scope::All).contains("another job"));
+        assert!(error(&job("-"), Scope::All).contains("standard input"));
+        fs::write(&path, "{}").unwrap();
+        assert!(error(&job("s3://trail/x"), Scope::Related).contains("is no checkpoint"));
+        let nowhere = folder.path().join("no/such/folder/file");
+        assert!(Checkpoint::open(Some(&nowhere), &job("s3://trail/x"), Scope::Related).is_err());
+    }
+}
