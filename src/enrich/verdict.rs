@@ -1,5 +1,6 @@
 //! The verdict: what the rules that matched a record say about it.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use serde::Serialize;
@@ -58,8 +59,8 @@ impl<'e> NamedFields<'e> {
     }
 }
 
-/// What the rules say: categories are tags; findings are the matches that ask for a look. A match on a call that failed
-/// is an attempt, unless the failure is what the rule is about.
+/// What the rules say: categories are tags; findings are the matches that ask for a look, the most worrying first. A
+/// match on a call that failed is an attempt, unless the failure is what the rule is about.
 #[derive(Serialize)]
 pub struct Verdict<'e> {
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
@@ -90,12 +91,15 @@ pub enum Ending {
 
 impl<'e> Verdict<'e> {
     pub fn of(matches: &[&'e Rule], ending: Ending) -> Self {
-        let worth_a_look = || matches.iter().filter(|rule| rule.level > Severity::Informational);
-        let is_attempt = |rule: &Rule| is_attempt(rule, ending);
+        let mut worth_a_look: Vec<&'e Rule> =
+            matches.iter().copied().filter(|rule| rule.level > Severity::Informational).collect();
+        worth_a_look.sort_by_key(|rule| Reverse(rule.level));
+        let (attempts, findings): (Vec<&Rule>, Vec<&Rule>) =
+            worth_a_look.into_iter().partition(|rule| is_attempt(rule, ending));
         Self {
             categories: matches.iter().flat_map(|rule| &rule.categories).map(String::as_str).collect(),
-            findings: worth_a_look().filter(|rule| !is_attempt(rule)).map(|rule| Finding::of(rule)).collect(),
-            attempts: worth_a_look().filter(|rule| is_attempt(rule)).map(|rule| Finding::of(rule)).collect(),
+            findings: findings.into_iter().map(Finding::of).collect(),
+            attempts: attempts.into_iter().map(Finding::of).collect(),
             severity: severity(matches, ending),
         }
     }
