@@ -20,6 +20,7 @@ use serde_json_borrow::Value;
 
 use super::catalogue::{Access, Catalogue};
 use super::indicators::Indicators;
+use super::policy::Policy;
 use super::related::{RelatedResource, related_resources};
 use super::resource::{Resource, resource};
 use super::script::Script;
@@ -60,6 +61,8 @@ pub struct Context<'r> {
     pub kms_key: Texts<'r>,
     #[serde(skip_serializing_if = "is_default")]
     pub network: Network<'r>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub policy: Policy,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root_access: Option<bool>,
     /// The least version of the instance metadata service that a notebook instance allows.
@@ -101,6 +104,7 @@ pub fn context<'r>(record: &'r Record<'_>, scripts: &'r [Script], catalogue: &'r
         access_level: catalogue.operation(record).map(|operation| operation.access),
         resource: resource(record, catalogue),
         related_resources: related_resources(record),
+        policy: Policy::of(record),
         ..Context::default()
     };
     if is_sagemaker_family(record.event_source()) {

@@ -12,6 +12,7 @@ pub mod redact;
 mod packed;
 pub mod script;
 mod indicators;
+mod policy;
 pub mod subject;
 mod arn;
 mod path;

@@ -131,6 +131,9 @@ fn details(context: &Context<'_>) -> String {
     if let Some(role) = context.execution_role.arn.first() {
         let _ = write!(details, ", passing role {}", quoted(name_in_arn(role)));
     }
+    if let Some(principals) = let_in(&context.policy.principals) {
+        let _ = write!(details, ", letting in {principals}");
+    }
     let places = context.s3.outputs.iter().filter_map(|uri| uri.strip_prefix("s3://")?.split('/').next());
     let mut buckets: Vec<&str> = places.collect();
     buckets.sort_unstable();
@@ -140,6 +143,22 @@ fn details(context: &Context<'_>) -> String {
         let _ = write!(details, ", writing to {noun} {names}");
     }
     details
+}
+
+/// Whom a policy lets in: everyone, whole accounts and single identities.
+fn let_in(principals: &[String]) -> Option<String> {
+    let in_words = |principal: &String| {
+        // A whole account is written as its number or as the ARN of its root.
+        let of_root = principal.strip_suffix(":root").and_then(|arn| arn.rsplit(':').next());
+        let account = of_root.unwrap_or(principal);
+        let is_account = account.bytes().all(|byte| byte.is_ascii_digit());
+        if is_account { format!("account {}", quoted(account)) } else { quoted(principal) }
+    };
+    let mut shown: Vec<String> = principals.iter().take(MAX_NAMES).map(in_words).collect();
+    if principals.len() > MAX_NAMES {
+        shown.push(format!("{} more", principals.len() - MAX_NAMES));
+    }
+    enumerated(&shown, "and")
 }
 
 /// The first few names, and how many more there are.

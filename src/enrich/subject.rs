@@ -1,9 +1,10 @@
-//! The subject: what a rule is evaluated on, which is the record and what was decoded from it.
+//! The subject: what a rule is evaluated on, which is the record and what was decoded from it or read out of its texts.
 
 use std::borrow::Cow;
 
 use rsigma_eval::{Event, EventValue};
 
+use super::policy::{self, Policy};
 use super::script::{self, Script};
 use crate::record::Record;
 
@@ -15,6 +16,11 @@ pub struct Subject<'s, 'a> {
 
 impl Event for Subject<'_, '_> {
     fn get_field(&self, path: &str) -> Option<EventValue<'_>> {
+        if path == policy::FIELD {
+            let principals = Policy::of(self.record).principals;
+            let texts = principals.into_iter().map(|principal| EventValue::Str(Cow::Owned(principal)));
+            return Some(EventValue::Array(texts.collect()));
+        }
         if path != script::FIELD {
             return self.record.get_field(path);
         }

@@ -145,7 +145,8 @@ class ToTerms(DetectionItemTransformation):
         if first in FLAT_OBJECTS and rest:
             flat = self.fields[first]
             return of_elements(item, f"{flat}._valueAndPath", f"{flat}.{rest}")
-        field = self.fields.get(item.field, item.field)
+        # Every element is a term of its own here too.
+        field = self.fields.get(item.field, item.field).removesuffix("[any]")
         if item.field in NO_TEXTS:
             item.field = field
             return None

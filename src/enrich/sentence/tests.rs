@@ -156,6 +156,9 @@ fn sign_ins_and_calls_of_iam_and_sts_read_well() {
     let assume = json!({"roleArn": "arn:aws:iam::111122223333:role/Exec", "roleSessionName": "s-1"});
     let stranger =
         json!({"type": "AWSAccount", "principalId": "AROAEXAMPLE:session", "accountId": "777788889999"});
+    let trust = json!({"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS":
+        ["*", "arn:aws:iam::444455556666:root", "111122223333", "arn:aws:iam::111122223333:user/x"]}}]})
+    .to_string();
     let denied = json!({"errorCode": "AccessDenied", "requestParameters": null});
     let failed =
         json!({"responseElements": {"ConsoleLogin": "Failure"}, "additionalEventData": {"MFAUsed": "No"}});
@@ -171,6 +174,16 @@ fn sign_ins_and_calls_of_iam_and_sts_read_well() {
             with(call(&execution_role(), "iam", "AttachRolePolicy", &Json::Null), &denied),
             vec![],
             "Role SageMaker-ExecutionRole tried to attach a policy to a role and was denied (AccessDenied), from 203.0.113.5.",
+        ),
+        (
+            call(
+                &user,
+                "iam",
+                "UpdateAssumeRolePolicy",
+                &json!({"roleName": "Exec", "policyDocument": trust}),
+            ),
+            vec![],
+            "carol changed who may assume role Exec, letting in everyone, account 444455556666 and 2 more, from 203.0.113.5.",
         ),
         (
             call(&user, "iam", "CreateRole", &json!({"roleName": "Exec"})),
