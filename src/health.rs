@@ -1,10 +1,19 @@
-//! The health probe: asks a running daemon's admin endpoint whether it can do its work, for images without a shell.
+//! The health probe: asks a running daemon's admin endpoint how it is, for images without a shell.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 /// Longer than the daemon itself waits for OpenSearch before it answers.
 const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What is asked of the daemon.
+#[derive(Clone, Copy, Debug)]
+pub enum Question {
+    /// Whether the process runs: for whoever restarts what does not.
+    Live,
+    /// Whether it can do its work, which a restart would not change while a server is away.
+    Ready,
+}
 
 /// Why the daemon is not healthy.
 #[derive(Debug, thiserror::Error)]
@@ -15,9 +24,13 @@ pub enum HealthError {
     NotReady { url: String, status: u16, reason: String },
 }
 
-/// Asks the daemon that listens on this address for its readiness.
-pub fn probe(listen: SocketAddr) -> Result<(), HealthError> {
-    let url = format!("http://{}/readyz", reachable(listen));
+/// Asks the daemon that listens on this address.
+pub fn probe(listen: SocketAddr, question: Question) -> Result<(), HealthError> {
+    let path = match question {
+        Question::Live => "healthz",
+        Question::Ready => "readyz",
+    };
+    let url = format!("http://{}/{path}", reachable(listen));
     let agent = ureq::Agent::config_builder()
         .timeout_global(Some(TIMEOUT))
         .http_status_as_error(false)
@@ -57,21 +70,27 @@ mod tests {
     async fn serve(status: StatusCode, text: &'static str) -> SocketAddr {
         let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = Router::new().route("/readyz", get(move || async move { (status, text) }));
+        let router = Router::new()
+            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/readyz", get(move || async move { (status, text) }));
         tokio::spawn(async move { axum::serve(listener, router).await });
         address
     }
 
-    async fn probe_it(address: SocketAddr) -> Result<(), String> {
-        tokio::task::spawn_blocking(move || probe(address)).await.unwrap().map_err(|error| error.to_string())
+    async fn ask(address: SocketAddr, question: Question) -> Result<(), String> {
+        let asking = tokio::task::spawn_blocking(move || probe(address, question));
+        asking.await.unwrap().map_err(|error| error.to_string())
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_ready_daemon_is_healthy_and_another_says_why_it_is_not() {
-        assert_eq!(probe_it(serve(StatusCode::OK, "ready\n").await).await, Ok(()));
+        assert_eq!(ask(serve(StatusCode::OK, "ready\n").await, Question::Ready).await, Ok(()));
         let waiting = serve(StatusCode::SERVICE_UNAVAILABLE, "OpenSearch does not answer\n").await;
-        assert!(probe_it(waiting).await.unwrap_err().ends_with("503: OpenSearch does not answer"));
+        assert!(ask(waiting, Question::Ready).await.unwrap_err().ends_with("503: OpenSearch does not answer"));
+        assert_eq!(ask(waiting, Question::Live).await, Ok(()), "a restart would not help it");
         let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        assert!(probe_it(nobody).await.unwrap_err().contains("the daemon does not run"));
+        for question in [Question::Live, Question::Ready] {
+            assert!(ask(nobody, question).await.unwrap_err().contains("the daemon does not run"));
+        }
     }
 }

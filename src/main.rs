@@ -18,7 +18,7 @@ use sagetrail::doctor::permissions::permissions;
 use sagetrail::enrich::Knowledge;
 use sagetrail::enrich::redact::{FingerprintKey, KeyError};
 use sagetrail::enrich::rules::{BrokenRules, RuleSet, RulesError};
-use sagetrail::health;
+use sagetrail::health::{self, Question};
 use sagetrail::listing;
 use sagetrail::monitors::MonitorsError;
 use sagetrail::offline::{self, OfflineError};
@@ -91,7 +91,13 @@ enum Command {
         files: Vec<PathBuf>,
     },
     /// Ask the daemon that runs on this host whether it can do its work; exit code 1 when not
-    Health(ConfigFile),
+    Health {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Ask only whether the process runs, for whoever would restart it
+        #[arg(long)]
+        live: bool,
+    },
     /// Validate the configuration and the rules; with `--online` also ask AWS and OpenSearch
     Check(CheckArgs),
     /// List the rules, silent ones included
@@ -252,7 +258,9 @@ fn main() -> ExitCode {
         Command::Setup(setup) => set_up(setup),
         Command::Replay(args) => replay(args),
         Command::Enrich { rules, files } => enrich(rules, files),
-        Command::Health(file) => ask_health(file),
+        Command::Health { config, live } => {
+            ask_health(config, if *live { Question::Live } else { Question::Ready })
+        }
         Command::Check(args) => check(args),
         Command::Manual { folder } => write_manual(folder),
         Command::Completions { shell } => Ok(write_completions(*shell)),
@@ -451,8 +459,8 @@ fn enrich(rules: &RuleArgs, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn ask_health(file: &ConfigFile) -> anyhow::Result<ExitCode> {
-    health::probe(load(file)?.admin.listen)?;
+fn ask_health(file: &ConfigFile, question: Question) -> anyhow::Result<ExitCode> {
+    health::probe(load(file)?.admin.listen, question)?;
     Ok(ExitCode::SUCCESS)
 }
 
