@@ -19,10 +19,14 @@ pub struct Daemon {
 impl Daemon {
     /// Starts the daemon on the cloud's queue. `settings` are keys of the configuration, such as `select.scope`.
     pub fn start(stack: &Stack, cloud: &Cloud, settings: &[(&str, &str)]) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_sagetrail")), stack, cloud, settings)
+    }
+
+    /// Starts it by a command that becomes the binary, such as one that confines it first.
+    pub fn start_by(mut command: Command, stack: &Stack, cloud: &Cloud, settings: &[(&str, &str)]) -> Self {
         let port = free_port();
         let log = std::env::temp_dir().join(format!("sagetrail-test-{}-{port}.log", std::process::id()));
         let log_file = File::create(&log).expect("the log can be written");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sagetrail"));
         command
             .arg("run")
             .env("AWS_ENDPOINT_URL", &stack.aws)
@@ -70,10 +74,19 @@ impl Daemon {
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 
+    /// Where its admin endpoint listens, as `admin.listen` has it.
+    pub fn listens_on(&self) -> &str {
+        self.admin.trim_start_matches("http://")
+    }
+
+    /// What Linux says about the process, such as `status` or `mountinfo`.
+    pub fn proc(&self, file: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.process.id())).expect("the process runs")
+    }
+
     /// The largest resident memory of the process so far, in bytes.
     pub fn peak_memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
-        let status = status.expect("the process runs");
+        let status = self.proc("status");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says it");
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
         kilobytes * 1024
