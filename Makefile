@@ -1,11 +1,12 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench dashboards lint fmt clean lint-tools
+.PHONY: help demo test bench dashboards lint fmt release reproduce clean lint-tools
 
 LOCAL := deploy/local
 DENY := .local/cargo-deny-0.20.2/bin/cargo-deny
 MACHETE := .local/cargo-machete-0.9.2/bin/cargo-machete
+RELEASE_TOOLS := .local/cargo-auditable-0.7.7/bin .local/cargo-deb-3.8.0/bin .local/cargo-cyclonedx-0.5.9/bin
 # The first would refuse the project's own tags; the others fetch lists from the network, which a test has at hand.
 SIGMA_EXCLUDED := namespace_tag attacktag d3_fendtag
 SHELL_SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './target/*' -not -path './.local/*')
@@ -34,7 +35,6 @@ lint: $(DENY) $(MACHETE) ## Check format, code, documentation, licences and depe
 	$$venv/bin/shellcheck --external-sources $(SHELL_SCRIPTS); \
 	$$venv/bin/ruff check --config $(LOCAL)/ruff.toml .; \
 	$$venv/bin/ruff format --check --config $(LOCAL)/ruff.toml .; \
-	$$venv/bin/hadolint deploy/docker/Dockerfile; \
 	$$venv/bin/sigma check --fail-on-issues $(SIGMA_EXCLUDED:%=--exclude %) config/rules
 	$(LOCAL)/check-deploy.sh
 	$(MACHETE)
@@ -48,6 +48,12 @@ fmt: lint-tools ## Format the Rust and the Python code
 	$$venv/bin/ruff check --fix --config $(LOCAL)/ruff.toml .; \
 	$$venv/bin/ruff format --config $(LOCAL)/ruff.toml .
 
+release: $(RELEASE_TOOLS) ## Build a release's files into target/package; PROFILE=dev DRAFT=1 tries it
+	PATH="$(subst $() ,:,$(abspath $(RELEASE_TOOLS) .local/deploy-tools)):$$PATH" deploy/release/release.sh
+
+reproduce: ## Build the last commit twice in different folders and compare; PROFILE=dev is faster
+	deploy/release/reproducible.sh
+
 clean: ## Stop the local servers and remove everything that was built or fetched
 	$(LOCAL)/clean.sh
 	cargo clean
@@ -55,9 +61,12 @@ clean: ## Stop the local servers and remove everything that was built or fetched
 lint-tools:
 	@$(LOCAL)/tools.sh cargo cc python3
 
-# A minute and a half once for both, as they are built without optimisation and cargo-deny without its extras.
+# Built once and without optimisation, and without the extras that nothing here uses.
 .local/cargo-deny-%/bin/cargo-deny: | lint-tools
 	cargo install --locked --debug --no-default-features --root .local/cargo-deny-$* --version $* cargo-deny
 
 .local/cargo-machete-%/bin/cargo-machete: | lint-tools
 	cargo install --locked --debug --root .local/cargo-machete-$* --version $* cargo-machete
+
+.local/cargo-auditable-%/bin .local/cargo-deb-%/bin .local/cargo-cyclonedx-%/bin: | lint-tools
+	cargo install --locked --debug --no-default-features --root $(@D) --version $* $(patsubst %-$*,%,$(notdir $(@D)))
