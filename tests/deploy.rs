@@ -1,6 +1,8 @@
-//! The files for operators: they name only metrics that exist, and each alert says what to do.
+//! The files for operators: they name only metrics and settings that exist, and each alert says what to do.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use regex::Regex;
 use serde_json::Value;
@@ -80,5 +82,93 @@ fn no_panel_of_the_grafana_dashboard_lies_on_another() {
                 assert!(taken.insert((x, y)), "{} lies on another panel", panel["title"]);
             }
         }
+    }
+}
+
+/// Every file below a folder of the repository, but for links, which lead to other files of it.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("the folder is there") {
+        let entry = entry.expect("it can be listed");
+        let kind = entry.file_type().expect("it has a type");
+        if kind.is_dir() {
+            files.extend(files_below(&entry.path()));
+        } else if kind.is_file() {
+            files.push(entry.path());
+        }
+    }
+    files
+}
+
+/// The settings of the documented configuration, as variables of the environment name them.
+fn variables() -> BTreeSet<String> {
+    let key = Regex::new(r"^(?:# )?([a-z0-9_]+) = ").unwrap();
+    let mut section = String::new();
+    let mut names = BTreeSet::new();
+    for line in include_str!("../config/sagetrail.toml").lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            name.clone_into(&mut section);
+        } else if let Some(found) = key.captures(line) {
+            names.insert(format!("SAGETRAIL__{section}__{}", &found[1]).to_uppercase());
+        }
+    }
+    names
+}
+
+#[test]
+fn every_setting_that_is_made_for_operators_exists() {
+    let known = variables();
+    let variable = Regex::new(r"SAGETRAIL__[A-Z0-9]+__[A-Z0-9_]+").unwrap();
+    let mut named = 0;
+    for folder in ["docker", "helm", "systemd", "terraform"] {
+        for file in files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(folder)) {
+            let Ok(text) = fs::read_to_string(&file) else { continue };
+            for found in variable.find_iter(&text) {
+                assert!(known.contains(found.as_str()), "{}: {}", file.display(), found.as_str());
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 30, "only {named} settings were found");
+}
+
+#[test]
+fn the_chart_has_the_daemons_version() {
+    let chart = include_str!("../deploy/helm/sagetrail/Chart.yaml");
+    for key in ["version", "appVersion"] {
+        let line = format!("{key}: {}", env!("CARGO_PKG_VERSION"));
+        assert!(chart.lines().any(|found| found == line), "Chart.yaml has no line {line:?}");
+    }
+}
+
+#[test]
+fn the_trial_runs_the_servers_that_the_tests_run() {
+    let compose = include_str!("../deploy/docker/compose.yaml");
+    let version = |text: &str, pattern: &str| {
+        Regex::new(pattern).unwrap().captures(text).map_or_else(|| panic!("no {pattern}"), |found| found[1].to_owned())
+    };
+    let opensearch = version(
+        include_str!("../deploy/local/opensearch/pom.xml"),
+        "<opensearch.version>([^<]+)</opensearch.version>",
+    );
+    let moto = version(include_str!("../deploy/local/requirements.txt"), r"moto\[[^\]]*\]==(\S+)");
+    assert!(compose.contains(&format!("opensearchproject/opensearch:{opensearch}\n")));
+    assert!(compose.contains(&format!("opensearchproject/opensearch-dashboards:{opensearch}\n")));
+    assert!(compose.contains(&format!("motoserver/moto:{moto}\n")));
+}
+
+#[test]
+fn every_way_to_run_it_lets_a_stop_take_its_time() {
+    // shutdown.grace, and what giving back and closing may take beyond it.
+    let stop = "45";
+    for (file, text, line) in [
+        ("sagetrail.service", include_str!("../deploy/systemd/sagetrail.service"), "TimeoutStopSec="),
+        ("values.yaml", include_str!("../deploy/helm/sagetrail/values.yaml"), "terminationGracePeriodSeconds: "),
+        ("service.tf", include_str!("../deploy/terraform/service.tf"), "stopTimeout  = "),
+        ("compose.yaml", include_str!("../deploy/docker/compose.yaml"), "stop_grace_period: "),
+    ] {
+        let found = text.lines().find_map(|found| found.trim().strip_prefix(line));
+        let found = found.unwrap_or_else(|| panic!("{file} has no {line:?}"));
+        assert_eq!(found.trim_end_matches('s'), stop, "{file}");
     }
 }

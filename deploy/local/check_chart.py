@@ -1,0 +1,131 @@
+"""Renders the Helm chart with each set of values and holds the result against the schemas of Kubernetes.
+
+usage: check_chart.py HELM [CRD-FOLDER…]
+
+HELM is the program. The folders have the definitions of custom resources; a resource without one is named and left out.
+Wrong values have to be refused, too, each by what is wrong with it.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import kubernetes_validate
+import yaml
+
+CHART = Path(__file__).resolve().parents[1] / "helm" / "sagetrail"
+# The oldest that the chart is for, and the newest that the package knows.
+VERSIONS = ("1.27", kubernetes_validate.latest_version())
+# The custom resources that the chart makes.
+CUSTOM = ("scaledobject", "servicemonitor", "prometheusrule")
+# What `helm template` has to refuse: settings over the smallest values, and a word of the complaint.
+REFUSED = {
+    "queueUrl=": "queueUrl",
+    "opensearch.auth=basic": "existingSecret",
+    "opensearch.auth=certificate": "clientCertificateSecret",
+    "opensearch.url=https://user:secret@search.example.com": "opensearch/url",
+    "aws.identity=irsa,aws.roleArn=": "roleArn",
+    "terminationGracePeriodSeconds=30": "terminationGracePeriodSeconds",
+    "replicas=3": "replicas",
+}
+
+
+def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def render(helm: str, version: str, values: Path) -> list[dict]:
+    rendered = run(helm, "template", "release", CHART, "--kube-version", version, "--values", values)
+    if rendered.returncode:
+        sys.exit(f"{values.name}: {rendered.stderr}")
+    return [document for document in yaml.load_all(rendered.stdout, Loader) if document]
+
+
+def close(schema: object) -> object:
+    """Refuse unknown members, as Kubernetes drops them without a word."""
+    if isinstance(schema, list):
+        return [close(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: close(part) for key, part in schema.items()}
+    pattern = closed.get("pattern")
+    if isinstance(pattern, str) and "(?i)" in pattern:
+        # Go takes a flag anywhere, Python at the start alone.
+        closed["pattern"] = "(?i)" + pattern.replace("(?i)", "")
+    if "properties" in schema and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        closed.setdefault("additionalProperties", False)
+    return closed
+
+
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """The quick one, where there is one."""
+
+
+# YAML 1.1 has a meaning for a lone "=", which definitions list among operators.
+Loader.add_constructor("tag:yaml.org,2002:value", lambda _, node: node.value)
+
+
+def custom_schemas(folders: list[str]) -> dict[tuple[str, str], dict]:
+    schemas = {}
+    # Files are called GROUP_KINDS.yaml; all of them together would take minutes to read.
+    files = [file for folder in folders for kind in CUSTOM for file in Path(folder).glob(f"*_{kind}s.yaml")]
+    for file in files:
+        spec = yaml.load(file.read_text(), Loader)["spec"]
+        for version in spec["versions"]:
+            schema = close(version["schema"]["openAPIV3Schema"])
+            # Written down as "any object" in a definition.
+            schema["properties"]["metadata"] = {"type": "object"}
+            schemas[f"{spec['group']}/{version['name']}", spec["names"]["kind"]] = schema
+    return schemas
+
+
+def problems(document: dict, version: str, custom: dict[tuple[str, str], dict]) -> Iterator[str]:
+    name = f"{document['kind']} {document['metadata']['name']}"
+    try:
+        schema = custom.get((document["apiVersion"], document["kind"]))
+        if schema:
+            jsonschema.validate(document, schema)
+        else:
+            kubernetes_validate.validate(document, version, strict=True)
+    except kubernetes_validate.SchemaNotFoundError:
+        LEFT_OUT.add(document["kind"])
+    except jsonschema.ValidationError as error:
+        yield f"{name}: {'/'.join(map(str, error.absolute_path))}: {error.message}"
+
+
+LEFT_OUT: set[str] = set()
+
+
+def main() -> None:
+    helm, *folders = sys.argv[1:]
+    custom = custom_schemas(folders)
+    found, checked = [], 0
+    sets = sorted((CHART / "ci").glob("*-values.yaml"))
+    for values in sets:
+        linted = run(helm, "lint", "--strict", CHART, "--values", values)
+        if linted.returncode:
+            found.append(f"{values.name}: {linted.stdout}{linted.stderr}")
+            continue
+        for version in VERSIONS:
+            for document in render(helm, version, values):
+                checked += 1
+                found += [
+                    f"{values.name}, Kubernetes {version}: {text}" for text in problems(document, version, custom)
+                ]
+    for setting, word in REFUSED.items():
+        smallest = CHART / "ci" / "smallest-values.yaml"
+        given = ("--kube-version", VERSIONS[0], "--values", smallest, "--set", setting)
+        refused = run(helm, "template", "release", CHART, *given)
+        if not refused.returncode or word not in refused.stderr:
+            found.append(f"{setting} should be refused for {word}: {refused.stderr or 'it is taken'}")
+    if found:
+        sys.exit("\n".join(found))
+    print(f"helm: {checked} documents of {len(sets)} sets of values are valid, {len(REFUSED)} wrong values are refused")
+    if LEFT_OUT:
+        print(f"left out: no definition of {', '.join(sorted(LEFT_OUT))}")
+
+
+if __name__ == "__main__":
+    main()
