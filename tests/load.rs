@@ -18,7 +18,7 @@ use tokio::time::sleep;
 const OBJECTS: usize = 200;
 const RECORDS_PER_OBJECT: usize = 500;
 const RECORDS: usize = OBJECTS * RECORDS_PER_OBJECT;
-const PATIENCE: Duration = Duration::from_mins(8);
+const PATIENCE: Duration = Duration::from_mins(15);
 /// What a daemon may take in memory, however much waits and whatever is down.
 const MOST_MEMORY: u64 = 150 << 20;
 const SHIP_ALL: &[(&str, &str)] = &[("select.scope", "all"), ("log.filter", "warn")];
