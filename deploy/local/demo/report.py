@@ -1,6 +1,7 @@
 """What the demo prints."""
 
 import contextlib
+import textwrap
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -8,10 +9,11 @@ from typing import Any
 from processes import Daemon
 from search import EVENTS, Document, Search
 
-WIDTH = 90
+WIDTH = 118
 
 # An example shows these fields, in this order, of a document that has several times as many.
 EXAMPLE_FIELDS = (
+    "message",
     "@timestamp",
     "event.action",
     "event.outcome",
@@ -57,8 +59,7 @@ def flatten(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         for key, inner in value.items():
             yield from flatten(inner, f"{path}.{key}" if path else key)
     else:
-        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        yield path, text if len(text) <= WIDTH else f"{text[:WIDTH]}…"
+        yield path, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def show_example(document: Document) -> None:
@@ -66,14 +67,14 @@ def show_example(document: Document) -> None:
     print()
     for name in EXAMPLE_FIELDS:
         if name in fields:
-            print(f"  {name:<26}{fields[name]}")
+            print(textwrap.fill(fields[name], WIDTH, initial_indent=f"  {name:<26}", subsequent_indent=" " * 28))
 
 
 def show_documents(search: Search) -> None:
     show_counts("By category", search.counts("sagemaker.categories"))
     show_counts("By severity", search.counts("sagemaker.severity"))
-    print("\nThree of the most severe, shortened")
-    for document in search.most_severe(3):
+    print("\nOne of each of the three highest severities, shortened")
+    for document in search.of_highest_severities(3):
         show_example(document)
 
 

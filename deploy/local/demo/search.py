@@ -41,8 +41,10 @@ class Search:
         answer = self.ask(f"{EVENTS}/_search", {"size": 0, "aggs": {"by_value": by_value}})
         return [(bucket["key"], bucket["doc_count"]) for bucket in answer["aggregations"]["by_value"]["buckets"]]
 
-    def most_severe(self, number: int) -> list[Document]:
-        query = {"size": number, "sort": [{"event.severity": "desc"}, {"@timestamp": "asc"}]}
+    def of_highest_severities(self, number: int) -> list[Document]:
+        """The earliest document of each of the highest severities that there are."""
+        worst_first = [{"event.severity": "desc"}, {"@timestamp": "asc"}]
+        query = {"size": number, "sort": worst_first, "collapse": {"field": "sagemaker.severity"}}
         return [hit["_source"] for hit in self.ask(f"{EVENTS}/_search", query)["hits"]["hits"]]
 
     def rejected(self) -> int:
