@@ -86,7 +86,9 @@ mod tests {
     async fn a_ready_daemon_is_healthy_and_another_says_why_it_is_not() {
         assert_eq!(ask(serve(StatusCode::OK, "ready\n").await, Question::Ready).await, Ok(()));
         let waiting = serve(StatusCode::SERVICE_UNAVAILABLE, "OpenSearch does not answer\n").await;
-        assert!(ask(waiting, Question::Ready).await.unwrap_err().ends_with("503: OpenSearch does not answer"));
+        assert!(
+            ask(waiting, Question::Ready).await.unwrap_err().ends_with("503: OpenSearch does not answer")
+        );
         assert_eq!(ask(waiting, Question::Live).await, Ok(()), "a restart would not help it");
         let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         for question in [Question::Live, Question::Ready] {

@@ -145,7 +145,10 @@ fn the_chart_has_the_daemons_version() {
 fn the_trial_runs_the_servers_that_the_tests_run() {
     let compose = include_str!("../deploy/docker/compose.yaml");
     let version = |text: &str, pattern: &str| {
-        Regex::new(pattern).unwrap().captures(text).map_or_else(|| panic!("no {pattern}"), |found| found[1].to_owned())
+        Regex::new(pattern)
+            .unwrap()
+            .captures(text)
+            .map_or_else(|| panic!("no {pattern}"), |found| found[1].to_owned())
     };
     let opensearch = version(
         include_str!("../deploy/local/opensearch/pom.xml"),
@@ -163,7 +166,11 @@ fn every_way_to_run_it_lets_a_stop_take_its_time() {
     let stop = "45";
     for (file, text, line) in [
         ("sagetrail.service", include_str!("../deploy/systemd/sagetrail.service"), "TimeoutStopSec="),
-        ("values.yaml", include_str!("../deploy/helm/sagetrail/values.yaml"), "terminationGracePeriodSeconds: "),
+        (
+            "values.yaml",
+            include_str!("../deploy/helm/sagetrail/values.yaml"),
+            "terminationGracePeriodSeconds: ",
+        ),
         ("service.tf", include_str!("../deploy/terraform/service.tf"), "stopTimeout  = "),
         ("compose.yaml", include_str!("../deploy/docker/compose.yaml"), "stop_grace_period: "),
     ] {

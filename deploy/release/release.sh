@@ -57,8 +57,9 @@ tar --create --directory "$package" --sort=name --owner=0 --group=0 --numeric-ow
 
 cargo deb --locked --no-build --profile "$profile" --output "$files/"
 
-cargo cyclonedx --format json --describe crate --spec-version 1.5 --override-filename sagetrail.cdx
-mv sagetrail.cdx.json "$files/sagetrail-$version.cdx.json"
+cargo cyclonedx --format json --spec-version 1.5 --override-filename sagetrail.cdx
+sed "s|file://$root|file:///sagetrail|g" sagetrail.cdx.json >"$files/sagetrail-$version.cdx.json"
+rm sagetrail.cdx.json
 
 if command -v helm >/dev/null; then
   helm package deploy/helm/sagetrail --destination "$files" >/dev/null
