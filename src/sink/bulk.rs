@@ -28,7 +28,7 @@ pub(super) fn encoded_len(document: &Document) -> usize {
 }
 
 /// The body of a bulk: for each document a line that asks for it to be created, and a line that is the document.
-pub(super) fn encode<'a>(documents: impl Iterator<Item = &'a Document> + Clone) -> Bytes {
+pub fn encode<'a>(documents: impl Iterator<Item = &'a Document> + Clone) -> Bytes {
     let mut body = Vec::with_capacity(documents.clone().map(encoded_len).sum());
     for document in documents {
         let (index, id) = (document.index.as_str(), document.id.as_str());
@@ -49,7 +49,7 @@ pub(super) fn encode<'a>(documents: impl Iterator<Item = &'a Document> + Clone) 
 
 /// What became of one document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum ItemOutcome {
+pub enum ItemOutcome {
     Created,
     /// The index holds it already.
     Duplicate,
@@ -64,14 +64,14 @@ pub(super) enum ItemOutcome {
 
 /// Why a document was refused, in OpenSearch's words. The reason may quote the document, so it never goes to a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) kind: String,
-    pub(super) reason: String,
+pub struct Refusal {
+    pub kind: String,
+    pub reason: String,
 }
 
 /// Why an answer cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum AnswerError {
+pub enum AnswerError {
     #[error("the answer is not that of a bulk ({category:?} error at line {line}, column {column})")]
     NotABulkAnswer { category: serde_json::error::Category, line: usize, column: usize },
     #[error("{sent} documents were sent and {answered} answered")]
@@ -83,7 +83,7 @@ pub(super) enum AnswerError {
 }
 
 /// Reads the answer to a bulk of these ids: the outcome of each document, in their order.
-pub(super) fn classify<'a>(
+pub fn classify<'a>(
     answer: &[u8],
     sent: impl ExactSizeIterator<Item = &'a str>,
 ) -> Result<Vec<ItemOutcome>, AnswerError> {

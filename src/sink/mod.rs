@@ -5,7 +5,7 @@
 
 mod batch;
 mod batcher;
-mod bulk;
+pub mod bulk;
 mod delivery;
 mod entry;
 mod health;

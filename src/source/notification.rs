@@ -2,6 +2,8 @@
 //!
 //! Its form is recognised by its content, so nobody has to say how a bucket was wired to the queue.
 
+use std::fmt::Write;
+
 use percent_encoding::percent_decode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -100,18 +102,25 @@ impl Notification {
 }
 
 impl std::fmt::Display for ObjectRef {
-    /// The object's S3 URI; control characters are escaped, for a key may hold any and ends up in logs.
+    /// The object's S3 URI. Both of its parts come from a message, may hold anything and end up in logs, so whatever
+    /// could end a line there is escaped.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "s3://{}/", self.bucket)?;
-        for character in self.key.chars() {
-            if character.is_control() {
-                write!(formatter, "{}", character.escape_default())?;
-            } else {
-                write!(formatter, "{character}")?;
-            }
-        }
-        Ok(())
+        formatter.write_str("s3://")?;
+        write_on_one_line(formatter, &self.bucket)?;
+        formatter.write_char('/')?;
+        write_on_one_line(formatter, &self.key)
     }
+}
+
+fn write_on_one_line(formatter: &mut std::fmt::Formatter<'_>, text: &str) -> std::fmt::Result {
+    for character in text.chars() {
+        if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
+            write!(formatter, "{}", character.escape_default())?;
+        } else {
+            formatter.write_char(character)?;
+        }
+    }
+    Ok(())
 }
 
 /// What CloudTrail publishes once when a topic is configured. It is not JSON.

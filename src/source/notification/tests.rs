@@ -277,15 +277,15 @@ fn an_errors_text_stays_short_whatever_the_message_holds() {
 }
 
 #[test]
-fn a_uri_in_a_log_line_shows_control_characters_escaped() {
+fn an_object_named_in_a_log_line_cannot_end_that_line() {
     let object = ObjectRef {
-        bucket: "b".to_owned(),
+        bucket: "b\r\nlevel=ERROR\u{2028}".to_owned(),
         key: "ü a\n\u{1b}[31m".to_owned(),
         region: None,
         size: None,
         put_at: None,
     };
-    assert_eq!(object.to_string(), "s3://b/ü a\\n\\u{1b}[31m");
+    assert_eq!(object.to_string(), "s3://b\\r\\nlevel=ERROR\\u{2028}/ü a\\n\\u{1b}[31m");
 }
 
 /// S3's own encoding: letters, digits and `-._*/` stay, a space becomes `+`, the rest `%XX`.

@@ -1,0 +1,167 @@
+//! What holds for any bytes at all, one function for each stage that reads what others wrote.
+//!
+//! The fuzzer calls them with what it makes up (`make fuzz`), and `tests/hostile/` with what proptest does. A function
+//! panics when its property does not hold.
+
+#![allow(dead_code, reason = "each target uses one function of these")]
+
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::sync::LazyLock;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sagetrail::config::Scope;
+use sagetrail::decode::{self, Damage, Decoded, Limits};
+use sagetrail::document::Document;
+use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich as enrich_record};
+use sagetrail::record::Record;
+use sagetrail::sink::bulk;
+use sagetrail::source::key;
+use sagetrail::source::notification::{self, NotifiedObject};
+use serde_json::Value;
+use time::macros::datetime;
+
+/// A message is a notification or an error; neither breaks a log line, and an error stays short.
+pub fn notification(data: &[u8]) {
+    let Ok(body) = std::str::from_utf8(data) else { return };
+    match notification::parse(body) {
+        Ok(notification) => {
+            for object in notification.objects {
+                match object {
+                    NotifiedObject::Created(object) => {
+                        assert!(!object.bucket.is_empty() && !object.key.is_empty());
+                        assert_one_line(&object.to_string());
+                        let _ = key::classify(&object.key);
+                    }
+                    NotifiedObject::Skipped { bucket, key, .. } => {
+                        assert!(!bucket.is_empty() && !key.is_empty());
+                    }
+                }
+            }
+        }
+        Err(error) => {
+            let text = error.to_string();
+            assert_one_line(&text);
+            assert!(text.len() < 600, "{text}");
+        }
+    }
+}
+
+/// An object yields the same records compressed and plain, each of them between braces and under its cap.
+pub fn decode(data: &[u8]) {
+    let plain = decoded(data);
+    if !data.starts_with(&[0x1f, 0x8b]) {
+        let compressed = decoded(&gzip(data));
+        // A byte order mark is known at the beginning of a plain file alone.
+        if !data.starts_with("\u{feff}".as_bytes()) {
+            assert_eq!(plain, compressed);
+        }
+    }
+}
+
+/// Bytes are a record if and only if they are JSON for serde as well.
+pub fn record(data: &[u8]) {
+    let value: Result<Value, _> = serde_json::from_slice(data);
+    match (Record::parse(data), value) {
+        (Ok(record), Ok(value)) => {
+            assert_eq!(record.root().is_object(), value.is_object());
+            let _ = (record.event_source(), record.event_name(), record.text(&["a", "b"]));
+        }
+        (Err(_), Err(_)) => {}
+        (ours, theirs) => panic!("one took it and the other did not: {ours:?} {theirs:?}"),
+    }
+}
+
+/// A record becomes a document of ours, always the same one, with one object on one line and nothing of the record in
+/// its names.
+pub fn enrich(data: &[u8]) {
+    static EVERY: LazyLock<Knowledge> = LazyLock::new(|| Knowledge::built_in(Scope::All));
+    static RELATED: LazyLock<Knowledge> = LazyLock::new(|| Knowledge::built_in(Scope::Related));
+    let first = document(data, &EVERY).expect("every record is selected");
+    let again = document(data, &EVERY).expect("every record is selected");
+    assert_eq!((&first.id, &first.index), (&again.id, &again.index));
+    assert_is_ours(&first);
+    if let Some(document) = document(data, &RELATED) {
+        assert_eq!((&first.id, &first.index), (&document.id, &document.index));
+    }
+}
+
+/// An answer is believed only where it names each document that was sent and says that it is stored.
+pub fn answer(data: &[u8]) {
+    const SENT: [&str; 3] = ["a", "b-1", "c"];
+    let Ok(outcomes) = bulk::classify(data, SENT.into_iter()) else { return };
+    assert_eq!(outcomes.len(), SENT.len());
+    let answer: Value = serde_json::from_slice(data).expect("an answer that was understood is JSON");
+    let items = member(&answer, "items", 0);
+    for (position, (outcome, id)) in outcomes.iter().zip(SENT).enumerate() {
+        let create = member(&items[position], "create", 0);
+        assert_eq!(member(create, "_id", 0), id);
+        let status = member(create, "status", 1).as_u64().expect("a status is a number");
+        match outcome {
+            bulk::ItemOutcome::Created => assert!((200..300).contains(&status)),
+            bulk::ItemOutcome::Duplicate => assert_eq!(status, 409),
+            bulk::ItemOutcome::Retry { .. } | bulk::ItemOutcome::Refused(_) => assert!(status >= 400),
+        }
+    }
+}
+
+/// Serde takes a struct also from an array of its members.
+fn member<'v>(value: &'v Value, name: &str, position: usize) -> &'v Value {
+    value.get(name).or_else(|| value.get(position)).unwrap_or(&Value::Null)
+}
+
+fn decoded(object: &[u8]) -> (Vec<Vec<u8>>, u64, Option<Damage>) {
+    const LIMITS: Limits = Limits { uncompressed_bytes: 1 << 20, record_bytes: 4 << 10 };
+    let mut found: Vec<Vec<u8>> = Vec::new();
+    let Decoded { records, damage, raw_bytes: _ } = decode::decode(object, &LIMITS, |record| {
+        assert!(record.starts_with(b"{") && record.ends_with(b"}"));
+        assert!(record.len() <= LIMITS.record_bytes);
+        found.push(record.to_vec());
+        ControlFlow::Continue(())
+    });
+    assert_eq!(records, found.len() as u64);
+    (found, records, damage)
+}
+
+fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(data).expect("memory can be written");
+    encoder.finish().expect("memory can be written")
+}
+
+fn document(raw: &[u8], knowledge: &Knowledge) -> Option<Document> {
+    let origin =
+        Origin { path: "s3://trail/file.json.gz", written_at: None, now: datetime!(2026-11-03 01:12:03 UTC) };
+    match enrich_record(raw, origin, knowledge) {
+        Enriched::NotSelected => None,
+        Enriched::Selected { document, .. } | Enriched::Malformed(document) => Some(document),
+    }
+}
+
+/// The names are made of symbols that need no escaping, and the body of a bulk has one action and one object.
+pub fn assert_is_ours(document: &Document) {
+    let id = document.id.as_str();
+    assert!((1..=69).contains(&id.len()), "{id}");
+    assert!(id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'), "{id}");
+    let index = document.index.as_str();
+    let is_known = index == "sagetrail-rejected"
+        || index.strip_prefix("sagetrail-events-").is_some_and(|month| {
+            month == "undated"
+                || month.len() == 7 && month.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+        });
+    assert!(is_known, "{index}");
+    let body = bulk::encode([document].into_iter());
+    let lines: Vec<&[u8]> = body.split(|&byte| byte == b'\n').collect();
+    let [action, source, b""] = lines[..] else { panic!("{} lines", lines.len()) };
+    let expected = format!(r#"{{"create":{{"_index":"{index}","_id":"{id}"}}}}"#);
+    assert_eq!(action, expected.as_bytes());
+    let source: Value = serde_json::from_slice(source).expect("a document is JSON");
+    assert!(source.is_object());
+}
+
+/// No control character and no line separator, so that it is one line wherever it is shown.
+pub fn assert_one_line(text: &str) {
+    let breaks = |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
+    assert!(!text.contains(breaks), "{text:?}");
+}
