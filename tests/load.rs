@@ -126,13 +126,12 @@ async fn an_outage_of_opensearch_loses_nothing_and_memory_stays_bounded() {
 
     let mut daemon = Daemon::start(&stack, &cloud, SHIP_ALL);
     daemon.until_ready().await;
-    eventually(PATIENCE, async || match search.count(account).await {
+    let before = eventually(PATIENCE, async || match daemon.count("sagetrail_records_indexed_total").await {
         0..2_000 => Err("the load has not begun".to_owned()),
-        _ => Ok(()),
+        indexed => Ok(indexed),
     })
     .await;
     node.run("stop");
-    let before = daemon.count("sagetrail_records_indexed_total").await;
     sleep(Duration::from_secs(30)).await;
     let (status, body) = daemon.get("readyz").await.expect("the daemon is there");
     assert_eq!((status, body.as_str()), (503, "OpenSearch does not answer\n"));
