@@ -114,7 +114,7 @@ fn member<'v>(value: &'v Value, name: &str, position: usize) -> &'v Value {
 fn decoded(object: &[u8]) -> (Vec<Vec<u8>>, u64, Option<Damage>) {
     const LIMITS: Limits = Limits { uncompressed_bytes: 1 << 20, record_bytes: 4 << 10 };
     let mut found: Vec<Vec<u8>> = Vec::new();
-    let Decoded { records, damage, raw_bytes: _ } = decode::decode(object, &LIMITS, |record| {
+    let Decoded { records, damage, .. } = decode::decode(object, &LIMITS, |record| {
         assert!(record.starts_with(b"{") && record.ends_with(b"}"));
         assert!(record.len() <= LIMITS.record_bytes);
         found.push(record.to_vec());

@@ -24,7 +24,10 @@ use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich};
 use serde_json::{Value, json};
 use time::macros::datetime;
 
-const PROPERTIES: [(&str, fn(&[u8])); 5] = [
+/// A stage and what holds there.
+type Property = (&'static str, fn(&[u8]));
+
+const PROPERTIES: [Property; 5] = [
     ("notification", properties::notification),
     ("decode", properties::decode),
     ("record", properties::record),

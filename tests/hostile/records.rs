@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 /// Each record with what it tries, its text, and whether it is JSON that can be read. Each has another eventID, where
 /// it has one, so that none hides another.
+#[expect(clippy::too_many_lines, reason = "it is one list")]
 pub fn hostile_records(account: &str) -> Vec<(&'static str, String, bool)> {
     let mut all = Vec::new();
     let mut number = 0;
