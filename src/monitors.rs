@@ -124,6 +124,8 @@ impl MonitorFile {
             .map(|(name, channel)| action(name, channel, &message, thresholds))
             .collect();
         let trigger = &mut body["triggers"][0]["bucket_level_trigger"];
+        // With ids of their own choosing an update would end the alerts that are open, and raise them anew.
+        trigger["id"] = json!(self.id);
         trigger["name"] = json!(self.name);
         trigger["severity"] = json!(trigger_severity(self.severity));
         trigger["actions"] = json!(actions);
@@ -143,6 +145,7 @@ impl MonitorFile {
 /// One page for each new alert; an alert that goes on does not page again before the throttle is over.
 fn action(name: &str, channel: &Channel, message: &Message<'_>, thresholds: &Thresholds) -> Value {
     json!({
+        "id": format!("page-{name}"),
         "name": format!("page {name}"),
         "destination_id": format!("sagetrail-channel-{name}"),
         "subject_template": {"source": format!("sagetrail: {}", message.title), "lang": "mustache"},

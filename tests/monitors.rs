@@ -199,7 +199,7 @@ async fn every_message_is_json_whatever_the_record_contains_and_reads_as_it_shou
     let dashboards = Url::parse("https://dashboards.example.com").unwrap();
     let nasty = "a \"quoted\\\" name,\nin two lines {{x}} <b> é";
     let alert = json!({
-        "id": "alert-1", "bucket_keys": nasty, "state": "ACTIVE", "severity": "1", "start_time": "2026-11-20T12:00:00Z",
+        "id": "alert-1", "bucket_keys": nasty, "state": "ACTIVE", "severity": "1", "start_time": 1_795_176_000_000_u64,
         "sample_documents": [{"_id": "id-1", "_source": {
             "@timestamp": "2026-11-20T11:55:00Z", "message": nasty, "source": {"address": "198.51.100.7"},
             "cloud": {"account": {"id": "111122223333"}, "region": "eu-central-1"},

@@ -117,3 +117,140 @@ fn a_channel_gets_the_monitors_of_its_severities_in_its_own_form() {
         }
     }
 }
+
+/// The type of each field by its path.
+fn mapped() -> BTreeMap<String, String> {
+    fn walk(properties: &Value, path: &str, mapped: &mut BTreeMap<String, String>) {
+        for (name, field) in properties.as_object().unwrap() {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            match field["type"].as_str() {
+                Some(kind) => drop(mapped.insert(path, kind.to_owned())),
+                None => walk(&field["properties"], &path, mapped),
+            }
+        }
+    }
+    let mut mapped = BTreeMap::new();
+    for text in [
+        include_str!("../../mappings/component-events-mappings.json"),
+        include_str!("../../mappings/template-rejected.json"),
+    ] {
+        let template: Value = serde_json::from_str(text).unwrap();
+        walk(&template["template"]["mappings"]["properties"], "", &mut mapped);
+    }
+    mapped
+}
+
+/// Every member of that name, however deep.
+fn every<'v>(value: &'v Value, name: &str, found: &mut Vec<&'v Value>) {
+    match value {
+        Value::Object(members) => {
+            found.extend(members.get(name));
+            members.values().for_each(|member| every(member, name, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| every(item, name, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_monitor_keeps_clear_of_what_the_plugin_drops_in_silence() {
+    let parameter = Regex::new(r"params\.(\w+)").unwrap();
+    let (mapped, channels) =
+        (mapped(), channels("soc = { kind = 'slack', url = 'https://hooks.example.com' }"));
+    for monitor in built_in(&MonitorsConfig::default(), &channels, None).unwrap() {
+        let (id, body) = (&monitor.id, &monitor.body);
+        assert_eq!(body["monitor_type"], "bucket_level_monitor", "{id}");
+        assert_eq!(body["schedule"]["period"]["unit"], "MINUTES", "{id}");
+        let query = &body["inputs"][0]["search"]["query"];
+        let by_key = &query["aggregations"]["composite_agg"];
+        let mut names = Vec::new();
+        for source in by_key["composite"]["sources"].as_array().unwrap() {
+            let (name, source) = source.as_object().unwrap().iter().next().unwrap();
+            names.push(name.as_str());
+            let terms = source["terms"].as_object().unwrap();
+            assert_eq!(
+                terms.keys().collect::<Vec<_>>(),
+                ["field"],
+                "{id}: a bucket without a key is an error"
+            );
+            assert_eq!(mapped[terms["field"].as_str().unwrap()], "keyword", "{id}: keys are strings");
+        }
+        let order = ["principal", "resource", "finding"];
+        assert!(order.iter().filter(|name| names.contains(name)).eq(names.iter()), "{id}: {names:?}");
+
+        let mut fields = Vec::new();
+        every(query, "field", &mut fields);
+        let mut paths: Vec<String> = fields.iter().map(|field| field.as_str().unwrap().to_owned()).collect();
+        for clause in ["term", "terms", "prefix", "wildcard", "range"] {
+            let mut clauses = Vec::new();
+            every(query, clause, &mut clauses);
+            let asked = clauses.iter().filter_map(|clause| clause.as_object()?.keys().next());
+            paths.extend(asked.filter(|name| *name != "field").cloned());
+        }
+        for path in paths {
+            let kind = mapped.get(&path).unwrap_or_else(|| panic!("{id}: {path} is not in the mapping"));
+            assert!(kind == "keyword" || kind == "date", "{id}: {path} is {kind}");
+        }
+        let mut ranges = Vec::new();
+        every(query, "range", &mut ranges);
+        for (field, range) in ranges.iter().flat_map(|range| range.as_object().unwrap()) {
+            let text = range.to_string();
+            assert!(
+                range["format"] == "epoch_millis" && text.contains("{{period_end}}"),
+                "{id}: {field} {text}"
+            );
+        }
+        let is_bounded = |field: &str| ranges.iter().any(|range| !range[field].is_null());
+        assert!(
+            is_bounded("event.ingested") || id.ends_with("rejected"),
+            "{id}: a late record would be missed"
+        );
+
+        let condition = &body["triggers"][0]["bucket_level_trigger"]["condition"];
+        let script = condition["script"]["source"].as_str().unwrap();
+        let paths = condition["buckets_path"].as_object().unwrap();
+        let used: BTreeSet<&str> =
+            parameter.captures_iter(script).map(|found| found.get(1).unwrap().as_str()).collect();
+        assert_eq!(used, paths.keys().map(String::as_str).collect(), "{id}");
+        for path in paths.values().map(|path| path.as_str().unwrap()) {
+            let aggregation = path.trim_end_matches("_count").trim_end_matches('.');
+            assert!(aggregation.is_empty() || !by_key["aggregations"][aggregation].is_null(), "{id}: {path}");
+        }
+        for action in body["triggers"][0]["bucket_level_trigger"]["actions"].as_array().unwrap() {
+            assert_eq!(action["throttle_enabled"], true, "{id}");
+            let scope = &action["action_execution_policy"]["action_execution_scope"];
+            assert_eq!(*scope, json!({"per_alert": {"actionable_alerts": ["NEW"]}}), "{id}");
+            only_known_variables(id, action["message_template"]["source"].as_str().unwrap(), by_key, &mapped);
+        }
+    }
+}
+
+/// The variables that are known to render in a bucket monitor's message, as a person reads them.
+fn only_known_variables(id: &str, message: &str, by_key: &Value, mapped: &BTreeMap<String, String>) {
+    let mut open = Vec::new();
+    for tag in Regex::new(r"\{\{([#/]?)([^}]*)\}\}").unwrap().captures_iter(message) {
+        let (sign, name) = (&tag[1], tag[2].to_owned());
+        match sign {
+            "#" => open.push(name.clone()),
+            "/" => assert_eq!(open.pop().as_ref(), Some(&name), "{id}: a section ends that did not begin"),
+            _ => {}
+        }
+        let in_document = open.iter().any(|section| section == "sample_documents");
+        let is_known = match name.as_str() {
+            "ctx.newAlerts" | "ctx.monitor.name" | "ctx.trigger.name" => true,
+            // Without aggregations of its own alone does a monitor get documents.
+            "sample_documents" => by_key["aggregations"].is_null(),
+            "id" | "bucket_keys" | "state" | "severity" => {
+                open.iter().any(|section| section == "ctx.newAlerts")
+            }
+            "_id" | "_index" => in_document,
+            "." => in_document && open.last().is_some_and(|section| section.starts_with("_source.")),
+            name => {
+                // The end of a section of a list stands just outside of it.
+                name.strip_prefix("_source.").is_some_and(|path| mapped.contains_key(path)) && in_document
+            }
+        };
+        assert!(is_known, "{id}: {{{{{sign}{name}}}}}");
+    }
+    assert_eq!(open, [""; 0], "{id}");
+}
