@@ -238,6 +238,8 @@ pub enum ConfigError {
     Parse { origin: String, problem: String },
     #[error("{key}: {problem}")]
     Value { key: &'static str, problem: String },
+    #[error("channels.{name}: {problem}")]
+    Channel { name: String, problem: &'static str },
 }
 
 impl Config {
@@ -262,6 +264,11 @@ impl Config {
         }
         if self.redaction.key.is_some() && self.redaction.key_file.is_some() {
             return refuse("redaction.key", "is set beside redaction.key_file; keep one of them".to_owned());
+        }
+        for (name, channel) in &self.channels {
+            if let Some(problem) = channel.problem(name) {
+                return Err(ConfigError::Channel { name: name.clone(), problem });
+            }
         }
         self.dashboards.validate()?;
         self.sink.validate()

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use sagetrail::config::{self, AuthKind, Config, ConfigError, LogConfig, Sigv4Service};
+use sagetrail::config::{self, AuthKind, Config, ConfigError, LogConfig};
 use sagetrail::daemon::{self, DaemonError, Orders};
 use sagetrail::decode::Limits;
 use sagetrail::doctor;
@@ -24,18 +24,18 @@ use sagetrail::monitors::MonitorsError;
 use sagetrail::offline::{self, OfflineError};
 use sagetrail::reload::RuleSource;
 use sagetrail::replay::{self, Job, Place};
+use sagetrail::setup;
 use sagetrail::setup::dashboards::Dashboards;
-use sagetrail::setup::install::{self, Edits, Outcome};
-use sagetrail::setup::object::Object;
+use sagetrail::setup::install::{self, Difference, Edits, Outcome};
+use sagetrail::setup::rehearsal::{self, Rehearsed};
 use sagetrail::setup::remote::Remote;
-use sagetrail::setup::{self, SetupError};
 use sagetrail::sink::OpenSearch;
 use sagetrail::source::aws;
 use sagetrail::source::folder::{Kind, Wanted};
 use sagetrail::telemetry;
 use serde::Serialize;
-use time::Date;
 use time::macros::format_description;
+use time::{Date, OffsetDateTime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -74,14 +74,20 @@ enum Command {
     Run(RuleArgs),
     /// Install templates, retention, dashboards, channels and monitors; running it again changes nothing
     ///
-    /// What a person has changed is kept. Exit code 3 says that `--diff` found something, 4 that objects were skipped
-    /// for want of a plugin or kept because somebody changed them.
+    /// What a person has changed is kept and named, and what an earlier version or configuration installed and this one
+    /// does not want is removed. Exit codes: 0, everything is as it should be; 1, something was refused; 3, `--diff`
+    /// found something; 4, objects were kept because somebody changed them, or skipped because a plugin is missing or
+    /// Dashboards does not answer.
     Setup(SetupArgs),
     /// Ship history through the same pipeline: a trail's bucket, files and folders, or standard input
     ///
     /// What was shipped before is met as a duplicate and changes nothing. The period is that of CloudTrail's delivery, by
     /// the folders of the bucket. Exit code 1 says that objects failed, 130 that the run was interrupted.
     Replay(ReplayArgs),
+    /// Run the search of each monitor once, now, and print the pages that it would send; nothing is sent
+    ///
+    /// For trying thresholds before they page anybody. It needs the events in OpenSearch and no plugin.
+    Rehearse(ConfigFile),
     /// Print the documents that would be indexed for local CloudTrail files, as NDJSON, without any server
     Enrich {
         #[command(flatten)]
@@ -120,10 +126,10 @@ struct SetupArgs {
     /// Only print what would change, as a difference for each object
     #[arg(long, conflicts_with_all = ["uninstall", "export"])]
     diff: bool,
-    /// Overwrite what a person has changed
-    #[arg(long, conflicts_with_all = ["uninstall", "export"])]
+    /// Do not keep what a person has changed; with --uninstall, neither the templates
+    #[arg(long, conflicts_with = "export")]
     force: bool,
-    /// Remove what was installed, and no data
+    /// Remove what was installed, but no data, and no templates, which a daemon that runs needs
     #[arg(long, conflicts_with = "export")]
     uninstall: bool,
     /// Write the content into a folder, for those who import it by hand, without any server
@@ -257,6 +263,7 @@ fn main() -> ExitCode {
         Command::Run(rules) => run(rules),
         Command::Setup(setup) => set_up(setup),
         Command::Replay(args) => replay(args),
+        Command::Rehearse(file) => rehearse(file),
         Command::Enrich { rules, files } => enrich(rules, files),
         Command::Health { config, live } => {
             ask_health(config, if *live { Question::Live } else { Question::Ready })
@@ -383,46 +390,82 @@ fn set_up(args: &SetupArgs) -> anyhow::Result<ExitCode> {
             for difference in &differences {
                 println!("{}: would be {}\n{}", difference.object, difference.outcome, difference.text);
             }
-            println!("{} of {} objects would change", differences.len(), objects.len());
-            return Ok(ExitCode::from(if differences.is_empty() { 0 } else { exit::DIFFERENT }));
+            println!("{} of {} objects would not be as they are", differences.len(), objects.len());
+            return Ok(ExitCode::from(code_of_differences(&differences)));
         }
         let mut outcomes = Vec::new();
-        let tell = |object: &Object, outcome: &Outcome| {
-            println!("{object}: {outcome}");
+        let tell = |object: &str, outcome: &Outcome| {
+            if *outcome != Outcome::Unchanged {
+                println!("{object}: {outcome}");
+            }
             outcomes.push(outcome.clone());
         };
         if args.uninstall {
-            install::uninstall(&remote, tell).await?;
-            println!("{} objects; indices and their documents stay", outcomes.len());
+            install::uninstall(&remote, edits, tell).await?;
+            let removed = outcomes.iter().filter(|outcome| **outcome == Outcome::Removed).count();
+            println!("{removed} objects were removed; indices and their documents stay");
         } else {
             install::install(&remote, &objects, edits, tell).await?;
             let unchanged = outcomes.iter().filter(|outcome| **outcome == Outcome::Unchanged).count();
-            println!("{} objects, {unchanged} of them unchanged", outcomes.len());
+            println!("{} objects, {unchanged} of them unchanged", objects.len());
         }
-        Ok(ExitCode::from(if outcomes.iter().any(is_incomplete) { exit::INCOMPLETE } else { 0 }))
+        Ok(ExitCode::from(code_of(&outcomes)))
     })
 }
 
-/// Dashboards without an address are left out on purpose; a missing plugin is not the operator's wish.
-fn is_incomplete(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::KeptEdited | Outcome::KeptNewer => true,
-        Outcome::Skipped { needs } => needs.starts_with("the plugin"),
-        _ => false,
+fn code_of(outcomes: &[Outcome]) -> u8 {
+    if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed { .. })) {
+        1
+    } else if outcomes.iter().any(Outcome::is_incomplete) {
+        exit::INCOMPLETE
+    } else {
+        0
     }
 }
 
-async fn connect(config: &Config) -> anyhow::Result<Remote> {
-    if config.sink.auth == AuthKind::Sigv4 && config.sink.sigv4_service == Sigv4Service::Aoss {
-        return Err(SetupError::Serverless.into());
+fn code_of_differences(differences: &[Difference]) -> u8 {
+    let mut outcomes = differences.iter().map(|difference| &difference.outcome);
+    if outcomes.any(|outcome| !matches!(outcome, Outcome::Skipped { .. })) {
+        exit::DIFFERENT
+    } else if differences.iter().any(|difference| difference.outcome.is_incomplete()) {
+        exit::INCOMPLETE
+    } else {
+        0
     }
+}
+
+fn rehearse(file: &ConfigFile) -> anyhow::Result<ExitCode> {
+    let config = load(file)?;
+    telemetry::start(&config.log).context("log.filter")?;
+    let rehearsed = runtime()?.block_on(async {
+        let opensearch = cluster(&config).await?;
+        anyhow::Ok(rehearsal::rehearse(&opensearch, &config, OffsetDateTime::now_utc()).await?)
+    })?;
+    for Rehearsed { monitor, pages } in &rehearsed {
+        println!("{}: {} pages", monitor.id, pages.len());
+        for page in pages {
+            println!("\n    {}\n", page.trim_end().replace('\n', "\n    "));
+        }
+    }
+    let pages: usize = rehearsed.iter().map(|rehearsed| rehearsed.pages.len()).sum();
+    println!("{} monitors would send {pages} pages", rehearsed.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn connect(config: &Config) -> anyhow::Result<Remote> {
+    Ok(Remote::connect(cluster(config).await?, Dashboards::new(&config.dashboards)?).await?)
+}
+
+/// A cluster that can hold the content.
+async fn cluster(config: &Config) -> anyhow::Result<OpenSearch> {
+    setup::refuse_serverless(&config.sink)?;
     let aws = match config.sink.auth {
         AuthKind::Sigv4 => Some(aws::load(config.source.queue_url.as_ref()).await),
         AuthKind::None | AuthKind::Basic | AuthKind::Certificate => None,
     };
     let opensearch = OpenSearch::new(&config.sink, aws.as_ref())?;
     setup::check_cluster(&opensearch).await?;
-    Ok(Remote::connect(opensearch, Dashboards::new(&config.dashboards)?).await?)
+    Ok(opensearch)
 }
 
 fn enrich(rules: &RuleArgs, files: &[PathBuf]) -> anyhow::Result<ExitCode> {

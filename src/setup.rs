@@ -11,17 +11,21 @@ use serde::Deserialize;
 use serde_json::Value;
 use tracing::info;
 
+use crate::config::{AuthKind, Sigv4Service, SinkConfig};
 use crate::monitors::MonitorsError;
-use crate::sink::{Info, Method, OpenSearch, OpenSearchError};
+use crate::sink::{Answer, Info, Method, OpenSearch, OpenSearchError};
 
 pub mod object;
 pub mod content;
 mod plan;
-mod ledger;
+mod inventory;
 pub mod remote;
 pub mod dashboards;
+mod retention;
 pub mod install;
+mod difference;
 pub mod export;
+pub mod rehearsal;
 
 /// The oldest OpenSearch with all that the mappings use (`flat_object` in its present form).
 const OLDEST_VERSION: (u64, u64) = (2, 11);
@@ -70,6 +74,8 @@ pub enum SetupError {
     Refused { path: &'static str, status: u16, body: String },
     #[error("{object}: the server answered {status}: {body}{}", hint_for_object(*status))]
     Object { object: String, status: u16, body: String },
+    #[error("{object}: it was written, and is not there")]
+    Lost { object: String },
     #[error("{problem}")]
     Dashboards { problem: String },
     #[error(transparent)]
@@ -92,6 +98,7 @@ impl SetupError {
             }
             Self::TooOld { .. }
             | Self::Object { .. }
+            | Self::Lost { .. }
             | Self::Dashboards { .. }
             | Self::Monitors(_)
             | Self::Serverless => false,
@@ -120,6 +127,19 @@ fn hint_for_object(status: u16) -> &'static str {
     }
 }
 
+/// The refusal of a request about something.
+fn refused(object: String, answer: &Answer) -> SetupError {
+    /// Characters of an answer that an error shows: enough for the reason, which comes first.
+    const SHOWN: usize = 500;
+    let body = String::from_utf8_lossy(&answer.body).chars().take(SHOWN).collect();
+    SetupError::Object { object, status: answer.status, body }
+}
+
+/// Whether an index could not be made because it is there.
+fn exists_already(answer: &Answer) -> bool {
+    answer.status == 400 && String::from_utf8_lossy(&answer.body).contains("resource_already_exists")
+}
+
 /// Checks the version and installs the templates.
 pub async fn install_templates(client: &OpenSearch) -> Result<(), SetupError> {
     let info = client.info().await?;
@@ -128,6 +148,13 @@ pub async fn install_templates(client: &OpenSearch) -> Result<(), SetupError> {
         template.install(client).await?;
     }
     Ok(())
+}
+
+/// Refuses a service that cannot hold the content, before anything is asked of it.
+pub fn refuse_serverless(sink: &SinkConfig) -> Result<(), SetupError> {
+    let is_signed_for_it = sink.auth == AuthKind::Sigv4 && sink.sigv4_service == Sigv4Service::Aoss;
+    let is_its_address = sink.url.host_str().is_some_and(|host| host.ends_with(".aoss.amazonaws.com"));
+    if is_signed_for_it || is_its_address { Err(SetupError::Serverless) } else { Ok(()) }
 }
 
 /// Refuses a cluster that cannot hold the content.

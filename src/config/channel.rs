@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
@@ -54,6 +54,25 @@ pub enum Target {
 type SecretUrl = SecretString;
 
 impl Channel {
+    /// What is wrong with it, in words that do not quote what is secret.
+    pub(super) fn problem(&self, name: &str) -> Option<&'static str> {
+        // The name becomes part of an id, and of the path of a request.
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if name.is_empty() || !name.bytes().all(is_plain) {
+            return Some("a name is made of letters, digits, - and _");
+        }
+        let url = match &self.target {
+            Target::Slack { url } | Target::Webhook { url, .. } => url.expose_secret(),
+            Target::Pagerduty { url, .. } => url.as_str(),
+            Target::Sns { topic_arn, .. } if !topic_arn.starts_with("arn:") => {
+                return Some("topic_arn must be an ARN");
+            }
+            Target::Sns { .. } | Target::Email { .. } => return None,
+        };
+        let is_web = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        (!is_web).then_some("url must be a whole one that begins with https:// or http://")
+    }
+
     /// Whether monitors of a severity page here.
     pub fn takes(&self, severity: Severity) -> bool {
         self.severities.as_ref().is_none_or(|severities| severities.contains(&severity))

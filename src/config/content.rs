@@ -13,23 +13,22 @@ use super::ConfigError;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionConfig {
-    /// Days after an index was made until it is removed; zero keeps it for ever.
+    /// Days after a month's index was made until it is removed; zero keeps it for ever.
     pub events_days: u32,
-    pub rejected_days: u32,
     /// Of the ledger of shipped objects.
     pub objects_days: u32,
 }
 
 impl Default for RetentionConfig {
     fn default() -> Self {
-        // Audits ask for a year, an index is made up to a month before its last event, and a quarter is time to mend what
-        // was rejected. The ledger proves what the events are worth for as long as there are any.
-        Self { events_days: 400, rejected_days: 90, objects_days: 400 }
+        // Audits ask for a year, and an index is made up to a month before its last event. The ledger proves what the
+        // events are worth for as long as there are any.
+        Self { events_days: 400, objects_days: 400 }
     }
 }
 
 /// Where OpenSearch Dashboards is.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DashboardsConfig {
     /// Its address for `setup`; without one, dashboards are not installed.
@@ -40,10 +39,28 @@ pub struct DashboardsConfig {
     pub username: Option<String>,
     pub password: Option<SecretString>,
     pub password_file: Option<PathBuf>,
-    pub tenant: Option<String>,
+    /// Of the security plugin, which otherwise puts everything into the tenant of the user that it meets first.
+    pub tenant: String,
     pub workspace: Option<String>,
     pub ca_file: Option<PathBuf>,
     pub danger_accept_invalid_certificates: bool,
+}
+
+impl Default for DashboardsConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            public_url: None,
+            username: None,
+            password: None,
+            password_file: None,
+            // What only the user of the setup could see would help nobody.
+            tenant: "global".to_owned(),
+            workspace: None,
+            ca_file: None,
+            danger_accept_invalid_certificates: false,
+        }
+    }
 }
 
 impl DashboardsConfig {

@@ -13,7 +13,7 @@ use super::identity::judge_clock;
 use crate::config::Config;
 use crate::setup;
 use crate::setup::dashboards::Dashboards;
-use crate::setup::install::{self, Edits};
+use crate::setup::install::{self, Edits, Outcome};
 use crate::setup::object::Object;
 use crate::setup::remote::Remote;
 use crate::sink::{Method, OpenSearch};
@@ -101,12 +101,13 @@ async fn content(config: &Config, opensearch: &OpenSearch) -> Vec<Finding> {
         for needs in lacking(&remote, &objects) {
             findings.push(Finding::warning(
                 SUBJECT,
-                format!("{needs} is missing, and with it what needs it"),
+                format!("objects cannot be installed that need {needs}"),
                 "add it, or do without; `sagetrail setup --diff` lists the objects",
             ));
         }
         let differences = install::difference(&remote, &objects, Edits::Keep).await;
-        let differences = differences.map_err(|error| error.to_string())?;
+        let mut differences = differences.map_err(|error| error.to_string())?;
+        differences.retain(|difference| !matches!(difference.outcome, Outcome::Skipped { .. }));
         findings.push(if differences.is_empty() {
             Finding::fine(SUBJECT, "everything that can be installed is, as it should be")
         } else {
@@ -131,7 +132,7 @@ async fn content(config: &Config, opensearch: &OpenSearch) -> Vec<Finding> {
 
 /// What some of the objects need and is not there, each once.
 fn lacking(remote: &Remote, objects: &[Object]) -> BTreeSet<String> {
-    objects.iter().filter_map(|object| remote.lacks(object.kind)).collect()
+    objects.iter().filter_map(|object| remote.lacks(object.kind)).map(|lack| lack.to_string()).collect()
 }
 
 #[cfg(test)]

@@ -165,7 +165,8 @@ fn setup_role() -> Value {
         ],
         "index_permissions": [{
             "index_patterns": ["sagetrail-*"],
-            "allowed_actions": ["create_index", "read", "write", "delete", "indices:admin/aliases*", "indices:monitor/settings/get"]
+            "allowed_actions": ["create_index", "read", "write", "delete", "indices:admin/delete", "indices:admin/aliases*",
+                "indices:monitor/settings/get", "indices:admin/opensearch/ism/*"]
         }]
     })
 }

@@ -4,26 +4,17 @@ use include_dir::{Dir, include_dir};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::TEMPLATES;
 use super::object::{Kind, Object};
+use super::{TEMPLATES, Template};
 use crate::config::{Channel, Config, Target};
+use crate::document::{EVENTS_ALIAS, OBJECTS_ALIAS};
 use crate::monitors::{self, MonitorsError};
 
 static DASHBOARDS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/dashboards");
 
 /// Everything to install, in an order that works on an empty cluster.
 pub fn objects(config: &Config) -> Result<Vec<Object>, MonitorsError> {
-    let mut objects: Vec<Object> = TEMPLATES
-        .iter()
-        .map(|template| {
-            let (kind, id) = match template.path.split_once('/').expect("a path has two parts") {
-                ("_component_template", id) => (Kind::ComponentTemplate, id),
-                (_, id) => (Kind::IndexTemplate, id),
-            };
-            let body = serde_json::from_str(template.text).expect("the templates are checked in as JSON");
-            Object { kind, id: id.to_owned(), body }
-        })
-        .collect();
+    let mut objects = templates();
     objects.extend(policies(config));
     objects.extend(saved_objects());
     objects.extend(config.channels.iter().map(|(name, channel)| Object {
@@ -40,30 +31,40 @@ pub fn objects(config: &Config) -> Result<Vec<Object>, MonitorsError> {
     Ok(objects)
 }
 
-/// Retention: an index is removed when it is older than the configuration says.
+/// The templates, which the daemon installs as well.
+pub(super) fn templates() -> Vec<Object> {
+    let object = |template: &Template| {
+        let (kind, id) = match template.path.split_once('/').expect("a path has two parts") {
+            ("_component_template", id) => (Kind::ComponentTemplate, id),
+            (_, id) => (Kind::IndexTemplate, id),
+        };
+        let body = serde_json::from_str(template.text).expect("the templates are checked in as JSON");
+        Object { kind, id: id.to_owned(), body }
+    };
+    TEMPLATES.iter().map(object).collect()
+}
+
+/// Retention: a month's index is removed when it is older than the configuration says. The index of rejected records is
+/// one for all times, so removing it would remove what was set aside yesterday; it has no policy.
 fn policies(config: &Config) -> impl Iterator<Item = Object> {
     let retention = &config.retention;
-    [
-        ("events", "sagetrail-events-*", retention.events_days),
-        ("rejected", "sagetrail-rejected*", retention.rejected_days),
-        ("objects", "sagetrail-objects-*", retention.objects_days),
-    ]
-    .into_iter()
-    .filter(|(_, _, days)| *days > 0)
-    .map(|(name, pattern, days)| Object {
-        kind: Kind::Policy,
-        id: format!("sagetrail-{name}"),
-        body: json!({"policy": {
-            "description": format!("sagetrail: removes indices of {name} after {days} days"),
-            "default_state": "keep",
-            "states": [
-                {"name": "keep", "actions": [], "transitions": [
-                    {"state_name": "remove", "conditions": {"min_index_age": format!("{days}d")}}]},
-                {"name": "remove", "actions": [{"delete": {}}], "transitions": []}
-            ],
-            "ism_template": [{"index_patterns": [pattern], "priority": 500}]
-        }}),
-    })
+    [(EVENTS_ALIAS, retention.events_days), (OBJECTS_ALIAS, retention.objects_days)]
+        .into_iter()
+        .filter(|(_, days)| *days > 0)
+        .map(|(alias, days)| Object {
+            kind: Kind::Policy,
+            id: alias.to_owned(),
+            body: json!({"policy": {
+                "description": format!("sagetrail: removes a month's index {days} days after it was made"),
+                "default_state": "keep",
+                "states": [
+                    {"name": "keep", "actions": [], "transitions": [
+                        {"state_name": "remove", "conditions": {"min_index_age": format!("{days}d")}}]},
+                    {"name": "remove", "actions": [{"delete": {}}], "transitions": []}
+                ],
+                "ism_template": [{"index_patterns": [format!("{alias}-*")], "priority": 500}]
+            }}),
+        })
 }
 
 /// The saved objects of all dashboards. Files may repeat an object that they share.

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::Url;
 
-use super::SetupError;
 use super::object::Object;
 use super::remote::accepted;
+use super::{SetupError, refused};
 use crate::config::{AuthKind, DashboardsConfig, SinkConfig};
 use crate::sink::{Method, OpenSearch};
 
@@ -45,10 +45,25 @@ impl Dashboards {
         };
         let client = OpenSearch::new(&connection, None)
             .map_err(|error| refused(error.to_string().replace("sink.", "dashboards.")))?;
-        let mut headers = vec![("osd-xsrf", "true".to_owned())];
-        headers.extend(config.tenant.clone().map(|tenant| ("securitytenant", tenant)));
+        let headers = vec![("osd-xsrf", "true".to_owned()), ("securitytenant", config.tenant.clone())];
         let prefix = config.workspace.as_ref().map_or_else(String::new, |id| format!("w/{id}/"));
         Ok(Some(Self { client, prefix, headers }))
+    }
+
+    /// Asks for something that needs the address, the credentials, the tenant and the workspace to be right.
+    pub async fn probe(&self) -> Result<(), SetupError> {
+        let path = format!("{}api/saved_objects/_find?type=index-pattern&per_page=1", self.prefix);
+        let answer = self.client.request_with(Method::Get, &path, &self.headers, None).await?;
+        if answer.status != 200 {
+            return Err(refused("OpenSearch Dashboards".to_owned(), &answer));
+        }
+        match serde_json::from_slice::<Value>(&answer.body) {
+            Ok(page) if page["saved_objects"].is_array() => Ok(()),
+            _ => Err(SetupError::Dashboards {
+                problem: "dashboards.url: who answers there is not OpenSearch Dashboards, or sends to a page to log in"
+                    .to_owned(),
+            }),
+        }
     }
 
     pub async fn find(&self, object: &Object) -> Result<Option<Value>, SetupError> {
@@ -56,11 +71,12 @@ impl Dashboards {
         if answer.status == 404 { Ok(None) } else { accepted(object, &answer).map(Some) }
     }
 
-    pub async fn write(&self, object: &Object) -> Result<(), SetupError> {
+    /// Writes an object and answers what Dashboards made of it.
+    pub async fn write(&self, object: &Object) -> Result<Value, SetupError> {
         let path = format!("{}?overwrite=true", self.path(object));
         let body = Some(Bytes::from(object.body.to_string()));
         let answer = self.client.request_with(Method::Post, &path, &self.headers, body).await?;
-        accepted(object, &answer).map(|_| ())
+        accepted(object, &answer)
     }
 
     pub async fn remove(&self, object: &Object) -> Result<(), SetupError> {
@@ -81,13 +97,4 @@ fn with_slash(url: &Url) -> Url {
         url.set_path(&format!("{}/", url.path()));
     }
     url
-}
-
-/// One saved object as a line of the file that Dashboards imports.
-pub fn export_line(object: &Object) -> String {
-    let mut line = json!({"id": object.id, "type": object.kind.name()});
-    for member in ["attributes", "references", "migrationVersion"] {
-        line[member] = object.body[member].clone();
-    }
-    format!("{line}\n")
 }

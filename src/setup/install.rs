@@ -2,17 +2,16 @@
 
 use std::fmt;
 
-use regex::Regex;
 use serde_json::Value;
-use similar::TextDiff;
 use time::OffsetDateTime;
 
-use super::object::{Kind, Object, projected};
-use super::plan::{Entry, Step, plan};
-use super::remote::{Found, Remote};
-use super::{SetupError, ledger};
-use crate::document::IndexName;
-use crate::sink::Method;
+use super::inventory::Inventory;
+use super::object::{Kind, Object, Server};
+use super::plan::{Entry, Leftover, Step, plan, plan_leftover};
+use super::remote::{Found, Lack, Remote, accepted};
+use super::{SetupError, content, difference, exists_already, retention};
+use crate::document::{EVENTS_ALIAS, IndexName};
+use crate::sink::{Method, OpenSearch};
 
 /// What to do about objects that a person has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,124 +24,93 @@ pub enum Edits {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Created,
-    Upgraded,
+    Updated,
     Overwritten,
     Unchanged,
     /// A person has changed it.
     KeptEdited,
     /// A newer sagetrail has installed it.
     KeptNewer,
+    /// A channel that is not wanted any more, but that a monitor of a person's making pages.
+    KeptUsed,
+    /// A template, which daemons need.
+    KeptTemplate,
     Removed,
+    /// A policy was put in charge of indices that were there before it.
+    Governs {
+        indices: usize,
+        refused: usize,
+    },
     /// Something that it needs is missing.
     Skipped {
-        needs: String,
+        needs: Lack,
     },
+    /// The server refused it.
+    Failed {
+        problem: String,
+    },
+}
+
+impl Outcome {
+    /// Whether something is not as the configuration asks for. What the configuration itself leaves out is not meant.
+    pub fn is_incomplete(&self) -> bool {
+        match self {
+            Self::KeptEdited | Self::KeptNewer | Self::KeptUsed => true,
+            Self::Governs { refused, .. } => *refused > 0,
+            Self::Skipped { needs } => *needs != Lack::DashboardsUrl,
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Created => formatter.write_str("created"),
-            Self::Upgraded => formatter.write_str("upgraded"),
+            Self::Updated => formatter.write_str("updated"),
             Self::Overwritten => formatter.write_str("overwritten"),
             Self::Unchanged => formatter.write_str("unchanged"),
-            Self::KeptEdited => formatter.write_str("kept, as somebody changed it; --force overwrites it"),
+            Self::KeptEdited => formatter.write_str("kept, as somebody changed it; --force does not keep it"),
             Self::KeptNewer => formatter.write_str("kept, as a newer sagetrail has installed it"),
+            Self::KeptUsed => formatter.write_str("kept, as a monitor that somebody changed pages it"),
+            Self::KeptTemplate => {
+                formatter.write_str("kept, as a daemon that runs needs it; --force does not keep it")
+            }
             Self::Removed => formatter.write_str("removed"),
+            Self::Governs { indices, refused: 0 } => {
+                write!(formatter, "put in charge of {indices} indices that were there before it")
+            }
+            Self::Governs { indices, refused } => {
+                write!(
+                    formatter,
+                    "put in charge of {indices} indices that were there before it; {refused} refused"
+                )
+            }
             Self::Skipped { needs } => write!(formatter, "skipped, as it needs {needs}"),
+            Self::Failed { problem } => write!(formatter, "failed: {problem}"),
         }
     }
 }
 
-/// Installs everything, in order, and tells of each object as it is done.
+/// Installs everything, in order, removes what is not wanted any more, and tells of each object as it is done.
+///
+/// A server that refuses stops its own objects only: without Dashboards, monitors still have to page.
 pub async fn install(
     remote: &Remote,
     objects: &[Object],
     edits: Edits,
-    mut tell: impl FnMut(&Object, &Outcome),
+    mut tell: impl FnMut(&str, &Outcome),
 ) -> Result<(), SetupError> {
-    ledger::prepare(&remote.opensearch).await?;
-    let ledger = ledger::read(&remote.opensearch).await?;
-    let mut data_is_ready = false;
-    for object in objects {
-        if let Some(needs) = remote.lacks(object.kind) {
-            tell(object, &Outcome::Skipped { needs });
-            continue;
-        }
-        // Monitors ask indices, so those are made once their templates are there.
-        if object.kind > Kind::IndexTemplate && !data_is_ready {
-            make_indices(remote).await?;
-            data_is_ready = true;
-        }
-        let found = remote.find(object).await?;
-        let entry = ledger.get(&(object.kind, object.id.clone()));
-        let step = plan(object, found.as_ref().map(|found| &found.body), entry);
-        let outcome = outcome_of(step, edits);
-        match outcome {
-            Outcome::Created | Outcome::Upgraded | Outcome::Overwritten => {
-                remote.write(object, found.as_ref()).await?;
-                ledger::remember(&remote.opensearch, &Entry::of(object)).await?;
-            }
-            _ if step == Step::Remember => {
-                ledger::remember(&remote.opensearch, &Entry::of(object)).await?;
-            }
-            _ => {}
-        }
-        tell(object, &outcome);
+    let inventory = Inventory::read(&remote.opensearch).await?;
+    inventory.prepare().await?;
+    let mut work = Work { remote, inventory: &inventory, edits, broken: Vec::new(), kept: Vec::new() };
+    let (mut remembered, mut forgotten) = (Vec::new(), Vec::new());
+    let mut done = work.bring_all(objects, &mut remembered, &mut tell).await;
+    if done.is_ok() {
+        done = work.clear_leftovers(objects, &mut forgotten, &mut tell).await;
     }
-    Ok(())
-}
-
-fn outcome_of(step: Step, edits: Edits) -> Outcome {
-    match (step, edits) {
-        (Step::Create, _) => Outcome::Created,
-        (Step::Upgrade, _) => Outcome::Upgraded,
-        (Step::Keep | Step::Remember, _) => Outcome::Unchanged,
-        (Step::Edited, Edits::Overwrite) => Outcome::Overwritten,
-        (Step::Edited, Edits::Keep) => Outcome::KeptEdited,
-        (Step::Newer, _) => Outcome::KeptNewer,
-    }
-}
-
-/// Makes this month's index, which brings the alias, and the index of rejected records, where they are not there yet.
-async fn make_indices(remote: &Remote) -> Result<(), SetupError> {
-    let month = IndexName::of_event(Some(OffsetDateTime::now_utc()));
-    for (exists, index) in [("sagetrail-events", month), ("sagetrail-rejected", IndexName::rejected())] {
-        let known = remote.opensearch.request(Method::Get, &format!("{exists}/_settings"), None).await?;
-        if known.status != 404 {
-            continue;
-        }
-        let answer = remote.opensearch.request(Method::Put, index.as_str(), None).await?;
-        if answer.status != 200 {
-            let body = String::from_utf8_lossy(&answer.body).chars().take(500).collect();
-            let object = format!("index {}", index.as_str());
-            return Err(SetupError::Object { object, status: answer.status, body });
-        }
-    }
-    Ok(())
-}
-
-/// What `install` would change, as a readable difference for each object; nothing is changed.
-pub async fn difference(
-    remote: &Remote,
-    objects: &[Object],
-    edits: Edits,
-) -> Result<Vec<Difference>, SetupError> {
-    let ledger = ledger::read(&remote.opensearch).await?;
-    let mut differences = Vec::new();
-    for object in objects {
-        if remote.lacks(object.kind).is_some() {
-            continue;
-        }
-        let found = remote.find(object).await?;
-        let entry = ledger.get(&(object.kind, object.id.clone()));
-        let outcome = outcome_of(plan(object, found.as_ref().map(|found| &found.body), entry), edits);
-        if outcome != Outcome::Unchanged {
-            let text = text_difference(found.as_ref(), object);
-            differences.push(Difference { object: object.to_string(), outcome, text });
-        }
-    }
-    Ok(differences)
+    inventory.write(&remembered, &forgotten).await?;
+    done
 }
 
 /// What would become of one object.
@@ -153,70 +121,277 @@ pub struct Difference {
     pub text: String,
 }
 
-/// Removes what the ledger says was installed. Indices with data stay.
-pub async fn uninstall(remote: &Remote, mut tell: impl FnMut(&Object, &Outcome)) -> Result<(), SetupError> {
-    let ledger = ledger::read(&remote.opensearch).await?;
-    let mut entries: Vec<Entry> = ledger.into_values().collect();
-    // What needs others goes before them.
-    entries.sort_by(|left, right| (right.kind, &left.id).cmp(&(left.kind, &right.id)));
-    let mut left_over = false;
-    for entry in entries {
-        let body = serde_json::from_str(&entry.sent).unwrap_or(Value::Null);
-        let object = Object { kind: entry.kind, id: entry.id, body };
+/// What `install` would do, as a readable difference for each object. Nothing is changed.
+pub async fn difference(
+    remote: &Remote,
+    objects: &[Object],
+    edits: Edits,
+) -> Result<Vec<Difference>, SetupError> {
+    let inventory = Inventory::read(&remote.opensearch).await?;
+    let mut differences = Vec::new();
+    let mut add = |object: &Object, outcome: Outcome, text: String| {
+        differences.push(Difference { object: object.to_string(), outcome, text });
+    };
+    for object in objects {
         if let Some(needs) = remote.lacks(object.kind) {
-            left_over = true;
-            tell(&object, &Outcome::Skipped { needs });
+            add(object, Outcome::Skipped { needs }, String::new());
             continue;
         }
-        if let Some(found) = remote.find(&object).await? {
-            remote.remove(&object, &found).await?;
+        let (step, found) = look(remote, &inventory, object).await?;
+        let outcome = outcome_of(step, edits);
+        if outcome != Outcome::Unchanged {
+            add(object, outcome, difference::between(found.as_ref().map(|found| &found.body), object));
         }
-        ledger::forget(&remote.opensearch, &object).await?;
-        tell(&object, &Outcome::Removed);
-    }
-    if left_over { Ok(()) } else { ledger::remove(&remote.opensearch).await }
-}
-
-fn text_difference(found: Option<&Found>, object: &Object) -> String {
-    let theirs =
-        found.map_or_else(String::new, |found| readable(object.kind, &projected(&found.body, &object.body)));
-    let ours = readable(object.kind, &object.body);
-    if theirs == ours {
-        return "(only a secret changes)\n".to_owned();
-    }
-    TextDiff::from_lines(&theirs, &ours).unified_diff().context_radius(2).header("there", "here").to_string()
-}
-
-/// The body as lines, members in order, without its secrets.
-fn readable(kind: Kind, body: &Value) -> String {
-    let text = format!("{}\n", serde_json::to_string_pretty(&sorted(body)).expect("JSON can be written"));
-    hide_secrets(kind, &text)
-}
-
-/// Addresses and headers of channels, and the keys of pages.
-pub fn hide_secrets(kind: Kind, text: &str) -> String {
-    let replaced = |pattern: &str| {
-        Regex::new(pattern)
-            .expect("the pattern is well-formed")
-            .replace_all(text, "${1}[secret]${2}")
-            .into_owned()
-    };
-    match kind {
-        Kind::Channel => replaced(r#"("(?:url|Authorization|[Xx]-[^"]*)": ?")[^"]*(")"#),
-        Kind::Monitor => replaced(r#"(routing_key\\":\\")[^"\\]*(\\")"#),
-        _ => text.to_owned(),
-    }
-}
-
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let mut members: Vec<_> =
-                members.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
-            members.sort_by(|left, right| left.0.cmp(&right.0));
-            Value::Object(members.into_iter().collect())
+        if object.kind == Kind::Policy {
+            let ungoverned = retention::ungoverned(&remote.opensearch, object, found.as_ref()).await?;
+            if !ungoverned.is_empty() {
+                let indices: Vec<String> = ungoverned.indices().map(|index| format!("+{index}\n")).collect();
+                add(object, Outcome::Governs { indices: indices.len(), refused: 0 }, indices.concat());
+            }
         }
-        Value::Array(items) => items.iter().map(sorted).collect(),
-        other => other.clone(),
+    }
+    for entry in inventory.leftovers(objects) {
+        if is_template(entry.kind) || remote.lacks(entry.kind).is_some() {
+            continue;
+        }
+        let object = bare(entry);
+        let found = remote.find(&object, Some(&entry.address)).await?;
+        match plan_leftover(found.as_ref().map(|found| &found.body), entry) {
+            Leftover::Forget => {}
+            Leftover::Newer => add(&object, Outcome::KeptNewer, String::new()),
+            Leftover::Edited if edits == Edits::Keep => add(&object, Outcome::KeptEdited, String::new()),
+            Leftover::Edited | Leftover::Remove => add(&object, Outcome::Removed, String::new()),
+        }
+    }
+    Ok(differences)
+}
+
+/// Removes what was installed, and neither indices nor, unless they are to be overwritten, a person's edits. Templates
+/// stay as well, because the next month's index of a daemon that still runs would have no mapping.
+pub async fn uninstall(
+    remote: &Remote,
+    edits: Edits,
+    mut tell: impl FnMut(&str, &Outcome),
+) -> Result<(), SetupError> {
+    let inventory = Inventory::read(&remote.opensearch).await?;
+    let work = Work { remote, inventory: &inventory, edits, broken: Vec::new(), kept: Vec::new() };
+    let mut forgotten = Vec::new();
+    let mut is_left = false;
+    for entry in inventory.backwards().filter(|entry| !is_template(entry.kind)) {
+        let outcome = match remote.lacks(entry.kind) {
+            Some(needs) => Some(Outcome::Skipped { needs }),
+            None => work.clear(entry, &mut forgotten).await?,
+        };
+        if let Some(outcome) = outcome {
+            is_left |= outcome != Outcome::Removed;
+            tell(&bare(entry).to_string(), &outcome);
+        }
+    }
+    for template in content::templates().iter().rev() {
+        let Some(found) = remote.find(template, None).await? else { continue };
+        let outcome = match edits {
+            Edits::Keep => Outcome::KeptTemplate,
+            Edits::Overwrite => {
+                remote.remove(template, &found).await?;
+                Outcome::Removed
+            }
+        };
+        tell(&template.to_string(), &outcome);
+    }
+    if is_left { inventory.write(&[], &forgotten).await } else { inventory.remove().await }
+}
+
+/// One run over the objects.
+struct Work<'w> {
+    remote: &'w Remote,
+    inventory: &'w Inventory,
+    edits: Edits,
+    /// Servers that refused something which they would refuse of every object.
+    broken: Vec<(Server, Lack)>,
+    /// What a person or a newer sagetrail has made of our objects.
+    kept: Vec<Value>,
+}
+
+impl Work<'_> {
+    async fn bring_all(
+        &mut self,
+        objects: &[Object],
+        remembered: &mut Vec<Entry>,
+        tell: &mut impl FnMut(&str, &Outcome),
+    ) -> Result<(), SetupError> {
+        let mut data_is_ready = false;
+        for object in objects {
+            let name = object.to_string();
+            // Monitors ask indices, so those are made once their templates and their retention are there.
+            if object.kind > Kind::Index && !data_is_ready {
+                make_indices(&self.remote.opensearch, tell).await?;
+                data_is_ready = true;
+            }
+            if let Some(needs) = self.lack(object.kind) {
+                tell(&name, &Outcome::Skipped { needs });
+                continue;
+            }
+            match self.bring(object, remembered).await {
+                Ok(outcomes) => outcomes.iter().for_each(|outcome| tell(&name, outcome)),
+                Err(error) if is_hopeless(&error, object.kind.server()) => return Err(error),
+                Err(error) => {
+                    let problem = error.to_string();
+                    if concerns_server(&error) {
+                        self.broken.push((object.kind.server(), Lack::Server { problem: problem.clone() }));
+                    }
+                    tell(&name, &Outcome::Failed { problem });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings one object to what it should be.
+    async fn bring(
+        &mut self,
+        object: &Object,
+        remembered: &mut Vec<Entry>,
+    ) -> Result<Vec<Outcome>, SetupError> {
+        let (step, mut found) = look(self.remote, self.inventory, object).await?;
+        let outcome = outcome_of(step, self.edits);
+        let writes = matches!(outcome, Outcome::Created | Outcome::Updated | Outcome::Overwritten);
+        if writes {
+            found = Some(self.remote.write(object, found.as_ref()).await?);
+        }
+        let Some(found) = found else { return Ok(vec![outcome]) };
+        if writes || step == Step::Remember {
+            remembered.push(Entry::of(object, &found.body, &found.address));
+        }
+        let governs = match object.kind {
+            Kind::Policy => govern(&self.remote.opensearch, object, &found).await?,
+            _ => None,
+        };
+        if matches!(outcome, Outcome::KeptEdited | Outcome::KeptNewer) {
+            self.kept.push(found.body);
+        }
+        Ok([Some(outcome), governs].into_iter().flatten().collect())
+    }
+
+    async fn clear_leftovers(
+        &self,
+        objects: &[Object],
+        forgotten: &mut Vec<Entry>,
+        tell: &mut impl FnMut(&str, &Outcome),
+    ) -> Result<(), SetupError> {
+        for entry in self.inventory.leftovers(objects) {
+            if is_template(entry.kind) || self.lack(entry.kind).is_some() {
+                continue;
+            }
+            if let Some(outcome) = self.clear(entry, forgotten).await? {
+                tell(&bare(entry).to_string(), &outcome);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes one object that was installed. None when it was gone already.
+    async fn clear(&self, entry: &Entry, forgotten: &mut Vec<Entry>) -> Result<Option<Outcome>, SetupError> {
+        let object = bare(entry);
+        let found = self.remote.find(&object, Some(&entry.address)).await?;
+        match plan_leftover(found.as_ref().map(|found| &found.body), entry) {
+            Leftover::Newer => return Ok(Some(Outcome::KeptNewer)),
+            Leftover::Edited if self.edits == Edits::Keep => return Ok(Some(Outcome::KeptEdited)),
+            Leftover::Forget | Leftover::Edited | Leftover::Remove => {}
+        }
+        if entry.kind == Kind::Channel && self.kept.iter().any(|body| body.to_string().contains(&entry.id)) {
+            return Ok(Some(Outcome::KeptUsed));
+        }
+        if let Some(found) = &found {
+            if entry.kind == Kind::Policy {
+                retention::release(&self.remote.opensearch, &object).await?;
+            }
+            self.remote.remove(&object, found).await?;
+        }
+        forgotten.push(entry.clone());
+        Ok(found.map(|_| Outcome::Removed))
+    }
+
+    fn lack(&self, kind: Kind) -> Option<Lack> {
+        let refused = self.broken.iter().find(|(broken, _)| *broken == kind.server());
+        self.remote.lacks(kind).or_else(|| refused.map(|(_, lack)| lack.clone()))
+    }
+}
+
+async fn govern(
+    opensearch: &OpenSearch,
+    policy: &Object,
+    found: &Found,
+) -> Result<Option<Outcome>, SetupError> {
+    let ungoverned = retention::ungoverned(opensearch, policy, Some(found)).await?;
+    if ungoverned.is_empty() {
+        return Ok(None);
+    }
+    let refused = retention::govern(opensearch, policy, &ungoverned).await?;
+    Ok(Some(Outcome::Governs { indices: ungoverned.indices().count() - refused, refused }))
+}
+
+async fn look(
+    remote: &Remote,
+    inventory: &Inventory,
+    object: &Object,
+) -> Result<(Step, Option<Found>), SetupError> {
+    let entry = inventory.entry(object);
+    let found = remote.find(object, entry.map(|entry| entry.address.as_str())).await?;
+    Ok((plan(object, found.as_ref().map(|found| &found.body), entry), found))
+}
+
+fn outcome_of(step: Step, edits: Edits) -> Outcome {
+    match (step, edits) {
+        (Step::Create, _) => Outcome::Created,
+        (Step::Update, _) => Outcome::Updated,
+        (Step::Keep | Step::Remember, _) => Outcome::Unchanged,
+        (Step::Edited, Edits::Overwrite) => Outcome::Overwritten,
+        (Step::Edited, Edits::Keep) => Outcome::KeptEdited,
+        (Step::Newer, _) => Outcome::KeptNewer,
+    }
+}
+
+/// Makes this month's index, which brings the alias, and the index of rejected records, where they are not there yet.
+async fn make_indices(
+    opensearch: &OpenSearch,
+    tell: &mut impl FnMut(&str, &Outcome),
+) -> Result<(), SetupError> {
+    let month = IndexName::of_event(Some(OffsetDateTime::now_utc()));
+    let rejected = IndexName::rejected();
+    for (known_as, index) in [(EVENTS_ALIAS, month.as_str()), (rejected.as_str(), rejected.as_str())] {
+        if opensearch.request(Method::Get, &format!("{known_as}/_settings"), None).await?.status != 404 {
+            continue;
+        }
+        let answer = opensearch.request(Method::Put, index, None).await?;
+        // A daemon may have made it meanwhile.
+        if !exists_already(&answer) {
+            let index = Object { kind: Kind::Index, id: index.to_owned(), body: Value::Null };
+            accepted(&index, &answer)?;
+            tell(&index.to_string(), &Outcome::Created);
+        }
+    }
+    Ok(())
+}
+
+/// An object of which only the memory is left.
+fn bare(entry: &Entry) -> Object {
+    Object { kind: entry.kind, id: entry.id.clone(), body: Value::Null }
+}
+
+fn is_template(kind: Kind) -> bool {
+    kind.server() == Server::OpenSearch
+}
+
+/// Nothing can follow when OpenSearch itself does not answer or refuses its templates.
+fn is_hopeless(error: &SetupError, server: Server) -> bool {
+    server == Server::OpenSearch || (server != Server::Dashboards && matches!(error, SetupError::Request(_)))
+}
+
+/// Whether the other objects of the same server would be refused in the same way.
+fn concerns_server(error: &SetupError) -> bool {
+    match error {
+        SetupError::Request(_) => true,
+        SetupError::Object { status, .. } => matches!(status, 401 | 403) || *status >= 502,
+        _ => false,
     }
 }

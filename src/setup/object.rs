@@ -1,9 +1,10 @@
 //! The object: one thing that `sagetrail setup` installs, as it should be.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 /// The version of the content as a whole. An older sagetrail leaves alone what a newer one has installed.
 pub const CONTENT_VERSION: u64 = 1;
@@ -16,9 +17,11 @@ pub enum Kind {
     IndexTemplate,
     /// A policy of index state management.
     Policy,
+    /// An index of data, which is made once and never changed or removed.
+    Index,
     IndexPattern,
-    Visualization,
     Search,
+    Visualization,
     Dashboard,
     Channel,
     Monitor,
@@ -36,9 +39,9 @@ pub enum Server {
 impl Kind {
     pub fn server(self) -> Server {
         match self {
-            Self::ComponentTemplate | Self::IndexTemplate => Server::OpenSearch,
+            Self::ComponentTemplate | Self::IndexTemplate | Self::Index => Server::OpenSearch,
             Self::Policy => Server::Plugin("opensearch-index-management"),
-            Self::IndexPattern | Self::Visualization | Self::Search | Self::Dashboard => Server::Dashboards,
+            Self::IndexPattern | Self::Search | Self::Visualization | Self::Dashboard => Server::Dashboards,
             Self::Channel => Server::Plugin("opensearch-notifications"),
             Self::Monitor => Server::Plugin("opensearch-alerting"),
         }
@@ -48,6 +51,7 @@ impl Kind {
         match self {
             Self::ComponentTemplate => "component-template",
             Self::IndexTemplate => "index-template",
+            Self::Index => "index",
             Self::Policy => "policy",
             Self::IndexPattern => "index-pattern",
             Self::Visualization => "visualization",
@@ -60,7 +64,7 @@ impl Kind {
 
     /// The kind of a saved object of Dashboards, by its type.
     pub fn of_saved_object(name: &str) -> Option<Self> {
-        [Self::IndexPattern, Self::Visualization, Self::Search, Self::Dashboard]
+        [Self::IndexPattern, Self::Search, Self::Visualization, Self::Dashboard]
             .into_iter()
             .find(|kind| kind.name() == name)
     }
@@ -77,6 +81,38 @@ pub struct Object {
 impl fmt::Display for Object {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.kind.name(), self.id)
+    }
+}
+
+impl Object {
+    /// The secrets in it, which a server may quote when it refuses it.
+    pub fn secrets(&self) -> Vec<&str> {
+        let Kind::Channel = self.kind else { return Vec::new() };
+        let kind = self.body["config"]["config_type"].as_str().unwrap_or_default();
+        let target = &self.body["config"][kind];
+        let headers = target["header_params"].as_object();
+        let headers = headers.into_iter().flatten().filter(|(name, _)| *name != "Content-Type");
+        target["url"].as_str().into_iter().chain(headers.filter_map(|(_, value)| value.as_str())).collect()
+    }
+}
+
+/// The same shape with a fingerprint in place of each value: enough to see that something was changed, and nothing that
+/// a channel or a monitor keeps secret.
+pub fn fingerprints(value: &Value) -> Value {
+    /// Bytes of the SHA-256; a change is to be noticed, and nobody gains from hiding one.
+    const LENGTH: usize = 12;
+    match value {
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), fingerprints(value))).collect()
+        }
+        Value::Array(items) => items.iter().map(fingerprints).collect(),
+        scalar => text(scalar).map_or(Value::Null, |text| {
+            let mut fingerprint = String::new();
+            for byte in &Sha256::digest(text.as_bytes())[..LENGTH] {
+                write!(fingerprint, "{byte:02x}").expect("writing to a String cannot fail");
+            }
+            Value::String(fingerprint)
+        }),
     }
 }
 

@@ -1,12 +1,9 @@
 //! The plan: what has to be done about one object, decided from what is there and what was installed before; pure.
 
-use std::fmt::Write;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-use super::object::{CONTENT_VERSION, Kind, Object, projected, same};
+use super::object::{CONTENT_VERSION, Kind, Object, fingerprints, projected, same};
 
 /// What is remembered of an object that was installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,21 +12,30 @@ pub struct Entry {
     pub id: String,
     /// The version of the content that it was part of.
     pub version: u64,
-    /// The hash of the body that was sent, by which a person's edit is told from our own older content.
-    pub body: String,
-    /// What was sent, so that an edit can be found among what the server adds.
-    pub sent: String,
+    /// The id that the server chose, where it does not take ours.
+    pub address: String,
+    /// Fingerprints of what was sent, by which new content is told from old.
+    sent: Value,
+    /// Fingerprints of what the server made of it, by which a person's edit is told from what a server adds by itself.
+    stored: Value,
 }
 
 impl Entry {
-    pub fn of(object: &Object) -> Self {
+    /// The memory of an object that has just been read back.
+    pub fn of(object: &Object, stored: &Value, address: &str) -> Self {
         Self {
             kind: object.kind,
             id: object.id.clone(),
             version: CONTENT_VERSION,
-            body: hash(&object.body),
-            sent: object.body.to_string(),
+            address: address.to_owned(),
+            sent: fingerprints(&object.body),
+            stored: fingerprints(&projected(stored, &object.body)),
         }
+    }
+
+    /// Whether nobody has changed the object since.
+    pub fn is_untouched(&self, theirs: &Value) -> bool {
+        fingerprints(&projected(theirs, &self.stored)) == self.stored
     }
 }
 
@@ -38,10 +44,10 @@ impl Entry {
 pub enum Step {
     Create,
     /// Ours, of an older content or another configuration, and untouched since.
-    Upgrade,
+    Update,
     /// It is as it should be.
     Keep,
-    /// It is as it should be, and not remembered yet.
+    /// It is as it should be, and not remembered so yet.
     Remember,
     /// A person has changed it, or made it.
     Edited,
@@ -57,34 +63,42 @@ pub fn plan(object: &Object, theirs: Option<&Value>, entry: Option<&Entry>) -> S
     {
         return Step::Newer;
     }
-    if same(&projected(theirs, &object.body), &object.body) {
-        return match entry {
-            Some(entry) if entry.body == hash(&object.body) => Step::Keep,
-            _ => Step::Remember,
-        };
+    match entry.filter(|entry| entry.is_untouched(theirs)) {
+        Some(entry) if entry.sent != fingerprints(&object.body) => Step::Update,
+        Some(entry) if entry.version == CONTENT_VERSION => Step::Keep,
+        Some(_) => Step::Remember,
+        None if same(&projected(theirs, &object.body), &object.body) => Step::Remember,
+        // The daemon installs templates as well, at each start, and remembers nothing. Their own version tells.
+        None if template_version(theirs) < template_version(&object.body) => Step::Update,
+        None => Step::Edited,
     }
-    let untouched = entry
-        .and_then(|entry| serde_json::from_str::<Value>(&entry.sent).ok())
-        .is_some_and(|sent| same(&projected(theirs, &sent), &sent));
-    // The daemon installs templates as well, at each start, and remembers nothing. Their own version tells.
-    if untouched || template_version(theirs) < template_version(&object.body) {
-        Step::Upgrade
-    } else {
-        Step::Edited
+}
+
+/// Decides about one object of an older content, or of another configuration, that is not wanted any more.
+pub fn plan_leftover(theirs: Option<&Value>, entry: &Entry) -> Leftover {
+    match theirs {
+        None => Leftover::Forget,
+        Some(_) if entry.version > CONTENT_VERSION => Leftover::Newer,
+        Some(theirs) if entry.is_untouched(theirs) => Leftover::Remove,
+        Some(_) => Leftover::Edited,
     }
+}
+
+/// What is to be done about an object that is not wanted any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftover {
+    /// It is gone already.
+    Forget,
+    Remove,
+    /// A person has changed it.
+    Edited,
+    /// A newer sagetrail has installed it.
+    Newer,
 }
 
 /// The version that templates carry; zero for everything else.
 fn template_version(body: &Value) -> u64 {
     body["_meta"]["managed_by"].as_str().and(body["version"].as_u64()).unwrap_or_default()
-}
-
-fn hash(body: &Value) -> String {
-    let mut text = String::new();
-    for byte in Sha256::digest(body.to_string().as_bytes()) {
-        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-    }
-    text
 }
 
 #[cfg(test)]
@@ -93,25 +107,65 @@ mod tests {
 
     use super::*;
 
+    fn object(name: &str) -> Object {
+        Object { kind: Kind::Monitor, id: "m".to_owned(), body: json!({"name": name, "interval": 1}) }
+    }
+
+    /// What a server makes of an object: it adds members, and writes numbers as texts.
+    fn there(name: &str) -> Value {
+        json!({"name": name, "interval": "1", "added_by_the_server": 1})
+    }
+
+    fn entry(name: &str, version: u64) -> Entry {
+        Entry { version, ..Entry::of(&object(name), &there(name), "x") }
+    }
+
     #[test]
     fn each_state_of_an_object_has_its_step() {
-        let object = |body: Value| Object { kind: Kind::Monitor, id: "m".to_owned(), body };
-        let (old, new) = (object(json!({"name": "old"})), object(json!({"name": "new"})));
-        let newer = Entry { version: CONTENT_VERSION + 1, ..Entry::of(&old) };
-        let there = |name: &str| json!({"name": name, "added_by_the_server": 1});
+        let (older, newer) = (CONTENT_VERSION - 1, CONTENT_VERSION + 1);
         let cases = [
             ("absent", None, None, Step::Create),
-            ("removed by hand", None, Some(Entry::of(&new)), Step::Create),
-            ("as it should be", Some(there("new")), Some(Entry::of(&new)), Step::Keep),
-            ("the memory was lost", Some(there("new")), None, Step::Remember),
-            ("ours and old", Some(there("old")), Some(Entry::of(&old)), Step::Upgrade),
-            ("edited", Some(there("edited")), Some(Entry::of(&new)), Step::Edited),
-            ("edited before an upgrade", Some(there("edited")), Some(Entry::of(&old)), Step::Edited),
-            ("made by somebody else", Some(there("other")), None, Step::Edited),
-            ("of a newer sagetrail", Some(there("old")), Some(newer), Step::Newer),
+            ("removed by hand", None, Some(entry("new", CONTENT_VERSION)), Step::Create),
+            ("as it should be", Some("new"), Some(entry("new", CONTENT_VERSION)), Step::Keep),
+            ("the same in an older content", Some("new"), Some(entry("new", older)), Step::Remember),
+            ("the memory was lost", Some("new"), None, Step::Remember),
+            ("interrupted before it was remembered", Some("new"), Some(entry("old", older)), Step::Remember),
+            ("ours and old", Some("old"), Some(entry("old", older)), Step::Update),
+            ("of another configuration", Some("old"), Some(entry("old", CONTENT_VERSION)), Step::Update),
+            ("edited", Some("edited"), Some(entry("new", CONTENT_VERSION)), Step::Edited),
+            ("edited before an upgrade", Some("edited"), Some(entry("old", older)), Step::Edited),
+            ("made by somebody else", Some("other"), None, Step::Edited),
+            ("of a newer sagetrail", Some("old"), Some(entry("old", newer)), Step::Newer),
         ];
         for (case, theirs, entry, expected) in cases {
-            assert_eq!(plan(&new, theirs.as_ref(), entry.as_ref()), expected, "{case}");
+            assert_eq!(plan(&object("new"), theirs.map(there).as_ref(), entry.as_ref()), expected, "{case}");
         }
+    }
+
+    #[test]
+    fn what_a_server_writes_in_its_own_way_is_no_edit() {
+        let stored = json!({"name": "migrated by the server", "interval": 1});
+        let entry = Entry::of(&object("new"), &stored, "x");
+        assert_eq!(plan(&object("new"), Some(&stored), Some(&entry)), Step::Keep);
+        assert_eq!(plan(&object("newer"), Some(&stored), Some(&entry)), Step::Update);
+    }
+
+    #[test]
+    fn a_leftover_is_removed_only_when_nobody_has_changed_it_and_no_newer_sagetrail_needs_it() {
+        let cases = [
+            (None, CONTENT_VERSION, Leftover::Forget),
+            (Some("old"), CONTENT_VERSION, Leftover::Remove),
+            (Some("edited"), CONTENT_VERSION, Leftover::Edited),
+            (Some("old"), CONTENT_VERSION + 1, Leftover::Newer),
+        ];
+        for (theirs, version, expected) in cases {
+            assert_eq!(plan_leftover(theirs.map(there).as_ref(), &entry("old", version)), expected);
+        }
+    }
+
+    #[test]
+    fn an_entry_holds_no_value_of_its_object() {
+        let entry = Entry::of(&object("secret"), &there("secret"), "x");
+        assert!(!serde_json::to_string(&entry).unwrap().contains("secret"));
     }
 }

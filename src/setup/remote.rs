@@ -1,164 +1,213 @@
 //! The remote: how each kind of object is read, written and removed, through OpenSearch or through Dashboards.
 
+use std::fmt;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::SetupError;
 use super::dashboards::Dashboards;
 use super::object::{Kind, Object, Server};
+use super::{SetupError, refused};
 use crate::sink::{Answer, Method, OpenSearch};
 
 /// The servers that objects are installed into.
 pub struct Remote {
     pub opensearch: OpenSearch,
-    /// None where the configuration has no address of it.
-    pub dashboards: Option<Dashboards>,
-    /// The plugins that OpenSearch lists; none where it does not tell.
+    dashboards: Result<Dashboards, Lack>,
+    /// The plugins that OpenSearch lists; none where it does not tell, and then each is tried.
     plugins: Option<Vec<String>>,
+}
+
+/// What is missing to install a kind of objects, in the words of whoever can add it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lack {
+    Plugin(&'static str),
+    /// The configuration leaves Dashboards out.
+    DashboardsUrl,
+    /// A server that does not answer as it should.
+    Server {
+        problem: String,
+    },
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plugin(name) => write!(formatter, "the plugin {name}, which the cluster does not have"),
+            Self::DashboardsUrl => formatter.write_str("dashboards.url in the configuration"),
+            Self::Server { problem } => write!(formatter, "a server that answers: {problem}"),
+        }
+    }
 }
 
 /// An object as it is there.
 pub struct Found {
     pub body: Value,
-    /// What a request that changes it has to name: the id that the server chose, and the version that was read.
-    address: Address,
+    /// The id that a request names; the server's where it does not take ours.
+    pub address: String,
+    /// The sequence number and the primary term, which a write names so that nobody's change is lost.
+    version: Option<(u64, u64)>,
 }
 
-struct Address {
-    id: String,
-    sequence: Option<(u64, u64)>,
+impl Found {
+    pub fn sequence(&self) -> Option<u64> {
+        self.version.map(|(sequence, _)| sequence)
+    }
 }
 
 impl Remote {
+    /// Asks which plugins there are and whether Dashboards lets us in.
     pub async fn connect(opensearch: OpenSearch, dashboards: Option<Dashboards>) -> Result<Self, SetupError> {
         let answer = opensearch.request(Method::Get, "_cat/plugins?format=json", None).await?;
         let listed = serde_json::from_slice::<Vec<Value>>(&answer.body).ok().filter(|_| answer.status == 200);
         let plugins = listed.map(|plugins| {
             plugins.iter().filter_map(|plugin| plugin["component"].as_str().map(str::to_owned)).collect()
         });
+        let dashboards = match dashboards {
+            None => Err(Lack::DashboardsUrl),
+            Some(dashboards) => match dashboards.probe().await {
+                Ok(()) => Ok(dashboards),
+                Err(error) => Err(Lack::Server { problem: error.to_string() }),
+            },
+        };
         Ok(Self { opensearch, dashboards, plugins })
     }
 
-    /// What is missing to install a kind of objects, in the words of whoever can add it.
-    pub fn lacks(&self, kind: Kind) -> Option<String> {
+    /// What is missing to install a kind of objects.
+    pub fn lacks(&self, kind: Kind) -> Option<Lack> {
         match kind.server() {
             Server::OpenSearch => None,
             Server::Plugin(name) => {
                 let plugins = self.plugins.as_ref()?;
-                // A cluster of one node lists each once, one of many once for each node.
-                (!plugins.iter().any(|plugin| plugin == name)).then(|| format!("the plugin {name}"))
+                // A cluster lists a plugin once for each node that has it.
+                (!plugins.iter().any(|plugin| plugin == name)).then_some(Lack::Plugin(name))
             }
-            Server::Dashboards => {
-                self.dashboards.is_none().then(|| "dashboards.url in the configuration".to_owned())
-            }
+            Server::Dashboards => self.dashboards.as_ref().err().cloned(),
         }
     }
 
-    /// Looks an object up.
-    pub async fn find(&self, object: &Object) -> Result<Option<Found>, SetupError> {
+    /// Looks an object up. What was remembered of it helps where the server chose the id.
+    pub async fn find(&self, object: &Object, address: Option<&str>) -> Result<Option<Found>, SetupError> {
         let id = &object.id;
+        let found = |body: Value| Found { body, address: id.clone(), version: None };
         match object.kind {
             Kind::ComponentTemplate => {
                 let answer = self.get(object, &format!("_component_template/{id}")).await?;
-                Ok(answer.map(|answer| found(id, &answer["component_templates"][0]["component_template"])))
+                Ok(answer
+                    .map(|mut answer| found(answer["component_templates"][0]["component_template"].take())))
             }
             Kind::IndexTemplate => {
                 let answer = self.get(object, &format!("_index_template/{id}")).await?;
-                Ok(answer.map(|answer| found(id, &answer["index_templates"][0]["index_template"])))
+                Ok(answer.map(|mut answer| found(answer["index_templates"][0]["index_template"].take())))
             }
             Kind::Policy => {
                 let answer = self.get(object, &format!("_plugins/_ism/policies/{id}")).await?;
                 Ok(answer.map(|answer| Found {
-                    body: json!({"policy": answer["policy"]}),
-                    address: Address { id: id.clone(), sequence: sequence(&answer) },
+                    version: version(&answer),
+                    ..found(json!({"policy": answer["policy"]}))
                 }))
             }
             Kind::Channel => {
                 let answer = self.get(object, &format!("_plugins/_notifications/configs/{id}")).await?;
-                let config = answer
-                    .and_then(|answer| answer["config_list"].get(0).map(|found| found["config"].clone()));
-                Ok(config.map(|config| found(id, &json!({ "config": config }))))
+                let config = answer.and_then(|mut answer| {
+                    answer["config_list"].get_mut(0).map(|listed| listed["config"].take())
+                });
+                Ok(config.map(|config| found(json!({ "config": config }))))
             }
-            Kind::Monitor => self.find_monitor(object).await,
-            Kind::IndexPattern | Kind::Visualization | Kind::Search | Kind::Dashboard => {
-                let answer = self.dashboards(object)?.find(object).await?;
-                Ok(answer.map(|answer| found(id, &answer)))
+            Kind::Monitor => self.find_monitor(object, address).await,
+            Kind::Index => Ok(self.get(object, id).await?.map(found)),
+            Kind::IndexPattern | Kind::Search | Kind::Visualization | Kind::Dashboard => {
+                Ok(self.dashboards(object)?.find(object).await?.map(found))
             }
         }
     }
 
-    /// Monitors have ids of the server's choosing; ours is in a member that the plugin keeps for whoever made it.
-    async fn find_monitor(&self, object: &Object) -> Result<Option<Found>, SetupError> {
-        let query = json!({"size": 100, "query": {"match_phrase_prefix": {"monitor.name": "sagetrail"}}});
+    /// The plugin chooses the ids of monitors. It is remembered; without the memory, the name tells.
+    async fn find_monitor(
+        &self,
+        object: &Object,
+        address: Option<&str>,
+    ) -> Result<Option<Found>, SetupError> {
+        if let Some(id) = address
+            && let Some(found) = self.monitor(object, id).await?
+        {
+            return Ok(Some(found));
+        }
+        if object.body["name"].is_null() {
+            return Ok(None);
+        }
+        let query = json!({"size": 1, "query": {"term": {"monitor.name.keyword": object.body["name"]}}});
         let body = Some(Bytes::from(query.to_string()));
-        let answer =
-            self.opensearch.request(Method::Post, "_plugins/_alerting/monitors/_search", body).await?;
+        let path = "_plugins/_alerting/monitors/_search";
+        let answer = self.opensearch.request(Method::Post, path, body).await?;
         // Before the first monitor there is no index to search.
         if answer.status == 404 {
             return Ok(None);
         }
         let answer = accepted(object, &answer)?;
-        let hits = answer["hits"]["hits"].as_array().cloned().unwrap_or_default();
-        let ours = hits.into_iter().find_map(|hit| {
-            let monitor = hit["_source"].get("monitor").unwrap_or(&hit["_source"]);
-            let is_ours = monitor["ui_metadata"]["sagetrail"]["id"] == *object.id;
-            hit["_id"].as_str().filter(|_| is_ours).map(str::to_owned)
-        });
-        let Some(id) = ours else { return Ok(None) };
+        match answer["hits"]["hits"][0]["_id"].as_str() {
+            Some(id) => self.monitor(object, id).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn monitor(&self, object: &Object, id: &str) -> Result<Option<Found>, SetupError> {
         let answer = self.get(object, &format!("_plugins/_alerting/monitors/{id}")).await?;
-        Ok(answer.map(|answer| Found {
-            body: answer["monitor"].clone(),
-            address: Address { id, sequence: sequence(&answer) },
+        Ok(answer.map(|mut answer| Found {
+            version: version(&answer),
+            body: answer["monitor"].take(),
+            address: id.to_owned(),
         }))
     }
 
-    /// Writes an object that is not there, or over the one that was found.
-    pub async fn write(&self, object: &Object, over: Option<&Found>) -> Result<(), SetupError> {
+    /// Writes an object that is not there, or over the one that was found, and reads it back.
+    pub async fn write(&self, object: &Object, over: Option<&Found>) -> Result<Found, SetupError> {
         let id = &object.id;
         let condition = over
-            .and_then(|found| found.address.sequence)
+            .and_then(|found| found.version)
             .map_or_else(String::new, |(number, term)| format!("?if_seq_no={number}&if_primary_term={term}"));
-        let (method, path, body) = match (object.kind, over) {
-            (Kind::ComponentTemplate, _) => {
-                (Method::Put, format!("_component_template/{id}"), object.body.clone())
-            }
-            (Kind::IndexTemplate, _) => (Method::Put, format!("_index_template/{id}"), object.body.clone()),
-            (Kind::Policy, _) => {
-                (Method::Put, format!("_plugins/_ism/policies/{id}{condition}"), object.body.clone())
-            }
+        let mut body = object.body.clone();
+        let (method, path) = match (object.kind, over) {
+            (Kind::ComponentTemplate, _) => (Method::Put, format!("_component_template/{id}")),
+            (Kind::IndexTemplate, _) => (Method::Put, format!("_index_template/{id}")),
+            (Kind::Index, _) => (Method::Put, id.clone()),
+            (Kind::Policy, _) => (Method::Put, format!("_plugins/_ism/policies/{id}{condition}")),
             (Kind::Channel, None) => {
-                let mut body = object.body.clone();
                 body["config_id"] = json!(id);
-                (Method::Post, "_plugins/_notifications/configs".to_owned(), body)
+                (Method::Post, "_plugins/_notifications/configs".to_owned())
             }
-            (Kind::Channel, Some(_)) => {
-                (Method::Put, format!("_plugins/_notifications/configs/{id}"), object.body.clone())
-            }
-            (Kind::Monitor, None) => {
-                (Method::Post, "_plugins/_alerting/monitors".to_owned(), object.body.clone())
-            }
+            (Kind::Channel, Some(_)) => (Method::Put, format!("_plugins/_notifications/configs/{id}")),
+            (Kind::Monitor, None) => (Method::Post, "_plugins/_alerting/monitors".to_owned()),
             (Kind::Monitor, Some(found)) => {
-                let path = format!("_plugins/_alerting/monitors/{}{condition}", found.address.id);
-                (Method::Put, path, object.body.clone())
+                (Method::Put, format!("_plugins/_alerting/monitors/{}{condition}", found.address))
             }
-            (Kind::IndexPattern | Kind::Visualization | Kind::Search | Kind::Dashboard, _) => {
-                return self.dashboards(object)?.write(object).await;
+            (Kind::IndexPattern | Kind::Search | Kind::Visualization | Kind::Dashboard, _) => {
+                let body = self.dashboards(object)?.write(object).await?;
+                return Ok(Found { body, address: id.clone(), version: None });
             }
         };
         let body = Some(Bytes::from(body.to_string()));
-        accepted(object, &self.opensearch.request(method, &path, body).await?).map(|_| ())
+        let answer = accepted(object, &self.opensearch.request(method, &path, body).await?)?;
+        self.read_back(object, answer["_id"].as_str()).await
+    }
+
+    async fn read_back(&self, object: &Object, address: Option<&str>) -> Result<Found, SetupError> {
+        let found = self.find(object, address).await?;
+        found.ok_or_else(|| SetupError::Lost { object: object.to_string() })
     }
 
     /// Removes an object that was found.
     pub async fn remove(&self, object: &Object, found: &Found) -> Result<(), SetupError> {
-        let id = &found.address.id;
+        let id = &found.address;
         let path = match object.kind {
             Kind::ComponentTemplate => format!("_component_template/{id}"),
             Kind::IndexTemplate => format!("_index_template/{id}"),
+            // Data is never removed.
+            Kind::Index => return Ok(()),
             Kind::Policy => format!("_plugins/_ism/policies/{id}"),
             Kind::Channel => format!("_plugins/_notifications/configs/{id}"),
             Kind::Monitor => format!("_plugins/_alerting/monitors/{id}"),
-            Kind::IndexPattern | Kind::Visualization | Kind::Search | Kind::Dashboard => {
+            Kind::IndexPattern | Kind::Search | Kind::Visualization | Kind::Dashboard => {
                 return self.dashboards(object)?.remove(object).await;
             }
         };
@@ -171,29 +220,26 @@ impl Remote {
     }
 
     fn dashboards(&self, object: &Object) -> Result<&Dashboards, SetupError> {
-        self.dashboards.as_ref().ok_or_else(|| SetupError::Object {
-            object: object.to_string(),
-            status: 0,
-            body: "dashboards.url is not set".to_owned(),
-        })
+        self.dashboards
+            .as_ref()
+            .map_err(|lack| SetupError::Dashboards { problem: format!("{object} needs {lack}") })
     }
 }
 
-/// The answer's JSON, or the refusal with what to do about it.
+/// The answer's JSON, or the refusal with what to do about it, without what the object keeps secret.
 pub(super) fn accepted(object: &Object, answer: &Answer) -> Result<Value, SetupError> {
-    /// Characters of an answer that an error shows: enough for the reason, which comes first.
-    const SHOWN: usize = 500;
     if matches!(answer.status, 200 | 201) {
         return Ok(serde_json::from_slice(&answer.body).unwrap_or(Value::Null));
     }
-    let body = String::from_utf8_lossy(&answer.body).chars().take(SHOWN).collect();
-    Err(SetupError::Object { object: object.to_string(), status: answer.status, body })
+    let mut error = refused(object.to_string(), answer);
+    if let SetupError::Object { body, .. } = &mut error {
+        for secret in object.secrets() {
+            *body = body.replace(secret, "[secret]");
+        }
+    }
+    Err(error)
 }
 
-fn found(id: &str, body: &Value) -> Found {
-    Found { body: body.clone(), address: Address { id: id.to_owned(), sequence: None } }
-}
-
-fn sequence(answer: &Value) -> Option<(u64, u64)> {
+fn version(answer: &Value) -> Option<(u64, u64)> {
     answer["_seq_no"].as_u64().zip(answer["_primary_term"].as_u64())
 }

@@ -46,7 +46,7 @@ def clean_environment() -> dict[str, str]:
 ENVIRONMENT = clean_environment()
 
 
-def run(*command: str | Path, show_progress: bool = False) -> str:
+def run(*command: str | Path, show_progress: bool = False, accepted: tuple[int, ...] = (0,)) -> str:
     """Run a command to its end and return what it printed; an interruption ends it with all that it started."""
     process = subprocess.Popen(
         command,
@@ -66,7 +66,7 @@ def run(*command: str | Path, show_progress: bool = False) -> str:
             os.killpg(process.pid, signal.SIGTERM)
         process.wait()
         raise
-    if process.returncode:
+    if process.returncode not in accepted:
         raise Failure(f"{Path(command[0]).name} ended with exit code {process.returncode}", errors or "")
     return output
 
@@ -100,20 +100,27 @@ def free_address() -> str:
         return f"127.0.0.1:{server.getsockname()[1]}"
 
 
+def dashboards() -> str | None:
+    """The address of a Dashboards of the caller's that looks at the demo's OpenSearch, if there is one."""
+    return os.environ.get("DASHBOARDS")
+
+
 class Daemon:
+    CONFIG = STATE / "sagetrail.toml"
     LOG = STATE / "sagetrail.log"
     PID = STATE / "sagetrail.pid"
 
     def __init__(self, binary: Path, opensearch: str, aws: str, queue_url: str) -> None:
         self.admin = free_address()
-        config = STATE / "sagetrail.toml"
-        config.write_text(
+        address = dashboards()
+        self.CONFIG.write_text(
             f'[source]\nqueue_url = "{queue_url}"\nforce_path_style = true\n\n'
             f'[sink]\nurl = "{opensearch}"\n\n[admin]\nlisten = "{self.admin}"\n\n[log]\nformat = "text"\n'
+            + (f'\n[dashboards]\nurl = "{address}"\n' if address else "")
         )
         with self.LOG.open("w") as log:
             self.process = subprocess.Popen(
-                [binary, "run", "--config", config],
+                [binary, "run", "--config", self.CONFIG],
                 env=ENVIRONMENT | {"AWS_ENDPOINT_URL": aws},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -1,9 +1,11 @@
 """What the demo prints."""
 
+import collections
 import contextlib
 import textwrap
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from processes import Daemon
@@ -78,12 +80,31 @@ def show_documents(search: Search) -> None:
         show_example(document)
 
 
-def show_further(search: Search, daemon: Daemon) -> None:
+def show_content(installed: str, dashboards: str | None) -> None:
+    """What `sagetrail setup` did, counted by kind; the names are the same everywhere."""
+    said = (line.split(": ", 1) for line in installed.splitlines() if ": " in line)
+    counts = collections.Counter((name.split(" ")[0], outcome) for name, outcome in said)
+    print("\nContent")
+    for (kind, outcome), count in counts.items():
+        print(f"  {count:5}  {kind}: {outcome}")
+    if dashboards:
+        print(f"  The dashboards are at {dashboards}/app/dashboards")
+
+
+def show_pages(rehearsed: str) -> None:
+    print("\nWhat the monitors would have sent for the sample attack\n")
+    for line in rehearsed.splitlines():
+        print(f"  {line}".rstrip())
+
+
+def show_further(search: Search, daemon: Daemon, binary: Path) -> None:
     print(
         f"\nLook further\n"
         f"  curl '{search.url}/{EVENTS}/_search?q=sagemaker.severity:critical&pretty'\n"
         f"  curl '{search.url}/_cat/indices/sagetrail-*?v'\n"
         f"  curl http://{daemon.admin}/metrics\n"
         f"  curl http://{daemon.admin}/readyz\n"
-        f"  less {daemon.LOG}"
+        f"  less {daemon.LOG}\n"
+        f"To see the dashboards, start OpenSearch Dashboards with opensearch.hosts: {search.url}, then\n"
+        f"  SAGETRAIL__DASHBOARDS__URL=http://127.0.0.1:5601 {binary} setup --config {daemon.CONFIG}"
     )

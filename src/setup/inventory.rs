@@ -1,0 +1,123 @@
+//! The inventory: what was installed, remembered in an index of its own, so that a person's edit can be told from our own
+//! older content and so that exactly that can be removed again.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::object::{Kind, Object};
+use super::plan::Entry;
+use super::{SetupError, refused};
+use crate::sink::{Answer, Method, OpenSearch};
+
+const INDEX: &str = "sagetrail-setup";
+/// More than all content has.
+const MOST_ENTRIES: usize = 5_000;
+
+/// Every entry, as it was when the inventory was read.
+pub(super) struct Inventory {
+    opensearch: OpenSearch,
+    entries: BTreeMap<(Kind, String), Entry>,
+}
+
+impl Inventory {
+    /// Reads the inventory, which is empty before the first installation.
+    pub(super) async fn read(opensearch: &OpenSearch) -> Result<Self, SetupError> {
+        #[derive(Deserialize)]
+        struct Page {
+            hits: Hits,
+        }
+        #[derive(Deserialize)]
+        struct Hits {
+            hits: Vec<Hit>,
+        }
+        #[derive(Deserialize)]
+        struct Hit {
+            #[serde(rename = "_source")]
+            entry: Entry,
+        }
+        let path = format!("{INDEX}/_search?size={MOST_ENTRIES}");
+        let answer = opensearch.request(Method::Get, &path, None).await?;
+        let hits = match answer.status {
+            404 => Vec::new(),
+            200 => {
+                serde_json::from_slice::<Page>(&answer.body)
+                    .map_err(|_| refused_inventory(&answer))?
+                    .hits
+                    .hits
+            }
+            _ => return Err(refused_inventory(&answer)),
+        };
+        let entries =
+            hits.into_iter().map(|hit| ((hit.entry.kind, hit.entry.id.clone()), hit.entry)).collect();
+        Ok(Self { opensearch: opensearch.clone(), entries })
+    }
+
+    /// Makes the index, whose documents are kept and not searched by their members.
+    pub(super) async fn prepare(&self) -> Result<(), SetupError> {
+        let body = json!({
+            "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1", "hidden": true},
+            "mappings": {"enabled": false, "_meta": {"managed_by": "sagetrail"}}
+        });
+        let answer = self.opensearch.request(Method::Put, INDEX, Some(Bytes::from(body.to_string()))).await?;
+        if answer.status == 200 || super::exists_already(&answer) {
+            Ok(())
+        } else {
+            Err(refused_inventory(&answer))
+        }
+    }
+
+    pub(super) fn entry(&self, object: &Object) -> Option<&Entry> {
+        self.entries.get(&(object.kind, object.id.clone()))
+    }
+
+    /// Every entry, what needs others before what it needs.
+    pub(super) fn backwards(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values().rev()
+    }
+
+    /// What was installed and is not among these objects, in the order in which it can be removed.
+    pub(super) fn leftovers(&self, objects: &[Object]) -> Vec<&Entry> {
+        let is_wanted =
+            |entry: &Entry| objects.iter().any(|object| object.kind == entry.kind && object.id == entry.id);
+        self.backwards().filter(|entry| !is_wanted(entry)).collect()
+    }
+
+    /// Writes what is to be remembered and strikes out what is to be forgotten, with one request. What is lost when this is
+    /// not reached does no harm: the next run finds each object as it should be, and remembers it.
+    pub(super) async fn write(&self, remembered: &[Entry], forgotten: &[Entry]) -> Result<(), SetupError> {
+        let mut lines = String::new();
+        for entry in remembered {
+            let line = serde_json::to_string(entry).expect("an entry is plain data");
+            lines.extend([line_of("index", entry), line, "\n".to_owned()]);
+        }
+        for entry in forgotten {
+            lines.push_str(&line_of("delete", entry));
+        }
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let path = "_bulk?refresh=true&filter_path=errors,items.*.error";
+        let answer = self.opensearch.request(Method::Post, path, Some(Bytes::from(lines))).await?;
+        let is_written =
+            serde_json::from_slice::<Value>(&answer.body).is_ok_and(|answer| answer["errors"] == false);
+        if is_written { Ok(()) } else { Err(refused_inventory(&answer)) }
+    }
+
+    /// Removes the index itself, when nothing is left to remember.
+    pub(super) async fn remove(self) -> Result<(), SetupError> {
+        let answer = self.opensearch.request(Method::Delete, INDEX, None).await?;
+        if matches!(answer.status, 200 | 404) { Ok(()) } else { Err(refused_inventory(&answer)) }
+    }
+}
+
+fn line_of(operation: &str, entry: &Entry) -> String {
+    let id = format!("{}:{}", entry.kind.name(), entry.id);
+    format!("{}\n", json!({operation: {"_index": INDEX, "_id": id}}))
+}
+
+fn refused_inventory(answer: &Answer) -> SetupError {
+    refused(format!("the index {INDEX}"), answer)
+}

@@ -1,0 +1,105 @@
+//! Retention of indices that were there before their policy: index state management takes in new indices by itself, and
+//! old ones only when it is asked.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::SetupError;
+use super::object::Object;
+use super::remote::{Found, accepted};
+use crate::sink::{Method, OpenSearch};
+
+/// Indices in one request, whose path must not become too long.
+const AT_ONCE: usize = 40;
+
+/// Indices that a policy should govern and does not yet.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Ungoverned {
+    /// No policy governs them.
+    free: Vec<String>,
+    /// An older version of the policy governs them.
+    outdated: Vec<String>,
+}
+
+impl Ungoverned {
+    pub fn is_empty(&self) -> bool {
+        self.free.is_empty() && self.outdated.is_empty()
+    }
+
+    pub fn indices(&self) -> impl Iterator<Item = &str> {
+        self.free.iter().chain(&self.outdated).map(String::as_str)
+    }
+}
+
+/// Finds the indices that a policy does not govern as it is now. Those of a policy of somebody else are left to it.
+pub(super) async fn ungoverned(
+    opensearch: &OpenSearch,
+    policy: &Object,
+    found: Option<&Found>,
+) -> Result<Ungoverned, SetupError> {
+    let pattern = policy.body["policy"]["ism_template"][0]["index_patterns"][0].as_str().unwrap_or_default();
+    let current = found.and_then(Found::sequence);
+    let mut ungoverned = Ungoverned::default();
+    for (index, state) in explain(opensearch, policy, pattern).await? {
+        match state["policy_id"].as_str() {
+            None => ungoverned.free.push(index),
+            Some(id) if id != policy.id => {}
+            // Until it has run for the first time it has not chosen a version, and will take the newest.
+            Some(_) if state["policy_seq_no"].is_null() || state["policy_seq_no"].as_u64() == current => {}
+            Some(_) => ungoverned.outdated.push(index),
+        }
+    }
+    Ok(ungoverned)
+}
+
+/// Puts the policy, as it is now, in charge of those indices, and answers how many refused.
+pub(super) async fn govern(
+    opensearch: &OpenSearch,
+    policy: &Object,
+    ungoverned: &Ungoverned,
+) -> Result<usize, SetupError> {
+    Ok(ask(opensearch, policy, "add", &ungoverned.free).await?
+        + ask(opensearch, policy, "change_policy", &ungoverned.outdated).await?)
+}
+
+/// Frees every index of the policy. Without this they would be removed by the copy of the policy that each has.
+pub(super) async fn release(opensearch: &OpenSearch, policy: &Object) -> Result<(), SetupError> {
+    let states = explain(opensearch, policy, "sagetrail-*").await?;
+    let is_ours = |state: &Value| state["policy_id"] == *policy.id;
+    let governed: Vec<String> =
+        states.into_iter().filter(|(_, state)| is_ours(state)).map(|(index, _)| index).collect();
+    ask(opensearch, policy, "remove", &governed).await.map(|_| ())
+}
+
+/// What governs each index of a pattern.
+async fn explain(
+    opensearch: &OpenSearch,
+    policy: &Object,
+    pattern: &str,
+) -> Result<Vec<(String, Value)>, SetupError> {
+    let path = format!("_plugins/_ism/explain/{pattern}");
+    let answer = opensearch.request(Method::Get, &path, None).await?;
+    if answer.status == 404 {
+        return Ok(Vec::new());
+    }
+    match accepted(policy, &answer)? {
+        Value::Object(members) => Ok(members.into_iter().filter(|(_, state)| state.is_object()).collect()),
+        _ => Ok(Vec::new()),
+    }
+}
+
+async fn ask(
+    opensearch: &OpenSearch,
+    policy: &Object,
+    operation: &str,
+    indices: &[String],
+) -> Result<usize, SetupError> {
+    let mut refused = 0;
+    for some in indices.chunks(AT_ONCE) {
+        let path = format!("_plugins/_ism/{operation}/{}", some.join(","));
+        let body = Bytes::from(json!({"policy_id": policy.id}).to_string());
+        let answer = accepted(policy, &opensearch.request(Method::Post, &path, Some(body)).await?)?;
+        refused += answer["failed_indices"].as_array().map_or(0, Vec::len);
+    }
+    Ok(refused)
+}

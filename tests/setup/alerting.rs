@@ -1,0 +1,145 @@
+//! Alerting: monitors, with the traps of the real plugin as complaints.
+
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+
+use crate::fake::{Answer, Plugins, Request, Stored, error};
+use crate::support::search::Search;
+
+pub(crate) async fn answer(plugins: &Mutex<Plugins>, node: &Search, request: &Request<'_>) -> Answer {
+    let is_write = matches!((request.method, request.path.as_slice()), ("POST", ["monitors"]) | ("PUT", _));
+    if is_write && let Some(refusal) = refusal(plugins, node, &request.body).await {
+        return refusal;
+    }
+    let mut plugins = plugins.lock().unwrap();
+    match (request.method, request.path.as_slice()) {
+        ("POST", ["monitors"]) => {
+            let sequence = plugins.next_sequence();
+            let id = format!("server-made-{sequence}");
+            plugins.monitors.insert(id.clone(), Stored { body: request.body.clone(), sequence });
+            (201, shown(&id, &plugins.monitors[&id]))
+        }
+        ("POST", ["monitors", "_search"]) => search(&mut plugins, &request.body),
+        (_, ["monitors", id]) if !plugins.monitors.contains_key(*id) => error(404, "Monitor not found."),
+        ("GET", ["monitors", id]) => (200, shown(id, &plugins.monitors[*id])),
+        ("PUT", ["monitors", id]) => {
+            if request.condition() != Some((plugins.monitors[*id].sequence, 1)) {
+                return error(409, "version conflict");
+            }
+            let sequence = plugins.next_sequence();
+            plugins.monitors.insert((*id).to_owned(), Stored { body: request.body.clone(), sequence });
+            (200, shown(id, &plugins.monitors[*id]))
+        }
+        ("DELETE", ["monitors", id]) => {
+            plugins.monitors.remove(*id);
+            (200, json!({"_id": id, "_version": 2}))
+        }
+        _ => {
+            plugins.complain(format!("_alerting: {} {:?}", request.method, request.path));
+            error(405, "unknown request")
+        }
+    }
+}
+
+/// The answer for a body that the plugin does not take. What it takes, and never alerts on, is a complaint.
+async fn refusal(plugins: &Mutex<Plugins>, node: &Search, body: &Value) -> Option<Answer> {
+    let complain =
+        |complaint: String| plugins.lock().unwrap().complain(format!("{}: {complaint}", body["name"]));
+    for member in ["type", "name", "monitor_type", "enabled", "schedule", "inputs", "triggers"] {
+        if body[member].is_null() {
+            return Some(error(400, format!("Monitor {member} is null")));
+        }
+    }
+    let search = &body["inputs"][0]["search"];
+    let index = search["indices"][0].as_str().unwrap_or_default();
+    let (status, _) = node.request("GET", &format!("{index}/_settings"), None).await;
+    if status != 200 {
+        return Some(error(404, format!("no such index [{index}]")));
+    }
+    if body["monitor_type"] != "bucket_level_monitor" {
+        complain("no bucket monitor".to_owned());
+    }
+    let aggregations = &search["query"]["aggregations"];
+    for source in aggregations["composite_agg"]["composite"]["sources"].as_array().into_iter().flatten() {
+        let (name, source) = source.as_object().unwrap().iter().next().unwrap();
+        if !["principal", "resource", "finding"].contains(&name.as_str()) {
+            complain(format!("the source {name} does not fit the bucket keys of the other monitors"));
+        }
+        let field = source["terms"]["field"].as_str().unwrap_or_default();
+        if source["missing_bucket"] == true || !is_keyword(node, index, field).await {
+            complain(format!("{field} has keys that are no strings"));
+        }
+    }
+    let path = &body["triggers"][0]["bucket_level_trigger"]["condition"]["parent_bucket_path"];
+    if aggregations.as_object().map(serde_json::Map::len) != Some(1) || path != "composite_agg" {
+        complain("the shape of its buckets is not that of the other monitors".to_owned());
+    }
+    for action in body["triggers"][0]["bucket_level_trigger"]["actions"].as_array().into_iter().flatten() {
+        if let Some(refusal) = action_refusal(action) {
+            return Some(refusal);
+        }
+        let channel = action["destination_id"].as_str().unwrap_or_default();
+        if !plugins.lock().unwrap().channels.contains_key(channel) {
+            complain(format!("it pages {channel}, which is not there"));
+        }
+    }
+    None
+}
+
+fn action_refusal(action: &Value) -> Option<Answer> {
+    let known = [
+        "id",
+        "name",
+        "destination_id",
+        "subject_template",
+        "message_template",
+        "throttle",
+        "throttle_enabled",
+        "action_execution_policy",
+    ];
+    let unknown = action.as_object().unwrap().keys().find(|name| !known.contains(&name.as_str()));
+    if let Some(name) = unknown {
+        return Some(error(500, format!("Unexpected field: {name}, while parsing action")));
+    }
+    if action["throttle_enabled"] == true && action["throttle"].is_null() {
+        return Some(error(400, "Action throttle enabled but not set throttle value"));
+    }
+    let is_mustache = |name: &str| action[name]["lang"] == "mustache";
+    (!is_mustache("message_template") || !is_mustache("subject_template"))
+        .then(|| error(400, "a template must be a mustache script"))
+}
+
+async fn is_keyword(node: &Search, index: &str, field: &str) -> bool {
+    let (_, answer) = node.request("GET", &format!("{index}/_mapping/field/{field}"), None).await;
+    let leaf = field.rsplit('.').next().unwrap();
+    let mut indices = answer.as_object().unwrap().values();
+    indices.all(|index| index["mappings"][field]["mapping"][leaf]["type"] == "keyword")
+}
+
+/// Only the query that is asked here, and only once there is an index to ask.
+fn search(plugins: &mut Plugins, body: &Value) -> Answer {
+    let Some(name) = body["query"]["term"]["monitor.name.keyword"].as_str() else {
+        plugins.complain(format!("an unknown search for monitors: {body}"));
+        return error(400, "unknown query");
+    };
+    if plugins.monitors.is_empty() {
+        return error(404, "no such index [.opendistro-alerting-config]");
+    }
+    let found = plugins.monitors.iter().filter(|(_, stored)| stored.body["name"] == *name);
+    let hits: Vec<Value> = found.map(|(id, stored)| json!({"_id": id, "_source": stored.body})).collect();
+    (200, json!({"hits": {"total": {"value": hits.len(), "relation": "eq"}, "hits": hits}}))
+}
+
+/// A monitor with what the plugin adds.
+fn shown(id: &str, stored: &Stored) -> Value {
+    let mut monitor = stored.body.clone();
+    monitor["schema_version"] = json!(8);
+    monitor["enabled_time"] = json!(1_790_000_000_000_u64);
+    monitor["last_update_time"] = json!(1_790_000_000_000_u64);
+    monitor["owner"] = json!("alerting");
+    monitor["data_sources"] = json!({"alerts_index": ".opendistro-alerting-alerts"});
+    monitor["triggers"][0]["bucket_level_trigger"]["condition"]["composite_agg_filter"] = Value::Null;
+    json!({"_id": id, "_version": 1, "_seq_no": stored.sequence, "_primary_term": 1, "monitor": monitor,
+           "associated_workflows": []})
+}
