@@ -63,7 +63,7 @@ async fn alerts(
     }
     by_key["aggregations"]["fired"] = json!({"bucket_selector": {
         "buckets_path": condition["buckets_path"], "script": condition["script"], "gap_policy": "skip"}});
-    let millis = at.unix_timestamp() * 1_000;
+    let millis = at.unix_timestamp() * 1_000 + i64::from(at.millisecond());
     let path = format!("{}/_search", search["indices"][0].as_str().unwrap_or_default());
     let mut buckets: Vec<Value> = Vec::new();
     loop {
