@@ -9,8 +9,8 @@ TABLE_SIZES = (20, 5, 3, 2)
 TABLE_METRICS = ({"is": "count", "label": "records"}, {"is": "max", "of": "@timestamp", "label": "last"})
 # The highest severity; the index pattern shows its number as its name.
 WORST = {"is": "max", "of": "event.severity", "label": "worst"}
-METRIC_WIDTHS = {"@timestamp": 165, "event.ingested": 165, "event.severity": 125}
-NUMBER_WIDTH = 95
+METRIC_WIDTHS = {"@timestamp": 165, "event.ingested": 165, "event.severity": 115}
+NUMBER_WIDTH = 85
 Json = dict[str, Any]
 
 

@@ -261,7 +261,8 @@ class Dashboard:
         for name, title in self.sources.shared["dashboards"].items():
             link = f"[{title}](#/view/{dashboard_id(name)})"
             links.append(f"**{title}**" if name == self.name else link)
-        # A link inside one application keeps the time and the pinned filters; one to Discover starts anew.
+        # A link to another dashboard keeps the pinned filters; one to Discover starts anew, and without a time it would
+        # show the last minutes only.
         discover = f"discover#/view/sagetrail-search-\\1?_g=(time:(from:{DEFAULT_TIME},to:now))"
         text = re.sub(r"\(dashboard:([\w-]+)\)", r"(#/view/sagetrail-dashboard-\1)", panel["text"])
         text = re.sub(r"\(search:([\w-]+)\)", f"({discover})", text)

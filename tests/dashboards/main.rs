@@ -2,6 +2,7 @@
 //!
 //! Dashboards accepts almost anything and shows what is broken only on the screen, so everything is checked here.
 
+mod colours;
 mod fields;
 mod request;
 mod saved;
@@ -234,6 +235,31 @@ fn the_investigation_asks_the_fifteen_questions_in_order() {
             format!("sagemaker.questions:{number}")
         );
         assert!(search.attribute("title").as_str().unwrap().ends_with(&text));
+    }
+}
+
+#[test]
+fn a_severity_has_one_colour_everywhere_which_colour_blind_readers_tell_from_the_others() {
+    let mut colours = BTreeMap::<String, BTreeSet<String>>::new();
+    for saved in saved::all().values().filter(|saved| saved.kind == "visualization") {
+        for (value, colour) in
+            saved.embedded("uiStateJSON")["vis"]["colors"].as_object().into_iter().flatten()
+        {
+            colours.entry(value.clone()).or_default().insert(colour.as_str().unwrap().to_owned());
+        }
+    }
+    let of = |severity: &str| {
+        assert_eq!(colours[severity].len(), 1, "{severity}: {:?}", colours[severity]);
+        colours[severity].first().unwrap()
+    };
+    let severities = ["critical", "high", "medium", "low", "informational"];
+    for (place, left) in severities.iter().enumerate() {
+        for right in &severities[place + 1..] {
+            for (name, view) in &colours::VIEWS {
+                let apart = colours::difference(of(left), of(right), view);
+                assert!(apart > 20.0, "{left} and {right} are {apart:.0} apart with {name}");
+            }
+        }
     }
 }
 
