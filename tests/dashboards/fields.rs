@@ -111,10 +111,7 @@ fn used_by_vega(node: &Value, used: &mut Vec<(String, Use)>) {
                 match (name.as_str(), value) {
                     ("field", Value::String(field)) => used.push((field.clone(), Use::Group)),
                     ("source", Value::String(script)) => {
-                        let field = Regex::new(r"doc\['([^']+)'\]").unwrap();
-                        used.extend(
-                            field.captures_iter(script).map(|found| (found[1].to_owned(), Use::Measure)),
-                        );
+                        used.extend(scripted(script).into_iter().map(|field| (field, Use::Measure)));
                     }
                     ("_source", Value::Array(fields)) => {
                         used.extend(
@@ -130,6 +127,11 @@ fn used_by_vega(node: &Value, used: &mut Vec<(String, Use)>) {
         }
         _ => {}
     }
+}
+
+fn scripted(script: &str) -> Vec<String> {
+    let field = Regex::new(r"doc\['([^']+)'\]").unwrap();
+    field.captures_iter(script).map(|found| found[1].to_owned()).collect()
 }
 
 /// The fields of a query in Lucene's syntax.

@@ -10,6 +10,7 @@ mod saved;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -123,7 +124,10 @@ fn ids_are_our_own_stay_and_mean_one_thing_in_every_file() {
         let before = known.insert((saved.kind.clone(), saved.id.clone()), saved.clone());
         assert!(before.is_none_or(|before| before == saved), "{} differs between files", saved.id);
     }
-    let list: String = known.keys().map(|(kind, id)| format!("{kind} {id}\n")).collect();
+    let mut list = String::new();
+    for (kind, id) in known.keys() {
+        writeln!(list, "{kind} {id}").unwrap();
+    }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/saved-objects.txt");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(path, list).unwrap();
