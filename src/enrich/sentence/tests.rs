@@ -64,11 +64,6 @@ fn calls_of_sagemaker_read_well() {
             "alice (role DataScience, MFA off) created notebook instance x on ml.t3.medium with root access and direct internet access, passing role Exec, from 203.0.113.5; matches High: Script Opens A Reverse Shell and 1 more.",
         ),
         (
-            call(&alice(), "sagemaker", "CreateNotebookInstance", &json!({"notebookInstanceName": "x"})),
-            vec![],
-            "alice (role DataScience, MFA off) created notebook instance x with root access and direct internet access, from 203.0.113.5.",
-        ),
-        (
             with(call(&alice(), "sagemaker", "CreateNotebookInstance", &Json::Null), &denied),
             vec![],
             "alice (role DataScience, MFA off) tried to create a notebook instance and was denied (AccessDeniedException), from 203.0.113.5.",
@@ -146,6 +141,56 @@ fn calls_of_sagemaker_read_well() {
             "alice (role DataScience, MFA off) searched SageMaker for TrainingJob, from 203.0.113.5.",
         ),
     ]);
+}
+
+#[test]
+fn defaults_policies_and_calls_with_words_of_their_own_read_well() {
+    let policy =
+        json!({"Statement": {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::444455556666:root"}}});
+    let cases = [
+        (
+            "CreateNotebookInstance",
+            json!({"notebookInstanceName": "x"}),
+            "created notebook instance x with root access and direct internet access",
+        ),
+        (
+            "PutModelPackageGroupPolicy",
+            json!({"modelPackageGroupName": "fraud", "resourcePolicy": policy.to_string()}),
+            "set the resource policy of model package group fraud, letting in account 444455556666",
+        ),
+        (
+            "CreateApp",
+            json!({"appName": "default", "userProfileName": "carol"}),
+            "created app default of user profile carol",
+        ),
+        (
+            "CreateCodeRepository",
+            json!({"codeRepositoryName": "r", "gitConfig": {"repositoryUrl": "https://git.example/r"}}),
+            "created code repository r of https://git.example/r",
+        ),
+        (
+            "CreateImageVersion",
+            json!({"imageName": "tools", "baseImage": "docker.io/x:1"}),
+            "created a version of image tools from docker.io/x:1",
+        ),
+        (
+            "UpdateEndpoint",
+            json!({"endpointName": "churn", "endpointConfigName": "v2"}),
+            "updated endpoint churn to configuration v2",
+        ),
+        (
+            "UpdateModelPackage",
+            json!({"modelPackageArn": "arn:aws:sagemaker:eu-west-1:111122223333:model-package/fraud/43",
+                "modelApprovalStatus": "Approved"}),
+            "updated model package fraud/43 to Approved",
+        ),
+        ("UpdateClusterSoftware", json!({"clusterName": "pod"}), "updated the software of cluster pod"),
+        ("BatchAddClusterNodes", json!({"clusterName": "pod"}), "added nodes to cluster pod"),
+    ];
+    for (name, parameters, expected) in cases {
+        let sentence = format!("alice (role DataScience, MFA off) {expected}, from 203.0.113.5.");
+        assert_reads(&[(call(&alice(), "sagemaker", name, &parameters), vec![], &sentence)]);
+    }
 }
 
 #[test]
