@@ -124,7 +124,8 @@ def index_pattern(name: str, source: Json, colours: dict[str, str]) -> Json:
     attributes = {
         "title": source["title"],
         "timeFieldName": "@timestamp",
-        "fieldFormatMap": text_of(formats),
+        # In the order in which Dashboards writes them back.
+        "fieldFormatMap": text_of(dict(sorted(formats.items()))),
         "sourceFilters": text_of([{"value": field} for field in source.get("hidden", [])]),
     }
     return saved_object("index-pattern", index_pattern_id(name), attributes, [])

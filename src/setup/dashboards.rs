@@ -68,7 +68,7 @@ impl Dashboards {
 
     pub async fn find(&self, object: &Object) -> Result<Option<Value>, SetupError> {
         let answer = self.client.request_with(Method::Get, &self.path(object), &self.headers, None).await?;
-        if answer.status == 404 { Ok(None) } else { accepted(object, &answer).map(Some) }
+        if answer.status == 404 { Ok(None) } else { accepted(object, &answer).map(without_address).map(Some) }
     }
 
     /// Writes an object and answers what Dashboards made of it.
@@ -97,4 +97,40 @@ fn with_slash(url: &Url) -> Url {
         url.set_path(&format!("{}/", url.path()));
     }
     url
+}
+
+/// The saved object without the address that Dashboards itself writes into the formats of an index pattern when somebody
+/// opens it, which is no person's edit.
+fn without_address(mut found: Value) -> Value {
+    let Some(Value::String(text)) = found.pointer_mut("/attributes/fieldFormatMap") else { return found };
+    if let Ok(Value::Object(mut formats)) = serde_json::from_str(text) {
+        for format in formats.values_mut() {
+            if let Some(params) = format.get_mut("params").and_then(Value::as_object_mut) {
+                params.shift_remove("parsedUrl");
+            }
+        }
+        *text = Value::Object(formats).to_string();
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_address_that_dashboards_adds_to_formats_is_no_edit_and_another_pattern_is() {
+        let object = |formats: &str| json!({"attributes": {"title": "t", "fieldFormatMap": formats}});
+        let ours = object(r#"{"a":{"id":"date","params":{"pattern":"YYYY"}},"b":{"id":"url","params":{}}}"#);
+        let opened = object(
+            r#"{"a":{"id":"date","params":{"parsedUrl":{"origin":"http://x"},"pattern":"YYYY"}},"b":{"id":"url","params":{"parsedUrl":{}}}}"#,
+        );
+        let edited = object(r#"{"a":{"id":"date","params":{"pattern":"YY"}},"b":{"id":"url","params":{}}}"#);
+        assert_eq!(without_address(opened), ours);
+        assert_ne!(without_address(edited), ours);
+        let other = json!({"attributes": {"title": "t"}});
+        assert_eq!(without_address(other.clone()), other);
+    }
 }
