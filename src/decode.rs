@@ -31,6 +31,23 @@ pub fn decode(object: &[u8], limits: &Limits, each: impl FnMut(&[u8]) -> Control
     Decoded { records, raw_bytes: window.raw_bytes, sha256: window.sha256.finalize().into(), damage }
 }
 
+/// The whole content of an object, uncompressed. For small ones: what `decode` reads is never held as a whole.
+pub fn content(object: &[u8], limits: &Limits) -> Result<Vec<u8>, Damage> {
+    let mut window = Window::new(object, *limits);
+    let mut content = Vec::new();
+    while window.refill()? {
+        content.extend_from_slice(&window.buffer[..window.filled]);
+    }
+    Ok(content)
+}
+
+/// The SHA-256 of an object's uncompressed content, whatever it holds.
+pub fn content_sha256(object: &[u8], limits: &Limits) -> Result<[u8; 32], Damage> {
+    let mut window = Window::new(object, *limits);
+    while window.refill()? {}
+    Ok(window.sha256.finalize().into())
+}
+
 /// What an object may cost before it is refused.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -243,6 +260,12 @@ impl<'a> Window<'a> {
             return Err(Damage::UncompressedTooLarge { limit: self.limits.uncompressed_bytes });
         }
         Ok(read > 0)
+    }
+
+    /// Reads on without keeping anything.
+    fn refill(&mut self) -> Result<bool, Damage> {
+        self.position = self.filled;
+        self.fill(self.filled)
     }
 
     fn next(&mut self) -> Result<Option<u8>, Damage> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use sagetrail::config::{self, AuthKind, Config, ConfigError, LogConfig};
@@ -33,6 +34,7 @@ use sagetrail::sink::OpenSearch;
 use sagetrail::source::aws;
 use sagetrail::source::folder::{Kind, Wanted};
 use sagetrail::telemetry;
+use sagetrail::verify::{self, Plan};
 use serde::Serialize;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
@@ -44,6 +46,8 @@ use tracing::{info, warn};
 mod exit {
     /// `setup --diff` found something to change.
     pub(crate) const DIFFERENT: u8 = 3;
+    /// `verify` found something that is not proven to be there and right.
+    pub(crate) const GAP: u8 = 3;
     /// `setup` left something as it was.
     pub(crate) const INCOMPLETE: u8 = 4;
     /// A signal ended the command: 128 and the number of SIGINT, as shells say it.
@@ -88,6 +92,10 @@ enum Command {
     ///
     /// For trying thresholds before they page anybody. It needs the events in OpenSearch and no plugin.
     Rehearse(ConfigFile),
+    /// Prove with CloudTrail's digests that everything that was delivered was shipped, as it was signed
+    ///
+    /// Needs log file validation on the trail. Exit code 3 says that there are gaps; late files are none.
+    Verify(VerifyArgs),
     /// Print the documents that would be indexed for local CloudTrail files, as NDJSON, without any server
     Enrich {
         #[command(flatten)]
@@ -173,6 +181,38 @@ struct ReplayArgs {
     /// Bytes that may be sent in a second, in place of the configured limit
     #[arg(long, value_name = "NUMBER")]
     bytes_per_second: Option<NonZeroU32>,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    format: ReportFormat,
+}
+
+#[derive(Args)]
+struct VerifyArgs {
+    #[command(flatten)]
+    rules: RuleArgs,
+    /// s3://BUCKET/PREFIX, where the prefix is what stands before AWSLogs/ or a folder below it
+    #[arg(value_name = "TRAIL")]
+    place: Place,
+    /// The first day of delivery, in UTC
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    from: Date,
+    /// The last day of delivery, in UTC
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    to: Date,
+    /// Only this account; may be given more than once
+    #[arg(long = "account", value_name = "ID")]
+    accounts: Vec<String>,
+    /// Only this region; may be given more than once
+    #[arg(long = "region", value_name = "NAME")]
+    regions: Vec<String>,
+    /// Public keys as `aws cloudtrail list-public-keys` prints them, in place of asking CloudTrail
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+    /// Minutes until a delivery or a shipping counts as late
+    #[arg(long, value_name = "NUMBER", default_value_t = 60)]
+    late_minutes: u32,
+    /// Ship the missing files that are as they were signed
+    #[arg(long)]
+    repair: bool,
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     format: ReportFormat,
 }
@@ -264,6 +304,7 @@ fn main() -> ExitCode {
         Command::Setup(setup) => set_up(setup),
         Command::Replay(args) => replay(args),
         Command::Rehearse(file) => rehearse(file),
+        Command::Verify(args) => verify(args),
         Command::Enrich { rules, files } => enrich(rules, files),
         Command::Health { config, live } => {
             ask_health(config, if *live { Question::Live } else { Question::Ready })
@@ -361,6 +402,33 @@ fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(exit::INTERRUPTED));
     }
     Ok(ExitCode::from(u8::from(!summary.failed.is_empty())))
+}
+
+fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
+    let config = load(&args.rules.config)?;
+    let Place::Bucket { bucket, prefix } = args.place.clone() else {
+        Cli::command()
+            .error(
+                ErrorKind::ValueValidation,
+                format!("{}: give the trail as s3://BUCKET/PREFIX", args.place),
+            )
+            .exit()
+    };
+    start_quiet_telemetry(&config)?;
+    let repair = if args.repair { Some(args.rules.load(&config)?) } else { None };
+    let plan = Plan {
+        bucket,
+        prefix,
+        accounts: args.accounts.clone(),
+        regions: args.regions.clone(),
+        from: args.from,
+        to: args.to,
+        late: time::Duration::minutes(args.late_minutes.into()),
+        keys: args.keys.clone(),
+    };
+    let report = runtime()?.block_on(verify::run(&config, plan, repair))?;
+    args.format.print(&report)?;
+    Ok(ExitCode::from(if report.gaps() == 0 { 0 } else { exit::GAP }))
 }
 
 /// Lines about each object would hide the progress of a command that reads many.

@@ -38,7 +38,7 @@ use crate::enrich::Knowledge;
 use crate::metrics::Metrics;
 use crate::pipeline::{Pipeline, ProcessError, Shipped};
 use crate::setup::{self, SetupError};
-use crate::sink::{self, OpenSearch, OpenSearchError};
+use crate::sink::{self, OpenSearch, OpenSearchError, SinkTask};
 use crate::source::aws;
 use crate::source::bucket::ListError;
 use crate::source::store::Store;
@@ -111,19 +111,7 @@ pub async fn run(
     job.check_allowed(&config.source)?;
     let mut checkpoint = Checkpoint::open(options.checkpoint.as_deref(), job, knowledge.scope)?;
     let aws = settings(config, job).await;
-    let metrics = Arc::new(Metrics::new());
-    let signing = (config.sink.auth == AuthKind::Sigv4).then_some(&aws);
-    let opensearch = OpenSearch::new(&config.sink, signing)?;
-    setup::install_templates(&opensearch).await?;
-    let mut limits = config.sink.clone();
-    limits.documents_per_second =
-        options.documents_per_second.or(config.replay.documents_per_second).or(limits.documents_per_second);
-    limits.bytes_per_second =
-        options.bytes_per_second.or(config.replay.bytes_per_second).or(limits.bytes_per_second);
-    let (sink, sink_task) = sink::spawn(opensearch, &limits, Arc::clone(&metrics));
-    let store = Store::new(&aws, &config.source, Arc::clone(&metrics)).await;
-    let (_never_reloaded, knowledge) = watch::channel(Arc::new(knowledge));
-    let pipeline = Arc::new(Pipeline::new(store, sink, knowledge, &config.source, metrics));
+    let (pipeline, sink_task) = build(config, knowledge, &aws, options).await?;
 
     let (sender, items) = mpsc::channel(LISTED_AHEAD);
     let after = checkpoint.state.done.clone();
@@ -154,6 +142,28 @@ pub async fn run(
         checkpoint.remove()?;
     }
     Ok(summary)
+}
+
+/// Builds the pipeline, and what has to be there before the first document.
+pub async fn build(
+    config: &Config,
+    knowledge: Knowledge,
+    aws: &SdkConfig,
+    options: &Options,
+) -> Result<(Arc<Pipeline>, SinkTask), ReplayError> {
+    let metrics = Arc::new(Metrics::new());
+    let signing = (config.sink.auth == AuthKind::Sigv4).then_some(aws);
+    let opensearch = OpenSearch::new(&config.sink, signing)?;
+    setup::install_templates(&opensearch).await?;
+    let mut limits = config.sink.clone();
+    limits.documents_per_second =
+        options.documents_per_second.or(config.replay.documents_per_second).or(limits.documents_per_second);
+    limits.bytes_per_second =
+        options.bytes_per_second.or(config.replay.bytes_per_second).or(limits.bytes_per_second);
+    let (sink, sink_task) = sink::spawn(opensearch, &limits, Arc::clone(&metrics));
+    let store = Store::new(aws, &config.source, Arc::clone(&metrics)).await;
+    let (_never_reloaded, knowledge) = watch::channel(Arc::new(knowledge));
+    Ok((Arc::new(Pipeline::new(store, sink, knowledge, &config.source, metrics)), sink_task))
 }
 
 /// The settings of AWS, which are only looked for where a bucket is read or requests are signed.
@@ -294,6 +304,14 @@ impl Shipping {
         }
         Ok(())
     }
+}
+
+/// Ships one object by its S3 URI.
+pub async fn ship_named(pipeline: &Pipeline, uri: &str) -> Result<(), ProcessError> {
+    if let What::Object(object) = Item::again(uri).what {
+        pipeline.ship_object(&object).await?;
+    }
+    Ok(())
 }
 
 async fn ship(pipeline: &Pipeline, what: &What, limit: u64) -> Result<Option<Shipped>, ItemError> {

@@ -52,6 +52,10 @@ pub(crate) const TEMPLATES: &[Template] = &[
         path: "_index_template/sagetrail-objects",
         text: include_str!("../mappings/template-objects.json"),
     },
+    Template {
+        path: "_index_template/sagetrail-verification",
+        text: include_str!("../mappings/template-verification.json"),
+    },
 ];
 
 pub(crate) struct Template {

@@ -1,5 +1,6 @@
 //! The store: the S3 objects that notifications lead to, read whole and within a memory budget.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -48,6 +49,8 @@ pub struct Object {
     pub stored_bytes: u64,
     pub last_modified: Option<OffsetDateTime>,
     pub etag: Option<String>,
+    /// What its owner has attached to it.
+    pub metadata: HashMap<String, String>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -149,7 +152,7 @@ impl Store {
         let room = self.room(size).await;
         let (bytes, last_modified) = read.await?;
         let stored_bytes = bytes.len() as u64;
-        Ok(Object { bytes, stored_bytes, last_modified, etag: None, _permit: room })
+        Ok(Object { bytes, stored_bytes, last_modified, etag: None, metadata: HashMap::new(), _permit: room })
     }
 
     async fn attempt(
@@ -174,10 +177,18 @@ impl Store {
                 .map(|whole| whole + Duration::from_nanos(u64::from(at.subsec_nanos())))
         });
         let etag = response.e_tag;
+        let metadata = response.metadata.unwrap_or_default();
         match read(response.body, length, self.max_object_bytes).await {
             Ok(bytes) => {
                 let stored_bytes = bytes.len() as u64;
-                Ok(Attempt::Read(Object { bytes, stored_bytes, last_modified, etag, _permit: room }))
+                Ok(Attempt::Read(Object {
+                    bytes,
+                    stored_bytes,
+                    last_modified,
+                    etag,
+                    metadata,
+                    _permit: room,
+                }))
             }
             Err(BodyError::TooLarge { bytes }) => Err(self.too_large(object, bytes)),
             Err(BodyError::BrokeOff { cause }) => Ok(Attempt::BrokeOff { cause, room }),

@@ -25,7 +25,7 @@ use crate::aws;
 use crate::cluster::Cluster;
 use crate::queue::{Message, Queue, State};
 use crate::schedule::{BUCKET, Event, STORM, Schedule};
-use crate::world::{REJECTED, World};
+use crate::world::{LEDGER, REJECTED, World};
 
 /// Long after the last fault, by when everything that can end has ended.
 const PATIENCE: Duration = Duration::from_hours(3);
@@ -140,6 +140,7 @@ fn outcome(seed: u64, world: &World, lasted: Duration) -> Outcome {
     let mut inner = world.lock();
     let left = inner.queue.undeleted().count();
     let set_aside = inner.documents.keys().filter(|(index, _)| index == REJECTED).count();
+    let entries = inner.documents.keys().filter(|(index, _)| index.starts_with(LEDGER)).count();
     Outcome {
         seed,
         broken: std::mem::take(&mut inner.broken),
@@ -148,7 +149,7 @@ fn outcome(seed: u64, world: &World, lasted: Duration) -> Outcome {
         lasted,
         deleted: (inner.queue.messages.len() - left) as u64,
         left: left as u64,
-        stored: (inner.documents.len() - set_aside) as u64,
+        stored: (inner.documents.len() - set_aside - entries) as u64,
         set_aside: set_aside as u64,
     }
 }

@@ -132,10 +132,15 @@ impl Inner {
     pub fn check_deletion(&mut self, message: usize) {
         let objects = self.queue.messages[message].objects.clone();
         for object in objects {
-            let (key, hopeless) = (&self.objects[object].key, self.objects[object].hopeless);
+            let (key, hopeless) = (self.objects[object].key.clone(), self.objects[object].hopeless);
             if hopeless {
                 let text = format!("message {message} was deleted although {key} cannot be read whole");
                 self.breach(text);
+            }
+            if !hopeless && !self.is_entered(&key) {
+                self.breach(format!(
+                    "message {message} was deleted although the ledger has no entry for {key}"
+                ));
             }
             for record in self.objects[object].records.clone() {
                 if let Err(problem) = self.ended(record) {
@@ -203,6 +208,13 @@ impl Inner {
         Some(report["reason"].as_str()?.to_owned())
     }
 
+    /// Whether the ledger has the object, or a fault made OpenSearch refuse its entry for good.
+    fn is_entered(&self, key: &str) -> bool {
+        self.documents.iter().any(|((index, _), source)| {
+            source.contains(key) && (index.starts_with(LEDGER) || index == REJECTED && is_entry(source))
+        })
+    }
+
     /// What is stored is what was sent, to the byte, and nothing else.
     fn check_documents(&mut self) {
         let mut problems = Vec::new();
@@ -211,6 +223,12 @@ impl Inner {
                 problems.push(format!("{index}/{id} is no JSON"));
                 continue;
             };
+            if index.starts_with(LEDGER) || index == REJECTED && is_entry(source) {
+                if !self.objects.iter().any(|object| source.contains(&object.key)) {
+                    problems.push(format!("{index}/{id} is about no object that there is"));
+                }
+                continue;
+            }
             let text = if index == REJECTED { &document["text"] } else { &document["event"]["original"] };
             let text = text.as_str().unwrap_or_default();
             let is_known = self
@@ -227,4 +245,11 @@ impl Inner {
     }
 }
 
+/// Whether a document is an entry of the ledger, or the report of one.
+fn is_entry(source: &str) -> bool {
+    source.contains("raw_size")
+}
+
 pub const REJECTED: &str = "sagetrail-rejected";
+/// What the names of the ledger's indices begin with.
+pub const LEDGER: &str = "sagetrail-objects";

@@ -82,6 +82,20 @@ impl Cloud {
             .expect("moto stores the object");
     }
 
+    /// Uploads an object with a signature in its metadata, as CloudTrail does with digests.
+    pub async fn upload_signed(&self, key: &str, bytes: Vec<u8>, signature: &str) {
+        self.s3
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .metadata("signature", signature)
+            .metadata("signature-algorithm", "SHA256withRSA")
+            .body(ByteStream::from(bytes))
+            .send()
+            .await
+            .expect("moto stores the object");
+    }
+
     /// Removes an object without a word to the queue.
     pub async fn remove(&self, key: &str) {
         self.s3.delete_object().bucket(&self.bucket).key(key).send().await.expect("moto removes the object");

@@ -1,0 +1,155 @@
+//! The judge: what is wrong with one delivered file, from what the digest, the ledger and the bucket say; pure.
+
+use time::Duration;
+
+use super::digest::LogFile;
+use super::report::{Finding, Kind};
+use super::shipped::Entry;
+use crate::source::bucket::Listed;
+use crate::source::key;
+
+/// What has to be known for a judgement.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'e> {
+    pub file: &'e LogFile,
+    pub entry: Option<&'e Entry>,
+    /// None when it is no longer in the bucket.
+    pub listed: Option<&'e Listed>,
+    /// The hash of what is in the bucket, where it had to be read.
+    pub content: Option<&'e str>,
+}
+
+impl Evidence<'_> {
+    /// Whether what is in the bucket may be something else than what was shipped, so that it has to be read.
+    pub fn needs_content(&self) -> bool {
+        match (self.entry, self.listed) {
+            (_, None) => false,
+            (Some(entry), Some(listed)) => {
+                entry.sha256 != self.file.hash_value || entry.etag.is_none() || entry.etag != listed.etag
+            }
+            (None, Some(_)) => true,
+        }
+    }
+
+    pub fn is_shipped(&self) -> bool {
+        self.entry.is_some_and(|entry| entry.sha256 == self.file.hash_value)
+    }
+
+    /// Everything that is wrong or late with the file.
+    pub fn findings(&self, late: Duration) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let mut find = |kind, detail: String| {
+            findings.push(Finding::new(kind, &self.file.s3_bucket, &self.file.s3_object, detail));
+        };
+        if self.entry.is_none() {
+            find(Kind::MissingFile, "it was delivered and not shipped".to_owned());
+        }
+        if self.listed.is_none() {
+            find(Kind::DeletedFile, "it is no longer in the bucket".to_owned());
+        }
+        let is_shipped_altered = self.entry.is_some_and(|entry| entry.sha256 != self.file.hash_value);
+        let is_altered = self.content.is_some_and(|content| content != self.file.hash_value);
+        let altered = match (is_altered, is_shipped_altered) {
+            (true, true) => Some("what is in the bucket and what was shipped"),
+            (true, false) => Some("what is in the bucket"),
+            (false, true) => Some("what was shipped"),
+            (false, false) => None,
+        };
+        if let Some(what) = altered {
+            find(Kind::AlteredFile, format!("{what} is not what CloudTrail has signed"));
+        }
+        if let Some(text) = self.lateness(late) {
+            find(Kind::LateFile, text);
+        }
+        findings
+    }
+
+    fn lateness(&self, late: Duration) -> Option<String> {
+        let delivered_at = key::classify(&self.file.s3_object).ok()?.delivered_at;
+        if let Some(oldest) = self.file.oldest_event()
+            && delivered_at - oldest > late
+        {
+            let minutes = (delivered_at - oldest).whole_minutes();
+            return Some(format!("CloudTrail delivered it {minutes} minutes after its oldest event"));
+        }
+        let entry = self.entry?;
+        let written_at = entry.created.unwrap_or(delivered_at);
+        let took = entry.ingested? - written_at;
+        (took > late).then(|| format!("it was shipped {} minutes after it was written", took.whole_minutes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    const KEY: &str = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/01/111122223333_CloudTrail_eu-west-1_20260301T1200Z_a.json.gz";
+
+    fn file() -> LogFile {
+        LogFile {
+            s3_bucket: "b".to_owned(),
+            s3_object: KEY.to_owned(),
+            hash_value: "signed".to_owned(),
+            oldest_event_time: Some("2026-03-01T11:50:00Z".to_owned()),
+        }
+    }
+
+    fn entry(sha256: &str) -> Entry {
+        Entry {
+            sha256: sha256.to_owned(),
+            etag: Some("e".to_owned()),
+            created: Some(datetime!(2026-03-01 12:00 UTC)),
+            ingested: Some(datetime!(2026-03-01 12:05 UTC)),
+        }
+    }
+
+    fn listed(etag: &str) -> Listed {
+        Listed { key: KEY.to_owned(), size: 1, etag: Some(etag.to_owned()) }
+    }
+
+    fn kinds(evidence: &Evidence<'_>) -> Vec<Kind> {
+        evidence.findings(Duration::hours(1)).into_iter().map(|finding| finding.kind).collect()
+    }
+
+    /// Entry, listing and content; whether it has to be read; what is found.
+    type Case<'c> = (Option<&'c Entry>, Option<&'c Listed>, Option<&'c str>, bool, Vec<Kind>);
+
+    #[test]
+    fn each_way_to_be_wrong_is_found_and_what_is_right_is_not() {
+        use Kind::{AlteredFile, DeletedFile, MissingFile};
+        let (file, right, wrong) = (file(), entry("signed"), entry("other"));
+        let (same, changed) = (listed("e"), listed("f"));
+        let table: [Case<'_>; 9] = [
+            (Some(&right), Some(&same), None, false, vec![]),
+            (Some(&right), Some(&changed), Some("signed"), true, vec![]),
+            (Some(&right), Some(&changed), Some("other"), true, vec![AlteredFile]),
+            (Some(&right), None, None, false, vec![DeletedFile]),
+            (Some(&wrong), Some(&same), Some("other"), true, vec![AlteredFile]),
+            (Some(&wrong), Some(&same), Some("signed"), true, vec![AlteredFile]),
+            (None, Some(&same), Some("signed"), true, vec![MissingFile]),
+            (None, Some(&same), Some("other"), true, vec![MissingFile, AlteredFile]),
+            (None, None, None, false, vec![MissingFile, DeletedFile]),
+        ];
+        for (entry, listed, content, needs_content, expected) in table {
+            let evidence = Evidence { file: &file, entry, listed, content };
+            assert_eq!(evidence.needs_content(), needs_content, "{evidence:?}");
+            assert_eq!(kinds(&evidence), expected, "{evidence:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_late_by_its_delivery_or_by_its_shipping() {
+        let (mut file, mut entry, listed) = (file(), entry("signed"), listed("e"));
+        entry.ingested = Some(datetime!(2026-03-01 13:01 UTC));
+        let evidence = Evidence { file: &file, entry: Some(&entry), listed: Some(&listed), content: None };
+        assert_eq!(kinds(&evidence), [Kind::LateFile]);
+        entry.ingested = Some(datetime!(2026-03-01 13:00 UTC));
+        let evidence = Evidence { file: &file, entry: Some(&entry), listed: Some(&listed), content: None };
+        assert_eq!(kinds(&evidence), []);
+        file.oldest_event_time = Some("2026-03-01T10:59:00Z".to_owned());
+        let evidence = Evidence { file: &file, entry: Some(&entry), listed: Some(&listed), content: None };
+        assert_eq!(kinds(&evidence), [Kind::LateFile]);
+    }
+}

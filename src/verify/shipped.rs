@@ -1,0 +1,146 @@
+//! The shipped: what the ledger in OpenSearch says about files that digests name.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::digest::LogFile;
+use crate::document::{IndexName, OBJECTS_ALIAS};
+use crate::ledger;
+use crate::sink::{Answer, Method, OpenSearch, OpenSearchError};
+use crate::source::key;
+use crate::timestamp;
+
+/// Files that are asked for at once.
+pub const BATCH: usize = 500;
+
+/// An entry, as far as it is compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub sha256: String,
+    pub etag: Option<String>,
+    pub created: Option<OffsetDateTime>,
+    pub ingested: Option<OffsetDateTime>,
+}
+
+/// Why the ledger could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error(transparent)]
+    Request(#[from] OpenSearchError),
+    #[error("{operation}: OpenSearch answered {status}; grant the role read on sagetrail-objects*")]
+    Refused { operation: &'static str, status: u16 },
+    #[error("{operation}: the answer is not that of OpenSearch: {problem}")]
+    Unexpected { operation: &'static str, problem: String },
+}
+
+/// The entries of files by their keys: the one with the content that was signed, or else one with other content.
+pub async fn entries(client: &OpenSearch, files: &[&LogFile]) -> Result<HashMap<String, Entry>, LedgerError> {
+    let mut found = HashMap::new();
+    if files.is_empty() {
+        return Ok(found);
+    }
+    // By its id an entry is found at once; a search finds it only after the index was refreshed.
+    let documents: Vec<Value> = files.iter().filter_map(|file| wanted(file)).collect();
+    let answer = ask(client, "_mget", "_mget", &json!({"docs": documents})).await?;
+    let Answers { docs } = read("_mget", &answer)?;
+    keep(&mut found, docs);
+    let others: Vec<&str> =
+        files.iter().map(|file| file.s3_object.as_str()).filter(|key| !found.contains_key(*key)).collect();
+    if others.is_empty() {
+        return Ok(found);
+    }
+    let path = format!("{OBJECTS_ALIAS}*/_search?ignore_unavailable=true");
+    let query = json!({
+        "size": 2 * BATCH, "_source": SOURCE, "query": {"terms": {"object.key": others}}
+    });
+    let answer = ask(client, "_search", &path, &query).await?;
+    let Hits { hits } = read("_search", &answer)?;
+    keep(&mut found, hits.hits);
+    Ok(found)
+}
+
+const SOURCE: &[&str] = &["object.key", "object.etag", "object.sha256", "event"];
+
+fn wanted(file: &LogFile) -> Option<Value> {
+    let delivered_at = key::classify(&file.s3_object).ok()?.delivered_at;
+    let id = ledger::id(&file.s3_bucket, &file.s3_object, &file.hash_value);
+    Some(json!({
+        "_index": IndexName::of_object(delivered_at).as_str(), "_id": id.as_str(), "_source": SOURCE
+    }))
+}
+
+async fn ask(
+    client: &OpenSearch,
+    operation: &'static str,
+    path: &str,
+    body: &Value,
+) -> Result<Answer, LedgerError> {
+    let answer = client.request(Method::Post, path, Some(Bytes::from(body.to_string()))).await?;
+    if answer.status != 200 {
+        return Err(LedgerError::Refused { operation, status: answer.status });
+    }
+    Ok(answer)
+}
+
+fn read<'a, T: Deserialize<'a>>(operation: &'static str, answer: &'a Answer) -> Result<T, LedgerError> {
+    serde_json::from_slice(&answer.body)
+        .map_err(|error| LedgerError::Unexpected { operation, problem: error.to_string() })
+}
+
+fn keep(found: &mut HashMap<String, Entry>, documents: Vec<Document>) {
+    for source in documents.into_iter().filter_map(|document| document.source) {
+        let time = |text: Option<String>| text.and_then(|text| timestamp::parse(&text));
+        let entry = Entry {
+            sha256: source.object.sha256,
+            etag: source.object.etag,
+            created: time(source.event.created),
+            ingested: time(source.event.ingested),
+        };
+        found.entry(source.object.key).or_insert(entry);
+    }
+}
+
+#[derive(Deserialize)]
+struct Answers {
+    docs: Vec<Document>,
+}
+
+#[derive(Deserialize)]
+struct Hits {
+    hits: HitList,
+}
+
+#[derive(Deserialize)]
+struct HitList {
+    hits: Vec<Document>,
+}
+
+/// None has no source: it is not there, or its index is not.
+#[derive(Deserialize)]
+struct Document {
+    #[serde(rename = "_source")]
+    source: Option<Source>,
+}
+
+#[derive(Deserialize)]
+struct Source {
+    object: Object,
+    event: Event,
+}
+
+#[derive(Deserialize)]
+struct Object {
+    key: String,
+    etag: Option<String>,
+    sha256: String,
+}
+
+#[derive(Deserialize)]
+struct Event {
+    created: Option<String>,
+    ingested: Option<String>,
+}
