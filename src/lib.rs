@@ -20,6 +20,7 @@ pub mod setup;
 pub mod monitors;
 pub mod offline;
 pub mod replay;
+pub mod retag;
 pub mod verify;
 pub mod listing;
 pub mod admin;

@@ -25,6 +25,7 @@ use sagetrail::monitors::MonitorsError;
 use sagetrail::offline::{self, OfflineError};
 use sagetrail::reload::RuleSource;
 use sagetrail::replay::{self, Job, Place};
+use sagetrail::retag;
 use sagetrail::setup;
 use sagetrail::setup::dashboards::Dashboards;
 use sagetrail::setup::install::{self, Difference, Edits, Outcome};
@@ -165,8 +166,11 @@ struct ReplayArgs {
     #[command(flatten)]
     rules: RuleArgs,
     /// `s3://BUCKET/PREFIX`, CloudTrail files, or folders with such files; `-` is standard input
-    #[arg(required = true, value_name = "PLACE")]
+    #[arg(required_unless_present = "retag", value_name = "PLACE")]
     places: Vec<Place>,
+    /// Enrich the documents in OpenSearch anew that other rules have tagged, from the text that they keep
+    #[arg(long, conflicts_with_all = ["places", "checkpoint", "dry_run", "bytes_per_second"])]
+    retag: bool,
     #[command(flatten)]
     wanted: WantedArgs,
     /// A file that remembers what is done; a second run with it goes on from there
@@ -189,7 +193,7 @@ struct ReplayArgs {
 struct VerifyArgs {
     #[command(flatten)]
     rules: RuleArgs,
-    /// s3://BUCKET/PREFIX, where the prefix is what stands before AWSLogs/ or a folder below it
+    /// `s3://BUCKET/PREFIX`, where the prefix is what stands before `AWSLogs/` or a folder below it
     #[arg(value_name = "TRAIL")]
     place: Place,
     /// The first day of delivery, in UTC
@@ -370,6 +374,9 @@ fn run(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
 
 fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let config = load(&args.rules.config)?;
+    if args.retag {
+        return retag(args, config);
+    }
     let job = Job::new(args.places.clone(), args.wanted.wanted())?;
     let runtime = runtime()?;
     if args.dry_run {
@@ -426,9 +433,28 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         late: time::Duration::minutes(args.late_minutes.into()),
         keys: args.keys.clone(),
     };
-    let report = runtime()?.block_on(verify::run(&config, plan, repair))?;
+    let report = runtime()?.block_on(Box::pin(verify::run(&config, plan, repair)))?;
     args.format.print(&report)?;
     Ok(ExitCode::from(if report.gaps() == 0 { 0 } else { exit::GAP }))
+}
+
+fn retag(args: &ReplayArgs, mut config: Config) -> anyhow::Result<ExitCode> {
+    let knowledge = args.rules.load(&config)?;
+    complain_of_broken(&knowledge.rules);
+    start_quiet_telemetry(&config)?;
+    config.replay.documents_per_second = args.documents_per_second.or(config.replay.documents_per_second);
+    let summary = runtime()?.block_on(async {
+        let stop = CancellationToken::new();
+        let _listening = stop_on_signals(stop.clone())?;
+        anyhow::Ok(retag::run(&config, &knowledge, &args.wanted.wanted(), &stop).await?)
+    })?;
+    args.format.print(&summary)?;
+    if summary.interrupted {
+        eprintln!("sagetrail: interrupted; the same command takes what is left");
+        return Ok(ExitCode::from(exit::INTERRUPTED));
+    }
+    let left = summary.conflicts + summary.unreadable + summary.refused;
+    Ok(ExitCode::from(u8::from(left > 0)))
 }
 
 /// Lines about each object would hide the progress of a command that reads many.

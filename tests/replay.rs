@@ -318,3 +318,70 @@ async fn an_interrupted_replay_finishes_what_is_in_flight_and_the_next_run_does_
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("another job"));
 }
+
+const HUNT: &str = "title: A hunt\nid: 7c4a7c6e-6c3a-4a9a-9a53-2b1a2f0c6a12\nlevel: high\nlogsource:\n  product: aws\n\
+    detection:\n  s:\n    eventName: CreateTrainingJob\n    requestParameters.trainingJobName: job-0\n  condition: s\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_rule_hunts_in_old_documents_which_stay_what_they_were_otherwise() {
+    let Some(stack) = Stack::running() else { return };
+    let account = "600000000008";
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules");
+    std::fs::create_dir(&rules).unwrap();
+    let mut records: Vec<Value> = (0..6).map(|number| trail::record(account, number)).collect();
+    records[0]["requestParameters"]["environment"] =
+        json!({"API_TOKEN": "hunter2hunter2", "password": "swordfish1"});
+    let file = folder.path().join("old.json.gz");
+    std::fs::write(&file, trail::file(&records)).unwrap();
+    let path = file.to_str().unwrap();
+    let with_rules = |arguments: &[&str]| {
+        let mut command = sagetrail(&stack, arguments);
+        command.env("SAGETRAIL__REDACTION__KEY", "0123456789abcdef0123456789abcdef");
+        command.env("SAGETRAIL__RULES__FOLDER", &rules);
+        command.output().expect("the binary runs")
+    };
+    let search = Search::new(&stack.opensearch);
+    let documents = async || {
+        search.find("sagetrail-events", json!({"term": {"cloud.account.id": account}}), &["*"]).await
+    };
+    assert_eq!(report(&with_rules(&["replay", "--format", "json", path]))["created"], 6);
+    let before = documents().await;
+
+    std::fs::write(rules.join("hunt.yml"), HUNT).unwrap();
+    let retag = ["replay", "--retag", "--format", "json", "--account", account];
+    let summary = report(&with_rules(&retag));
+    assert_eq!(
+        (&summary["outdated"], &summary["retagged"], &summary["changed"]),
+        (&json!(6), &json!(6), &json!(1))
+    );
+    let after = documents().await;
+    assert!(before.keys().eq(after.keys()), "each document keeps its id");
+    let offline = with_rules(&["enrich", path]).stdout;
+    for line in String::from_utf8(offline).unwrap().lines() {
+        let mut fresh: Value = serde_json::from_str(line).unwrap();
+        let id = fresh["_id"].as_str().unwrap();
+        let (old, mut new) = (before[id][0].source.clone(), after[id][0].source.clone());
+        for kept in ["ingested", "created", "original"] {
+            assert_eq!(new["event"][kept], old["event"][kept], "{kept}");
+        }
+        assert_eq!(new["sagemaker"]["rules"]["version"], summary["version"]);
+        assert_ne!(new["sagemaker"]["rules"]["version"], old["sagemaker"]["rules"]["version"]);
+        assert!(new["sagemaker"]["rules"]["retagged"].take().is_string());
+        // What is left is what these rules would have written at first.
+        for document in [&mut new, &mut fresh["_source"]] {
+            let event = document["event"].as_object_mut().unwrap();
+            event.remove("ingested");
+            event.remove("created");
+            document["sagemaker"]["rules"].as_object_mut().unwrap().remove("retagged");
+        }
+        assert_eq!(new, fresh["_source"]);
+    }
+    let hunted =
+        after.values().flatten().filter(|hit| hit.source["rule"]["name"].to_string().contains("A hunt"));
+    assert_eq!(hunted.count(), 1);
+    assert!(!format!("{after:?}").contains("hunter2hunter2"));
+
+    let again = report(&with_rules(&retag));
+    assert_eq!((&again["outdated"], &again["retagged"]), (&json!(0), &json!(0)), "{again}");
+}

@@ -45,6 +45,10 @@ pub struct Event<'e, 'a> {
     /// When the object that holds the record was written.
     pub created: Option<OffsetDateTime>,
     pub ingested: OffsetDateTime,
+    /// When it was enriched anew, if ever.
+    pub retagged: Option<OffsetDateTime>,
+    /// Which rules and content have decided.
+    pub rules_version: &'e str,
     /// Where the record was read, such as `s3://bucket/key`.
     pub path: &'e str,
 }
@@ -86,6 +90,7 @@ impl Serialize for Event<'_, '_> {
                 alert: AlertKey::of(&self.actor, &self.context, &verdict),
                 questions: questions::answered(&reading),
                 runbook: runbook::links(&reading),
+                rules: Rules { version: self.rules_version, retagged: self.retagged.map(Timestamp) },
             },
         )?;
         document.end()
@@ -335,6 +340,15 @@ struct SageMaker<'e> {
     questions: Vec<u8>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     runbook: Vec<&'static str>,
+    rules: Rules<'e>,
+}
+
+/// The rules that the document was tagged by.
+#[derive(Serialize)]
+struct Rules<'e> {
+    version: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retagged: Option<Timestamp>,
 }
 
 struct Timestamp(OffsetDateTime);

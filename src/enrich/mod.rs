@@ -4,6 +4,7 @@
 
 pub mod select;
 pub mod rules;
+mod version;
 mod rule;
 mod placeholders;
 mod attack;
@@ -131,14 +132,20 @@ pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> E
     let id = DocumentId::of(record.text(&["eventID"]), raw);
     let redacted = redact::redact(raw, &record, fingerprint_key);
     let scripts: Vec<Script> = scripts.into_iter().map(|script| script.redacted(fingerprint_key)).collect();
+    let times = Times {
+        timestamp: event_time.or(origin.written_at).unwrap_or(origin.now),
+        created: origin.written_at,
+        ingested: origin.now,
+        retagged: None,
+    };
     let source = match &redacted {
         None => {
             let text = String::from_utf8_lossy(raw);
-            write_source(&record, &text, &scripts, &matches, catalogue, event_time, origin)
+            write_source(&record, &text, &scripts, &matches, knowledge, times, origin.path)
         }
         Some(text) => {
             let record = Record::parse(text.as_bytes()).expect("redaction writes JSON of the same shape");
-            write_source(&record, text, &scripts, &matches, catalogue, event_time, origin)
+            write_source(&record, text, &scripts, &matches, knowledge, times, origin.path)
         }
     };
     let mut categories: Vec<&str> =
@@ -149,15 +156,53 @@ pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> E
     Enriched::Selected { document, event_time, categories, unknown_operation: catalogue.lacks(&record) }
 }
 
+/// What a stored document keeps when it is written anew.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept<'o> {
+    /// The record's text after redaction.
+    pub original: &'o str,
+    pub path: &'o str,
+    pub timestamp: OffsetDateTime,
+    pub created: Option<OffsetDateTime>,
+    pub ingested: OffsetDateTime,
+    pub retagged: OffsetDateTime,
+}
+
+/// Writes a stored document's source anew. Its text is redacted already and is not touched, so that fingerprints stay
+/// what they are. None when it is no record.
+pub fn enrich_again(kept: &Kept<'_>, knowledge: &Knowledge) -> Option<Bytes> {
+    let record = Record::parse(kept.original.as_bytes()).ok()?;
+    let scripts = script::scripts(&record);
+    let matches = knowledge.rules.matches(&Subject { record: &record, scripts: &scripts });
+    let scripts: Vec<Script> = scripts.iter().cloned().map(Script::as_written).collect();
+    let times = Times {
+        timestamp: kept.timestamp,
+        created: kept.created,
+        ingested: kept.ingested,
+        retagged: Some(kept.retagged),
+    };
+    Some(write_source(&record, kept.original, &scripts, &matches, knowledge, times, kept.path))
+}
+
+/// The times of a document.
+#[derive(Clone, Copy)]
+struct Times {
+    timestamp: OffsetDateTime,
+    created: Option<OffsetDateTime>,
+    ingested: OffsetDateTime,
+    retagged: Option<OffsetDateTime>,
+}
+
 fn write_source(
     record: &Record<'_>,
     original: &str,
     scripts: &[Script],
     matches: &[&Rule],
-    catalogue: &Catalogue,
-    event_time: Option<OffsetDateTime>,
-    origin: Origin<'_>,
+    knowledge: &Knowledge,
+    times: Times,
+    path: &str,
 ) -> Bytes {
+    let Knowledge { rules, catalogue, .. } = knowledge;
     let event = Event {
         record,
         original,
@@ -165,10 +210,12 @@ fn write_source(
         context: context::context(record, scripts, catalogue),
         unknown_operation: catalogue.lacks(record),
         actor: actor::actor(record),
-        timestamp: event_time.or(origin.written_at).unwrap_or(origin.now),
-        created: origin.written_at,
-        ingested: origin.now,
-        path: origin.path,
+        timestamp: times.timestamp,
+        created: times.created,
+        ingested: times.ingested,
+        retagged: times.retagged,
+        rules_version: rules.version(),
+        path,
     };
     Bytes::from(
         serde_json::to_vec(&event).expect("an event of text, numbers and lists can be written as JSON"),

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use super::dispatch::Dispatch;
 use super::rule::Rule;
 use super::subject::Subject;
+use super::version::version;
 use crate::config::RulesConfig;
 pub use file::Folder;
 use file::RuleFile;
@@ -26,7 +27,11 @@ pub struct RuleSet {
     silent: Vec<SilentRule>,
     broken: Vec<BrokenRule>,
     dispatch: Dispatch,
+    version: String,
 }
+
+/// The texts of all files of rules.
+pub type RuleTexts<'t> = [&'t str];
 
 /// A rule that cannot speak, because it compares with values that nobody has configured.
 #[derive(Debug)]
@@ -80,11 +85,18 @@ impl RuleSet {
         if let Some(folder) = &config.folder {
             files.extend(RuleFile::of_site(folder, &mut broken)?);
         }
-        let mut loading = Loading::new(config, broken);
+        let texts: Vec<&str> = files.iter().map(RuleFile::text).collect();
+        let version = version(&texts, &config.placeholders);
+        let mut loading = Loading::new(config, version, broken);
         for file in &files {
             loading.take_file(file);
         }
         loading.finish()
+    }
+
+    /// Changes with every rule, every value and every file that decides what a document says.
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// The rules that can match.

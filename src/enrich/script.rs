@@ -59,6 +59,13 @@ impl Script {
         Self { text, words: Vec::new(), ..self }
     }
 
+    /// As it is written into a document, from a record that is redacted already.
+    #[must_use]
+    pub fn as_written(self) -> Self {
+        let text = if self.words.is_empty() { self.text } else { self.words.join(" ") };
+        Self { text, words: Vec::new(), ..self }
+    }
+
     fn unpacked(hook: &str, content: &str) -> Option<Self> {
         let unpacked = packed::unpack(content, MAX_SCRIPT_BYTES)?;
         Some(Self {

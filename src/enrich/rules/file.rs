@@ -69,6 +69,10 @@ impl RuleFile {
         Ok(files)
     }
 
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The documents of the file, those without any content left out.
     pub fn documents(&self) -> Vec<RuleDocument<'_>> {
         let mut documents = Vec::new();

@@ -14,6 +14,7 @@ use crate::enrich::rule::{Place, Rule};
 /// What loading has come to so far.
 pub struct Loading<'c> {
     config: &'c RulesConfig,
+    version: String,
     rules: Vec<Rule>,
     silent: Vec<SilentRule>,
     broken: Vec<BrokenRule>,
@@ -24,9 +25,10 @@ pub struct Loading<'c> {
 }
 
 impl<'c> Loading<'c> {
-    pub fn new(config: &'c RulesConfig, broken: Vec<BrokenRule>) -> Self {
+    pub fn new(config: &'c RulesConfig, version: String, broken: Vec<BrokenRule>) -> Self {
         Self {
             config,
+            version,
             rules: Vec::new(),
             silent: Vec::new(),
             broken,
@@ -86,7 +88,8 @@ impl<'c> Loading<'c> {
             return Err(RulesError::UnknownPlaceholder { name: name.clone(), known: known.join(", ") });
         }
         let dispatch = Dispatch::new(self.rules.iter().map(Rule::calls));
-        Ok(RuleSet { rules: self.rules, silent: self.silent, broken: self.broken, dispatch })
+        let Self { rules, silent, broken, version, .. } = self;
+        Ok(RuleSet { rules, silent, broken, dispatch, version })
     }
 }
 
