@@ -1,0 +1,101 @@
+//! The commands: each runs one and says how it ended. What several of them begin with is here.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use sagetrail::config::{self, Config, ConfigError, LogConfig};
+use sagetrail::enrich::Knowledge;
+use sagetrail::enrich::redact::FingerprintKey;
+use sagetrail::enrich::rules::{BrokenRules, RuleSet};
+use sagetrail::telemetry;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::arguments::{ConfigFile, RuleArgs};
+
+pub(crate) mod daemon;
+pub(crate) mod content;
+pub(crate) mod history;
+pub(crate) mod offline;
+pub(crate) mod check;
+
+/// Exit codes beside 0 (fine), 1 (failed at work) and 2 (bad usage), as in sysexits.
+pub(crate) mod exit {
+    /// `setup --diff` found something to change.
+    pub(crate) const DIFFERENT: u8 = 3;
+    /// `verify` found something that is not proven to be there and right.
+    pub(crate) const GAP: u8 = 3;
+    /// `setup` left something as it was.
+    pub(crate) const INCOMPLETE: u8 = 4;
+    /// A signal ended the command: 128 and the number of SIGINT, as shells say it.
+    pub(crate) const INTERRUPTED: u8 = 130;
+    /// `EX_DATAERR`: the data is damaged.
+    pub(crate) const DATA: u8 = 65;
+    /// `EX_NOINPUT`: a file cannot be read.
+    pub(crate) const NO_INPUT: u8 = 66;
+    /// `EX_CONFIG`: the configuration or a rule is wrong.
+    pub(crate) const CONFIG: u8 = 78;
+}
+
+pub(crate) fn load(file: &ConfigFile) -> Result<Config, ConfigError> {
+    config::load(file.path.as_deref())
+}
+
+impl RuleArgs {
+    pub(crate) fn broken(&self) -> BrokenRules {
+        if self.skip_broken_rules { BrokenRules::Skip } else { BrokenRules::Refuse }
+    }
+
+    pub(crate) fn load(&self, config: &Config) -> anyhow::Result<Knowledge> {
+        let key = FingerprintKey::load(&config.redaction)?;
+        Ok(Knowledge::load(&config.rules, self.broken(), config.select.scope, key)?)
+    }
+}
+
+pub(crate) fn complain_of_broken(rules: &RuleSet) {
+    for broken in rules.broken() {
+        eprintln!("sagetrail: skipped {broken}");
+    }
+}
+
+/// Lines about each object would hide the progress of a command that reads many.
+pub(crate) fn start_quiet_telemetry(config: &Config) -> anyhow::Result<()> {
+    let mut log = config.log.clone();
+    if log.filter == LogConfig::default().filter {
+        "warn".clone_into(&mut log.filter);
+    }
+    telemetry::start(&log).context("log.filter")
+}
+
+pub(crate) fn print(text: &str) -> anyhow::Result<ExitCode> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // The reader of a pipe has seen enough, as `head` does.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the async runtime")
+}
+
+/// Cancels at the first SIGTERM or SIGINT and ends the process at the second. The task lasts as long as the runtime.
+pub(crate) fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<tokio::task::JoinHandle<()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    Ok(tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if stop.is_cancelled() {
+                warn!("a second signal: ending at once; what is in flight is not lost, and comes again");
+                std::process::exit(1);
+            }
+            stop.cancel();
+        }
+    }))
+}

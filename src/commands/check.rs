@@ -1,0 +1,52 @@
+//! The command `check`: what is wrong with the configuration, the rules and, online, with everything around them.
+
+use std::process::ExitCode;
+
+use sagetrail::config::Config;
+use sagetrail::doctor;
+use sagetrail::doctor::finding::State;
+use sagetrail::doctor::permissions::permissions;
+use sagetrail::enrich::Knowledge;
+use sagetrail::enrich::rules::RuleSet;
+
+use super::{load, print, runtime};
+use crate::arguments::CheckArgs;
+
+pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let config = load(&args.rules.config)?;
+    if args.permissions {
+        return print(&format!("{:#}\n", permissions(&config)));
+    }
+    let Knowledge { rules, .. } = args.rules.load(&config)?;
+    if !args.online {
+        return print(&state_of(&config, &rules));
+    }
+    let report = runtime()?.block_on(doctor::examine(&config));
+    print(&if args.json { report.json() } else { state_of(&config, &rules) + &report.text() })?;
+    Ok(ExitCode::from(u8::from(report.count(State::Broken) > 0)))
+}
+
+/// What can be said of the configuration and the rules without any server.
+fn state_of(config: &Config, rules: &RuleSet) -> String {
+    let mut lines = vec!["configuration: fine".to_owned(), format!("rules: {} loaded", rules.rules().len())];
+    lines.extend(rules.broken().iter().map(|broken| format!("broken: {broken}")));
+    lines.extend(
+        rules.silent().iter().map(|silent| {
+            format!("silent: \"{}\" needs {}", silent.rule.title, silent.missing.join(" and "))
+        }),
+    );
+    let mut missing: Vec<&str> =
+        rules.silent().iter().flat_map(|silent| &silent.missing).map(String::as_str).collect();
+    missing.sort_unstable();
+    missing.dedup();
+    if !missing.is_empty() {
+        let remedy = "to let silent rules speak, give their placeholders values in the configuration file:";
+        lines.extend([remedy.to_owned(), "[rules]".to_owned()]);
+    }
+    lines.extend(missing.iter().map(|placeholder| format!("placeholders.{placeholder} = [\"…\"]")));
+    if config.source.queue_url.is_none() {
+        lines.push("source.queue_url: not set, which `run` needs".to_owned());
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}

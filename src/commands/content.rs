@@ -1,0 +1,114 @@
+//! The content's commands: `setup` installs it, `rehearse` tries the monitors.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use sagetrail::config::{AuthKind, Config};
+use sagetrail::setup;
+use sagetrail::setup::dashboards::Dashboards;
+use sagetrail::setup::install::{self, Difference, Edits, Outcome};
+use sagetrail::setup::rehearsal::{self, Rehearsed};
+use sagetrail::setup::remote::Remote;
+use sagetrail::sink::OpenSearch;
+use sagetrail::source::aws;
+use sagetrail::telemetry;
+use time::OffsetDateTime;
+
+use super::{exit, load, runtime};
+use crate::arguments::{ConfigFile, SetupArgs};
+
+pub(crate) fn set_up(args: &SetupArgs) -> anyhow::Result<ExitCode> {
+    let config = load(&args.config)?;
+    let objects = setup::content::objects(&config)?;
+    if let Some(folder) = &args.export {
+        setup::export::export(&objects, folder)
+            .with_context(|| format!("cannot write into {}", folder.display()))?;
+        println!("{} objects were written into {}", objects.len(), folder.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    telemetry::start(&config.log).context("log.filter")?;
+    let edits = if args.force { Edits::Overwrite } else { Edits::Keep };
+    runtime()?.block_on(async {
+        let remote = connect(&config).await?;
+        if args.diff {
+            let differences = install::difference(&remote, &objects, edits).await?;
+            for difference in &differences {
+                println!("{}: would be {}\n{}", difference.object, difference.outcome, difference.text);
+            }
+            println!("{} of {} objects would not be as they are", differences.len(), objects.len());
+            return Ok(ExitCode::from(code_of_differences(&differences)));
+        }
+        let mut outcomes = Vec::new();
+        let tell = |object: &str, outcome: &Outcome| {
+            if *outcome != Outcome::Unchanged {
+                println!("{object}: {outcome}");
+            }
+            outcomes.push(outcome.clone());
+        };
+        if args.uninstall {
+            install::uninstall(&remote, edits, tell).await?;
+            let removed = outcomes.iter().filter(|outcome| **outcome == Outcome::Removed).count();
+            println!("{removed} objects were removed; indices and their documents stay");
+        } else {
+            install::install(&remote, &objects, edits, tell).await?;
+            let unchanged = outcomes.iter().filter(|outcome| **outcome == Outcome::Unchanged).count();
+            println!("{} objects, {unchanged} of them unchanged", objects.len());
+        }
+        Ok(ExitCode::from(code_of(&outcomes)))
+    })
+}
+
+pub(crate) fn rehearse(file: &ConfigFile) -> anyhow::Result<ExitCode> {
+    let config = load(file)?;
+    telemetry::start(&config.log).context("log.filter")?;
+    let rehearsed = runtime()?.block_on(async {
+        let opensearch = cluster(&config).await?;
+        anyhow::Ok(rehearsal::rehearse(&opensearch, &config, OffsetDateTime::now_utc()).await?)
+    })?;
+    for Rehearsed { monitor, pages } in &rehearsed {
+        println!("{}: {} pages", monitor.id, pages.len());
+        for page in pages {
+            println!("\n    {}\n", page.trim_end().replace('\n', "\n    "));
+        }
+    }
+    let pages: usize = rehearsed.iter().map(|rehearsed| rehearsed.pages.len()).sum();
+    println!("{} monitors would send {pages} pages", rehearsed.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn code_of(outcomes: &[Outcome]) -> u8 {
+    if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed { .. })) {
+        1
+    } else if outcomes.iter().any(Outcome::is_incomplete) {
+        exit::INCOMPLETE
+    } else {
+        0
+    }
+}
+
+fn code_of_differences(differences: &[Difference]) -> u8 {
+    let mut outcomes = differences.iter().map(|difference| &difference.outcome);
+    if outcomes.any(|outcome| !matches!(outcome, Outcome::Skipped { .. })) {
+        exit::DIFFERENT
+    } else if differences.iter().any(|difference| difference.outcome.is_incomplete()) {
+        exit::INCOMPLETE
+    } else {
+        0
+    }
+}
+
+async fn connect(config: &Config) -> anyhow::Result<Remote> {
+    Ok(Remote::connect(cluster(config).await?, Dashboards::new(&config.dashboards)?).await?)
+}
+
+/// A cluster that can hold the content.
+async fn cluster(config: &Config) -> anyhow::Result<OpenSearch> {
+    setup::refuse_serverless(&config.sink)?;
+    let aws = match config.sink.auth {
+        AuthKind::Sigv4 => Some(aws::load(config.source.queue_url.as_ref()).await),
+        AuthKind::None | AuthKind::Basic | AuthKind::Certificate => None,
+    };
+    let opensearch = OpenSearch::new(&config.sink, aws.as_ref())?;
+    setup::check_cluster(&opensearch).await?;
+    Ok(opensearch)
+}

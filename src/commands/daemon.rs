@@ -1,0 +1,42 @@
+//! The daemon's commands: `run`, and `health`, which asks the one that runs.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use sagetrail::daemon::{self, Orders};
+use sagetrail::health::{self, Question};
+use sagetrail::reload::RuleSource;
+use sagetrail::telemetry;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::{load, runtime, stop_on_signals};
+use crate::arguments::{ConfigFile, RuleArgs};
+
+pub(crate) fn run(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
+    let config = load(&rules.config)?;
+    let knowledge = rules.load(&config)?;
+    let source = RuleSource { config_file: rules.config.path.clone(), broken: rules.broken() };
+    telemetry::start(&config.log).context("log.filter")?;
+    info!(version = env!("CARGO_PKG_VERSION"), rules = knowledge.rules.rules().len(), "starting");
+    if config.redaction.key.is_none() && config.redaction.key_file.is_none() {
+        info!("redaction.key_file is not set: fingerprints of secrets agree within this process only");
+    }
+    let runtime = runtime()?;
+    let result = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let _listening = stop_on_signals(stop.clone())?;
+        let hangups = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+        daemon::run(&config, knowledge, source, Orders { hangups, stop }).await?;
+        Ok(ExitCode::SUCCESS)
+    });
+    // A decoder may still be busy with an object that nobody waits for any more.
+    runtime.shutdown_background();
+    result
+}
+
+pub(crate) fn ask_health(file: &ConfigFile, question: Question) -> anyhow::Result<ExitCode> {
+    health::probe(load(file)?.admin.listen, question)?;
+    Ok(ExitCode::SUCCESS)
+}

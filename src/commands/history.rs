@@ -1,0 +1,99 @@
+//! The commands about what lies in the bucket or in the index already: `replay` and `verify`.
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use sagetrail::config::Config;
+use sagetrail::replay::{self, Job, Place};
+use sagetrail::retag;
+use sagetrail::verify::{self, Plan};
+use tokio_util::sync::CancellationToken;
+
+use super::{complain_of_broken, exit, load, runtime, start_quiet_telemetry, stop_on_signals};
+use crate::arguments::{Cli, ReplayArgs, VerifyArgs};
+
+pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
+    let config = load(&args.rules.config)?;
+    if args.retag {
+        return retag(args, config);
+    }
+    let job = Job::new(args.places.clone(), args.wanted.wanted())?;
+    let runtime = runtime()?;
+    if args.dry_run {
+        let count = runtime.block_on(replay::count(&config, &job))?;
+        args.format.print(&count)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let knowledge = args.rules.load(&config)?;
+    complain_of_broken(&knowledge.rules);
+    start_quiet_telemetry(&config)?;
+    let options = replay::Options {
+        checkpoint: args.checkpoint.clone(),
+        documents_per_second: args.documents_per_second,
+        bytes_per_second: args.bytes_per_second,
+    };
+    let summary = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let _listening = stop_on_signals(stop.clone())?;
+        anyhow::Ok(replay::run(&config, knowledge, &job, &options, stop).await?)
+    });
+    runtime.shutdown_background();
+    let summary = summary?;
+    args.format.print(&summary)?;
+    if summary.interrupted {
+        let advice = match &args.checkpoint {
+            Some(file) => format!("the same command goes on from {}", file.display()),
+            None => "with --checkpoint FILE a second run would go on from here".to_owned(),
+        };
+        eprintln!("sagetrail: interrupted; {advice}");
+        return Ok(ExitCode::from(exit::INTERRUPTED));
+    }
+    Ok(ExitCode::from(u8::from(!summary.failed.is_empty())))
+}
+
+pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
+    let config = load(&args.rules.config)?;
+    let Place::Bucket { bucket, prefix } = args.place.clone() else {
+        Cli::command()
+            .error(
+                ErrorKind::ValueValidation,
+                format!("{}: give the trail as s3://BUCKET/PREFIX", args.place),
+            )
+            .exit()
+    };
+    start_quiet_telemetry(&config)?;
+    let repair = if args.repair { Some(args.rules.load(&config)?) } else { None };
+    let plan = Plan {
+        bucket,
+        prefix,
+        accounts: args.accounts.clone(),
+        regions: args.regions.clone(),
+        from: args.from,
+        to: args.to,
+        late: time::Duration::minutes(args.late_minutes.into()),
+        keys: args.keys.clone(),
+    };
+    let report = runtime()?.block_on(Box::pin(verify::run(&config, plan, repair)))?;
+    args.format.print(&report)?;
+    Ok(ExitCode::from(if report.gaps() == 0 { 0 } else { exit::GAP }))
+}
+
+fn retag(args: &ReplayArgs, mut config: Config) -> anyhow::Result<ExitCode> {
+    let knowledge = args.rules.load(&config)?;
+    complain_of_broken(&knowledge.rules);
+    start_quiet_telemetry(&config)?;
+    config.replay.documents_per_second = args.documents_per_second.or(config.replay.documents_per_second);
+    let summary = runtime()?.block_on(async {
+        let stop = CancellationToken::new();
+        let _listening = stop_on_signals(stop.clone())?;
+        anyhow::Ok(retag::run(&config, &knowledge, &args.wanted.wanted(), &stop).await?)
+    })?;
+    args.format.print(&summary)?;
+    if summary.interrupted {
+        eprintln!("sagetrail: interrupted; the same command takes what is left");
+        return Ok(ExitCode::from(exit::INTERRUPTED));
+    }
+    let left = summary.conflicts + summary.unreadable + summary.refused;
+    Ok(ExitCode::from(u8::from(left > 0)))
+}

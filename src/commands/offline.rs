@@ -1,0 +1,76 @@
+//! The commands that need no server: `enrich`, `rules`, `manual` and `completions`.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::CommandFactory;
+use clap_complete::Shell;
+use sagetrail::decode::Limits;
+use sagetrail::enrich::Knowledge;
+use sagetrail::listing;
+use sagetrail::offline::{self, OfflineError};
+
+use super::{complain_of_broken, exit, load, print};
+use crate::arguments::{Cli, Format, RuleArgs};
+
+pub(crate) fn enrich(rules: &RuleArgs, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    let config = load(&rules.config)?;
+    let knowledge = rules.load(&config)?;
+    complain_of_broken(&knowledge.rules);
+    let limits = Limits {
+        uncompressed_bytes: config.source.max_uncompressed_bytes,
+        record_bytes: config.source.max_record_bytes,
+    };
+    let mut code = 0;
+    let mut output = BufWriter::new(io::stdout().lock());
+    let result = offline::enrich_files(files, &limits, &knowledge, &mut output, |error| {
+        code = match error {
+            OfflineError::Read { .. } => exit::NO_INPUT,
+            OfflineError::Damaged { .. } | OfflineError::Write(_) => exit::DATA,
+        };
+        eprintln!("sagetrail: {error}");
+    });
+    let written = result.and_then(|summary| output.flush().map_err(OfflineError::Write).map(|()| summary));
+    match written {
+        Ok(summary) => {
+            eprintln!(
+                "sagetrail: {} file(s), {} record(s): {} selected, {} malformed",
+                summary.files, summary.records, summary.selected, summary.malformed
+            );
+            Ok(ExitCode::from(code))
+        }
+        // The reader of a pipe has seen enough, as `head` does.
+        Err(OfflineError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Ok(ExitCode::from(code))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(crate) fn list(rules: &RuleArgs, format: Format) -> anyhow::Result<ExitCode> {
+    let Knowledge { rules, .. } = rules.load(&load(&rules.config)?)?;
+    complain_of_broken(&rules);
+    let text = match format {
+        Format::Table => {
+            let width = terminal_size::terminal_size().map(|(width, _)| width.0);
+            listing::table::table(&rules, width.unwrap_or(listing::table::DEFAULT_WIDTH))
+        }
+        Format::Json => listing::json(&rules),
+        Format::Markdown => listing::markdown::markdown(&rules),
+        Format::Navigator => listing::navigator::navigator(&rules),
+    };
+    print(&text)
+}
+
+pub(crate) fn write_manual(folder: &Path) -> anyhow::Result<ExitCode> {
+    clap_mangen::generate_to(Cli::command(), folder)
+        .with_context(|| format!("cannot write the manual pages into {}", folder.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn write_completions(shell: Shell) -> ExitCode {
+    clap_complete::generate(shell, &mut Cli::command(), "sagetrail", &mut io::stdout().lock());
+    ExitCode::SUCCESS
+}
