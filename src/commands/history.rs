@@ -36,7 +36,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let summary = runtime.block_on(async {
         let stop = CancellationToken::new();
         let _listening = stop_on_signals(stop.clone())?;
-        anyhow::Ok(replay::run(&config, knowledge, &job, &options, stop).await?)
+        anyhow::Ok(Box::pin(replay::run(&config, knowledge, &job, &options, stop)).await?)
     });
     runtime.shutdown_background();
     let summary = summary?;
