@@ -22,8 +22,8 @@ test: ## Run every test beside a real OpenSearch, S3 and SQS; ARGS="--test NAME"
 	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
 	$(LOCAL)/with-stack.sh cargo test --locked $(ARGS)
 
-bench: ## Measure what rules cost per record as their number grows
-	cargo bench --locked --bench rules
+bench: ## Measure speed against plain decompression; ARGS=core or growth picks a part, ARGS=rules what rules cost
+	cargo bench --locked --profile release --bench $(if $(filter rules,$(ARGS)),rules,performance -- $(ARGS))
 
 dashboards: ## Make dashboards/*.ndjson from dashboards/sources
 	@$(LOCAL)/tools.sh python3

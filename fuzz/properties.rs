@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sagetrail::config::Scope;
-use sagetrail::decode::{self, Damage, Decoded, Limits};
+use sagetrail::decode::{self, Damage, Decoded, Limits, Workplace};
 use sagetrail::document::Document;
 use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich as enrich_record};
 use sagetrail::record::Record;
@@ -114,7 +114,8 @@ fn member<'v>(value: &'v Value, name: &str, position: usize) -> &'v Value {
 fn decoded(object: &[u8]) -> (Vec<Vec<u8>>, u64, Option<Damage>) {
     const LIMITS: Limits = Limits { uncompressed_bytes: 1 << 20, record_bytes: 4 << 10 };
     let mut found: Vec<Vec<u8>> = Vec::new();
-    let Decoded { records, damage, .. } = decode::decode(object, &LIMITS, |record| {
+    let mut workplace = Workplace::default();
+    let Decoded { records, damage, .. } = decode::decode(object, &LIMITS, &mut workplace, |record| {
         assert!(record.starts_with(b"{") && record.ends_with(b"}"));
         assert!(record.len() <= LIMITS.record_bytes);
         found.push(record.to_vec());

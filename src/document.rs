@@ -29,14 +29,14 @@ impl DocumentId {
     /// The id of a record: its eventID and a hash of its bytes, or the hash alone where the eventID is absent or is
     /// not one that AWS would write. Two records with one eventID and different content keep both their places.
     pub fn of(event_id: Option<&str>, raw: &[u8]) -> Self {
-        use std::fmt::Write;
         let mut id = String::with_capacity(MAX_EVENT_ID_LENGTH + 1 + 2 * HASH_BYTES);
         if let Some(event_id) = event_id.filter(|event_id| is_plain(event_id)) {
             id.push_str(event_id);
             id.push('-');
         }
         for byte in &Sha256::digest(raw)[..HASH_BYTES] {
-            write!(id, "{byte:02x}").expect("writing to a String cannot fail");
+            id.push(HEX[usize::from(byte >> 4)]);
+            id.push(HEX[usize::from(byte & 0xf)]);
         }
         Self(id)
     }
@@ -45,6 +45,8 @@ impl DocumentId {
         &self.0
     }
 }
+
+const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
 
 /// An id is not redacted, so nothing but the symbols of a UUID gets into one.
 fn is_plain(event_id: &str) -> bool {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
-use crate::decode::{Damage, Limits, decode};
+use crate::decode::{Damage, Limits, Workplace, decode};
 use crate::enrich::{Enriched, Knowledge, Origin, enrich};
 
 /// The argument that stands for standard input.
@@ -78,7 +78,7 @@ fn enrich_file(
     let path = path.display().to_string();
     let origin = Origin { path: &path, written_at: None, now: OffsetDateTime::now_utc() };
     let mut failure = None;
-    let decoded = decode(bytes, limits, |raw| {
+    let decoded = decode(bytes, limits, &mut Workplace::default(), |raw| {
         let document = match enrich(raw, origin, knowledge) {
             Enriched::NotSelected => return ControlFlow::Continue(()),
             Enriched::Selected { document, .. } => {

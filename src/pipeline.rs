@@ -6,7 +6,7 @@
 //! it is dropped half-way, because ids make a second delivery harmless.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use time::OffsetDateTime;
@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{debug, info, warn};
 
 use crate::config::SourceConfig;
-use crate::decode::{Damage, Decoded, Limits, decode};
+use crate::decode::{Damage, Decoded, Limits, Workplace, decode};
 use crate::document::Document;
 use crate::enrich::{Enriched, Knowledge, Origin, enrich};
 use crate::ledger::{self, Entry};
@@ -41,6 +41,8 @@ pub struct Pipeline {
     limits: Limits,
     /// One for each processor: more decoders at once would only hold more memory.
     decoders: Arc<Semaphore>,
+    /// The workplaces that no decoder uses just now.
+    workplaces: Arc<Mutex<Vec<Workplace>>>,
     metrics: Arc<Metrics>,
 }
 
@@ -94,6 +96,7 @@ impl Pipeline {
             knowledge,
             limits,
             decoders: Arc::new(Semaphore::new(processors)),
+            workplaces: Arc::default(),
             metrics,
         }
     }
@@ -249,8 +252,12 @@ impl Pipeline {
             chunks,
         };
         let slot = Arc::clone(&self.decoders).acquire_owned().await.expect("the semaphore is never closed");
+        let workplaces = Arc::clone(&self.workplaces);
         let decoding = tokio::task::spawn_blocking(move || {
-            let decoded = job.run(&stored.bytes);
+            let idle = || workplaces.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut workplace = idle().pop().unwrap_or_default();
+            let decoded = job.run(&stored.bytes, &mut workplace);
+            idle().push(workplace);
             // Both go with this thread, which may outlive the message: what it holds stays counted until it ends.
             drop(stored);
             drop(slot);
@@ -391,11 +398,11 @@ struct DecodeJob {
 impl DecodeJob {
     /// Sends the documents of the object in chunks, and returns what it came to and how many records were selected. It
     /// breaks off when nobody receives them any more.
-    fn run(self, object: &Bytes) -> (Decoded, u64) {
+    fn run(self, object: &Bytes, workplace: &mut Workplace) -> (Decoded, u64) {
         let origin = Origin { path: &self.path, written_at: self.written_at, now: OffsetDateTime::now_utc() };
         let mut chunk = Chunk::default();
         let mut selected = 0;
-        let decoded = decode(object, &self.limits, |raw| {
+        let decoded = decode(object, &self.limits, workplace, |raw| {
             match enrich(raw, origin, &self.knowledge) {
                 Enriched::NotSelected => return ControlFlow::Continue(()),
                 Enriched::Selected { document, event_time, categories, unknown_operation } => {

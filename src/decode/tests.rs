@@ -18,7 +18,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 fn decode_all(object: &[u8], limits: &Limits) -> (Vec<String>, Decoded) {
     let mut records = Vec::new();
-    let decoded = decode(object, limits, |record| {
+    let decoded = decode(object, limits, &mut Workplace::default(), |record| {
         records.push(String::from_utf8_lossy(record).into_owned());
         ControlFlow::Continue(())
     });
@@ -119,7 +119,7 @@ fn a_gzip_bomb_is_stopped_at_the_cap_and_a_huge_record_at_its_own() {
 #[test]
 fn breaking_off_stops_without_damage() {
     let mut seen = 0;
-    let decoded = decode(br#"{"Records":[{"a":1},{"b":2},7"#, &LIMITS, |_| {
+    let decoded = decode(br#"{"Records":[{"a":1},{"b":2},7"#, &LIMITS, &mut Workplace::default(), |_| {
         seen += 1;
         ControlFlow::Break(())
     });
@@ -140,7 +140,7 @@ proptest! {
     fn any_bytes_are_decoded_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
         decode_all(&bytes, &LIMITS);
         decode_all(&gzip(&bytes), &LIMITS);
-        decode_all(&[GZIP_MAGIC, &bytes].concat(), &LIMITS);
+        decode_all(&[&[0x1f, 0x8b][..], &bytes].concat(), &LIMITS);
     }
 
     #[test]
@@ -151,5 +151,52 @@ proptest! {
         let (found, decoded) = decode_all(&gzip(file.as_bytes()), &LIMITS);
         prop_assert_eq!(found, records);
         prop_assert_eq!(decoded.damage, None);
+    }
+}
+
+#[test]
+fn records_are_handed_over_without_an_allocation_for_each() {
+    let object = |records: usize| {
+        gzip(format!(r#"{{"Records":[{}]}}"#, vec![r#"{"a":"b"}"#; records].join(",")).as_bytes())
+    };
+    let mut workplace = Workplace::default();
+    let mut allocations = |records| {
+        let object = object(records);
+        allocation_counter::measure(|| {
+            let decoded = decode(&object, &LIMITS, &mut workplace, |_| ControlFlow::Continue(()));
+            assert_eq!(decoded.records, records as u64);
+        })
+        .count_total
+    };
+    assert_eq!(allocations(10_000), allocations(10));
+}
+
+#[test]
+fn a_member_whose_size_is_a_lie_is_read_as_a_stream() {
+    let file = br#"{"Records":[{"a":1},{"b":2}]}"#;
+    for size in [0, 5, 1_000, u32::MAX] {
+        let mut object = gzip(file);
+        let at = object.len() - 4;
+        object[at..].copy_from_slice(&size.to_le_bytes());
+        let (records, decoded) = decode_all(&object, &LIMITS);
+        assert_eq!(records, [r#"{"a":1}"#, r#"{"b":2}"#], "{size}");
+        assert!(matches!(decoded.damage, Some(Damage::CorruptGzip { .. })), "{size}: {decoded:?}");
+    }
+}
+
+#[test]
+fn one_workplace_serves_objects_of_every_kind_one_after_the_other() {
+    let mut workplace = Workplace::default();
+    let large = format!(r#"{{"Records":[{{"a":"{}"}}]}}"#, "x".repeat(900 << 10));
+    let bomb = gzip(&vec![b' '; 80 << 20]);
+    for (object, records) in [
+        (gzip(br#"{"Records":[{"a":1}]}"#), 1),
+        (gzip(large.as_bytes()), 1),
+        (bomb, 0),
+        (br#"{"Records":[{"a":1},{"b":2}]}"#.to_vec(), 2),
+        (gzip(br#"{"Records":[{"a":1},{"b":2},{"c":3}]}"#), 3),
+    ] {
+        let decoded = decode(&object, &LIMITS, &mut workplace, |_| ControlFlow::Continue(()));
+        assert_eq!(decoded.records, records, "{decoded:?}");
     }
 }

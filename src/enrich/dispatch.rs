@@ -4,8 +4,9 @@
 //! whether any rule could ask for it, so that the rest is rejected before it is parsed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::LazyLock;
 
-use memchr::memmem;
+use memchr::memmem::Finder;
 use rsigma_parser::{ConditionExpr, Detection, DetectionItem, Detections, Modifier, Quantifier, SigmaValue};
 
 /// The calls that a rule can match, as far as its condition says so without wildcards.
@@ -188,25 +189,41 @@ impl Dispatch {
 
     /// Whether the raw bytes could be a record of another service that some rule asks for.
     ///
-    /// A member of that name inside the parameters, or a text with escapes, may say yes too early, which costs a parse;
-    /// it never says no to a record that a rule asks for.
+    /// A member of that name inside the parameters, or a text with escapes, may say yes too early, which costs a parse, and
+    /// so do two services in one record; it never says no to a record that a rule asks for.
     pub fn could_ask_for(&self, raw: &[u8]) -> bool {
-        // Collected first: names that are looked for anew at each source would make this quadratic.
-        let mut services: BTreeMap<Vec<u8>, &HashSet<Vec<u8>>> = BTreeMap::new();
-        let escaped = any_text_member(raw, b"\"eventSource\"", |source| {
-            let source = source.to_ascii_lowercase();
-            if let Some(names) = self.named.get(&source) {
-                services.insert(source, names);
-            }
-            false
+        let mut service: Option<&HashSet<Vec<u8>>> = None;
+        let is_unclear = any_text_member(raw, &EVENT_SOURCE, |source| {
+            let Some(known) = lowered(source, |source| self.named.get(source)) else { return true };
+            let Some(names) = known else { return false };
+            // Names that are looked for anew at each source would make this quadratic.
+            let is_second = service.is_some_and(|known| !std::ptr::eq(known, names));
+            service = Some(names);
+            is_second
         });
-        escaped
-            || !services.is_empty()
-                && any_text_member(raw, b"\"eventName\"", |name| {
-                    let name = name.to_ascii_lowercase();
-                    services.values().any(|names| names.contains(&name))
+        is_unclear
+            || service.is_some_and(|names| {
+                any_text_member(raw, &EVENT_NAME, |name| {
+                    lowered(name, |name| names.contains(name)).unwrap_or(true)
                 })
+            })
     }
+}
+
+/// Members of a record by which it is recognised in its bytes.
+pub static EVENT_SOURCE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"eventSource\""));
+static EVENT_NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"eventName\""));
+
+/// Bytes of a name that is looked up. None of AWS has a longer one, and a text that has is left to the parser.
+const MOST_NAME_BYTES: usize = 256;
+
+/// Calls the function with the text in lower case, without an allocation; none for one that is longer than any name.
+fn lowered<T>(text: &[u8], function: impl FnOnce(&[u8]) -> T) -> Option<T> {
+    let mut buffer = [0; MOST_NAME_BYTES];
+    let lowered = buffer.get_mut(..text.len())?;
+    lowered.copy_from_slice(text);
+    lowered.make_ascii_lowercase();
+    Some(function(lowered))
 }
 
 impl ByName {
@@ -223,9 +240,9 @@ impl ByName {
 }
 
 /// Whether any member of that (quoted) name, at any depth, has a text that fits. A text with escapes always fits.
-pub fn any_text_member(raw: &[u8], quoted_name: &[u8], mut fits: impl FnMut(&[u8]) -> bool) -> bool {
-    memmem::find_iter(raw, quoted_name).any(|at| {
-        let rest = raw[at + quoted_name.len()..].trim_ascii_start();
+pub fn any_text_member(raw: &[u8], quoted_name: &Finder<'_>, mut fits: impl FnMut(&[u8]) -> bool) -> bool {
+    quoted_name.find_iter(raw).any(|at| {
+        let rest = raw[at + quoted_name.needle().len()..].trim_ascii_start();
         let Some(rest) = rest.strip_prefix(b":") else { return false };
         let Some(text) = rest.trim_ascii_start().strip_prefix(b"\"") else { return false };
         match memchr::memchr2(b'"', b'\\', text) {

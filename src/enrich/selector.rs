@@ -56,7 +56,7 @@ impl Selector {
     pub fn holds(&self, reading: &Reading<'_, '_>) -> bool {
         let record = reading.record;
         let resource = reading.context.resource.as_ref().and_then(|resource| resource.kind.as_deref());
-        let permission_set = reading.actor.permission_set().is_some();
+        let permission_set = || reading.actor.permission_set().is_some();
         any(&self.services, |service| is_service(record.event_source(), service))
             && any(&self.calls, |call| is_call(record.event_name(), call))
             && any(&self.resources, |kind| resource == Some(kind))
@@ -65,7 +65,7 @@ impl Selector {
             && any(&self.settings, |setting| setting.is_named(reading))
             && self.read_only.is_none_or(|read_only| truth(record.at(&["readOnly"])) == Some(read_only))
             && self.outcome.is_none_or(|outcome| outcome.is_of(reading))
-            && self.permission_set.is_none_or(|expected| permission_set == expected)
+            && self.permission_set.is_none_or(|expected| permission_set() == expected)
             && (self.asks_for_no_rule() || reading.matches.iter().any(|rule| self.fits(rule)))
     }
 

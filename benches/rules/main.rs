@@ -4,15 +4,14 @@
 //! other services, for SageMaker's other operations, and, which no pack does, all for the same operations. All sizes of
 //! a way take turns within each round, so that a ratio compares neighbours in time.
 
-use std::collections::BTreeMap;
+mod growth;
+
 use std::fmt::Write;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use regex::{Captures, Regex};
-use sagetrail::config::{RulesConfig, Scope};
-use sagetrail::decode::{Limits, decode};
+use sagetrail::decode::{Limits, Workplace, decode};
 use sagetrail::enrich::rules::RuleSet;
 use sagetrail::enrich::script::{Script, scripts};
 use sagetrail::enrich::subject::Subject;
@@ -21,17 +20,12 @@ use sagetrail::record::Record;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use growth::{Growth, files, grown};
+
 const SIZES: [usize; 3] = [1, 4, 16];
 const ROUNDS: usize = 15;
 /// Records of one mix; more only take longer.
 const MOST_RECORDS: usize = 2_000;
-
-#[derive(Clone, Copy)]
-enum Growth {
-    OtherServices,
-    OtherOperations,
-    SameOperations,
-}
 
 fn main() {
     let mixes =
@@ -103,77 +97,6 @@ fn per_record(start: Instant, records: &[Vec<u8>]) -> Duration {
     start.elapsed() / u32::try_from(records.len()).expect("a mix is small")
 }
 
-/// The built-in rules and copies of them, `size` times as many in all. Every placeholder has values, so that no rule is
-/// silent.
-fn grown(growth: Growth, size: usize) -> Knowledge {
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    for (number, path) in rule_files().iter().enumerate() {
-        let text = std::fs::read_to_string(path).expect("a rule can be read");
-        for copy in 1..size {
-            let file = folder.path().join(format!("{number}-{copy}.yml"));
-            std::fs::write(file, copied(&text, growth, copy)).expect("a copy can be written");
-        }
-    }
-    let config = RulesConfig { folder: Some(folder.path().to_owned()), placeholders: placeholders() };
-    Knowledge { rules: RuleSet::load(&config).expect("copies load"), ..Knowledge::built_in(Scope::Related) }
-}
-
-fn copied(text: &str, growth: Growth, copy: usize) -> String {
-    let id = Regex::new("(?m)^id: [0-9a-f]{8}").expect("it is a regex");
-    let text = id.replace(text, format!("id: {copy:08x}"));
-    let quoted = Regex::new(r"'([A-Za-z0-9.]+)'").expect("it is a regex");
-    let operations = operations();
-    let renamed = |found: &Captures<'_>| {
-        let value = &found[1];
-        match growth {
-            Growth::SameOperations => format!("'{value}'"),
-            Growth::OtherServices if value == "sagemaker" => format!("'service{copy}'"),
-            Growth::OtherServices => match value.strip_suffix(".amazonaws.com") {
-                Some(service) if !service.is_empty() => format!("'{service}{copy}.amazonaws.com'"),
-                _ => format!("'{value}'"),
-            },
-            Growth::OtherOperations => match operations.binary_search_by(|known| known.as_str().cmp(value)) {
-                // Steps of a prime number, so that no two copies of a rule name the same operations.
-                Ok(at) => format!("'{}'", operations[(at + copy * 23) % operations.len()]),
-                Err(_) if value.starts_with(|first: char| first.is_ascii_uppercase()) => {
-                    format!("'{value}{copy}'")
-                }
-                Err(_) => format!("'{value}'"),
-            },
-        }
-    };
-    let (head, detection) = text.split_once("\ndetection:").expect("a rule has a detection");
-    format!("{head}\ndetection:{}", quoted.replace_all(detection, renamed))
-}
-
-/// The operations of the catalogue, sorted.
-fn operations() -> Vec<String> {
-    let catalogue = std::fs::read_to_string("config/catalogue.toml").expect("the catalogue can be read");
-    let mut names: Vec<String> =
-        catalogue.lines().filter_map(|line| Some(line.split_once(" = {")?.0.to_owned())).collect();
-    names.sort();
-    names
-}
-
-fn rule_files() -> Vec<PathBuf> {
-    ["threats", "posture", "detections"]
-        .iter()
-        .flat_map(|folder| files(&Path::new("config/rules").join(folder), ".yml"))
-        .collect()
-}
-
-/// The values with which the examples of the rules are tested.
-fn placeholders() -> BTreeMap<String, Vec<String>> {
-    let mut all = BTreeMap::new();
-    for folder in files(Path::new("tests/rules"), "") {
-        if let Ok(text) = std::fs::read_to_string(folder.join("placeholders.json")) {
-            let values: BTreeMap<String, Vec<String>> = serde_json::from_str(&text).expect("it is a map");
-            all.extend(values);
-        }
-    }
-    all
-}
-
 fn real_records() -> PathBuf {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/cloudtrail");
     std::env::var_os("SAGETRAIL_TEST_RECORDS").map_or_else(|| PathBuf::from(beside), PathBuf::from)
@@ -187,19 +110,11 @@ fn records(folder: &Path) -> Vec<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut file = std::fs::File::open(path).expect("a file of records can be opened");
         file.read_to_end(&mut bytes).expect("a file of records can be read");
-        decode(&bytes, &limits, |raw| {
+        decode(&bytes, &limits, &mut Workplace::default(), |raw| {
             records.push(raw.to_vec());
             std::ops::ControlFlow::Continue(())
         });
     }
     let step = records.len().div_ceil(MOST_RECORDS).max(1);
     records.into_iter().step_by(step).collect()
-}
-
-fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-        .map_or_else(|_| Vec::new(), |entries| entries.flatten().map(|entry| entry.path()).collect());
-    files.retain(|path| path.to_string_lossy().ends_with(end));
-    files.sort();
-    files
 }
