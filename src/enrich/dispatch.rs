@@ -3,11 +3,14 @@
 //! A record only meets the rules that could match its eventSource and its eventName. And the bytes of a record show
 //! whether any rule could ask for it, so that the rest is rejected before it is parsed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
+use aho_corasick::AhoCorasick;
 use memchr::memmem::Finder;
 use rsigma_parser::{ConditionExpr, Detection, DetectionItem, Detections, Modifier, Quantifier, SigmaValue};
+
+use super::script;
 
 /// The calls that a rule can match, as far as its condition says so without wildcards.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +19,16 @@ pub struct Calls {
     pub sources: Option<BTreeSet<Source>>,
     /// The values of eventName, in lower case; none when the rule could match any.
     pub names: Option<BTreeSet<String>>,
+    pub evidence: Evidence,
+}
+
+/// What the bytes of a record must show for a rule to match it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// The call.
+    Call,
+    /// The call, and the word SageMaker in one of its values.
+    CallAndWord,
 }
 
 /// What a rule says of eventSource, in lower case.
@@ -28,7 +41,14 @@ pub enum Source {
 impl Calls {
     /// Reads the calls off a rule's detection section. Every condition of a rule may match, so their calls add up.
     pub fn of(detections: &Detections) -> Self {
-        Self { sources: required(detections, sources_of), names: required(detections, names_of) }
+        Self {
+            sources: required(detections, sources_of),
+            names: required(detections, names_of),
+            evidence: match required(detections, texts_with_word) {
+                Some(_) => Evidence::CallAndWord,
+                None => Evidence::Call,
+            },
+        }
     }
 
     /// Whether the rule names the service and the call, so that it may ask for records of another service.
@@ -102,6 +122,25 @@ fn sources_of(item: &DetectionItem) -> Option<BTreeSet<Source>> {
     }
 }
 
+/// The texts of which a value of the record must hold one, if each of them has the word SageMaker in it.
+fn texts_with_word(item: &DetectionItem) -> Option<BTreeSet<String>> {
+    let is_of_record = item.field.name.as_deref().is_some_and(|field| field != script::FIELD);
+    let is_literal = item.field.modifiers.iter().all(|modifier| {
+        matches!(
+            modifier,
+            Modifier::Contains | Modifier::StartsWith | Modifier::EndsWith | Modifier::All | Modifier::Cased
+        )
+    });
+    if !is_of_record || !is_literal {
+        return None;
+    }
+    let has_word = |text: &String| text.contains(WORD);
+    if item.field.modifiers.contains(&Modifier::All) {
+        return plain_values(item).flatten().find(has_word).map(|text| BTreeSet::from([text]));
+    }
+    plain_values(item).map(|value| value.filter(has_word)).collect()
+}
+
 /// The values of an item in lower case; none for one that is no text or has wildcards.
 fn plain_values(item: &DetectionItem) -> impl Iterator<Item = Option<String>> {
     item.values.iter().map(|value| match value {
@@ -128,9 +167,12 @@ pub struct Dispatch {
     /// By a part of eventSource. Few rules differ in it, so each is tried.
     by_part: BTreeMap<String, ByName>,
     any_source: ByName,
-    /// The calls that a rule names with their service: eventSource and eventNames.
-    named: HashMap<Vec<u8>, HashSet<Vec<u8>>>,
+    /// The calls that a rule names with their service, by eventSource and eventName, with the least evidence that any of
+    /// these rules needs.
+    named: HashMap<Vec<u8>, Named>,
 }
+
+type Named = HashMap<Vec<u8>, Evidence>;
 
 #[derive(Debug, Default)]
 struct ByName {
@@ -141,7 +183,7 @@ struct ByName {
 impl Dispatch {
     pub fn new<'a>(rules: impl IntoIterator<Item = &'a Calls>) -> Self {
         let mut dispatch = Self::default();
-        for (position, Calls { sources, names }) in rules.into_iter().enumerate() {
+        for (position, Calls { sources, names, evidence }) in rules.into_iter().enumerate() {
             let Some(sources) = sources else {
                 dispatch.any_source.insert(names.as_ref(), position);
                 continue;
@@ -157,8 +199,13 @@ impl Dispatch {
                             .entry(source.clone())
                             .or_default()
                             .insert(names.as_ref(), position);
-                        let names = names.iter().flatten().map(|name| name.clone().into_bytes());
-                        dispatch.named.entry(source.clone().into_bytes()).or_default().extend(names);
+                        let named = dispatch.named.entry(source.clone().into_bytes()).or_default();
+                        for name in names.iter().flatten() {
+                            let least = named.entry(name.clone().into_bytes()).or_insert(*evidence);
+                            if *evidence == Evidence::Call {
+                                *least = Evidence::Call;
+                            }
+                        }
                     }
                 }
             }
@@ -192,7 +239,7 @@ impl Dispatch {
     /// A member of that name inside the parameters, or a text with escapes, may say yes too early, which costs a parse, and
     /// so do two services in one record; it never says no to a record that a rule asks for.
     pub fn could_ask_for(&self, raw: &[u8]) -> bool {
-        let mut service: Option<&HashSet<Vec<u8>>> = None;
+        let mut service: Option<&Named> = None;
         let is_unclear = any_text_member(raw, &EVENT_SOURCE, |source| {
             let Some(known) = lowered(source, |source| self.named.get(source)) else { return true };
             let Some(names) = known else { return false };
@@ -201,13 +248,29 @@ impl Dispatch {
             service = Some(names);
             is_second
         });
-        is_unclear
-            || service.is_some_and(|names| {
-                any_text_member(raw, &EVENT_NAME, |name| {
-                    lowered(name, |name| names.contains(name)).unwrap_or(true)
-                })
+        let mut needs_word = false;
+        let is_asked_for = service.is_some_and(|names| {
+            any_text_member(raw, &EVENT_NAME, |name| {
+                let Some(evidence) = lowered(name, |name| names.get(name).copied()) else { return true };
+                needs_word |= evidence == Some(Evidence::CallAndWord);
+                evidence == Some(Evidence::Call)
             })
+        });
+        is_unclear || is_asked_for || needs_word && could_have_word(raw)
     }
+}
+
+/// The word that most rules for other services look for, in lower case.
+const WORD: &str = "sagemaker";
+
+/// Whether the word could be in a text of the record. Escapes and letters that only Unicode folds to those of the word may
+/// hide it.
+fn could_have_word(raw: &[u8]) -> bool {
+    static FINDER: LazyLock<AhoCorasick> = LazyLock::new(|| {
+        let finder = AhoCorasick::builder().ascii_case_insensitive(true).build([WORD, "\\u"]);
+        finder.expect("two short words can be looked for")
+    });
+    !raw.is_ascii() || FINDER.is_match(raw)
 }
 
 /// Members of a record by which it is recognised in its bytes.
@@ -303,7 +366,26 @@ mod tests {
             ("  a:\n    eventName: A\n  condition:\n    - a\n    - not a", None, None),
         ];
         for (detection, sources, names) in cases {
-            assert_eq!(calls(detection), Calls { sources, names }, "{detection}");
+            let calls = calls(detection);
+            assert_eq!((calls.sources, calls.names), (sources, names), "{detection}");
+        }
+    }
+
+    #[test]
+    fn the_word_is_needed_where_every_way_to_match_has_it_in_a_value() {
+        let cases = [
+            ("  s:\n    x|endswith: '/SageMaker'\n  condition: s", Evidence::CallAndWord),
+            ("  s:\n    x|contains|all: [execution, SageMaker]\n  condition: s", Evidence::CallAndWord),
+            ("  s:\n    x: my-sagemaker\n  n:\n    y: 1\n  condition: s and not n", Evidence::CallAndWord),
+            ("  s:\n    x|contains: [execution, sagemaker]\n  condition: s", Evidence::Call),
+            ("  s:\n    x|contains: sagemaker\n  t:\n    y: 1\n  condition: s or t", Evidence::Call),
+            ("  s:\n    x|contains: sagemaker\n  condition: not s", Evidence::Call),
+            ("  s:\n    x|re: 'sagemaker'\n  condition: s", Evidence::Call),
+            ("  s:\n    x|contains: 'sage*maker'\n  condition: s", Evidence::Call),
+            ("  s:\n    sagemaker.lifecycle.script|contains: sagemaker\n  condition: s", Evidence::Call),
+        ];
+        for (detection, expected) in cases {
+            assert_eq!(calls(detection).evidence, expected, "{detection}");
         }
     }
 
@@ -335,9 +417,21 @@ mod tests {
             calls("  s:\n    eventSource: iam.amazonaws.com\n    eventName: CreateRole\n  condition: s"),
             calls("  s:\n    eventSource: logs.amazonaws.com\n    eventName: DeleteLogGroup\n  condition: s"),
             calls("  s:\n    eventSource: sts.amazonaws.com\n  condition: s"),
+            calls(
+                "  s:\n    eventSource: sts.amazonaws.com\n    eventName: [AssumeRole, Assume]\n    x|contains: sagemaker\n  condition: s",
+            ),
+            calls("  s:\n    eventSource: sts.amazonaws.com\n    eventName: Assume\n  condition: s"),
         ];
         let dispatch = Dispatch::new(&rules);
         let cases = [
+            (r#"{"eventSource":"sts.amazonaws.com","eventName":"Assume"}"#, true),
+            (r#"{"eventSource":"sts.amazonaws.com","eventName":"AssumeRole","x":"a-SageMaker-b"}"#, true),
+            (r#"{"eventSource":"sts.amazonaws.com","eventName":"AssumeRole","x":"\u0053ageMaker"}"#, true),
+            (
+                "{\"eventSource\":\"sts.amazonaws.com\",\"eventName\":\"AssumeRole\",\"x\":\"sagema\u{212a}er\"}",
+                true,
+            ),
+            (r#"{"eventSource":"sts.amazonaws.com","eventName":"AssumeRole","x":"sage"}"#, false),
             (r#"{"eventSource":"iam.amazonaws.com","eventName":"CreateRole"}"#, true),
             ("{\"eventName\" :\n \"createrole\", \"eventSource\": \"IAM.amazonaws.com\"}", true),
             (r#"{"eventSource":"iam.amazonaws.com","eventName":"DeleteLogGroup"}"#, false),

@@ -140,8 +140,8 @@ pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> E
     };
     let source = match &redacted {
         None => {
-            let text = String::from_utf8_lossy(raw);
-            write_source(&record, &text, &scripts, &matches, knowledge, times, origin.path)
+            let text = std::str::from_utf8(raw).expect("what was parsed as a record is UTF-8");
+            write_source(&record, text, &scripts, &matches, knowledge, times, origin.path)
         }
         Some(text) => {
             let record = Record::parse(text.as_bytes()).expect("redaction writes JSON of the same shape");

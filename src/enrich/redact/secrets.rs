@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use regex::{Captures, Regex, RegexSet};
@@ -129,7 +129,10 @@ impl Secrets {
                 commands_only: shape.commands_only,
             });
         }
-        let find = |words: &[String]| AhoCorasick::builder().ascii_case_insensitive(true).build(words);
+        // Every selected record is searched, and this kind is the fastest; its table is made once.
+        let find = |words: &[String]| {
+            AhoCorasick::builder().ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(words)
+        };
         Ok(Self {
             members,
             harmless_parameters: file.harmless_parameters,
