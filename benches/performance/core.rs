@@ -95,5 +95,5 @@ fn cpu_seconds(work: impl FnOnce()) -> f64 {
     };
     let start = now();
     work();
-    (now() - start).as_secs_f64()
+    now().saturating_sub(start).as_secs_f64()
 }
