@@ -3,7 +3,6 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::process::Command;
 use std::time::Duration;
 
 use proptest::prelude::Rng;
@@ -11,6 +10,7 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 use support::cloud::{Cloud, QueueSettings};
 use support::daemon::Daemon;
 use support::search::Search;
+use support::server::Server;
 use support::{Stack, eventually, trail};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
@@ -118,7 +118,7 @@ async fn an_outage_of_opensearch_loses_nothing_and_memory_stays_bounded() {
     let Some(stack) = Stack::running() else { return };
     let _turn = TURN.lock().await;
     let account = "100000000003";
-    let node = Node::start("outage");
+    let node = Server::start("opensearch.sh", "outage");
     let stack = Stack { opensearch: node.url(), ..stack };
     let cloud = Cloud::create(&stack, "load-outage", QueueSettings::default()).await;
     let search = Search::new(&stack.opensearch);
@@ -145,40 +145,4 @@ async fn an_outage_of_opensearch_loses_nothing_and_memory_stays_bounded() {
     println!("{before} records were stored before the outage; {} MiB at most", peak >> 20);
     assert!(peak < MOST_MEMORY, "{peak} bytes");
     daemon.stop().await;
-}
-
-/// An OpenSearch of the test's own, which it may stop and start.
-struct Node {
-    name: &'static str,
-}
-
-impl Node {
-    fn start(name: &'static str) -> Self {
-        let node = Self { name };
-        node.run("start");
-        node
-    }
-
-    fn url(&self) -> String {
-        let status = self.run("status");
-        let url =
-            status.lines().find_map(|line| line.strip_prefix("url=")).expect("a running node has a URL");
-        url.to_owned()
-    }
-
-    fn run(&self, command: &str) -> String {
-        let folder = std::env::var("SAGETRAIL_TEST_LOCAL").expect("it is set beside the servers");
-        let output = Command::new(format!("{folder}/opensearch.sh"))
-            .args([command, "--instance", self.name])
-            .output()
-            .expect("the script runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.run("stop");
-    }
 }

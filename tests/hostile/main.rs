@@ -2,7 +2,7 @@
 //! of memory, and reaches nothing but its own document.
 //!
 //! The properties hold for any bytes; `fuzz/` looks for bytes for which they do not. The records are those that a
-//! forger would try first; `tests/bad_input.rs` ships them through a whole daemon.
+//! forger would try first.
 
 #[path = "../../fuzz/properties.rs"]
 mod properties;

@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod examples;
 pub mod scene;
 pub mod search;
+pub mod server;
 pub mod sqs;
 pub mod story;
 pub mod trail;
