@@ -104,6 +104,7 @@ async fn the_attack_raises_every_monitor_for_whom_and_what_it_should() {
         ("discovery-sweep", "AmazonSageMaker-ExecutionRole-20261001T101500"),
         ("denied-calls", "AmazonSageMaker-ExecutionRole-20261001T101500"),
         ("presigned-urls", admin),
+        ("call-flood", ":endpoint/"),
         ("first-seen-role", admin),
         ("lifecycle-hijack", "notebook-instance/"),
         ("log-tampering", "arn:aws:sts::111122223333:assumed-role/MLOps-SageMakerAdministrator"),

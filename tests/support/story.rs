@@ -56,6 +56,17 @@ pub fn attack(end: OffsetDateTime) -> Vec<Value> {
         );
         scripted.push(denied);
     }
+    for number in 0..FLOOD {
+        let mut call = named("ListModels");
+        call["eventName"] = json!("InvokeEndpoint");
+        call["eventCategory"] = json!("Data");
+        call["managementEvent"] = json!(false);
+        call["requestParameters"] = Value::Null;
+        call["resources"] = json!([{"accountId": "111122223333", "type": "AWS::SageMaker::Endpoint",
+            "ARN": "arn:aws:sagemaker:eu-central-1:111122223333:endpoint/fraud-detection"}]);
+        call["requestID"] = json!(format!("00000000-0000-4000-c000-{number:012}"));
+        scripted.push(call);
+    }
     for operation in READS {
         let mut read = named("ListModels");
         read["eventName"] = json!(operation);
@@ -74,6 +85,9 @@ pub fn attack(end: OffsetDateTime) -> Vec<Value> {
     records.push(forged);
     records
 }
+
+/// Calls of one endpoint, as a tool makes them that copies the model behind it.
+const FLOOD: usize = 320;
 
 /// Operations that a tool which explores an account calls one after the other.
 const READS: [&str; 22] = [
