@@ -43,9 +43,13 @@ impl Search {
             )
             .await;
         loop {
-            assert_eq!(status, 200, "{page}");
+            assert_eq!((status, &page["_shards"]["failed"]), (200, &json!(0)), "{page}");
             let hits = page["hits"]["hits"].as_array().expect("a search has hits");
             if hits.is_empty() {
+                // A node keeps only some hundred contexts, and this one is that of many tests.
+                let scroll = json!({"scroll_id": page["_scroll_id"]});
+                let (status, answer) = self.request("DELETE", "_search/scroll", Some(scroll)).await;
+                assert_eq!(status, 200, "{answer}");
                 return found;
             }
             for hit in hits {
