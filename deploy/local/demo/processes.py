@@ -72,10 +72,11 @@ def run(*command: str | Path, show_progress: bool = False, accepted: tuple[int, 
 
 
 def build() -> Path:
-    """Build sagetrail and return the path of the program."""
-    messages = run(
-        "cargo", "build", "--release", "--locked", "--message-format=json-render-diagnostics", show_progress=True
-    )
+    """Build sagetrail and return the path of the program.
+
+    A release is optimised across crates, which takes three times as long and shows nothing more here.
+    """
+    messages = run("cargo", "build", "--locked", "--message-format=json-render-diagnostics", show_progress=True)
     for line in messages.splitlines():
         message = json.loads(line)
         if message.get("executable") and message["target"]["name"] == "sagetrail":

@@ -1,0 +1,83 @@
+//! What is shipped: an object on its way to being stored, and what it came to once it is.
+
+use time::OffsetDateTime;
+
+use super::ProcessError;
+use crate::document::Document;
+use crate::ledger::{self, Entry};
+use crate::sink::{self, Stored, Submission};
+use crate::source::key::TrailKey;
+use crate::source::notification::ObjectRef;
+
+/// One object whose documents are handed over. Nothing of it is proven to be stored yet.
+pub(super) struct Underway {
+    /// None when its key says that it holds no records.
+    pub(super) read: Result<Option<ReadObject>, ProcessError>,
+    pub(super) submissions: Vec<Submission>,
+}
+
+pub(super) struct ReadObject {
+    pub(super) object: ObjectRef,
+    pub(super) trail_key: TrailKey,
+    pub(super) etag: Option<String>,
+    pub(super) last_modified: Option<OffsetDateTime>,
+    pub(super) contents: Contents,
+}
+
+/// What was read of one file.
+#[derive(Debug, Clone)]
+pub struct Contents {
+    pub stored_bytes: u64,
+    pub raw_bytes: u64,
+    /// Of the uncompressed bytes.
+    pub sha256: [u8; 32],
+    pub records: u64,
+    /// Records that became documents, those that are no JSON included.
+    pub selected: u64,
+}
+
+/// One file that ended well: each of its records is stored, not selected, or set aside.
+#[derive(Debug)]
+pub struct Shipped {
+    pub contents: Contents,
+    pub documents: Stored,
+    /// What the ledger is still to hold.
+    pub(super) entry: Option<Document>,
+}
+
+impl Underway {
+    /// Waits for what was handed over, also of an object that could not be read whole.
+    pub(super) async fn stored(self) -> Result<Option<Shipped>, ProcessError> {
+        let documents = all_stored(self.submissions).await;
+        let Some(ReadObject { object, trail_key, etag, last_modified, contents }) = self.read? else {
+            return Ok(None);
+        };
+        let documents = documents?;
+        let entry = Entry {
+            object: &object,
+            trail_key: &trail_key,
+            etag: etag.as_deref(),
+            last_modified,
+            contents: &contents,
+            documents,
+            shipped_at: OffsetDateTime::now_utc(),
+        };
+        let entry = Some(ledger::document(&entry));
+        Ok(Some(Shipped { contents, documents, entry }))
+    }
+}
+
+/// Waits for every submission, and answers with the first failure.
+pub(super) async fn all_stored(submissions: Vec<Submission>) -> Result<Stored, sink::StoreError> {
+    let mut all = Ok(Stored::default());
+    for submission in submissions {
+        let stored = submission.stored().await;
+        if let Ok(sum) = &mut all {
+            match stored {
+                Ok(stored) => *sum += stored,
+                Err(error) => all = Err(error),
+            }
+        }
+    }
+    all
+}
