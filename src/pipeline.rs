@@ -2,32 +2,30 @@
 //!
 //! This is the only place that knows more than one stage. A message is done when `process` returned Ok: each of its
 //! records is then stored, deliberately not selected, or set aside in the rejected index, and the ledger has an entry for
-//! each of its objects. Nothing has to be undone when
-//! it is dropped half-way, because ids make a second delivery harmless.
+//! each of its objects. Nothing has to be undone when it is dropped half-way, because ids make a second delivery harmless.
 
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{debug, info, warn};
 
+use self::decoding::Decoding;
+pub use self::shipped::{Contents, Shipped};
+use self::shipped::{ReadObject, Underway, all_stored};
 use crate::config::SourceConfig;
-use crate::decode::{Damage, Decoded, Limits, Workplace, decode};
+use crate::decode::{Damage, Decoded, Limits, Workplace};
 use crate::document::Document;
-use crate::enrich::{Enriched, Knowledge, Origin, enrich};
-use crate::ledger::{self, Entry};
-use crate::metrics::{FreshnessStage, Metrics, ObjectFailure, RejectReason};
-use crate::sink::{self, Producer, Sink, Stored, Submission};
+use crate::enrich::Knowledge;
+use crate::metrics::{FreshnessStage, Metrics, ObjectFailure};
+use crate::sink::{self, Producer, Sink, Submission};
 use crate::source::allowed::{Allowed, NotAllowed};
-use crate::source::key::{self, TrailKey};
+use crate::source::key;
 use crate::source::notification::{self, NotificationError, NotifiedObject, ObjectRef};
 use crate::source::store::{self, Store};
 
-/// Bytes of documents that are handed to the sink together: small enough to bound what a decoder holds, large enough
-/// that handing over costs nothing.
-const CHUNK_BYTES: usize = 256 * 1024;
+mod decoding;
+mod shipped;
 
 /// Chunks between the decoder's thread and the message's task. One is enough to let both work.
 const CHUNKS: usize = 1;
@@ -243,7 +241,7 @@ impl Pipeline {
         let FileOrigin { path, written_at } = origin;
         let stored_bytes = stored.stored_bytes;
         let (chunks, mut received) = mpsc::channel(CHUNKS);
-        let job = DecodeJob {
+        let job = Decoding {
             path: path.clone(),
             written_at,
             limits: self.limits,
@@ -299,79 +297,6 @@ struct FileOrigin {
     written_at: Option<OffsetDateTime>,
 }
 
-/// One object whose documents are handed over. Nothing of it is proven to be stored yet.
-struct Underway {
-    /// None when its key says that it holds no records.
-    read: Result<Option<ReadObject>, ProcessError>,
-    submissions: Vec<Submission>,
-}
-
-struct ReadObject {
-    object: ObjectRef,
-    trail_key: TrailKey,
-    etag: Option<String>,
-    last_modified: Option<OffsetDateTime>,
-    contents: Contents,
-}
-
-/// What was read of one file.
-#[derive(Debug, Clone)]
-pub struct Contents {
-    pub stored_bytes: u64,
-    pub raw_bytes: u64,
-    /// Of the uncompressed bytes.
-    pub sha256: [u8; 32],
-    pub records: u64,
-    /// Records that became documents, those that are no JSON included.
-    pub selected: u64,
-}
-
-/// One file that ended well: each of its records is stored, not selected, or set aside.
-#[derive(Debug)]
-pub struct Shipped {
-    pub contents: Contents,
-    pub documents: Stored,
-    /// What the ledger is still to hold.
-    entry: Option<Document>,
-}
-
-impl Underway {
-    /// Waits for what was handed over, also of an object that could not be read whole.
-    async fn stored(self) -> Result<Option<Shipped>, ProcessError> {
-        let documents = all_stored(self.submissions).await;
-        let Some(ReadObject { object, trail_key, etag, last_modified, contents }) = self.read? else {
-            return Ok(None);
-        };
-        let documents = documents?;
-        let entry = Entry {
-            object: &object,
-            trail_key: &trail_key,
-            etag: etag.as_deref(),
-            last_modified,
-            contents: &contents,
-            documents,
-            shipped_at: OffsetDateTime::now_utc(),
-        };
-        let entry = Some(ledger::document(&entry));
-        Ok(Some(Shipped { contents, documents, entry }))
-    }
-}
-
-/// Waits for every submission, and answers with the first failure.
-async fn all_stored(submissions: Vec<Submission>) -> Result<Stored, sink::StoreError> {
-    let mut all = Ok(Stored::default());
-    for submission in submissions {
-        let stored = submission.stored().await;
-        if let Ok(sum) = &mut all {
-            match stored {
-                Ok(stored) => *sum += stored,
-                Err(error) => all = Err(error),
-            }
-        }
-    }
-    all
-}
-
 /// A path as it may be shown: a key may hold control characters, which would end up in logs.
 fn shown(path: &str) -> String {
     let mut shown = String::with_capacity(path.len());
@@ -383,83 +308,4 @@ fn shown(path: &str) -> String {
         }
     }
     shown
-}
-
-/// The decoding of one object, on a thread where it may block.
-struct DecodeJob {
-    path: String,
-    written_at: Option<OffsetDateTime>,
-    limits: Limits,
-    knowledge: Arc<Knowledge>,
-    metrics: Arc<Metrics>,
-    chunks: mpsc::Sender<Vec<Document>>,
-}
-
-impl DecodeJob {
-    /// Sends the documents of the object in chunks, and returns what it came to and how many records were selected. It
-    /// breaks off when nobody receives them any more.
-    fn run(self, object: &Bytes, workplace: &mut Workplace) -> (Decoded, u64) {
-        let origin = Origin { path: &self.path, written_at: self.written_at, now: OffsetDateTime::now_utc() };
-        let mut chunk = Chunk::default();
-        let mut selected = 0;
-        let decoded = decode(object, &self.limits, workplace, |raw| {
-            match enrich(raw, origin, &self.knowledge) {
-                Enriched::NotSelected => return ControlFlow::Continue(()),
-                Enriched::Selected { document, event_time, categories, unknown_operation } => {
-                    selected += 1;
-                    if unknown_operation {
-                        self.metrics.unknown_operation_met();
-                    }
-                    self.observe(event_time, &categories);
-                    chunk.push(document);
-                }
-                Enriched::Malformed(document) => {
-                    selected += 1;
-                    self.metrics.record_rejected(RejectReason::Malformed);
-                    chunk.push(document);
-                }
-            }
-            if chunk.bytes < CHUNK_BYTES {
-                return ControlFlow::Continue(());
-            }
-            match self.chunks.blocking_send(chunk.take()) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            }
-        });
-        if !chunk.documents.is_empty() {
-            // When nobody receives it any more, the message is being given back.
-            let _ = self.chunks.blocking_send(chunk.take());
-        }
-        self.metrics.records_decoded(decoded.records, selected, decoded.raw_bytes);
-        (decoded, selected)
-    }
-
-    fn observe(&self, event_time: Option<OffsetDateTime>, categories: &[&str]) {
-        for category in categories {
-            self.metrics.record_categorised(category);
-        }
-        if let (Some(event_time), Some(written_at)) = (event_time, self.written_at) {
-            self.metrics.freshness(FreshnessStage::EventToObject, written_at - event_time);
-        }
-    }
-}
-
-/// Documents that wait for enough company to be handed over.
-#[derive(Default)]
-struct Chunk {
-    documents: Vec<Document>,
-    bytes: usize,
-}
-
-impl Chunk {
-    fn push(&mut self, document: Document) {
-        self.bytes += document.source.len();
-        self.documents.push(document);
-    }
-
-    fn take(&mut self) -> Vec<Document> {
-        self.bytes = 0;
-        std::mem::take(&mut self.documents)
-    }
 }
