@@ -20,7 +20,7 @@ demo: ## Show the daemon at work on a real OpenSearch until Ctrl-C; ONCE=1 ends 
 
 test: ## Run every test beside a real OpenSearch, S3 and SQS; ARGS="--test NAME" picks some
 	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
-	$(LOCAL)/with-stack.sh cargo test --locked $(ARGS)
+	$(LOCAL)/with-stack.sh cargo test --locked --no-fail-fast $(ARGS)
 
 bench: ## Measure speed against plain decompression; ARGS=core or growth picks a part, ARGS=rules what rules cost
 	cargo bench --locked --profile release --bench $(if $(filter rules,$(ARGS)),rules,performance -- $(ARGS))

@@ -67,11 +67,16 @@ free_port() {
   echo "$candidate"
 }
 
-# An instance comes back on its own port unless another is asked for.
+# An instance comes back on its own port unless another is asked for. After a kill the kernel may need some seconds to take
+# gigabytes from a process, and closes its port only then; its command line is gone at once.
 choose_port() {
+  local give_up=$((SECONDS + 20))
   [ -n "$port" ] || port=$(cat "$instance/port" 2>/dev/null || free_port)
   [[ $port =~ ^[0-9]+$ ]] || die "$port is not the number of a port"
-  ! port_taken "$port" || die "port $port is taken by another program; choose another with --port"
+  while port_taken "$port"; do
+    [ $SECONDS -lt $give_up ] || die "port $port is taken by another program; choose another with --port"
+    sleep 0.1
+  done
   echo "$port" >"$instance/port"
 }
 
