@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use sagetrail::config::Scope;
+use sagetrail::config::{ContentHash, Scope};
 use sagetrail::decode::{self, Damage, Decoded, Limits, Workplace};
 use sagetrail::document::Document;
 use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich as enrich_record};
@@ -115,12 +115,13 @@ fn decoded(object: &[u8]) -> (Vec<Vec<u8>>, u64, Option<Damage>) {
     const LIMITS: Limits = Limits { uncompressed_bytes: 1 << 20, record_bytes: 4 << 10 };
     let mut found: Vec<Vec<u8>> = Vec::new();
     let mut workplace = Workplace::default();
-    let Decoded { records, damage, .. } = decode::decode(object, &LIMITS, &mut workplace, |record| {
-        assert!(record.starts_with(b"{") && record.ends_with(b"}"));
-        assert!(record.len() <= LIMITS.record_bytes);
-        found.push(record.to_vec());
-        ControlFlow::Continue(())
-    });
+    let Decoded { records, damage, .. } =
+        decode::decode(object, &LIMITS, ContentHash::Sha256, &mut workplace, |record| {
+            assert!(record.starts_with(b"{") && record.ends_with(b"}"));
+            assert!(record.len() <= LIMITS.record_bytes);
+            found.push(record.to_vec());
+            ControlFlow::Continue(())
+        });
     assert_eq!(records, found.len() as u64);
     (found, records, damage)
 }

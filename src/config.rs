@@ -88,6 +88,7 @@ pub struct SourceConfig {
     pub max_object_bytes: u64,
     pub max_uncompressed_bytes: u64,
     pub max_record_bytes: usize,
+    pub content_hash: ContentHash,
     pub requester_pays: bool,
     pub force_path_style: bool,
     pub assume_role_arn: Option<String>,
@@ -108,6 +109,7 @@ impl Default for SourceConfig {
             max_object_bytes: 64 << 20,
             max_uncompressed_bytes: 2 << 30,
             max_record_bytes: 8 << 20,
+            content_hash: ContentHash::Sha256,
             requester_pays: false,
             force_path_style: false,
             assume_role_arn: None,
@@ -116,6 +118,15 @@ impl Default for SourceConfig {
             allowed_accounts: Vec::new(),
         }
     }
+}
+
+/// Whether the uncompressed content of each object is hashed for the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ContentHash {
+    Sha256,
+    /// The ledger proves less by itself; `sagetrail verify` then reads every object.
+    None,
 }
 
 /// Which records are shipped.

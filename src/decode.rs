@@ -12,6 +12,7 @@ mod nesting;
 
 use std::ops::ControlFlow;
 
+use crate::config::ContentHash;
 use crate::metrics::ObjectFailure;
 use window::Window;
 pub use window::Workplace;
@@ -25,11 +26,12 @@ pub use window::Workplace;
 pub fn decode(
     object: &[u8],
     limits: &Limits,
+    content_hash: ContentHash,
     workplace: &mut Workplace,
     each: impl FnMut(&[u8]) -> ControlFlow<()>,
 ) -> Decoded {
-    let mut decoder =
-        Decoder { window: Window::new(object, *limits, workplace), each, records: 0, blemish: None };
+    let window = Window::new(object, *limits, content_hash, workplace);
+    let mut decoder = Decoder { window, each, records: 0, blemish: None };
     let end = decoder.read_files();
     let damage = match end {
         Ok(_) => decoder.blemish,
@@ -42,7 +44,7 @@ pub fn decode(
 /// The whole content of an object, uncompressed. For small ones: what `decode` reads is never held as a whole.
 pub fn content(object: &[u8], limits: &Limits) -> Result<Vec<u8>, Damage> {
     let mut workplace = Workplace::default();
-    let mut window = Window::new(object, *limits, &mut workplace);
+    let mut window = Window::new(object, *limits, ContentHash::None, &mut workplace);
     let mut content = window.unread().to_vec();
     while window.refill()? {
         content.extend_from_slice(window.unread());
@@ -53,9 +55,9 @@ pub fn content(object: &[u8], limits: &Limits) -> Result<Vec<u8>, Damage> {
 /// The SHA-256 of an object's uncompressed content, whatever it holds.
 pub fn content_sha256(object: &[u8], limits: &Limits) -> Result<[u8; 32], Damage> {
     let mut workplace = Workplace::default();
-    let mut window = Window::new(object, *limits, &mut workplace);
+    let mut window = Window::new(object, *limits, ContentHash::Sha256, &mut workplace);
     while window.refill()? {}
-    Ok(window.sha256())
+    Ok(window.sha256().expect("it was asked for"))
 }
 
 /// What an object may cost before it is refused.
@@ -75,8 +77,8 @@ pub struct Decoded {
     /// Bytes after decompression.
     pub raw_bytes: u64,
     /// Of the bytes after decompression, which is what CloudTrail's digest files name; of those before the damage or
-    /// the break, where there was one.
-    pub sha256: [u8; 32],
+    /// the break, where there was one. None when it was not asked for.
+    pub sha256: Option<[u8; 32]>,
     /// What was wrong with the object, if anything was.
     pub damage: Option<Damage>,
 }

@@ -30,7 +30,7 @@ pub struct Entry<'e> {
 /// an object whose content was exchanged has another, beside the first.
 pub fn document(entry: &Entry<'_>) -> Document {
     let Entry { object, trail_key, etag, last_modified, contents, documents, shipped_at } = *entry;
-    let sha256 = hex(&contents.sha256);
+    let sha256 = contents.sha256.map(|sha256| hex(&sha256));
     let source = Source {
         timestamp: format_time(trail_key.delivered_at),
         event: Event { created: last_modified.map(format_time), ingested: format_time(shipped_at) },
@@ -41,7 +41,7 @@ pub fn document(entry: &Entry<'_>) -> Document {
             etag,
             size: contents.stored_bytes,
             raw_size: contents.raw_bytes,
-            sha256: &sha256,
+            sha256: sha256.as_deref(),
         },
         records: Records {
             read: contents.records,
@@ -52,16 +52,16 @@ pub fn document(entry: &Entry<'_>) -> Document {
         },
     };
     Document {
-        id: id(&object.bucket, &object.key, &sha256),
+        id: id(&object.bucket, &object.key, sha256.as_deref().or(etag).unwrap_or_default()),
         index: IndexName::of_object(trail_key.delivered_at),
         source: Bytes::from(serde_json::to_vec(&source).expect("texts and numbers can be written as JSON")),
     }
 }
 
-/// The id of the entry for an object with this content.
-pub fn id(bucket: &str, key: &str, sha256: &str) -> DocumentId {
-    // A bucket's name holds no slash and the hash has a fixed length, so no two objects read the same.
-    DocumentId::of(None, format!("{bucket}/{key} {sha256}").as_bytes())
+/// The id of the entry for an object with this content, which its SHA-256 names, or else its ETag.
+pub fn id(bucket: &str, key: &str, content: &str) -> DocumentId {
+    // A bucket's name holds no slash, and neither a hash nor an ETag has a blank in it, so no two objects read the same.
+    DocumentId::of(None, format!("{bucket}/{key} {content}").as_bytes())
 }
 
 /// Hexadecimal digits, as CloudTrail writes hashes.
@@ -113,7 +113,8 @@ struct Object<'e> {
     /// Bytes as stored, and after decompression.
     size: u64,
     raw_size: u64,
-    sha256: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<&'e str>,
 }
 
 #[derive(Serialize)]
@@ -132,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    fn entry_of(sha256: [u8; 32]) -> Document {
+    fn entry_of(sha256: Option<[u8; 32]>) -> Document {
         let object = ObjectRef {
             bucket: "trail".to_owned(),
             key: "AWSLogs/x.json.gz".to_owned(),
@@ -158,7 +159,7 @@ mod tests {
 
     #[test]
     fn an_entry_says_which_object_with_which_content_came_to_what() {
-        let document = entry_of([0xab; 32]);
+        let document = entry_of(Some([0xab; 32]));
         let source: Value = serde_json::from_slice(&document.source).unwrap();
         assert_eq!(
             source,
@@ -179,8 +180,10 @@ mod tests {
 
     #[test]
     fn the_same_content_has_one_entry_and_other_content_another() {
-        assert_eq!(entry_of([1; 32]).id, entry_of([1; 32]).id);
-        assert_ne!(entry_of([1; 32]).id, entry_of([2; 32]).id);
+        assert_eq!(entry_of(Some([1; 32])).id, entry_of(Some([1; 32])).id);
+        assert_ne!(entry_of(Some([1; 32])).id, entry_of(Some([2; 32])).id);
+        assert_eq!(entry_of(None).id, entry_of(None).id);
+        assert_ne!(entry_of(None).id, entry_of(Some([1; 32])).id);
     }
 
     #[test]
@@ -194,7 +197,7 @@ mod tests {
                 }
             }
         }
-        let source = serde_json::from_slice(&entry_of([1; 32]).source).unwrap();
+        let source = serde_json::from_slice(&entry_of(Some([1; 32])).source).unwrap();
         let template: Value =
             serde_json::from_str(include_str!("../mappings/template-objects.json")).unwrap();
         check(&source, &template["template"]["mappings"], "");

@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 use self::decoding::Decoding;
 pub use self::shipped::{Contents, Shipped};
 use self::shipped::{ReadObject, Underway, all_stored};
-use crate::config::SourceConfig;
+use crate::config::{ContentHash, SourceConfig};
 use crate::decode::{Damage, Decoded, Limits, Workplace};
 use crate::document::Document;
 use crate::enrich::Knowledge;
@@ -37,6 +37,7 @@ pub struct Pipeline {
     sink: Sink,
     knowledge: watch::Receiver<Arc<Knowledge>>,
     limits: Limits,
+    content_hash: ContentHash,
     /// One for each processor: more decoders at once would only hold more memory.
     decoders: Arc<Semaphore>,
     /// The workplaces that no decoder uses just now.
@@ -93,6 +94,7 @@ impl Pipeline {
             sink,
             knowledge,
             limits,
+            content_hash: config.content_hash,
             decoders: Arc::new(Semaphore::new(processors)),
             workplaces: Arc::default(),
             metrics,
@@ -245,6 +247,7 @@ impl Pipeline {
             path: path.clone(),
             written_at,
             limits: self.limits,
+            content_hash: self.content_hash,
             knowledge: Arc::clone(knowledge),
             metrics: Arc::clone(&self.metrics),
             chunks,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
 use rustix::time::{ClockId, clock_gettime};
+use sagetrail::config::ContentHash;
 use sagetrail::decode::{Limits, Workplace, decode};
 use sagetrail::document::Document;
 use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich};
@@ -55,7 +56,7 @@ pub fn each_document(
     mut each: impl FnMut(Document),
 ) {
     let origin = Origin { path: &file.key, written_at: None, now: OffsetDateTime::UNIX_EPOCH };
-    let decoded = decode(&file.gzip, &LIMITS, workplace, |raw| {
+    let decoded = decode(&file.gzip, &LIMITS, ContentHash::None, workplace, |raw| {
         if let Enriched::Selected { document, .. } = enrich(raw, origin, knowledge) {
             each(document);
         }

@@ -11,6 +11,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sagetrail::config::ContentHash;
 use sagetrail::decode::{Limits, Workplace, decode};
 use sagetrail::enrich::rules::RuleSet;
 use sagetrail::enrich::script::{Script, scripts};
@@ -110,7 +111,7 @@ fn records(folder: &Path) -> Vec<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut file = std::fs::File::open(path).expect("a file of records can be opened");
         file.read_to_end(&mut bytes).expect("a file of records can be read");
-        decode(&bytes, &limits, &mut Workplace::default(), |raw| {
+        decode(&bytes, &limits, ContentHash::None, &mut Workplace::default(), |raw| {
             records.push(raw.to_vec());
             std::ops::ControlFlow::Continue(())
         });

@@ -5,6 +5,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
+use sha2::Digest;
 
 use super::*;
 
@@ -18,7 +19,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 fn decode_all(object: &[u8], limits: &Limits) -> (Vec<String>, Decoded) {
     let mut records = Vec::new();
-    let decoded = decode(object, limits, &mut Workplace::default(), |record| {
+    let decoded = decode(object, limits, ContentHash::Sha256, &mut Workplace::default(), |record| {
         records.push(String::from_utf8_lossy(record).into_owned());
         ControlFlow::Continue(())
     });
@@ -119,10 +120,16 @@ fn a_gzip_bomb_is_stopped_at_the_cap_and_a_huge_record_at_its_own() {
 #[test]
 fn breaking_off_stops_without_damage() {
     let mut seen = 0;
-    let decoded = decode(br#"{"Records":[{"a":1},{"b":2},7"#, &LIMITS, &mut Workplace::default(), |_| {
-        seen += 1;
-        ControlFlow::Break(())
-    });
+    let decoded = decode(
+        br#"{"Records":[{"a":1},{"b":2},7"#,
+        &LIMITS,
+        ContentHash::Sha256,
+        &mut Workplace::default(),
+        |_| {
+            seen += 1;
+            ControlFlow::Break(())
+        },
+    );
     assert_eq!((seen, decoded.damage), (1, None));
 }
 
@@ -163,7 +170,8 @@ fn records_are_handed_over_without_an_allocation_for_each() {
     let mut allocations = |records| {
         let object = object(records);
         allocation_counter::measure(|| {
-            let decoded = decode(&object, &LIMITS, &mut workplace, |_| ControlFlow::Continue(()));
+            let decoded =
+                decode(&object, &LIMITS, ContentHash::Sha256, &mut workplace, |_| ControlFlow::Continue(()));
             assert_eq!(decoded.records, records as u64);
         })
         .count_total
@@ -196,7 +204,23 @@ fn one_workplace_serves_objects_of_every_kind_one_after_the_other() {
         (br#"{"Records":[{"a":1},{"b":2}]}"#.to_vec(), 2),
         (gzip(br#"{"Records":[{"a":1},{"b":2},{"c":3}]}"#), 3),
     ] {
-        let decoded = decode(&object, &LIMITS, &mut workplace, |_| ControlFlow::Continue(()));
+        let decoded =
+            decode(&object, &LIMITS, ContentHash::Sha256, &mut workplace, |_| ControlFlow::Continue(()));
         assert_eq!(decoded.records, records, "{decoded:?}");
+    }
+}
+
+#[test]
+fn the_content_is_hashed_when_it_is_asked_for_however_it_is_read() {
+    let file = br#"{"Records":[{"a":1},{"b":2}]}"#;
+    let expected: [u8; 32] = sha2::Sha256::digest(file).into();
+    let members = [gzip(&file[..9]), gzip(&file[9..])].concat();
+    for object in [file.to_vec(), gzip(file), members] {
+        for (content_hash, expected) in [(ContentHash::Sha256, Some(expected)), (ContentHash::None, None)] {
+            let decoded = decode(&object, &LIMITS, content_hash, &mut Workplace::default(), |_| {
+                ControlFlow::Continue(())
+            });
+            assert_eq!((decoded.records, decoded.sha256), (2, expected));
+        }
     }
 }

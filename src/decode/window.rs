@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::nesting::Nesting;
 use super::{Damage, Limits};
+use crate::config::ContentHash;
 
 /// What decoding needs again for each object: a buffer, which grows to what it has to hold, and the state of inflating.
 pub struct Workplace {
@@ -61,7 +62,7 @@ pub(super) struct Window<'a> {
     position: usize,
     filled: usize,
     pub(super) raw_bytes: u64,
-    sha256: Sha256,
+    sha256: Option<Sha256>,
     limits: Limits,
 }
 
@@ -80,15 +81,23 @@ const GZIP_MEMBER: &[u8] = &[0x1f, 0x8b, 8];
 const UTF8_BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
 impl<'a> Window<'a> {
-    pub(super) fn new(object: &'a [u8], limits: Limits, workplace: &'a mut Workplace) -> Self {
-        let mut sha256 = Sha256::new();
+    pub(super) fn new(
+        object: &'a [u8],
+        limits: Limits,
+        content_hash: ContentHash,
+        workplace: &'a mut Workplace,
+    ) -> Self {
+        let mut sha256 = match content_hash {
+            ContentHash::Sha256 => Some(Sha256::new()),
+            ContentHash::None => None,
+        };
         let mut filled = 0;
         let input = if !object.starts_with(GZIP_MAGIC) {
             let text = object.strip_prefix(UTF8_BYTE_ORDER_MARK).unwrap_or(object);
-            sha256.update(&object[..object.len() - text.len()]);
+            hash(&mut sha256, &object[..object.len() - text.len()]);
             Input::Plain(text)
         } else if let Some(size) = workplace.inflate_whole(object, &limits) {
-            sha256.update(&workplace.buffer[..size]);
+            hash(&mut sha256, &workplace.buffer[..size]);
             filled = size;
             Input::Plain(&[])
         } else {
@@ -97,9 +106,9 @@ impl<'a> Window<'a> {
         Self { input, workplace, position: 0, filled, raw_bytes: filled as u64, sha256, limits }
     }
 
-    /// The hash of what was uncompressed so far.
-    pub(super) fn sha256(&self) -> [u8; 32] {
-        self.sha256.clone().finalize().into()
+    /// The hash of what was uncompressed so far, if it was asked for.
+    pub(super) fn sha256(&self) -> Option<[u8; 32]> {
+        self.sha256.clone().map(|sha256| sha256.finalize().into())
     }
 
     /// The bytes that are in memory and not read yet.
@@ -138,7 +147,7 @@ impl<'a> Window<'a> {
                 }
             }
         };
-        self.sha256.update(&self.workplace.buffer[self.filled..self.filled + read]);
+        hash(&mut self.sha256, &self.workplace.buffer[self.filled..self.filled + read]);
         self.filled += read;
         self.raw_bytes += read as u64;
         if self.raw_bytes > self.limits.uncompressed_bytes {
@@ -237,6 +246,12 @@ impl<'a> Window<'a> {
 
     pub(super) fn malformed(&self, problem: &'static str) -> Damage {
         Damage::MalformedJson { at: self.raw_bytes - (self.filled - self.position) as u64, problem }
+    }
+}
+
+fn hash(sha256: &mut Option<Sha256>, bytes: &[u8]) {
+    if let Some(sha256) = sha256 {
+        sha256.update(bytes);
     }
 }
 

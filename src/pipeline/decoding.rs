@@ -7,6 +7,7 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
+use crate::config::ContentHash;
 use crate::decode::{Decoded, Limits, Workplace, decode};
 use crate::document::Document;
 use crate::enrich::{Enriched, Knowledge, Origin, enrich};
@@ -21,6 +22,7 @@ pub(super) struct Decoding {
     pub(super) path: String,
     pub(super) written_at: Option<OffsetDateTime>,
     pub(super) limits: Limits,
+    pub(super) content_hash: ContentHash,
     pub(super) knowledge: Arc<Knowledge>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) chunks: mpsc::Sender<Vec<Document>>,
@@ -33,7 +35,7 @@ impl Decoding {
         let origin = Origin { path: &self.path, written_at: self.written_at, now: OffsetDateTime::now_utc() };
         let mut chunk = Chunk::default();
         let mut selected = 0;
-        let decoded = decode(object, &self.limits, workplace, |raw| {
+        let decoded = decode(object, &self.limits, self.content_hash, workplace, |raw| {
             match enrich(raw, origin, &self.knowledge) {
                 Enriched::NotSelected => return ControlFlow::Continue(()),
                 Enriched::Selected { document, event_time, categories, unknown_operation } => {

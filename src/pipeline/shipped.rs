@@ -29,8 +29,8 @@ pub(super) struct ReadObject {
 pub struct Contents {
     pub stored_bytes: u64,
     pub raw_bytes: u64,
-    /// Of the uncompressed bytes.
-    pub sha256: [u8; 32],
+    /// Of the uncompressed bytes, unless the configuration asks for none.
+    pub sha256: Option<[u8; 32]>,
     pub records: u64,
     /// Records that became documents, those that are no JSON included.
     pub selected: u64,

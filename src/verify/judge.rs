@@ -25,14 +25,28 @@ impl Evidence<'_> {
         match (self.entry, self.listed) {
             (_, None) => false,
             (Some(entry), Some(listed)) => {
-                entry.sha256 != self.file.hash_value || entry.etag.is_none() || entry.etag != listed.etag
+                !entry.proves(&self.file.hash_value) || entry.etag.is_none() || entry.etag != listed.etag
             }
             (None, Some(_)) => true,
         }
     }
 
     pub fn is_shipped(&self) -> bool {
-        self.entry.is_some_and(|entry| entry.sha256 == self.file.hash_value)
+        self.shipped() == Shipped::AsSigned
+    }
+
+    /// What was shipped, as far as the ledger and the bucket prove it.
+    fn shipped(&self) -> Shipped {
+        let Some(entry) = self.entry else { return Shipped::Nothing };
+        let is_as_signed = match (&entry.sha256, self.listed, self.content) {
+            (Some(sha256), _, _) => *sha256 == self.file.hash_value,
+            // With the ETag of what was shipped, the bucket still holds just that.
+            (None, Some(listed), Some(content)) if entry.etag.is_some() && entry.etag == listed.etag => {
+                content == self.file.hash_value
+            }
+            (None, _, _) => return Shipped::Unproven,
+        };
+        if is_as_signed { Shipped::AsSigned } else { Shipped::Altered }
     }
 
     /// Everything that is wrong or late with the file.
@@ -47,7 +61,7 @@ impl Evidence<'_> {
         if self.listed.is_none() {
             find(Kind::DeletedFile, "it is no longer in the bucket".to_owned());
         }
-        let is_shipped_altered = self.entry.is_some_and(|entry| entry.sha256 != self.file.hash_value);
+        let is_shipped_altered = self.shipped() == Shipped::Altered;
         let is_altered = self.content.is_some_and(|content| content != self.file.hash_value);
         let altered = match (is_altered, is_shipped_altered) {
             (true, true) => Some("what is in the bucket and what was shipped"),
@@ -57,6 +71,11 @@ impl Evidence<'_> {
         };
         if let Some(what) = altered {
             find(Kind::AlteredFile, format!("{what} is not what CloudTrail has signed"));
+        }
+        if self.shipped() == Shipped::Unproven && self.listed.is_some() {
+            let text =
+                "it was written again since it was shipped, and the ledger has no hash of what was shipped";
+            find(Kind::AlteredFile, text.to_owned());
         }
         if let Some(text) = self.lateness(late) {
             find(Kind::LateFile, text);
@@ -79,6 +98,17 @@ impl Evidence<'_> {
     }
 }
 
+/// What is known of what was shipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shipped {
+    Nothing,
+    /// What CloudTrail has signed.
+    AsSigned,
+    Altered,
+    /// It was shipped without a hash, and the bucket no longer holds it.
+    Unproven,
+}
+
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;
@@ -98,7 +128,7 @@ mod tests {
 
     fn entry(sha256: &str) -> Entry {
         Entry {
-            sha256: sha256.to_owned(),
+            sha256: Some(sha256.to_owned()),
             etag: Some("e".to_owned()),
             created: Some(datetime!(2026-03-01 12:00 UTC)),
             ingested: Some(datetime!(2026-03-01 12:05 UTC)),
@@ -121,7 +151,8 @@ mod tests {
         use Kind::{AlteredFile, DeletedFile, MissingFile};
         let (file, right, wrong) = (file(), entry("signed"), entry("other"));
         let (same, changed) = (listed("e"), listed("f"));
-        let table: [Case<'_>; 9] = [
+        let unhashed = Entry { sha256: None, ..entry("") };
+        let table: [Case<'_>; 13] = [
             (Some(&right), Some(&same), None, false, vec![]),
             (Some(&right), Some(&changed), Some("signed"), true, vec![]),
             (Some(&right), Some(&changed), Some("other"), true, vec![AlteredFile]),
@@ -131,6 +162,10 @@ mod tests {
             (None, Some(&same), Some("signed"), true, vec![MissingFile]),
             (None, Some(&same), Some("other"), true, vec![MissingFile, AlteredFile]),
             (None, None, None, false, vec![MissingFile, DeletedFile]),
+            (Some(&unhashed), Some(&same), Some("signed"), true, vec![]),
+            (Some(&unhashed), Some(&same), Some("other"), true, vec![AlteredFile]),
+            (Some(&unhashed), Some(&changed), Some("signed"), true, vec![AlteredFile]),
+            (Some(&unhashed), None, None, false, vec![DeletedFile]),
         ];
         for (entry, listed, content, needs_content, expected) in table {
             let evidence = Evidence { file: &file, entry, listed, content };

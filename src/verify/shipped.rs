@@ -20,10 +20,18 @@ pub const BATCH: usize = 500;
 /// An entry, as far as it is compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    pub sha256: String,
+    /// None when the daemon was configured to hash nothing.
+    pub sha256: Option<String>,
     pub etag: Option<String>,
     pub created: Option<OffsetDateTime>,
     pub ingested: Option<OffsetDateTime>,
+}
+
+impl Entry {
+    /// Whether what was shipped has this hash, by the ledger alone.
+    pub fn proves(&self, sha256: &str) -> bool {
+        self.sha256.as_deref() == Some(sha256)
+    }
 }
 
 /// Why the ledger could not be asked.
@@ -136,7 +144,7 @@ struct Source {
 struct Object {
     key: String,
     etag: Option<String>,
-    sha256: String,
+    sha256: Option<String>,
 }
 
 #[derive(Deserialize)]
