@@ -1,6 +1,5 @@
 //! The rule: one Sigma rule, compiled, with what its matches put into a document.
 
-use rsigma_eval::compiler::eval_condition;
 use rsigma_eval::{CompiledDetection, CompiledRule, compile_rule};
 use rsigma_parser::{Level, SigmaRule};
 use serde::{Deserialize, Serialize};
@@ -8,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::attack::Named;
 use super::dispatch::Calls;
 use super::rules::Folder;
-use super::subject::Subject;
 use crate::record::Record;
 
 /// The tag namespace of threat categories.
@@ -91,12 +89,9 @@ impl Rule {
         self.calls.names_call(record.event_source(), record.event_name())
     }
 
-    pub fn matches(&self, subject: &Subject<'_, '_>) -> bool {
-        let mut matched = Vec::new();
-        let rule = &self.compiled;
-        rule.conditions
-            .iter()
-            .any(|condition| eval_condition(condition, &rule.detections, subject, &mut matched))
+    /// The rule as Sigma's library has it.
+    pub fn compiled(&self) -> &CompiledRule {
+        &self.compiled
     }
 
     /// Tags of other namespaces (`cve.…`, `car.…`) say nothing that a document carries.

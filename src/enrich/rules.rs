@@ -3,6 +3,9 @@
 //! What is known about threats lives in `config/rules/`, which the binary carries; a site adds its own folder. A rule's
 //! tags say which threat category it stands for (`sagetrail.…`) and which ATT&CK or ATLAS technique it shows.
 
+mod conditions;
+mod items;
+mod matcher;
 mod file;
 mod loading;
 #[cfg(test)]
@@ -16,6 +19,7 @@ use super::rule::Rule;
 use super::subject::Subject;
 use super::version::version;
 use crate::config::RulesConfig;
+use conditions::Conditions;
 pub use file::Folder;
 use file::RuleFile;
 use loading::Loading;
@@ -27,6 +31,7 @@ pub struct RuleSet {
     silent: Vec<SilentRule>,
     broken: Vec<BrokenRule>,
     dispatch: Dispatch,
+    conditions: Conditions,
     version: String,
 }
 
@@ -121,12 +126,10 @@ impl RuleSet {
 
     /// The rules that match, in the order of their files.
     pub fn matches(&self, subject: &Subject<'_, '_>) -> Vec<&Rule> {
-        self.dispatch
-            .candidates(subject.record.event_source(), subject.record.event_name())
-            .into_iter()
-            .map(|position| &self.rules[position])
-            .filter(|rule| rule.matches(subject))
-            .collect()
+        let candidates =
+            self.dispatch.candidates(subject.record.event_source(), subject.record.event_name());
+        let matching = self.conditions.matching(candidates, subject);
+        matching.into_iter().map(|position| &self.rules[position]).collect()
     }
 
     /// Whether the raw bytes could be a record of another service that some rule asks for.

@@ -24,7 +24,9 @@ impl Event for Subject<'_, '_> {
         if path != script::FIELD {
             return self.record.get_field(path);
         }
-        let text = |script: &'_ Script| EventValue::Str(Cow::Owned(script.text.clone()));
+        fn text(script: &Script) -> EventValue<'_> {
+            EventValue::Str(Cow::Borrowed(&script.text))
+        }
         match self.scripts {
             [] => None,
             [script] => Some(text(script)),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rsigma_parser::{LogSource, SigmaRule, Status};
 
+use super::conditions::Conditions;
 use super::file::{Problem, RuleDocument, RuleFile};
 use super::{BrokenRule, RuleSet, RulesError, SilentRule};
 use crate::config::RulesConfig;
@@ -88,8 +89,9 @@ impl<'c> Loading<'c> {
             return Err(RulesError::UnknownPlaceholder { name: name.clone(), known: known.join(", ") });
         }
         let dispatch = Dispatch::new(self.rules.iter().map(Rule::calls));
+        let conditions = Conditions::of(self.rules.iter().map(Rule::compiled));
         let Self { rules, silent, broken, version, .. } = self;
-        Ok(RuleSet { rules, silent, broken, dispatch, version })
+        Ok(RuleSet { rules, silent, broken, dispatch, conditions, version })
     }
 }
 

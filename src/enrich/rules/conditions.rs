@@ -1,0 +1,113 @@
+//! The conditions: when each rule of a set matches, as formulas over items that the rules share.
+
+use std::collections::HashMap;
+
+use rsigma_eval::{CompiledDetection, CompiledRule};
+use rsigma_parser::{ConditionExpr, Quantifier};
+
+use super::items::{Answers, ItemId, Items, ItemsBuilder};
+use crate::enrich::subject::Subject;
+
+/// The condition of each rule, by its position in the set.
+#[derive(Debug)]
+pub struct Conditions {
+    items: Items,
+    of_rules: Vec<Formula>,
+}
+
+#[derive(Debug)]
+enum Formula {
+    Item(ItemId),
+    Not(Box<Formula>),
+    All(Vec<Formula>),
+    Any(Vec<Formula>),
+    AtLeast(u64, Vec<Formula>),
+}
+
+impl Conditions {
+    pub fn of<'r>(rules: impl IntoIterator<Item = &'r CompiledRule>) -> Self {
+        let mut items = ItemsBuilder::default();
+        let of_rules = rules
+            .into_iter()
+            .map(|rule| {
+                let conditions = rule.conditions.iter();
+                Formula::Any(
+                    conditions
+                        .map(|condition| of_condition(condition, &rule.detections, &mut items))
+                        .collect(),
+                )
+            })
+            .collect();
+        Self { items: items.finish(), of_rules }
+    }
+
+    /// Those of the candidates that match, in their order.
+    pub fn matching(&self, mut candidates: Vec<usize>, subject: &Subject<'_, '_>) -> Vec<usize> {
+        let answers = Answers::of(subject, &self.items);
+        candidates.retain(|&position| self.of_rules[position].holds(&answers));
+        candidates
+    }
+}
+
+impl Formula {
+    fn holds(&self, answers: &Answers<'_, '_, '_>) -> bool {
+        match self {
+            Self::Item(id) => answers.holds(*id),
+            Self::Not(formula) => !formula.holds(answers),
+            Self::All(formulas) => formulas.iter().all(|formula| formula.holds(answers)),
+            Self::Any(formulas) => formulas.iter().any(|formula| formula.holds(answers)),
+            Self::AtLeast(count, formulas) => {
+                formulas.iter().filter(|formula| formula.holds(answers)).count() as u64 >= *count
+            }
+        }
+    }
+}
+
+type Detections = HashMap<String, CompiledDetection>;
+
+fn of_condition(condition: &ConditionExpr, detections: &Detections, items: &mut ItemsBuilder) -> Formula {
+    let mut each = |conditions: &[ConditionExpr]| {
+        conditions.iter().map(|condition| of_condition(condition, detections, items)).collect()
+    };
+    match condition {
+        ConditionExpr::Identifier(name) => match detections.get(name) {
+            Some(detection) => of_detection(detection, items),
+            // As the library has it: what does not exist does not match.
+            None => Formula::Any(Vec::new()),
+        },
+        ConditionExpr::And(conditions) => Formula::All(each(conditions)),
+        ConditionExpr::Or(conditions) => Formula::Any(each(conditions)),
+        ConditionExpr::Not(condition) => Formula::Not(Box::new(of_condition(condition, detections, items))),
+        ConditionExpr::Selector { quantifier, pattern } => {
+            let mut names: Vec<&String> =
+                detections.keys().filter(|name| pattern.matches_detection_name(name)).collect();
+            names.sort();
+            let selected = names.into_iter().map(|name| of_detection(&detections[name], items)).collect();
+            match quantifier {
+                Quantifier::Any => Formula::Any(selected),
+                Quantifier::All => Formula::All(selected),
+                Quantifier::Count(count) => Formula::AtLeast(*count, selected),
+            }
+        }
+    }
+}
+
+fn of_detection(detection: &CompiledDetection, items: &mut ItemsBuilder) -> Formula {
+    match detection {
+        CompiledDetection::AllOf(parts) => {
+            Formula::All(parts.iter().map(|item| Formula::Item(items.add(item))).collect())
+        }
+        CompiledDetection::AnyOf(parts) => {
+            Formula::Any(parts.iter().map(|part| of_detection(part, items)).collect())
+        }
+        CompiledDetection::And(parts) => {
+            Formula::All(parts.iter().map(|part| of_detection(part, items)).collect())
+        }
+        CompiledDetection::Keywords(_)
+        | CompiledDetection::ArrayMatch { .. }
+        | CompiledDetection::Conditional { .. } => Formula::Item(items.add_whole(detection)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! The items: what the conditions of all rules ask of single fields.
+//!
+//! Rules ask the same again and again: of the service, the role, the parameter that was left out. So equal items are one,
+//! and a record answers each at most once, whatever the number of rules.
+
+use std::cell::{Cell, OnceCell};
+use std::collections::HashMap;
+
+use rsigma_eval::compiler::eval_condition;
+use rsigma_eval::{CompiledDetection, CompiledDetectionItem, Event};
+use rsigma_parser::ConditionExpr;
+
+use super::matcher::{FieldValue, Matcher};
+use crate::enrich::subject::Subject;
+
+/// Every distinct item of a set of rules.
+#[derive(Debug, Default)]
+pub struct Items {
+    items: Vec<Item>,
+    fields: Vec<String>,
+}
+
+/// The position of an item among all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ItemId(usize);
+
+#[derive(Debug)]
+enum Item {
+    Exists { field: usize, expected: bool },
+    Matches { field: usize, matcher: Matcher },
+    /// What looks at all fields, or at the elements of one: the library evaluates it, under the name [`WHOLE`].
+    Whole(HashMap<String, CompiledDetection>),
+}
+
+const WHOLE: &str = "whole";
+
+/// Adds items, of which it takes equal ones for one.
+#[derive(Debug, Default)]
+pub struct ItemsBuilder {
+    items: Items,
+    /// By all that they say.
+    known: HashMap<String, ItemId>,
+    fields: HashMap<String, usize>,
+}
+
+impl ItemsBuilder {
+    pub fn add(&mut self, item: &CompiledDetectionItem) -> ItemId {
+        let CompiledDetectionItem { field, exists, matcher, .. } = item;
+        // The library's items cannot be compared, but what `Debug` shows is all that they consist of.
+        self.add_as(format!("{field:?} {exists:?} {matcher:?}"), |builder| match (field, exists) {
+            (Some(field), Some(expected)) => {
+                Item::Exists { field: builder.field(field), expected: *expected }
+            }
+            (Some(field), None) => {
+                Item::Matches { field: builder.field(field), matcher: Matcher::of(matcher) }
+            }
+            (None, _) => whole(CompiledDetection::AllOf(vec![item.clone()])),
+        })
+    }
+
+    /// Adds what is no item of one field.
+    pub fn add_whole(&mut self, detection: &CompiledDetection) -> ItemId {
+        self.add_as(format!("{detection:?}"), |_| whole(detection.clone()))
+    }
+
+    pub fn finish(self) -> Items {
+        self.items
+    }
+
+    fn add_as(&mut self, said: String, item: impl FnOnce(&mut Self) -> Item) -> ItemId {
+        if let Some(known) = self.known.get(&said) {
+            return *known;
+        }
+        let item = item(self);
+        let id = ItemId(self.items.items.len());
+        self.items.items.push(item);
+        self.known.insert(said, id);
+        id
+    }
+
+    fn field(&mut self, name: &str) -> usize {
+        let fields = &mut self.items.fields;
+        *self.fields.entry(name.to_owned()).or_insert_with(|| {
+            fields.push(name.to_owned());
+            fields.len() - 1
+        })
+    }
+}
+
+fn whole(detection: CompiledDetection) -> Item {
+    Item::Whole(HashMap::from([(WHOLE.to_owned(), detection)]))
+}
+
+/// What one record answers to the items. It is asked when a rule first needs it, and not again.
+pub struct Answers<'r, 's, 'a> {
+    items: &'r Items,
+    subject: &'r Subject<'s, 'a>,
+    answers: Vec<Cell<Option<bool>>>,
+    values: Vec<OnceCell<Option<FieldValue<'r>>>>,
+}
+
+impl<'r, 's, 'a> Answers<'r, 's, 'a> {
+    pub fn of(subject: &'r Subject<'s, 'a>, items: &'r Items) -> Self {
+        Self {
+            items,
+            subject,
+            answers: vec![Cell::new(None); items.items.len()],
+            values: std::iter::repeat_with(OnceCell::new).take(items.fields.len()).collect(),
+        }
+    }
+
+    /// Whether the item holds for the record.
+    pub fn holds(&self, ItemId(position): ItemId) -> bool {
+        let known = &self.answers[position];
+        known.get().unwrap_or_else(|| {
+            let holds = self.ask(&self.items.items[position]);
+            known.set(Some(holds));
+            holds
+        })
+    }
+
+    fn ask(&self, item: &Item) -> bool {
+        match item {
+            Item::Exists { field, expected } => {
+                self.value(*field).is_some_and(|field| !field.value.is_null()) == *expected
+            }
+            Item::Matches { field, matcher } => match self.value(*field) {
+                Some(value) => matcher.matches(value, self.subject),
+                None => matcher.matches_absence(),
+            },
+            Item::Whole(detections) => {
+                let condition = ConditionExpr::Identifier(WHOLE.to_owned());
+                eval_condition(&condition, detections, self.subject, &mut Vec::new())
+            }
+        }
+    }
+
+    fn value(&self, field: usize) -> Option<&FieldValue<'r>> {
+        let name = &self.items.fields[field];
+        self.values[field].get_or_init(|| self.subject.get_field(name).map(FieldValue::of)).as_ref()
+    }
+}

@@ -1,0 +1,160 @@
+//! The matcher: what one item of a condition asks of the value of a field.
+//!
+//! The meaning is that of `rsigma-eval`. The library puts a text into lower case for each matcher anew and goes through
+//! lists one by one; here the simple matchers, which are nearly all, look at a text that was put into lower case once.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use aho_corasick::AhoCorasick;
+use rsigma_eval::matcher::{GroupMode, ascii_lowercase_cow};
+use rsigma_eval::{CompiledMatcher, EventValue};
+
+use crate::enrich::subject::Subject;
+
+#[derive(Debug)]
+pub enum Matcher {
+    /// One of the value's texts fits.
+    Text(TextMatcher),
+    Any(Vec<Matcher>),
+    All(Vec<Matcher>),
+    /// What is no comparison of texts without case: networks, numbers, regular expressions, other fields.
+    Other(CompiledMatcher),
+}
+
+/// What is asked of one text in lower case.
+#[derive(Debug)]
+pub enum TextMatcher {
+    Is(String),
+    OneOf(HashSet<String>),
+    Contains(String),
+    ContainsOneOf(AhoCorasick),
+    StartsWith(String),
+    EndsWith(String),
+    Any(Vec<TextMatcher>),
+    All(Vec<TextMatcher>),
+}
+
+impl Matcher {
+    pub fn of(compiled: &CompiledMatcher) -> Self {
+        let each = |matchers: &[CompiledMatcher]| matchers.iter().map(Self::of).collect();
+        match compiled {
+            CompiledMatcher::AnyOf(matchers) => Self::Any(each(matchers)),
+            CompiledMatcher::AllOf(matchers) => Self::All(each(matchers)),
+            other => TextMatcher::of(other).map_or_else(|| Self::Other(other.clone()), Self::Text),
+        }
+    }
+
+    pub fn matches(&self, value: &FieldValue<'_>, subject: &Subject<'_, '_>) -> bool {
+        match self {
+            Self::Text(matcher) => value.texts.as_slice().iter().any(|text| matcher.fits(text)),
+            Self::Any(matchers) => matchers.iter().any(|matcher| matcher.matches(value, subject)),
+            Self::All(matchers) => matchers.iter().all(|matcher| matcher.matches(value, subject)),
+            Self::Other(matcher) => matcher.matches(&value.value, subject),
+        }
+    }
+
+    /// Whether a field that is absent matches: only `null` does.
+    pub fn matches_absence(&self) -> bool {
+        matches!(self, Self::Other(CompiledMatcher::Null))
+    }
+}
+
+impl TextMatcher {
+    /// None for what asks more than a text in lower case can answer.
+    fn of(compiled: &CompiledMatcher) -> Option<Self> {
+        Some(match compiled {
+            CompiledMatcher::Exact { value, case_insensitive: true } => Self::Is(value.clone()),
+            CompiledMatcher::Contains { value, case_insensitive: true } => Self::Contains(value.clone()),
+            CompiledMatcher::StartsWith { value, case_insensitive: true } => Self::StartsWith(value.clone()),
+            CompiledMatcher::EndsWith { value, case_insensitive: true } => Self::EndsWith(value.clone()),
+            CompiledMatcher::AhoCorasickSet { automaton, case_insensitive: true, .. } => {
+                Self::ContainsOneOf(automaton.clone())
+            }
+            CompiledMatcher::CaseInsensitiveGroup { children, mode } => {
+                let matchers: Vec<Self> = children.iter().map(Self::of).collect::<Option<_>>()?;
+                match mode {
+                    GroupMode::Any => Self::any(matchers),
+                    GroupMode::All => Self::All(matchers),
+                }
+            }
+            _ => return None,
+        })
+    }
+
+    fn any(matchers: Vec<Self>) -> Self {
+        let values: Option<HashSet<String>> = matchers
+            .iter()
+            .map(|matcher| match matcher {
+                Self::Is(value) => Some(value.clone()),
+                _ => None,
+            })
+            .collect();
+        values.map_or(Self::Any(matchers), Self::OneOf)
+    }
+
+    fn fits(&self, text: &str) -> bool {
+        match self {
+            Self::Is(value) => text == value,
+            Self::OneOf(values) => values.contains(text),
+            Self::Contains(value) => text.contains(value),
+            Self::ContainsOneOf(automaton) => automaton.is_match(text),
+            Self::StartsWith(value) => text.starts_with(value),
+            Self::EndsWith(value) => text.ends_with(value),
+            Self::Any(matchers) => matchers.iter().any(|matcher| matcher.fits(text)),
+            Self::All(matchers) => matchers.iter().all(|matcher| matcher.fits(text)),
+        }
+    }
+}
+
+/// The value of a field, with the texts in it in lower case.
+#[derive(Debug)]
+pub struct FieldValue<'v> {
+    pub value: EventValue<'v>,
+    texts: Texts<'v>,
+}
+
+#[derive(Debug)]
+enum Texts<'v> {
+    One(Cow<'v, str>),
+    Some(Vec<Cow<'v, str>>),
+}
+
+impl<'v> FieldValue<'v> {
+    pub fn of(value: EventValue<'v>) -> Self {
+        let texts = match &value {
+            EventValue::Str(text) => Texts::One(lowered(text)),
+            value => {
+                let mut texts = Vec::new();
+                collect(value, &mut texts);
+                Texts::Some(texts)
+            }
+        };
+        Self { value, texts }
+    }
+}
+
+impl Texts<'_> {
+    fn as_slice(&self) -> &[Cow<'_, str>] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Some(texts) => texts,
+        }
+    }
+}
+
+/// Numbers and truth values count as the texts that they are written as, and so does each element of a list.
+fn collect<'v>(value: &EventValue<'v>, texts: &mut Vec<Cow<'v, str>>) {
+    match value {
+        EventValue::Str(text) => texts.push(lowered(text)),
+        EventValue::Array(elements) => elements.iter().for_each(|element| collect(element, texts)),
+        other => texts.extend(other.as_str().map(|text| Cow::Owned(text.into_owned()))),
+    }
+}
+
+fn lowered<'v>(text: &Cow<'v, str>) -> Cow<'v, str> {
+    match text {
+        Cow::Borrowed(text) => ascii_lowercase_cow(text),
+        Cow::Owned(text) => Cow::Owned(text.to_lowercase()),
+    }
+}
