@@ -12,8 +12,9 @@ pub const FIELD: &str = "sagemaker.policy.principals";
 
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 pub struct Policy {
-    /// Accounts and identities that are allowed something, each once, and [`EVERYONE`]. Services of AWS and identity
-    /// providers are left out: they are no accounts.
+    /// Accounts and identities that are allowed something, each once, and [`EVERYONE`]. Where a condition keeps everyone
+    /// to an organisation, an account or an identity, it is that. Services of AWS and identity providers are left out:
+    /// they are no accounts.
     pub principals: Vec<String>,
 }
 
@@ -23,6 +24,13 @@ const EVERYONE: &str = "everyone";
 /// Members of a request that hold a policy as a text.
 const MEMBERS: [&str; 5] =
     ["resourcePolicy", "assumeRolePolicyDocument", "policyDocument", "policyText", "policy"];
+/// Keys of conditions that say who the principal is.
+const KEYS: [&str; 4] =
+    ["aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:PrincipalAccount", "aws:PrincipalArn"];
+/// Operators that hold only for a principal that has the key. `…IfExists` and `ForAllValues:…` also let in whoever has
+/// none, and the negative ones all others.
+const OPERATORS: [&str; 5] =
+    ["StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike"];
 /// Principals that are kept: more say nothing, and a record could hold any number.
 const MAX_PRINCIPALS: usize = 64;
 
@@ -43,12 +51,24 @@ impl Policy {
 
     fn take_statement(&mut self, statement: &Value) {
         if !statement["NotPrincipal"].is_null() {
-            self.take(EVERYONE);
+            self.take_everyone(statement);
         }
         let principal = &statement["Principal"];
         let of_aws = principal.get("AWS").unwrap_or(principal);
         for text in each(of_aws).filter_map(Value::as_str).filter(|text| !text.is_empty()) {
-            self.take(if text == "*" { EVERYONE } else { text });
+            if text == "*" {
+                self.take_everyone(statement);
+            } else {
+                self.take(text);
+            }
+        }
+    }
+
+    /// Each statement is judged by its own condition: one that is narrow does not close what another opens.
+    fn take_everyone(&mut self, statement: &Value) {
+        match kept_to(&statement["Condition"]) {
+            Some(principals) => principals.into_iter().for_each(|principal| self.take(principal)),
+            None => self.take(EVERYONE),
         }
     }
 
@@ -57,6 +77,34 @@ impl Policy {
             self.principals.push(principal.to_owned());
         }
     }
+}
+
+/// Whom a condition keeps everyone to; none when it keeps them to nobody. All parts of a condition must hold, so one part
+/// that does is enough.
+fn kept_to(condition: &Value) -> Option<Vec<&str>> {
+    condition.as_object()?.iter().filter(|(operator, _)| requires_key(operator)).find_map(|(_, keys)| {
+        keys.as_object()?.iter().filter(|(key, _)| is_one_of(key, &KEYS)).find_map(|(_, values)| {
+            let values: Option<Vec<&str>> =
+                each(values).map(|value| value.as_str().filter(|value| names_somebody(value))).collect();
+            values.filter(|values| !values.is_empty())
+        })
+    })
+}
+
+fn requires_key(operator: &str) -> bool {
+    let of_any_value = operator.split_once(':').filter(|(set, _)| set.eq_ignore_ascii_case("ForAnyValue"));
+    is_one_of(of_any_value.map_or(operator, |(_, operator)| operator), &OPERATORS)
+}
+
+/// IAM does not regard the case of keys and operators.
+fn is_one_of(text: &str, known: &[&str]) -> bool {
+    known.iter().any(|known| known.eq_ignore_ascii_case(text))
+}
+
+/// Whether the value names an organisation or an account. A wildcard in place of either stands for anybody.
+fn names_somebody(value: &str) -> bool {
+    let whose = if value.starts_with("arn:") { value.split(':').nth(4) } else { value.split('/').next() };
+    whose.is_some_and(|whose| !whose.is_empty() && !whose.contains(['*', '?']))
 }
 
 /// The elements of a list, or what stands in place of a list of one.
@@ -97,6 +145,50 @@ mod tests {
             for member in MEMBERS {
                 assert_eq!(principals(member, &document.to_string()), expected, "{member} {document}");
             }
+        }
+    }
+
+    #[test]
+    fn everyone_is_whom_the_statements_own_condition_keeps_them_to() {
+        let (organisation, account) = ("o-exampleorg1", "444455556666");
+        let role = "arn:aws:iam::444455556666:role/SageMaker*";
+        let cases = [
+            (json!({"StringEquals": {"aws:PrincipalOrgID": organisation}}), vec![organisation]),
+            (json!({"stringlike": {"AWS:principalorgid": [organisation]}}), vec![organisation]),
+            (json!({"StringEquals": {"aws:PrincipalAccount": [account]}}), vec![account]),
+            (json!({"ArnLike": {"aws:PrincipalArn": role}}), vec![role]),
+            (
+                json!({"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-exampleorg1/r-ab12/*"}}),
+                vec!["o-exampleorg1/r-ab12/*"],
+            ),
+            (
+                json!({"Bool": {"aws:SecureTransport": "true"}, "StringEquals": {"aws:PrincipalAccount": account}}),
+                vec![account],
+            ),
+            (json!({"StringNotEquals": {"aws:PrincipalOrgID": organisation}}), vec![EVERYONE]),
+            (json!({"StringEqualsIfExists": {"aws:PrincipalOrgID": organisation}}), vec![EVERYONE]),
+            (
+                json!({"ForAllValues:StringLike": {"aws:PrincipalOrgPaths": "o-exampleorg1/*"}}),
+                vec![EVERYONE],
+            ),
+            (json!({"StringLike": {"aws:PrincipalOrgID": "o-*"}}), vec![EVERYONE]),
+            (json!({"StringLike": {"aws:PrincipalAccount": [account, "*"]}}), vec![EVERYONE]),
+            (json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/SageMaker*"}}), vec![EVERYONE]),
+            (json!({"StringEquals": {"aws:PrincipalOrgID": []}}), vec![EVERYONE]),
+            (json!({"StringEquals": {"sts:ExternalId": "aws:PrincipalOrgID"}}), vec![EVERYONE]),
+            (json!("aws:PrincipalOrgID"), vec![EVERYONE]),
+            (json!(null), vec![EVERYONE]),
+        ];
+        for (condition, expected) in cases {
+            let narrow = json!({"Effect": "Allow", "Principal": {"AWS": "*"}, "Condition": condition});
+            let open = json!({"Effect": "Allow", "Principal": "*"});
+            let document = json!({"Statement": [narrow]});
+            assert_eq!(principals("policy", &document.to_string()), expected, "{condition}");
+            let beside = json!({"Statement": [narrow, open]});
+            assert!(
+                principals("policy", &beside.to_string()).contains(&EVERYONE.to_owned()),
+                "{condition}"
+            );
         }
     }
 
