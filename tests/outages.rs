@@ -1,5 +1,5 @@
-//! Outages of real parts: a daemon that is frozen, an index that a full disk made read-only, an OpenSearch that is killed,
-//! and a queue that is away for a while.
+//! Outages of real parts: a daemon that is frozen, an index that a full disk made read-only, an OpenSearch that is killed
+//! or has no room for more writes, and a queue that is away for a while.
 
 mod support;
 
@@ -41,6 +41,13 @@ impl Month<'_> {
         assert_eq!(self.search.request("PUT", &path, Some(settings)).await.0, 200);
     }
 }
+
+/// More writes in one bulk than the tiny queue holds.
+const MONTHS: usize = 4;
+const SOME_OBJECTS: usize = 20;
+/// One write at a time, and one that waits.
+const TINY_WRITE_QUEUE: &[(&str, &str)] =
+    &[("OPENSEARCH_SETTINGS", "node.processors=1 thread_pool.write.queue_size=1")];
 
 async fn upload(cloud: &Cloud, account: &str, month: &str, objects: usize) {
     for object in 0..objects {
@@ -158,6 +165,49 @@ async fn an_opensearch_that_is_killed_while_it_stores_has_each_record_once_in_th
     assert!(before < (MANY_OBJECTS * RECORDS_PER_OBJECT) as u64, "the kill came too late to show anything");
     assert_each_record_once(&search, account, MANY_OBJECTS).await;
     assert_eq!(cloud.dead_letters().await, 0);
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_write_queue_is_full_pushes_back_and_has_each_record_once_in_the_end() {
+    let Some(stack) = Stack::running() else { return };
+    let account = "700000000005";
+    let node = Server::start_with("opensearch.sh", "queue", TINY_WRITE_QUEUE);
+    let stack = Stack { opensearch: node.url(), ..stack };
+    let cloud = Cloud::create(&stack, "outage-writes", SHORT).await;
+    let search = Search::new(&stack.opensearch);
+    let settings = [SHIP_ALL, &[("sink.in_flight_bulks", "8")]].concat();
+    let mut daemon = Daemon::start(&stack, &cloud, &settings);
+    daemon.until_ready().await;
+    let full_size = daemon.count("sagetrail_bulk_size_limit_bytes").await;
+    // A bulk is one write for each index, so one over all months is more than the node has room for.
+    for object in 0..SOME_OBJECTS {
+        let first = object * RECORDS_PER_OBJECT;
+        let records: Vec<_> = (first..first + RECORDS_PER_OBJECT)
+            .map(|number| {
+                let mut record = trail::record(account, number);
+                record["eventTime"] = format!("2030-{:02}-01T00:00:00Z", number % MONTHS + 1).into();
+                record
+            })
+            .collect();
+        cloud.upload(&trail::key(account, object), trail::file(&records)).await;
+    }
+    eventually(PATIENCE, async || match daemon.count("sagetrail_bulk_size_limit_bytes").await {
+        size if size < full_size => Ok(()),
+        size => Err(format!("bulks may still hold {size} bytes")),
+    })
+    .await;
+    cloud.until_empty(PATIENCE).await;
+
+    let (_, stats) = search.request("GET", "_nodes/stats/thread_pool", None).await;
+    let nodes = stats["nodes"].as_object().expect("the node tells of itself").values();
+    let rejected: u64 = nodes.map(|node| node["thread_pool"]["write"]["rejected"].as_u64().unwrap()).sum();
+    let again = daemon.count(r#"sagetrail_retries_total{what="bulk_item"}"#).await;
+    println!("the node rejected {rejected} writes, and {again} documents were sent again");
+    assert!(rejected > 0 && again > 0, "the queue was never full");
+    assert_each_record_once(&search, account, SOME_OBJECTS).await;
+    assert_eq!(cloud.dead_letters().await, 0);
+    assert_eq!(daemon.count(r#"sagetrail_records_rejected_total{reason="refused_by_opensearch"}"#).await, 0);
     daemon.stop().await;
 }
 

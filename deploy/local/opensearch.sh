@@ -12,6 +12,7 @@
 #
 # SECURITY=1             start with TLS, and ask for a password or a client certificate, as long as the instance lasts
 # OPENSEARCH_JAVA_OPTS   options of the Java machine, which overrule those below
+# OPENSEARCH_SETTINGS    settings of the node with spaces between, such as thread_pool.write.queue_size=10
 
 set -euo pipefail
 # shellcheck source=deploy/local/instances.sh
@@ -64,7 +65,8 @@ configure() {
 
 # The simple compiler and collector start the server on two cores in 5 s instead of 12 s, for half the processor time.
 launch() { # COMMAND…, which is put before java
-  local java=${JAVA_HOME:+$JAVA_HOME/bin/}java options
+  local java=${JAVA_HOME:+$JAVA_HOME/bin/}java options settings
+  read -ra settings <<<"${OPENSEARCH_SETTINGS:-}"
   read -ra options <<<"-Xms512m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 ${OPENSEARCH_JAVA_OPTS:-}"
   cd "$home"
   nohup "$@" "$java" "${options[@]}" -Dopensearch.path.conf="$instance/config" -Dopensearch.path.home="$home" \
@@ -74,6 +76,7 @@ launch() { # COMMAND…, which is put before java
     -Dlog4j2.disable.jmx=true -Dlog4j.shutdownHookEnabled=false -Dio.netty.noUnsafe=true \
     -cp "$home/lib/*" org.opensearch.bootstrap.OpenSearch \
     -Epath.data="$instance/data" -Epath.logs="$instance/logs" -Ehttp.port="$port" -Etransport.port="$(free_port)" \
+    "${settings[@]/#/-E}" \
     >>"$instance/log" 2>&1 </dev/null &
   echo $! >"$instance/pid"
 }

@@ -5,12 +5,22 @@ use std::process::Command;
 pub struct Server {
     script: &'static str,
     name: &'static str,
+    environment: &'static [(&'static str, &'static str)],
 }
 
 impl Server {
     /// Starts an instance, by its script and a name of the test's own.
     pub fn start(script: &'static str, name: &'static str) -> Self {
-        let server = Self { script, name };
+        Self::start_with(script, name, &[])
+    }
+
+    /// Starts it with variables that the script's head explains.
+    pub fn start_with(
+        script: &'static str,
+        name: &'static str,
+        environment: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        let server = Self { script, name, environment };
         server.run("start");
         server
     }
@@ -29,6 +39,7 @@ impl Server {
         let folder = std::env::var("SAGETRAIL_TEST_LOCAL").expect("it is set beside the servers");
         let output = Command::new(format!("{folder}/{}", self.script))
             .args([command, "--instance", self.name])
+            .envs(self.environment.iter().copied())
             .output()
             .expect("the script runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
