@@ -149,7 +149,7 @@ fn action(name: &str, channel: &Channel, message: &Message<'_>, thresholds: &Thr
         "name": format!("page {name}"),
         "destination_id": format!("sagetrail-channel-{name}"),
         "subject_template": {"source": format!("sagetrail: {}", message.title), "lang": "mustache"},
-        "message_template": {"source": message.for_channel(&channel.target), "lang": "mustache"},
+        "message_template": message.template(&channel.target),
         "throttle_enabled": true,
         "throttle": {"value": thresholds.integer("throttle_minutes"), "unit": "MINUTES"},
         "action_execution_policy": {"action_execution_scope": {"per_alert": {"actionable_alerts": ["NEW"]}}},

@@ -187,9 +187,25 @@ fn the_page_about_monitors_says_what_the_files_say() {
     }
 }
 
+/// A name that tries to break out of JSON, mustache, a URL, the state and the query in it, and a chat.
+const HOSTILE: &str = "o'brien!' \"quoted\\\" )),x:'<!channel> <https://example.com|here> & a=1#b 100%41 {{x}} `é`\nin two lines";
+
+/// The document of a record whose every name is hostile.
+fn hostile_document() -> Value {
+    let mut record = story::attack(NOW).remove(0);
+    for member in ["awsRegion", "sourceIPAddress", "recipientAccountId", "eventID", "userAgent"] {
+        record[member] = json!(HOSTILE);
+    }
+    record["eventName"] = json!("CreateNotebookInstance");
+    record["userIdentity"] = json!({"type": "IAMUser", "userName": HOSTILE, "accountId": HOSTILE});
+    record["requestParameters"] = json!({"notebookInstanceName": HOSTILE, "roleArn": HOSTILE});
+    record["responseElements"] = Value::Null;
+    story::documents(&[record], None).remove(0).source
+}
+
 /// `UPDATE_GOLDEN=1` writes the messages anew.
 #[tokio::test]
-async fn every_message_is_json_whatever_the_record_contains_and_reads_as_it_should() {
+async fn every_page_is_json_and_leads_to_the_name_that_it_shows_whatever_the_record_contains() {
     let Some(stack) = Stack::running() else { return };
     let search = Search::new(&stack.opensearch);
     let channels: BTreeMap<String, Channel> = toml::from_str(
@@ -198,15 +214,12 @@ async fn every_message_is_json_whatever_the_record_contains_and_reads_as_it_shou
     )
     .unwrap();
     let dashboards = Url::parse("https://dashboards.example.com").unwrap();
-    let nasty = "a \"quoted\\\" name,\nin two lines {{x}} <b> é";
-    let alert = json!({
-        "id": "alert-1", "bucket_keys": nasty, "state": "ACTIVE", "severity": "1", "start_time": 1_795_176_000_000_u64,
-        "sample_documents": [{"_id": "id-1", "_source": {
-            "@timestamp": "2026-11-20T11:55:00Z", "message": nasty, "source": {"address": "198.51.100.7"},
-            "cloud": {"account": {"id": "111122223333"}, "region": "eu-central-1"},
-            "sagemaker": {"alert": {"principal": nasty}, "resource": {"type": "notebook-instance", "name": nasty},
-                "runbook": ["https://docs.aws.amazon.com/a", "https://docs.aws.amazon.com/b"]}}}]});
+    let document = hostile_document();
     for monitor in built_in(&MonitorsConfig::default(), &channels, Some(&dashboards)).unwrap() {
+        let keys = bucket_keys(&monitor, &document);
+        let alert = json!({
+            "id": "alert-1", "bucket_keys": keys, "state": "ACTIVE", "severity": "1", "start_time": 1_795_176_000_000_u64,
+            "sample_documents": [{"_id": "id-1", "_source": document}]});
         let actions = monitor.body["triggers"][0]["bucket_level_trigger"]["actions"].as_array().unwrap();
         assert_eq!(actions.len(), 2);
         for action in actions {
@@ -220,11 +233,18 @@ async fn every_message_is_json_whatever_the_record_contains_and_reads_as_it_shou
                 Some("sagetrail-channel-hook") => rendered["text"].as_str().unwrap(),
                 _ => {
                     assert_eq!(rendered["dedup_key"], "alert-1", "{}", monitor.id);
-                    assert!(rendered["payload"]["summary"].as_str().unwrap().ends_with(nasty), "{answer}");
+                    assert!(rendered["payload"]["summary"].as_str().unwrap().ends_with(&keys), "{answer}");
                     continue;
                 }
             };
-            assert!(text.contains(nasty), "{}: {text}", monitor.id);
+            assert!(text.contains(&keys), "{}: {text}", monitor.id);
+            assert!(!text.contains(['<', '>']), "{}: {text}", monitor.id);
+            for link in text.lines().filter_map(|line| line.strip_prefix("Look: ")) {
+                if let Some((field, value)) = filter(link) {
+                    let pointer = format!("/{}", field.replace('.', "/"));
+                    assert_eq!(document.pointer(&pointer), Some(&json!(value)), "{}: {link}", monitor.id);
+                }
+            }
             let golden = format!("{}/tests/golden/monitors/{}.txt", env!("CARGO_MANIFEST_DIR"), monitor.id);
             if std::env::var_os("UPDATE_GOLDEN").is_some() {
                 std::fs::write(golden, format!("{text}\n")).unwrap();
@@ -233,4 +253,37 @@ async fn every_message_is_json_whatever_the_record_contains_and_reads_as_it_shou
             }
         }
     }
+}
+
+/// The keys of the bucket that a document falls into, as the plugin writes them; those that it lacks are made up.
+fn bucket_keys(monitor: &Monitor, document: &Value) -> String {
+    let by_key = &monitor.body["inputs"][0]["search"]["query"]["aggregations"]["composite_agg"];
+    let sources = by_key["composite"]["sources"].as_array().unwrap().iter();
+    let keys = sources.map(|source| {
+        let field = source.as_object().unwrap().values().next().unwrap()["terms"]["field"].as_str().unwrap();
+        let value = document.pointer(&format!("/{}", field.replace('.', "/")));
+        match (field, value) {
+            // A document with such a role is left out by the monitor's own query.
+            ("sagemaker.execution_role.arn", _) | (_, None) => "key".to_owned(),
+            (_, Some(Value::Array(values))) => values[0].as_str().unwrap().to_owned(),
+            (_, Some(value)) => value.as_str().unwrap().to_owned(),
+        }
+    });
+    keys.collect::<Vec<_>>().join(",")
+}
+
+/// Reads a link as Dashboards does: the parameters of the fragment, the text in the state (where `!` escapes), and the
+/// field and the quoted value of the query (where `\` escapes).
+fn filter(link: &str) -> Option<(String, String)> {
+    let url = Url::parse(link).unwrap();
+    let (_, parameters) = url.fragment().unwrap().split_once('?').unwrap();
+    let parameters: BTreeMap<_, _> = url::form_urlencoded::parse(parameters.as_bytes()).collect();
+    assert!(parameters.keys().all(|name| ["_a", "_g"].contains(&name.as_ref())), "{link}");
+    let state = parameters.get("_a")?;
+    let text = state.strip_prefix("(query:(language:kuery,query:'").unwrap().strip_suffix("'))").unwrap();
+    assert!(!text.contains(['\'', '!']), "the text in the state ends early: {text}");
+    let (field, value) = text.split_once(": \"").unwrap();
+    let value = value.strip_suffix('"').unwrap();
+    assert!(!value.contains(['"', '\\']), "the value in the query ends early: {value}");
+    Some((field.to_owned(), value.to_owned()))
 }

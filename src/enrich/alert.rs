@@ -1,20 +1,25 @@
 //! The alert key: what monitors group records by, so that one incident pages once.
 //!
 //! Grouping leaves out each record that lacks one of the values, in silence. So principal and resource are always
-//! there, and a record that is worth a look always has a finding.
+//! there, and a record that is worth a look always has a finding. A key goes into pages and links as it is, so it holds
+//! nothing that means something there.
+
+use std::borrow::Cow;
+use std::fmt::Write;
 
 use serde::Serialize;
 
 use super::actor::Actor;
 use super::context::Context;
+use super::sentence::is_invisible;
 use super::verdict::Verdict;
 
 /// What `sagemaker.alert` says.
 #[derive(Debug, Serialize)]
 pub struct AlertKey<'e> {
-    principal: &'e str,
+    principal: Cow<'e, str>,
     /// Who the principal is over several sessions: the role, unless a session of it belongs to one person.
-    identity: &'e str,
+    identity: Cow<'e, str>,
     /// In lower case, because SageMaker writes some ARNs so, and a resource should have one key.
     resource: String,
     /// The titles of the most worrying matches; none where nothing is worth a look.
@@ -38,9 +43,9 @@ impl<'e> AlertKey<'e> {
         // The people who sign in through IAM Identity Center share a role, and each has sessions under one name.
         let shared = actor.permission_set().is_some();
         Self {
-            principal: beginning(principal),
-            identity: beginning(role.filter(|_| !shared).unwrap_or(principal)),
-            resource: beginning(resource.or_else(related).unwrap_or(NONE)).to_lowercase(),
+            principal: plain(beginning(principal)),
+            identity: plain(beginning(role.filter(|_| !shared).unwrap_or(principal))),
+            resource: plain(beginning(resource.or_else(related).unwrap_or(NONE))).to_lowercase(),
             finding: verdict.most_worrying().map(|finding| finding.title).collect(),
         }
     }
@@ -48,6 +53,30 @@ impl<'e> AlertKey<'e> {
 
 fn beginning(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_BYTES)]
+}
+
+/// What is written as in a URL: quotes and escapes of JSON, of queries and of the state in Dashboards' URLs (`!`), the
+/// syntax of chats and mails, and the sign that begins such an escape, so that two names never have one key.
+const WRITTEN_AS_IN_URLS: &[char] = &['"', '\\', '\'', '!', '<', '>', '&', '|', '`', '%'];
+
+/// A name that means nothing in a page or a link: itself, if it is made of what names and ARNs are made of; else with
+/// the rest written as in URLs.
+pub fn plain(name: &str) -> Cow<'_, str> {
+    let needs_escape = |character: char| WRITTEN_AS_IN_URLS.contains(&character) || is_invisible(character);
+    if !name.contains(needs_escape) {
+        return Cow::Borrowed(name);
+    }
+    let mut plain = String::with_capacity(name.len() + 16);
+    for character in name.chars() {
+        if needs_escape(character) {
+            for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+                let _ = write!(plain, "%{byte:02X}");
+            }
+        } else {
+            plain.push(character);
+        }
+    }
+    Cow::Owned(plain)
 }
 
 #[cfg(test)]
@@ -111,6 +140,15 @@ mod tests {
         for (record, levels, expected) in cases {
             assert_eq!(key(record, levels), expected, "{record}");
         }
+    }
+
+    #[test]
+    fn a_key_holds_nothing_that_means_something_in_a_page_or_a_link() {
+        let hostile = "o'brien!\" \\ <!channel|x> & `a` 100%\n\u{202e}é";
+        let key = key(&json!({"userIdentity": {"type": "IAMUser", "userName": hostile}}), &[]);
+        let expected = "o%27brien%21%22 %5C %3C%21channel%7Cx%3E %26 %60a%60 100%25%0A%E2%80%AEé";
+        assert_eq!((&key["principal"], &key["identity"]), (&json!(expected), &json!(expected)));
+        assert_eq!(percent_encoding::percent_decode_str(expected).decode_utf8().unwrap(), hostile);
     }
 
     #[test]

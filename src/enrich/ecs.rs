@@ -3,6 +3,7 @@
 //!
 //! It serialises straight from the borrowed record; nothing absent is written.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -11,7 +12,7 @@ use serde::ser::{SerializeMap, Serializer};
 use time::OffsetDateTime;
 
 use super::actor::Actor;
-use super::alert::AlertKey;
+use super::alert::{self, AlertKey};
 use super::catalogue::Access;
 use super::context::Context;
 use super::envelope::CloudTrail;
@@ -112,7 +113,8 @@ impl<'e, 'a> Event<'e, 'a> {
     fn event(&self) -> EventFields<'e> {
         let record = self.record;
         EventFields {
-            id: record.text(&["eventID"]),
+            // Monitors group by it, by the account and the region, and show them.
+            id: record.text(&["eventID"]).map(alert::plain),
             action: record.text(&["eventName"]),
             provider: record.text(&["eventSource"]),
             outcome: match ending(record) {
@@ -142,8 +144,8 @@ impl<'e, 'a> Event<'e, 'a> {
             .or_else(|| self.record.text(&["userIdentity", "accountId"]));
         Cloud {
             provider: "aws",
-            region: self.record.text(&["awsRegion"]),
-            account: account.map(|id| Account { id }),
+            region: self.record.text(&["awsRegion"]).map(alert::plain),
+            account: account.map(|id| Account { id: alert::plain(id) }),
         }
     }
 
@@ -187,7 +189,7 @@ impl<'e, 'a> Event<'e, 'a> {
 #[derive(Serialize)]
 struct EventFields<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'e str>,
+    id: Option<Cow<'e, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -249,14 +251,14 @@ fn kinds(event: &Event<'_, '_>) -> Vec<&'static str> {
 struct Cloud<'e> {
     provider: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    region: Option<&'e str>,
+    region: Option<Cow<'e, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<Account<'e>>,
 }
 
 #[derive(Serialize)]
 struct Account<'e> {
-    id: &'e str,
+    id: Cow<'e, str>,
 }
 
 /// `ip` only when the address is one: CloudTrail also writes names of services and broken addresses.

@@ -29,8 +29,7 @@ const KEYS: [&str; 4] =
     ["aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:PrincipalAccount", "aws:PrincipalArn"];
 /// Operators that hold only for a principal that has the key. `…IfExists` and `ForAllValues:…` also let in whoever has
 /// none, and the negative ones all others.
-const OPERATORS: [&str; 5] =
-    ["StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike"];
+const OPERATORS: [&str; 5] = ["StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike"];
 /// Principals that are kept: more say nothing, and a record could hold any number.
 const MAX_PRINCIPALS: usize = 64;
 
@@ -185,10 +184,7 @@ mod tests {
             let document = json!({"Statement": [narrow]});
             assert_eq!(principals("policy", &document.to_string()), expected, "{condition}");
             let beside = json!({"Statement": [narrow, open]});
-            assert!(
-                principals("policy", &beside.to_string()).contains(&EVERYONE.to_owned()),
-                "{condition}"
-            );
+            assert!(principals("policy", &beside.to_string()).contains(&EVERYONE.to_owned()), "{condition}");
         }
     }
 

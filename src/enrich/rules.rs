@@ -126,8 +126,7 @@ impl RuleSet {
 
     /// The rules that match, in the order of their files.
     pub fn matches(&self, subject: &Subject<'_, '_>) -> Vec<&Rule> {
-        let candidates =
-            self.dispatch.candidates(subject.record.event_source(), subject.record.event_name());
+        let candidates = self.dispatch.candidates(subject.record.event_source(), subject.record.event_name());
         let matching = self.conditions.matching(candidates, subject);
         matching.into_iter().map(|position| &self.rules[position]).collect()
     }

@@ -15,6 +15,7 @@ use super::rule::Severity;
 use super::user_agent;
 use super::verdict::{Ending, Finding};
 use phrase::{Phrase, category_in_words};
+pub use quoted::is_invisible;
 use quoted::{cut, quoted, visible};
 
 /// Characters of a sentence: what fits into an alert and a row of a table.
@@ -47,7 +48,7 @@ pub fn sentence(reading: &Reading<'_, '_>) -> String {
     sentence.push_str(&why(reading));
     sentence.push('.');
     // Titles come from rules, and those of a site may hold anything.
-    let sentence: String = visible(&sentence).collect();
+    let sentence: String = visible(&sentence).map(without_markup).collect();
     cut(&sentence, MAX_CHARACTERS)
 }
 
@@ -143,6 +144,15 @@ fn details(context: &Context<'_>) -> String {
         let _ = write!(details, ", writing to {noun} {names}");
     }
     details
+}
+
+/// Angle brackets become look-alikes, which no chat or page takes for a mention, a link or a tag.
+fn without_markup(character: char) -> char {
+    match character {
+        '<' => '‹',
+        '>' => '›',
+        other => other,
+    }
 }
 
 /// Whom a policy lets in: everyone, whole accounts and single identities.

@@ -1,8 +1,10 @@
 //! The message of a page: mustache that the notifications plugin renders, in the form that each kind of channel takes.
 
+use std::fmt::Write;
+
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use secrecy::ExposeSecret;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::config::{Severity, Target};
@@ -20,9 +22,22 @@ pub(super) struct Message<'m> {
 const LINK: &str = "${link}";
 
 impl Message<'_> {
-    /// The template for one kind of channel. What is filled in later is escaped for JSON by the plugin; what stands here
-    /// is escaped for JSON when it is put into some.
-    pub(super) fn for_channel(&self, target: &Target) -> String {
+    /// The template for one kind of channel, as the alerting plugin takes it.
+    pub(super) fn template(&self, target: &Target) -> Value {
+        let source = self.source(target);
+        match target {
+            // The plugin escapes for JSON unless it is told otherwise, and a person would read `\"`.
+            Target::Slack { .. } | Target::Sns { .. } | Target::Email { .. } => {
+                json!({"source": source, "lang": "mustache", "options": {"content_type": "text/plain"}})
+            }
+            Target::Webhook { .. } | Target::Pagerduty { .. } => {
+                json!({"source": source, "lang": "mustache"})
+            }
+        }
+    }
+
+    /// What is filled in later is escaped by the plugin; what stands here is escaped for JSON when it is put into some.
+    fn source(&self, target: &Target) -> String {
         match target {
             Target::Slack { .. } | Target::Sns { .. } | Target::Email { .. } => self.text(),
             Target::Webhook { .. } => json!({
@@ -82,7 +97,7 @@ impl Message<'_> {
     }
 }
 
-/// What ends or splits a URL's fragment. The braces of mustache stay, because the plugin must still see them.
+/// What ends or splits a URL's fragment.
 const FRAGMENT: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'%').add(b'&').add(b'#');
 
@@ -92,10 +107,24 @@ pub(super) fn link(dashboards: &Url, dashboard: &str, query: &str) -> String {
     let state = if query.is_empty() {
         String::new()
     } else {
-        let query = utf8_percent_encode(query, FRAGMENT);
-        format!("&_a=(query:(language:kuery,query:'{query}'))")
+        format!("&_a=(query:(language:kuery,query:'{}'))", encoded(query))
     };
     format!(
         "{base}/app/dashboards#/view/sagetrail-dashboard-{dashboard}?_g=(time:(from:now-24h,to:now)){state}"
     )
+}
+
+/// The query as it stands in a URL; what is filled in later is encoded by OpenSearch's own function of mustache.
+///
+/// A variable stands between the quotes of two languages, that of queries and that of the state. Nothing escapes for
+/// these, so only the keys of `sagemaker.alert` and `_id` may stand in a query: they hold none of their quotes.
+fn encoded(query: &str) -> String {
+    let mut parts = query.split("{{");
+    let text = |text: &'_ str| utf8_percent_encode(text, FRAGMENT).to_string();
+    let mut encoded = parts.next().map(text).unwrap_or_default();
+    for part in parts {
+        let (variable, rest) = part.split_once("}}").expect("a test holds each query against its variables");
+        let _ = write!(encoded, "{{{{#url}}}}{{{{{variable}}}}}{{{{/url}}}}{}", text(rest));
+    }
+    encoded
 }

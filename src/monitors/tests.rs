@@ -91,10 +91,7 @@ fn a_channel_gets_the_monitors_of_its_severities_in_its_own_form() {
     );
     let dashboards = Url::parse("https://dashboards.example.com/").unwrap();
     for monitor in built_in(&MonitorsConfig::default(), &channels, Some(&dashboards)).unwrap() {
-        let actions = &monitor.body["triggers"][0]["bucket_level_trigger"]["actions"];
-        let actions: BTreeMap<&str, &str> = actions
-            .as_array()
-            .unwrap()
+        let actions: BTreeMap<&str, &str> = trigger_actions(&monitor)
             .iter()
             .map(|action| {
                 let source = action["message_template"]["source"].as_str().unwrap();
@@ -105,6 +102,12 @@ fn a_channel_gets_the_monitors_of_its_severities_in_its_own_form() {
         assert!(
             actions["sagetrail-channel-a"].contains("https://dashboards.example.com/app/dashboards#/view/")
         );
+        // What a person reads is not escaped for JSON, and what a program reads is.
+        let plain = json!({"content_type": "text/plain"});
+        for action in trigger_actions(&monitor) {
+            let is_for_people = action["destination_id"] == "sagetrail-channel-a";
+            assert_eq!(action["message_template"].get("options"), is_for_people.then_some(&plain));
+        }
         let webhook: Value = serde_json::from_str(actions["sagetrail-channel-c"]).unwrap();
         assert_eq!(webhook["text"], *actions["sagetrail-channel-a"]);
         assert_eq!(actions.contains_key("sagetrail-channel-b"), monitor.severity == Severity::Critical);
@@ -114,6 +117,49 @@ fn a_channel_gets_the_monitors_of_its_severities_in_its_own_form() {
                 (&event["routing_key"], &event["payload"]["severity"]),
                 (&json!("key"), &json!("critical"))
             );
+        }
+    }
+}
+
+fn trigger_actions(monitor: &Monitor) -> &[Value] {
+    monitor.body["triggers"][0]["bucket_level_trigger"]["actions"].as_array().unwrap()
+}
+
+/// Fields whose values mean nothing in a page: times and addresses that were parsed, numbers, names of ours, sentences
+/// and keys.
+const HARMLESS: &[&str] =
+    &["@timestamp", "cloud.account.id", "cloud.region", "message", "sagemaker.runbook", "source.ip"];
+const KEYS: &str = "sagemaker.alert.";
+
+#[test]
+fn a_link_is_filled_with_keys_alone_and_encoded_as_it_is_filled() {
+    let dashboards = Url::parse("https://dashboards.example.com/base/").unwrap();
+    let query = r#"sagemaker.alert.identity: "{{bucket_keys}}" or _id: "{{_id}}""#;
+    assert_eq!(
+        message::link(&dashboards, "threats", query),
+        "https://dashboards.example.com/base/app/dashboards#/view/sagetrail-dashboard-threats\
+         ?_g=(time:(from:now-24h,to:now))&_a=(query:(language:kuery,query:'\
+         sagemaker.alert.identity:%20%22{{#url}}{{bucket_keys}}{{/url}}%22%20or%20_id:%20%22{{#url}}{{_id}}{{/url}}%22'))"
+    );
+    let variable = Regex::new(r#"([\w.]+): "\{\{([^}]*)\}\}""#).unwrap();
+    for file in files() {
+        let query = &file.link.query;
+        assert_eq!(
+            variable.captures_iter(query).count(),
+            query.matches("{{").count(),
+            "{}: {query}",
+            file.id
+        );
+        for found in variable.captures_iter(query) {
+            let (field, name) = (&found[1], &found[2]);
+            assert!(field.starts_with(KEYS) || field == "event.id", "{}: {field}", file.id);
+            let is_key = name == "bucket_keys" || name.strip_prefix("_source.") == Some(field);
+            assert!(is_key, "{}: {name}", file.id);
+        }
+        // Several keys are joined, and no field is equal to that.
+        if query.contains("bucket_keys") {
+            let by_key = &file.monitor["inputs"][0]["search"]["query"]["aggregations"]["composite_agg"];
+            assert_eq!(by_key["composite"]["sources"].as_array().unwrap().len(), 1, "{}", file.id);
         }
     }
 }
@@ -216,7 +262,7 @@ fn every_monitor_keeps_clear_of_what_the_plugin_drops_in_silence() {
             let aggregation = path.trim_end_matches("_count").trim_end_matches('.');
             assert!(aggregation.is_empty() || !by_key["aggregations"][aggregation].is_null(), "{id}: {path}");
         }
-        for action in body["triggers"][0]["bucket_level_trigger"]["actions"].as_array().unwrap() {
+        for action in trigger_actions(&monitor) {
             assert_eq!(action["throttle_enabled"], true, "{id}");
             let scope = &action["action_execution_policy"]["action_execution_scope"];
             assert_eq!(*scope, json!({"per_alert": {"actionable_alerts": ["NEW"]}}), "{id}");
@@ -237,7 +283,7 @@ fn only_known_variables(id: &str, message: &str, by_key: &Value, mapped: &BTreeM
         }
         let in_document = open.iter().any(|section| section == "sample_documents");
         let is_known = match name.as_str() {
-            "ctx.newAlerts" | "ctx.monitor.name" | "ctx.trigger.name" => true,
+            "ctx.newAlerts" | "ctx.monitor.name" | "ctx.trigger.name" | "url" => true,
             // Without aggregations of its own alone does a monitor get documents.
             "sample_documents" => by_key["aggregations"].is_null(),
             "id" | "bucket_keys" | "state" | "severity" => {
@@ -247,7 +293,8 @@ fn only_known_variables(id: &str, message: &str, by_key: &Value, mapped: &BTreeM
             "." => in_document && open.last().is_some_and(|section| section.starts_with("_source.")),
             name => {
                 // The end of a section of a list stands just outside of it.
-                name.strip_prefix("_source.").is_some_and(|path| mapped.contains_key(path)) && in_document
+                let field = name.strip_prefix("_source.").filter(|path| mapped.contains_key(*path));
+                in_document && field.is_some_and(|path| HARMLESS.contains(&path) || path.starts_with(KEYS))
             }
         };
         assert!(is_known, "{id}: {{{{{sign}{name}}}}}");

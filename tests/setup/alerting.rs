@@ -106,8 +106,14 @@ fn action_refusal(action: &Value) -> Option<Answer> {
         return Some(error(400, "Action throttle enabled but not set throttle value"));
     }
     let is_mustache = |name: &str| action[name]["lang"] == "mustache";
-    (!is_mustache("message_template") || !is_mustache("subject_template"))
-        .then(|| error(400, "a template must be a mustache script"))
+    if !is_mustache("message_template") || !is_mustache("subject_template") {
+        return Some(error(400, "a template must be a mustache script"));
+    }
+    // A script takes this one option and no other.
+    let options = action["message_template"]["options"].as_object();
+    options
+        .is_some_and(|options| !options.keys().eq(["content_type"]))
+        .then(|| error(400, "illegal compiler options specified"))
 }
 
 async fn is_keyword(node: &Search, index: &str, field: &str) -> bool {

@@ -26,8 +26,14 @@ pub struct ItemId(usize);
 
 #[derive(Debug)]
 enum Item {
-    Exists { field: usize, expected: bool },
-    Matches { field: usize, matcher: Matcher },
+    Exists {
+        field: usize,
+        expected: bool,
+    },
+    Matches {
+        field: usize,
+        matcher: Matcher,
+    },
     /// What looks at all fields, or at the elements of one: the library evaluates it, under the name [`WHOLE`].
     Whole(HashMap<String, CompiledDetection>),
 }

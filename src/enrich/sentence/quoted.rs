@@ -31,7 +31,7 @@ pub fn visible(text: &str) -> impl Iterator<Item = char> {
 }
 
 /// Control characters, and those that only change how others are laid out: with them a name could show as another.
-fn is_invisible(character: char) -> bool {
+pub fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'

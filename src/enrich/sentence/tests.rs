@@ -329,7 +329,7 @@ fn what_is_missing_or_hostile_in_a_record_does_not_disturb_the_sentence() {
         (
             call(&hostile, "sagemaker", "CreateModel", &json!({"modelName": "<script>alert(1)</script>"})),
             vec![],
-            "\"xCRITICAL: 'all is well\" created model \"<script>alert(1)</script>\", from 203.0.113.5.",
+            "\"xCRITICAL: 'all is well\" created model \"‹script›alert(1)‹/script›\", from 203.0.113.5.",
         ),
     ]);
 }

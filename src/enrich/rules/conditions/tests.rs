@@ -143,9 +143,25 @@ fn assert_agrees(record: &Value) -> Vec<usize> {
 fn each_kind_of_matcher_and_condition_matches_what_it_should() {
     let mut unmatched: Vec<usize> = (0..DETECTIONS.len()).collect();
     for a in [
-        json!("x"), json!("XY"), json!("xaY"), json!("a -x"), json!("eA=="), json!("É"), json!(""),
-        json!("ΑΣ"), json!("\u{212a}"), json!("İ"), json!("10.1.2.3"), json!(1), json!(0.5), json!(true),
-        json!(null), json!(["x", "y"]), json!(["q", ["X", 1]]), json!({"b": "X"}), json!([{"b": "x"}, {"b": "y"}]),
+        json!("x"),
+        json!("XY"),
+        json!("xaY"),
+        json!("a -x"),
+        json!("eA=="),
+        json!("É"),
+        json!(""),
+        json!("ΑΣ"),
+        json!("\u{212a}"),
+        json!("İ"),
+        json!("10.1.2.3"),
+        json!(1),
+        json!(0.5),
+        json!(true),
+        json!(null),
+        json!(["x", "y"]),
+        json!(["q", ["X", 1]]),
+        json!({"b": "X"}),
+        json!([{"b": "x"}, {"b": "y"}]),
     ] {
         for b in [json!("y"), json!("x"), json!(null)] {
             for record in [json!({"a": a, "b": b}), json!({"a": a}), json!({"b": b})] {
