@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 use time::OffsetDateTime;
 
 use crate::document::{Document, DocumentId, IndexName};
@@ -104,16 +105,15 @@ struct Account<'e> {
     id: &'e str,
 }
 
+#[skip_serializing_none]
 #[derive(Serialize)]
 struct Object<'e> {
     bucket: &'e str,
     key: &'e str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     etag: Option<&'e str>,
     /// Bytes as stored, and after decompression.
     size: u64,
     raw_size: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<&'e str>,
 }
 

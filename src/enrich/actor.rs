@@ -4,6 +4,7 @@ mod naming;
 
 use serde::Serialize;
 use serde_json_borrow::Value;
+use serde_with::skip_serializing_none;
 
 use super::user_agent;
 use crate::record::{Record, member, truth};
@@ -12,6 +13,7 @@ use naming::naming;
 
 /// What a record says about its caller. A document has CloudTrail's own words for it under `aws.cloudtrail`, and under
 /// `sagemaker.actor` only what had to be concluded from them.
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub struct Actor<'r> {
     /// CloudTrail's own word for the kind of identity, such as `AssumedRole`.
@@ -29,7 +31,6 @@ pub struct Actor<'r> {
     /// Who lent the temporary credentials: a role, or the user behind a federated one.
     #[serde(skip)]
     pub issuer: Option<Issuer<'r>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub session_name: Option<&'r str>,
     /// Who the session says it is, where administrators have it vouched for: in Studio the user profile.
     #[serde(skip)]
@@ -38,19 +39,15 @@ pub struct Actor<'r> {
     #[serde(skip)]
     pub on_behalf_of: Option<&'r str>,
     /// The SAML or web identity provider that vouched for the actor.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub identity_provider: Option<&'r str>,
     /// The service that made the call for the actor.
     #[serde(skip)]
     pub invoked_by: Option<&'r str>,
     pub via: Via,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub mfa: Option<bool>,
     pub root: bool,
     /// Whether the caller's account is another than the one that the record was delivered to.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cross_account: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub temporary_key: Option<bool>,
     /// The class of the user agent, as `config/user-agents.toml` names it.
     pub agent: &'static str,

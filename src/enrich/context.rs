@@ -17,6 +17,7 @@ mod defaults;
 
 use serde::Serialize;
 use serde_json_borrow::Value;
+use serde_with::skip_serializing_none;
 
 use super::catalogue::{Access, Catalogue};
 use super::indicators::Indicators;
@@ -35,12 +36,11 @@ pub use texts::Texts;
 pub use timeouts::Timeouts;
 
 /// What `sagemaker.*` says beside the verdict of the rules. Absent values are left out of the document.
+#[skip_serializing_none]
 #[derive(Debug, Default, Serialize, PartialEq)]
 pub struct Context<'r> {
     /// How far the call reaches, as the catalogue knows the operation.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub access_level: Option<Access>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<Resource<'r>>,
     #[serde(rename = "related_resource", skip_serializing_if = "Vec::is_empty")]
     pub related_resources: Vec<RelatedResource<'r>>,
@@ -51,7 +51,6 @@ pub struct Context<'r> {
     #[serde(skip_serializing_if = "is_default")]
     pub instance: Instance<'r>,
     /// Gigabytes of storage, summed over everything that the call asks for.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_gb: Option<u64>,
     #[serde(skip_serializing_if = "is_default")]
     pub image: Image<'r>,
@@ -63,10 +62,8 @@ pub struct Context<'r> {
     pub network: Network<'r>,
     #[serde(skip_serializing_if = "is_default")]
     pub policy: Policy,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub root_access: Option<bool>,
     /// The least version of the instance metadata service that a notebook instance allows.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata_service_version: Option<&'r str>,
     #[serde(skip_serializing_if = "is_default")]
     pub lifecycle: Lifecycle<'r>,
@@ -79,7 +76,6 @@ pub struct Context<'r> {
     #[serde(skip_serializing_if = "is_default")]
     pub endpoint_config: Named<'r>,
     /// Whether a model package may be deployed: `Approved`, `Rejected` or `PendingManualApproval`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub approval_status: Option<&'r str>,
     /// The tags that the call sets, as `key=value`.
     #[serde(skip_serializing_if = "Vec::is_empty")]

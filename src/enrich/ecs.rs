@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
+use serde_with::skip_serializing_none;
 use time::OffsetDateTime;
 
 use super::actor::Actor;
@@ -186,22 +187,18 @@ impl<'e, 'a> Event<'e, 'a> {
     }
 }
 
+#[skip_serializing_none]
 #[derive(Serialize)]
 struct EventFields<'e> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<Cow<'e, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<&'e str>,
     outcome: &'static str,
     kind: &'static str,
     category: &'static [&'static str],
     #[serde(rename = "type")]
     kinds: Vec<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     severity: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     created: Option<Timestamp>,
     ingested: Timestamp,
     original: &'e str,
@@ -247,12 +244,11 @@ fn kinds(event: &Event<'_, '_>) -> Vec<&'static str> {
     if denied { vec![kind, "denied"] } else { vec![kind] }
 }
 
+#[skip_serializing_none]
 #[derive(Serialize)]
 struct Cloud<'e> {
     provider: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<Cow<'e, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<Account<'e>>,
 }
 
@@ -262,19 +258,17 @@ struct Account<'e> {
 }
 
 /// `ip` only when the address is one: CloudTrail also writes names of services and broken addresses.
+#[skip_serializing_none]
 #[derive(Serialize)]
 struct Source<'e> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     ip: Option<IpAddr>,
 }
 
+#[skip_serializing_none]
 #[derive(Serialize)]
 struct User<'e> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'e str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     roles: Vec<&'e str>,
@@ -317,11 +311,10 @@ struct UserAgent<'e> {
     original: &'e str,
 }
 
+#[skip_serializing_none]
 #[derive(Serialize)]
 struct CallError<'e> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'e str>,
 }
 

@@ -5,43 +5,31 @@
 
 use serde::Serialize;
 use serde_json_borrow::Value;
+use serde_with::skip_serializing_none;
 
 use super::flat::Flat;
 use crate::record::{Record, member, truth};
 
 /// What CloudTrail says around the call and of the call.
+#[skip_serializing_none]
 #[derive(Serialize)]
 pub struct CloudTrail<'e, 'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     event_version: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     event_type: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     event_category: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     api_version: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     management_event: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     read_only: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     shared_event_id: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     vpc_endpoint_id: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     recipient_account_id: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     session_from_console: Option<bool>,
     user_identity: UserIdentity<'e>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<Session<'e>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     resources: Vec<TouchedResource<'e>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<Tls<'e>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     addendum: Option<Addendum<'e>>,
     #[serde(skip_serializing_if = "Flat::is_empty")]
     request_parameters: Flat<'e, 'a>,
@@ -81,26 +69,19 @@ impl<'e, 'a> CloudTrail<'e, 'a> {
     }
 }
 
+#[skip_serializing_none]
 #[derive(Serialize)]
 struct UserIdentity<'e> {
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "type")]
     kind: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     principal_id: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     arn: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     account_id: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     access_key_id: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     user_name: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     invoked_by: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     identity_provider: Option<&'e str>,
     /// The person on whose behalf a service acts, with trusted identity propagation.
-    #[serde(skip_serializing_if = "Option::is_none")]
     on_behalf_of: Option<&'e str>,
 }
 
@@ -122,32 +103,25 @@ impl<'e> UserIdentity<'e> {
 }
 
 /// Who stands behind temporary credentials.
+#[skip_serializing_none]
 #[derive(Serialize)]
 struct Session<'e> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     issuer: Option<Issuer<'e>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     mfa: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     creation_date: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     source_identity: Option<&'e str>,
     /// Whose word was taken for who it is, where a role was assumed with a web identity.
-    #[serde(skip_serializing_if = "Option::is_none")]
     federated_provider: Option<&'e str>,
 }
 
+#[skip_serializing_none]
 #[derive(Serialize)]
 struct Issuer<'e> {
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "type")]
     kind: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     principal_id: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     arn: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     user_name: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     account_id: Option<&'e str>,
 }
 
@@ -173,13 +147,12 @@ impl<'e> Session<'e> {
     }
 }
 
+#[skip_serializing_none]
 #[derive(Serialize)]
 struct TouchedResource<'e> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     arn: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     account_id: Option<&'e str>,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "type")]
     kind: Option<&'e str>,
 }
 
@@ -197,13 +170,11 @@ fn touched_resources<'e>(record: &'e Record<'_>) -> Vec<TouchedResource<'e>> {
         .collect()
 }
 
+#[skip_serializing_none]
 #[derive(Serialize)]
 struct Tls<'e> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     cipher_suite: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     client_provided_host: Option<&'e str>,
 }
 
@@ -219,15 +190,12 @@ impl<'e> Tls<'e> {
 }
 
 /// A later addition to an event that was already delivered; the two are linked by the original's eventID.
+#[skip_serializing_none]
 #[derive(Serialize)]
 struct Addendum<'e> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     updated_fields: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     original_request_id: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     original_event_id: Option<&'e str>,
 }
 

@@ -6,18 +6,19 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 
 use super::arn::Arn;
 use super::path::listed_arns;
 use crate::record::{Record, is_sagemaker_family};
 
 /// One resource outside SageMaker.
+#[skip_serializing_none]
 #[derive(Debug, Serialize, PartialEq, Eq)]
 pub struct RelatedResource<'r> {
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "type")]
     pub kind: Option<&'r str>,
     pub name: &'r str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub arn: Option<&'r str>,
 }
 

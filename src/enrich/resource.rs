@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json_borrow::Value;
+use serde_with::skip_serializing_none;
 
 use super::arn::Arn;
 use super::catalogue::{About, Catalogue, Operation, ParentPath, first_text};
@@ -16,21 +17,18 @@ use super::path::{Path, listed_arns};
 use crate::record::{Record, is_sagemaker_family};
 
 /// One resource, as far as the record says.
+#[skip_serializing_none]
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 pub struct Resource<'r> {
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "type")]
     pub kind: Option<Cow<'r, str>>,
     /// The name, or the id where that is all that the record has, as the call wrote it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Cow<'r, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub arn: Option<Cow<'r, str>>,
     /// What AWS calls it, where that is not a name that a person chose: one domain has one id, whether a call says its
     /// name or not.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// What it lies in or belongs to. That of a parent is not followed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<Box<Resource<'r>>>,
 }
 

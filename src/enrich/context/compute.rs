@@ -2,18 +2,18 @@
 
 use serde::Serialize;
 use serde_json_borrow::Value;
+use serde_with::skip_serializing_none;
 
 use super::add;
 use super::texts::{self, Texts};
 
+#[skip_serializing_none]
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 pub struct Instance<'r> {
     #[serde(rename = "type", skip_serializing_if = "Texts::is_empty")]
     pub kinds: Texts<'r>,
     /// Summed over everything that the call starts.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub accelerated: Option<bool>,
 }
 

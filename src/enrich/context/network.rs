@@ -2,28 +2,25 @@
 
 use serde::Serialize;
 use serde_json_borrow::Value;
+use serde_with::skip_serializing_none;
 
 use super::is_enabled;
 use super::texts::{self, Texts};
 
+#[skip_serializing_none]
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 pub struct Network<'r> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub vpc: Option<&'r str>,
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub subnets: Texts<'r>,
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub security_groups: Texts<'r>,
     /// Whether the containers are cut off from the network: all of them, where a call starts several.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub isolated: Option<bool>,
     /// Whether the traffic between containers is encrypted: of all jobs, where a call starts several.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub encrypted: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub direct_internet: Option<bool>,
     /// `PublicInternetOnly` or `VpcOnly`, of a domain.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub app_access: Option<&'r str>,
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json_borrow::Value;
+use serde_with::skip_serializing_none;
 
 use super::texts::MAX_TEXTS;
 use crate::enrich::arn::Arn;
@@ -11,13 +12,11 @@ use crate::enrich::kind::Kinds;
 use crate::enrich::resource::Resource;
 use crate::record::member;
 
+#[skip_serializing_none]
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 pub struct Studio<'r> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<Domain<'r>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub user_profile: Option<&'r str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub space: Option<&'r str>,
     /// The types of the apps that the call is about or has settings for, such as `JupyterLab`.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -2,32 +2,27 @@
 
 use serde::Serialize;
 use serde_json_borrow::Value;
+use serde_with::skip_serializing_none;
 
 use super::{MAX_LONG, whole};
 
 /// The longest of each, where a call has several.
+#[skip_serializing_none]
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 pub struct Timeouts {
     /// Until an app without work is stopped.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<u64>,
     /// Until a session that was opened with a presigned URL ends.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<u64>,
     /// Until a presigned URL can no longer be used.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<u64>,
     /// For which the instances of a training job are kept after it ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_alive: Option<u64>,
     /// For which a job may run.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<u64>,
     /// For which a job may wait for capacity and run.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub wait: Option<u64>,
     /// For which a job may wait for the capacity of a training plan.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub pending: Option<u64>,
 }
 
