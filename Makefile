@@ -9,6 +9,8 @@ MACHETE := .local/cargo-machete-0.9.2/bin/cargo-machete
 RELEASE_TOOLS := .local/cargo-auditable-0.7.7/bin .local/cargo-deb-3.8.0/bin .local/cargo-cyclonedx-0.5.9/bin
 # The first would refuse the project's own tags; the others fetch lists from the network, which a test has at hand.
 SIGMA_EXCLUDED := namespace_tag attacktag d3_fendtag
+# Parts of the benchmark that bring their own servers do not wait for the real ones.
+BENCH_STACK = $(if $(filter core shipping growth latency rules,$(ARGS)),,$(LOCAL)/with-stack.sh)
 SHELL_SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './target/*' -not -path './.local/*')
 
 help: ## Say what can be made
@@ -22,8 +24,11 @@ test: ## Run every test beside a real OpenSearch, S3 and SQS; ARGS="--test NAME"
 	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
 	$(LOCAL)/with-stack.sh cargo test --locked --no-fail-fast $(ARGS)
 
-bench: ## Measure speed against plain decompression; ARGS=core or growth picks a part, ARGS=rules what rules cost
-	cargo bench --locked --profile release --bench $(if $(filter rules,$(ARGS)),rules,performance -- $(ARGS))
+bench: ## Measure speed and memory against plain decompression; ARGS=core picks a part, ARGS=rules what rules cost
+	@$(LOCAL)/tools.sh cargo cc python3 taskset $(if $(BENCH_STACK),curl java mvn openssl setpriv)
+	venv=$$($(LOCAL)/venv.sh $(LOCAL)/requirements-bench.txt); \
+	SAGETRAIL_BENCH_PYTHON=$$venv/bin/python $(BENCH_STACK) cargo bench --locked --profile release \
+	  --bench $(if $(filter rules,$(ARGS)),rules,performance -- $(ARGS))
 
 dashboards: ## Make dashboards/*.ndjson from dashboards/sources
 	@$(LOCAL)/tools.sh python3

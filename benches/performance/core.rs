@@ -4,6 +4,7 @@ use std::io::Read;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use rustix::time::{ClockId, clock_gettime};
 use sagetrail::config::ContentHash;
@@ -29,27 +30,60 @@ pub struct Pass {
 /// Decodes, selects, enriches and encodes every file.
 pub fn ship(trail: &Trail, knowledge: &Knowledge) -> Pass {
     let mut selected = 0;
-    let mut workplace = Workplace::default();
     let seconds = cpu_seconds(|| {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        for file in &trail.files {
-            each_document(file, knowledge, &mut workplace, |document| {
-                selected += 1;
-                bytes += document.source.len();
-                batch.push(document);
-                if bytes > BULK_BYTES {
-                    std::hint::black_box(bulk::encode(batch.iter()));
-                    (batch, bytes) = (Vec::new(), 0);
-                }
-            });
-        }
-        std::hint::black_box(bulk::encode(batch.iter()));
+        selected = each_bulk(trail, knowledge, |body| {
+            std::hint::black_box(body);
+        });
     });
     Pass { seconds, selected }
 }
 
+/// The bodies of the bulks.
+pub fn bodies(trail: &Trail, knowledge: &Knowledge) -> Vec<Bytes> {
+    let mut bodies = Vec::new();
+    each_bulk(trail, knowledge, |body| bodies.push(body));
+    bodies
+}
+
+/// Allocations for each record of a trail of which nothing is selected.
+pub fn allocations(others: &Trail, knowledge: &Knowledge) -> f64 {
+    let mut workplace = Workplace::default();
+    let mut count = || {
+        let spent = allocation_counter::measure(|| {
+            for file in &others.files {
+                each_document(file, knowledge, &mut workplace, |_| unreachable!("nothing is selected"));
+            }
+        });
+        spent.count_total as f64
+    };
+    // The first pass makes what is made once.
+    count();
+    let records: usize = others.files.iter().map(|file| file.records).sum();
+    count() / records as f64
+}
+
+/// Hands over the body of each bulk, and says how many documents there were.
+fn each_bulk(trail: &Trail, knowledge: &Knowledge, mut each: impl FnMut(Bytes)) -> usize {
+    let mut documents = 0;
+    let mut workplace = Workplace::default();
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    for file in &trail.files {
+        each_document(file, knowledge, &mut workplace, |document| {
+            documents += 1;
+            bytes += document.source.len();
+            batch.push(document);
+            if bytes > BULK_BYTES {
+                each(bulk::encode(batch.iter()));
+                (batch, bytes) = (Vec::new(), 0);
+            }
+        });
+    }
+    each(bulk::encode(batch.iter()));
+    documents
+}
+
 /// Hands over the document of each selected record.
-pub fn each_document(
+fn each_document(
     file: &File,
     knowledge: &Knowledge,
     workplace: &mut Workplace,
@@ -70,7 +104,7 @@ pub fn gunzip(trail: &Trail) -> f64 {
     let mut window = vec![0; 256 << 10];
     cpu_seconds(|| {
         for file in &trail.files {
-            let mut decoder = MultiGzDecoder::new(file.gzip.as_slice());
+            let mut decoder = MultiGzDecoder::new(&file.gzip[..]);
             while decoder.read(&mut window).expect("generated files are whole") > 0 {}
         }
     })

@@ -25,6 +25,11 @@ pub fn goal(name: &str, value: f64, unit: &str, least: f64) {
     println!("{name:<52} {value:>10.2} {unit:<9} ≥ {least:<6} {}", verdict(value >= least));
 }
 
+/// A value that is not to rise above its goal.
+pub fn most(name: &str, value: f64, unit: &str, most: f64) {
+    println!("{name:<52} {value:>10.2} {unit:<9} ≤ {most:<6} {}", verdict(value <= most));
+}
+
 fn verdict(is_reached: bool) -> &'static str {
     if is_reached { "reached" } else { "not reached" }
 }

@@ -5,6 +5,7 @@
 
 use std::io::Write;
 
+use bytes::Bytes;
 use fastrand::Rng;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -24,8 +25,9 @@ pub struct Shape {
 #[derive(Debug, Clone)]
 pub struct File {
     pub key: String,
-    pub gzip: Vec<u8>,
+    pub gzip: Bytes,
     pub raw_bytes: usize,
+    pub records: usize,
 }
 
 /// The files of a trail.
@@ -51,10 +53,21 @@ impl Trail {
                 })
                 .collect();
             let raw = json!({ "Records": records }).to_string();
-            File { key: key(account, number), gzip: gzip(raw.as_bytes()), raw_bytes: raw.len() }
+            File {
+                key: key(account, number),
+                gzip: gzip(raw.as_bytes()),
+                raw_bytes: raw.len(),
+                records: shape.records,
+            }
         });
         let files = files.collect();
         Self { files, selected }
+    }
+
+    /// The same files over and over.
+    pub fn repeated(&self, times: usize) -> Self {
+        let files = (0..times).flat_map(|_| self.files.iter().cloned()).collect();
+        Self { files, selected: self.selected * times }
     }
 
     pub fn raw_bytes(&self) -> usize {
@@ -84,10 +97,10 @@ fn key(account: &str, number: usize) -> String {
     )
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+fn gzip(bytes: &[u8]) -> Bytes {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).expect("memory can be written");
-    encoder.finish().expect("memory can be written")
+    Bytes::from(encoder.finish().expect("memory can be written"))
 }
 
 fn record_of(rng: &mut Rng, account: &str, is_ours: bool) -> Value {
