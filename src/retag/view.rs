@@ -1,0 +1,154 @@
+//! The view: the stored events as they were at one moment, read in pages.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use time::Date;
+
+use super::{RetagError, read};
+use crate::document::EVENTS_ALIAS;
+use crate::sink::{Method, OpenSearch};
+use crate::source::folder::Wanted;
+
+/// Documents that are read and written at once. Scripts and parameters make some of them large.
+const PAGE: usize = 200;
+/// How long OpenSearch keeps the view between two pages, of which one may wait for its limit or for push-back.
+const KEEP_ALIVE: &str = "10m";
+
+/// A view of the events as they were when it was opened, read in pages.
+pub(super) struct View {
+    id: String,
+    after: Option<Value>,
+}
+
+impl View {
+    /// None when there are no events at all.
+    pub(super) async fn open(client: &OpenSearch) -> Result<Option<Self>, RetagError> {
+        let path = format!("{EVENTS_ALIAS}-*/_search/point_in_time?keep_alive={KEEP_ALIVE}");
+        let answer = client.request(Method::Post, &path, None).await?;
+        if answer.status == 404 {
+            return Ok(None);
+        }
+        let Opened { pit_id } = read("point in time", &answer)?;
+        Ok(Some(Self { id: pit_id, after: None }))
+    }
+
+    pub(super) async fn next(
+        &mut self,
+        client: &OpenSearch,
+        query: &Value,
+        total: &mut u64,
+    ) -> Result<Vec<Hit>, RetagError> {
+        let mut body = json!({
+            "size": PAGE, "query": query, "pit": {"id": self.id, "keep_alive": KEEP_ALIVE},
+            "seq_no_primary_term": true, "track_total_hits": self.after.is_none(),
+            // Together they tell any two documents apart, also of one event in two shards.
+            "sort": [{"@timestamp": "asc"}, {"_seq_no": "asc"}, {"event.id": "asc"}],
+            "_source": ["@timestamp", "event.original", "event.created", "event.ingested", "log.file.path",
+                        "sagemaker.findings"]
+        });
+        if let Some(after) = &self.after {
+            body["search_after"] = after.clone();
+        }
+        let body = Bytes::from(body.to_string());
+        let answer = client.request(Method::Post, "_search", Some(body)).await?;
+        let Page { hits } = read("search", &answer)?;
+        if let Some(found) = hits.total {
+            *total = found.value;
+        }
+        if let Some(last) = hits.hits.last() {
+            self.after = Some(last.sort.clone());
+        }
+        Ok(hits.hits)
+    }
+
+    /// A view that cannot be closed ends by itself.
+    pub(super) async fn close(self, client: &OpenSearch) {
+        let body = Bytes::from(json!({"pit_id": [self.id]}).to_string());
+        let _ = client.request(Method::Delete, "_search/point_in_time", Some(body)).await;
+    }
+}
+
+/// What other rules have tagged, by the time of the event.
+pub(super) fn query(wanted: &Wanted, version: &str) -> Value {
+    let mut filter = Vec::new();
+    let day = |day: Date| day.to_string();
+    if wanted.from.is_some() || wanted.to.is_some() {
+        let mut range = json!({});
+        if let Some(from) = wanted.from {
+            range["gte"] = json!(day(from));
+        }
+        if let Some(next) = wanted.to.and_then(Date::next_day) {
+            range["lt"] = json!(day(next));
+        }
+        filter.push(json!({"range": {"@timestamp": range}}));
+    }
+    for (field, values) in [("cloud.account.id", &wanted.accounts), ("cloud.region", &wanted.regions)] {
+        if !values.is_empty() {
+            filter.push(json!({"terms": {field: values}}));
+        }
+    }
+    json!({"bool": {"filter": filter, "must_not": [{"term": {"sagemaker.rules.version": version}}]}})
+}
+
+/// A stored document and the state in which it was read.
+#[derive(Deserialize)]
+pub(super) struct Hit {
+    #[serde(rename = "_index")]
+    pub(super) index: String,
+    #[serde(rename = "_id")]
+    pub(super) id: String,
+    #[serde(rename = "_seq_no")]
+    pub(super) seq_no: u64,
+    #[serde(rename = "_primary_term")]
+    pub(super) primary_term: u64,
+    #[serde(rename = "_source")]
+    pub(super) source: Value,
+    sort: Value,
+}
+
+#[derive(Deserialize)]
+struct Opened {
+    pit_id: String,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    hits: Hits,
+}
+
+#[derive(Deserialize)]
+struct Hits {
+    total: Option<Total>,
+    hits: Vec<Hit>,
+}
+
+#[derive(Deserialize)]
+struct Total {
+    value: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::date;
+
+    use super::*;
+
+    #[test]
+    fn only_what_other_rules_have_tagged_is_asked_for() {
+        let wanted = Wanted {
+            accounts: vec!["111122223333".to_owned()],
+            from: Some(date!(2026 - 01 - 01)),
+            to: Some(date!(2026 - 01 - 31)),
+            ..Wanted::default()
+        };
+        let expected = json!({"bool": {
+            "filter": [
+                {"range": {"@timestamp": {"gte": "2026-01-01", "lt": "2026-02-01"}}},
+                {"terms": {"cloud.account.id": ["111122223333"]}}
+            ],
+            "must_not": [{"term": {"sagemaker.rules.version": "v"}}]
+        }});
+        assert_eq!(query(&wanted, "v"), expected);
+    }
+}
