@@ -149,12 +149,8 @@ pub(crate) struct VerifyArgs {
     /// `s3://BUCKET/PREFIX`, where the prefix is what stands before `AWSLogs/` or a folder below it
     #[arg(value_name = "TRAIL")]
     pub(crate) place: Place,
-    /// The first day of delivery, in UTC
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
-    pub(crate) from: Date,
-    /// The last day of delivery, in UTC
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
-    pub(crate) to: Date,
+    #[command(flatten)]
+    pub(crate) period: PeriodArgs,
     /// Only this account; may be given more than once
     #[arg(long = "account", value_name = "ID")]
     pub(crate) accounts: Vec<String>,
@@ -172,6 +168,33 @@ pub(crate) struct VerifyArgs {
     pub(crate) repair: bool,
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) format: ReportFormat,
+}
+
+/// Which days are meant.
+#[derive(Args)]
+pub(crate) struct PeriodArgs {
+    /// The first day of delivery, in UTC
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day, requires = "to", required_unless_present = "days")]
+    from: Option<Date>,
+    /// The last day of delivery, in UTC
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day, requires = "from", required_unless_present = "days")]
+    to: Option<Date>,
+    /// In place of both: the last whole days before today, for a timer
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["from", "to"], value_parser = clap::value_parser!(u16).range(1..))]
+    days: Option<u16>,
+}
+
+impl PeriodArgs {
+    /// The first and the last day.
+    pub(crate) fn bounds(&self, today: Date) -> (Date, Date) {
+        match (self.from, self.to, self.days) {
+            (Some(from), Some(to), _) => (from, to),
+            (_, _, days) => {
+                let days = i64::from(days.unwrap_or(1));
+                (today - time::Duration::days(days), today - time::Duration::days(1))
+            }
+        }
+    }
 }
 
 /// Which part of a trail is meant.

@@ -26,6 +26,7 @@ use crate::source::aws;
 use crate::source::deleter;
 use crate::source::queue::{Queue, QueueError};
 use crate::source::store::Store;
+use crate::verify;
 
 /// Pauses between attempts that wait for OpenSearch to come up.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -108,6 +109,8 @@ pub async fn run_on(
         return close_admin(&serving, admin_task).await;
     }
 
+    let mut watching = JoinSet::new();
+    watching.spawn(verify::watch(opensearch.clone(), Arc::clone(&metrics)));
     let (sink, sink_task) = sink::spawn(opensearch, &config.sink, Arc::clone(&metrics));
     let store = Store::new(aws, &config.source, Arc::clone(&metrics)).await;
     let (deleter, deleter_task) = deleter::start(queue.clone(), Arc::clone(&metrics));
@@ -135,6 +138,7 @@ pub async fn run_on(
     let mut parts = Parts {
         receivers,
         reloading,
+        watching,
         sink: pin!(sink_task.drain()),
         deleter: deleter_task,
         admin: admin_task,
@@ -145,7 +149,7 @@ pub async fn run_on(
         () = stop.cancelled() => None,
         part = parts.first_end() => Some(part),
     };
-    let Parts { mut receivers, reloading: _reloading, sink, deleter, admin } = parts;
+    let Parts { mut receivers, reloading: _reloading, watching: _watching, sink, deleter, admin } = parts;
     if let Some(part) = ended {
         error!(part, "a part of the daemon ended unexpectedly, so all of it stops");
         stop.cancel();
@@ -176,6 +180,7 @@ pub async fn run_on(
 struct Parts<S> {
     receivers: JoinSet<()>,
     reloading: JoinSet<()>,
+    watching: JoinSet<()>,
     sink: S,
     deleter: JoinHandle<()>,
     admin: JoinHandle<Result<(), AdminError>>,
@@ -187,6 +192,7 @@ impl<S: Future<Output = ()> + Unpin> Parts<S> {
         tokio::select! {
             _ = self.receivers.join_next() => "receiver",
             _ = self.reloading.join_next() => "loading of rules",
+            _ = self.watching.join_next() => "watch over verifications",
             () = &mut self.sink => "sink",
             _ = &mut self.deleter => "deleter",
             _ = &mut self.admin => "admin endpoint",
@@ -265,18 +271,20 @@ mod tests {
         let mut parts = Parts {
             receivers: JoinSet::new(),
             reloading: JoinSet::new(),
+            watching: JoinSet::new(),
             sink: pending(),
             deleter: tokio::spawn(pending()),
             admin: tokio::spawn(pending()),
         };
         parts.receivers.spawn(pending());
         parts.reloading.spawn(pending());
+        parts.watching.spawn(pending());
         parts
     }
 
     fn with_sink_ended() -> Parts<Ready<()>> {
-        let Parts { receivers, reloading, deleter, admin, .. } = running();
-        Parts { receivers, reloading, sink: ready(()), deleter, admin }
+        let Parts { receivers, reloading, watching, deleter, admin, .. } = running();
+        Parts { receivers, reloading, watching, sink: ready(()), deleter, admin }
     }
 
     #[tokio::test(start_paused = true)]
@@ -291,6 +299,9 @@ mod tests {
         let mut parts = running();
         parts.reloading.spawn(async {});
         assert_eq!(parts.first_end().await, "loading of rules");
+        let mut parts = running();
+        parts.watching.spawn(async {});
+        assert_eq!(parts.first_end().await, "watch over verifications");
         let mut parts = running();
         parts.deleter.abort();
         assert_eq!(parts.first_end().await, "deleter");

@@ -9,7 +9,8 @@ mod series;
 use std::time::Duration;
 
 use prometheus::{
-    Counter, Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder,
+    Counter, Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    TextEncoder,
 };
 
 pub(crate) use labels::label_enum;
@@ -17,7 +18,12 @@ pub use labels::{
     BulkOutcome, FreshnessStage, Label, MessageOutcome, ObjectFailure, ObjectSkip, RejectReason, Reload,
     Renewal, Retry,
 };
-use series::{counter, counters, freshness_histograms, gauge, histogram, open_counters, options, registered};
+use series::{
+    counter, counters, freshness_histograms, gauge, gauges, histogram, open_counters, options, registered,
+};
+
+use crate::verify::report::Kind;
+use crate::verify::standing::Known;
 
 /// Seconds; a bulk request's round trip.
 const LATENCY_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
@@ -63,6 +69,9 @@ pub struct Metrics {
     rules_broken: IntGauge,
     rules_reloads: IntCounterVec,
     task_panics: IntCounter,
+    verification_gaps: IntGaugeVec,
+    verification_last_run: IntGauge,
+    verification_read_failures: IntCounter,
 }
 
 impl Metrics {
@@ -237,6 +246,23 @@ impl Metrics {
                 "task_panics_total",
                 "Tasks that panicked; each is a bug worth a report.",
             ),
+            verification_gaps: gauges(
+                &registry,
+                "verification_gaps",
+                "What verifications of the last 30 days found and none has found to be right since, by kind.",
+                "kind",
+                Kind::GAPS,
+            ),
+            verification_last_run: gauge(
+                &registry,
+                "verification_last_run_timestamp_seconds",
+                "When a verification ran last, in seconds since 1970; 0 when none is known.",
+            ),
+            verification_read_failures: counter(
+                &registry,
+                "verification_read_failures_total",
+                "Attempts to read what verifications have found that failed.",
+            ),
             registry,
         };
         #[cfg(target_os = "linux")]
@@ -370,6 +396,21 @@ impl Metrics {
 
     pub fn task_panicked(&self) {
         self.task_panics.inc();
+    }
+
+    /// Takes over what verifications have found.
+    pub fn verification_known(&self, known: &Known) {
+        for kind in Kind::GAPS {
+            let count = known.gaps.get(kind).copied().unwrap_or_default();
+            self.verification_gaps
+                .with_label_values(&[kind.label()])
+                .set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        self.verification_last_run.set(known.last_run_at.map_or(0, time::OffsetDateTime::unix_timestamp));
+    }
+
+    pub fn verification_read_failed(&self) {
+        self.verification_read_failures.inc();
     }
 }
 

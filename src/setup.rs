@@ -56,6 +56,10 @@ pub(crate) const TEMPLATES: &[Template] = &[
         path: "_index_template/sagetrail-verification",
         text: include_str!("../mappings/template-verification.json"),
     },
+    Template {
+        path: "_index_template/sagetrail-verified",
+        text: include_str!("../mappings/template-verified.json"),
+    },
 ];
 
 pub(crate) struct Template {

@@ -10,6 +10,8 @@ mod shipped;
 mod judge;
 mod region;
 pub mod report;
+pub mod standing;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -25,6 +27,7 @@ use self::keys::{Keys, KeysError};
 use self::region::Region;
 pub use self::report::{Finding, Kind, Report};
 pub use self::shipped::LedgerError;
+pub use self::watch::watch;
 use crate::config::{AuthKind, Config};
 use crate::enrich::{Knowledge, format_time};
 use crate::metrics::Metrics;
@@ -79,8 +82,10 @@ pub enum VerifyError {
     Replay(#[from] ReplayError),
     #[error("a task panicked, which is a bug")]
     Panicked,
-    #[error("{INDEX}: OpenSearch answered {status}; grant the role create_index and write on sagetrail-*")]
-    NotRecorded { status: u16 },
+    #[error(
+        "{index}: the verification could not be recorded, OpenSearch answered {status}; grant the role create_index and write on sagetrail-*"
+    )]
+    NotRecorded { index: &'static str, status: u16 },
 }
 
 /// Everything that the verification of one region needs.
@@ -113,6 +118,13 @@ pub async fn run(config: &Config, plan: Plan, repair: Option<Knowledge>) -> Resu
     // What is delivered late on the last day is in a digest of the next.
     let digests = Wanted { kind: folder::Kind::Digests, to: wanted.to.and_then(Date::next_day), ..wanted };
     let digests = by_region(scene.bucket.days(&scene.plan.prefix, &digests).await?);
+    let place = report.place.clone();
+    report.standing.cover_trail(&place, scene.plan.from);
+    report.standing.cover(
+        &scene.plan.bucket,
+        records.iter().chain(digests.values().flatten()),
+        scene.plan.to,
+    );
     for finding in without_digests(&scene.plan, &records, &digests) {
         report.find(finding);
     }
@@ -140,9 +152,11 @@ impl Scene {
         let keys = match &plan.keys {
             Some(path) => Keys::of_file(path)?,
             None => {
-                // A digest is signed with a key that is valid at its end.
+                // A digest is signed with a key that is valid at its end, and no digest has an end in the future.
                 let midnight = |day: Date| day.with_time(Time::MIDNIGHT).assume_utc();
-                Keys::of_api(aws, midnight(plan.from), midnight(plan.to) + Duration::days(2))
+                let from = midnight(plan.from);
+                let to = (midnight(plan.to) + Duration::days(2)).min(OffsetDateTime::now_utc());
+                Keys::of_api(aws, from, to.max(from))
             }
         };
         Ok(Self {
@@ -233,13 +247,22 @@ async fn ship_missing(
     Ok(())
 }
 
-/// Leaves a document that says when what was verified and what it came to.
+/// Leaves a document that says when what was verified and what it came to, and one for each day that it speaks of.
 async fn record(client: &OpenSearch, report: &Report) -> Result<(), VerifyError> {
-    let body = Bytes::from(document(report, OffsetDateTime::now_utc()).to_string());
+    let now = OffsetDateTime::now_utc();
+    for body in report.standing.bulks(now) {
+        let path = "_bulk?refresh=true&filter_path=errors";
+        let answer = client.request(Method::Post, path, Some(body)).await?;
+        let is_taken = serde_json::from_slice::<Value>(&answer.body).is_ok_and(|it| it["errors"] == false);
+        if answer.status != 200 || !is_taken {
+            return Err(VerifyError::NotRecorded { index: standing::INDEX, status: answer.status });
+        }
+    }
+    let body = Bytes::from(document(report, now).to_string());
     let answer = client.request(Method::Post, &format!("{INDEX}/_doc?refresh=true"), Some(body)).await?;
     match answer.status {
         200 | 201 => Ok(()),
-        status => Err(VerifyError::NotRecorded { status }),
+        status => Err(VerifyError::NotRecorded { index: INDEX, status }),
     }
 }
 
@@ -251,7 +274,7 @@ fn document(report: &Report, now: OffsetDateTime) -> Value {
         "shipped": report.shipped, "repaired": report.repaired
     });
     for kind in Kind::ALL {
-        verification[kind.name().replace(' ', "_")] = json!(report.count(kind));
+        verification[kind.field()] = json!(report.count(kind));
     }
     json!({"@timestamp": format_time(now), "verification": verification})
 }

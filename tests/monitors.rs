@@ -1,8 +1,7 @@
 //! The monitors on a real OpenSearch: the quiet week raises nothing, the attack raises each, and every page is JSON.
 //!
 //! The plugin that runs monitors is not among the modules that can be put together here. So their searches run as they
-//! are, with the trigger's condition as a bucket selector, which is how the plugin itself evaluates it, and their
-//! messages are rendered by OpenSearch's own mustache.
+//! are, with the trigger's condition, and their messages are rendered by OpenSearch's own mustache.
 
 mod support;
 
@@ -14,6 +13,7 @@ use sagetrail::monitors::thresholds::documented;
 use sagetrail::monitors::{Monitor, built_in};
 use serde_json::{Value, json};
 use support::Stack;
+use support::alerts;
 use support::scene::Scene;
 use support::search::Search;
 use support::story;
@@ -23,43 +23,12 @@ use url::Url;
 
 /// The end of each story.
 const NOW: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
-/// Searches in one request.
-const AT_ONCE: usize = 400;
 
 impl Scene {
     /// What a monitor raises when it runs at each of these times: the bucket keys of its alerts.
     async fn alerts(&self, monitor: &Monitor, times: &[OffsetDateTime]) -> BTreeSet<String> {
-        let search = &monitor.body["inputs"][0]["search"];
-        let index = search["indices"][0].as_str().unwrap().replace("sagetrail", self.name);
-        let mut query = search["query"].clone();
-        let condition = &monitor.body["triggers"][0]["bucket_level_trigger"]["condition"];
-        query["aggregations"]["composite_agg"]["aggregations"]["fired"] = json!({"bucket_selector": {
-            "buckets_path": condition["buckets_path"], "script": condition["script"], "gap_policy": "skip"}});
-        let query = query.to_string();
-        let mut alerts = BTreeSet::new();
-        for times in times.chunks(AT_ONCE) {
-            let mut lines = String::new();
-            for time in times {
-                let millis = (time.unix_timestamp_nanos() / 1_000_000).to_string();
-                let query = query.replace("{{period_end}}", &millis);
-                writeln!(lines, "{}\n{query}", json!({"index": index})).unwrap();
-            }
-            let answer = self.send("_msearch", lines).await;
-            for answer in answer["responses"].as_array().unwrap() {
-                assert_eq!(answer["status"], 200, "{}: {answer}", monitor.id);
-                assert_eq!(answer["_shards"]["failed"], 0, "{}: {answer}", monitor.id);
-                for bucket in answer["aggregations"]["composite_agg"]["buckets"].as_array().unwrap() {
-                    let keys: Vec<&str> = bucket["key"]
-                        .as_object()
-                        .unwrap()
-                        .values()
-                        .map(|key| key.as_str().unwrap())
-                        .collect();
-                    alerts.insert(keys.join(","));
-                }
-            }
-        }
-        alerts
+        let index = alerts::index(monitor).replace("sagetrail", self.name);
+        alerts::alerts(&self.search, monitor, &index, times).await
     }
 }
 
@@ -120,11 +89,13 @@ async fn the_attack_raises_every_monitor_for_whom_and_what_it_should() {
         }
     }
     assert!(missing.is_empty(), "{}", missing.join("\n"));
-    // These two tell of the pipeline, which worked during the attack.
-    for name in ["silence", "lag"] {
+    // These tell of the pipeline, which worked during the attack.
+    let of_the_pipeline = ["silence", "lag", "verification-gap", "verification-silence"];
+    for name in of_the_pipeline {
         assert_eq!(scene.alerts(&monitors[name], &times).await, BTreeSet::new(), "{name}");
     }
-    assert_eq!(expected.len() + 2, monitors.len(), "each monitor has its part in the story");
+    let told = expected.len() + of_the_pipeline.len();
+    assert_eq!(told, monitors.len(), "each monitor has its part in the story");
     scene.remove().await;
 }
 
@@ -141,6 +112,42 @@ async fn an_account_that_stops_sending_and_a_pipeline_that_lags_are_told() {
     assert_eq!(scene.alerts(&monitors["silence"], &[NOW + Duration::hours(27)]).await, account);
     assert_eq!(scene.alerts(&monitors["lag"], &[NOW + Duration::minutes(125)]).await, account);
     assert_eq!(scene.alerts(&monitors["lag"], &while_it_sends).await, BTreeSet::new());
+    scene.remove().await;
+}
+
+#[tokio::test]
+async fn a_gap_is_told_until_its_day_is_whole_and_so_is_a_timer_that_stopped_verifying() {
+    let Some(scene) = Scene::set("monitors-verified", &[]).await else { return };
+    let monitors = monitors("");
+    let verified = |account: &str, day: i64, gaps: u64| {
+        let at = NOW + Duration::days(day);
+        let outcome = if gaps == 0 { "whole" } else { "gap" };
+        json!({"@timestamp": at.unix_timestamp() * 1_000,
+            "cloud": {"account": {"id": account}, "region": "eu-central-1"},
+            "verification": {"place": "s3://trail/", "outcome": outcome, "gaps": gaps}})
+    };
+    let days =
+        [verified("111122223333", 0, 0), verified("111122223333", 1, 2), verified("444455556666", 2, 0)];
+    let numbered = |documents: &'static str| move |(number, day)| (format!("{documents}{number}"), day);
+    scene.add("monitors-verified-verified", days.iter().enumerate().map(numbered("day"))).await;
+    scene.add("monitors-verified-verification", days.iter().enumerate().map(numbered("run"))).await;
+
+    let gap = &monitors["verification-gap"];
+    let told = BTreeSet::from(["111122223333,eu-central-1".to_owned()]);
+    assert_eq!(scene.alerts(gap, &[NOW + Duration::hours(1)]).await, BTreeSet::new());
+    assert_eq!(scene.alerts(gap, &[NOW + Duration::hours(25)]).await, told);
+    assert_eq!(scene.alerts(gap, &[NOW + Duration::days(32)]).await, BTreeSet::new(), "not for ever");
+    let closed = json!({"doc": verified("111122223333", 1, 0)});
+    let path = "monitors-verified-verified/_update/day1?refresh=true";
+    assert_eq!(scene.search.request("POST", path, Some(closed)).await.0, 200);
+    assert_eq!(scene.alerts(gap, &[NOW + Duration::hours(25)]).await, BTreeSet::new());
+
+    let silence = &monitors["verification-silence"];
+    let stopped = BTreeSet::from(["s3://trail/".to_owned()]);
+    assert_eq!(scene.alerts(silence, &[NOW + Duration::days(4)]).await, BTreeSet::new());
+    assert_eq!(scene.alerts(silence, &[NOW + Duration::days(6)]).await, stopped);
+    let twice = &self::monitors("thresholds = { verification_runs = 4 }")["verification-silence"];
+    assert_eq!(scene.alerts(twice, &[NOW + Duration::days(6)]).await, BTreeSet::new(), "by hand");
     scene.remove().await;
 }
 

@@ -123,7 +123,7 @@ def index_pattern(name: str, source: Json, colours: dict[str, str]) -> Json:
         formats[field] = {"id": "color", "params": {"fieldType": "string", "colors": rules}}
     attributes = {
         "title": source["title"],
-        "timeFieldName": "@timestamp",
+        **({} if source.get("timeless") else {"timeFieldName": "@timestamp"}),
         # In the order in which Dashboards writes them back.
         "fieldFormatMap": text_of(dict(sorted(formats.items()))),
         "sourceFilters": text_of([{"value": field} for field in source.get("hidden", [])]),

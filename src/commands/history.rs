@@ -8,6 +8,7 @@ use sagetrail::config::Config;
 use sagetrail::replay::{self, Job, Place};
 use sagetrail::retag;
 use sagetrail::verify::{self, Plan};
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::{complain_of_broken, exit, load, runtime, start_quiet_telemetry, stop_on_signals};
@@ -64,13 +65,14 @@ pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     };
     start_quiet_telemetry(&config)?;
     let repair = if args.repair { Some(args.rules.load(&config)?) } else { None };
+    let (from, to) = args.period.bounds(OffsetDateTime::now_utc().date());
     let plan = Plan {
         bucket,
         prefix,
         accounts: args.accounts.clone(),
         regions: args.regions.clone(),
-        from: args.from,
-        to: args.to,
+        from,
+        to,
         late: time::Duration::minutes(args.late_minutes.into()),
         keys: args.keys.clone(),
     };

@@ -2,7 +2,7 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 use super::{FreshnessStage, Label};
@@ -32,6 +32,14 @@ pub fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
 
 pub fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
     registered(registry, IntGauge::with_opts(options(name, help)))
+}
+
+pub fn gauges<L: Label>(registry: &Registry, name: &str, help: &str, label: &str, all: &[L]) -> IntGaugeVec {
+    let gauges = registered(registry, IntGaugeVec::new(options(name, help), &[label]));
+    for value in all {
+        gauges.with_label_values(&[value.label()]).set(0);
+    }
+    gauges
 }
 
 pub fn open_counters(registry: &Registry, name: &str, help: &str, label: &str) -> IntCounterVec {

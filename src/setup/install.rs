@@ -12,6 +12,7 @@ use super::remote::{Found, Lack, Remote, accepted};
 use super::{SetupError, content, difference, exists_already, retention};
 use crate::document::{EVENTS_ALIAS, IndexName};
 use crate::sink::{Method, OpenSearch};
+use crate::verify::{self, standing};
 
 /// What to do about objects that a person has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -351,14 +352,20 @@ fn outcome_of(step: Step, edits: Edits) -> Outcome {
     }
 }
 
-/// Makes this month's index, which brings the alias, and the index of rejected records, where they are not there yet.
+/// Makes the indices that monitors ask, where they are not there yet: this month's, which brings the alias, that of
+/// rejected records, and those of verifications.
 async fn make_indices(
     opensearch: &OpenSearch,
     tell: &mut impl FnMut(&str, &Outcome),
 ) -> Result<(), SetupError> {
     let month = IndexName::of_event(Some(OffsetDateTime::now_utc()));
     let rejected = IndexName::rejected();
-    for (known_as, index) in [(EVENTS_ALIAS, month.as_str()), (rejected.as_str(), rejected.as_str())] {
+    for (known_as, index) in [
+        (EVENTS_ALIAS, month.as_str()),
+        (rejected.as_str(), rejected.as_str()),
+        (verify::INDEX, verify::INDEX),
+        (standing::INDEX, standing::INDEX),
+    ] {
         if opensearch.request(Method::Get, &format!("{known_as}/_settings"), None).await?.status != 404 {
             continue;
         }

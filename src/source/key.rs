@@ -94,7 +94,7 @@ fn trail_key(account: &str, rest: &str) -> Option<TrailKey> {
 const DELIVERED: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute]Z");
 
 /// Twelve digits.
-pub(super) fn is_account(text: &str) -> bool {
+pub(crate) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

@@ -181,8 +181,11 @@ impl Region {
             };
             let content = if evidence.needs_content() { Some(self.hash(file).await?) } else { None };
             evidence.content = content.as_deref();
-            self.report.delivered += 1;
-            self.report.shipped += u64::from(evidence.is_shipped());
+            let uri = format!("s3://{}/{}", file.s3_bucket, file.s3_object);
+            self.report.deliver(&uri);
+            if evidence.is_shipped() {
+                self.report.ship(&uri);
+            }
             for finding in evidence.findings(self.scene.plan.late) {
                 self.report.find(finding);
             }

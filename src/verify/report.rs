@@ -6,6 +6,9 @@ use std::fmt;
 use serde::Serialize;
 use time::Date;
 
+use super::standing::Standing;
+use crate::metrics::Label;
+
 /// Findings of one kind that are kept; all are counted.
 const MOST_FINDINGS: usize = 10_000;
 
@@ -25,6 +28,9 @@ pub struct Report {
     pub repaired: u64,
     pub counts: BTreeMap<Kind, u64>,
     pub findings: Vec<Finding>,
+    /// The same for each day, without what is found.
+    #[serde(skip)]
+    pub standing: Standing,
 }
 
 /// What can be wrong, or worth to know.
@@ -58,6 +64,21 @@ pub struct Finding {
     pub detail: String,
 }
 
+impl Label for Kind {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::MissingFile => "missing_file",
+            Self::DeletedFile => "deleted_file",
+            Self::AlteredFile => "altered_file",
+            Self::UnprovenFile => "unproven_file",
+            Self::MissingDigest => "missing_digest",
+            Self::InvalidDigest => "invalid_digest",
+            Self::BrokenChain => "broken_chain",
+            Self::LateFile => "late_file",
+        }
+    }
+}
+
 impl Kind {
     pub const ALL: [Self; 8] = [
         Self::MissingFile,
@@ -68,6 +89,17 @@ impl Kind {
         Self::InvalidDigest,
         Self::BrokenChain,
         Self::LateFile,
+    ];
+
+    /// Those that leave something unproven.
+    pub const GAPS: &[Self] = &[
+        Self::MissingFile,
+        Self::DeletedFile,
+        Self::AlteredFile,
+        Self::UnprovenFile,
+        Self::MissingDigest,
+        Self::InvalidDigest,
+        Self::BrokenChain,
     ];
 
     pub fn name(self) -> &'static str {
@@ -83,9 +115,23 @@ impl Kind {
         }
     }
 
+    /// Its name in documents.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::MissingFile => "missing_files",
+            Self::DeletedFile => "deleted_files",
+            Self::AlteredFile => "altered_files",
+            Self::UnprovenFile => "unproven_files",
+            Self::MissingDigest => "missing_digests",
+            Self::InvalidDigest => "invalid_digests",
+            Self::BrokenChain => "broken_chains",
+            Self::LateFile => "late_files",
+        }
+    }
+
     /// Whether something is not proven to be there and right.
     pub fn is_gap(self) -> bool {
-        self != Self::LateFile
+        Self::GAPS.contains(&self)
     }
 }
 
@@ -108,10 +154,24 @@ impl Report {
             repaired: 0,
             counts: Kind::ALL.into_iter().map(|kind| (kind, 0)).collect(),
             findings: Vec::new(),
+            standing: Standing::default(),
         }
     }
 
+    /// A valid digest names this object.
+    pub fn deliver(&mut self, object: &str) {
+        self.delivered += 1;
+        self.standing.deliver(object, self.to);
+    }
+
+    /// The ledger has this object, with the content that was signed.
+    pub fn ship(&mut self, object: &str) {
+        self.shipped += 1;
+        self.standing.ship(object, self.to);
+    }
+
     pub fn find(&mut self, finding: Finding) {
+        self.standing.find(&finding, self.from, self.to);
         let count = self.counts.entry(finding.kind).or_default();
         *count += 1;
         if usize::try_from(*count).is_ok_and(|count| count <= MOST_FINDINGS) {
@@ -133,6 +193,7 @@ impl Report {
         self.digests += other.digests;
         self.delivered += other.delivered;
         self.shipped += other.shipped;
+        self.standing.merge(other.standing);
         for (kind, count) in other.counts {
             *self.counts.entry(kind).or_default() += count;
         }
@@ -172,6 +233,7 @@ impl Report {
             *self.counts.entry(Kind::MissingFile).or_default() -= 1;
             self.repaired += 1;
             self.shipped += 1;
+            self.standing.repair(object, self.to);
         }
     }
 }

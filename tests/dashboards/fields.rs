@@ -36,6 +36,7 @@ pub fn mapped(index_pattern: &str) -> BTreeMap<String, String> {
     let template = match index_pattern {
         "sagetrail-events" => include_str!("../../mappings/component-events-mappings.json"),
         "sagetrail-rejected" => include_str!("../../mappings/template-rejected.json"),
+        "sagetrail-verified" => include_str!("../../mappings/template-verified.json"),
         other => panic!("no template is known for {other}"),
     };
     let template: Value = serde_json::from_str(template).unwrap();
@@ -84,7 +85,7 @@ fn used_by_state(state: &Value) -> Vec<(String, Use)> {
     let mut used = Vec::new();
     for aggregation in state["aggs"].as_array().unwrap() {
         let purpose = match aggregation["type"].as_str().unwrap() {
-            "min" | "max" => Use::Measure,
+            "min" | "max" | "sum" => Use::Measure,
             _ => Use::Group,
         };
         let params = &aggregation["params"];

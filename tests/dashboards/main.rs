@@ -297,6 +297,11 @@ async fn every_panel_and_saved_search_finds_what_it_is_for_in_the_story() {
     let rejected = json!({"@timestamp": "2026-11-20T11:50:00Z", "reason": "malformed", "index": "sagetrail-events-2026.11",
         "error": {"type": "malformed", "message": "expected value"}, "log": {"file": {"path": "s3://trail/file"}}});
     scene.add("dashboards-rejected", [("1".to_owned(), &rejected)].into_iter()).await;
+    // Verified long before the time range that is looked at.
+    let verified = json!({"@timestamp": "2026-10-02T04:00:00Z",
+        "cloud": {"account": {"id": "111122223333"}, "region": "eu-central-1"},
+        "verification": {"day": "2026-10-01", "outcome": "gap", "gaps": 1, "missing_files": 1, "delivered": 288, "shipped": 287}});
+    scene.add("dashboards-verified", [("1".to_owned(), &verified)].into_iter()).await;
 
     let span = Span { from: NOW - Duration::days(7), to: NOW + Duration::minutes(10) };
     let objects = saved::all();

@@ -107,9 +107,12 @@ fn query_of(search: &Saved, objects: &Objects, span: &Span) -> (String, Value) {
     let source = search.embedded("searchSourceJSON");
     let pattern =
         search.reference(source["indexRefName"].as_str().unwrap()).expect("a search has an index pattern");
-    let index = objects[&pattern].attribute("title").as_str().unwrap().to_owned();
+    let pattern = &objects[&pattern];
+    let index = pattern.attribute("title").as_str().unwrap().to_owned();
     assert_eq!(source["query"]["language"], "lucene", "{}", search.id);
-    let mut filter = vec![range("@timestamp", span)];
+    // Of a pattern without a field of time everything is shown.
+    let time = pattern.attribute("timeFieldName").as_str();
+    let mut filter: Vec<Value> = time.map(|field| range(field, span)).into_iter().collect();
     if let Some(query) = source["query"]["query"].as_str().filter(|query| !query.is_empty()) {
         filter.push(query_string(query));
     }

@@ -27,7 +27,9 @@ async fn an_empty_cluster_gets_everything_in_an_order_that_works_and_a_second_ru
     assert!(scene.count()[2] >= 14 && scene.count()[3] == saved_objects(), "{:?}", scene.count());
     let (status, alias) = scene.node.request("GET", "_alias/sagetrail-events", None).await;
     assert_eq!((status, alias.as_object().unwrap().len()), (200, 1), "{alias}");
-    assert_eq!(scene.node.request("GET", "sagetrail-rejected/_settings", None).await.0, 200);
+    for index in ["sagetrail-rejected", "sagetrail-verification", "sagetrail-verified"] {
+        assert_eq!(scene.node.request("GET", &format!("{index}/_settings"), None).await.0, 200, "{index}");
+    }
     let month = alias.as_object().unwrap().keys().next().unwrap().clone();
     assert!(scene.cluster.lock().governed.contains_key(&month), "retention governs the first index");
     let installed = scene.take_writes();
@@ -283,8 +285,8 @@ async fn an_installation_that_was_interrupted_anywhere_is_finished_by_the_next_r
     scene.setup(&[]).await.ended(0);
     let (whole, writes) = (scene.count(), scene.cluster.take_writes());
     let first_monitor = writes.iter().position(|write| write.contains("_alerting/monitors")).unwrap();
-    // The indices are there by then, which saves two writes, and have to be put under their policy, which costs one.
-    let last = writes.len() - 2;
+    // The indices are there by then, which saves four writes, and have to be put under their policy, which costs one.
+    let last = writes.len() - 4;
     // Before anything, half-way, between the monitors, and before what was done is remembered.
     for stop in [0, 5, first_monitor + 1, last] {
         scene.setup(&["--uninstall", "--force"]).await.ended(0);
@@ -331,7 +333,9 @@ async fn the_export_is_what_the_apis_take_and_holds_no_secret() {
             assert_eq!(scene.search.request("PUT", &format!("{path}/{id}"), Some(body)).await.0, 200);
         }
     }
-    for index in ["sagetrail-events-2026.11", "sagetrail-rejected"] {
+    for index in
+        ["sagetrail-events-2026.11", "sagetrail-rejected", "sagetrail-verification", "sagetrail-verified"]
+    {
         assert_eq!(scene.search.request("PUT", index, None).await.0, 200);
     }
     let policy = read("policies/sagetrail-events.json".to_owned());

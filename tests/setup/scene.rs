@@ -139,7 +139,13 @@ impl Scene {
 
 /// Removes everything of sagetrail, and its data.
 async fn clear(node: &Search) {
-    for index in ["sagetrail-events-*", "sagetrail-objects-*", "sagetrail-rejected*", "sagetrail-setup"] {
+    for index in [
+        "sagetrail-events-*",
+        "sagetrail-objects-*",
+        "sagetrail-rejected*",
+        "sagetrail-verif*",
+        "sagetrail-setup",
+    ] {
         node.request("DELETE", &format!("{index}?ignore_unavailable=true"), None).await;
     }
     for template in ["_index_template", "_component_template"] {

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of what is shared here")]
 
+pub mod alerts;
 pub mod cloud;
 pub mod daemon;
 pub mod examples;

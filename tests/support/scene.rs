@@ -8,28 +8,39 @@ use super::Stack;
 use super::search::Search;
 use super::story::Told;
 
-/// The indices `NAME-events` and `NAME-rejected`.
+/// The indices `NAME-events`, `NAME-rejected`, `NAME-verification` and `NAME-verified`.
 pub struct Scene {
     pub name: &'static str,
     pub search: Search,
-    opensearch: String,
 }
 
 impl Scene {
     pub async fn set(name: &'static str, documents: &[Told]) -> Option<Self> {
         let stack = Stack::running()?;
-        let scene = Self { name, search: Search::new(&stack.opensearch), opensearch: stack.opensearch };
+        let scene = Self { name, search: Search::new(&stack.opensearch) };
         let events: Value =
             serde_json::from_str(include_str!("../../mappings/component-events-mappings.json")).unwrap();
         let rejected: Value =
             serde_json::from_str(include_str!("../../mappings/template-rejected.json")).unwrap();
-        for (index, template) in [("events", events), ("rejected", rejected)] {
+        let verification: Value =
+            serde_json::from_str(include_str!("../../mappings/template-verification.json")).unwrap();
+        let verified: Value =
+            serde_json::from_str(include_str!("../../mappings/template-verified.json")).unwrap();
+        for (index, template) in [
+            ("events", events),
+            ("rejected", rejected),
+            ("verification", verification),
+            ("verified", verified),
+        ] {
             let body = json!({"mappings": template["template"]["mappings"]});
             let (status, answer) = scene.search.request("PUT", &format!("{name}-{index}"), Some(body)).await;
             assert_eq!(status, 200, "{answer}");
         }
-        let events = format!("{name}-events");
-        scene.add(&events, documents.iter().map(|told| (told.id.clone(), &told.source))).await;
+        // OpenSearch refuses a bulk of nothing.
+        if !documents.is_empty() {
+            let events = format!("{name}-events");
+            scene.add(&events, documents.iter().map(|told| (told.id.clone(), &told.source))).await;
+        }
         Some(scene)
     }
 
@@ -38,18 +49,12 @@ impl Scene {
         for (id, source) in documents {
             writeln!(lines, "{}\n{source}", json!({"create": {"_index": index, "_id": id}})).unwrap();
         }
-        let answer = self.send("_bulk?refresh=true", lines).await;
+        let answer = self.search.send("_bulk?refresh=true", lines).await;
         assert_eq!(answer["errors"], false, "{answer}");
     }
 
-    pub async fn send(&self, path: &str, lines: String) -> Value {
-        let request = reqwest::Client::new().post(format!("{}/{path}", self.opensearch));
-        let answer = request.header("content-type", "application/x-ndjson").body(lines).send().await.unwrap();
-        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
-    }
-
     pub async fn remove(self) {
-        for index in ["events", "rejected"] {
+        for index in ["events", "rejected", "verification", "verified"] {
             self.search.request("DELETE", &format!("{}-{index}", self.name), None).await;
         }
     }

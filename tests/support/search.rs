@@ -28,6 +28,14 @@ impl Search {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
+    /// Sends lines of JSON, and returns the answer.
+    pub async fn send(&self, path: &str, lines: String) -> Value {
+        let request = self.http.post(format!("{}/{path}", self.url));
+        let answer = request.header("content-type", "application/x-ndjson").body(lines).send().await;
+        let text = answer.expect("OpenSearch answers").text().await.expect("OpenSearch answers whole");
+        serde_json::from_str(&text).expect("the answer is JSON")
+    }
+
     /// Every document that the query finds in the indices, by `_id`, with its index and these fields of its source.
     /// Refreshes first.
     pub async fn find(&self, indices: &str, query: Value, fields: &[&str]) -> BTreeMap<String, Vec<Hit>> {

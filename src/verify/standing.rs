@@ -1,0 +1,406 @@
+//! The standing: of each account, region and day of delivery, what the latest verification came to.
+//!
+//! A run's document says what one run found. Whether a gap is still open is another question, because a later run over
+//! another period may have found or made the day whole. So each day has one document, which every verification writes anew.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use time::{Date, OffsetDateTime};
+
+use super::report::{Finding, Kind};
+use crate::document::DocumentId;
+use crate::enrich::format_time;
+use crate::source::folder::{ROOT, day_of};
+use crate::source::key::{is_account, is_region};
+
+/// The index with one document for each account, region and day.
+pub const INDEX: &str = "sagetrail-verified";
+
+/// How long a gap that nobody has closed is told, in days after it was last found. A history that was verified once must
+/// not be an alert for ever.
+pub const TOLD_DAYS: u32 = 30;
+
+/// Documents in one bulk: some hundred kilobytes.
+const BULK: usize = 1_000;
+
+/// Stands for account and region where a trail holds nothing at all.
+const NOTHING: &str = "none";
+
+/// What is known of each day that was verified.
+#[derive(Debug, Clone, Default)]
+pub struct Standing(BTreeMap<Folder, Tally>);
+
+/// The folder of one day in a trail's tree, whatever kind of files is in it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Folder {
+    /// The tree, down to the folder before the account's.
+    trail: String,
+    account: String,
+    region: String,
+    day: Date,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Tally {
+    delivered: u64,
+    shipped: u64,
+    found: BTreeMap<Kind, u64>,
+}
+
+impl Standing {
+    /// Takes over the days whose folders are there, so that a day without findings is known to be whole.
+    pub fn cover<'d>(&mut self, bucket: &str, days: impl IntoIterator<Item = &'d String>, to: Date) {
+        for day in days {
+            let object = format!("s3://{bucket}/{day}");
+            let folder = Folder::of(&object, to);
+            // The digests of the next day are read as well, and say nothing about that day.
+            if day_of(day).is_some_and(|day| day <= to) {
+                self.0.entry(folder).or_default();
+            }
+        }
+    }
+
+    /// Takes over that a trail is there at all.
+    pub fn cover_trail(&mut self, place: &str, from: Date) {
+        self.0.entry(Folder::nothing(place, from)).or_default();
+    }
+
+    pub fn deliver(&mut self, object: &str, to: Date) {
+        self.0.entry(Folder::of(object, to)).or_default().delivered += 1;
+    }
+
+    pub fn ship(&mut self, object: &str, to: Date) {
+        self.0.entry(Folder::of(object, to)).or_default().shipped += 1;
+    }
+
+    /// Counts a finding on its day. One about a whole region counts on each day that is known of it.
+    pub fn find(&mut self, finding: &Finding, from: Date, to: Date) {
+        let of = Folder::of(&finding.object, to);
+        if day_of(folder_of(&finding.object)).is_none() {
+            let mut is_known = false;
+            for (folder, tally) in &mut self.0 {
+                if (&folder.trail, &folder.account, &folder.region) == (&of.trail, &of.account, &of.region) {
+                    tally.find(finding.kind);
+                    is_known = true;
+                }
+            }
+            if is_known {
+                return;
+            }
+        }
+        let day = of.day.max(from);
+        self.0.entry(Folder { day, ..of }).or_default().find(finding.kind);
+    }
+
+    /// A missing file was shipped.
+    pub fn repair(&mut self, object: &str, to: Date) {
+        if let Some(tally) = self.0.get_mut(&Folder::of(object, to)) {
+            tally.shipped += 1;
+            if let Some(count) = tally.found.get_mut(&Kind::MissingFile) {
+                *count = count.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Takes over what another part of the trail came to.
+    pub fn merge(&mut self, other: Self) {
+        for (folder, tally) in other.0 {
+            let known = self.0.entry(folder).or_default();
+            known.delivered += tally.delivered;
+            known.shipped += tally.shipped;
+            for (kind, count) in tally.found {
+                *known.found.entry(kind).or_default() += count;
+            }
+        }
+    }
+
+    /// The bodies of bulks that write every day anew.
+    pub fn bulks(&self, now: OffsetDateTime) -> Vec<Bytes> {
+        let lines: Vec<String> = self
+            .0
+            .iter()
+            .map(|(folder, tally)| {
+                let action = json!({"index": {"_index": INDEX, "_id": folder.id().as_str()}});
+                format!("{action}\n{}\n", document(folder, tally, now))
+            })
+            .collect();
+        lines.chunks(BULK).map(|lines| Bytes::from(lines.concat())).collect()
+    }
+}
+
+impl Tally {
+    fn find(&mut self, kind: Kind) {
+        *self.found.entry(kind).or_default() += 1;
+    }
+
+    fn gaps(&self) -> u64 {
+        self.found.iter().filter(|(kind, _)| kind.is_gap()).map(|(_, count)| count).sum()
+    }
+}
+
+impl Folder {
+    /// The day's folder of an object, a folder or a prefix. What lies after the period belongs to its last day.
+    fn of(object: &str, to: Date) -> Self {
+        let path = folder_of(object);
+        let segments: Vec<&str> = path.split('/').collect();
+        let below = segments.iter().rposition(|segment| *segment == ROOT).map(|root| {
+            let is_organisation = segments.get(root + 1).is_some_and(|segment| segment.starts_with("o-"));
+            root + 1 + usize::from(is_organisation)
+        });
+        let Some(below) = below.filter(|at| segments.get(*at).is_some_and(|account| is_account(account)))
+        else {
+            return Self::nothing(object, to);
+        };
+        let region = segments.get(below + 2).copied().filter(|region| is_region(region));
+        Self {
+            trail: format!("{}/", segments[..below].join("/")),
+            account: segments[below].to_owned(),
+            region: region.unwrap_or(NOTHING).to_owned(),
+            day: day_of(path).unwrap_or(to).min(to),
+        }
+    }
+
+    fn nothing(place: &str, day: Date) -> Self {
+        Self { trail: place.to_owned(), account: NOTHING.to_owned(), region: NOTHING.to_owned(), day }
+    }
+
+    /// Whether a trail holds anything is one document, whatever the period was.
+    fn id(&self) -> DocumentId {
+        let Self { trail, account, region, day } = self;
+        let day = if account == NOTHING { String::new() } else { day.to_string() };
+        DocumentId::of(None, format!("{trail} {account} {region} {day}").as_bytes())
+    }
+}
+
+/// What stands before the last slash.
+fn folder_of(object: &str) -> &str {
+    object.rsplit_once('/').map_or(object, |(folder, _)| folder)
+}
+
+fn document(folder: &Folder, tally: &Tally, now: OffsetDateTime) -> Value {
+    let mut verification = json!({
+        "place": folder.trail, "day": folder.day.to_string(),
+        "outcome": if tally.gaps() == 0 { "whole" } else { "gap" }, "gaps": tally.gaps(),
+        "delivered": tally.delivered, "shipped": tally.shipped
+    });
+    for kind in Kind::ALL {
+        verification[kind.field()] = json!(tally.found.get(&kind).copied().unwrap_or_default());
+    }
+    json!({
+        "@timestamp": format_time(now),
+        "cloud": {"account": {"id": folder.account}, "region": folder.region},
+        "verification": verification
+    })
+}
+
+/// What all days together come to, for metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Gaps of each kind that were found within [`TOLD_DAYS`] and are not closed.
+    pub gaps: BTreeMap<Kind, u64>,
+    /// When the latest verification ran.
+    pub last_run_at: Option<OffsetDateTime>,
+}
+
+impl Known {
+    /// Where the question goes. An index that is not there yet holds nothing.
+    pub fn path() -> String {
+        format!("{INDEX}/_search?ignore_unavailable=true&allow_no_indices=true")
+    }
+
+    pub fn question() -> Value {
+        let sums: serde_json::Map<String, Value> = Kind::ALL
+            .into_iter()
+            .map(|kind| {
+                let sum = json!({"sum": {"field": format!("verification.{}", kind.field())}});
+                (kind.field().to_owned(), sum)
+            })
+            .collect();
+        json!({
+            "size": 0,
+            "aggs": {
+                "last": {"max": {"field": "@timestamp"}},
+                "told": {
+                    "filter": {"range": {"@timestamp": {"gte": format!("now-{TOLD_DAYS}d")}}},
+                    "aggs": sums
+                }
+            }
+        })
+    }
+
+    /// Reads the answer; none when it is not that of OpenSearch.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Answer {
+            /// Absent where no index was there to be asked.
+            aggregations: Option<Aggregations>,
+        }
+        #[derive(Deserialize)]
+        struct Aggregations {
+            last: Measure,
+            told: BTreeMap<String, Value>,
+        }
+        #[derive(Deserialize)]
+        struct Measure {
+            value: Option<f64>,
+        }
+        let answer: Answer = serde_json::from_slice(body).ok()?;
+        let Some(Aggregations { last, told }) = answer.aggregations else { return Some(Self::default()) };
+        let sum = |kind: Kind| {
+            let sum: Measure = serde_json::from_value(told.get(kind.field())?.clone()).ok()?;
+            // A sum over whole numbers, written as a number with a point.
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "counts are small and not negative"
+            )]
+            Some((kind, sum.value? as u64))
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 are far below 2^52")]
+        let last_run_at =
+            last.value.and_then(|millis| OffsetDateTime::from_unix_timestamp(millis as i64 / 1_000).ok());
+        let gaps = Kind::ALL.into_iter().filter(|kind| kind.is_gap()).map(sum).collect::<Option<_>>()?;
+        Some(Self { gaps, last_run_at })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::{date, datetime};
+
+    use super::*;
+
+    const FROM: Date = date!(2026 - 03 - 01);
+    const TO: Date = date!(2026 - 03 - 02);
+
+    fn day(kind: &str, day: &str) -> String {
+        format!("logs/AWSLogs/o-1a/111122223333/{kind}/eu-west-1/2026/03/{day}/")
+    }
+
+    fn documents(standing: &Standing) -> Vec<(String, Value)> {
+        let now = datetime!(2026-03-04 00:00 UTC);
+        let lines: Vec<Value> = standing
+            .bulks(now)
+            .iter()
+            .flat_map(|bulk| {
+                std::str::from_utf8(bulk).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+            })
+            .map(|line| serde_json::from_str(&line).unwrap())
+            .collect();
+        let id = |action: &Value| action["index"]["_id"].as_str().unwrap().to_owned();
+        lines.chunks(2).map(|pair| (id(&pair[0]), pair[1].clone())).collect()
+    }
+
+    fn gaps(standing: &Standing) -> Vec<(String, u64)> {
+        let text = |document: &Value| document["verification"]["day"].as_str().unwrap().to_owned();
+        documents(standing)
+            .iter()
+            .map(|(_, document)| (text(document), document["verification"]["gaps"].as_u64().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn a_finding_counts_on_its_day_and_what_is_repaired_no_more() {
+        let mut standing = Standing::default();
+        let days = [day("CloudTrail", "01"), day("CloudTrail-Digest", "01"), day("CloudTrail-Digest", "03")];
+        standing.cover("b", &days, TO);
+        assert_eq!(gaps(&standing), [("2026-03-01".to_owned(), 0)], "a digest of the next day is no day");
+        let find = |standing: &mut Standing, kind, key: &str| {
+            standing.find(&Finding::new(kind, "b", key, String::new()), FROM, TO);
+        };
+        let missing = format!("{}a.json.gz", day("CloudTrail", "01"));
+        find(&mut standing, Kind::MissingFile, &missing);
+        find(&mut standing, Kind::LateFile, &missing);
+        find(&mut standing, Kind::BrokenChain, &format!("{}c.json.gz", day("CloudTrail-Digest", "03")));
+        let expected = [("2026-03-01".to_owned(), 1), ("2026-03-02".to_owned(), 1)];
+        assert_eq!(gaps(&standing), expected, "what lies after the period belongs to its last day");
+
+        let (_, document) = &documents(&standing)[0];
+        assert_eq!(document["verification"]["place"], "s3://b/logs/AWSLogs/o-1a/");
+        assert_eq!(document["cloud"], json!({"account": {"id": "111122223333"}, "region": "eu-west-1"}));
+        assert_eq!(document["verification"]["missing_files"], 1);
+        standing.repair(&format!("s3://b/{missing}"), TO);
+        assert_eq!(gaps(&standing)[0].1, 0);
+    }
+
+    #[test]
+    fn a_region_without_digests_is_a_gap_on_each_of_its_days() {
+        let mut standing = Standing::default();
+        standing.cover("b", &[day("CloudTrail", "01"), day("CloudTrail", "02")], TO);
+        let region = "logs/AWSLogs/o-1a/111122223333/CloudTrail-Digest/eu-west-1/";
+        standing.find(&Finding::new(Kind::MissingDigest, "b", region, String::new()), FROM, TO);
+        assert_eq!(gaps(&standing).iter().map(|(_, gaps)| gaps).collect::<Vec<_>>(), [&1, &1]);
+    }
+
+    #[test]
+    fn whether_a_trail_holds_anything_is_one_document_that_a_later_period_closes() {
+        let documents_of = |from: Date, is_empty: bool| {
+            let mut standing = Standing::default();
+            standing.cover_trail("s3://b/wrong/", from);
+            if is_empty {
+                standing.find(&Finding::new(Kind::MissingDigest, "b", "wrong/", String::new()), from, TO);
+            }
+            documents(&standing)
+        };
+        let (empty, full) = (documents_of(FROM, true), documents_of(TO, false));
+        assert_eq!((empty.len(), full.len()), (1, 1));
+        assert_eq!(empty[0].0, full[0].0);
+        let outcome = |documents: &[(String, Value)]| documents[0].1["verification"]["outcome"].clone();
+        assert_eq!((outcome(&empty), outcome(&full)), (json!("gap"), json!("whole")));
+    }
+
+    #[test]
+    fn parts_of_a_trail_add_up() {
+        let object = format!("s3://b/{}a.json.gz", day("CloudTrail", "01"));
+        let part = || {
+            let mut standing = Standing::default();
+            standing.deliver(&object, TO);
+            standing.ship(&object, TO);
+            standing
+        };
+        let mut standing = part();
+        standing.merge(part());
+        let (_, document) = &documents(&standing)[0];
+        assert_eq!(
+            (&document["verification"]["delivered"], &document["verification"]["shipped"]),
+            (&json!(2), &json!(2))
+        );
+    }
+
+    #[test]
+    fn every_field_of_a_days_document_is_in_the_mapping() {
+        let mut standing = Standing::default();
+        standing.cover_trail("s3://b/", FROM);
+        let template: Value =
+            serde_json::from_str(include_str!("../../mappings/template-verified.json")).unwrap();
+        let mapping = &template["template"]["mappings"]["properties"];
+        let (_, document) = &documents(&standing)[0];
+        for name in document["verification"].as_object().unwrap().keys() {
+            assert!(mapping["verification"]["properties"][name].is_object(), "{name}");
+        }
+        assert!(mapping["@timestamp"].is_object());
+        assert!(mapping["cloud"]["properties"]["account"]["properties"]["id"].is_object());
+        assert!(mapping["cloud"]["properties"]["region"].is_object());
+    }
+
+    #[test]
+    fn the_answer_says_what_is_open_and_one_without_an_index_that_nothing_is_known() {
+        let mut told = json!({"doc_count": 2});
+        for kind in Kind::ALL {
+            told[kind.field()] = json!({"value": if kind == Kind::MissingFile { 3.0 } else { 0.0 }});
+        }
+        let answer = json!({"aggregations": {"last": {"value": 1_772_000_000_123.0_f64}, "told": told}});
+        let known = Known::read(answer.to_string().as_bytes()).unwrap();
+        assert_eq!(known.gaps[&Kind::MissingFile], 3);
+        assert_eq!(known.gaps.values().sum::<u64>(), 3);
+        assert!(!known.gaps.contains_key(&Kind::LateFile));
+        assert_eq!(known.last_run_at.unwrap().unix_timestamp(), 1_772_000_000);
+        let never = json!({"aggregations": {"last": {"value": null}, "told": told}});
+        assert_eq!(Known::read(never.to_string().as_bytes()).unwrap().last_run_at, None);
+        assert_eq!(Known::read(br#"{"hits": {}}"#), Some(Known::default()));
+        assert_eq!(Known::read(b"<html>"), None);
+    }
+}

@@ -1,0 +1,62 @@
+//! The watch: a running daemon reads what verifications have found, and tells it as metrics.
+//!
+//! The daemon does not verify by itself: it would have to list the bucket, and every daemon would do it again. Whoever
+//! runs `sagetrail verify` leaves in OpenSearch what it found, and there every daemon reads the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use super::standing::Known;
+use crate::metrics::Metrics;
+use crate::sink::{Method, OpenSearch, OpenSearchError};
+
+/// Verifications run once a day or once an hour, so a minute is soon enough, and one small search costs nothing.
+const PAUSE: Duration = Duration::from_mins(1);
+
+/// Why nothing is known.
+#[derive(Debug, thiserror::Error)]
+enum WatchError {
+    #[error(transparent)]
+    Request(#[from] OpenSearchError),
+    #[error("OpenSearch answered {status}; grant the role read on sagetrail-verified")]
+    Refused { status: u16 },
+    #[error("the answer is not that of OpenSearch")]
+    Unexpected,
+}
+
+/// Reads it again and again, for as long as it is polled. What was read last stays while it cannot be read.
+pub async fn watch(client: OpenSearch, metrics: Arc<Metrics>) {
+    let mut is_failing = false;
+    loop {
+        match read(&client).await {
+            Ok(known) => {
+                metrics.verification_known(&known);
+                if is_failing {
+                    info!("what verifications have found can be read again");
+                }
+                is_failing = false;
+            }
+            Err(error) => {
+                metrics.verification_read_failed();
+                if !is_failing {
+                    warn!(%error, "what verifications have found cannot be read, so the metrics about it stay as they are");
+                }
+                is_failing = true;
+            }
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+async fn read(client: &OpenSearch) -> Result<Known, WatchError> {
+    let body = Bytes::from(Known::question().to_string());
+    let answer = client.request(Method::Post, &Known::path(), Some(body)).await?;
+    match answer.status {
+        200 => Known::read(&answer.body).ok_or(WatchError::Unexpected),
+        status => Err(WatchError::Refused { status }),
+    }
+}
