@@ -47,13 +47,15 @@ if have promtool "prometheus/alerts.yml"; then
   promtool test rules prometheus/alerts.test.yml
 fi
 
-if have systemd-analyze "systemd/sagetrail.service"; then
-  # The unit names a program that need not be installed here; every other complaint counts.
-  complaints=$(systemd-analyze verify systemd/sagetrail.service 2>&1 | grep -v 'is not executable' || true)
+if have systemd-analyze "systemd"; then
+  # The units name a program that need not be installed here; every other complaint counts.
+  complaints=$(systemd-analyze verify systemd/*.service systemd/*.timer 2>&1 | grep -v 'is not executable' || true)
   [ -z "$complaints" ] || { echo "$complaints" >&2; exit 1; }
-  # In tenths, on systemd's scale from 0 (closed) to 100. Versions weigh a little differently.
-  systemd-analyze security --offline=yes --threshold=20 systemd/sagetrail.service >/dev/null ||
-    { echo "systemd/sagetrail.service: systemd-analyze security finds it more exposed than it was" >&2; exit 1; }
+  for unit in systemd/*.service; do
+    # In tenths, on systemd's scale from 0 (closed) to 100. Versions weigh a little differently.
+    systemd-analyze security --offline=yes --threshold=20 "$unit" >/dev/null ||
+      { echo "$unit: systemd-analyze security finds it more exposed than it was" >&2; exit 1; }
+  done
 fi
 
 printf 'not checked: %s\n' "${left_out[@]}" >&2

@@ -28,6 +28,7 @@ REFUSED = {
     "opensearch.url=https://user:secret@search.example.com": "opensearch/url",
     "aws.identity=irsa,aws.roleArn=": "roleArn",
     "terminationGracePeriodSeconds=30": "terminationGracePeriodSeconds",
+    "verify.enabled=true": "trail",
     "replicas=3": "replicas",
 }
 
