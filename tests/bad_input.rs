@@ -1,5 +1,7 @@
 //! Each kind of bad input: which counter tells of it, and where its records and its message are afterwards.
 
+#[path = "hostile/records.rs"]
+mod hostile;
 mod support;
 
 use std::time::Duration;
@@ -272,6 +274,78 @@ async fn a_selected_record_that_is_no_json_is_set_aside_with_its_text_and_the_me
         assert!(!log.contains(text), "the log holds text of a record: {text}");
     }
     scene.daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_forged_record_is_found_once_under_its_own_id_and_changes_no_other_document() {
+    let Some(scene) = Scene::set("bad-forged", "300000000017", &[]).await else { return };
+    let honest = scene.records(20);
+    scene.upload(trail::file(&honest)).await;
+    scene.until_counted("sagetrail_records_indexed_total", 20).await;
+    let whole = json!({"term": {"cloud.account.id": scene.account}});
+    let before = scene.search.find("sagetrail-events", whole.clone(), &["*"]).await;
+    assert_eq!(before.len(), 20);
+    let series_before = series(&scene.daemon).await;
+
+    // The second content of a known event is the last one.
+    let mut forged = hostile::hostile_records(&scene.account);
+    let mut second = honest[0].clone();
+    second["sourceIPAddress"] = json!("198.51.100.7");
+    forged.push(("a second content of a known event", second.to_string(), true));
+    let texts: Vec<&str> = forged.iter().map(|(_, text, _)| text.as_str()).collect();
+    let file = format!(r#"{{"Records":[{}]}}"#, texts.join(","));
+    scene.cloud.upload(&trail::key(&scene.account, 1), trail::gzip(file.as_bytes())).await;
+    // S3's test message, the honest file, and this one.
+    scene.until_counted(r#"sagetrail_messages_total{outcome="deleted"}"#, 3).await;
+    scene.cloud.until_empty(PATIENCE).await;
+    assert_eq!(scene.cloud.dead_letters().await, 0);
+    assert_eq!(
+        scene.daemon.count(r#"sagetrail_records_rejected_total{reason="refused_by_opensearch"}"#).await,
+        0
+    );
+    assert_eq!(series(&scene.daemon).await, series_before, "a record made a series of its own");
+
+    let path = json!({"wildcard": {"log.file.path": format!("*{}*", scene.account)}});
+    let indices = "sagetrail-events*,sagetrail-rejected";
+    let after = scene.search.find(indices, path, &["*"]).await;
+    for (id, hits) in &before {
+        let [known] = hits.as_slice() else { panic!("{id} is there {} times", hits.len()) };
+        let [found] = after[id].as_slice() else { panic!("{id} is there {} times", after[id].len()) };
+        assert_eq!((&found.index, &found.source), (&known.index, &known.source), "{id} was changed");
+    }
+    assert_eq!(after.len(), before.len() + forged.len());
+    for (name, text, is_json) in &forged {
+        let member = if *is_json { "/event/original" } else { "/text" };
+        let found: Vec<_> = after
+            .iter()
+            .filter(|(id, _)| !before.contains_key(*id))
+            .flat_map(|(_, hits)| hits)
+            .filter(|hit| hit.source.pointer(member).is_some_and(|found| is_text_of(found, text)))
+            .collect();
+        let [hit] = found.as_slice() else { panic!("{name}: {} documents", found.len()) };
+        assert_eq!(hit.index == "sagetrail-rejected", !is_json, "{name}: {}", hit.index);
+    }
+    let known = json!({"term": {"event.id": honest[0]["eventID"]}});
+    let both = json!({"bool": {"filter": [whole, known]}});
+    assert_eq!(scene.search.find("sagetrail-events", both, &[]).await.len(), 2, "both contents are kept");
+    for line in scene.daemon.log().lines() {
+        let is_one_of_ours = line.starts_with("20") && !line.contains("\u{1b}[31m") && !line.contains('\u{202e}');
+        assert!(is_one_of_ours, "a line of the log that a record made: {line:?}");
+    }
+    scene.daemon.stop().await;
+}
+
+/// Whether the document quotes this record: as a whole, or the beginning that is kept of a long one.
+fn is_text_of(found: &Value, text: &str) -> bool {
+    let found = found.as_str().expect("it is a text");
+    found == text || found.len() > 1_000 && text.starts_with(&found[..found.floor_char_boundary(1_000)])
+}
+
+/// The names and labels of every series.
+async fn series(daemon: &Daemon) -> Vec<String> {
+    let (_, exposition) = daemon.get("metrics").await.unwrap();
+    let samples = exposition.lines().filter(|line| !line.starts_with('#'));
+    samples.map(|line| line.rsplit_once(' ').expect("a sample has a value").0.to_owned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
