@@ -1,4 +1,8 @@
 //! The growth of the rules: the built-in ones and copies of them with ids of their own.
+//!
+//! A copy that is about other operations asks for one more parameter, last. Without it the copies of rules that ask what
+//! is absent would match every record of their operation, and the documents would grow instead of the rules. So a copy
+//! costs what a rule costs that a record meets and does not match.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -56,7 +60,16 @@ fn copied(text: &str, growth: Growth, copy: usize) -> String {
         }
     };
     let (head, detection) = text.split_once("\ndetection:").expect("a rule has a detection");
-    format!("{head}\ndetection:{}", quoted.replace_all(detection, renamed))
+    let renamed = quoted.replace_all(detection, renamed);
+    let condition = Regex::new(r"(?m)^    condition: (.*)$").expect("it is a regex");
+    let detection = match growth {
+        Growth::OtherServices | Growth::SameOperations => renamed,
+        Growth::OtherOperations => condition.replace(
+            &renamed,
+            format!("    copy:\n        requestParameters.copy: '{copy}'\n    condition: ($1) and copy"),
+        ),
+    };
+    format!("{head}\ndetection:{detection}")
 }
 
 /// The operations of the catalogue, sorted.

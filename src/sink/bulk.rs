@@ -72,6 +72,8 @@ pub struct Refusal {
 /// Why an answer cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerError {
+    #[error("the answer is not UTF-8")]
+    NotUtf8,
     #[error("the answer is not that of a bulk ({category:?} error at line {line}, column {column})")]
     NotABulkAnswer { category: serde_json::error::Category, line: usize, column: usize },
     #[error("{sent} documents were sent and {answered} answered")]
@@ -87,7 +89,9 @@ pub fn classify<'a>(
     answer: &[u8],
     sent: impl ExactSizeIterator<Item = &'a str>,
 ) -> Result<Vec<ItemOutcome>, AnswerError> {
-    let Answer { items } = serde_json::from_slice(answer).map_err(|error| AnswerError::NotABulkAnswer {
+    // Members that nobody reads would pass otherwise, and an answer that was damaged anywhere proves nothing.
+    let answer = std::str::from_utf8(answer).map_err(|_| AnswerError::NotUtf8)?;
+    let Answer { items } = serde_json::from_str(answer).map_err(|error| AnswerError::NotABulkAnswer {
         category: error.classify(),
         line: error.line(),
         column: error.column(),
@@ -281,8 +285,12 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_cut_or_lies_is_an_error() {
-        let table: [(&[u8], &str); 10] = [
+        let table: [(&[u8], &str); 11] = [
             (b"", "empty"),
+            (
+                b"{\"x\":\"\xff\",\"items\":[{\"create\":{\"_id\":\"a\",\"status\":201}},{\"create\":{\"_id\":\"b\",\"status\":201}}]}",
+                "damaged where nobody reads",
+            ),
             (br#"{"items":[{"create":{"_id":"a","status":201}},{"create":{"_id":"b","sta"#, "cut"),
             (br#"{"items":[{"create":{"_id":"a","status":201}}]}"#, "too few"),
             (br#"{"items":[]}"#, "none"),

@@ -31,7 +31,7 @@ impl Conditions {
             .into_iter()
             .map(|rule| {
                 let conditions = rule.conditions.iter();
-                Formula::Any(
+                Formula::any(
                     conditions
                         .map(|condition| of_condition(condition, &rule.detections, &mut items))
                         .collect(),
@@ -50,6 +50,28 @@ impl Conditions {
 }
 
 impl Formula {
+    /// All of them, with the parts of those that are themselves such a list in their place.
+    fn all(formulas: Vec<Self>) -> Self {
+        let mut flat = Vec::with_capacity(formulas.len());
+        for formula in formulas {
+            match formula {
+                Self::All(parts) => flat.extend(parts),
+                other => flat.push(other),
+            }
+        }
+        Self::All(flat)
+    }
+
+    fn any(mut formulas: Vec<Self>) -> Self {
+        match formulas.pop() {
+            Some(only) if formulas.is_empty() => only,
+            last => {
+                formulas.extend(last);
+                Self::Any(formulas)
+            }
+        }
+    }
+
     fn holds(&self, answers: &Answers<'_, '_, '_>) -> bool {
         match self {
             Self::Item(id) => answers.holds(*id),
@@ -75,8 +97,8 @@ fn of_condition(condition: &ConditionExpr, detections: &Detections, items: &mut 
             // As the library has it: what does not exist does not match.
             None => Formula::Any(Vec::new()),
         },
-        ConditionExpr::And(conditions) => Formula::All(each(conditions)),
-        ConditionExpr::Or(conditions) => Formula::Any(each(conditions)),
+        ConditionExpr::And(conditions) => Formula::all(each(conditions)),
+        ConditionExpr::Or(conditions) => Formula::any(each(conditions)),
         ConditionExpr::Not(condition) => Formula::Not(Box::new(of_condition(condition, detections, items))),
         ConditionExpr::Selector { quantifier, pattern } => {
             let mut names: Vec<&String> =
@@ -84,8 +106,8 @@ fn of_condition(condition: &ConditionExpr, detections: &Detections, items: &mut 
             names.sort();
             let selected = names.into_iter().map(|name| of_detection(&detections[name], items)).collect();
             match quantifier {
-                Quantifier::Any => Formula::Any(selected),
-                Quantifier::All => Formula::All(selected),
+                Quantifier::Any => Formula::any(selected),
+                Quantifier::All => Formula::all(selected),
                 Quantifier::Count(count) => Formula::AtLeast(*count, selected),
             }
         }
@@ -98,10 +120,10 @@ fn of_detection(detection: &CompiledDetection, items: &mut ItemsBuilder) -> Form
             Formula::All(parts.iter().map(|item| Formula::Item(items.add(item))).collect())
         }
         CompiledDetection::AnyOf(parts) => {
-            Formula::Any(parts.iter().map(|part| of_detection(part, items)).collect())
+            Formula::any(parts.iter().map(|part| of_detection(part, items)).collect())
         }
         CompiledDetection::And(parts) => {
-            Formula::All(parts.iter().map(|part| of_detection(part, items)).collect())
+            Formula::all(parts.iter().map(|part| of_detection(part, items)).collect())
         }
         CompiledDetection::Keywords(_)
         | CompiledDetection::ArrayMatch { .. }

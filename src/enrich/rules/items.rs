@@ -7,7 +7,7 @@ use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 
 use rsigma_eval::compiler::eval_condition;
-use rsigma_eval::{CompiledDetection, CompiledDetectionItem, Event};
+use rsigma_eval::{CompiledDetection, CompiledDetectionItem, CompiledMatcher, Event};
 use rsigma_parser::ConditionExpr;
 
 use super::matcher::{FieldValue, Matcher};
@@ -52,8 +52,7 @@ pub struct ItemsBuilder {
 impl ItemsBuilder {
     pub fn add(&mut self, item: &CompiledDetectionItem) -> ItemId {
         let CompiledDetectionItem { field, exists, matcher, .. } = item;
-        // The library's items cannot be compared, but what `Debug` shows is all that they consist of.
-        self.add_as(format!("{field:?} {exists:?} {matcher:?}"), |builder| match (field, exists) {
+        self.add_as(format!("{field:?} {exists:?} {}", all_of(matcher)), |builder| match (field, exists) {
             (Some(field), Some(expected)) => {
                 Item::Exists { field: builder.field(field), expected: *expected }
             }
@@ -93,6 +92,24 @@ impl ItemsBuilder {
     }
 }
 
+/// All that a matcher says. The library's matchers cannot be compared, but what `Debug` shows is all that they consist of;
+/// only an automaton would show its every state instead of the texts that it was made from.
+fn all_of(matcher: &CompiledMatcher) -> String {
+    let each = |matchers: &[CompiledMatcher]| matchers.iter().map(all_of).collect::<Vec<_>>();
+    match matcher {
+        CompiledMatcher::AhoCorasickSet { needles, case_insensitive, .. } => {
+            format!("AhoCorasickSet {case_insensitive} {needles:?}")
+        }
+        CompiledMatcher::AnyOf(matchers) => format!("AnyOf {:?}", each(matchers)),
+        CompiledMatcher::AllOf(matchers) => format!("AllOf {:?}", each(matchers)),
+        CompiledMatcher::CaseInsensitiveGroup { children, mode } => {
+            format!("CaseInsensitiveGroup {mode:?} {:?}", each(children))
+        }
+        CompiledMatcher::Not(matcher) => format!("Not {:?}", all_of(matcher)),
+        other => format!("{other:?}"),
+    }
+}
+
 fn whole(detection: CompiledDetection) -> Item {
     Item::Whole(HashMap::from([(WHOLE.to_owned(), detection)]))
 }
@@ -102,7 +119,8 @@ pub struct Answers<'r, 's, 'a> {
     items: &'r Items,
     subject: &'r Subject<'s, 'a>,
     answers: Vec<Cell<Option<bool>>>,
-    values: Vec<OnceCell<Option<FieldValue<'r>>>>,
+    /// Few of the fields are in one record, so that a place for each has to be small.
+    values: Vec<OnceCell<Option<Box<FieldValue<'r>>>>>,
 }
 
 impl<'r, 's, 'a> Answers<'r, 's, 'a> {
@@ -142,7 +160,7 @@ impl<'r, 's, 'a> Answers<'r, 's, 'a> {
     }
 
     fn value(&self, field: usize) -> Option<&FieldValue<'r>> {
-        let name = &self.items.fields[field];
-        self.values[field].get_or_init(|| self.subject.get_field(name).map(FieldValue::of)).as_ref()
+        let value = || self.subject.get_field(&self.items.fields[field]).map(FieldValue::of).map(Box::new);
+        self.values[field].get_or_init(value).as_deref()
     }
 }

@@ -31,9 +31,14 @@ pub enum TextMatcher {
     ContainsOneOf(AhoCorasick),
     StartsWith(String),
     EndsWith(String),
+    /// Sigma's `?*`: at least one character, and no line break.
+    OneLine,
     Any(Vec<TextMatcher>),
     All(Vec<TextMatcher>),
 }
+
+/// What the library makes of `?*`.
+const ONE_LINE: &str = "(?i)^..*$";
 
 impl Matcher {
     pub fn of(compiled: &CompiledMatcher) -> Self {
@@ -68,6 +73,7 @@ impl TextMatcher {
             CompiledMatcher::Contains { value, case_insensitive: true } => Self::Contains(value.clone()),
             CompiledMatcher::StartsWith { value, case_insensitive: true } => Self::StartsWith(value.clone()),
             CompiledMatcher::EndsWith { value, case_insensitive: true } => Self::EndsWith(value.clone()),
+            CompiledMatcher::Regex(regex) if regex.as_str() == ONE_LINE => Self::OneLine,
             CompiledMatcher::AhoCorasickSet { automaton, case_insensitive: true, .. } => {
                 Self::ContainsOneOf(automaton.clone())
             }
@@ -101,6 +107,7 @@ impl TextMatcher {
             Self::ContainsOneOf(automaton) => automaton.is_match(text),
             Self::StartsWith(value) => text.starts_with(value),
             Self::EndsWith(value) => text.ends_with(value),
+            Self::OneLine => !text.is_empty() && !text.contains('\n'),
             Self::Any(matchers) => matchers.iter().any(|matcher| matcher.fits(text)),
             Self::All(matchers) => matchers.iter().all(|matcher| matcher.fits(text)),
         }

@@ -84,6 +84,7 @@ const DETECTIONS: &[&str] = &[
     "{s: {a|contains|cased: [X, É]}, condition: s}",
     "{s: {a: ['x*', y]}, condition: s}",
     "{s: {a: '*x?y'}, condition: s}",
+    "{s: {a: '?*'}, condition: s}",
     "{s: {a|re: '^X.*Y'}, condition: s}",
     "{s: {a|re|i: ['^X.*y', 'é', k]}, condition: s}",
     "{s: {a|exists: true}, condition: s}",
@@ -153,6 +154,8 @@ fn each_kind_of_matcher_and_condition_matches_what_it_should() {
         json!("ΑΣ"),
         json!("\u{212a}"),
         json!("İ"),
+        json!("x\ny"),
+        json!("\n"),
         json!("10.1.2.3"),
         json!(1),
         json!(0.5),
@@ -184,7 +187,7 @@ proptest! {
 /// Values near to those of the rules, of any type and nested.
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
-        "[xXyYéÉkK\u{212a}İσΣß1 ./:*?-]{0,6}".prop_map(Value::from),
+        "[xXyYéÉkK\u{212a}İσΣß1 ./:*?\n-]{0,6}".prop_map(Value::from),
         any::<String>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(|number| json!(number)),
