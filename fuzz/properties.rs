@@ -92,7 +92,8 @@ pub fn answer(data: &[u8]) {
     const SENT: [&str; 3] = ["a", "b-1", "c"];
     let Ok(outcomes) = bulk::classify(data, SENT.into_iter()) else { return };
     assert_eq!(outcomes.len(), SENT.len());
-    let answer: Value = serde_json::from_slice(data).expect("an answer that was understood is JSON");
+    // Members that nobody reads may hold half of a surrogate pair, which no value can hold.
+    let Ok(answer) = serde_json::from_slice::<Value>(data) else { return };
     let items = member(&answer, "items", 0);
     for (position, (outcome, id)) in outcomes.iter().zip(SENT).enumerate() {
         let create = member(&items[position], "create", 0);

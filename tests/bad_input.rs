@@ -329,7 +329,8 @@ async fn each_forged_record_is_found_once_under_its_own_id_and_changes_no_other_
     let both = json!({"bool": {"filter": [whole, known]}});
     assert_eq!(scene.search.find("sagetrail-events", both, &[]).await.len(), 2, "both contents are kept");
     for line in scene.daemon.log().lines() {
-        let is_one_of_ours = line.starts_with("20") && !line.contains("\u{1b}[31m") && !line.contains('\u{202e}');
+        let is_one_of_ours =
+            line.starts_with("20") && !line.contains("\u{1b}[31m") && !line.contains('\u{202e}');
         assert!(is_one_of_ours, "a line of the log that a record made: {line:?}");
     }
     scene.daemon.stop().await;

@@ -61,15 +61,25 @@ fn copied(text: &str, growth: Growth, copy: usize) -> String {
     };
     let (head, detection) = text.split_once("\ndetection:").expect("a rule has a detection");
     let renamed = quoted.replace_all(detection, renamed);
-    let condition = Regex::new(r"(?m)^    condition: (.*)$").expect("it is a regex");
     let detection = match growth {
-        Growth::OtherServices | Growth::SameOperations => renamed,
-        Growth::OtherOperations => condition.replace(
-            &renamed,
-            format!("    copy:\n        requestParameters.copy: '{copy}'\n    condition: ($1) and copy"),
-        ),
+        Growth::OtherServices | Growth::SameOperations => renamed.into_owned(),
+        Growth::OtherOperations => asking_for_more(&renamed, copy),
     };
     format!("{head}\ndetection:{detection}")
+}
+
+/// The detection with one more condition that no record meets.
+fn asking_for_more(detection: &str, copy: usize) -> String {
+    let (selections, rest) = detection.split_once("\n    condition:").expect("a detection has a condition");
+    let mut lines = rest.lines();
+    let first = lines.next().unwrap_or_default().trim().trim_start_matches(">-");
+    let others: Vec<&str> = lines.clone().take_while(|line| line.starts_with(' ')).collect();
+    let after: Vec<&str> = lines.skip(others.len()).collect();
+    format!(
+        "{selections}\n    copy:\n        requestParameters.copy: '{copy}'\n    condition: ({first} {}) and copy\n{}\n",
+        others.join(" "),
+        after.join("\n")
+    )
 }
 
 /// The operations of the catalogue, sorted.

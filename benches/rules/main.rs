@@ -11,6 +11,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use sagetrail::config::ContentHash;
 use sagetrail::decode::{Limits, Workplace, decode};
 use sagetrail::enrich::rules::RuleSet;
@@ -18,7 +19,6 @@ use sagetrail::enrich::script::{Script, scripts};
 use sagetrail::enrich::subject::Subject;
 use sagetrail::enrich::{Knowledge, Origin, enrich};
 use sagetrail::record::Record;
-use rustix::time::{ClockId, clock_gettime};
 use time::OffsetDateTime;
 
 use growth::{Growth, files, grown};

@@ -399,7 +399,7 @@ async fn a_rehearsal_prints_the_page_of_each_alert_and_sends_nothing() {
     let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap();
     let record = |severity: &str, message: &str| {
         json!({"@timestamp": now, "event": {"ingested": now}, "message": message,
-            "source": {"address": "198.51.100.7"},
+            "source": {"ip": "198.51.100.7"},
             "sagemaker": {"severity": severity,
                 "alert": {"principal": "role/a", "resource": "notebook/b", "finding": "Key stolen"}}})
     };

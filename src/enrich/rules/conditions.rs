@@ -43,8 +43,8 @@ impl Conditions {
 
     /// Those of the candidates that match, in their order.
     pub fn matching(&self, mut candidates: Vec<usize>, subject: &Subject<'_, '_>) -> Vec<usize> {
-        let answers = Answers::of(subject, &self.items);
-        candidates.retain(|&position| self.of_rules[position].holds(&answers));
+        let mut answers = Answers::of(subject, &self.items);
+        candidates.retain(|&position| self.of_rules[position].holds(&mut answers));
         candidates
     }
 }
@@ -72,7 +72,7 @@ impl Formula {
         }
     }
 
-    fn holds(&self, answers: &Answers<'_, '_, '_>) -> bool {
+    fn holds(&self, answers: &mut Answers<'_, '_, '_>) -> bool {
         match self {
             Self::Item(id) => answers.holds(*id),
             Self::Not(formula) => !formula.holds(answers),

@@ -3,7 +3,6 @@
 //! Rules ask the same again and again: of the service, the role, the parameter that was left out. So equal items are one,
 //! and a record answers each at most once, whatever the number of rules.
 
-use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 
 use rsigma_eval::compiler::eval_condition;
@@ -118,49 +117,58 @@ fn whole(detection: CompiledDetection) -> Item {
 pub struct Answers<'r, 's, 'a> {
     items: &'r Items,
     subject: &'r Subject<'s, 'a>,
-    answers: Vec<Cell<Option<bool>>>,
-    /// Few of the fields are in one record, so that a place for each has to be small.
-    values: Vec<OnceCell<Option<Box<FieldValue<'r>>>>>,
+    /// By item. A byte for each, so that memory that is nought says that nothing was asked yet.
+    answers: Vec<u8>,
+    /// By field: where its value is among those found, counted from 1; 0 before it was looked up.
+    places: Vec<u32>,
+    found: Vec<Option<FieldValue<'r>>>,
 }
+
+const UNKNOWN: u8 = 0;
+const NO: u8 = 1;
+const YES: u8 = 2;
 
 impl<'r, 's, 'a> Answers<'r, 's, 'a> {
     pub fn of(subject: &'r Subject<'s, 'a>, items: &'r Items) -> Self {
         Self {
             items,
             subject,
-            answers: vec![Cell::new(None); items.items.len()],
-            values: std::iter::repeat_with(OnceCell::new).take(items.fields.len()).collect(),
+            answers: vec![UNKNOWN; items.items.len()],
+            places: vec![0; items.fields.len()],
+            found: Vec::new(),
         }
     }
 
     /// Whether the item holds for the record.
-    pub fn holds(&self, ItemId(position): ItemId) -> bool {
-        let known = &self.answers[position];
-        known.get().unwrap_or_else(|| {
-            let holds = self.ask(&self.items.items[position]);
-            known.set(Some(holds));
-            holds
-        })
+    pub fn holds(&mut self, ItemId(position): ItemId) -> bool {
+        if self.answers[position] == UNKNOWN {
+            self.answers[position] = if self.ask(&self.items.items[position]) { YES } else { NO };
+        }
+        self.answers[position] == YES
     }
 
-    fn ask(&self, item: &Item) -> bool {
+    fn ask(&mut self, item: &Item) -> bool {
+        let subject = self.subject;
         match item {
             Item::Exists { field, expected } => {
                 self.value(*field).is_some_and(|field| !field.value.is_null()) == *expected
             }
             Item::Matches { field, matcher } => match self.value(*field) {
-                Some(value) => matcher.matches(value, self.subject),
+                Some(value) => matcher.matches(value, subject),
                 None => matcher.matches_absence(),
             },
             Item::Whole(detections) => {
                 let condition = ConditionExpr::Identifier(WHOLE.to_owned());
-                eval_condition(&condition, detections, self.subject, &mut Vec::new())
+                eval_condition(&condition, detections, subject, &mut Vec::new())
             }
         }
     }
 
-    fn value(&self, field: usize) -> Option<&FieldValue<'r>> {
-        let value = || self.subject.get_field(&self.items.fields[field]).map(FieldValue::of).map(Box::new);
-        self.values[field].get_or_init(value).as_deref()
+    fn value(&mut self, field: usize) -> Option<&FieldValue<'r>> {
+        if self.places[field] == 0 {
+            self.found.push(self.subject.get_field(&self.items.fields[field]).map(FieldValue::of));
+            self.places[field] = u32::try_from(self.found.len()).expect("rules name fewer fields");
+        }
+        self.found[self.places[field] as usize - 1].as_ref()
     }
 }
