@@ -59,7 +59,7 @@ pub fn document(entry: &Entry<'_>) -> Document {
     }
 }
 
-/// The id of the entry for an object with this content, which its SHA-256 names, or else its ETag.
+/// The id of the entry for an object with this content, which its SHA-256 names, or else its `ETag`.
 pub fn id(bucket: &str, key: &str, content: &str) -> DocumentId {
     // A bucket's name holds no slash, and neither a hash nor an ETag has a blank in it, so no two objects read the same.
     DocumentId::of(None, format!("{bucket}/{key} {content}").as_bytes())

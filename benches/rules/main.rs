@@ -102,7 +102,7 @@ fn processor_time() -> Duration {
 }
 
 fn per_record(start: Duration, records: &[Vec<u8>]) -> Duration {
-    (processor_time() - start) / u32::try_from(records.len()).expect("a mix is small")
+    processor_time().saturating_sub(start) / u32::try_from(records.len()).expect("a mix is small")
 }
 
 fn real_records() -> PathBuf {

@@ -24,9 +24,6 @@ impl Event for Subject<'_, '_> {
         if path != script::FIELD {
             return self.record.get_field(path);
         }
-        fn text(script: &Script) -> EventValue<'_> {
-            EventValue::Str(Cow::Borrowed(&script.text))
-        }
         match self.scripts {
             [] => None,
             [script] => Some(text(script)),
@@ -47,4 +44,8 @@ impl Event for Subject<'_, '_> {
     fn to_json(&self) -> serde_json::Value {
         self.record.to_json()
     }
+}
+
+fn text(script: &Script) -> EventValue<'_> {
+    EventValue::Str(Cow::Borrowed(&script.text))
 }

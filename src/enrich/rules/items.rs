@@ -118,7 +118,7 @@ pub struct Answers<'r, 's, 'a> {
     items: &'r Items,
     subject: &'r Subject<'s, 'a>,
     /// By item. A byte for each, so that memory that is nought says that nothing was asked yet.
-    answers: Vec<u8>,
+    holding: Vec<u8>,
     /// By field: where its value is among those found, counted from 1; 0 before it was looked up.
     places: Vec<u32>,
     found: Vec<Option<FieldValue<'r>>>,
@@ -133,7 +133,7 @@ impl<'r, 's, 'a> Answers<'r, 's, 'a> {
         Self {
             items,
             subject,
-            answers: vec![UNKNOWN; items.items.len()],
+            holding: vec![UNKNOWN; items.items.len()],
             places: vec![0; items.fields.len()],
             found: Vec::new(),
         }
@@ -141,10 +141,10 @@ impl<'r, 's, 'a> Answers<'r, 's, 'a> {
 
     /// Whether the item holds for the record.
     pub fn holds(&mut self, ItemId(position): ItemId) -> bool {
-        if self.answers[position] == UNKNOWN {
-            self.answers[position] = if self.ask(&self.items.items[position]) { YES } else { NO };
+        if self.holding[position] == UNKNOWN {
+            self.holding[position] = if self.ask(&self.items.items[position]) { YES } else { NO };
         }
-        self.answers[position] == YES
+        self.holding[position] == YES
     }
 
     fn ask(&mut self, item: &Item) -> bool {
