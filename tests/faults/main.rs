@@ -21,11 +21,15 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use run::{Outcome, run};
+use run::{Outcome, run, run_schedule};
+use schedule::{STORM, Schedule};
 use tokio::time::Instant;
 
 const USUAL_SEEDS: Range<u64> = 0..1_000;
+/// A worker of its own for the test that runs beside the schedules.
+const LONE_WORKER: usize = 200;
 
 /// Every fault, as the fakes and the schedule name it. One that no schedule met would test nothing.
 const FAULTS: &[&str] = &[
@@ -171,9 +175,21 @@ fn variable(name: &str) -> Option<String> {
 }
 
 #[test]
+fn neither_a_lone_record_nor_a_backlog_of_objects_with_one_each_waits_for_a_bulk_to_age() {
+    const BACKLOG: usize = 300;
+    let mut times = vec![Duration::ZERO; BACKLOG];
+    times.extend([30, 60, 90].map(Duration::from_secs));
+    let outcome = run_schedule(Schedule::of_lone_records(&times), 0, LONE_WORKER);
+    assert!(outcome.broken.is_empty(), "{outcome:?}");
+    assert_eq!((outcome.stored, outcome.left), (times.len() as u64, 0), "{outcome:?}");
+    // A bulk ages for an hour.
+    assert!(outcome.lasted < STORM + Duration::from_secs(10), "{outcome:?}");
+}
+
+#[test]
 fn a_seed_makes_the_same_schedule_each_time() {
     for seed in 0..20 {
-        let (first, second) = (schedule::Schedule::new(seed), schedule::Schedule::new(seed));
+        let (first, second) = (Schedule::new(seed), Schedule::new(seed));
         assert_eq!(format!("{first:?}"), format!("{second:?}"));
     }
 }

@@ -56,6 +56,11 @@ impl std::fmt::Debug for Outcome {
 
 /// Runs the schedule of a seed. Each worker has a loopback address of its own.
 pub fn run(seed: u64, worker: usize) -> Outcome {
+    run_schedule(Schedule::new(seed), seed, worker)
+}
+
+/// Runs a schedule, with a seed for what is drawn while it runs.
+pub fn run_schedule(schedule: Schedule, seed: u64, worker: usize) -> Outcome {
     // Jitter, ours and the SDK's, is drawn from the thread's generator.
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -63,11 +68,10 @@ pub fn run(seed: u64, worker: usize) -> Outcome {
         .start_paused(true)
         .build()
         .expect("a runtime starts");
-    runtime.block_on(live(seed, worker))
+    runtime.block_on(live(schedule, seed, worker))
 }
 
-async fn live(seed: u64, worker: usize) -> Outcome {
-    let mut schedule = Schedule::new(seed);
+async fn live(mut schedule: Schedule, seed: u64, worker: usize) -> Outcome {
     let queue = Queue {
         messages: Vec::new(),
         visibility_timeout: schedule.visibility_timeout,

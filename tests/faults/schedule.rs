@@ -116,6 +116,40 @@ impl Schedule {
         }
     }
 
+    /// Nothing goes wrong, and at each of these times an object with one record is notified. The settings are the
+    /// default ones, but that no bulk would set out because of its age within an hour.
+    pub fn of_lone_records(times: &[Duration]) -> Self {
+        let mut random = Rng::with_seed(0);
+        let records: Vec<Record> =
+            (0..times.len()).map(|number| record_of(&mut random, number, Fate::Stored)).collect();
+        let objects = (0..times.len()).map(|number| Object {
+            key: key(number),
+            records: vec![number],
+            bytes: file(&records, &[number]),
+            hopeless: false,
+            missing: false,
+        });
+        let mut config = plain_config();
+        config.sink.bulk_max_age = Duration::from_hours(1);
+        Self {
+            objects: objects.collect(),
+            records,
+            messages: times
+                .iter()
+                .enumerate()
+                .map(|(object, &at)| Message { at, objects: vec![object] })
+                .collect(),
+            events: Vec::new(),
+            likelihood: 0.0,
+            cut: None,
+            daemons: 1,
+            visibility_timeout: Duration::from_mins(1),
+            max_receive_count: 5,
+            config,
+            random,
+        }
+    }
+
     /// Nothing at all goes wrong.
     pub fn is_calm(&self) -> bool {
         self.likelihood == 0.0 && self.events.is_empty()
@@ -127,13 +161,17 @@ fn random_time(random: &mut Rng, before: Duration) -> Duration {
 }
 
 fn record(random: &mut Rng, number: usize) -> Record {
-    let request_id = format!("00000000-0000-4000-8000-{number:012}");
     let fate = match random.u8(..20) {
         0..=12 => Fate::Stored,
         13..=14 => Fate::Refused,
         15 => Fate::Malformed,
         _ => Fate::NotSelected,
     };
+    record_of(random, number, fate)
+}
+
+fn record_of(random: &mut Rng, number: usize, fate: Fate) -> Record {
+    let request_id = format!("00000000-0000-4000-8000-{number:012}");
     // Now and then a second record has the eventID of the one before: a sign of forged logs, and both are kept.
     let event = if number > 0 && random.u8(..8) == 0 { number - 1 } else { number };
     let service = if fate == Fate::NotSelected { "ec2" } else { "sagemaker" };
@@ -167,20 +205,27 @@ fn objects(random: &mut Rng, records: &[Record]) -> Vec<Object> {
         }
     }
     let build = |(number, records_of): (usize, Vec<usize>)| {
-        let key = format!(
-            "AWSLogs/111122223333/CloudTrail/eu-central-1/2026/11/01/111122223333_CloudTrail_eu-central-1_20261101T1200Z_{number:016}.json.gz"
-        );
-        let texts: Vec<&str> = records_of.iter().map(|&record| records[record].text.as_str()).collect();
-        let mut bytes = gzip(format!(r#"{{"Records":[{}]}}"#, texts.join(",")).as_bytes());
+        let mut bytes = file(records, &records_of);
         let (damaged, missing) = (random.u8(..12) == 0, random.u8(..24) == 0);
         if damaged {
             // The checksum is wrong: every record is readable, and the object is not to be trusted as a whole.
             let checksum = bytes.len() - 6;
             bytes[checksum] ^= 0xff;
         }
-        Object { key, records: records_of, bytes, hopeless: damaged || missing, missing }
+        Object { key: key(number), records: records_of, bytes, hopeless: damaged || missing, missing }
     };
     shares.into_iter().enumerate().map(build).collect()
+}
+
+fn key(number: usize) -> String {
+    format!(
+        "AWSLogs/111122223333/CloudTrail/eu-central-1/2026/11/01/111122223333_CloudTrail_eu-central-1_20261101T1200Z_{number:016}.json.gz"
+    )
+}
+
+fn file(records: &[Record], of: &[usize]) -> Vec<u8> {
+    let texts: Vec<&str> = of.iter().map(|&record| records[record].text.as_str()).collect();
+    gzip(format!(r#"{{"Records":[{}]}}"#, texts.join(",")).as_bytes())
 }
 
 /// Each object is notified at least once, some twice, and some together.
@@ -224,22 +269,11 @@ fn events(random: &mut Rng, daemons: usize) -> Vec<(Duration, Event)> {
 
 fn config(random: &mut Rng) -> Config {
     let some = |number: usize| NonZeroUsize::new(number).expect("it is not zero");
-    let mut config = Config {
-        source: SourceConfig {
-            queue_url: Some(Url::parse(QUEUE_URL).expect("a URL")),
-            receivers: some(random.usize(1..=2)),
-            wait: Duration::from_secs([5, 20, 20][random.usize(..3)]),
-            in_flight_messages: some(random.usize(1..=12)),
-            force_path_style: true,
-            ..SourceConfig::default()
-        },
-        select: SelectConfig { scope: Scope::Sagemaker },
-        ..Config::default()
-    };
-    config.admin.listen = ([127, 0, 0, 1], 0).into();
+    let mut config = plain_config();
+    config.source.receivers = some(random.usize(1..=2));
+    config.source.wait = Duration::from_secs([5, 20, 20][random.usize(..3)]);
+    config.source.in_flight_messages = some(random.usize(1..=12));
     config.shutdown.grace = Duration::from_secs(random.u64(..=25));
-    // The cluster speaks plain HTTP; reading the system's certificates at each start would be most of the work.
-    config.sink.danger_accept_invalid_certificates = true;
     config.sink.gzip = random.u8(..4) == 0;
     config.sink.request_timeout = Duration::from_secs([5, 15, 60][random.usize(..3)]);
     config.sink.bulk_max_age = Duration::from_millis([10, 1_000, 5_000][random.usize(..3)]);
@@ -249,5 +283,22 @@ fn config(random: &mut Rng) -> Config {
         some([12_000, 16 << 20][random.usize(..2)].max(config.sink.bulk_max_bytes.get()));
     config.sink.in_flight_bulks = some(random.usize(1..=4));
     config.sink.item_attempts = NonZeroU32::new([1, 3, 8][random.usize(..3)]).expect("it is not zero");
+    config
+}
+
+/// The default settings, for the fakes.
+fn plain_config() -> Config {
+    let mut config = Config {
+        source: SourceConfig {
+            queue_url: Some(Url::parse(QUEUE_URL).expect("a URL")),
+            force_path_style: true,
+            ..SourceConfig::default()
+        },
+        select: SelectConfig { scope: Scope::Sagemaker },
+        ..Config::default()
+    };
+    config.admin.listen = ([127, 0, 0, 1], 0).into();
+    // The cluster speaks plain HTTP; reading the system's certificates at each start would be most of the work.
+    config.sink.danger_accept_invalid_certificates = true;
     config
 }
