@@ -22,5 +22,6 @@ mkdir -p "found/$target" artifacts
 # The examples of the rules are real-looking records and a good place to start from.
 seeds=("corpus/$target")
 case $target in record | enrich) seeds+=(../tests/rules) ;; esac
+# The timeout is long because the first input loads the rules, which takes seconds in such a build.
 exec "target/$host/release/$target" "found/$target" "${seeds[@]}" -max_total_time="$seconds" -max_len=16384 \
-  -timeout=10 -rss_limit_mb=2048 -artifact_prefix="artifacts/$target-" -print_final_stats=1
+  -timeout=120 -rss_limit_mb=2048 -artifact_prefix="artifacts/$target-" -print_final_stats=1
