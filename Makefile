@@ -44,6 +44,7 @@ lint: $(DENY) $(MACHETE) ## Check format, code, documentation, licences and depe
 	$(LOCAL)/check-deploy.sh
 	$(MACHETE)
 	$(DENY) check licenses bans sources $(if $(ADVISORIES),advisories)
+	cargo metadata --locked --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
