@@ -19,6 +19,7 @@ mod trail;
 mod table;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use sagetrail::config::Scope;
 use sagetrail::enrich::Knowledge;
@@ -38,8 +39,15 @@ const CORE: Shape = Shape { files: 20, records: 1_000, share: 0 };
 const BACKLOG: Shape = Shape { files: 200, records: 1_000, share: 0 };
 const PEAK_MEGABYTES: f64 = 100.0;
 
-fn main() {
+/// What can be measured by itself, in the order of the table.
+const PARTS: [&str; 5] = ["core", "shipping", "cluster", "growth", "latency"];
+
+fn main() -> ExitCode {
     let only = std::env::args().nth(1).filter(|argument| !argument.starts_with('-'));
+    if let Some(unknown) = only.as_deref().filter(|only| !PARTS.contains(only)) {
+        eprintln!("the benchmark has no part {unknown:?}; it has {}", PARTS.join(", "));
+        return ExitCode::from(2);
+    }
     let runs = |part: &str| only.as_deref().is_none_or(|only| only == part);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be started");
     table::begin();
@@ -60,6 +68,7 @@ fn main() {
     if runs("latency") {
         runtime.block_on(measure_latency());
     }
+    ExitCode::SUCCESS
 }
 
 /// From the bytes of a file to the body of a bulk, against merely decompressing the same files.

@@ -60,6 +60,7 @@ check() {
     python3) check_python3 ;;
     cc) installed cc || problem "cc is missing: a C compiler and linker builds some crates" build-essential ;;
     setpriv) [ "$(id -u)" != 0 ] || installed setpriv || problem "setpriv is missing: OpenSearch refuses root" util-linux ;;
+    taskset) installed taskset || problem "taskset is missing: it gives a daemon a processor of its own" util-linux ;;
     mvn) installed mvn || problem "mvn is missing: Maven fetches OpenSearch" maven ;;
     *) installed "$1" || problem "$1 is missing" "$1" ;;
   esac
