@@ -92,7 +92,7 @@ pub fn answer(data: &[u8]) {
     const SENT: [&str; 3] = ["a", "b-1", "c"];
     let Ok(outcomes) = bulk::classify(data, SENT.into_iter()) else { return };
     assert_eq!(outcomes.len(), SENT.len());
-    // Members that nobody reads may hold half of a surrogate pair, which no value can hold.
+    // Members that nobody reads may hold what no value can: half of a surrogate pair, or a number beyond all.
     let Ok(answer) = serde_json::from_slice::<Value>(data) else { return };
     let items = member(&answer, "items", 0);
     for (position, (outcome, id)) in outcomes.iter().zip(SENT).enumerate() {
