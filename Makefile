@@ -1,7 +1,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench dashboards lint fmt release reproduce clean lint-tools
+.PHONY: help demo test bench bench-replay dashboards lint fmt release reproduce clean lint-tools
 
 LOCAL := deploy/local
 DENY := .local/cargo-deny-0.20.2/bin/cargo-deny
@@ -15,7 +15,7 @@ BENCH_STACK = $(if $(filter core shipping growth latency rules,$(ARGS)),,OPENSEA
 SHELL_SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './target/*' -not -path './.local/*')
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s%s\n", $$1, $$2 }' Makefile
 
 demo: ## Show the daemon at work on a real OpenSearch until Ctrl-C; ONCE=1 ends by itself
 	@$(LOCAL)/tools.sh cargo cc curl java mvn python3 setpriv
@@ -30,6 +30,10 @@ bench: ## Measure speed and memory against plain decompression; ARGS=core picks 
 	venv=$$($(LOCAL)/venv.sh $(LOCAL)/requirements-bench.txt); \
 	SAGETRAIL_BENCH_PYTHON=$$venv/bin/python $(BENCH_STACK) cargo bench --locked --profile release \
 	  --bench $(if $(filter rules,$(ARGS)),rules,performance -- $(ARGS))
+
+bench-replay: ## Replay a million records into a real OpenSearch; ARGS=related or all picks a scope, BINARY=FILE a build
+	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
+	SAGETRAIL_BENCH_BINARY=$(abspath $(BINARY)) $(LOCAL)/with-stack.sh cargo bench --locked --profile release --bench replay -- $(ARGS)
 
 dashboards: ## Make dashboards/*.ndjson from dashboards/sources
 	@$(LOCAL)/tools.sh python3
