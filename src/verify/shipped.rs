@@ -55,6 +55,9 @@ pub async fn entries(client: &OpenSearch, files: &[&LogFile]) -> Result<HashMap<
     let documents: Vec<Value> = files.iter().filter_map(|file| wanted(file)).collect();
     let answer = ask(client, "_mget", "_mget", &json!({"docs": documents})).await?;
     let Answers { docs } = read("_mget", &answer)?;
+    if docs.iter().filter_map(|document| document.error.as_ref()).any(|error| error.kind != ABSENT) {
+        return Err(LedgerError::Refused { operation: "_mget", status: 403 });
+    }
     keep(&mut found, docs);
     let others: Vec<&str> =
         files.iter().map(|file| file.s3_object.as_str()).filter(|key| !found.contains_key(*key)).collect();
@@ -132,7 +135,18 @@ struct HitList {
 struct Document {
     #[serde(rename = "_source")]
     source: Option<Source>,
+    /// Why it could not be looked for, which is no proof that it is not there.
+    error: Option<Problem>,
 }
+
+#[derive(Deserialize)]
+struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+/// The error of a document whose index is not there, so that neither is the document.
+const ABSENT: &str = "index_not_found_exception";
 
 #[derive(Deserialize)]
 struct Source {

@@ -1,4 +1,4 @@
-//! CloudTrail's ListPublicKeys on loopback, which moto does not have.
+//! CloudTrail's `ListPublicKeys` on loopback, which moto does not have.
 //!
 //! It holds the keys of each region with the time of their validity, gives one key with each page, and refuses what
 //! CloudTrail would refuse: another operation or protocol, a signature for another service, a time range that is none.
@@ -106,8 +106,8 @@ impl Keys {
             serde_json::from_str(body).map_err(|error| ("SerializationException", error.to_string()))?;
         let time = |name: &str| {
             let seconds =
-                request[name].as_f64().ok_or(("InvalidTimeRangeException", format!("no {name}")))?;
-            OffsetDateTime::from_unix_timestamp(seconds as i64)
+                request[name].as_i64().ok_or(("InvalidTimeRangeException", format!("no {name}")))?;
+            OffsetDateTime::from_unix_timestamp(seconds)
                 .map_err(|error| ("InvalidTimeRangeException", error.to_string()))
         };
         let (from, to) = (time("StartTime")?, time("EndTime")?);
