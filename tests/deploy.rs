@@ -132,6 +132,21 @@ fn every_setting_that_is_made_for_operators_exists() {
     assert!(named > 30, "only {named} settings were found");
 }
 
+/// `python3 deploy/scaling/simulate.py` prints the table.
+#[test]
+fn the_page_about_scaling_has_the_simulated_day_as_it_is_simulated() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/scaling/simulate.py");
+    let Ok(simulated) = std::process::Command::new("python3").arg("-B").arg(script).output() else {
+        println!("skipped: there is no python3");
+        return;
+    };
+    assert!(simulated.status.success(), "{}", String::from_utf8_lossy(&simulated.stderr));
+    let page = include_str!("../docs/scaling.md");
+    let table =
+        page.split_once("<!-- simulate.py -->\n").and_then(|(_, rest)| rest.split_once("<!-- end -->"));
+    assert_eq!(table.unwrap().0, String::from_utf8(simulated.stdout).unwrap());
+}
+
 #[test]
 fn the_chart_has_the_daemons_version() {
     let chart = include_str!("../deploy/helm/sagetrail/Chart.yaml");
