@@ -13,6 +13,9 @@ pub fn permissions(config: &Config) -> Value {
     let queue = Queue::of(config.source.queue_url.as_ref());
     let mut granted = json!({
         "run": {"iam": policy(&run(config, &queue)), "opensearch": run_role()},
+        "replay": {"iam": policy(&replay(config, &queue)), "opensearch": replay_role()},
+        "replay --retag": {"iam": policy(&signed(config)), "opensearch": retag_role()},
+        "verify": {"iam": policy(&verify(config, &queue)), "opensearch": verify_role()},
         "setup": {"opensearch": setup_role(), "iam": policy(&signed(config))},
         "check --online": {"iam": policy(&check(config, &queue)), "opensearch": check_role()},
     });
@@ -72,6 +75,23 @@ fn run(config: &Config, queue: &Queue) -> Vec<Value> {
         None => statements.extend(read_objects(config, queue)),
     }
     statements.extend(signed(config));
+    statements
+}
+
+/// It needs no queue.
+fn replay(config: &Config, queue: &Queue) -> Vec<Value> {
+    let mut statements = match &config.source.assume_role_arn {
+        Some(role) => vec![allow(&["sts:AssumeRole"], std::slice::from_ref(role))],
+        None => read_objects(config, queue),
+    };
+    statements.extend(signed(config));
+    statements
+}
+
+fn verify(config: &Config, queue: &Queue) -> Vec<Value> {
+    let mut statements = replay(config, queue);
+    // Not needed with a file of keys.
+    statements.push(allow(&["cloudtrail:ListPublicKeys"], &[UNKNOWN.to_owned()]));
     statements
 }
 
@@ -148,10 +168,51 @@ fn policy(statements: &[Value]) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
+/// What every command needs that stores documents: who answers, the templates, and writing without any deletion.
+const STORING: [&str; 3] =
+    ["cluster:monitor/main", "cluster_manage_index_templates", "indices:data/write/bulk"];
+const WRITING: [&str; 3] = ["create_index", "indices:data/write/index*", "indices:data/write/bulk*"];
+
 fn run_role() -> Value {
     json!({
-        "cluster_permissions": ["cluster:monitor/main", "cluster_manage_index_templates", "indices:data/write/bulk"],
-        "index_permissions": [{"index_patterns": ["sagetrail-*"], "allowed_actions": ["create_index", "write"]}]
+        "cluster_permissions": STORING,
+        "index_permissions": [
+            {"index_patterns": ["sagetrail-*"], "allowed_actions": WRITING},
+            // The daemon tells what verifications have found.
+            {"index_patterns": ["sagetrail-verified"], "allowed_actions": ["indices:data/read/search*"]}
+        ]
+    })
+}
+
+fn replay_role() -> Value {
+    json!({
+        "cluster_permissions": STORING,
+        "index_permissions": [{"index_patterns": ["sagetrail-*"], "allowed_actions": WRITING}]
+    })
+}
+
+fn verify_role() -> Value {
+    let mut role = replay_role();
+    role["cluster_permissions"].as_array_mut().expect("it is a list").push(json!("indices:data/read/mget"));
+    let ledger = json!({
+        "index_patterns": ["sagetrail-objects*"],
+        "allowed_actions": ["indices:data/read/mget*", "indices:data/read/search*"]
+    });
+    role["index_permissions"].as_array_mut().expect("it is a list").push(ledger);
+    role
+}
+
+fn retag_role() -> Value {
+    json!({
+        "cluster_permissions": STORING,
+        "index_permissions": [{
+            "index_patterns": ["sagetrail-events-*"],
+            "allowed_actions": [
+                "indices:admin/mapping/put", "indices:data/read/point_in_time/create",
+                "indices:data/read/point_in_time/delete", "indices:data/read/search*",
+                "indices:data/write/index*", "indices:data/write/bulk*"
+            ]
+        }]
     })
 }
 
@@ -165,8 +226,8 @@ fn setup_role() -> Value {
         ],
         "index_permissions": [{
             "index_patterns": ["sagetrail-*"],
-            "allowed_actions": ["create_index", "read", "write", "delete", "indices:admin/delete", "indices:admin/aliases*",
-                "indices:monitor/settings/get", "indices:admin/opensearch/ism/*"]
+            "allowed_actions": ["create_index", "read", "write", "indices:admin/delete", "indices:monitor/settings/get",
+                "indices:admin/opensearch/ism/*"]
         }]
     })
 }
