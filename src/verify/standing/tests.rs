@@ -1,0 +1,134 @@
+//! What a day's document says, from what a verification found.
+
+use time::macros::{date, datetime};
+
+use super::*;
+
+const FROM: Date = date!(2026 - 03 - 01);
+const TO: Date = date!(2026 - 03 - 02);
+
+fn day(kind: &str, day: &str) -> String {
+    format!("logs/AWSLogs/o-1a/111122223333/{kind}/eu-west-1/2026/03/{day}/")
+}
+
+fn documents(standing: &Standing) -> Vec<(String, Value)> {
+    let now = datetime!(2026-03-04 00:00 UTC);
+    let lines: Vec<Value> = standing
+        .bulks(now)
+        .iter()
+        .flat_map(|bulk| std::str::from_utf8(bulk).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
+        .map(|line| serde_json::from_str(&line).unwrap())
+        .collect();
+    let id = |action: &Value| action["index"]["_id"].as_str().unwrap().to_owned();
+    lines.chunks(2).map(|pair| (id(&pair[0]), pair[1].clone())).collect()
+}
+
+fn gaps(standing: &Standing) -> Vec<(String, u64)> {
+    let text = |document: &Value| document["verification"]["day"].as_str().unwrap().to_owned();
+    documents(standing)
+        .iter()
+        .map(|(_, document)| (text(document), document["verification"]["gaps"].as_u64().unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_finding_counts_on_its_day_and_what_is_repaired_no_more() {
+    let mut standing = Standing::default();
+    let days = [day("CloudTrail", "01"), day("CloudTrail-Digest", "01"), day("CloudTrail-Digest", "03")];
+    standing.cover("b", &days, TO);
+    assert_eq!(gaps(&standing), [("2026-03-01".to_owned(), 0)], "a digest of the next day is no day");
+    let find = |standing: &mut Standing, kind, key: &str| {
+        standing.find(&Finding::new(kind, "b", key, String::new()), FROM, TO);
+    };
+    let missing = format!("{}a.json.gz", day("CloudTrail", "01"));
+    find(&mut standing, Kind::MissingFile, &missing);
+    find(&mut standing, Kind::LateFile, &missing);
+    find(&mut standing, Kind::BrokenChain, &format!("{}c.json.gz", day("CloudTrail-Digest", "03")));
+    let expected = [("2026-03-01".to_owned(), 1), ("2026-03-02".to_owned(), 1)];
+    assert_eq!(gaps(&standing), expected, "what lies after the period belongs to its last day");
+
+    let (_, document) = &documents(&standing)[0];
+    assert_eq!(document["verification"]["place"], "s3://b/logs/AWSLogs/o-1a/");
+    assert_eq!(document["cloud"], json!({"account": {"id": "111122223333"}, "region": "eu-west-1"}));
+    assert_eq!(document["verification"]["missing_files"], 1);
+    standing.repair(&format!("s3://b/{missing}"), TO);
+    assert_eq!(gaps(&standing)[0].1, 0);
+}
+
+#[test]
+fn a_region_without_digests_is_a_gap_on_each_of_its_days() {
+    let mut standing = Standing::default();
+    standing.cover("b", &[day("CloudTrail", "01"), day("CloudTrail", "02")], TO);
+    let region = "logs/AWSLogs/o-1a/111122223333/CloudTrail-Digest/eu-west-1/";
+    standing.find(&Finding::new(Kind::MissingDigest, "b", region, String::new()), FROM, TO);
+    assert_eq!(gaps(&standing).iter().map(|(_, gaps)| gaps).collect::<Vec<_>>(), [&1, &1]);
+}
+
+#[test]
+fn whether_a_trail_holds_anything_is_one_document_that_a_later_period_closes() {
+    let documents_of = |from: Date, is_empty: bool| {
+        let mut standing = Standing::default();
+        standing.cover_trail("s3://b/wrong/", from);
+        if is_empty {
+            standing.find(&Finding::new(Kind::MissingDigest, "b", "wrong/", String::new()), from, TO);
+        }
+        documents(&standing)
+    };
+    let (empty, full) = (documents_of(FROM, true), documents_of(TO, false));
+    assert_eq!((empty.len(), full.len()), (1, 1));
+    assert_eq!(empty[0].0, full[0].0);
+    let outcome = |documents: &[(String, Value)]| documents[0].1["verification"]["outcome"].clone();
+    assert_eq!((outcome(&empty), outcome(&full)), (json!("gap"), json!("whole")));
+}
+
+#[test]
+fn parts_of_a_trail_add_up() {
+    let object = format!("s3://b/{}a.json.gz", day("CloudTrail", "01"));
+    let part = || {
+        let mut standing = Standing::default();
+        standing.deliver(&object, TO);
+        standing.ship(&object, TO);
+        standing
+    };
+    let mut standing = part();
+    standing.merge(part());
+    let (_, document) = &documents(&standing)[0];
+    assert_eq!(
+        (&document["verification"]["delivered"], &document["verification"]["shipped"]),
+        (&json!(2), &json!(2))
+    );
+}
+
+#[test]
+fn every_field_of_a_days_document_is_in_the_mapping() {
+    let mut standing = Standing::default();
+    standing.cover_trail("s3://b/", FROM);
+    let template: Value =
+        serde_json::from_str(include_str!("../../../mappings/template-verified.json")).unwrap();
+    let mapping = &template["template"]["mappings"]["properties"];
+    let (_, document) = &documents(&standing)[0];
+    for name in document["verification"].as_object().unwrap().keys() {
+        assert!(mapping["verification"]["properties"][name].is_object(), "{name}");
+    }
+    assert!(mapping["@timestamp"].is_object());
+    assert!(mapping["cloud"]["properties"]["account"]["properties"]["id"].is_object());
+    assert!(mapping["cloud"]["properties"]["region"].is_object());
+}
+
+#[test]
+fn the_answer_says_what_is_open_and_one_without_an_index_that_nothing_is_known() {
+    let mut told = json!({"doc_count": 2});
+    for kind in Kind::ALL {
+        told[kind.field()] = json!({"value": if kind == Kind::MissingFile { 3.0 } else { 0.0 }});
+    }
+    let answer = json!({"aggregations": {"last": {"value": 1_772_000_000_123.0_f64}, "told": told}});
+    let known = Known::read(answer.to_string().as_bytes()).unwrap();
+    assert_eq!(known.gaps[&Kind::MissingFile], 3);
+    assert_eq!(known.gaps.values().sum::<u64>(), 3);
+    assert!(!known.gaps.contains_key(&Kind::LateFile));
+    assert_eq!(known.last_run_at.unwrap().unix_timestamp(), 1_772_000_000);
+    let never = json!({"aggregations": {"last": {"value": null}, "told": told}});
+    assert_eq!(Known::read(never.to_string().as_bytes()).unwrap().last_run_at, None);
+    assert_eq!(Known::read(br#"{"hits": {}}"#), Some(Known::default()));
+    assert_eq!(Known::read(b"<html>"), None);
+}
