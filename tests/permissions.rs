@@ -82,6 +82,11 @@ impl Secured {
         self.ask("PUT", "sagetrail-verified", None).await;
     }
 
+    /// Lets searches find what is stored.
+    async fn refresh(&self) {
+        assert_eq!(self.ask("POST", "sagetrail-*/_refresh", None).await.0, 200);
+    }
+
     /// A user with this role alone. The plugin's own mapping gives every user one more, which is taken away.
     async fn grant(&self, role: &Value) {
         self.ask("DELETE", "_plugins/_security/api/rolesmapping/own_index", None).await;
@@ -221,6 +226,7 @@ async fn a_retag_works_with_its_role_and_without_any_privilege_of_it_does_not() 
     // A view that cannot be closed ends by itself, which nobody is told.
     try_out(&cluster, "replay --retag", &["point_in_time/delete"], async |who| {
         ended(cluster.run(Who::Admin, &replay, &[]), "created")?;
+        cluster.refresh().await;
         // Other rules than those that have tagged the documents.
         let rules = [("rules.placeholders", "{approved_roles=[\"nobody\"]}")];
         ended(cluster.run(who, &retag, &rules), r#""retagged": 3"#)
@@ -241,6 +247,7 @@ async fn a_verification_works_with_its_role_and_without_any_privilege_of_it_does
         ended(cluster.run(Who::Admin, &replay, &[]), "")?;
         judged(cluster.run(who, &verify, &[]), r#""shipped": 1"#)?;
         assert_eq!(cluster.ask("DELETE", "sagetrail-events-*", None).await.0, 200);
+        cluster.refresh().await;
         let everything = Some(json!({"query": {"match_all": {}}}));
         let emptied =
             cluster.ask("POST", "sagetrail-objects-*/_delete_by_query?refresh=true", everything).await;
