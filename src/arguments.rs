@@ -172,12 +172,13 @@ pub(crate) struct VerifyArgs {
 
 /// Which days are meant.
 #[derive(Args)]
+#[group(required = true, multiple = true)]
 pub(crate) struct PeriodArgs {
     /// The first day of delivery, in UTC
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day, requires = "to", required_unless_present = "days")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day, requires = "to")]
     from: Option<Date>,
     /// The last day of delivery, in UTC
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day, requires = "from", required_unless_present = "days")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day, requires = "from")]
     to: Option<Date>,
     /// In place of both: the last whole days before today, for a timer
     #[arg(long, value_name = "NUMBER", conflicts_with_all = ["from", "to"], value_parser = clap::value_parser!(u16).range(1..))]
