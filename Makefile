@@ -9,9 +9,8 @@ MACHETE := .local/cargo-machete-0.9.2/bin/cargo-machete
 RELEASE_TOOLS := .local/cargo-auditable-0.7.7/bin .local/cargo-deb-3.8.0/bin .local/cargo-cyclonedx-0.5.9/bin
 # The first would refuse the project's own tags; the others fetch lists from the network, which a test has at hand.
 SIGMA_EXCLUDED := namespace_tag attacktag d3_fendtag
-# Parts of the benchmark that bring their own servers do not wait for the real ones. With the tests' small heap OpenSearch
-# would soon refuse what the benchmark sends it.
-BENCH_STACK = $(if $(filter core shipping growth latency rules,$(ARGS)),,OPENSEARCH_JAVA_OPTS="-Xms1g -Xmx1g" $(LOCAL)/with-stack.sh)
+# Parts of the benchmark that bring their own servers do not wait for the real ones.
+BENCH_STACK = $(if $(filter core shipping growth latency rules,$(ARGS)),,$(LOCAL)/with-stack.sh)
 SHELL_SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './target/*' -not -path './.local/*')
 
 help: ## Say what can be made

@@ -67,7 +67,7 @@ configure() {
 launch() { # COMMAND…, which is put before java
   local java=${JAVA_HOME:+$JAVA_HOME/bin/}java options settings
   read -ra settings <<<"${OPENSEARCH_SETTINGS:-}"
-  read -ra options <<<"-Xms512m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 ${OPENSEARCH_JAVA_OPTS:-}"
+  read -ra options <<<"-Xms1g -Xmx1g -XX:+UseSerialGC -XX:TieredStopAtLevel=1 ${OPENSEARCH_JAVA_OPTS:-}"
   cd "$home"
   nohup "$@" "$java" "${options[@]}" -Dopensearch.path.conf="$instance/config" -Dopensearch.path.home="$home" \
     -Dopensearch.distribution.type=tar -Dopensearch.bundled_jdk=false \
