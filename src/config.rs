@@ -20,14 +20,13 @@ use url::Url;
 pub use channel::{Channel, Severity, Target};
 pub use content::{DashboardsConfig, MonitorsConfig, RetentionConfig};
 pub use sink::{AuthKind, Sigv4Service, SinkConfig};
+use variable::Misspelt;
 
 mod channel;
 mod content;
 mod mistake;
 mod sink;
-
-/// The prefix of the environment variables that override the file.
-const ENVIRONMENT_PREFIX: &str = "SAGETRAIL__";
+mod variable;
 
 /// Reads the file, if one is given, lays the environment over it and checks the whole.
 pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
@@ -37,11 +36,12 @@ pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         figment = figment.merge(Toml::string(&text));
     }
-    if let Some((name, meant)) = std::env::vars_os().find_map(|(name, _)| misspelt(name.to_str()?)) {
+    let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    if let Some(Misspelt { name, meant }) = variable::find_misspelt(variables) {
         let problem = format!("{name}: there is no such variable; did you mean `{meant}`?");
         return Err(ConfigError::Parse { origin: "environment variables".to_owned(), problem });
     }
-    figment = figment.merge(Env::prefixed(ENVIRONMENT_PREFIX).split("__"));
+    figment = figment.merge(Env::prefixed(variable::PREFIX).split("__"));
     // A secret of digits alone must stay text: the environment provider would read it as a number.
     for (variable, key) in [
         ("SAGETRAIL__SINK__PASSWORD", "sink.password"),
@@ -319,14 +319,6 @@ impl ConfigError {
         };
         Self::Parse { origin, problem }
     }
-}
-
-/// A variable with one underscore after the prefix, which would be left out in silence, and what was meant by it. Other
-/// variables that begin like it, such as those of Kubernetes for a service, hold no two underscores.
-fn misspelt(name: &str) -> Option<(String, String)> {
-    let rest = name.strip_prefix(ENVIRONMENT_PREFIX.trim_end_matches('_'))?.strip_prefix('_')?;
-    let is_ours = !rest.starts_with('_') && rest.contains("__");
-    is_ours.then(|| (name.to_owned(), format!("{ENVIRONMENT_PREFIX}{rest}")))
 }
 
 /// The allowed name that is closest in spelling, when one is close enough to be what was meant.

@@ -54,6 +54,12 @@ fn every_mistake_has_its_exit_code_and_a_message_that_names_it() {
             78,
             "SAGETRAIL_SINK__URL: there is no such variable; did you mean `SAGETRAIL__SINK__URL`?",
         ),
+        (
+            &["run"],
+            &[("SAGETRAIL_SINK_URL", "http://x")],
+            78,
+            "SAGETRAIL_SINK_URL: there is no such variable; did you mean `SAGETRAIL__SINK__URL`?",
+        ),
         (&["check"], &[("SAGETRAIL_SERVICE_PORT", "9600")], 0, ""),
         (&["check"], &[("SAGETRAIL__SELECT__SCOPE", "some")], 78, "select.scope"),
         (&["check"], &[("SAGETRAIL__RULES__FOLDER", broken_rules)], 78, "broken.yml"),
