@@ -1,5 +1,6 @@
 //! The daemon: builds the parts, starts their tasks and watches over all of them until it is told to stop.
 
+use std::mem;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,10 @@ use crate::verify;
 /// Pauses between attempts that wait for OpenSearch to come up.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// A server that is there answers sooner. A firewall that swallows requests lets one last until its own timeout, up to a
+/// minute, and an operator who looks at an empty log meanwhile must not guess.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// What each of the last steps of a stop may take after the grace time: giving messages back, answering requests.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
@@ -100,7 +105,14 @@ pub async fn run_on(
     };
     let admin_task = tokio::spawn(admin::serve(listener, admin, serving.clone()));
 
-    let opening = Queue::open(aws::queue_client(aws, queue_url), queue_url);
+    // Boxed, because the request's future is large.
+    let opening = Box::pin(Queue::open(aws::queue_client(aws, queue_url), queue_url));
+    let opening = attend(opening, || {
+        warn!(
+            queue = %queue_url,
+            "waiting for the queue, which has not answered yet; if this lasts, see whether SQS and the source of the AWS credentials can be reached from here"
+        );
+    });
     let Some(queue) = stop.run_until_cancelled(opening).await.transpose()? else {
         return close_admin(&serving, admin_task).await;
     };
@@ -224,10 +236,19 @@ fn describe(queue: &Queue) {
 
 /// Installs the templates, waiting for as long as OpenSearch does not answer.
 async fn prepare(opensearch: &OpenSearch) -> Result<(), SetupError> {
+    let mut is_told = false;
     for failures in 0.. {
-        match setup::install_templates(opensearch).await {
+        let installing = attend(setup::install_templates(opensearch), || {
+            if !mem::replace(&mut is_told, true) {
+                warn!(
+                    host = opensearch.host(),
+                    "waiting for OpenSearch, which has not answered yet; if this lasts, see whether sink.url is right and can be reached from here"
+                );
+            }
+        });
+        match installing.await {
             Err(error) if error.may_pass() => {
-                if failures == 0 {
+                if !mem::replace(&mut is_told, true) {
                     warn!(%error, "waiting for OpenSearch");
                 }
                 sleep(full_jitter(FIRST_PAUSE, LONGEST_PAUSE, failures)).await;
@@ -236,6 +257,16 @@ async fn prepare(opensearch: &OpenSearch) -> Result<(), SetupError> {
         }
     }
     unreachable!("the loop has no end of its own")
+}
+
+/// Waits for an answer, and tells when it is long in coming.
+async fn attend<F: Future>(answer: F, tell: impl FnOnce()) -> F::Output {
+    let mut answer = pin!(answer);
+    if let Ok(answer) = timeout(SILENCE, &mut answer).await {
+        return answer;
+    }
+    tell();
+    answer.await
 }
 
 async fn join_all(tasks: &mut JoinSet<()>) {

@@ -54,6 +54,27 @@ async fn what_cannot_work_ends_the_start_with_its_name_and_what_to_do() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_swallows_requests_is_told_of_within_seconds_and_once() {
+    let Some(stack) = Stack::running() else { return };
+    let cloud = Cloud::create(&stack, "start-swallowed", QueueSettings::default()).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    let swallowing = format!("http://{}", listener.local_addr().expect("it is bound"));
+    let mut daemon =
+        Daemon::start(&stack, &cloud, &[("sink.url", &swallowing), ("sink.request_timeout", "8s")]);
+    let told = |log: &str| log.lines().filter(|line| line.contains("waiting for OpenSearch")).count();
+    // Long enough for the second attempt to be as silent as the first.
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let log = daemon.log();
+    daemon.kill();
+    assert_eq!(told(&log), 1, "{log}");
+    let line = log.lines().find(|line| line.contains("waiting for OpenSearch")).unwrap_or_default();
+    assert!(
+        line.contains("WARN") && line.contains("sink.url") && line.contains("has not answered yet"),
+        "{log}"
+    );
+}
+
 /// A server that says what an OpenSearch of long ago said.
 async fn old_cluster() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");

@@ -11,6 +11,7 @@ use super::bulk::{self, ItemOutcome, Refusal};
 use super::entry::{Ending, Entry};
 use super::health::{Health, Trouble};
 use super::limit::Limit;
+use super::obstacle::Obstacles;
 use super::pace::{Pace, Signal};
 use super::{Answer, OpenSearch, OpenSearchError, StoreError, rejection};
 use crate::backoff::full_jitter;
@@ -33,6 +34,7 @@ pub(super) struct Courier {
     pace: Mutex<Pace>,
     limit: Limit,
     health: Health,
+    obstacles: Obstacles,
     item_attempts: u32,
     metrics: Arc<Metrics>,
 }
@@ -70,6 +72,7 @@ impl Courier {
             pace: Mutex::new(pace),
             limit: Limit::new(config.documents_per_second, config.bytes_per_second),
             health: Health::default(),
+            obstacles: Obstacles::default(),
             item_attempts: config.item_attempts.get(),
             metrics,
         }
@@ -171,6 +174,9 @@ impl Courier {
         let mut first_refusal: Option<String> = None;
         for (mut entry, outcome) in entries.into_iter().zip(outcomes) {
             entry.attempts += 1;
+            if let ItemOutcome::Retry { status, kind } = &outcome {
+                self.obstacles.met(*status, kind);
+            }
             match outcome {
                 ItemOutcome::Created => {
                     if entry.set_aside.is_some() {

@@ -10,6 +10,7 @@ mod delivery;
 mod entry;
 mod health;
 mod limit;
+mod obstacle;
 mod opensearch;
 mod pace;
 mod rejection;

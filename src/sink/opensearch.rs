@@ -101,6 +101,11 @@ impl OpenSearch {
         })
     }
 
+    /// Where the cluster is, as it is shown to people.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Sends the body of a bulk.
     pub async fn bulk(&self, body: Bytes) -> Result<Answer, OpenSearchError> {
         let mut headers = HeaderMap::new();
