@@ -45,7 +45,8 @@ fn main() -> ExitCode {
 /// The error and its causes on one line, without the causes that it has already put into its own words.
 fn describe(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
         if !text.contains(&cause) {
             text = format!("{text}: {cause}");
         }

@@ -3,16 +3,20 @@
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{LevelFilter, ParseError};
 
 use crate::config::{LogConfig, LogFormat};
 
+/// What the AWS SDK warns of and we tell ourselves: that the metadata of an instance name no region, which is asked for even
+/// where the queue's URL names it, and that a source of credentials failed, which is the cause in the error of the request
+/// that needed them. Off EC2 each start would begin with pages of both.
+const TOLD_OTHERWISE: [&str; 2] =
+    ["aws_config::imds::region=error", "aws_config::meta::credentials::chain=error"];
+
 /// Starts logging on standard error, so that standard output stays the commands' own. `RUST_LOG` overrides the filter.
 pub fn start(config: &LogConfig) -> Result<(), ParseError> {
-    let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
-        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(filter)?,
-        _ => EnvFilter::try_new(&config.filter)?,
-    };
+    let chosen = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|filter| !filter.is_empty());
+    let filter = filter(chosen.as_deref().unwrap_or(&config.filter))?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
@@ -22,4 +26,36 @@ pub fn start(config: &LogConfig) -> Result<(), ParseError> {
         LogFormat::Json => subscriber.json().flatten_event(true).init(),
     }
     Ok(())
+}
+
+/// Whoever asks for more than the usual lines gets all of them.
+fn filter(chosen: &str) -> Result<EnvFilter, ParseError> {
+    let filter = EnvFilter::try_new(chosen)?;
+    if filter.max_level_hint().is_some_and(|most| most > LevelFilter::INFO) {
+        return Ok(filter);
+    }
+    // What was chosen comes last, so that it overrules.
+    EnvFilter::try_new(format!("{},{chosen}", TOLD_OTHERWISE.join(",")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sdk_is_quieter_by_default_and_says_all_when_asked_to() {
+        let quiet = "aws_config::imds::region=error";
+        for (chosen, is_quiet) in [
+            ("info", true),
+            ("warn", true),
+            ("sagetrail::sink=warn,info", true),
+            ("debug", false),
+            ("info,aws_config=debug", false),
+            ("info,aws_config::imds::region=warn", false),
+        ] {
+            let filter = filter(chosen).unwrap().to_string();
+            assert_eq!(filter.contains(quiet), is_quiet, "{chosen}: {filter}");
+        }
+        assert!(filter("a=b=c").is_err());
+    }
 }

@@ -1,6 +1,7 @@
 //! The command line as a person meets it: exit codes, and what is said about mistakes.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -87,6 +88,51 @@ fn every_mistake_has_its_exit_code_and_a_message_that_names_it() {
         assert_eq!(output.status.code(), Some(*code), "{arguments:?} {environment:?}: {said}");
         assert!(said.contains(message), "{arguments:?}: {said}");
     }
+}
+
+#[test]
+fn a_daemon_without_credentials_or_region_says_so_once_and_what_to_give() {
+    let queue = ("SAGETRAIL__SOURCE__QUEUE_URL", "http://127.0.0.1:9/111122223333/trail");
+    let listen = ("SAGETRAIL__ADMIN__LISTEN", "127.0.0.1:0");
+    let forbidding = forbidding_server();
+    let metadata = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", forbidding.as_str());
+    let nowhere = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9");
+    let key = [("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+    for (environment, cause) in [
+        (vec![metadata], "IMDS is disabled"),
+        (vec![metadata, ("AWS_REGION", "eu-central-1")], "IMDS is disabled"),
+        (vec![nowhere], "could not communicate with IMDS"),
+        (vec![("AWS_EC2_METADATA_DISABLED", "true")], "no credentials found"),
+        (vec![metadata, key[0], key[1]], "Missing Region"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sagetrail"));
+        command.arg("run").env_clear().envs(environment.iter().copied()).envs([queue, listen]);
+        let output = command.stdin(Stdio::null()).output().expect("the binary runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{environment:?}: {said}");
+        let trouble: Vec<&str> = said.lines().filter(|line| !line.contains(" INFO ")).collect();
+        assert_eq!(trouble.len(), 1, "{environment:?}: {said}");
+        for part in
+            ["sagetrail: GetQueueAttributes on", "could not be signed", cause, "AWS_PROFILE", "AWS_REGION"]
+        {
+            assert!(trouble[0].contains(part), "{environment:?}: {part}: {said}");
+        }
+    }
+}
+
+/// The metadata of an instance that does not give them away.
+fn forbidding_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let _ = connection.read(&mut [0; 4096]);
+            let _ = connection
+                .write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    url
 }
 
 #[test]

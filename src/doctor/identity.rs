@@ -37,7 +37,7 @@ pub(super) async fn examine(aws: &SdkConfig) -> Identity {
             findings.push(Finding::broken(
                 "identity",
                 format!("GetCallerIdentity failed: {}", aws::cause(&error)),
-                "give credentials and a region the AWS way: a role of the task, pod or instance, AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_REGION",
+                aws::GIVE_IDENTITY,
             ));
             None
         }

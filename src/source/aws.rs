@@ -9,6 +9,7 @@ use aws_config::meta::region::RegionProviderChain;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use url::Url;
 
@@ -20,6 +21,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(40);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(45);
 /// A body that brings less than a byte a second for this long is given up, and the object asked for again.
 const STALL_GRACE: Duration = Duration::from_secs(15);
+
+/// What to do when a request cannot be signed.
+pub(crate) const GIVE_IDENTITY: &str = "give credentials and a region the AWS way: a role of the task, pod or instance, AWS_PROFILE, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION";
 
 /// Loads the settings. The queue's URL tells the region where nothing else does.
 pub async fn load(queue_url: Option<&Url>) -> SdkConfig {
@@ -79,12 +83,22 @@ where
     }
 }
 
+/// Whether a request was never sent, because nothing told who we are or in which region.
+pub(crate) fn is_unsigned(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    // The SDK has no type for a region that is missing.
+    causes
+        .into_iter()
+        .any(|cause| cause.is::<CredentialsError>() || cause.to_string().ends_with("Missing Region"))
+}
+
 /// An error's text and that of each error below it.
 pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut texts = vec![error.to_string()];
     let mut source = error.source();
     while let Some(error) = source {
-        let text = error.to_string();
+        // The sources of credentials that were tried stand on a line each.
+        let text = error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
         // Wrappers often repeat what they wrap.
         if texts.last() != Some(&text) {
             texts.push(text);

@@ -63,6 +63,8 @@ pub enum QueueError {
         "{operation} on {url} was denied ({cause}); grant sqs:{action} on this queue to the daemon's role"
     )]
     Forbidden { operation: &'static str, action: &'static str, url: Arc<str>, cause: String, source: Source },
+    #[error("{operation} on {url} could not be signed ({cause}); {}", aws::GIVE_IDENTITY)]
+    Unsigned { operation: &'static str, url: Arc<str>, cause: String, source: Source },
     #[error("{operation} on {url}: the delivery is no longer ours ({cause}); the queue may deliver it again")]
     Gone { operation: &'static str, url: Arc<str>, cause: String, source: Source },
     #[error(
@@ -289,6 +291,9 @@ where
         }
         _ if status == Some(403) => {
             QueueError::Forbidden { operation, action, url, cause: aws::cause(&error), source: error.into() }
+        }
+        _ if aws::is_unsigned(&error) => {
+            QueueError::Unsigned { operation, url, cause: aws::cause(&error), source: error.into() }
         }
         _ => QueueError::Failed { operation, url, cause: aws::cause(&error), source: error.into() },
     }
