@@ -3,35 +3,24 @@
 //! Labels are closed sets (enums of ours, or the categories of the loaded rules), never text from a record. A test
 //! pins the exposition, because alert rules and dashboards are written against these names.
 
+mod bulks;
 mod labels;
 mod series;
 
 use std::time::Duration;
 
-use prometheus::{
-    Counter, Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
-    TextEncoder,
-};
+use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
 
+use bulks::Bulks;
 pub(crate) use labels::label_enum;
 pub use labels::{
     BulkOutcome, FreshnessStage, Label, MessageOutcome, ObjectFailure, ObjectSkip, RejectReason, Reload,
     Renewal, Retry,
 };
-use series::{
-    counter, counters, freshness_histograms, gauge, gauges, histogram, open_counters, options, registered,
-};
+use series::{counter, counters, freshness_histograms, gauge, gauges, open_counters};
 
 use crate::verify::report::Kind;
 use crate::verify::standing::Known;
-
-/// Seconds; a bulk request's round trip.
-const LATENCY_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
-/// Documents in one bulk.
-const DOCUMENT_BUCKETS: &[f64] = &[1.0, 5.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_000.0, 5_000.0];
-/// Bytes in one bulk.
-const BYTE_BUCKETS: &[f64] =
-    &[1_024.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0];
 
 /// All series of the daemon.
 pub struct Metrics {
@@ -55,15 +44,8 @@ pub struct Metrics {
     records_rejected: IntCounterVec,
     records_by_category: IntCounterVec,
     records_unknown_operation: IntCounter,
-    bulk_requests: IntCounterVec,
-    bulk_documents: Histogram,
-    bulk_bytes: Histogram,
-    bulk_seconds: Histogram,
+    bulks: Bulks,
     retries: IntCounterVec,
-    limiter_wait: Counter,
-    queue_bytes: IntGauge,
-    concurrency_limit: Gauge,
-    bulk_bytes_limit: Gauge,
     freshness: HistogramVec,
     rules_loaded: IntGauge,
     rules_broken: IntGauge,
@@ -179,54 +161,8 @@ impl Metrics {
                 "records_unknown_operation_total",
                 "Records selected whose operation of SageMaker the catalogue lacks.",
             ),
-            bulk_requests: counters(
-                &registry,
-                "bulk_requests_total",
-                "Bulk requests to OpenSearch, by outcome.",
-                "outcome",
-                BulkOutcome::ALL,
-            ),
-            bulk_documents: histogram(
-                &registry,
-                "bulk_documents",
-                "Documents in a bulk request.",
-                DOCUMENT_BUCKETS,
-            ),
-            bulk_bytes: histogram(
-                &registry,
-                "bulk_size_bytes",
-                "Bytes of a bulk request before compression.",
-                BYTE_BUCKETS,
-            ),
-            bulk_seconds: histogram(
-                &registry,
-                "bulk_duration_seconds",
-                "Time that OpenSearch took to answer a bulk request.",
-                LATENCY_BUCKETS,
-            ),
+            bulks: Bulks::new(&registry),
             retries: counters(&registry, "retries_total", "Things sent or asked again.", "what", Retry::ALL),
-            limiter_wait: registered(
-                &registry,
-                Counter::with_opts(options(
-                    "limiter_wait_seconds_total",
-                    "Time that bulks waited for the configured rate limit.",
-                )),
-            ),
-            queue_bytes: gauge(&registry, "sink_queue_bytes", "Bytes of documents waiting for OpenSearch."),
-            concurrency_limit: registered(
-                &registry,
-                Gauge::with_opts(options(
-                    "bulk_concurrency_limit",
-                    "Bulk requests that may be in flight now; steps down when OpenSearch pushes back.",
-                )),
-            ),
-            bulk_bytes_limit: registered(
-                &registry,
-                Gauge::with_opts(options(
-                    "bulk_size_limit_bytes",
-                    "Bytes that a bulk request may hold now; steps down when OpenSearch pushes back.",
-                )),
-            ),
             freshness: freshness_histograms(&registry),
             rules_loaded: gauge(&registry, "rules_loaded", "Rules in use, without the silent ones."),
             rules_broken: gauge(
@@ -351,13 +287,7 @@ impl Metrics {
     }
 
     pub fn bulk_answered(&self, outcome: BulkOutcome, documents: usize, bytes: usize, took: Duration) {
-        self.bulk_requests.with_label_values(&[outcome.label()]).inc();
-        #[expect(clippy::cast_precision_loss, reason = "a bulk is far below 2^52 documents or bytes")]
-        {
-            self.bulk_documents.observe(documents as f64);
-            self.bulk_bytes.observe(bytes as f64);
-        }
-        self.bulk_seconds.observe(took.as_secs_f64());
+        self.bulks.answered(outcome, documents, bytes, took);
     }
 
     pub fn retried(&self, what: Retry, count: u64) {
@@ -365,19 +295,15 @@ impl Metrics {
     }
 
     pub fn limiter_waited(&self, time: Duration) {
-        self.limiter_wait.inc_by(time.as_secs_f64());
+        self.bulks.limiter_waited(time);
     }
 
     pub fn sink_queue_bytes(&self, bytes: usize) {
-        self.queue_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.bulks.queue_bytes(bytes);
     }
 
     pub fn pace_changed(&self, concurrency: usize, bulk_bytes: usize) {
-        #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^52")]
-        {
-            self.concurrency_limit.set(concurrency as f64);
-            self.bulk_bytes_limit.set(bulk_bytes as f64);
-        }
+        self.bulks.pace_changed(concurrency, bulk_bytes);
     }
 
     /// Observes one leg; a clock that runs backwards counts as no time at all.

@@ -22,6 +22,7 @@ mod inventory;
 pub mod remote;
 pub mod dashboards;
 mod retention;
+pub mod outcome;
 pub mod install;
 mod difference;
 pub mod export;

@@ -13,8 +13,9 @@ use super::identity::judge_clock;
 use crate::config::Config;
 use crate::setup;
 use crate::setup::dashboards::Dashboards;
-use crate::setup::install::{self, Edits, Outcome};
+use crate::setup::install::{self, Edits};
 use crate::setup::object::Object;
+use crate::setup::outcome::Outcome;
 use crate::setup::remote::Remote;
 use crate::sink::{Method, OpenSearch};
 

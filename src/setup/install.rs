@@ -1,12 +1,11 @@
 //! The installation: brings what is there to what should be there, object by object, and says what it did with each.
 
-use std::fmt;
-
 use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::inventory::Inventory;
 use super::object::{Kind, Object, Server};
+use super::outcome::Outcome;
 use super::plan::{Entry, Leftover, Step, plan, plan_leftover};
 use super::remote::{Found, Lack, Remote, accepted};
 use super::{SetupError, content, difference, exists_already, retention};
@@ -19,78 +18,6 @@ use crate::verify::{self, standing};
 pub enum Edits {
     Keep,
     Overwrite,
-}
-
-/// What became of an object, or would become of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    Created,
-    Updated,
-    Overwritten,
-    Unchanged,
-    /// A person has changed it.
-    KeptEdited,
-    /// A newer sagetrail has installed it.
-    KeptNewer,
-    /// A channel that is not wanted any more, but that a monitor of a person's making pages.
-    KeptUsed,
-    /// A template, which daemons need.
-    KeptTemplate,
-    Removed,
-    /// A policy was put in charge of indices that were there before it.
-    Governs {
-        indices: usize,
-        refused: usize,
-    },
-    /// Something that it needs is missing.
-    Skipped {
-        needs: Lack,
-    },
-    /// The server refused it.
-    Failed {
-        problem: String,
-    },
-}
-
-impl Outcome {
-    /// Whether something is not as the configuration asks for. What the configuration itself leaves out is not meant.
-    pub fn is_incomplete(&self) -> bool {
-        match self {
-            Self::KeptEdited | Self::KeptNewer | Self::KeptUsed => true,
-            Self::Governs { refused, .. } => *refused > 0,
-            Self::Skipped { needs } => *needs != Lack::DashboardsUrl,
-            _ => false,
-        }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Created => formatter.write_str("created"),
-            Self::Updated => formatter.write_str("updated"),
-            Self::Overwritten => formatter.write_str("overwritten"),
-            Self::Unchanged => formatter.write_str("unchanged"),
-            Self::KeptEdited => formatter.write_str("kept, as somebody changed it; --force does not keep it"),
-            Self::KeptNewer => formatter.write_str("kept, as a newer sagetrail has installed it"),
-            Self::KeptUsed => formatter.write_str("kept, as a monitor that somebody changed pages it"),
-            Self::KeptTemplate => {
-                formatter.write_str("kept, as a daemon that runs needs it; --force does not keep it")
-            }
-            Self::Removed => formatter.write_str("removed"),
-            Self::Governs { indices, refused: 0 } => {
-                write!(formatter, "put in charge of {indices} indices that were there before it")
-            }
-            Self::Governs { indices, refused } => {
-                write!(
-                    formatter,
-                    "put in charge of {indices} indices that were there before it; {refused} refused"
-                )
-            }
-            Self::Skipped { needs } => write!(formatter, "skipped, as it needs {needs}"),
-            Self::Failed { problem } => write!(formatter, "failed: {problem}"),
-        }
-    }
 }
 
 /// Installs everything, in order, removes what is not wanted any more, and tells of each object as it is done.
@@ -139,7 +66,7 @@ pub async fn difference(
             continue;
         }
         let (step, found) = look(remote, &inventory, object).await?;
-        let outcome = outcome_of(step, edits);
+        let outcome = Outcome::of(step, edits);
         if outcome != Outcome::Unchanged {
             add(object, outcome, difference::between(found.as_ref().map(|found| &found.body), object));
         }
@@ -254,7 +181,7 @@ impl Work<'_> {
         remembered: &mut Vec<Entry>,
     ) -> Result<Vec<Outcome>, SetupError> {
         let (step, mut found) = look(self.remote, self.inventory, object).await?;
-        let outcome = outcome_of(step, self.edits);
+        let outcome = Outcome::of(step, self.edits);
         let writes = matches!(outcome, Outcome::Created | Outcome::Updated | Outcome::Overwritten);
         if writes {
             found = Some(self.remote.write(object, found.as_ref()).await?);
@@ -339,17 +266,6 @@ async fn look(
     let entry = inventory.entry(object);
     let found = remote.find(object, entry.map(|entry| entry.address.as_str())).await?;
     Ok((plan(object, found.as_ref().map(|found| &found.body), entry), found))
-}
-
-fn outcome_of(step: Step, edits: Edits) -> Outcome {
-    match (step, edits) {
-        (Step::Create, _) => Outcome::Created,
-        (Step::Update, _) => Outcome::Updated,
-        (Step::Keep | Step::Remember, _) => Outcome::Unchanged,
-        (Step::Edited, Edits::Overwrite) => Outcome::Overwritten,
-        (Step::Edited, Edits::Keep) => Outcome::KeptEdited,
-        (Step::Newer, _) => Outcome::KeptNewer,
-    }
 }
 
 /// Makes the indices that monitors ask, where they are not there yet: this month's, which brings the alias, that of

@@ -1,0 +1,91 @@
+//! The outcome: what became of an object, in the words that a person reads.
+
+use std::fmt;
+
+use super::install::Edits;
+use super::plan::Step;
+use super::remote::Lack;
+
+/// What became of an object, or would become of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Created,
+    Updated,
+    Overwritten,
+    Unchanged,
+    /// A person has changed it.
+    KeptEdited,
+    /// A newer sagetrail has installed it.
+    KeptNewer,
+    /// A channel that is not wanted any more, but that a monitor of a person's making pages.
+    KeptUsed,
+    /// A template, which daemons need.
+    KeptTemplate,
+    Removed,
+    /// A policy was put in charge of indices that were there before it.
+    Governs {
+        indices: usize,
+        refused: usize,
+    },
+    /// Something that it needs is missing.
+    Skipped {
+        needs: Lack,
+    },
+    /// The server refused it.
+    Failed {
+        problem: String,
+    },
+}
+
+impl Outcome {
+    /// What a step comes to.
+    pub(super) fn of(step: Step, edits: Edits) -> Self {
+        match (step, edits) {
+            (Step::Create, _) => Self::Created,
+            (Step::Update, _) => Self::Updated,
+            (Step::Keep | Step::Remember, _) => Self::Unchanged,
+            (Step::Edited, Edits::Overwrite) => Self::Overwritten,
+            (Step::Edited, Edits::Keep) => Self::KeptEdited,
+            (Step::Newer, _) => Self::KeptNewer,
+        }
+    }
+
+    /// Whether something is not as the configuration asks for. What the configuration itself leaves out is not meant.
+    pub fn is_incomplete(&self) -> bool {
+        match self {
+            Self::KeptEdited | Self::KeptNewer | Self::KeptUsed => true,
+            Self::Governs { refused, .. } => *refused > 0,
+            Self::Skipped { needs } => *needs != Lack::DashboardsUrl,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Created => formatter.write_str("created"),
+            Self::Updated => formatter.write_str("updated"),
+            Self::Overwritten => formatter.write_str("overwritten"),
+            Self::Unchanged => formatter.write_str("unchanged"),
+            Self::KeptEdited => formatter.write_str("kept, as somebody changed it; --force does not keep it"),
+            Self::KeptNewer => formatter.write_str("kept, as a newer sagetrail has installed it"),
+            Self::KeptUsed => formatter.write_str("kept, as a monitor that somebody changed pages it"),
+            Self::KeptTemplate => {
+                formatter.write_str("kept, as a daemon that runs needs it; --force does not keep it")
+            }
+            Self::Removed => formatter.write_str("removed"),
+            Self::Governs { indices, refused: 0 } => {
+                write!(formatter, "put in charge of {indices} indices that were there before it")
+            }
+            Self::Governs { indices, refused } => {
+                write!(
+                    formatter,
+                    "put in charge of {indices} indices that were there before it; {refused} refused"
+                )
+            }
+            Self::Skipped { needs } => write!(formatter, "skipped, as it needs {needs}"),
+            Self::Failed { problem } => write!(formatter, "failed: {problem}"),
+        }
+    }
+}
