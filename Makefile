@@ -10,7 +10,8 @@ RELEASE_TOOLS := .local/cargo-auditable-0.7.7/bin .local/cargo-deb-3.8.0/bin .lo
 # The first would refuse the project's own tags; the others fetch lists from the network, which a test has at hand.
 SIGMA_EXCLUDED := namespace_tag attacktag d3_fendtag
 # Parts of the benchmark that bring their own servers do not wait for the real ones.
-BENCH_STACK = $(if $(filter core shipping growth latency rules,$(ARGS)),,$(LOCAL)/with-stack.sh)
+BENCH_STACK = $(if $(filter allocations core shipping growth latency rules,$(ARGS)),,$(LOCAL)/with-stack.sh)
+BENCH = $(if $(filter allocations rules,$(ARGS)),--bench $(ARGS),--bench performance -- $(ARGS))
 SHELL_SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './target/*' -not -path './.local/*')
 
 help: ## Say what can be made
@@ -24,11 +25,11 @@ test: ## Run every test beside a real OpenSearch, S3 and SQS; ARGS="--test NAME"
 	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
 	$(LOCAL)/with-stack.sh cargo test --locked --no-fail-fast $(ARGS)
 
-bench: ## Measure speed and memory against plain decompression; ARGS=core picks a part, ARGS=rules what rules cost
+bench: ## Measure speed and memory against plain decompression; ARGS=core or another part picks one
 	@$(LOCAL)/tools.sh cargo cc python3 taskset $(if $(BENCH_STACK),curl java mvn openssl setpriv)
 	venv=$$($(LOCAL)/venv.sh $(LOCAL)/requirements-bench.txt); \
 	SAGETRAIL_BENCH_PYTHON=$$venv/bin/python $(BENCH_STACK) cargo bench --locked --profile release \
-	  --bench $(if $(filter rules,$(ARGS)),rules,performance -- $(ARGS))
+	  $(if $(ARGS),$(BENCH),--bench performance --bench allocations --bench rules)
 
 bench-replay: ## Replay a million records into a real OpenSearch; ARGS=related or all picks a scope, BINARY=FILE a build
 	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv

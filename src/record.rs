@@ -10,7 +10,17 @@ use serde_json_borrow::Value;
 
 /// A parsed record that borrows from its raw bytes.
 #[derive(Debug)]
-pub struct Record<'a>(Value<'a>);
+pub struct Record<'a> {
+    root: Value<'a>,
+    /// For each length of a name, where its search begins. A record is asked for a hundred members, many of them absent.
+    starts: [u32; NAME_LENGTHS],
+    is_sagemaker: bool,
+}
+
+/// Lengths of names that are told apart; the last stands for all that are longer.
+const NAME_LENGTHS: usize = 32;
+/// Stands for a length that no member's name has.
+const NONE: u32 = u32::MAX;
 
 /// Why the bytes between two braces are no record.
 #[derive(Debug, thiserror::Error)]
@@ -25,16 +35,41 @@ impl<'a> Record<'a> {
     /// Parses one record. Nesting deeper than serde's 128 levels is refused, which bounds every recursion after it.
     pub fn parse(raw: &'a [u8]) -> Result<Self, RecordError> {
         let text = std::str::from_utf8(raw)?;
-        Ok(Self(serde_json::from_str(text)?))
+        let root: Value<'a> = serde_json::from_str(text)?;
+        let mut starts = [NONE; NAME_LENGTHS];
+        for ((name, _), position) in
+            root.as_object().into_iter().flat_map(|object| object.iter()).zip(0..NONE)
+        {
+            let start = &mut starts[name_length(name)];
+            *start = position.min(*start);
+        }
+        let mut record = Self { root, starts, is_sagemaker: false };
+        record.is_sagemaker = is_sagemaker_family(record.event_source());
+        Ok(record)
     }
 
     pub fn root(&self) -> &Value<'a> {
-        &self.0
+        &self.root
     }
 
     /// The value at a path of member names, or null when there is none.
     pub fn at(&self, path: &[&str]) -> &Value<'a> {
-        path.iter().fold(&self.0, |value, name| member(value, name))
+        match path {
+            [] => &self.root,
+            [first, rest @ ..] => {
+                let value = self.member(first).unwrap_or(&Value::Null);
+                rest.iter().fold(value, |value, name| member(value, name))
+            }
+        }
+    }
+
+    fn member(&self, name: &str) -> Option<&Value<'a>> {
+        let start = self.starts[name_length(name)];
+        if start == NONE {
+            return None;
+        }
+        let mut members = self.root.as_object()?.iter().skip(start as usize);
+        members.find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     /// The text at a path. Empty strings count as absent: some services write `""` for a parameter that was not given.
@@ -49,6 +84,15 @@ impl<'a> Record<'a> {
     pub fn event_name(&self) -> &str {
         self.text(&["eventName"]).unwrap_or_default()
     }
+
+    /// Whether it is of a service of the SageMaker family.
+    pub fn is_sagemaker(&self) -> bool {
+        self.is_sagemaker
+    }
+}
+
+fn name_length(name: &str) -> usize {
+    name.len().min(NAME_LENGTHS - 1)
 }
 
 /// The member of an object, or null when the value is no object or has no such member.
@@ -76,13 +120,12 @@ impl Event for Record<'_> {
     /// Follows a dotted path; where it crosses an array, every element is followed and all values found are returned,
     /// so that a rule matches when any of them does.
     fn get_field(&self, path: &str) -> Option<EventValue<'_>> {
-        let root = self.0.as_object()?;
-        if let Some(value) = root.get(path) {
+        if let Some(value) = self.member(path) {
             return Some(event_value(value));
         }
         let (first, rest) = path.split_once('.')?;
         let mut found = Vec::new();
-        collect(root.get(first)?, rest, &mut found);
+        collect(self.member(first)?, rest, &mut found);
         match found.len() {
             0 => None,
             1 => found.pop(),
@@ -91,17 +134,17 @@ impl Event for Record<'_> {
     }
 
     fn any_string_value(&self, predicate: &dyn Fn(&str) -> bool) -> bool {
-        any_string(&self.0, &mut |text| predicate(text))
+        any_string(&self.root, &mut |text| predicate(text))
     }
 
     fn all_string_values(&self) -> Vec<Cow<'_, str>> {
         let mut all = Vec::new();
-        collect_strings(&self.0, &mut all);
+        collect_strings(&self.root, &mut all);
         all
     }
 
     fn to_json(&self) -> serde_json::Value {
-        (&self.0).into()
+        (&self.root).into()
     }
 }
 
@@ -212,6 +255,19 @@ mod tests {
         assert_eq!(record.text(&["empty"]), None);
         assert_eq!(record.text(&["eventName", "no", "such", "path"]), None);
         assert_eq!(record.event_name(), "CreateEndpointConfig");
+    }
+
+    #[test]
+    fn the_first_member_of_a_name_is_found_whatever_stands_before_it() {
+        let long = "n".repeat(NAME_LENGTHS + 8);
+        let raw = format!(r#"{{"aa":1,"bb":2,"aa":3,"":4,"{long}":5,"{long}n":6,"cc":{{"dd":7}}}}"#);
+        let record = Record::parse(raw.as_bytes()).unwrap();
+        let number = |path: &[&str]| record.at(path).as_u64();
+        assert_eq!([number(&["aa"]), number(&["bb"]), number(&[""])], [Some(1), Some(2), Some(4)]);
+        assert_eq!([number(&[&long]), number(&[&format!("{long}n")])], [Some(5), Some(6)]);
+        assert_eq!([number(&["cc", "dd"]), number(&["zz"]), number(&["zzz"])], [Some(7), None, None]);
+        assert!(record.at(&[]).is_object());
+        assert!(Record::parse(b"[1]").unwrap().at(&["aa"]).is_null());
     }
 
     #[test]

@@ -45,23 +45,6 @@ pub fn bodies(trail: &Trail, knowledge: &Knowledge) -> Vec<Bytes> {
     bodies
 }
 
-/// Allocations for each record of a trail of which nothing is selected.
-pub fn allocations(others: &Trail, knowledge: &Knowledge) -> f64 {
-    let mut workplace = Workplace::default();
-    let mut count = || {
-        let spent = allocation_counter::measure(|| {
-            for file in &others.files {
-                each_document(file, knowledge, &mut workplace, |_| unreachable!("nothing is selected"));
-            }
-        });
-        spent.count_total as f64
-    };
-    // The first pass makes what is made once.
-    count();
-    let records: usize = others.files.iter().map(|file| file.records).sum();
-    count() / records as f64
-}
-
 /// Hands over the body of each bulk, and says how many documents there were.
 fn each_bulk(trail: &Trail, knowledge: &Knowledge, mut each: impl FnMut(Bytes)) -> usize {
     let mut documents = 0;
@@ -83,7 +66,7 @@ fn each_bulk(trail: &Trail, knowledge: &Knowledge, mut each: impl FnMut(Bytes)) 
 }
 
 /// Hands over the document of each selected record.
-fn each_document(
+pub fn each_document(
     file: &File,
     knowledge: &Knowledge,
     workplace: &mut Workplace,

@@ -93,9 +93,6 @@ fn measure_core() {
         table::ratio("the core, times flate2's speed", times(0), Some(goal));
         table::ratio("the core, times libdeflate's speed", times(1), None);
     }
-    table::note("a rejected record");
-    let others = Trail::generate(Shape { share: 0, ..CORE });
-    table::most("allocations", core::allocations(&others, &knowledge), "each", 0.0);
 }
 
 /// The daemon and two scripts end to end, in raw megabytes for each second of their processor time.

@@ -62,8 +62,11 @@ const WRITTEN_AS_IN_URLS: &[char] = &['"', '\\', '\'', '!', '<', '>', '&', '|', 
 /// A name that means nothing in a page or a link: itself, if it is made of what names and ARNs are made of; else with
 /// the rest written as in URLs.
 pub fn plain(name: &str) -> Cow<'_, str> {
+    // Nearly every name is one of these, and this is several times faster to find out.
+    let is_plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/' | b':' | b'@');
     let needs_escape = |character: char| WRITTEN_AS_IN_URLS.contains(&character) || is_invisible(character);
-    if !name.contains(needs_escape) {
+    if name.bytes().all(is_plain) || !name.contains(needs_escape) {
         return Cow::Borrowed(name);
     }
     let mut plain = String::with_capacity(name.len() + 16);

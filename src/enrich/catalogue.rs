@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::Kinds;
 use super::path::Path;
-use crate::record::{Record, is_sagemaker_family};
+use crate::record::Record;
 
 /// Every operation that is known, and the kinds of resource that they are about.
 #[derive(Debug)]
@@ -103,16 +103,12 @@ impl Catalogue {
     /// The operation that a record of SageMaker is about; none where it is unknown, or the record is another service's.
     pub fn operation(&self, record: &Record<'_>) -> Option<&Operation> {
         let name = record.event_name();
-        is_sagemaker_family(record.event_source())
-            .then(|| self.operations.get(&name.to_ascii_lowercase()))
-            .flatten()
+        record.is_sagemaker().then(|| self.operations.get(&name.to_ascii_lowercase())).flatten()
     }
 
     /// Whether the record is one of SageMaker and names an operation that nobody has described yet.
     pub fn lacks(&self, record: &Record<'_>) -> bool {
-        is_sagemaker_family(record.event_source())
-            && !record.event_name().is_empty()
-            && self.operation(record).is_none()
+        record.is_sagemaker() && !record.event_name().is_empty() && self.operation(record).is_none()
     }
 }
 

@@ -25,7 +25,7 @@ use super::policy::Policy;
 use super::related::{RelatedResource, related_resources};
 use super::resource::{Resource, resource};
 use super::script::Script;
-use crate::record::{Record, is_sagemaker_family, member};
+use crate::record::{Record, member};
 pub use code::{CodeRepository, Lifecycle};
 pub use compute::Instance;
 pub use image::Image;
@@ -103,7 +103,7 @@ pub fn context<'r>(record: &'r Record<'_>, scripts: &'r [Script], catalogue: &'r
         policy: Policy::of(record),
         ..Context::default()
     };
-    if is_sagemaker_family(record.event_source()) {
+    if record.is_sagemaker() {
         let request = record.at(&["requestParameters"]);
         context.take(request, Direction::Read);
         for (name, value) in

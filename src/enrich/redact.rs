@@ -7,22 +7,29 @@
 mod damaged;
 mod fingerprint;
 mod json;
+mod hints;
+mod members;
 mod secrets;
 mod text;
 
 use crate::record::Record;
 pub use fingerprint::{FingerprintKey, KeyError};
-use json::Writer;
+use json::{Nowhere, Writer};
 use secrets::{Place, SECRETS};
 use text::Redaction;
 
 /// The record's JSON text with every secret replaced, or none when the text as it is holds no secret.
 pub fn redact(raw: &[u8], record: &Record<'_>, key: &FingerprintKey) -> Option<String> {
-    if !SECRETS.could_be_in(raw) {
+    if !SECRETS.could_be_in(raw, record.root()) {
         return None;
     }
     let mut redaction = Redaction::new(key);
-    let mut writer = Writer::new(&mut redaction, raw.len());
+    let mut question = Writer::new(&mut redaction, Nowhere);
+    question.write(record.root(), Place::Elsewhere);
+    question.finish()?;
+
+    let mut redaction = Redaction::new(key);
+    let mut writer = Writer::new(&mut redaction, String::with_capacity(raw.len()));
     writer.write(record.root(), Place::Elsewhere);
     writer.finish()
 }

@@ -10,7 +10,7 @@ use serde_with::skip_serializing_none;
 
 use super::arn::Arn;
 use super::path::listed_arns;
-use crate::record::{Record, is_sagemaker_family};
+use crate::record::Record;
 
 /// One resource outside SageMaker.
 #[skip_serializing_none]
@@ -33,10 +33,10 @@ static PARAMETERS: LazyLock<BTreeMap<String, BTreeMap<String, String>>> = LazyLo
 
 /// What a record of another service is about, SageMaker's own resources left out; a record of SageMaker has none.
 pub fn related_resources<'r>(record: &'r Record<'_>) -> Vec<RelatedResource<'r>> {
-    let source = record.event_source();
-    if is_sagemaker_family(source) {
+    if record.is_sagemaker() {
         return Vec::new();
     }
+    let source = record.event_source();
     let listed = listed_arns(record).filter(|arn| !arn.is_sagemaker()).map(|arn| of_arn(&arn, None));
     let service = source.split('.').next().unwrap_or(source);
     let parameters = PARAMETERS.get(service).into_iter().flatten();

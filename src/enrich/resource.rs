@@ -14,7 +14,7 @@ use super::arn::Arn;
 use super::catalogue::{About, Catalogue, Operation, ParentPath, first_text};
 use super::kind::{Kinds, Place};
 use super::path::{Path, listed_arns};
-use crate::record::{Record, is_sagemaker_family};
+use crate::record::Record;
 
 /// One resource, as far as the record says.
 #[skip_serializing_none]
@@ -37,7 +37,7 @@ pub fn resource<'r>(record: &'r Record<'_>, catalogue: &'r Catalogue) -> Option<
     let kinds = &catalogue.kinds;
     let mut resource = match catalogue.operation(record) {
         Some(operation) => by_catalogue(record, operation, kinds)?,
-        None if is_sagemaker_family(record.event_source()) => by_convention(record, kinds)?,
+        None if record.is_sagemaker() => by_convention(record, kinds)?,
         None => {
             let listed = listed_arns(record).find(Arn::is_sagemaker);
             let arn = listed.or_else(|| any_arn(record.at(&["requestParameters"])))?;

@@ -7,7 +7,7 @@ use serde_json_borrow::Value;
 
 use super::packed::{self, beginning};
 use super::redact::{FingerprintKey, redact_code, redact_words};
-use crate::record::{Record, is_sagemaker_family};
+use crate::record::Record;
 
 /// The name under which rules find the scripts of a record, which is also their field in a document.
 pub const FIELD: &str = "sagemaker.lifecycle.script";
@@ -38,7 +38,7 @@ const MAX_GROWTH_BYTES: usize = MAX_SCRIPTS * MAX_SCRIPT_BYTES;
 /// The scripts that the parameters of a SageMaker call carry, in their order, and then what is packed inside of them.
 pub fn scripts(record: &Record<'_>) -> Vec<Script> {
     let mut found = Vec::new();
-    if is_sagemaker_family(record.event_source()) {
+    if record.is_sagemaker() {
         collect("", record.at(&["requestParameters"]), &mut found);
         unfold(&mut found);
         if found.len() > MAX_SCRIPTS {

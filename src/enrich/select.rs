@@ -12,7 +12,7 @@ use super::dispatch::{EVENT_SOURCE, any_text_member};
 use super::rule::Rule;
 use super::rules::RuleSet;
 use crate::config::Scope;
-use crate::record::{Record, is_sagemaker_family};
+use crate::record::Record;
 
 /// Whether a record with these bytes could be selected. It may say yes too early, and never no to one that is selected.
 pub fn could_be_selected(raw: &[u8], scope: Scope, rules: &RuleSet) -> bool {
@@ -26,7 +26,7 @@ pub fn could_be_selected(raw: &[u8], scope: Scope, rules: &RuleSet) -> bool {
 /// Whether the record is selected, given the rules that match it.
 pub fn is_selected(record: &Record<'_>, scope: Scope, matches: &[&Rule]) -> bool {
     scope == Scope::All
-        || is_sagemaker_family(record.event_source())
+        || record.is_sagemaker()
         || scope == Scope::Related && matches.iter().any(|rule| rule.asks_for(record))
 }
 

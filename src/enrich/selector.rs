@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::reading::Reading;
 use super::rule::{Rule, Severity};
 use super::verdict::Ending;
-use crate::record::{is_sagemaker_family, truth};
+use crate::record::{Record, truth};
 
 /// It holds when every condition that is given holds, and a list does when one of its entries does.
 #[derive(Debug, Default, Deserialize)]
@@ -57,7 +57,7 @@ impl Selector {
         let record = reading.record;
         let resource = reading.context.resource.as_ref().and_then(|resource| resource.kind.as_deref());
         let permission_set = || reading.actor.permission_set().is_some();
-        any(&self.services, |service| is_service(record.event_source(), service))
+        any(&self.services, |service| is_service(record, service))
             && any(&self.calls, |call| is_call(record.event_name(), call))
             && any(&self.resources, |kind| resource == Some(kind))
             && any(&self.identities, |kind| reading.actor.kind == Some(kind))
@@ -85,11 +85,11 @@ fn any<T>(entries: &[T], holds: impl Fn(&T) -> bool) -> bool {
     entries.is_empty() || entries.iter().any(holds)
 }
 
-fn is_service(event_source: &str, service: &str) -> bool {
+fn is_service(record: &Record<'_>, service: &str) -> bool {
     if service == "sagemaker" {
-        return is_sagemaker_family(event_source);
+        return record.is_sagemaker();
     }
-    event_source.strip_prefix(service).is_some_and(|rest| rest.starts_with('.'))
+    record.event_source().strip_prefix(service).is_some_and(|rest| rest.starts_with('.'))
 }
 
 fn is_call(event_name: &str, call: &str) -> bool {

@@ -48,6 +48,10 @@ pub fn sentence(reading: &Reading<'_, '_>) -> String {
     sentence.push_str(&why(reading));
     sentence.push('.');
     // Titles come from rules, and those of a site may hold anything.
+    let is_harmless = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'<' | b'>');
+    if sentence.len() <= MAX_CHARACTERS && sentence.bytes().all(is_harmless) {
+        return sentence;
+    }
     let sentence: String = visible(&sentence).map(without_markup).collect();
     cut(&sentence, MAX_CHARACTERS)
 }

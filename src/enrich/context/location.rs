@@ -1,5 +1,8 @@
 //! Locations: where in S3 a call reads and where it writes.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
 use serde::Serialize;
 use serde_json_borrow::Value;
 
@@ -46,27 +49,32 @@ impl Direction {
     /// The direction of what a member holds, by the member's name in lower case. None where the name does not say, and
     /// what the member stands in decides.
     pub fn of(name: &str) -> Option<Self> {
-        const WRITTEN: [&str; 9] = [
-            "output",
-            "destination",
-            "datacapture",
-            // A job saves its state there.
-            "checkpointconfig",
-            // The offline store of a feature group.
-            "offlinestoreconfig",
-            // The artefacts of MLflow and of Canvas.
-            "artifactstoreuri",
-            "s3artifactpath",
-            "s3failurepath",
-            "s3upload",
-        ];
         if name == "datacaptureddestinations3uri" {
             // What an endpoint captured, which a monitoring job reads.
             return Some(Self::Read);
         }
-        WRITTEN.iter().any(|word| name.contains(word)).then_some(Self::Written)
+        WRITTEN.is_match(name).then_some(Self::Written)
     }
 }
+
+/// Words in the names of members that say where something is written.
+static WRITTEN: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let words = AhoCorasick::new([
+        "output",
+        "destination",
+        "datacapture",
+        // A job saves its state there.
+        "checkpointconfig",
+        // The offline store of a feature group.
+        "offlinestoreconfig",
+        // The artefacts of MLflow and of Canvas.
+        "artifactstoreuri",
+        "s3artifactpath",
+        "s3failurepath",
+        "s3upload",
+    ]);
+    words.expect("a few words can be looked for")
+});
 
 /// The bucket of `s3://bucket/key`, `https://bucket.s3.region.amazonaws.com/key` or
 /// `https://s3.region.amazonaws.com/bucket/key`.

@@ -7,75 +7,112 @@ use serde_json_borrow::Value;
 use super::secrets::{Place, SECRETS};
 use super::text::Redaction;
 
-pub struct Writer<'r, 'k> {
+/// Walks a value and hands what it comes by to the output.
+pub struct Writer<'r, 'k, O> {
     redaction: &'r mut Redaction<'k>,
-    json: String,
+    output: O,
     changed: bool,
 }
 
-impl<'r, 'k> Writer<'r, 'k> {
-    pub fn new(redaction: &'r mut Redaction<'k>, bytes: usize) -> Self {
-        Self { redaction, json: String::with_capacity(bytes), changed: false }
+/// Where the JSON text goes.
+pub trait Output {
+    fn push_syntax(&mut self, syntax: &str);
+    fn push_text(&mut self, text: &str);
+    /// A number, a truth value or null.
+    fn push_scalar(&mut self, scalar: &Value<'_>);
+}
+
+impl Output for String {
+    fn push_syntax(&mut self, syntax: &str) {
+        self.push_str(syntax);
+    }
+
+    fn push_text(&mut self, text: &str) {
+        self.push_str(&serde_json::to_string(text).expect("any text can be written as JSON"));
+    }
+
+    fn push_scalar(&mut self, scalar: &Value<'_>) {
+        self.push_str(&scalar.to_string());
+    }
+}
+
+/// Nothing is written, because the question is only whether there is a secret. Few records have one.
+pub struct Nowhere;
+
+impl Output for Nowhere {
+    fn push_syntax(&mut self, _: &str) {}
+    fn push_text(&mut self, _: &str) {}
+    fn push_scalar(&mut self, _: &Value<'_>) {}
+}
+
+impl<'r, 'k, O: Output> Writer<'r, 'k, O> {
+    pub fn new(redaction: &'r mut Redaction<'k>, output: O) -> Self {
+        Self { redaction, output, changed: false }
     }
 
     /// The JSON text, or none when no secret was in it.
-    pub fn finish(self) -> Option<String> {
-        self.changed.then_some(self.json)
+    pub fn finish(self) -> Option<O> {
+        self.changed.then_some(self.output)
     }
 
     pub fn write(&mut self, value: &Value<'_>, place: Place) {
         match value {
             Value::Object(object) => {
                 let described = describes_secret(value, place);
-                self.json.push('{');
+                self.output.push_syntax("{");
                 for (position, (name, value)) in object.iter().enumerate() {
                     if position > 0 {
-                        self.json.push(',');
+                        self.output.push_syntax(",");
                     }
                     self.write_text(name, Place::Elsewhere);
-                    self.json.push(':');
-                    let is_value = name.to_ascii_lowercase().ends_with("value");
-                    let below =
-                        if described && is_value { Place::Suspect } else { SECRETS.below(place, name) };
+                    self.output.push_syntax(":");
+                    let below = if described && name.to_ascii_lowercase().ends_with("value") {
+                        Place::Suspect
+                    } else {
+                        SECRETS.below(place, name)
+                    };
                     self.write(value, below);
                 }
-                self.json.push('}');
+                self.output.push_syntax("}");
             }
             Value::Array(elements) => {
-                self.json.push('[');
-                let words: Option<Vec<&str>> = elements.iter().map(Value::as_str).collect();
-                let redacted =
-                    words.filter(|_| place == Place::Command).and_then(|words| self.redaction.words(&words));
+                self.output.push_syntax("[");
+                let redacted = match place {
+                    Place::Command => self.redacted_words(elements),
+                    _ => None,
+                };
                 for (position, element) in elements.iter().enumerate() {
                     if position > 0 {
-                        self.json.push(',');
+                        self.output.push_syntax(",");
                     }
                     match &redacted {
-                        Some(words) => self.push_text(&words[position]),
+                        Some(words) => self.output.push_text(&words[position]),
                         None => self.write(element, place),
                     }
                 }
                 self.changed |= redacted.is_some();
-                self.json.push(']');
+                self.output.push_syntax("]");
             }
             Value::Str(text) => self.write_text(text, place),
             Value::Number(_) if matches!(place, Place::Secret | Place::Suspect) => {
                 let text = value.to_string();
                 self.write_text(&text, place);
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) => self.json.push_str(&value.to_string()),
+            Value::Null | Value::Bool(_) | Value::Number(_) => self.output.push_scalar(value),
         }
+    }
+
+    /// A command line that is a list of texts, redacted.
+    fn redacted_words(&mut self, elements: &[Value<'_>]) -> Option<Vec<String>> {
+        let words: Option<Vec<&str>> = elements.iter().map(Value::as_str).collect();
+        self.redaction.words(&words?)
     }
 
     fn write_text(&mut self, text: &str, place: Place) {
         let redacted = self.redaction.text(text, place);
         self.changed |= redacted.is_some();
         let text = redacted.map_or(Cow::Borrowed(text), Cow::Owned);
-        self.push_text(&text);
-    }
-
-    fn push_text(&mut self, text: &str) {
-        self.json.push_str(&serde_json::to_string(text).expect("any text can be written as JSON"));
+        self.output.push_text(&text);
     }
 }
 

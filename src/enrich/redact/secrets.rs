@@ -1,6 +1,5 @@
 //! The secrets: which members, names and shapes of text redaction takes for one. They are data, in `config/secrets.toml`.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -9,6 +8,10 @@ use figment::Figment;
 use figment::providers::{Format, Toml};
 use regex::{Captures, Regex, RegexSet};
 use serde::Deserialize;
+use serde_json_borrow::Value;
+
+use super::hints::Hints;
+use super::members::Members;
 
 pub static SECRETS: LazyLock<Secrets> =
     LazyLock::new(|| Secrets::parse(FILE).expect("the file is part of the binary and tested"));
@@ -17,7 +20,7 @@ pub const FILE: &str = include_str!("../../../config/secrets.toml");
 
 /// Everything that redaction knows.
 pub struct Secrets {
-    members: HashMap<String, Place>,
+    members: Members,
     harmless_parameters: Vec<String>,
     words: Vec<String>,
     endings: Vec<String>,
@@ -29,8 +32,8 @@ pub struct Secrets {
     shape_hints: AhoCorasick,
     /// For each of those hints, the position of its shape.
     hinted: Vec<usize>,
-    /// What a record must hold for anything here to apply to it.
-    record_hints: AhoCorasick,
+    /// Those of the shapes that are looked for in any text.
+    record_hints: Hints,
 }
 
 /// Where in a record a value stands, which decides how it is looked at.
@@ -93,24 +96,18 @@ struct FileShape {
 impl Secrets {
     fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error>> {
         let file: File = Figment::from(Toml::string(text)).extract()?;
-        let mut members = HashMap::new();
-        for (names, place) in [
+        let places = [
             (&file.members, Place::Secret),
             (&file.links, Place::Link),
             (&file.variables, Place::Variables),
             (&file.commands, Place::Command),
             (&file.scripts, Place::Script),
-        ] {
-            members.extend(names.iter().map(|name| (name.clone(), place)));
-        }
-        let mut record_hints = Vec::new();
-        for name in members.keys() {
-            // The name as a member of the record, and as one of JSON in a text of it.
-            record_hints.extend([format!("\"{name}\""), format!("\"{name}\\")]);
-        }
-        // An escape could hide a name or a hint.
-        record_hints.extend(["\\u".to_owned(), "\\/".to_owned()]);
+        ];
+        let members =
+            places.into_iter().flat_map(|(names, place)| names.iter().map(move |name| (name.clone(), place)));
+        let members = Members::new(members)?;
 
+        let mut record_hints = Vec::new();
         let suspect_names = suspect_names(&file.words, &file.endings);
         let (mut shapes, mut hints, mut hinted) = (Vec::new(), Vec::new(), Vec::new());
         for (position, shape) in file.shapes.into_iter().enumerate() {
@@ -129,10 +126,6 @@ impl Secrets {
                 commands_only: shape.commands_only,
             });
         }
-        // Every selected record is searched, and this kind is the fastest; its table is made once.
-        let find = |words: &[String]| {
-            AhoCorasick::builder().ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(words)
-        };
         Ok(Self {
             members,
             harmless_parameters: file.harmless_parameters,
@@ -142,23 +135,38 @@ impl Secrets {
             harmless_values: RegexSet::new(&file.harmless_values)?,
             references: RegexSet::new(&file.references)?,
             shapes,
-            shape_hints: find(&hints)?,
+            // This kind is the fastest; its table is made once.
+            shape_hints: AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .kind(Some(AhoCorasickKind::DFA))
+                .build(&hints)?,
             hinted,
-            record_hints: find(&record_hints)?,
+            record_hints: Hints::new(&record_hints)?,
         })
     }
 
-    /// Whether a record with these bytes could hold a secret. It may say yes too early, and never no to one that does.
-    pub fn could_be_in(&self, raw: &[u8]) -> bool {
-        self.record_hints.is_match(raw)
+    /// Whether a record could hold a secret. It may say yes too early, and never no to one that does.
+    pub fn could_be_in(&self, raw: &[u8], record: &Value<'_>) -> bool {
+        self.record_hints.any_in(raw) || could_hide_hint(raw) || self.could_be_below(record)
+    }
+
+    /// Whether a member is known by its name, or a text could be JSON with members of its own.
+    fn could_be_below(&self, value: &Value<'_>) -> bool {
+        match value {
+            Value::Object(object) => object
+                .iter()
+                .any(|(name, value)| self.members.place(name).is_some() || self.could_be_below(value)),
+            Value::Array(elements) => elements.iter().any(|element| self.could_be_below(element)),
+            Value::Str(text) => could_be_json(text),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
     }
 
     /// Where a value stands that is the member of an object at `place`.
     pub fn below(&self, place: Place, member: &str) -> Place {
-        let known = self.members.get(member.to_ascii_lowercase().as_str());
-        match (place, known) {
+        match (place, self.members.place(member)) {
             (Place::Secret | Place::Suspect | Place::Link, _) => place,
-            (_, Some(known)) => *known,
+            (_, Some(known)) => known,
             (Place::Variables | Place::Command, None) if self.is_suspect(member) => Place::Suspect,
             (Place::Script, None) => Place::Elsewhere,
             (place, None) => place,
@@ -189,14 +197,18 @@ impl Secrets {
 
     /// Where in a text secrets stand that show by their shape.
     pub fn find(&self, text: &str, in_command: bool) -> Vec<Found> {
-        let mut looked_for = vec![false; self.shapes.len()];
+        if !in_command && !self.record_hints.any_in(text.as_bytes()) {
+            return Vec::new();
+        }
+        let mut looked_for = Vec::new();
         let mut found = Vec::new();
         for hint in self.shape_hints.find_overlapping_iter(text) {
             let position = self.hinted[hint.pattern().as_usize()];
             let shape = &self.shapes[position];
-            if std::mem::replace(&mut looked_for[position], true) || shape.commands_only && !in_command {
+            if looked_for.contains(&position) || shape.commands_only && !in_command {
                 continue;
             }
+            looked_for.push(position);
             found.extend(
                 shape.pattern.captures_iter(text).filter_map(|captures| self.found(shape, text, &captures)),
             );
@@ -225,6 +237,17 @@ impl Secrets {
             })
             .map(|(_, secret)| Found { whole, secret: secret.range() })
     }
+}
+
+/// Whether a text is looked at as JSON.
+pub fn could_be_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '['])
+}
+
+/// Whether a letter or a slash is written as an escape, which could hide a hint from a search of the bytes.
+fn could_hide_hint(raw: &[u8]) -> bool {
+    let mut escapes = memchr::memchr_iter(b'\\', raw);
+    escapes.any(|at| matches!(raw.get(at + 1), Some(b'u' | b'/')))
 }
 
 /// A pattern of the names that hold a word or have one of the endings.

@@ -9,7 +9,7 @@ use serde_json_borrow::Value;
 use super::damaged;
 use super::fingerprint::FingerprintKey;
 use super::json::Writer;
-use super::secrets::{Place, SECRETS};
+use super::secrets::{Place, SECRETS, could_be_json};
 use crate::enrich::packed::{self, Unpacked};
 
 /// Redaction of one record: the key, and what may still be spent on it.
@@ -102,14 +102,14 @@ impl<'k> Redaction<'k> {
 
     /// A text that may be JSON, and may hold secrets beside other things.
     pub fn open_text(&mut self, text: &str, place: Place) -> Option<String> {
-        if !text.trim_start().starts_with(['{', '[']) {
+        if !could_be_json(text) {
             return self.plain(text, place);
         }
         if self.nesting < MAX_NESTING
             && let Ok(value) = serde_json::from_str::<Value<'_>>(text)
         {
             self.nesting += 1;
-            let mut writer = Writer::new(self, text.len());
+            let mut writer = Writer::new(self, String::with_capacity(text.len()));
             writer.write(&value, place);
             let json = writer.finish();
             self.nesting -= 1;

@@ -8,7 +8,7 @@ use serde_json_borrow::Value;
 
 use super::super::resource::Resource;
 use super::{cut, name_in_arn, quoted};
-use crate::record::{Record, is_sagemaker_family, member};
+use crate::record::{Record, member};
 
 /// A verb in the two forms that sentences need, and what it was done to.
 pub struct Phrase {
@@ -164,7 +164,7 @@ fn convention<'r>(record: &'r Record<'_>, noun: &str) -> Option<&'r str> {
 
 fn service<'r>(record: &'r Record<'_>) -> &'r str {
     let host = record.event_source();
-    if is_sagemaker_family(host) { SAGEMAKER } else { host.split('.').next().unwrap_or(host) }
+    if record.is_sagemaker() { SAGEMAKER } else { host.split('.').next().unwrap_or(host) }
 }
 
 fn service_in_words(service: &str) -> String {

@@ -7,6 +7,9 @@ const PLAIN: &str = "-_./:@+=,#*$%~";
 
 /// The text without control characters and cut to the length of a name, and in quotation marks unless it is plain.
 pub fn quoted(text: &str) -> String {
+    if is_plain_name(text) {
+        return text.to_owned();
+    }
     let visible: String = visible(text).take(MAX_NAME_CHARACTERS + 1).collect();
     let shown = cut(&visible, MAX_NAME_CHARACTERS);
     let is_plain = |character: char| character.is_alphanumeric() || PLAIN.contains(character);
@@ -15,6 +18,12 @@ pub fn quoted(text: &str) -> String {
     } else {
         format!("\"{}\"", shown.replace('"', "'"))
     }
+}
+
+/// Whether the text is a name as nearly all are, which stays as it is.
+fn is_plain_name(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || PLAIN.as_bytes().contains(&byte);
+    (1..=MAX_NAME_CHARACTERS).contains(&text.len()) && text.bytes().all(is_plain)
 }
 
 /// The text, cut to as many characters with an ellipsis as the last.
@@ -32,6 +41,9 @@ pub fn visible(text: &str) -> impl Iterator<Item = char> {
 
 /// Control characters, and those that only change how others are laid out: with them a name could show as another.
 pub fn is_invisible(character: char) -> bool {
+    if character.is_ascii() {
+        return character.is_ascii_control();
+    }
     character.is_control()
         || matches!(character,
             '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'

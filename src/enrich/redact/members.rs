@@ -1,0 +1,69 @@
+//! The members: names that say by themselves how redaction looks at what is under them.
+
+use std::collections::HashMap;
+
+use super::secrets::Place;
+
+/// Known names of members, compared without regard to case.
+pub struct Members {
+    places: HashMap<Vec<u8>, Place>,
+    /// For each first byte, a bit for each length that a known name has. Hardly any other name gets past it.
+    lengths: [u64; 256],
+}
+
+/// Bytes of the longest name that can be known.
+const MOST_NAME_BYTES: usize = u64::BITS as usize - 1;
+
+impl Members {
+    /// The names are in lower case.
+    pub fn new(known: impl IntoIterator<Item = (String, Place)>) -> Result<Self, String> {
+        let mut members = Self { places: HashMap::new(), lengths: [0; 256] };
+        for (name, place) in known {
+            match *name.as_bytes() {
+                [first, ..] if name.len() <= MOST_NAME_BYTES => {
+                    members.lengths[usize::from(first)] |= 1 << name.len();
+                }
+                _ => return Err(format!("the member \"{name}\" has no length from 1 to {MOST_NAME_BYTES}")),
+            }
+            members.places.insert(name.into_bytes(), place);
+        }
+        Ok(members)
+    }
+
+    /// How the value of the member is looked at, if its name is known.
+    pub fn place(&self, name: &str) -> Option<Place> {
+        let first = name.as_bytes().first()?.to_ascii_lowercase();
+        let mut buffer = [0; MOST_NAME_BYTES];
+        let lowered = buffer.get_mut(..name.len())?;
+        if self.lengths[usize::from(first)] >> name.len() & 1 == 0 {
+            return None;
+        }
+        lowered.copy_from_slice(name.as_bytes());
+        lowered.make_ascii_lowercase();
+        self.places.get(&*lowered).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_name_is_known_in_any_case_and_nothing_else_is() {
+        let known = ["token", "x-api-key"].map(|name| (name.to_owned(), Place::Secret));
+        let members = Members::new(known).unwrap();
+        for name in ["token", "Token", "X-API-Key"] {
+            assert_eq!(members.place(name), Some(Place::Secret), "{name}");
+        }
+        for name in ["", "tokens", "toker", "x_api_key", "é", "t".repeat(200).as_str()] {
+            assert_eq!(members.place(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_could_never_be_found_is_refused() {
+        for name in [String::new(), "a".repeat(64)] {
+            assert!(Members::new([(name, Place::Secret)]).is_err());
+        }
+    }
+}
