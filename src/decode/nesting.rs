@@ -12,7 +12,6 @@ use wide::u8x16;
 /// well-formed is found out when it is parsed.
 pub struct Nesting {
     open: u8,
-    close: u8,
     depth: u32,
     /// All ones after a block that ends inside a string, else zero.
     in_string: u64,
@@ -22,11 +21,12 @@ pub struct Nesting {
 
 const BLOCK: usize = 64;
 const LANE: usize = 16;
+type Lanes = [u8x16; BLOCK / LANE];
 
 impl Nesting {
-    /// Starts just after the first opening bracket.
-    pub fn new(open: u8, close: u8) -> Self {
-        Self { open, close, depth: 1, in_string: 0, escaped: 0 }
+    /// Starts just after the first opening bracket, which is `{` or `[`.
+    pub fn new(open: u8) -> Self {
+        Self { open, depth: 1, in_string: 0, escaped: 0 }
     }
 
     /// How many of the bytes belong to the value, if it ends among them.
@@ -49,11 +49,15 @@ impl Nesting {
     fn end_in(&mut self, block: &[u8; BLOCK], real: usize) -> Option<usize> {
         let (lanes, _) = block.as_chunks::<LANE>();
         let lanes = [lanes[0], lanes[1], lanes[2], lanes[3]].map(u8x16::from);
-        let quotes = mask(&lanes, b'"') & !self.escaped_in(mask(&lanes, b'\\'), real);
+        let quotes = mask(&lanes, b'"') & !self.escaped_in(&lanes, real);
         let in_string = self.in_string ^ parity(quotes);
         self.in_string = if in_string >> (BLOCK - 1) == 1 { u64::MAX } else { 0 };
-        let opening = mask(&lanes, self.open) & !in_string;
-        let mut closing = mask(&lanes, self.close) & !in_string;
+        let brackets = self.brackets(&lanes) & !in_string;
+        if brackets == 0 {
+            return None;
+        }
+        let opening = mask(&lanes, self.open) & brackets;
+        let mut closing = brackets ^ opening;
 
         let (opened, closed) = (opening.count_ones(), closing.count_ones());
         if closed >= self.depth {
@@ -72,9 +76,22 @@ impl Nesting {
         None
     }
 
+    /// A bit for each byte that is a bracket of the counted kind. The code of a closing one is that of its opening one and
+    /// two more, so one comparison finds both.
+    fn brackets(&self, lanes: &Lanes) -> u64 {
+        let other_bits = u8x16::splat(!2);
+        bits(lanes.map(|lane| ((lane - u8x16::splat(self.open)) & other_bits).simd_eq(u8x16::ZERO)))
+    }
+
     /// A bit for each byte that follows a backslash which is not escaped itself. The bit after the last real byte is kept
     /// for the next block.
-    fn escaped_in(&mut self, mut backslashes: u64, real: usize) -> u64 {
+    fn escaped_in(&mut self, lanes: &Lanes, real: usize) -> u64 {
+        let found = lanes.map(|lane| lane.simd_eq(u8x16::splat(b'\\')));
+        // Most blocks have none, which is cheaper to see than where they are.
+        if self.escaped == 0 && !(found[0] | found[1] | found[2] | found[3]).any() {
+            return 0;
+        }
+        let mut backslashes = bits(found);
         let mut escaped = std::mem::take(&mut self.escaped);
         backslashes &= !escaped;
         while backslashes != 0 {
@@ -91,9 +108,14 @@ impl Nesting {
 }
 
 /// A bit for each byte of the block that is this one.
-fn mask(lanes: &[u8x16; BLOCK / LANE], byte: u8) -> u64 {
-    let bits = |lane: usize| u64::from(lanes[lane].simd_eq(u8x16::splat(byte)).to_bitmask());
-    bits(0) | bits(1) << 16 | bits(2) << 32 | bits(3) << 48
+fn mask(lanes: &Lanes, byte: u8) -> u64 {
+    bits(lanes.map(|lane| lane.simd_eq(u8x16::splat(byte))))
+}
+
+/// A bit for each byte of the lanes that is not zero.
+fn bits(lanes: Lanes) -> u64 {
+    let bits = lanes.map(|lane| u64::from(lane.to_bitmask()));
+    bits[0] | bits[1] << 16 | bits[2] << 32 | bits[3] << 48
 }
 
 /// A bit for each place with an odd number of bits at it and before it: from an opening quote up to its closing one.
@@ -134,7 +156,7 @@ mod tests {
         ) {
             let bytes = text.as_bytes();
             let (first, second) = bytes.split_at(cut.min(bytes.len()));
-            let mut nesting = Nesting::new(b'{', b'}');
+            let mut nesting = Nesting::new(b'{');
             let found = nesting.end(first).or_else(|| nesting.end(second).map(|length| first.len() + length));
             prop_assert_eq!(found, plain_end(bytes));
         }

@@ -197,8 +197,8 @@ impl<'a> Window<'a> {
     pub(super) fn skip_value(&mut self, first: u8) -> Result<(), Damage> {
         let mut nesting = match first {
             b'"' => return self.string_is(b"").map(drop),
-            b'{' => Nesting::new(b'{', b'}'),
-            b'[' => Nesting::new(b'[', b']'),
+            b'{' => Nesting::new(b'{'),
+            b'[' => Nesting::new(b'['),
             _ => return self.skip_scalar(),
         };
         loop {
@@ -226,7 +226,7 @@ impl<'a> Window<'a> {
     /// The record whose opening brace was just read.
     pub(super) fn record(&mut self, index: u64) -> Result<&[u8], Damage> {
         let mut start = self.position - 1;
-        let mut nesting = Nesting::new(b'{', b'}');
+        let mut nesting = Nesting::new(b'{');
         loop {
             let end = nesting.end(&self.workplace.buffer[self.position..self.filled]);
             self.position = end.map_or(self.filled, |length| self.position + length);

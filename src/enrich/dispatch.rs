@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
 use memchr::memmem::Finder;
 use rsigma_parser::{ConditionExpr, Detection, DetectionItem, Detections, Modifier, Quantifier, SigmaValue};
 
+use super::hints::Hints;
 use super::script;
 
 /// The calls that a rule can match, as far as its condition says so without wildcards.
@@ -234,13 +234,17 @@ impl Dispatch {
         found
     }
 
-    /// Whether the raw bytes could be a record of another service that some rule asks for.
+    /// Whether the raw bytes could be a record of a service that is wanted anyway, or of another that some rule asks for.
+    /// Both are asked at once, because finding where a record names its service is most of the cost.
     ///
     /// A member of that name inside the parameters, or a text with escapes, may say yes too early, which costs a parse, and
     /// so do two services in one record; it never says no to a record that a rule asks for.
-    pub fn could_ask_for(&self, raw: &[u8]) -> bool {
+    pub fn could_ask_for(&self, raw: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> bool {
         let mut service: Option<&Named> = None;
-        let is_unclear = any_text_member(raw, &EVENT_SOURCE, |source| {
+        let is_wanted_or_unclear = any_text_member(raw, &EVENT_SOURCE, |source| {
+            if is_wanted(source) {
+                return true;
+            }
             let Some(known) = lowered(source, |source| self.named.get(source)) else { return true };
             let Some(names) = known else { return false };
             // Names that are looked for anew at each source would make this quadratic.
@@ -248,6 +252,9 @@ impl Dispatch {
             service = Some(names);
             is_second
         });
+        if is_wanted_or_unclear {
+            return true;
+        }
         let mut needs_word = false;
         let is_asked_for = service.is_some_and(|names| {
             any_text_member(raw, &EVENT_NAME, |name| {
@@ -256,7 +263,7 @@ impl Dispatch {
                 evidence == Some(Evidence::Call)
             })
         });
-        is_unclear || is_asked_for || needs_word && could_have_word(raw)
+        is_asked_for || needs_word && could_have_word(raw)
     }
 }
 
@@ -266,11 +273,10 @@ const WORD: &str = "sagemaker";
 /// Whether the word could be in a text of the record. Escapes and letters that only Unicode folds to those of the word may
 /// hide it.
 fn could_have_word(raw: &[u8]) -> bool {
-    static FINDER: LazyLock<AhoCorasick> = LazyLock::new(|| {
-        let finder = AhoCorasick::builder().ascii_case_insensitive(true).build([WORD, "\\u"]);
-        finder.expect("two short words can be looked for")
+    static HINTS: LazyLock<Hints> = LazyLock::new(|| {
+        Hints::new(&[WORD.to_owned(), "\\u".to_owned()]).expect("two short words can be looked for")
     });
-    !raw.is_ascii() || FINDER.is_match(raw)
+    !raw.is_ascii() || HINTS.any_in(raw)
 }
 
 /// Members of a record by which it is recognised in its bytes.

@@ -9,6 +9,7 @@ mod rule;
 mod placeholders;
 mod attack;
 mod dispatch;
+mod hints;
 pub mod redact;
 mod packed;
 pub mod script;

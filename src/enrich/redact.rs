@@ -7,7 +7,6 @@
 mod damaged;
 mod fingerprint;
 mod json;
-mod hints;
 mod members;
 mod secrets;
 mod text;

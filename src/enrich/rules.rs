@@ -131,9 +131,9 @@ impl RuleSet {
         matching.into_iter().map(|position| &self.rules[position]).collect()
     }
 
-    /// Whether the raw bytes could be a record of another service that some rule asks for.
-    pub fn could_ask_for(&self, raw: &[u8]) -> bool {
-        self.dispatch.could_ask_for(raw)
+    /// Whether the raw bytes could be a record of a service that is wanted anyway, or of another that some rule asks for.
+    pub fn could_ask_for(&self, raw: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> bool {
+        self.dispatch.could_ask_for(raw, is_wanted)
     }
 }
 

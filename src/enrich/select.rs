@@ -18,8 +18,8 @@ use crate::record::Record;
 pub fn could_be_selected(raw: &[u8], scope: Scope, rules: &RuleSet) -> bool {
     match scope {
         Scope::All => true,
-        Scope::Sagemaker => could_be_sagemaker(raw),
-        Scope::Related => could_be_sagemaker(raw) || rules.could_ask_for(raw),
+        Scope::Sagemaker => any_text_member(raw, &EVENT_SOURCE, is_sagemaker),
+        Scope::Related => rules.could_ask_for(raw, is_sagemaker),
     }
 }
 
@@ -30,8 +30,8 @@ pub fn is_selected(record: &Record<'_>, scope: Scope, matches: &[&Rule]) -> bool
         || scope == Scope::Related && matches.iter().any(|rule| rule.asks_for(record))
 }
 
-fn could_be_sagemaker(raw: &[u8]) -> bool {
-    any_text_member(raw, &EVENT_SOURCE, |source| SAGEMAKER.find(source).is_some())
+fn is_sagemaker(event_source: &[u8]) -> bool {
+    SAGEMAKER.find(event_source).is_some()
 }
 
 static SAGEMAKER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"sagemaker"));

@@ -10,8 +10,8 @@ use regex::{Captures, Regex, RegexSet};
 use serde::Deserialize;
 use serde_json_borrow::Value;
 
-use super::hints::Hints;
 use super::members::Members;
+use crate::enrich::hints::Hints;
 
 pub static SECRETS: LazyLock<Secrets> =
     LazyLock::new(|| Secrets::parse(FILE).expect("the file is part of the binary and tested"));
