@@ -159,6 +159,23 @@ fn every_field_is_mapped_with_a_type_that_suits_its_use() {
     assert!(uses > 300, "{uses}");
 }
 
+#[test]
+fn no_column_of_records_is_a_member_of_a_list_of_objects_which_dashboards_shows_as_empty() {
+    let documents = story::documents(&story::attack(NOW), None);
+    for saved in saved::all().values().filter(|saved| saved.kind == "search") {
+        for column in saved.attribute("columns").as_array().unwrap() {
+            let column = column.as_str().unwrap();
+            for told in &documents {
+                let mut value = &told.source;
+                for member in column.split('.') {
+                    assert!(!value.is_array(), "{}: {column}", saved.id);
+                    value = &value[member];
+                }
+            }
+        }
+    }
+}
+
 /// The ids of the index patterns behind an object.
 fn indices_of(saved: &saved::Saved, objects: &BTreeMap<(String, String), saved::Saved>) -> BTreeSet<String> {
     if saved.kind == "index-pattern" {
