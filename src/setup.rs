@@ -71,7 +71,7 @@ pub(crate) struct Template {
 /// Why the cluster could not be prepared. Where the operator must act, the text says how.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    #[error("OpenSearch could not be asked: {0}")]
+    #[error("OpenSearch could not be asked: {0}{hint}", hint = hint_for_request(.0))]
     Request(#[from] OpenSearchError),
     #[error(
         "the cluster runs {found}; sagetrail needs OpenSearch {}.{} or later, which has the field type flat_object as it is used here",
@@ -112,6 +112,13 @@ impl SetupError {
             | Self::Monitors(_)
             | Self::Serverless => false,
         }
+    }
+}
+
+fn hint_for_request(error: &OpenSearchError) -> &'static str {
+    match error {
+        OpenSearchError::Status { status, .. } => hint(*status),
+        _ => "",
     }
 }
 
@@ -266,6 +273,18 @@ mod tests {
                 None => assert_eq!(result, Ok(()), "{number}"),
                 Some(found) => assert!(result.unwrap_err().contains(found), "{number}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_denial_says_what_to_grant_or_to_check() {
+        for (status, advice) in
+            [(401, "; check sink.auth"), (403, "; grant the role cluster:monitor/main"), (500, "")]
+        {
+            let denied = OpenSearchError::Status { operation: "info".to_owned(), host: "h".into(), status };
+            let said = SetupError::from(denied).to_string();
+            let (_, rest) = said.split_once(&format!("status {status}")).unwrap();
+            assert!(rest.starts_with(advice) && rest.is_empty() == advice.is_empty(), "{said}");
         }
     }
 

@@ -46,7 +46,10 @@ impl Health {
         }
         match trouble {
             Trouble::Denied => {
-                error!(problem, "OpenSearch denies bulk requests; they are repeated until it allows them");
+                error!(
+                    problem,
+                    "OpenSearch denies bulk requests; they are repeated until it allows them: check the credentials in [sink] and their role, which `sagetrail check --permissions` prints"
+                );
             }
             Trouble::Unusable => {
                 error!(problem, "bulk requests get no usable answer; they are repeated until they do");
