@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use rsigma_eval::{Event, EventValue};
-use serde_json_borrow::Value;
+use serde_json_borrow::{ObjectAsVec, Value};
 
 /// A parsed record that borrows from its raw bytes.
 #[derive(Debug)]
@@ -37,9 +37,7 @@ impl<'a> Record<'a> {
         let text = std::str::from_utf8(raw)?;
         let root: Value<'a> = serde_json::from_str(text)?;
         let mut starts = [NONE; NAME_LENGTHS];
-        for ((name, _), position) in
-            root.as_object().into_iter().flat_map(|object| object.iter()).zip(0..NONE)
-        {
+        for ((name, _), position) in root.as_object().into_iter().flat_map(ObjectAsVec::iter).zip(0..NONE) {
             let start = &mut starts[name_length(name)];
             *start = position.min(*start);
         }

@@ -27,7 +27,6 @@ pub struct File {
     pub key: String,
     pub gzip: Bytes,
     pub raw_bytes: usize,
-    pub records: usize,
 }
 
 /// The files of a trail.
@@ -53,12 +52,7 @@ impl Trail {
                 })
                 .collect();
             let raw = json!({ "Records": records }).to_string();
-            File {
-                key: key(account, number),
-                gzip: gzip(raw.as_bytes()),
-                raw_bytes: raw.len(),
-                records: shape.records,
-            }
+            File { key: key(account, number), gzip: gzip(raw.as_bytes()), raw_bytes: raw.len() }
         });
         let files = files.collect();
         Self { files, selected }
