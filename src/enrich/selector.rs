@@ -11,10 +11,8 @@ use crate::record::{Record, truth};
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Selector {
-    /// Services as their host names begin; `sagemaker` stands for the whole family.
-    services: Vec<String>,
-    /// Names of calls; with `*` at the end, how they begin.
-    calls: Vec<String>,
+    services: Vec<Service>,
+    calls: Vec<Call>,
     /// Kinds of resources.
     resources: Vec<String>,
     /// Types of `userIdentity`.
@@ -32,6 +30,22 @@ pub struct Selector {
     /// Ids of ATT&CK's tactics, as `config/attack.json` has them.
     tactics: Vec<String>,
     levels: Vec<Severity>,
+}
+
+/// A service as its host name begins; `sagemaker` stands for the whole family.
+#[derive(Debug, Deserialize)]
+#[serde(from = "String")]
+enum Service {
+    SageMaker,
+    Host(String),
+}
+
+/// The name of a call; with `*` at the end, how it begins.
+#[derive(Debug, Deserialize)]
+#[serde(from = "String")]
+enum Call {
+    Name(String),
+    Beginning(String),
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -57,8 +71,8 @@ impl Selector {
         let record = reading.record;
         let resource = reading.context.resource.as_ref().and_then(|resource| resource.kind.as_deref());
         let permission_set = || reading.actor.permission_set().is_some();
-        any(&self.services, |service| is_service(record, service))
-            && any(&self.calls, |call| is_call(record.event_name(), call))
+        any(&self.services, |service| service.is_of(record))
+            && any(&self.calls, |call| call.is_of(record))
             && any(&self.resources, |kind| resource == Some(kind))
             && any(&self.identities, |kind| reading.actor.kind == Some(kind))
             && any(&self.agents, |agent| reading.actor.agent == agent)
@@ -85,17 +99,39 @@ fn any<T>(entries: &[T], holds: impl Fn(&T) -> bool) -> bool {
     entries.is_empty() || entries.iter().any(holds)
 }
 
-fn is_service(record: &Record<'_>, service: &str) -> bool {
-    if service == "sagemaker" {
-        return record.is_sagemaker();
+impl From<String> for Service {
+    fn from(text: String) -> Self {
+        if text == "sagemaker" { Self::SageMaker } else { Self::Host(text) }
     }
-    record.event_source().strip_prefix(service).is_some_and(|rest| rest.starts_with('.'))
 }
 
-fn is_call(event_name: &str, call: &str) -> bool {
-    match call.strip_suffix('*') {
-        Some(beginning) => event_name.starts_with(beginning),
-        None => event_name == call,
+impl Service {
+    fn is_of(&self, record: &Record<'_>) -> bool {
+        match self {
+            Self::SageMaker => record.is_sagemaker(),
+            Self::Host(beginning) => {
+                let rest = record.event_source().strip_prefix(beginning.as_str());
+                rest.is_some_and(|rest| rest.starts_with('.'))
+            }
+        }
+    }
+}
+
+impl From<String> for Call {
+    fn from(text: String) -> Self {
+        match text.strip_suffix('*') {
+            Some(beginning) => Self::Beginning(beginning.to_owned()),
+            None => Self::Name(text),
+        }
+    }
+}
+
+impl Call {
+    fn is_of(&self, record: &Record<'_>) -> bool {
+        match self {
+            Self::Name(name) => record.event_name() == name,
+            Self::Beginning(beginning) => record.event_name().starts_with(beginning.as_str()),
+        }
     }
 }
 
