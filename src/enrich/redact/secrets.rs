@@ -111,6 +111,13 @@ impl Secrets {
         let suspect_names = suspect_names(&file.words, &file.endings);
         let (mut shapes, mut hints, mut hinted) = (Vec::new(), Vec::new(), Vec::new());
         for (position, shape) in file.shapes.into_iter().enumerate() {
+            if shape.hints.is_empty() && !shape.commands_only {
+                return Err(format!(
+                    "nothing hints at the shape {}, which is looked for in any text",
+                    shape.pattern
+                )
+                .into());
+            }
             if !shape.commands_only {
                 record_hints.extend(shape.hints.iter().cloned());
             }
@@ -259,4 +266,20 @@ fn suspect_names(words: &[String], endings: &[String]) -> String {
 /// The pattern with boundaries of ASCII words, since matching Unicode's is many times slower.
 fn ascii(pattern: &str) -> String {
     pattern.replace(r"\b", r"(?-u:\b)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_that_no_record_would_be_looked_at_for_is_refused() {
+        let with = |shape: &str| {
+            let start = FILE.find("[[shapes]]").unwrap();
+            Secrets::parse(&format!("{}[[shapes]]\n{shape}pattern = '(?<secret>x)'", &FILE[..start]))
+        };
+        assert!(with("hints = ['x']\n").is_ok());
+        assert!(with("commands_only = true\n").is_ok());
+        assert!(with("").is_err());
+    }
 }
