@@ -1,7 +1,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-replay dashboards lint fmt release reproduce clean lint-tools
+.PHONY: help demo test bench bench-replay dashboards api lint fmt release reproduce clean lint-tools
 
 LOCAL := deploy/local
 DENY := .local/cargo-deny-0.20.2/bin/cargo-deny
@@ -38,6 +38,11 @@ bench-replay: ## Replay a million records into a real OpenSearch; ARGS=related o
 dashboards: ## Make dashboards/*.ndjson from dashboards/sources
 	@$(LOCAL)/tools.sh python3
 	@venv=$$($(LOCAL)/venv.sh $(LOCAL)/requirements-dashboards.txt); $$venv/bin/python -B dashboards/sources/generate.py
+
+api: ## Compare the catalogue with the newest botocore, and draft the lines that it lacks
+	@$(LOCAL)/tools.sh python3
+	@python3 -m venv .local/api && .local/api/bin/pip install --quiet --disable-pip-version-check --upgrade botocore
+	@.local/api/bin/python -B tests/api/compare.py
 
 lint: $(DENY) $(MACHETE) ## Check format, code, documentation, licences and dependencies; ADVISORIES=1 adds advisories
 	cargo fmt --check
