@@ -15,6 +15,7 @@ mod opensearch;
 mod pace;
 mod rejection;
 mod room;
+mod transport;
 
 use std::mem;
 use std::ops::AddAssign;

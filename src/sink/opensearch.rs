@@ -10,15 +10,15 @@ use aws_config::SdkConfig;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use opensearch::auth::{ClientCertificate, Credentials};
-use opensearch::cert::{Certificate, CertificateValidation};
-pub use opensearch::http::Method;
-use opensearch::http::headers::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
-use opensearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
-use secrecy::ExposeSecret;
+use reqwest::Certificate;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use secrecy::SecretString;
 use serde::Deserialize;
+use url::Url;
 
 use super::bulk::ANSWER_FILTER;
+pub use super::transport::Method;
+use super::transport::{Credentials, Signature, Transport, TransportError, Trust};
 use crate::config::{AuthKind, Sigv4Service, SinkConfig};
 
 /// Below this many bytes compression costs more than it saves.
@@ -66,6 +66,10 @@ pub enum OpenSearchError {
     NoAnswer { operation: String, host: Arc<str>, problem: String },
     #[error("{operation} at {host}: status {status}")]
     Status { operation: String, host: Arc<str>, status: u16 },
+    #[error(
+        "{operation} at {host}: it was redirected ({status}) to {target}, which is not followed; put the address of the cluster itself into the configuration, and let no login page or other redirect stand before it"
+    )]
+    Redirected { operation: String, host: Arc<str>, status: u16, target: String },
     #[error("{operation} at {host}: the answer is not that of OpenSearch")]
     Unexpected { operation: String, host: Arc<str> },
 }
@@ -74,26 +78,14 @@ impl OpenSearch {
     /// Makes a client; nothing is sent yet. `aws` gives the region and the credentials, which refresh themselves, where
     /// requests are signed.
     pub fn new(config: &SinkConfig, aws: Option<&SdkConfig>) -> Result<Self, OpenSearchError> {
-        let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(config.url.clone()))
-            .timeout(config.request_timeout)
-            // Whom documents are sent to is the configuration's decision, not that of a variable in the environment.
-            .disable_proxy()
-            .header(USER_AGENT, HeaderValue::from_static(concat!("sagetrail/", env!("CARGO_PKG_VERSION"))));
-        if let Some(credentials) = credentials(config, aws)? {
-            builder = builder.auth(credentials);
-        }
-        if config.auth == AuthKind::Sigv4 {
-            builder = builder.service_name(match config.sigv4_service {
-                Sigv4Service::Es => "es",
-                Sigv4Service::Aoss => "aoss",
-            });
-        }
-        if let Some(validation) = validation(config)? {
-            builder = builder.cert_validation(validation);
-        }
-        let transport = builder
-            .build()
-            .map_err(|error| OpenSearchError::Configure { key: "sink", problem: chain(&error) })?;
+        let transport = Transport::new(
+            config.url.clone(),
+            config.request_timeout,
+            concat!("sagetrail/", env!("CARGO_PKG_VERSION")),
+            credentials(config, aws)?,
+            trust(config)?,
+        )
+        .map_err(|error| OpenSearchError::Configure { key: "sink", problem: chain(&error) })?;
         Ok(Self {
             transport: Arc::new(transport),
             host: host(config),
@@ -181,15 +173,26 @@ impl OpenSearch {
         headers: HeaderMap,
         body: Option<Bytes>,
     ) -> Result<Answer, OpenSearchError> {
-        let failed = |error: opensearch::Error| self.no_answer(operation, &error);
-        let query: Option<&()> = None;
-        let response = self.transport.send(method, path, headers, query, body, None).await.map_err(failed)?;
-        let status = response.status_code().as_u16();
-        let body = response.bytes().await.map_err(failed)?;
+        let response = self
+            .transport
+            .send(method, path, headers, body)
+            .await
+            .map_err(|error| self.no_answer(operation, &error))?;
+        let status = response.status().as_u16();
+        if response.status().is_redirection() {
+            let target = response.headers().get(LOCATION).and_then(|target| target.to_str().ok());
+            return Err(OpenSearchError::Redirected {
+                operation: operation.to_owned(),
+                host: Arc::clone(&self.host),
+                status,
+                target: shown_target(response.url(), target),
+            });
+        }
+        let body = response.bytes().await.map_err(|error| self.no_answer(operation, &error.into()))?;
         Ok(Answer { status, body })
     }
 
-    fn no_answer(&self, operation: &str, error: &opensearch::Error) -> OpenSearchError {
+    fn no_answer(&self, operation: &str, error: &TransportError) -> OpenSearchError {
         let (operation, host) = (operation.to_owned(), Arc::clone(&self.host));
         if error.is_timeout() {
             return OpenSearchError::TimedOut { operation, host };
@@ -224,6 +227,15 @@ fn gzip(body: &[u8]) -> Bytes {
     Bytes::from(encoder.finish().expect("writing to memory does not fail"))
 }
 
+/// Where a redirect leads, without the path and the query, which may carry tokens.
+fn shown_target(asked: &Url, location: Option<&str>) -> String {
+    let target = location.and_then(|location| asked.join(location).ok());
+    match target.as_ref().map(|target| target.origin()) {
+        Some(origin) if origin.is_tuple() => origin.ascii_serialization(),
+        Some(_) | None => "an address that cannot be read".to_owned(),
+    }
+}
+
 fn host(config: &SinkConfig) -> Arc<str> {
     let host = config.url.host_str().unwrap_or_default();
     match config.url.port() {
@@ -239,20 +251,26 @@ fn credentials(config: &SinkConfig, aws: Option<&SdkConfig>) -> Result<Option<Cr
         AuthKind::Basic => {
             let username = config.username.clone().ok_or_else(|| missing("sink.username"))?;
             let password = match (&config.password, &config.password_file) {
-                (Some(password), _) => password.expose_secret().to_owned(),
-                (None, Some(path)) => password_of(path)?,
+                (Some(password), _) => password.clone(),
+                (None, Some(path)) => SecretString::from(password_of(path)?),
                 (None, None) => return Err(missing("sink.password_file")),
             };
-            Ok(Some(Credentials::Basic(username, password)))
+            Ok(Some(Credentials::Basic { username, password }))
         }
         AuthKind::Sigv4 => {
             let aws = aws.ok_or_else(|| OpenSearchError::Configure {
                 key: "sink.auth",
                 problem: "requests cannot be signed without an AWS configuration".to_owned(),
             })?;
-            Credentials::try_from(aws)
-                .map(Some)
-                .map_err(|error| OpenSearchError::Configure { key: "sink.auth", problem: chain(&error) })
+            let service = match config.sigv4_service {
+                Sigv4Service::Es => "es",
+                Sigv4Service::Aoss => "aoss",
+            };
+            let signature = Signature::new(aws, service).ok_or_else(|| OpenSearchError::Configure {
+                key: "sink.auth",
+                problem: "requests cannot be signed without credentials and a region".to_owned(),
+            })?;
+            Ok(Some(Credentials::Signature(signature)))
         }
         AuthKind::Certificate => {
             let (certificate_key, key_key) = ("sink.client_certificate_file", "sink.client_key_file");
@@ -262,7 +280,7 @@ fn credentials(config: &SinkConfig, aws: Option<&SdkConfig>) -> Result<Option<Cr
             let mut pem = read(certificate_key, certificate)?;
             pem.push(b'\n');
             pem.extend(read(key_key, key)?);
-            Ok(Some(ClientCertificate::Pem(pem).into()))
+            Ok(Some(Credentials::Certificate(pem)))
         }
     }
 }
@@ -275,15 +293,19 @@ fn password_of(path: &Path) -> Result<String, OpenSearchError> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-fn validation(config: &SinkConfig) -> Result<Option<CertificateValidation>, OpenSearchError> {
+fn trust(config: &SinkConfig) -> Result<Trust, OpenSearchError> {
     if config.danger_accept_invalid_certificates {
-        return Ok(Some(CertificateValidation::None));
+        return Ok(Trust::Anybody);
     }
-    let Some(path) = &config.ca_file else { return Ok(None) };
+    let Some(path) = &config.ca_file else { return Ok(Trust::System) };
     let key = "sink.ca_file";
-    let authorities = Certificate::from_pem(&read(key, path)?)
-        .map_err(|error| OpenSearchError::Configure { key, problem: chain(&error) })?;
-    Ok(Some(CertificateValidation::Full(authorities)))
+    let configure = |problem: String| OpenSearchError::Configure { key, problem };
+    let authorities =
+        Certificate::from_pem_bundle(&read(key, path)?).map_err(|error| configure(chain(&error)))?;
+    if authorities.is_empty() {
+        return Err(configure("holds no certificate in PEM".to_owned()));
+    }
+    Ok(Trust::Also(authorities))
 }
 
 fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, OpenSearchError> {
