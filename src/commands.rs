@@ -8,6 +8,7 @@ use sagetrail::config::{self, Config, ConfigError, LogConfig};
 use sagetrail::enrich::Knowledge;
 use sagetrail::enrich::redact::FingerprintKey;
 use sagetrail::enrich::rules::{BrokenRules, RuleSet};
+use sagetrail::names::Names;
 use sagetrail::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -50,7 +51,7 @@ impl RuleArgs {
 
     pub(crate) fn load(&self, config: &Config) -> anyhow::Result<Knowledge> {
         let key = FingerprintKey::load(&config.redaction)?;
-        Ok(Knowledge::load(&config.rules, self.broken(), config.select.scope, key)?)
+        Ok(Knowledge::load(&config.rules, self.broken(), config.select.scope, key, Names::of(&config.sink))?)
     }
 }
 

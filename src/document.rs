@@ -4,6 +4,8 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
+use crate::names::Names;
+
 /// One record as OpenSearch will store it. Everything in it is safe to send: secrets are redacted before this type.
 #[derive(Debug, Clone)]
 pub struct Document {
@@ -56,7 +58,11 @@ fn is_plain(event_id: &str) -> bool {
 
 /// The name of an index of ours. It is made here from numbers, never from a record's text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct IndexName(String);
+pub struct IndexName {
+    name: String,
+    /// The length of the tenant's prefix.
+    prefix: usize,
+}
 
 /// Years that a CloudTrail event can have; the service began in 2013. A forged or broken time outside them must not
 /// make an index of its own.
@@ -64,43 +70,54 @@ const PLAUSIBLE_YEARS: std::ops::RangeInclusive<i32> = 2013..=2099;
 
 impl IndexName {
     /// The monthly index of an event, or the one for events whose time is absent or cannot be right.
-    pub fn of_event(time: Option<OffsetDateTime>) -> Self {
-        Self::of_month(EVENTS_ALIAS, time)
+    pub fn of_event(names: &Names, time: Option<OffsetDateTime>) -> Self {
+        Self::of_month(names, &names.events(), time)
     }
 
     /// The monthly index of the ledger's entry for an object, by the time of its delivery.
-    pub fn of_object(delivered_at: OffsetDateTime) -> Self {
-        Self::of_month(OBJECTS_ALIAS, Some(delivered_at))
+    pub fn of_object(names: &Names, delivered_at: OffsetDateTime) -> Self {
+        Self::of_month(names, &names.objects(), Some(delivered_at))
     }
 
-    fn of_month(alias: &str, time: Option<OffsetDateTime>) -> Self {
-        match time {
+    fn of_month(names: &Names, alias: &str, time: Option<OffsetDateTime>) -> Self {
+        let name = match time {
             Some(time) if PLAUSIBLE_YEARS.contains(&time.year()) => {
-                Self(format!("{alias}-{:04}.{:02}", time.year(), u8::from(time.month())))
+                format!("{alias}-{:04}.{:02}", time.year(), u8::from(time.month()))
             }
-            _ => Self(format!("{alias}-undated")),
-        }
+            _ => format!("{alias}-undated"),
+        };
+        Self { name, prefix: names.prefix().len() }
     }
 
     /// Where records are set aside, with the reason, that cannot be stored as events.
-    pub fn rejected() -> Self {
-        Self("sagetrail-rejected".to_owned())
+    pub fn rejected(names: &Names) -> Self {
+        Self { name: names.rejected(), prefix: names.prefix().len() }
+    }
+
+    /// Where a document of this index is set aside.
+    pub fn rejected_beside(&self) -> Self {
+        Self { name: format!("{}-rejected", &self.name[..self.prefix]), prefix: self.prefix }
+    }
+
+    /// Whether it is the one for records that were set aside.
+    pub fn is_for_rejected(&self) -> bool {
+        self.kind() == "rejected"
     }
 
     /// Whether it holds events, and neither reports nor entries of the ledger.
     pub fn is_for_events(&self) -> bool {
-        self.0.starts_with(EVENTS_ALIAS)
+        self.kind().starts_with("events-")
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    /// The name behind the prefix.
+    fn kind(&self) -> &str {
+        &self.name[self.prefix + "-".len()..]
     }
 }
-
-/// The alias over every index of events.
-pub const EVENTS_ALIAS: &str = "sagetrail-events";
-/// The alias over every index of the ledger of shipped objects.
-pub const OBJECTS_ALIAS: &str = "sagetrail-objects";
 
 #[cfg(test)]
 mod tests {
@@ -146,7 +163,7 @@ mod tests {
             (None, "sagetrail-events-undated"),
         ];
         for (time, expected) in cases {
-            assert_eq!(IndexName::of_event(time).as_str(), expected);
+            assert_eq!(IndexName::of_event(&Names::default(), time).as_str(), expected);
         }
     }
 }

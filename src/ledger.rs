@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use crate::document::{Document, DocumentId, IndexName};
 use crate::enrich::format_time;
+use crate::names::Names;
 use crate::pipeline::Contents;
 use crate::sink::Stored;
 use crate::source::key::TrailKey;
@@ -18,6 +19,7 @@ use crate::source::notification::ObjectRef;
 /// One object that was shipped.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry<'e> {
+    pub names: &'e Names,
     pub object: &'e ObjectRef,
     pub trail_key: &'e TrailKey,
     pub etag: Option<&'e str>,
@@ -30,7 +32,7 @@ pub struct Entry<'e> {
 /// The document of an entry. What is delivered again with the same content has the same id, so the first entry stays;
 /// an object whose content was exchanged has another, beside the first.
 pub fn document(entry: &Entry<'_>) -> Document {
-    let Entry { object, trail_key, etag, last_modified, contents, documents, shipped_at } = *entry;
+    let Entry { names, object, trail_key, etag, last_modified, contents, documents, shipped_at } = *entry;
     let sha256 = contents.sha256.map(|sha256| hex(&sha256));
     let source = Source {
         timestamp: format_time(trail_key.delivered_at),
@@ -54,7 +56,7 @@ pub fn document(entry: &Entry<'_>) -> Document {
     };
     Document {
         id: id(&object.bucket, &object.key, sha256.as_deref().or(etag).unwrap_or_default()),
-        index: IndexName::of_object(trail_key.delivered_at),
+        index: IndexName::of_object(names, trail_key.delivered_at),
         source: Bytes::from(serde_json::to_vec(&source).expect("texts and numbers can be written as JSON")),
     }
 }
@@ -147,6 +149,7 @@ mod tests {
             delivered_at: datetime!(2026-03-01 02:10 UTC),
         };
         document(&Entry {
+            names: &Names::default(),
             object: &object,
             trail_key: &trail_key,
             etag: Some("\"5d41\""),

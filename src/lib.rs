@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` has the road that a record takes and the invariants that hold on the way.
 
 pub mod config;
+pub mod names;
 pub mod telemetry;
 pub mod daemon;
 mod receiver;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::config::{Channel, MonitorsConfig, Severity};
+use crate::names::Names;
 use message::Message;
 use thresholds::Thresholds;
 
@@ -51,18 +52,19 @@ fn advice(nearest: Option<&str>) -> String {
 
 /// Every monitor that the configuration wants, with an action for each channel that takes its severity.
 pub fn built_in(
+    names: &Names,
     config: &MonitorsConfig,
     channels: &BTreeMap<String, Channel>,
     dashboards: Option<&Url>,
 ) -> Result<Vec<Monitor>, MonitorsError> {
     let thresholds = Thresholds::of(&config.thresholds)?;
-    let files: Vec<MonitorFile> = files();
+    let files: Vec<MonitorFile> = files(names);
     if let Some(unknown) = config.disabled.iter().find(|id| !files.iter().any(|file| file.id == **id)) {
         let known = files.into_iter().map(|file| file.id).collect();
         return Err(MonitorsError::UnknownMonitor { id: unknown.clone(), known });
     }
     let wanted = files.into_iter().filter(|file| !config.disabled.contains(&file.id));
-    Ok(wanted.map(|file| file.monitor(&thresholds, channels, dashboards)).collect())
+    Ok(wanted.map(|file| file.monitor(names, &thresholds, channels, dashboards)).collect())
 }
 
 /// One file, as it is written.
@@ -91,11 +93,12 @@ struct Link {
     query: String,
 }
 
-fn files() -> Vec<MonitorFile> {
+fn files(names: &Names) -> Vec<MonitorFile> {
     let mut files: Vec<MonitorFile> = FILES
         .files()
         .map(|file| {
-            serde_json::from_slice(file.contents()).expect("tests hold each monitor's file against its shape")
+            let text = names.in_text(file.contents_utf8().expect("the files are UTF-8"));
+            serde_json::from_str(&text).expect("tests hold each monitor's file against its shape")
         })
         .collect();
     files.sort_by(|left, right| left.id.cmp(&right.id));
@@ -105,6 +108,7 @@ fn files() -> Vec<MonitorFile> {
 impl MonitorFile {
     fn monitor(
         self,
+        names: &Names,
         thresholds: &Thresholds,
         channels: &BTreeMap<String, Channel>,
         dashboards: Option<&Url>,
@@ -116,12 +120,12 @@ impl MonitorFile {
             severity: self.severity,
             lines: self.message.iter().map(|line| thresholds.fill_text(line)).collect(),
             containment: &self.containment,
-            link: dashboards.map(|url| message::link(url, &self.link.dashboard, &self.link.query)),
+            link: dashboards.map(|url| message::link(names, url, &self.link.dashboard, &self.link.query)),
         };
         let actions: Vec<Value> = channels
             .iter()
             .filter(|(_, channel)| channel.takes(self.severity))
-            .map(|(name, channel)| action(name, channel, &message, thresholds))
+            .map(|(name, channel)| action(names, name, channel, &message, thresholds))
             .collect();
         let trigger = &mut body["triggers"][0]["bucket_level_trigger"];
         // With ids of their own choosing an update would end the alerts that are open, and raise them anew.
@@ -129,7 +133,7 @@ impl MonitorFile {
         trigger["name"] = json!(self.name);
         trigger["severity"] = json!(trigger_severity(self.severity));
         trigger["actions"] = json!(actions);
-        body["name"] = json!(format!("sagetrail: {}", self.name));
+        body["name"] = json!(names.title(&self.name));
         body["ui_metadata"] =
             json!({"sagetrail": {"id": self.id, "version": self.version, "description": self.description}});
         Monitor {
@@ -143,12 +147,18 @@ impl MonitorFile {
 }
 
 /// One page for each new alert; an alert that goes on does not page again before the throttle is over.
-fn action(name: &str, channel: &Channel, message: &Message<'_>, thresholds: &Thresholds) -> Value {
+fn action(
+    names: &Names,
+    name: &str,
+    channel: &Channel,
+    message: &Message<'_>,
+    thresholds: &Thresholds,
+) -> Value {
     json!({
         "id": format!("page-{name}"),
         "name": format!("page {name}"),
-        "destination_id": format!("sagetrail-channel-{name}"),
-        "subject_template": {"source": format!("sagetrail: {}", message.title), "lang": "mustache"},
+        "destination_id": names.channel(name),
+        "subject_template": {"source": names.title(message.title), "lang": "mustache"},
         "message_template": message.template(&channel.target),
         "throttle_enabled": true,
         "throttle": {"value": thresholds.integer("throttle_minutes"), "unit": "MINUTES"},

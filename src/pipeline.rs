@@ -136,7 +136,7 @@ impl Pipeline {
         let mut failure = None;
         let mut entries = Vec::new();
         for object in underway {
-            match object.stored().await {
+            match object.stored(&knowledge.names).await {
                 Ok(shipped) => entries.extend(shipped.and_then(|shipped| shipped.entry)),
                 Err(error) => {
                     failure.get_or_insert(error);
@@ -162,7 +162,7 @@ impl Pipeline {
         let producer = self.announce();
         let underway = self.hand_over(object, &knowledge, OffsetDateTime::now_utc(), &producer).await;
         drop(producer);
-        let mut shipped = underway.stored().await?;
+        let mut shipped = underway.stored(&knowledge.names).await?;
         let entry = shipped.as_mut().and_then(|shipped| shipped.entry.take());
         self.enter(entry.into_iter().collect()).await?;
         Ok(shipped)

@@ -62,7 +62,8 @@ pub fn announce(rules: &RuleSet, metrics: &Metrics) {
 /// Everything but the rules stays as it is: a new key of redaction would break the links between fingerprints.
 fn load(source: &RuleSource, in_use: &Knowledge) -> Result<Knowledge, ReloadError> {
     let config = config::load(source.config_file.as_deref())?;
-    Ok(Knowledge::load(&config.rules, source.broken, in_use.scope, in_use.fingerprint_key.clone())?)
+    let (key, names) = (in_use.fingerprint_key.clone(), in_use.names.clone());
+    Ok(Knowledge::load(&config.rules, source.broken, in_use.scope, key, names)?)
 }
 
 fn exchange(

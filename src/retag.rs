@@ -13,7 +13,6 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{AuthKind, Config};
-use crate::document::EVENTS_ALIAS;
 use crate::enrich::Knowledge;
 use crate::setup::{self, SetupError};
 use crate::sink::{Answer, Method, OpenSearch, OpenSearchError};
@@ -55,7 +54,7 @@ pub enum RetagError {
     #[error(transparent)]
     Setup(#[from] SetupError),
     #[error(
-        "{operation}: OpenSearch answered {status}; the role needs read, write and indices:admin/mapping/put on sagetrail-events-*"
+        "{operation}: OpenSearch answered {status}; the role needs read, write and indices:admin/mapping/put on the indices of events; `sagetrail check --permissions` prints it"
     )]
     Refused { operation: &'static str, status: u16 },
     #[error("{operation}: the answer is not that of OpenSearch: {problem}")]
@@ -112,7 +111,7 @@ pub async fn run(
 
 /// Indices that are older than the field lack it in their mapping, and could not be asked for it.
 async fn map_version(client: &OpenSearch) -> Result<(), RetagError> {
-    let path = format!("{EVENTS_ALIAS}-*/_mapping");
+    let path = format!("{}-*/_mapping", client.names().events());
     let fields = json!({"version": {"type": "keyword", "ignore_above": 8191}, "retagged": {"type": "date", "ignore_malformed": true}});
     let body = json!({"properties": {"sagemaker": {"properties": {"rules": {"properties": fields}}}}});
     let answer = client.request(Method::Put, &path, Some(Bytes::from(body.to_string()))).await?;

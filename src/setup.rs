@@ -63,6 +63,7 @@ pub(crate) const TEMPLATES: &[Template] = &[
     },
 ];
 
+/// A template as its file has it, for the default prefix.
 pub(crate) struct Template {
     path: &'static str,
     text: &'static str,
@@ -80,7 +81,7 @@ pub enum SetupError {
     )]
     TooOld { found: String },
     #[error("{path}: OpenSearch answered {status}: {body}{}", hint(*status))]
-    Refused { path: &'static str, status: u16, body: String },
+    Refused { path: String, status: u16, body: String },
     #[error("{object}: the server answered {status}: {body}{}", hint_for_object(*status))]
     Object { object: String, status: u16, body: String },
     #[error("{object}: it was written, and is not there")]
@@ -126,7 +127,7 @@ fn hint(status: u16) -> &'static str {
     match status {
         401 => "; check sink.auth and its credentials",
         403 => {
-            "; grant the role cluster:monitor/main, cluster_manage_index_templates, indices:data/write/bulk, and on sagetrail-* create_index and write"
+            "; grant the role cluster:monitor/main, cluster_manage_index_templates, indices:data/write/bulk, and create_index and write on its indices; `sagetrail check --permissions` prints it"
         }
         _ => "",
     }
@@ -192,22 +193,23 @@ fn check_version(info: &Info) -> Result<(), SetupError> {
 
 impl Template {
     async fn install(&self, client: &OpenSearch) -> Result<(), SetupError> {
-        let answer = client.request(Method::Get, self.path, None).await?;
+        let path = client.names().in_text(self.path);
+        let answer = client.request(Method::Get, &path, None).await?;
         let installed = match answer.status {
             200 => installed_version(&answer.body),
             404 => None,
-            status => return Err(self.refused(status, &answer.body)),
+            status => return Err(refused_template(&path, status, &answer.body)),
         };
         let ours = self.version();
         if installed >= Some(ours) {
             return Ok(());
         }
-        let body = Bytes::from_static(self.text.as_bytes());
-        let answer = client.request(Method::Put, self.path, Some(body)).await?;
+        let body = Bytes::from(client.names().in_text(self.text).into_owned());
+        let answer = client.request(Method::Put, &path, Some(body)).await?;
         if answer.status != 200 {
-            return Err(self.refused(answer.status, &answer.body));
+            return Err(refused_template(&path, answer.status, &answer.body));
         }
-        info!(template = self.path, version = ours, "a template was installed");
+        info!(template = %path, version = ours, "a template was installed");
         Ok(())
     }
 
@@ -215,13 +217,13 @@ impl Template {
         let template: Value = serde_json::from_str(self.text).expect("the templates are checked in as JSON");
         template["version"].as_u64().expect("each template has a version")
     }
+}
 
-    fn refused(&self, status: u16, body: &[u8]) -> SetupError {
-        /// Characters of an answer that an error shows: enough for the reason, which comes first.
-        const SHOWN: usize = 500;
-        let body = String::from_utf8_lossy(body).chars().take(SHOWN).collect();
-        SetupError::Refused { path: self.path, status, body }
-    }
+fn refused_template(path: &str, status: u16, body: &[u8]) -> SetupError {
+    /// Characters of an answer that an error shows: enough for the reason, which comes first.
+    const SHOWN: usize = 500;
+    let body = String::from_utf8_lossy(body).chars().take(SHOWN).collect();
+    SetupError::Refused { path: path.to_owned(), status, body }
 }
 
 /// The version in the answer for a component or an index template; none when a person made it without one.

@@ -42,9 +42,6 @@ use crate::source::store::{Store, StoreError};
 /// Regions of accounts that are verified at once. Each holds the keys of two days.
 const REGIONS_AT_ONCE: usize = 8;
 
-/// The index that each verification leaves a document in, for dashboards and monitors.
-pub const INDEX: &str = "sagetrail-verification";
-
 /// What is to be verified.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -83,9 +80,9 @@ pub enum VerifyError {
     #[error("a task panicked, which is a bug")]
     Panicked,
     #[error(
-        "{index}: the verification could not be recorded, OpenSearch answered {status}; grant the role create_index and write on sagetrail-*"
+        "{index}: the verification could not be recorded, OpenSearch answered {status}; grant the role create_index and write on it"
     )]
-    NotRecorded { index: &'static str, status: u16 },
+    NotRecorded { index: String, status: u16 },
 }
 
 /// Everything that the verification of one region needs.
@@ -249,20 +246,21 @@ async fn ship_missing(
 
 /// Leaves a document that says when what was verified and what it came to, and one for each day that it speaks of.
 async fn record(client: &OpenSearch, report: &Report) -> Result<(), VerifyError> {
-    let now = OffsetDateTime::now_utc();
-    for body in report.standing.bulks(now) {
+    let (names, now) = (client.names(), OffsetDateTime::now_utc());
+    for body in report.standing.bulks(&names.verified(), now) {
         let path = "_bulk?refresh=true&filter_path=errors";
         let answer = client.request(Method::Post, path, Some(body)).await?;
         let is_taken = serde_json::from_slice::<Value>(&answer.body).is_ok_and(|it| it["errors"] == false);
         if answer.status != 200 || !is_taken {
-            return Err(VerifyError::NotRecorded { index: standing::INDEX, status: answer.status });
+            return Err(VerifyError::NotRecorded { index: names.verified(), status: answer.status });
         }
     }
     let body = Bytes::from(document(report, now).to_string());
-    let answer = client.request(Method::Post, &format!("{INDEX}/_doc?refresh=true"), Some(body)).await?;
+    let index = names.verification();
+    let answer = client.request(Method::Post, &format!("{index}/_doc?refresh=true"), Some(body)).await?;
     match answer.status {
         200 | 201 => Ok(()),
-        status => Err(VerifyError::NotRecorded { index: INDEX, status }),
+        status => Err(VerifyError::NotRecorded { index, status }),
     }
 }
 

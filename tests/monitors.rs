@@ -11,6 +11,7 @@ use std::fmt::Write;
 use sagetrail::config::{Channel, MonitorsConfig};
 use sagetrail::monitors::thresholds::documented;
 use sagetrail::monitors::{Monitor, built_in};
+use sagetrail::names::Names;
 use serde_json::{Value, json};
 use support::Stack;
 use support::alerts;
@@ -34,7 +35,7 @@ impl Scene {
 
 fn monitors(thresholds: &str) -> BTreeMap<String, Monitor> {
     let config: MonitorsConfig = toml::from_str(thresholds).unwrap();
-    let monitors = built_in(&config, &BTreeMap::new(), None).unwrap();
+    let monitors = built_in(&Names::default(), &config, &BTreeMap::new(), None).unwrap();
     let short = |id: &str| id.strip_prefix("sagetrail-monitor-").unwrap().to_owned();
     monitors.into_iter().map(|monitor| (short(&monitor.id), monitor)).collect()
 }
@@ -177,7 +178,7 @@ fn the_page_about_monitors_says_what_the_files_say() {
          this page is made\nfrom both by `UPDATE_GOLDEN=1 cargo test --test monitors`.\n\n\
          | monitor | severity | what it tells |\n|---|---|---|\n",
     );
-    for monitor in built_in(&MonitorsConfig::default(), &BTreeMap::new(), None).unwrap() {
+    for monitor in built_in(&Names::default(), &MonitorsConfig::default(), &BTreeMap::new(), None).unwrap() {
         let severity = format!("{:?}", monitor.severity).to_lowercase();
         writeln!(page, "| `{}` | {severity} | {} |", monitor.id, monitor.description).unwrap();
     }
@@ -222,7 +223,9 @@ async fn every_page_is_json_and_leads_to_the_name_that_it_shows_whatever_the_rec
     .unwrap();
     let dashboards = Url::parse("https://dashboards.example.com").unwrap();
     let document = hostile_document();
-    for monitor in built_in(&MonitorsConfig::default(), &channels, Some(&dashboards)).unwrap() {
+    for monitor in
+        built_in(&Names::default(), &MonitorsConfig::default(), &channels, Some(&dashboards)).unwrap()
+    {
         let keys = bucket_keys(&monitor, &document);
         let alert = json!({
             "id": "alert-1", "bucket_keys": keys, "state": "ACTIVE", "severity": "1", "start_time": 1_795_176_000_000_u64,

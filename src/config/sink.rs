@@ -9,6 +9,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{ConfigError, nonzero};
+use crate::names::{DEFAULT_PREFIX, problem_of_prefix};
 
 /// How a request to OpenSearch proves who sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -35,6 +36,8 @@ pub enum Sigv4Service {
 #[serde(default, deny_unknown_fields)]
 pub struct SinkConfig {
     pub url: Url,
+    /// What the names of everything of ours in OpenSearch begin with.
+    pub index_prefix: String,
     pub auth: AuthKind,
     pub username: Option<String>,
     pub password: Option<SecretString>,
@@ -62,6 +65,7 @@ impl Default for SinkConfig {
     fn default() -> Self {
         Self {
             url: Url::parse("http://127.0.0.1:9200").expect("the default URL is well-formed"),
+            index_prefix: DEFAULT_PREFIX.to_owned(),
             auth: AuthKind::None,
             username: None,
             password: None,
@@ -96,6 +100,9 @@ impl SinkConfig {
                 "sink.url",
                 "must not carry credentials, which would reach logs; use sink.username and sink.password_file",
             );
+        }
+        if let Some(problem) = problem_of_prefix(&self.index_prefix) {
+            return refuse("sink.index_prefix", &problem);
         }
         if self.bulk_max_bytes > self.queue_bytes {
             return refuse("sink.bulk_max_bytes", "must not be more than sink.queue_bytes");

@@ -11,22 +11,23 @@ const DAYS: u32 = 7;
 
 pub(super) async fn examine(opensearch: &OpenSearch) -> Vec<Finding> {
     let body = Some(Bytes::from(query().to_string()));
-    let path = "sagetrail-events/_search?ignore_unavailable=true";
-    match opensearch.request(Method::Post, path, body).await {
+    let events = opensearch.names().events();
+    let path = format!("{events}/_search?ignore_unavailable=true");
+    match opensearch.request(Method::Post, &path, body).await {
         Ok(answer) if answer.status == 200 => match serde_json::from_slice(&answer.body) {
             Ok(answer) => judge(&answer),
-            Err(error) => vec![unseen(&error.to_string())],
+            Err(error) => vec![unseen(&events, &error.to_string())],
         },
-        Ok(answer) => vec![unseen(&format!("status {}", answer.status))],
-        Err(error) => vec![unseen(&error.to_string())],
+        Ok(answer) => vec![unseen(&events, &format!("status {}", answer.status))],
+        Err(error) => vec![unseen(&events, &error.to_string())],
     }
 }
 
-fn unseen(problem: &str) -> Finding {
+fn unseen(events: &str, problem: &str) -> Finding {
     Finding::warning(
         "arrivals",
         format!("the index could not be searched: {problem}"),
-        "grant read on sagetrail-events*; the daemon itself does not need it",
+        format!("grant read on {events}*; the daemon itself does not need it"),
     )
 }
 

@@ -53,11 +53,12 @@ async fn clock(opensearch: &OpenSearch) -> Option<Finding> {
 /// Asks for a write that needs the daemon's privileges and can never happen: its condition names a version that no
 /// document has.
 async fn write(opensearch: &OpenSearch) -> Result<u16, String> {
-    let exists = opensearch.request(Method::Get, "sagetrail-rejected/_settings", None).await;
+    let rejected = opensearch.names().rejected();
+    let exists = opensearch.request(Method::Get, &format!("{rejected}/_settings"), None).await;
     if exists.map_err(|error| error.to_string())?.status == 404 {
         return Err("there is no index yet".to_owned());
     }
-    let action = json!({"index": {"_index": "sagetrail-rejected", "_id": "never-written", "if_seq_no": i64::MAX, "if_primary_term": 1}});
+    let action = json!({"index": {"_index": rejected, "_id": "never-written", "if_seq_no": i64::MAX, "if_primary_term": 1}});
     let body = Bytes::from(format!("{action}\n{{}}\n"));
     let answer = opensearch.bulk(body).await.map_err(|error| error.to_string())?;
     let items: Value = serde_json::from_slice(&answer.body).unwrap_or_default();

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::config::{AuthKind, Config, Sigv4Service};
+use crate::names::Names;
 
 /// Stands for what the configuration does not tell.
 const UNKNOWN: &str = "*";
@@ -11,13 +12,14 @@ const UNKNOWN: &str = "*";
 /// The policies and roles, by who needs them.
 pub fn permissions(config: &Config) -> Value {
     let queue = Queue::of(config.source.queue_url.as_ref());
+    let names = Names::of(&config.sink);
     let mut granted = json!({
-        "run": {"iam": policy(&run(config, &queue)), "opensearch": run_role()},
-        "replay": {"iam": policy(&replay(config, &queue)), "opensearch": replay_role()},
-        "replay --retag": {"iam": policy(&signed(config)), "opensearch": retag_role()},
-        "verify": {"iam": policy(&verify(config, &queue)), "opensearch": verify_role()},
-        "setup": {"opensearch": setup_role(), "iam": policy(&signed(config))},
-        "check --online": {"iam": policy(&check(config, &queue)), "opensearch": check_role()},
+        "run": {"iam": policy(&run(config, &queue)), "opensearch": run_role(&names)},
+        "replay": {"iam": policy(&replay(config, &queue)), "opensearch": replay_role(&names)},
+        "replay --retag": {"iam": policy(&signed(config)), "opensearch": retag_role(&names)},
+        "verify": {"iam": policy(&verify(config, &queue)), "opensearch": verify_role(&names)},
+        "setup": {"opensearch": setup_role(&names), "iam": policy(&signed(config))},
+        "check --online": {"iam": policy(&check(config, &queue)), "opensearch": check_role(&names)},
     });
     if let Some(role) = &config.source.assume_role_arn {
         let mut statements = read_objects(config, &queue);
@@ -173,40 +175,48 @@ const STORING: [&str; 3] =
     ["cluster:monitor/main", "cluster_manage_index_templates", "indices:data/write/bulk"];
 const WRITING: [&str; 3] = ["create_index", "indices:data/write/index*", "indices:data/write/bulk*"];
 
-fn run_role() -> Value {
+/// Where documents of the pipeline are stored. A pattern such as `sagetrail-*` would let in a tenant to the indices of one
+/// whose prefix begins alike.
+fn stored(names: &Names) -> [String; 3] {
+    [format!("{}*", names.events()), format!("{}*", names.objects()), names.rejected()]
+}
+
+fn run_role(names: &Names) -> Value {
     json!({
         "cluster_permissions": STORING,
         "index_permissions": [
-            {"index_patterns": ["sagetrail-*"], "allowed_actions": WRITING},
+            {"index_patterns": stored(names), "allowed_actions": WRITING},
             // The daemon tells what verifications have found.
-            {"index_patterns": ["sagetrail-verified"], "allowed_actions": ["indices:data/read/search*"]}
+            {"index_patterns": [names.verified()], "allowed_actions": ["indices:data/read/search*"]}
         ]
     })
 }
 
-fn replay_role() -> Value {
+fn replay_role(names: &Names) -> Value {
     json!({
         "cluster_permissions": STORING,
-        "index_permissions": [{"index_patterns": ["sagetrail-*"], "allowed_actions": WRITING}]
+        "index_permissions": [{"index_patterns": stored(names), "allowed_actions": WRITING}]
     })
 }
 
-fn verify_role() -> Value {
-    let mut role = replay_role();
+fn verify_role(names: &Names) -> Value {
+    let mut role = replay_role(names);
+    let written = role["index_permissions"][0]["index_patterns"].as_array_mut().expect("it is a list");
+    written.extend([json!(names.verification()), json!(names.verified())]);
     role["cluster_permissions"].as_array_mut().expect("it is a list").push(json!("indices:data/read/mget"));
     let ledger = json!({
-        "index_patterns": ["sagetrail-objects*"],
+        "index_patterns": [format!("{}*", names.objects())],
         "allowed_actions": ["indices:data/read/mget*", "indices:data/read/search*"]
     });
     role["index_permissions"].as_array_mut().expect("it is a list").push(ledger);
     role
 }
 
-fn retag_role() -> Value {
+fn retag_role(names: &Names) -> Value {
     json!({
         "cluster_permissions": STORING,
         "index_permissions": [{
-            "index_patterns": ["sagetrail-events-*"],
+            "index_patterns": [format!("{}-*", names.events())],
             "allowed_actions": [
                 "indices:admin/mapping/put", "indices:data/read/point_in_time/create",
                 "indices:data/read/point_in_time/delete", "indices:data/read/search*",
@@ -216,7 +226,7 @@ fn retag_role() -> Value {
     })
 }
 
-fn setup_role() -> Value {
+fn setup_role(names: &Names) -> Value {
     json!({
         "cluster_permissions": [
             "cluster:monitor/main", "cluster:monitor/nodes/info", "cluster:monitor/state",
@@ -225,14 +235,14 @@ fn setup_role() -> Value {
             "cluster:admin/opensearch/notifications/*"
         ],
         "index_permissions": [{
-            "index_patterns": ["sagetrail-*"],
+            "index_patterns": names.patterns(),
             "allowed_actions": ["create_index", "read", "write", "indices:admin/delete", "indices:monitor/settings/get",
                 "indices:admin/opensearch/ism/*"]
         }]
     })
 }
 
-fn check_role() -> Value {
+fn check_role(names: &Names) -> Value {
     json!({
         "cluster_permissions": [
             "cluster:monitor/main", "cluster:monitor/stats", "cluster:monitor/nodes/info", "cluster:monitor/state",
@@ -241,7 +251,7 @@ fn check_role() -> Value {
             "cluster:admin/opendistro/alerting/monitor/search", "cluster:admin/opensearch/notifications/configs/get"
         ],
         "index_permissions": [{
-            "index_patterns": ["sagetrail-*"],
+            "index_patterns": names.patterns(),
             "allowed_actions": ["read", "write", "indices:monitor/settings/get"]
         }]
     })

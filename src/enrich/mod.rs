@@ -42,6 +42,7 @@ use time::OffsetDateTime;
 
 use crate::config::{RedactionConfig, RulesConfig, Scope};
 use crate::document::{Document, DocumentId, IndexName};
+use crate::names::Names;
 use crate::record::Record;
 use crate::timestamp;
 pub use attack::{ATTACK_VERSION, Named};
@@ -62,13 +63,15 @@ pub struct Knowledge {
     pub catalogue: Catalogue,
     pub scope: Scope,
     pub fingerprint_key: FingerprintKey,
+    /// Of the indices that documents go to.
+    pub names: Names,
 }
 
 impl Knowledge {
     /// What is known without any configuration: the built-in rules, and a random key.
     pub fn built_in(scope: Scope) -> Self {
         let key = FingerprintKey::load(&RedactionConfig::default()).expect("the system gives random bytes");
-        Self::load(&RulesConfig::default(), BrokenRules::Refuse, scope, key)
+        Self::load(&RulesConfig::default(), BrokenRules::Refuse, scope, key, Names::default())
             .expect("a test loads the built-in rules")
     }
 
@@ -77,12 +80,13 @@ impl Knowledge {
         broken: BrokenRules,
         scope: Scope,
         fingerprint_key: FingerprintKey,
+        names: Names,
     ) -> Result<Self, RulesError> {
         let rules = match broken {
             BrokenRules::Refuse => RuleSet::load(rules)?,
             BrokenRules::Skip => RuleSet::load_usable(rules)?,
         };
-        Ok(Self { rules, catalogue: Catalogue::built_in(), scope, fingerprint_key })
+        Ok(Self { rules, catalogue: Catalogue::built_in(), scope, fingerprint_key, names })
     }
 }
 
@@ -114,14 +118,14 @@ pub enum Enriched<'k> {
 
 /// Decides on one record and, when it is selected, writes its document.
 pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enriched<'k> {
-    let Knowledge { rules, catalogue, scope, fingerprint_key } = knowledge;
+    let Knowledge { rules, catalogue, scope, fingerprint_key, names } = knowledge;
     if !select::could_be_selected(raw, *scope, rules) {
         return Enriched::NotSelected;
     }
     let record = match Record::parse(raw) {
         Ok(record) => record,
         Err(error) => {
-            return Enriched::Malformed(malformed(raw, &error.to_string(), origin, fingerprint_key));
+            return Enriched::Malformed(malformed(raw, &error.to_string(), origin, knowledge));
         }
     };
     let scripts = script::scripts(&record);
@@ -153,7 +157,7 @@ pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> E
         matches.iter().flat_map(|rule| &rule.categories).map(String::as_str).collect();
     categories.sort_unstable();
     categories.dedup();
-    let document = Document { id, index: IndexName::of_event(event_time), source };
+    let document = Document { id, index: IndexName::of_event(names, event_time), source };
     Enriched::Selected { document, event_time, categories, unknown_operation: catalogue.lacks(&record) }
 }
 
@@ -234,7 +238,7 @@ fn event_time(record: &Record<'_>) -> Option<OffsetDateTime> {
 }
 
 /// The document of the rejected index for bytes that are no record.
-fn malformed(raw: &[u8], problem: &str, origin: Origin<'_>, key: &FingerprintKey) -> Document {
+fn malformed(raw: &[u8], problem: &str, origin: Origin<'_>, knowledge: &Knowledge) -> Document {
     #[derive(Serialize)]
     struct Rejected<'r> {
         #[serde(rename = "@timestamp")]
@@ -253,8 +257,12 @@ fn malformed(raw: &[u8], problem: &str, origin: Origin<'_>, key: &FingerprintKey
         reason: crate::metrics::Label::label(&crate::metrics::RejectReason::Malformed),
         error: Problem { message: problem },
         log: ecs::Log::of(origin.path),
-        text: redact::redact_text(&String::from_utf8_lossy(raw), key),
+        text: redact::redact_text(&String::from_utf8_lossy(raw), &knowledge.fingerprint_key),
     };
     let source = serde_json::to_vec(&rejected).expect("texts can be written as JSON");
-    Document { id: DocumentId::of(None, raw), index: IndexName::rejected(), source: Bytes::from(source) }
+    Document {
+        id: DocumentId::of(None, raw),
+        index: IndexName::rejected(&knowledge.names),
+        source: Bytes::from(source),
+    }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::config::{Severity, Target};
+use crate::names::Names;
 
 /// What a page says.
 pub(super) struct Message<'m> {
@@ -102,16 +103,15 @@ const FRAGMENT: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'%').add(b'&').add(b'#');
 
 /// The address of a dashboard with its time range and, where there is one, its filter.
-pub(super) fn link(dashboards: &Url, dashboard: &str, query: &str) -> String {
+pub(super) fn link(names: &Names, dashboards: &Url, dashboard: &str, query: &str) -> String {
     let base = dashboards.as_str().trim_end_matches('/');
     let state = if query.is_empty() {
         String::new()
     } else {
         format!("&_a=(query:(language:kuery,query:'{}'))", encoded(query))
     };
-    format!(
-        "{base}/app/dashboards#/view/sagetrail-dashboard-{dashboard}?_g=(time:(from:now-24h,to:now)){state}"
-    )
+    let id = names.named(&format!("dashboard-{dashboard}"));
+    format!("{base}/app/dashboards#/view/{id}?_g=(time:(from:now-24h,to:now)){state}")
 }
 
 /// The query as it stands in a URL; what is filled in later is encoded by OpenSearch's own function of mustache.

@@ -17,7 +17,7 @@ fn channels(text: &str) -> BTreeMap<String, Channel> {
 #[test]
 fn every_monitor_has_its_own_id_and_name_and_leaves_no_placeholder() {
     let channels = channels("soc = { kind = 'slack', url = 'https://hooks.example.com' }");
-    let monitors = built_in(&MonitorsConfig::default(), &channels, None).unwrap();
+    let monitors = built_in(&Names::default(), &MonitorsConfig::default(), &channels, None).unwrap();
     assert!(monitors.len() >= 14, "{}", monitors.len());
     let ids: BTreeSet<_> = monitors.iter().map(|monitor| &monitor.id).collect();
     let names: BTreeSet<_> = monitors.iter().map(|monitor| monitor.body["name"].as_str().unwrap()).collect();
@@ -49,7 +49,7 @@ fn every_file_is_named_after_its_id_and_every_threshold_is_used() {
 /// The alerting plugin has one mapping for the bucket keys of a whole cluster: another shape makes no alert, in silence.
 #[test]
 fn all_monitors_share_one_shape_of_buckets() {
-    for monitor in built_in(&MonitorsConfig::default(), &BTreeMap::new(), None).unwrap() {
+    for monitor in built_in(&Names::default(), &MonitorsConfig::default(), &BTreeMap::new(), None).unwrap() {
         let aggregations = &monitor.body["inputs"][0]["search"]["query"]["aggregations"];
         assert_eq!(aggregations.as_object().unwrap().len(), 1, "{}", monitor.id);
         for source in aggregations["composite_agg"]["composite"]["sources"].as_array().unwrap() {
@@ -63,7 +63,9 @@ fn all_monitors_share_one_shape_of_buckets() {
 
 #[test]
 fn a_sites_thresholds_take_the_place_of_defaults_and_mistakes_are_refused_by_name() {
-    let monitors = built_in(&config("thresholds = { denied_calls = 7 }"), &BTreeMap::new(), None).unwrap();
+    let monitors =
+        built_in(&Names::default(), &config("thresholds = { denied_calls = 7 }"), &BTreeMap::new(), None)
+            .unwrap();
     let denied = monitors.iter().find(|monitor| monitor.id.ends_with("denied-calls")).unwrap();
     assert!(denied.body.to_string().contains("params.calls >= 7"));
 
@@ -77,7 +79,8 @@ fn a_sites_thresholds_take_the_place_of_defaults_and_mistakes_are_refused_by_nam
         ("disabled = ['sagetrail-monitor-nothing']", "there is no monitor \"sagetrail-monitor-nothing\""),
     ];
     for (text, expected) in cases {
-        let error = built_in(&config(text), &BTreeMap::new(), None).unwrap_err().to_string();
+        let error =
+            built_in(&Names::default(), &config(text), &BTreeMap::new(), None).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
 }
@@ -90,7 +93,9 @@ fn a_channel_gets_the_monitors_of_its_severities_in_its_own_form() {
          c = { kind = 'webhook', url = 'https://soar.example.com' }",
     );
     let dashboards = Url::parse("https://dashboards.example.com/").unwrap();
-    for monitor in built_in(&MonitorsConfig::default(), &channels, Some(&dashboards)).unwrap() {
+    for monitor in
+        built_in(&Names::default(), &MonitorsConfig::default(), &channels, Some(&dashboards)).unwrap()
+    {
         let actions: BTreeMap<&str, &str> = trigger_actions(&monitor)
             .iter()
             .map(|action| {
@@ -136,13 +141,13 @@ fn a_link_is_filled_with_keys_alone_and_encoded_as_it_is_filled() {
     let dashboards = Url::parse("https://dashboards.example.com/base/").unwrap();
     let query = r#"sagemaker.alert.identity: "{{bucket_keys}}" or _id: "{{_id}}""#;
     assert_eq!(
-        message::link(&dashboards, "threats", query),
+        message::link(&Names::default(), &dashboards, "threats", query),
         "https://dashboards.example.com/base/app/dashboards#/view/sagetrail-dashboard-threats\
          ?_g=(time:(from:now-24h,to:now))&_a=(query:(language:kuery,query:'\
          sagemaker.alert.identity:%20%22{{#url}}{{bucket_keys}}{{/url}}%22%20or%20_id:%20%22{{#url}}{{_id}}{{/url}}%22'))"
     );
     let variable = Regex::new(r#"([\w.]+): "\{\{([^}]*)\}\}""#).unwrap();
-    for file in files() {
+    for file in files(&Names::default()) {
         let query = &file.link.query;
         assert_eq!(
             variable.captures_iter(query).count(),
@@ -205,7 +210,7 @@ fn every_monitor_keeps_clear_of_what_the_plugin_drops_in_silence() {
     let parameter = Regex::new(r"params\.(\w+)").unwrap();
     let (mapped, channels) =
         (mapped(), channels("soc = { kind = 'slack', url = 'https://hooks.example.com' }"));
-    for monitor in built_in(&MonitorsConfig::default(), &channels, None).unwrap() {
+    for monitor in built_in(&Names::default(), &MonitorsConfig::default(), &channels, None).unwrap() {
         let (id, body) = (&monitor.id, &monitor.body);
         assert_eq!(body["monitor_type"], "bucket_level_monitor", "{id}");
         assert_eq!(body["schedule"]["period"]["unit"], "MINUTES", "{id}");

@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use super::ProcessError;
 use crate::document::Document;
 use crate::ledger::{self, Entry};
+use crate::names::Names;
 use crate::sink::{self, Stored, Submission};
 use crate::source::key::TrailKey;
 use crate::source::notification::ObjectRef;
@@ -47,13 +48,14 @@ pub struct Shipped {
 
 impl Underway {
     /// Waits for what was handed over, also of an object that could not be read whole.
-    pub(super) async fn stored(self) -> Result<Option<Shipped>, ProcessError> {
+    pub(super) async fn stored(self, names: &Names) -> Result<Option<Shipped>, ProcessError> {
         let documents = all_stored(self.submissions).await;
         let Some(ReadObject { object, trail_key, etag, last_modified, contents }) = self.read? else {
             return Ok(None);
         };
         let documents = documents?;
         let entry = Entry {
+            names,
             object: &object,
             trail_key: &trail_key,
             etag: etag.as_deref(),

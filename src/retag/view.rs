@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use time::Date;
 
 use super::{RetagError, read};
-use crate::document::EVENTS_ALIAS;
 use crate::sink::{Method, OpenSearch};
 use crate::source::folder::Wanted;
 
@@ -24,7 +23,8 @@ pub(super) struct View {
 impl View {
     /// None when there are no events at all.
     pub(super) async fn open(client: &OpenSearch) -> Result<Option<Self>, RetagError> {
-        let path = format!("{EVENTS_ALIAS}-*/_search/point_in_time?keep_alive={KEEP_ALIVE}");
+        let events = client.names().events();
+        let path = format!("{events}-*/_search/point_in_time?keep_alive={KEEP_ALIVE}");
         let answer = client.request(Method::Post, &path, None).await?;
         if answer.status == 404 {
             return Ok(None);

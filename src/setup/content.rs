@@ -7,22 +7,24 @@ use serde_json::{Value, json};
 use super::object::{Kind, Object};
 use super::{TEMPLATES, Template};
 use crate::config::{Channel, Config, Target};
-use crate::document::{EVENTS_ALIAS, OBJECTS_ALIAS};
 use crate::monitors::{self, MonitorsError};
+use crate::names::Names;
 
 static DASHBOARDS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/dashboards");
 
 /// Everything to install, in an order that works on an empty cluster.
 pub fn objects(config: &Config) -> Result<Vec<Object>, MonitorsError> {
-    let mut objects = templates();
-    objects.extend(policies(config));
-    objects.extend(saved_objects());
+    let names = Names::of(&config.sink);
+    let mut objects = templates(&names);
+    objects.extend(policies(config, &names));
+    objects.extend(saved_objects(&names));
     objects.extend(config.channels.iter().map(|(name, channel)| Object {
         kind: Kind::Channel,
-        id: format!("sagetrail-channel-{name}"),
-        body: channel_body(name, channel),
+        id: names.channel(name),
+        body: channel_body(&names.named(name), channel),
     }));
-    let monitors = monitors::built_in(&config.monitors, &config.channels, config.dashboards.link_url())?;
+    let monitors =
+        monitors::built_in(&names, &config.monitors, &config.channels, config.dashboards.link_url())?;
     objects.extend(monitors.into_iter().map(|monitor| Object {
         kind: Kind::Monitor,
         id: monitor.id,
@@ -32,13 +34,15 @@ pub fn objects(config: &Config) -> Result<Vec<Object>, MonitorsError> {
 }
 
 /// The templates, which the daemon installs as well.
-pub(super) fn templates() -> Vec<Object> {
+pub(super) fn templates(names: &Names) -> Vec<Object> {
     let object = |template: &Template| {
-        let (kind, id) = match template.path.split_once('/').expect("a path has two parts") {
+        let path = names.in_text(template.path);
+        let (kind, id) = match path.split_once('/').expect("a path has two parts") {
             ("_component_template", id) => (Kind::ComponentTemplate, id),
             (_, id) => (Kind::IndexTemplate, id),
         };
-        let body = serde_json::from_str(template.text).expect("the templates are checked in as JSON");
+        let body = serde_json::from_str(&names.in_text(template.text))
+            .expect("the templates are checked in as JSON");
         Object { kind, id: id.to_owned(), body }
     };
     TEMPLATES.iter().map(object).collect()
@@ -46,14 +50,14 @@ pub(super) fn templates() -> Vec<Object> {
 
 /// Retention: a month's index is removed when it is older than the configuration says. The index of rejected records is
 /// one for all times, so removing it would remove what was set aside yesterday; it has no policy.
-fn policies(config: &Config) -> impl Iterator<Item = Object> {
+fn policies(config: &Config, names: &Names) -> impl Iterator<Item = Object> {
     let retention = &config.retention;
-    [(EVENTS_ALIAS, retention.events_days), (OBJECTS_ALIAS, retention.objects_days)]
+    [(names.events(), retention.events_days), (names.objects(), retention.objects_days)]
         .into_iter()
         .filter(|(_, days)| *days > 0)
         .map(|(alias, days)| Object {
             kind: Kind::Policy,
-            id: alias.to_owned(),
+            id: alias.clone(),
             body: json!({"policy": {
                 "description": format!("sagetrail: removes a month's index {days} days after it was made"),
                 "default_state": "keep",
@@ -68,13 +72,14 @@ fn policies(config: &Config) -> impl Iterator<Item = Object> {
 }
 
 /// The saved objects of all dashboards. Files may repeat an object that they share.
-fn saved_objects() -> Vec<Object> {
-    let lines = DASHBOARDS
+fn saved_objects(names: &Names) -> Vec<Object> {
+    let files: Vec<_> = DASHBOARDS
         .files()
         .filter(|file| file.path().extension().is_some_and(|extension| extension == "ndjson"))
-        .flat_map(|file| file.contents_utf8().expect("the files are UTF-8").lines());
+        .map(|file| names.in_text(file.contents_utf8().expect("the files are UTF-8")))
+        .collect();
     let mut objects: Vec<Object> = Vec::new();
-    for line in lines.filter(|line| !line.is_empty()) {
+    for line in files.iter().flat_map(|file| file.lines()).filter(|line| !line.is_empty()) {
         let object: Value = serde_json::from_str(line).expect("a test reads every line");
         let Some(kind) = object["type"].as_str().and_then(Kind::of_saved_object) else { continue };
         let id = object["id"].as_str().expect("a saved object has an id").to_owned();
@@ -119,7 +124,7 @@ fn channel_body(name: &str, channel: &Channel) -> Value {
         }
     };
     let mut config = json!({
-        "name": format!("sagetrail-{name}"),
+        "name": name,
         "description": "Pages of sagetrail's monitors",
         "config_type": kind,
         "is_enabled": true,

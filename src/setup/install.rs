@@ -9,9 +9,8 @@ use super::outcome::Outcome;
 use super::plan::{Entry, Leftover, Step, plan, plan_leftover};
 use super::remote::{Found, Lack, Remote, accepted};
 use super::{SetupError, content, difference, exists_already, retention};
-use crate::document::{EVENTS_ALIAS, IndexName};
+use crate::document::IndexName;
 use crate::sink::{Method, OpenSearch};
-use crate::verify::{self, standing};
 
 /// What to do about objects that a person has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +114,7 @@ pub async fn uninstall(
             tell(&bare(entry).to_string(), &outcome);
         }
     }
-    for template in content::templates().iter().rev() {
+    for template in content::templates(remote.opensearch.names()).iter().rev() {
         let Some(found) = remote.find(template, None).await? else { continue };
         let outcome = match edits {
             Edits::Keep => Outcome::KeptTemplate,
@@ -274,21 +273,21 @@ async fn make_indices(
     opensearch: &OpenSearch,
     tell: &mut impl FnMut(&str, &Outcome),
 ) -> Result<(), SetupError> {
-    let month = IndexName::of_event(Some(OffsetDateTime::now_utc()));
-    let rejected = IndexName::rejected();
+    let names = opensearch.names();
+    let month = IndexName::of_event(names, Some(OffsetDateTime::now_utc()));
     for (known_as, index) in [
-        (EVENTS_ALIAS, month.as_str()),
-        (rejected.as_str(), rejected.as_str()),
-        (verify::INDEX, verify::INDEX),
-        (standing::INDEX, standing::INDEX),
+        (names.events(), month.as_str().to_owned()),
+        (names.rejected(), names.rejected()),
+        (names.verification(), names.verification()),
+        (names.verified(), names.verified()),
     ] {
         if opensearch.request(Method::Get, &format!("{known_as}/_settings"), None).await?.status != 404 {
             continue;
         }
-        let answer = opensearch.request(Method::Put, index, None).await?;
+        let answer = opensearch.request(Method::Put, &index, None).await?;
         // A daemon may have made it meanwhile.
         if !exists_already(&answer) {
-            let index = Object { kind: Kind::Index, id: index.to_owned(), body: Value::Null };
+            let index = Object { kind: Kind::Index, id: index, body: Value::Null };
             accepted(&index, &answer)?;
             tell(&index.to_string(), &Outcome::Created);
         }

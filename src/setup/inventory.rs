@@ -12,13 +12,13 @@ use super::plan::Entry;
 use super::{SetupError, refused};
 use crate::sink::{Answer, Method, OpenSearch};
 
-const INDEX: &str = "sagetrail-setup";
 /// More than all content has.
 const MOST_ENTRIES: usize = 5_000;
 
 /// Every entry, as it was when the inventory was read.
 pub(super) struct Inventory {
     opensearch: OpenSearch,
+    index: String,
     entries: BTreeMap<(Kind, String), Entry>,
 }
 
@@ -38,21 +38,22 @@ impl Inventory {
             #[serde(rename = "_source")]
             entry: Entry,
         }
-        let path = format!("{INDEX}/_search?size={MOST_ENTRIES}");
+        let index = opensearch.names().setup();
+        let path = format!("{index}/_search?size={MOST_ENTRIES}");
         let answer = opensearch.request(Method::Get, &path, None).await?;
         let hits = match answer.status {
             404 => Vec::new(),
             200 => {
                 serde_json::from_slice::<Page>(&answer.body)
-                    .map_err(|_| refused_inventory(&answer))?
+                    .map_err(|_| refused_inventory(&index, &answer))?
                     .hits
                     .hits
             }
-            _ => return Err(refused_inventory(&answer)),
+            _ => return Err(refused_inventory(&index, &answer)),
         };
         let entries =
             hits.into_iter().map(|hit| ((hit.entry.kind, hit.entry.id.clone()), hit.entry)).collect();
-        Ok(Self { opensearch: opensearch.clone(), entries })
+        Ok(Self { opensearch: opensearch.clone(), index, entries })
     }
 
     /// Makes the index, whose documents are kept and not searched by their members.
@@ -61,11 +62,12 @@ impl Inventory {
             "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1", "hidden": true},
             "mappings": {"enabled": false, "_meta": {"managed_by": "sagetrail"}}
         });
-        let answer = self.opensearch.request(Method::Put, INDEX, Some(Bytes::from(body.to_string()))).await?;
+        let answer =
+            self.opensearch.request(Method::Put, &self.index, Some(Bytes::from(body.to_string()))).await?;
         if answer.status == 200 || super::exists_already(&answer) {
             Ok(())
         } else {
-            Err(refused_inventory(&answer))
+            Err(refused_inventory(&self.index, &answer))
         }
     }
 
@@ -91,10 +93,10 @@ impl Inventory {
         let mut lines = String::new();
         for entry in remembered {
             let line = serde_json::to_string(entry).expect("an entry is plain data");
-            lines.extend([line_of("index", entry), line, "\n".to_owned()]);
+            lines.extend([line_of(&self.index, "index", entry), line, "\n".to_owned()]);
         }
         for entry in forgotten {
-            lines.push_str(&line_of("delete", entry));
+            lines.push_str(&line_of(&self.index, "delete", entry));
         }
         if lines.is_empty() {
             return Ok(());
@@ -103,21 +105,21 @@ impl Inventory {
         let answer = self.opensearch.request(Method::Post, path, Some(Bytes::from(lines))).await?;
         let is_written =
             serde_json::from_slice::<Value>(&answer.body).is_ok_and(|answer| answer["errors"] == false);
-        if is_written { Ok(()) } else { Err(refused_inventory(&answer)) }
+        if is_written { Ok(()) } else { Err(refused_inventory(&self.index, &answer)) }
     }
 
     /// Removes the index itself, when nothing is left to remember.
     pub(super) async fn remove(self) -> Result<(), SetupError> {
-        let answer = self.opensearch.request(Method::Delete, INDEX, None).await?;
-        if matches!(answer.status, 200 | 404) { Ok(()) } else { Err(refused_inventory(&answer)) }
+        let answer = self.opensearch.request(Method::Delete, &self.index, None).await?;
+        if matches!(answer.status, 200 | 404) { Ok(()) } else { Err(refused_inventory(&self.index, &answer)) }
     }
 }
 
-fn line_of(operation: &str, entry: &Entry) -> String {
+fn line_of(index: &str, operation: &str, entry: &Entry) -> String {
     let id = format!("{}:{}", entry.kind.name(), entry.id);
-    format!("{}\n", json!({operation: {"_index": INDEX, "_id": id}}))
+    format!("{}\n", json!({operation: {"_index": index, "_id": id}}))
 }
 
-fn refused_inventory(answer: &Answer) -> SetupError {
-    refused(format!("the index {INDEX}"), answer)
+fn refused_inventory(index: &str, answer: &Answer) -> SetupError {
+    refused(format!("the index {index}"), answer)
 }

@@ -30,7 +30,9 @@ pub async fn rehearse(
     at: OffsetDateTime,
 ) -> Result<Vec<Rehearsed>, SetupError> {
     let mut rehearsed = Vec::new();
-    for monitor in monitors::built_in(&config.monitors, &audience(), config.dashboards.link_url())? {
+    for monitor in
+        monitors::built_in(opensearch.names(), &config.monitors, &audience(), config.dashboards.link_url())?
+    {
         let mut pages = Vec::new();
         for alert in alerts(opensearch, &monitor, at).await? {
             pages.push(page(opensearch, &monitor, alert).await?);

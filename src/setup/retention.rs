@@ -64,7 +64,7 @@ pub(super) async fn govern(
 
 /// Frees every index of the policy. Without this they would be removed by the copy of the policy that each has.
 pub(super) async fn release(opensearch: &OpenSearch, policy: &Object) -> Result<(), SetupError> {
-    let states = explain(opensearch, policy, "sagetrail-*").await?;
+    let states = explain(opensearch, policy, &format!("{}-*", policy.id)).await?;
     let is_ours = |state: &Value| state["policy_id"] == *policy.id;
     let governed: Vec<String> =
         states.into_iter().filter(|(_, state)| is_ours(state)).map(|(index, _)| index).collect();

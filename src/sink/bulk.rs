@@ -193,11 +193,12 @@ mod tests {
 
     use super::*;
     use crate::document::{DocumentId, IndexName};
+    use crate::names::Names;
 
     fn document(source: &'static str) -> Document {
         Document {
             id: DocumentId::of(Some("e"), source.as_bytes()),
-            index: IndexName::of_event(None),
+            index: IndexName::of_event(&Names::default(), None),
             source: Bytes::from_static(source.as_bytes()),
         }
     }

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::room::Space;
 use super::{StoreError, Stored};
-use crate::document::{Document, IndexName};
+use crate::document::Document;
 
 /// One document between its submission and its ending.
 pub(super) struct Entry {
@@ -60,7 +60,7 @@ impl Entry {
 
     /// Whether the document goes to the rejected index; there is nowhere else to put it then.
     pub(super) fn is_for_rejected(&self) -> bool {
-        self.set_aside.is_some() || self.document.index == IndexName::rejected()
+        self.set_aside.is_some() || self.document.index.is_for_rejected()
     }
 }
 
@@ -121,8 +121,9 @@ pub(super) mod tests {
     use tokio::sync::Notify;
 
     use super::*;
-    use crate::document::DocumentId;
+    use crate::document::{DocumentId, IndexName};
     use crate::metrics::Metrics;
+    use crate::names::Names;
     use crate::sink::room::Room;
 
     /// Entries of one submission whose sources are so many bytes long.
@@ -133,7 +134,7 @@ pub(super) mod tests {
         for (number, length) in lengths.iter().enumerate() {
             let document = Document {
                 id: DocumentId::of(None, &number.to_be_bytes()),
-                index: IndexName::of_event(None),
+                index: IndexName::of_event(&Names::default(), None),
                 source: Bytes::from(vec![b' '; *length]),
             };
             entries.push(Entry::new(document, &tally, room.take(1).await.unwrap()));
@@ -149,7 +150,7 @@ pub(super) mod tests {
                 0 | 1 => entry.settle(Ending::Created),
                 2 => entry.settle(Ending::Duplicate),
                 _ => {
-                    entry.document.index = IndexName::rejected();
+                    entry.document.index = IndexName::rejected(&Names::default());
                     entry.settle(Ending::Duplicate);
                 }
             }

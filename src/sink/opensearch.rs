@@ -20,6 +20,7 @@ use super::bulk::ANSWER_FILTER;
 pub use super::transport::Method;
 use super::transport::{Credentials, Signature, Transport, TransportError, Trust};
 use crate::config::{AuthKind, Sigv4Service, SinkConfig};
+use crate::names::Names;
 
 /// Below this many bytes compression costs more than it saves.
 const LEAST_GZIP_BYTES: usize = 1 << 10;
@@ -29,6 +30,7 @@ const LEAST_GZIP_BYTES: usize = 1 << 10;
 pub struct OpenSearch {
     transport: Arc<Transport>,
     host: Arc<str>,
+    names: Names,
     compress: Compress,
 }
 
@@ -89,6 +91,7 @@ impl OpenSearch {
         Ok(Self {
             transport: Arc::new(transport),
             host: host(config),
+            names: Names::of(config),
             compress: if config.gzip { Compress::Gzip } else { Compress::Never },
         })
     }
@@ -96,6 +99,11 @@ impl OpenSearch {
     /// Where the cluster is, as it is shown to people.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// What everything of ours is called there.
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Sends the body of a bulk.

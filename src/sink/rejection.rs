@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::bulk::Refusal;
-use crate::document::{Document, IndexName};
+use crate::document::Document;
 use crate::metrics::{Label, RejectReason};
 
 /// The report of `document`, under the same id, with the whole text as one string that no mapping can refuse.
@@ -19,7 +19,7 @@ pub(super) fn report(document: &Document, refusal: &Refusal, now: OffsetDateTime
         text: &String::from_utf8_lossy(&document.source),
     };
     let source = serde_json::to_vec(&report).expect("a struct of strings is always JSON");
-    Document { id: document.id.clone(), index: IndexName::rejected(), source: Bytes::from(source) }
+    Document { id: document.id.clone(), index: document.index.rejected_beside(), source: Bytes::from(source) }
 }
 
 #[derive(Serialize)]
@@ -43,20 +43,21 @@ struct ReportedError<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::DocumentId;
+    use crate::document::{DocumentId, IndexName};
+    use crate::names::Names;
 
     #[test]
     fn a_report_keeps_the_id_the_reason_and_every_byte_of_the_text() {
         let source = "{\"n\":\"x\\n\\\"\u{1F980}\"}";
         let document = Document {
             id: DocumentId::of(Some("e1"), source.as_bytes()),
-            index: IndexName::of_event(None),
+            index: IndexName::of_event(&Names::default(), None),
             source: Bytes::from_static(source.as_bytes()),
         };
         let refusal = Refusal { kind: "mapper_parsing_exception".to_owned(), reason: "no number".to_owned() };
         let report = report(&document, &refusal, OffsetDateTime::UNIX_EPOCH);
         assert_eq!(report.id, document.id);
-        assert_eq!(report.index, IndexName::rejected());
+        assert_eq!(report.index, IndexName::rejected(&Names::default()));
         let value: serde_json::Value = serde_json::from_slice(&report.source).unwrap();
         let expected = serde_json::json!({
             "@timestamp": "1970-01-01T00:00:00Z",

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::digest::LogFile;
-use crate::document::{IndexName, OBJECTS_ALIAS};
+use crate::document::IndexName;
 use crate::ledger;
+use crate::names::Names;
 use crate::sink::{Answer, Method, OpenSearch, OpenSearchError};
 use crate::source::key;
 use crate::timestamp;
@@ -39,7 +40,9 @@ impl Entry {
 pub enum LedgerError {
     #[error(transparent)]
     Request(#[from] OpenSearchError),
-    #[error("{operation}: OpenSearch answered {status}; grant the role read on sagetrail-objects*")]
+    #[error(
+        "{operation}: OpenSearch answered {status}; grant the role read on the indices of the ledger; `sagetrail check --permissions` prints it"
+    )]
     Refused { operation: &'static str, status: u16 },
     #[error("{operation}: the answer is not that of OpenSearch: {problem}")]
     Unexpected { operation: &'static str, problem: String },
@@ -52,7 +55,7 @@ pub async fn entries(client: &OpenSearch, files: &[&LogFile]) -> Result<HashMap<
         return Ok(found);
     }
     // By its id an entry is found at once; a search finds it only after the index was refreshed.
-    let documents: Vec<Value> = files.iter().filter_map(|file| wanted(file)).collect();
+    let documents: Vec<Value> = files.iter().filter_map(|file| wanted(client.names(), file)).collect();
     let answer = ask(client, "_mget", "_mget", &json!({"docs": documents})).await?;
     let Answers { docs } = read("_mget", &answer)?;
     if docs.iter().filter_map(|document| document.error.as_ref()).any(|error| error.kind != ABSENT) {
@@ -64,7 +67,7 @@ pub async fn entries(client: &OpenSearch, files: &[&LogFile]) -> Result<HashMap<
     if others.is_empty() {
         return Ok(found);
     }
-    let path = format!("{OBJECTS_ALIAS}*/_search?ignore_unavailable=true");
+    let path = format!("{}*/_search?ignore_unavailable=true", client.names().objects());
     let query = json!({
         "size": 2 * BATCH, "_source": SOURCE, "query": {"terms": {"object.key": others}}
     });
@@ -76,11 +79,11 @@ pub async fn entries(client: &OpenSearch, files: &[&LogFile]) -> Result<HashMap<
 
 const SOURCE: &[&str] = &["object.key", "object.etag", "object.sha256", "event"];
 
-fn wanted(file: &LogFile) -> Option<Value> {
+fn wanted(names: &Names, file: &LogFile) -> Option<Value> {
     let delivered_at = key::classify(&file.s3_object).ok()?.delivered_at;
     let id = ledger::id(&file.s3_bucket, &file.s3_object, &file.hash_value);
     Some(json!({
-        "_index": IndexName::of_object(delivered_at).as_str(), "_id": id.as_str(), "_source": SOURCE
+        "_index": IndexName::of_object(names, delivered_at).as_str(), "_id": id.as_str(), "_source": SOURCE
     }))
 }
 

@@ -13,11 +13,9 @@ use time::{Date, OffsetDateTime};
 use super::report::{Finding, Kind};
 use crate::document::DocumentId;
 use crate::enrich::format_time;
+use crate::names::Names;
 use crate::source::folder::{ROOT, day_of};
 use crate::source::key::{is_account, is_region};
-
-/// The index with one document for each account, region and day.
-pub const INDEX: &str = "sagetrail-verified";
 
 /// How long a gap that nobody has closed is told, in days after it was last found. A history that was verified once must
 /// not be an alert for ever.
@@ -118,12 +116,12 @@ impl Standing {
     }
 
     /// The bodies of bulks that write every day anew.
-    pub fn bulks(&self, now: OffsetDateTime) -> Vec<Bytes> {
+    pub fn bulks(&self, index: &str, now: OffsetDateTime) -> Vec<Bytes> {
         let lines: Vec<String> = self
             .0
             .iter()
             .map(|(folder, tally)| {
-                let action = json!({"index": {"_index": INDEX, "_id": folder.id().as_str()}});
+                let action = json!({"index": {"_index": index, "_id": folder.id().as_str()}});
                 format!("{action}\n{}\n", document(folder, tally, now))
             })
             .collect();
@@ -207,8 +205,8 @@ pub struct Known {
 
 impl Known {
     /// Where the question goes. An index that is not there yet holds nothing.
-    pub fn path() -> String {
-        format!("{INDEX}/_search?ignore_unavailable=true&allow_no_indices=true")
+    pub fn path(names: &Names) -> String {
+        format!("{}/_search?ignore_unavailable=true&allow_no_indices=true", names.verified())
     }
 
     pub fn question() -> Value {

@@ -22,7 +22,9 @@ const PAUSE: Duration = Duration::from_mins(1);
 enum WatchError {
     #[error(transparent)]
     Request(#[from] OpenSearchError),
-    #[error("OpenSearch answered {status}; grant the role read on sagetrail-verified")]
+    #[error(
+        "OpenSearch answered {status}; grant the role read on the index of what was verified; `sagetrail check --permissions` prints it"
+    )]
     Refused { status: u16 },
     #[error("the answer is not that of OpenSearch")]
     Unexpected,
@@ -54,7 +56,7 @@ pub async fn watch(client: OpenSearch, metrics: Arc<Metrics>) {
 
 async fn read(client: &OpenSearch) -> Result<Known, WatchError> {
     let body = Bytes::from(Known::question().to_string());
-    let answer = client.request(Method::Post, &Known::path(), Some(body)).await?;
+    let answer = client.request(Method::Post, &Known::path(client.names()), Some(body)).await?;
     match answer.status {
         200 => Known::read(&answer.body).ok_or(WatchError::Unexpected),
         status => Err(WatchError::Refused { status }),

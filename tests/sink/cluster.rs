@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use sagetrail::document::{Document, IndexName};
+use sagetrail::names::Names;
 use sagetrail::sink::{Method, OpenSearch, StoreError, Stored};
 use serde_json::{Value, json};
 use time::{Date, Month};
@@ -56,7 +57,7 @@ impl Cluster {
     /// An index that is new, in a year that no other data has, with these mappings.
     async fn index(&self, month: Month, mappings: Value) -> IndexName {
         let time = Date::from_calendar_date(2098, month, 1).unwrap().midnight().assume_utc();
-        let index = IndexName::of_event(Some(time));
+        let index = IndexName::of_event(&Names::default(), Some(time));
         self.ask(Method::Delete, index.as_str(), None).await;
         let (status, answer) =
             self.ask(Method::Put, index.as_str(), Some(json!({"mappings": mappings}))).await;

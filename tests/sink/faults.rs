@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use sagetrail::names::Names;
 use sagetrail::sink::{StoreError, Stored};
 use serde_json::json;
 
@@ -191,7 +192,7 @@ async fn a_document_meant_for_the_rejected_index_counts_as_rejected() {
     let fake = Fake::start(Rules::default(), []).await;
     let running = Running::new(&config(&fake.url));
     let mut document = document(1);
-    document.index = sagetrail::document::IndexName::rejected();
+    document.index = sagetrail::document::IndexName::rejected(&Names::default());
     assert_eq!(running.store(vec![document.clone()]).await, Ok(rejected(1)));
     assert_eq!(running.store(vec![document]).await, Ok(rejected(1)));
     assert!(running.metric("sagetrail_records_indexed_total").abs() < f64::EPSILON);

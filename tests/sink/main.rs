@@ -14,6 +14,7 @@ use bytes::Bytes;
 use sagetrail::config::SinkConfig;
 use sagetrail::document::{Document, DocumentId, IndexName};
 use sagetrail::metrics::Metrics;
+use sagetrail::names::Names;
 use sagetrail::sink::{self, OpenSearch, Sink, SinkTask, StoreError, Stored};
 use time::OffsetDateTime;
 use url::Url;
@@ -31,7 +32,7 @@ fn document_of(source: impl Into<String>) -> Document {
     let time = OffsetDateTime::from_unix_timestamp(1_750_000_000).unwrap();
     Document {
         id: DocumentId::of(None, source.as_bytes()),
-        index: IndexName::of_event(Some(time)),
+        index: IndexName::of_event(&Names::default(), Some(time)),
         source: Bytes::from(source),
     }
 }

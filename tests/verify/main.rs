@@ -18,6 +18,7 @@ use keys_api::{Key, KeysApi};
 use request::{Request, Span};
 use sagetrail::config::MonitorsConfig;
 use sagetrail::monitors::{Monitor, built_in};
+use sagetrail::names::Names;
 use serde_json::{Value, json};
 use signer::{BEGIN, Signer, file_key};
 use support::cloud::{Cloud, QueueSettings};
@@ -174,7 +175,8 @@ impl Watch {
         let idle = Cloud::create(stack, "verify-watch", QueueSettings::default()).await;
         let mut daemon = Daemon::start(stack, &idle, &[]);
         daemon.until_ready().await;
-        let monitors = built_in(&MonitorsConfig::default(), &BTreeMap::new(), None).unwrap();
+        let monitors =
+            built_in(&Names::default(), &MonitorsConfig::default(), &BTreeMap::new(), None).unwrap();
         let monitor = monitors.into_iter().find(|it| it.id == "sagetrail-monitor-verification-gap").unwrap();
         Self { daemon, search: Search::new(&stack.opensearch), account: account.to_owned(), monitor }
     }

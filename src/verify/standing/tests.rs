@@ -14,7 +14,7 @@ fn day(kind: &str, day: &str) -> String {
 fn documents(standing: &Standing) -> Vec<(String, Value)> {
     let now = datetime!(2026-03-04 00:00 UTC);
     let lines: Vec<Value> = standing
-        .bulks(now)
+        .bulks("sagetrail-verified", now)
         .iter()
         .flat_map(|bulk| std::str::from_utf8(bulk).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
         .map(|line| serde_json::from_str(&line).unwrap())
