@@ -23,7 +23,8 @@ demo: ## Show the daemon at work on a real OpenSearch until Ctrl-C; ONCE=1 ends 
 
 test: ## Run every test beside a real OpenSearch, S3 and SQS; ARGS="--test NAME" picks some
 	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
-	$(LOCAL)/with-stack.sh cargo test --locked --no-fail-fast $(ARGS)
+	SAGETRAIL_TEST_SYSTEMD_ROOT=$$($(LOCAL)/systemd-root.sh) \
+	  $(LOCAL)/with-stack.sh cargo test --locked --no-fail-fast $(ARGS)
 
 bench: ## Measure speed and memory against plain decompression; ARGS=core or another part picks one
 	@$(LOCAL)/tools.sh cargo cc python3 taskset $(if $(BENCH_STACK),curl java mvn openssl setpriv)
