@@ -97,6 +97,9 @@ pub(crate) struct SetupArgs {
     /// Write the content into a folder, for those who import it by hand, without any server
     #[arg(long, value_name = "FOLDER")]
     pub(crate) export: Option<PathBuf>,
+    /// End with 0 instead of 4 where something was kept that somebody changed, or skipped, such as for a missing plugin
+    #[arg(long, conflicts_with_all = ["diff", "export"])]
+    pub(crate) allow_incomplete: bool,
 }
 
 #[derive(Args)]
