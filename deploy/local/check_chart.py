@@ -30,6 +30,11 @@ REFUSED = {
     "terminationGracePeriodSeconds=30": "terminationGracePeriodSeconds",
     "verify.enabled=true": "trail",
     "replicas=3": "replicas",
+    "extraContainers[0].image=proxy": "extraContainers",
+    "extraVolumeMounts[0].name=vault": "extraVolumeMounts",
+    "hostAliases[0].ip=192.0.2.7": "hostAliases",
+    "dnsPolicy=Never": "dnsPolicy",
+    "image.digest=0123": "digest",
 }
 
 
@@ -96,6 +101,46 @@ def problems(document: dict, version: str, custom: dict[tuple[str, str], dict]) 
         yield f"{name}: {'/'.join(map(str, error.absolute_path))}: {error.message}"
 
 
+def pods(documents: list[dict]) -> Iterator[tuple[str, dict]]:
+    """The templates of pods, each with the name of what makes them."""
+    for document in documents:
+        if document["kind"] in ("Deployment", "Job"):
+            yield document["metadata"]["name"], document["spec"]["template"]
+        elif document["kind"] == "CronJob":
+            yield document["metadata"]["name"], document["spec"]["jobTemplate"]["spec"]["template"]
+
+
+def selects(selector: dict, labels: dict[str, str]) -> bool:
+    named = selector.get("matchLabels", {}).items()
+    listed = selector.get("matchExpressions", [])
+    return all(labels.get(key) == value for key, value in named) and all(
+        labels.get(rule["key"]) in rule["values"] for rule in listed
+    )
+
+
+def shortcomings(documents: list[dict]) -> Iterator[str]:
+    """Say what no schema says: what has to fit together."""
+    policies = [document["spec"] for document in documents if document["kind"] == "NetworkPolicy"]
+    budgets = [document["spec"] for document in documents if document["kind"] == "PodDisruptionBudget"]
+    templates = list(pods(documents))
+    for name, template in templates:
+        labels, spec = template["metadata"]["labels"], template["spec"]
+        if policies and sum(selects(policy["podSelector"], labels) for policy in policies) != 1:
+            yield f"{name}: not one network policy is for its pods"
+        is_daemon = spec["containers"][0]["args"] == ["run"]
+        if any(selects(budget["selector"], labels) != is_daemon for budget in budgets):
+            yield f"{name}: the disruption budget counts others than the daemon's pods"
+        daemon = templates[0][1]["spec"]
+        for key in ("securityContext", "nodeSelector", "tolerations", "volumes", "hostAliases", "dnsConfig"):
+            if spec.get(key) != daemon.get(key):
+                yield f"{name}: {key} is another than the daemon's"
+    for document in documents:
+        # Kubernetes' schema says nothing about the length of a name.
+        longest = 52 if document["kind"] == "CronJob" else 63
+        if len(document["metadata"]["name"]) > longest:
+            yield f"{document['kind']} {document['metadata']['name']}: the name has more than {longest} characters"
+
+
 LEFT_OUT: set[str] = set()
 
 
@@ -110,11 +155,11 @@ def main() -> None:
             found.append(f"{values.name}: {linted.stdout}{linted.stderr}")
             continue
         for version in VERSIONS:
-            for document in render(helm, version, values):
-                checked += 1
-                found += [
-                    f"{values.name}, Kubernetes {version}: {text}" for text in problems(document, version, custom)
-                ]
+            documents = render(helm, version, values)
+            checked += len(documents)
+            wrong = [text for document in documents for text in problems(document, version, custom)]
+            wrong += shortcomings(documents)
+            found += [f"{values.name}, Kubernetes {version}: {text}" for text in wrong]
     for setting, word in REFUSED.items():
         smallest = CHART / "ci" / "smallest-values.yaml"
         given = ("--kube-version", VERSIONS[0], "--values", smallest, "--set", setting)

@@ -1,20 +1,89 @@
-{{- /* What the pods of the daemon and of the setup job share. */ -}}
+{{- /* What the pods of the daemon and of the jobs share. */ -}}
 
-{{- define "sagetrail.podSecurityContext" -}}
-runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-# Lets the daemon read the files of secrets, which belong to root.
-fsGroup: 65532
-seccompProfile:
-  type: RuntimeDefault
+{{- /* The settings of a pod, but for its containers, its place and how it ends. */ -}}
+{{- define "sagetrail.podSettings" -}}
+serviceAccountName: {{ include "sagetrail.serviceAccountName" . }}
+# Nothing here talks to Kubernetes; the token of IRSA comes another way.
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.podSecurityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.dnsPolicy }}
+dnsPolicy: {{ . }}
+{{- end }}
+{{- with .Values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.extraInitContainers }}
+initContainers:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with include "sagetrail.volumes" . | trim }}
+volumes:
+  {{- . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
-{{- define "sagetrail.securityContext" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities:
-  drop: [ALL]
+{{- /* The settings of a container, but for its name, its arguments and its variables. */ -}}
+{{- define "sagetrail.containerSettings" -}}
+image: {{ include "sagetrail.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{- with .Values.envFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.securityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with include "sagetrail.volumeMounts" . | trim }}
+volumeMounts:
+  {{- . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- /* What the pods of a job are called, in the 63 characters of a label. */ -}}
+{{- define "sagetrail.jobName" -}}
+{{- printf "%s-%s" (include "sagetrail.name" .root | trunc 56 | trimSuffix "-") .job -}}
+{{- end -}}
+
+{{- /* A job's own labels: by the daemon's the disruption budget and the spread over zones count. */ -}}
+{{- define "sagetrail.jobLabels" -}}
+app.kubernetes.io/name: {{ include "sagetrail.jobName" . }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- with .root.Values.podLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{- define "sagetrail.env" -}}
@@ -83,6 +152,9 @@ capabilities:
 {{- if .Values.redaction.existingSecret }}
 - {name: redaction, mountPath: /run/secrets/redaction, readOnly: true}
 {{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{- define "sagetrail.volumes" -}}
@@ -125,5 +197,8 @@ capabilities:
     defaultMode: 0440
     items:
       - {key: {{ .Values.redaction.key | quote }}, path: {{ .Values.redaction.key | quote }}}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}
