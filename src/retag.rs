@@ -1,7 +1,8 @@
 //! The retag: documents that other rules have tagged are enriched anew, from the text that they keep.
 //!
 //! `event.original` is redacted, so rules see `[redacted:FINGERPRINT]` where a secret was, and the text is never redacted a
-//! second time. Id, index, times and path stay. A document is only written when nobody has changed it since it was read.
+//! second time. Id, index, times and path stay, and so does what the text no longer shows: a document never knows less than
+//! before. It is only written when nobody has changed it since it was read.
 
 use std::fmt;
 use std::time::Duration;
@@ -37,7 +38,9 @@ pub struct Summary {
     pub retagged: u64,
     /// Those whose findings are others than before.
     pub changed: u64,
-    /// Those that somebody changed meanwhile; the next run takes them.
+    /// Those that keep findings, scripts or fields which their text no longer shows.
+    pub carried: u64,
+    /// Those that somebody changed again and again meanwhile; the next run takes them.
     pub conflicts: u64,
     /// Those that keep no text that can be read.
     pub unreadable: u64,
@@ -112,7 +115,8 @@ pub async fn run(
 /// Indices that are older than the field lack it in their mapping, and could not be asked for it.
 async fn map_version(client: &OpenSearch) -> Result<(), RetagError> {
     let path = format!("{}-*/_mapping", client.names().events());
-    let fields = json!({"version": {"type": "keyword", "ignore_above": 8191}, "retagged": {"type": "date", "ignore_malformed": true}});
+    let fields = json!({"version": {"type": "keyword", "ignore_above": 8191}, "retagged": {"type": "date", "ignore_malformed": true},
+                        "carried": {"type": "keyword", "ignore_above": 8191}});
     let body = json!({"properties": {"sagemaker": {"properties": {"rules": {"properties": fields}}}}});
     let answer = client.request(Method::Put, &path, Some(Bytes::from(body.to_string()))).await?;
     match answer.status {
@@ -139,10 +143,11 @@ fn read<'a, T: Deserialize<'a>>(operation: &'static str, answer: &'a Answer) -> 
 
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { version, outdated, retagged, changed, conflicts, unreadable, refused, .. } = self;
+        let Self { version, outdated, retagged, changed, carried, conflicts, unreadable, refused, .. } = self;
         writeln!(formatter, "rules      {version}")?;
         writeln!(formatter, "outdated   {outdated} documents")?;
         writeln!(formatter, "retagged   {retagged}, {changed} of them with other findings")?;
+        writeln!(formatter, "carried    {carried} documents keep what their text no longer shows (sagemaker.rules.carried)")?;
         writeln!(
             formatter,
             "left       {conflicts} changed meanwhile, {unreadable} unreadable, {refused} refused"

@@ -29,7 +29,7 @@ use crate::record::Record;
 const ECS_VERSION: &str = "8.11.0";
 
 /// The tag of a record whose operation nobody has described yet.
-const UNKNOWN_OPERATION: &str = "unknown_operation";
+pub const UNKNOWN_OPERATION: &str = "unknown_operation";
 
 /// Everything that the document of one event is written from.
 pub struct Event<'e, 'a> {

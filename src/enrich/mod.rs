@@ -34,10 +34,12 @@ mod runbook;
 mod alert;
 mod ecs;
 mod envelope;
+mod carry;
 mod flat;
 
 use bytes::Bytes;
 use serde::Serialize;
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::config::{RedactionConfig, RulesConfig, Scope};
@@ -48,7 +50,7 @@ use crate::timestamp;
 pub use attack::{ATTACK_VERSION, Named};
 use catalogue::Catalogue;
 use ecs::Event;
-pub use ecs::format_time;
+pub use ecs::{UNKNOWN_OPERATION, format_time};
 use redact::FingerprintKey;
 pub use rule::{Place, Rule, Severity};
 use rules::{BrokenRules, RuleSet, RulesError};
@@ -171,22 +173,55 @@ pub struct Kept<'o> {
     pub created: Option<OffsetDateTime>,
     pub ingested: OffsetDateTime,
     pub retagged: OffsetDateTime,
+    /// The whole source of the document, but for `aws`. It may know what its text no longer shows.
+    pub document: &'o Value,
+}
+
+/// A stored document, written anew.
+#[derive(Debug)]
+pub struct Anew {
+    pub source: Value,
+    /// Ids of rules and names of fields that are kept from before, because the text no longer shows them.
+    pub carried: Vec<String>,
 }
 
 /// Writes a stored document's source anew. Its text is redacted already and is not touched, so that fingerprints stay
-/// what they are. None when it is no record.
-pub fn enrich_again(kept: &Kept<'_>, knowledge: &Knowledge) -> Option<Bytes> {
+/// what they are. What the text no longer shows is taken from the document, which never knows less than before. None when
+/// its text is no record.
+pub fn enrich_again(kept: &Kept<'_>, knowledge: &Knowledge) -> Option<Anew> {
     let record = Record::parse(kept.original.as_bytes()).ok()?;
-    let scripts = script::scripts(&record);
-    let matches = knowledge.rules.matches(&Subject { record: &record, scripts: &scripts });
-    let scripts: Vec<Script> = scripts.iter().cloned().map(Script::as_written).collect();
+    let mut scripts: Vec<Script> = script::scripts(&record).into_iter().map(Script::as_written).collect();
+    let carried_scripts = carry::scripts(kept.document, &record, &scripts);
+    let has_all_scripts = carried_scripts.is_empty();
+    scripts.extend(carried_scripts);
+    let subject = Subject { record: &record, scripts: &scripts };
+    let matching = knowledge.rules.matches(&subject);
+    let carried_rules = carry::rules(kept.document, &knowledge.rules, &matching, &subject);
+    // In the order of their files, as they would stand if all had matched.
+    let is_among = |rule: &Rule, rules: &[&Rule]| rules.iter().any(|known| known.id == rule.id);
+    let matches: Vec<&Rule> = knowledge
+        .rules
+        .rules()
+        .iter()
+        .filter(|rule| is_among(rule, &matching) || is_among(rule, &carried_rules))
+        .collect();
     let times = Times {
         timestamp: kept.timestamp,
         created: kept.created,
         ingested: kept.ingested,
         retagged: Some(kept.retagged),
     };
-    Some(write_source(&record, kept.original, &scripts, &matches, knowledge, times, kept.path))
+    let source = write_source(&record, kept.original, &scripts, &matches, knowledge, times, kept.path);
+    let mut source = serde_json::from_slice(&source).expect("what was written as JSON is JSON");
+    let mut carried: Vec<String> = carried_rules.iter().map(|rule| rule.id.clone()).collect();
+    if !has_all_scripts {
+        carried.push(script::FIELD.to_owned());
+    }
+    carried.extend(carry::fields(&mut source, kept.document, &record));
+    if !carried.is_empty() {
+        source["sagemaker"]["rules"]["carried"] = Value::from(carried.clone());
+    }
+    Some(Anew { source, carried })
 }
 
 /// The times of a document.

@@ -12,7 +12,7 @@ mod secrets;
 mod text;
 
 use crate::record::Record;
-pub use fingerprint::{FingerprintKey, KeyError};
+pub use fingerprint::{FingerprintKey, KeyError, MARKER_START};
 use json::{Nowhere, Writer};
 use secrets::{Place, SECRETS};
 use text::Redaction;

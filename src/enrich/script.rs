@@ -59,6 +59,12 @@ impl Script {
         Self { text, words: Vec::new(), ..self }
     }
 
+    /// A script that a stored document shows.
+    #[must_use]
+    pub fn stored(hook: &str, text: &str, cut: bool) -> Self {
+        Self { hook: hook.to_owned(), text: text.to_owned(), words: Vec::new(), cut, packing: 0 }
+    }
+
     /// As it is written into a document, from a record that is redacted already.
     #[must_use]
     pub fn as_written(self) -> Self {

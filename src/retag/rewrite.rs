@@ -1,18 +1,17 @@
 //! The rewrite: one page of documents on its way back to OpenSearch, enriched anew.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::time::sleep;
 
-use super::view::Hit;
+use super::view::{Hit, View};
 use super::{RetagError, Summary, read};
 use crate::backoff::full_jitter;
-use crate::enrich::{Kept, Knowledge, enrich_again};
+use crate::enrich::{Anew, Kept, Knowledge, UNKNOWN_OPERATION, enrich_again};
 use crate::sink::OpenSearch;
 use crate::timestamp;
 
@@ -21,21 +20,14 @@ pub(super) const ATTEMPTS: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Writes one page anew.
+/// Writes one page anew. What somebody changes meanwhile is read and enriched once more, and never overwritten.
 pub(super) async fn rewrite(
     client: &OpenSearch,
     knowledge: &Knowledge,
     hits: Vec<Hit>,
     summary: &mut Summary,
 ) -> Result<(), RetagError> {
-    let now = OffsetDateTime::now_utc();
-    let mut writes = Vec::new();
-    for hit in hits {
-        match hit.written_anew(knowledge, now) {
-            Some((source, is_changed)) => writes.push(Write { hit, source, is_changed }),
-            None => summary.unreadable += 1,
-        }
-    }
+    let mut writes = prepare(knowledge, hits, summary);
     for attempt in 0..ATTEMPTS {
         if writes.is_empty() {
             return Ok(());
@@ -53,16 +45,24 @@ pub(super) async fn rewrite(
             return Err(RetagError::Unexpected { operation: "bulk", problem });
         }
         let mut again = Vec::new();
+        let mut changed = Vec::new();
         for (write, Item { index }) in writes.into_iter().zip(items) {
             match index.status {
                 200..=299 => {
                     summary.retagged += 1;
                     summary.changed += u64::from(write.is_changed);
+                    summary.carried += u64::from(write.is_carried);
                 }
-                409 => summary.conflicts += 1,
+                409 => changed.push(write.hit),
                 429 | 500..=599 => again.push(write),
                 _ => summary.refused += 1,
             }
+        }
+        if attempt + 1 == ATTEMPTS {
+            summary.conflicts += changed.len() as u64;
+        } else if !changed.is_empty() {
+            let hits = View::again(client, &changed).await?;
+            again.extend(prepare(knowledge, hits, summary));
         }
         writes = again;
     }
@@ -73,21 +73,43 @@ pub(super) async fn rewrite(
 struct Write {
     hit: Hit,
     source: Bytes,
+    /// Whether its findings are others than before.
     is_changed: bool,
+    /// Whether it keeps what its text no longer shows.
+    is_carried: bool,
 }
 
-/// Neither an index's name nor an id of ours needs escaping, and a source is one line.
+/// Enriches documents anew, without those that these rules have tagged meanwhile.
+fn prepare(knowledge: &Knowledge, hits: Vec<Hit>, summary: &mut Summary) -> Vec<Write> {
+    let now = OffsetDateTime::now_utc();
+    let mut writes = Vec::new();
+    for hit in hits {
+        if hit.source["sagemaker"]["rules"]["version"] == knowledge.rules.version() {
+            continue;
+        }
+        match hit.written_anew(knowledge, now) {
+            Some(anew) => writes.push(Write {
+                is_changed: anew.source["sagemaker"]["findings"] != hit.source["sagemaker"]["findings"],
+                is_carried: !anew.carried.is_empty(),
+                source: Bytes::from(anew.source.to_string()),
+                hit,
+            }),
+            None => summary.unreadable += 1,
+        }
+    }
+    writes
+}
+
+/// A source is one line.
 fn encode(writes: &[Write]) -> Bytes {
     let mut body = Vec::new();
     for Write { hit, source, .. } in writes {
         let Hit { index, id, seq_no, primary_term, .. } = hit;
-        let mut action = String::new();
-        writeln!(
-            action,
-            r#"{{"index":{{"_index":"{index}","_id":"{id}","if_seq_no":{seq_no},"if_primary_term":{primary_term}}}}}"#
-        )
-        .expect("writing to a String cannot fail");
-        body.extend_from_slice(action.as_bytes());
+        let action = json!({
+            "index": {"_index": index, "_id": id, "if_seq_no": seq_no, "if_primary_term": primary_term}
+        });
+        body.extend_from_slice(action.to_string().as_bytes());
+        body.push(b'\n');
         body.extend_from_slice(source);
         body.push(b'\n');
     }
@@ -95,8 +117,8 @@ fn encode(writes: &[Write]) -> Bytes {
 }
 
 impl Hit {
-    /// The source as these rules write it, and whether its findings differ. None without a text that can be read.
-    fn written_anew(&self, knowledge: &Knowledge, now: OffsetDateTime) -> Option<(Bytes, bool)> {
+    /// The document as these rules write it, with what others have added to it. None without a text that can be read.
+    fn written_anew(&self, knowledge: &Knowledge, now: OffsetDateTime) -> Option<Anew> {
         let text = |path: &str| self.source.pointer(path).and_then(Value::as_str);
         let time = |path: &str| text(path).and_then(timestamp::parse);
         let kept = Kept {
@@ -106,13 +128,30 @@ impl Hit {
             created: time("/event/created"),
             ingested: time("/event/ingested")?,
             retagged: now,
+            document: &self.source,
         };
-        let source = enrich_again(&kept, knowledge)?;
-        let anew: Value = serde_json::from_slice(&source).ok()?;
-        let is_changed = anew.pointer("/sagemaker/findings") != self.source.pointer("/sagemaker/findings");
-        Some((source, is_changed))
+        let mut anew = enrich_again(&kept, knowledge)?;
+        for (name, value) in self.source.as_object()? {
+            if !WRITTEN.contains(&name.as_str()) {
+                anew.source[name] = value.clone();
+            }
+        }
+        let is_note = |tag: &&Value| **tag != UNKNOWN_OPERATION;
+        let notes: Vec<Value> =
+            self.source["tags"].as_array().into_iter().flatten().filter(is_note).cloned().collect();
+        if !notes.is_empty() {
+            let ours = anew.source["tags"].as_array().cloned().unwrap_or_default();
+            anew.source["tags"] = Value::Array([ours, notes].concat());
+        }
+        Some(anew)
     }
 }
+
+/// The members of a document that enrichment writes. Others are notes that people or their tools have made on it.
+const WRITTEN: [&str; 15] = [
+    "@timestamp", "tags", "message", "ecs", "event", "cloud", "source", "user", "user_agent", "error", "related",
+    "log", "rule", "threat", "sagemaker",
+];
 
 #[derive(Deserialize)]
 struct Items {

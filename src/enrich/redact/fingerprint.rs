@@ -78,7 +78,7 @@ impl FingerprintKey {
 }
 
 /// How every marker begins.
-const MARKER_START: &str = "[redacted:";
+pub const MARKER_START: &str = "[redacted:";
 
 impl std::fmt::Debug for FingerprintKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,0 +1,193 @@
+//! The carry: what a stored document knows and its text no longer shows.
+//!
+//! `event.original` is the record after redaction. Rules and scripts were read before it, so a document may know more than
+//! its text: a script whose parameter is `[redacted:…]` as a whole, a match on a value that is gone. A document that is
+//! written anew keeps these; what its text still shows is judged by the rules of now.
+
+use std::collections::BTreeSet;
+
+use rsigma_eval::CompiledDetection;
+use serde_json::Value;
+use serde_json_borrow::Value as Member;
+
+use super::redact::MARKER_START;
+use super::rule::Rule;
+use super::rules::RuleSet;
+use super::script::{self, Script};
+use super::subject::Subject;
+use crate::record::Record;
+
+/// Scripts that the document shows and that cannot be read out of its text any more, which gave `derived`.
+pub fn scripts(document: &Value, record: &Record<'_>, derived: &[Script]) -> Vec<Script> {
+    let lifecycle = &document["sagemaker"]["lifecycle"];
+    let (stored, hooks) = (texts(&lifecycle["script"]), texts(&lifecycle["hook"]));
+    let knows_all = !request_is_marked(record)
+        && derived.len() >= stored.len()
+        && !derived.iter().any(|script| script.cut);
+    if knows_all {
+        return Vec::new();
+    }
+    let cut = lifecycle["truncated"] == true;
+    let is_derived = |text: &str| derived.iter().any(|script| script.text == text);
+    stored
+        .iter()
+        .enumerate()
+        .filter(|(_, text)| !is_derived(text))
+        .map(|(position, text)| {
+            // Scripts of one hook share its name in the document.
+            let hook = hooks.get(position).or(hooks.last()).copied().unwrap_or("unknown");
+            Script::stored(hook, text, cut)
+        })
+        .collect()
+}
+
+/// Rules that matched when the document was written, and that the text can neither confirm nor refute, because something
+/// that they look at is gone from it.
+pub fn rules<'k>(
+    document: &Value,
+    rules: &'k RuleSet,
+    matching: &[&Rule],
+    subject: &Subject<'_, '_>,
+) -> Vec<&'k Rule> {
+    let mut matched: BTreeSet<&str> = texts(&document["rule"]["id"]).into_iter().collect();
+    for rule in matching {
+        matched.remove(rule.id.as_str());
+    }
+    let known = rules.rules().iter().filter(|rule| matched.contains(rule.id.as_str()));
+    known.filter(|rule| rule.compiled().detections.values().any(|it| asks_for_lost(it, subject))).collect()
+}
+
+/// Adds to the new source what the document knows beside the verdict of the rules, where its text has lost some of the
+/// request. Says which fields.
+pub fn fields(source: &mut Value, document: &Value, record: &Record<'_>) -> Vec<String> {
+    let mut carried = Vec::new();
+    if !request_is_marked(record) {
+        return carried;
+    }
+    for root in ["sagemaker", "related"] {
+        let Some(old) = document[root].as_object() else { continue };
+        for (name, value) in old.iter().filter(|(_, value)| !value.is_null()) {
+            if root == "sagemaker" && JUDGED_ANEW.contains(&name.as_str()) {
+                continue;
+            }
+            let path = format!("{root}.{name}");
+            merge(&mut source[root][name], value, &path, &mut carried);
+        }
+    }
+    carried
+}
+
+/// Members of `sagemaker` that follow from the rules of now and from what is left of the record.
+const JUDGED_ANEW: [&str; 9] = [
+    "actor",
+    "alert",
+    "attempts",
+    "categories",
+    "findings",
+    "questions",
+    "rules",
+    "runbook",
+    "severity",
+];
+
+/// What is absent or redacted is taken over, and lists get the values that they lack. A value that is another one now
+/// stays.
+fn merge(new: &mut Value, old: &Value, path: &str, carried: &mut Vec<String>) {
+    match (new, old) {
+        (new @ Value::Null, old) => {
+            *new = old.clone();
+            carried.push(path.to_owned());
+        }
+        (Value::Object(new), Value::Object(old)) => {
+            for (name, value) in old.iter().filter(|(_, value)| !value.is_null()) {
+                let member = new.entry(name.as_str()).or_insert(Value::Null);
+                merge(member, value, &format!("{path}.{name}"), carried);
+            }
+        }
+        (Value::Array(new), Value::Array(old)) => {
+            let lacking: Vec<Value> = old.iter().filter(|value| !new.contains(value)).cloned().collect();
+            if !lacking.is_empty() {
+                new.extend(lacking);
+                carried.push(path.to_owned());
+            }
+        }
+        (new @ Value::String(_), Value::String(old)) => {
+            let is_gone = new.as_str().is_some_and(is_marked_text) && !is_marked_text(old);
+            if is_gone {
+                *new = Value::from(old.as_str());
+                carried.push(path.to_owned());
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a detection looks at something that is gone from the text.
+fn asks_for_lost(detection: &CompiledDetection, subject: &Subject<'_, '_>) -> bool {
+    match detection {
+        CompiledDetection::AllOf(items) => {
+            items.iter().any(|item| is_lost(item.field.as_deref().unwrap_or_default(), subject))
+        }
+        CompiledDetection::AnyOf(parts) | CompiledDetection::And(parts) => {
+            parts.iter().any(|part| asks_for_lost(part, subject))
+        }
+        CompiledDetection::ArrayMatch { field, .. } => is_lost(field, subject),
+        CompiledDetection::Keywords(_) | CompiledDetection::Conditional { .. } => is_lost("", subject),
+    }
+}
+
+/// Whether something of a field is gone; of the whole record, when the path is empty.
+fn is_lost(field: &str, subject: &Subject<'_, '_>) -> bool {
+    let has_lost_script = subject.scripts.iter().any(|script| script.cut || is_marked_text(&script.text));
+    match field {
+        script::FIELD => {
+            has_lost_script || subject.scripts.is_empty() && request_is_marked(subject.record)
+        }
+        "" => has_lost_script || is_marked(subject.record.root()),
+        // What is read out of parameters has no place of its own in the record.
+        _ if field.starts_with("sagemaker.") => request_is_marked(subject.record),
+        _ => is_marked_at(subject.record.root(), field),
+    }
+}
+
+fn request_is_marked(record: &Record<'_>) -> bool {
+    is_marked(record.at(&["requestParameters"]))
+}
+
+/// Whether a marker stands where a path leads, in place of it, or of a name on the way.
+fn is_marked_at(value: &Member<'_>, path: &str) -> bool {
+    match value {
+        Member::Object(object) => {
+            let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+            match (object.get(path), object.get(first)) {
+                (Some(value), _) => is_marked(value),
+                (None, Some(value)) if !rest.is_empty() => is_marked_at(value, rest),
+                _ => object.iter().any(|(name, _)| is_marked_text(name)),
+            }
+        }
+        Member::Array(elements) => elements.iter().any(|element| is_marked_at(element, path)),
+        other => is_marked(other),
+    }
+}
+
+fn is_marked(value: &Member<'_>) -> bool {
+    match value {
+        Member::Object(object) => object.iter().any(|(name, value)| is_marked_text(name) || is_marked(value)),
+        Member::Array(elements) => elements.iter().any(is_marked),
+        Member::Str(text) => is_marked_text(text),
+        Member::Null | Member::Bool(_) | Member::Number(_) => false,
+    }
+}
+
+fn is_marked_text(text: &str) -> bool {
+    text.contains(MARKER_START)
+}
+
+/// A text or the texts of a list, as OpenSearch takes both.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(elements) => elements.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
