@@ -10,6 +10,7 @@ use sagetrail::enrich::redact::KeyError;
 use sagetrail::enrich::rules::RulesError;
 use sagetrail::health::Question;
 use sagetrail::monitors::MonitorsError;
+use sagetrail::telemetry;
 
 use arguments::{Cli, Command};
 use commands::{check, content, daemon, exit, history, offline};
@@ -18,6 +19,7 @@ mod arguments;
 mod commands;
 
 fn main() -> ExitCode {
+    telemetry::keep_panics_quiet();
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Run(rules) => daemon::run(rules),

@@ -86,7 +86,8 @@ fn enrich_file(
                 summary.selected += 1;
                 document
             }
-            Enriched::Malformed(document) => {
+            // A word on standard error has told of a panic already.
+            Enriched::Malformed(document) | Enriched::Panicked(document) => {
                 summary.malformed += 1;
                 document
             }

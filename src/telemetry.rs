@@ -1,6 +1,7 @@
 //! Telemetry: where log lines go and in which form.
 
-use std::io::IsTerminal;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{IsTerminal, Write};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
@@ -28,6 +29,20 @@ pub fn start(config: &LogConfig) -> Result<(), ParseError> {
     Ok(())
 }
 
+/// Lets a panic say where it happened and nothing of what it was about: its message may quote a record. With
+/// `RUST_BACKTRACE` set it shows the way there too.
+pub fn keep_panics_quiet() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        let thread = std::thread::current();
+        let thread = thread.name().unwrap_or("without a name");
+        let backtrace = Backtrace::capture();
+        let way = if backtrace.status() == BacktraceStatus::Captured { format!("\n{backtrace}") } else { String::new() };
+        // There is nowhere left to complain to when this fails.
+        let _ = writeln!(std::io::stderr(), "sagetrail: panicked at {place} in the thread {thread}{way}");
+    }));
+}
+
 /// Whoever asks for more than the usual lines gets all of them.
 fn filter(chosen: &str) -> Result<EnvFilter, ParseError> {
     let filter = EnvFilter::try_new(chosen)?;
@@ -41,6 +56,29 @@ fn filter(chosen: &str) -> Result<EnvFilter, ParseError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_says_where_it_happened_and_nothing_of_what_it_was_about() {
+        if std::env::var_os(INSIDE).is_some() {
+            keep_panics_quiet();
+            let record = "hunter2".to_owned();
+            panic!("in the record {record}");
+        }
+        // A hook is the whole process's, so another one panics.
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--nocapture", "a_panic_says_where"])
+            .env(INSIDE, "1")
+            .env("RUST_BACKTRACE", "0")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("sagetrail: panicked at src/telemetry.rs:"), "{said}");
+        let all = said.into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert!(!all.contains("hunter2"), "{all}");
+    }
+
+    /// Tells the process that panics that it is to.
+    const INSIDE: &str = "SAGETRAIL_TEST_INSIDE_PANIC";
 
     #[test]
     fn the_sdk_is_quieter_by_default_and_says_all_when_asked_to() {

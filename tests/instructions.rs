@@ -126,6 +126,7 @@ fn enrich_all(records: &[Vec<u8>], knowledge: &Knowledge) -> Vec<Document> {
     let enriched = records.iter().filter_map(|raw| match enrich(raw, origin, knowledge) {
         Enriched::Selected { document, .. } | Enriched::Malformed(document) => Some(document),
         Enriched::NotSelected => None,
+        Enriched::Panicked(document) => panic!("it panicked: {document:?}"),
     });
     enriched.collect()
 }

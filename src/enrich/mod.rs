@@ -36,9 +36,11 @@ mod ecs;
 mod envelope;
 mod carry;
 mod flat;
+mod rejected;
+
+use std::panic::AssertUnwindSafe;
 
 use bytes::Bytes;
-use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -116,10 +118,25 @@ pub enum Enriched<'k> {
     },
     /// No JSON that can be read: set aside with the reason and the text.
     Malformed(Document),
+    /// This code panicked at it: set aside with what can be shown of it without knowing why.
+    Panicked(Document),
 }
 
-/// Decides on one record and, when it is selected, writes its document.
+/// Decides on one record and, when it is selected, writes its document. It never panics: what goes wrong at a record
+/// is that record's own end, because the others of its file have nothing to do with it.
 pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enriched<'k> {
+    contained(raw, origin, knowledge, || decide(raw, origin, knowledge))
+}
+
+/// Decides on one record by the function, whose panic becomes that record's rejection.
+pub fn contained<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge, decide: impl FnOnce() -> Enriched<'k>) -> Enriched<'k> {
+    // Nothing that a panic could leave half-done outlives the call: what is shared between records is read only, and what
+    // is made on first use is made anew.
+    std::panic::catch_unwind(AssertUnwindSafe(decide))
+        .unwrap_or_else(|_| Enriched::Panicked(rejected::panicked(raw, origin, &knowledge.names)))
+}
+
+fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enriched<'k> {
     let Knowledge { rules, catalogue, scope, fingerprint_key, names } = knowledge;
     if !select::could_be_selected(raw, *scope, rules) {
         return Enriched::NotSelected;
@@ -127,7 +144,7 @@ pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> E
     let record = match Record::parse(raw) {
         Ok(record) => record,
         Err(error) => {
-            return Enriched::Malformed(malformed(raw, &error.to_string(), origin, knowledge));
+            return Enriched::Malformed(rejected::malformed(raw, &error.to_string(), origin, knowledge));
         }
     };
     let scripts = script::scripts(&record);
@@ -270,34 +287,4 @@ const FIELD_BYTES: usize = 4096;
 /// When the event happened; none where the record does not say or nobody could have meant it.
 fn event_time(record: &Record<'_>) -> Option<OffsetDateTime> {
     record.text(&["eventTime"]).and_then(timestamp::parse)
-}
-
-/// The document of the rejected index for bytes that are no record.
-fn malformed(raw: &[u8], problem: &str, origin: Origin<'_>, knowledge: &Knowledge) -> Document {
-    #[derive(Serialize)]
-    struct Rejected<'r> {
-        #[serde(rename = "@timestamp")]
-        timestamp: String,
-        reason: &'static str,
-        error: Problem<'r>,
-        log: ecs::Log<'r>,
-        text: String,
-    }
-    #[derive(Serialize)]
-    struct Problem<'r> {
-        message: &'r str,
-    }
-    let rejected = Rejected {
-        timestamp: format_time(origin.now),
-        reason: crate::metrics::Label::label(&crate::metrics::RejectReason::Malformed),
-        error: Problem { message: problem },
-        log: ecs::Log::of(origin.path),
-        text: redact::redact_text(&String::from_utf8_lossy(raw), &knowledge.fingerprint_key),
-    };
-    let source = serde_json::to_vec(&rejected).expect("texts can be written as JSON");
-    Document {
-        id: DocumentId::of(None, raw),
-        index: IndexName::rejected(&knowledge.names),
-        source: Bytes::from(source),
-    }
 }

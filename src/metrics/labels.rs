@@ -82,6 +82,8 @@ label_enum! {
     RejectReason {
         /// Its bytes are no JSON that can be read.
         Malformed => "malformed",
+        /// The enrichment panicked at it.
+        Panicked => "panicked",
         /// OpenSearch refused the document.
         Refused => "refused_by_opensearch",
     }

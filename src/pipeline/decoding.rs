@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
+use tracing::error;
 
 use crate::config::ContentHash;
 use crate::decode::{Decoded, Limits, Workplace, decode};
@@ -32,11 +33,22 @@ impl Decoding {
     /// Sends the documents of the object in chunks, and returns what it came to and how many records were selected. It
     /// breaks off when nobody receives them any more.
     pub(super) fn run(self, object: &Bytes, workplace: &mut Workplace) -> (Decoded, u64) {
+        self.run_with(object, workplace, enrich)
+    }
+
+    /// Runs with the function that decides on each record.
+    fn run_with(
+        &self,
+        object: &Bytes,
+        workplace: &mut Workplace,
+        decide: for<'k> fn(&[u8], Origin<'_>, &'k Knowledge) -> Enriched<'k>,
+    ) -> (Decoded, u64) {
         let origin = Origin { path: &self.path, written_at: self.written_at, now: OffsetDateTime::now_utc() };
         let mut chunk = Chunk::default();
         let mut selected = 0;
+        let mut panicked = 0_u64;
         let decoded = decode(object, &self.limits, self.content_hash, workplace, |raw| {
-            match enrich(raw, origin, &self.knowledge) {
+            match decide(raw, origin, &self.knowledge) {
                 Enriched::NotSelected => return ControlFlow::Continue(()),
                 Enriched::Selected { document, event_time, categories, unknown_operation } => {
                     selected += 1;
@@ -51,6 +63,12 @@ impl Decoding {
                     self.metrics.record_rejected(RejectReason::Malformed);
                     chunk.push(document);
                 }
+                Enriched::Panicked(document) => {
+                    selected += 1;
+                    panicked += 1;
+                    self.metrics.record_rejected(RejectReason::Panicked);
+                    chunk.push(document);
+                }
             }
             if chunk.bytes < CHUNK_BYTES {
                 return ControlFlow::Continue(());
@@ -63,6 +81,13 @@ impl Decoding {
         if !chunk.documents.is_empty() {
             // When nobody receives it any more, the message is being given back.
             let _ = self.chunks.blocking_send(chunk.take());
+        }
+        if panicked > 0 {
+            error!(
+                object = self.path,
+                records = panicked,
+                "records made sagetrail panic, which is a fault of it; they are set aside in sagetrail-rejected"
+            );
         }
         self.metrics.records_decoded(decoded.records, selected, decoded.raw_bytes);
         (decoded, selected)
@@ -94,5 +119,55 @@ impl Chunk {
     fn take(&mut self) -> Vec<Document> {
         self.bytes = 0;
         std::mem::take(&mut self.documents)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::config::Scope;
+    use crate::enrich::contained;
+
+    /// What the function decides that panics at one record of a file.
+    fn panics_at_the_seventh<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enriched<'k> {
+        contained(raw, origin, knowledge, || {
+            assert!(!raw.windows(9).any(|bytes| bytes == b"\"model-7\""), "of the record: hunter2");
+            enrich(raw, origin, knowledge)
+        })
+    }
+
+    #[test]
+    fn a_record_that_panics_is_set_aside_and_the_other_49_of_its_file_are_shipped() {
+        let record = |number: usize| {
+            format!(
+                r#"{{"eventID":"4da0b3c{number:02}","eventSource":"sagemaker.amazonaws.com","eventName":"DeleteModel","requestParameters":{{"modelName":"model-{number}","password":"hunter2"}}}}"#
+            )
+        };
+        let records: Vec<String> = (0..50).map(record).collect();
+        let object = Bytes::from(format!(r#"{{"Records":[{}]}}"#, records.join(",")));
+        let (chunks, mut received) = mpsc::channel(8);
+        let metrics = Arc::new(Metrics::new());
+        let decoding = Decoding {
+            path: "s3://bucket/key".to_owned(),
+            written_at: None,
+            limits: Limits { uncompressed_bytes: 1 << 20, record_bytes: 1 << 20 },
+            content_hash: ContentHash::None,
+            knowledge: Arc::new(Knowledge::built_in(Scope::Related)),
+            metrics: Arc::clone(&metrics),
+            chunks,
+        };
+        let (decoded, selected) = decoding.run_with(&object, &mut Workplace::default(), panics_at_the_seventh);
+        assert_eq!((decoded.records, decoded.damage, selected), (50, None, 50));
+        let documents = received.try_recv().unwrap();
+        let (events, rejected): (Vec<_>, Vec<_>) =
+            documents.iter().partition(|document| document.index.is_for_events());
+        assert_eq!((events.len(), rejected.len()), (49, 1));
+        let source: Value = serde_json::from_slice(&rejected[0].source).unwrap();
+        assert_eq!(source["reason"], "panicked");
+        let text = source["text"].as_str().unwrap();
+        assert!(text.contains("4da0b3c07") && !text.contains("hunter2"), "{source}");
+        assert!(metrics.expose().contains("sagetrail_records_rejected_total{reason=\"panicked\"} 1"));
     }
 }

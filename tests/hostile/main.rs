@@ -211,6 +211,7 @@ fn document_of(raw: &[u8]) -> Document {
     match enrich(raw, origin, &KNOWLEDGE) {
         Enriched::Selected { document, .. } | Enriched::Malformed(document) => document,
         Enriched::NotSelected => panic!("every record is selected"),
+        Enriched::Panicked(document) => panic!("it panicked: {document:?}"),
     }
 }
 

@@ -55,6 +55,7 @@ fn document_of(raw: &str, knowledge: &Knowledge) -> Document {
     match enrich(raw.as_bytes(), origin, knowledge) {
         Enriched::Selected { document, .. } | Enriched::Malformed(document) => document,
         Enriched::NotSelected => panic!("everything is selected"),
+        Enriched::Panicked(document) => panic!("it panicked: {document:?}"),
     }
 }
 
