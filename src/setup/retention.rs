@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::SetupError;
 use super::object::Object;
 use super::remote::{Found, accepted};
-use crate::sink::{Method, OpenSearch};
+use crate::sink::{Answer, Method, OpenSearch};
 
 /// Indices in one request, whose path must not become too long.
 const AT_ONCE: usize = 40;
@@ -79,13 +79,18 @@ async fn explain(
 ) -> Result<Vec<(String, Value)>, SetupError> {
     let path = format!("_plugins/_ism/explain/{pattern}");
     let answer = opensearch.request(Method::Get, &path, None).await?;
-    if answer.status == 404 {
+    if answer.status == 404 || matches_no_index(&answer) {
         return Ok(Vec::new());
     }
     match accepted(policy, &answer)? {
         Value::Object(members) => Ok(members.into_iter().filter(|(_, state)| state.is_object()).collect()),
         _ => Ok(Vec::new()),
     }
+}
+
+/// The plugin asks for the state of each index with one request, and refuses an empty one.
+fn matches_no_index(answer: &Answer) -> bool {
+    answer.status == 400 && String::from_utf8_lossy(&answer.body).contains("no documents to get")
 }
 
 async fn ask(

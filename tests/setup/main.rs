@@ -20,6 +20,8 @@ use time::format_description::well_known::Rfc3339;
 #[tokio::test]
 async fn an_empty_cluster_gets_everything_in_an_order_that_works_and_a_second_run_changes_nothing() {
     let Some(scene) = Scene::set().await else { return };
+    scene.setup(&["--diff"]).await.ended(3).says("policy sagetrail-events: would be created");
+    assert_eq!(scene.take_writes(), [""; 0]);
     let first = scene.setup(&[]).await.ended(0);
     first.says("index-template sagetrail-events: created").says("policy sagetrail-events: created");
     assert_eq!(scene.count()[..2], [2, 3]);

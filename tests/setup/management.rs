@@ -12,6 +12,9 @@ pub(crate) async fn answer(plugins: &Mutex<Plugins>, node: &Search, request: &Re
         (method, ["policies", id]) => policy(&mut plugins.lock().unwrap(), method, id, request),
         ("GET", ["explain", pattern]) => {
             let indices = indices(node, pattern).await;
+            if indices.is_empty() {
+                return nothing_to_explain();
+            }
             explain(&plugins.lock().unwrap(), &indices)
         }
         ("POST", [operation @ ("add" | "change_policy" | "remove"), names]) => {
@@ -118,6 +121,16 @@ fn patterns(policy: &Value) -> Vec<String> {
     let templates = policy["ism_template"].as_array().into_iter().flatten();
     let patterns = templates.flat_map(|template| template["index_patterns"].as_array().into_iter().flatten());
     patterns.map(|pattern| pattern.as_str().unwrap().to_owned()).collect()
+}
+
+/// The plugin asks for the state of the indices that it found with one multi-get, which must not be empty. It looks for
+/// names as leniently as for patterns, so a name that is not there is answered in the same way.
+fn nothing_to_explain() -> Answer {
+    let cause = json!({
+        "type": "action_request_validation_exception", "reason": "Validation Failed: 1: no documents to get;"});
+    let mut error = cause.clone();
+    error["root_cause"] = json!([cause]);
+    (400, json!({"error": error, "status": 400}))
 }
 
 fn explain(plugins: &Plugins, indices: &[String]) -> Answer {
