@@ -16,6 +16,7 @@ use crate::monitors::MonitorsError;
 use crate::sink::{Answer, Info, Method, OpenSearch, OpenSearchError};
 
 pub mod object;
+mod canonical;
 pub mod content;
 mod plan;
 mod inventory;

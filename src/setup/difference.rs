@@ -6,20 +6,42 @@ use regex::Regex;
 use serde_json::{Value, json};
 use similar::TextDiff;
 
-use super::object::{Kind, Object, projected};
+use super::canonical::comparable;
+use super::object::{Kind, Object, same};
 
 /// What stands in the place of a secret.
 const SECRET: &str = "[secret]";
 
 /// The unified difference between what is there, if anything is, and what should be there.
 pub fn between(theirs: Option<&Value>, object: &Object) -> String {
-    let ours = readable(object.kind, &object.body);
-    let theirs =
-        theirs.map_or_else(String::new, |theirs| readable(object.kind, &projected(theirs, &object.body)));
+    let expected = object.expected();
+    let ours = readable(object.kind, &expected);
+    let theirs = theirs.map_or_else(String::new, |theirs| {
+        let theirs = spelt_alike(&comparable(object.kind, theirs, &expected), &expected);
+        readable(object.kind, &theirs)
+    });
     if theirs == ours {
         return "(only a secret differs)\n".to_owned();
     }
     TextDiff::from_lines(&theirs, &ours).unified_diff().context_radius(2).header("there", "here").to_string()
+}
+
+/// What is there, with our spelling of what is the same: a server that writes numbers as texts has changed nothing.
+fn spelt_alike(theirs: &Value, ours: &Value) -> Value {
+    match (theirs, ours) {
+        (Value::Object(theirs), Value::Object(ours)) => {
+            let spelt = theirs.iter().map(|(name, theirs)| {
+                let ours = ours.get(name).unwrap_or(&Value::Null);
+                (name.clone(), spelt_alike(theirs, ours))
+            });
+            spelt.collect()
+        }
+        (Value::Array(theirs), Value::Array(ours)) if theirs.len() == ours.len() => {
+            theirs.iter().zip(ours).map(|(theirs, ours)| spelt_alike(theirs, ours)).collect()
+        }
+        _ if same(theirs, ours) => ours.clone(),
+        _ => theirs.clone(),
+    }
 }
 
 /// The body without the addresses and headers of channels, and without the keys that pages carry.

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::canonical::canonical;
+
 /// The version of the content as a whole. An older sagetrail leaves alone what a newer one has installed.
 pub const CONTENT_VERSION: u64 = 1;
 
@@ -85,6 +87,11 @@ impl fmt::Display for Object {
 }
 
 impl Object {
+    /// What has to be there, in the form in which it is compared.
+    pub fn expected(&self) -> Value {
+        canonical(self.kind, &self.body)
+    }
+
     /// The secrets in it, which a server may quote when it refuses it.
     pub fn secrets(&self) -> Vec<&str> {
         let Kind::Channel = self.kind else { return Vec::new() };
@@ -116,19 +123,20 @@ pub fn fingerprints(value: &Value) -> Value {
     }
 }
 
-/// What is there, without what a server adds or changes by itself: only the members that ours has.
-///
-/// A list of another length is kept whole, because then somebody changed it.
-pub fn projected(theirs: &Value, ours: &Value) -> Value {
+/// What is there, without what a server adds or changes by itself: only the members that ours has. Members of these names
+/// are kept whole, and so is a list of another length, because then somebody changed it.
+pub fn projected(theirs: &Value, ours: &Value, whole: &[&str]) -> Value {
     match (theirs, ours) {
         (Value::Object(theirs), Value::Object(ours)) => {
             let kept = ours.iter().filter_map(|(name, ours)| {
-                theirs.get(name).map(|theirs| (name.clone(), projected(theirs, ours)))
+                let theirs = theirs.get(name)?;
+                let is_whole = whole.contains(&name.as_str());
+                Some((name.clone(), if is_whole { theirs.clone() } else { projected(theirs, ours, whole) }))
             });
             Value::Object(kept.collect::<Map<_, _>>())
         }
         (Value::Array(theirs), Value::Array(ours)) if theirs.len() == ours.len() => {
-            theirs.iter().zip(ours).map(|(theirs, ours)| projected(theirs, ours)).collect()
+            theirs.iter().zip(ours).map(|(theirs, ours)| projected(theirs, ours, whole)).collect()
         }
         _ => theirs.clone(),
     }
@@ -177,7 +185,7 @@ mod tests {
             (json!({"name": "a", "shards": 1, "list": [{"x": 1}], "nested": {"on": "false"}}), false),
         ];
         for (theirs, expected) in cases {
-            assert_eq!(same(&projected(&theirs, &ours), &ours), expected, "{theirs}");
+            assert_eq!(same(&projected(&theirs, &ours, &[]), &ours), expected, "{theirs}");
         }
     }
 }

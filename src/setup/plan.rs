@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::canonical::comparable;
 use super::object::{CONTENT_VERSION, Kind, Object, fingerprints, projected, same};
 
 /// What is remembered of an object that was installed.
@@ -18,6 +19,9 @@ pub struct Entry {
     sent: Value,
     /// Fingerprints of what the server made of it, by which a person's edit is told from what a server adds by itself.
     stored: Value,
+    /// Whether they are of the form in which bodies are compared. Those of older installations are not.
+    #[serde(default)]
+    is_canonical: bool,
 }
 
 impl Entry {
@@ -29,13 +33,19 @@ impl Entry {
             version: CONTENT_VERSION,
             address: address.to_owned(),
             sent: fingerprints(&object.body),
-            stored: fingerprints(&projected(stored, &object.body)),
+            stored: fingerprints(&comparable(object.kind, stored, &object.expected())),
+            is_canonical: true,
         }
     }
 
     /// Whether nobody has changed the object since.
     pub fn is_untouched(&self, theirs: &Value) -> bool {
-        fingerprints(&projected(theirs, &self.stored)) == self.stored
+        let theirs = if self.is_canonical {
+            comparable(self.kind, theirs, &self.stored)
+        } else {
+            projected(theirs, &self.stored, &[])
+        };
+        fingerprints(&theirs) == self.stored
     }
 }
 
@@ -65,13 +75,20 @@ pub fn plan(object: &Object, theirs: Option<&Value>, entry: Option<&Entry>) -> S
     }
     match entry.filter(|entry| entry.is_untouched(theirs)) {
         Some(entry) if entry.sent != fingerprints(&object.body) => Step::Update,
-        Some(entry) if entry.version == CONTENT_VERSION => Step::Keep,
+        Some(entry) if entry.version == CONTENT_VERSION && entry.is_canonical => Step::Keep,
+        // What its old memory could not see is written over as any older content is.
+        Some(entry) if !entry.is_canonical && !is_as_expected(object, theirs) => Step::Update,
         Some(_) => Step::Remember,
-        None if same(&projected(theirs, &object.body), &object.body) => Step::Remember,
+        None if is_as_expected(object, theirs) => Step::Remember,
         // The daemon installs templates as well, at each start, and remembers nothing. Their own version tells.
         None if template_version(theirs) < template_version(&object.body) => Step::Update,
         None => Step::Edited,
     }
+}
+
+fn is_as_expected(object: &Object, theirs: &Value) -> bool {
+    let expected = object.expected();
+    same(&comparable(object.kind, theirs, &expected), &expected)
 }
 
 /// Decides about one object of an older content, or of another configuration, that is not wanted any more.

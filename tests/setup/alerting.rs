@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 
 use crate::fake::{Answer, Plugins, Request, Stored, error};
+use crate::rewritten;
 use crate::support::search::Search;
 
 pub(crate) async fn answer(plugins: &Mutex<Plugins>, node: &Search, request: &Request<'_>) -> Answer {
@@ -17,7 +18,8 @@ pub(crate) async fn answer(plugins: &Mutex<Plugins>, node: &Search, request: &Re
         ("POST", ["monitors"]) => {
             let sequence = plugins.next_sequence();
             let id = format!("server-made-{sequence}");
-            plugins.monitors.insert(id.clone(), Stored { body: request.body.clone(), sequence });
+            let body = kept(&mut plugins, &request.body);
+            plugins.monitors.insert(id.clone(), Stored { body, sequence });
             (201, shown(&id, &plugins.monitors[&id]))
         }
         ("POST", ["monitors", "_search"]) => search(&mut plugins, &request.body),
@@ -28,7 +30,8 @@ pub(crate) async fn answer(plugins: &Mutex<Plugins>, node: &Search, request: &Re
                 return error(409, "version conflict");
             }
             let sequence = plugins.next_sequence();
-            plugins.monitors.insert((*id).to_owned(), Stored { body: request.body.clone(), sequence });
+            let body = kept(&mut plugins, &request.body);
+            plugins.monitors.insert((*id).to_owned(), Stored { body, sequence });
             (200, shown(id, &plugins.monitors[*id]))
         }
         ("DELETE", ["monitors", id]) => {
@@ -137,15 +140,14 @@ fn search(plugins: &mut Plugins, body: &Value) -> Answer {
     (200, json!({"hits": {"total": {"value": hits.len(), "relation": "eq"}, "hits": hits}}))
 }
 
-/// A monitor with what the plugin adds.
+/// A monitor as the plugin answers with it.
 fn shown(id: &str, stored: &Stored) -> Value {
-    let mut monitor = stored.body.clone();
-    monitor["schema_version"] = json!(8);
-    monitor["enabled_time"] = json!(1_790_000_000_000_u64);
-    monitor["last_update_time"] = json!(1_790_000_000_000_u64);
-    monitor["owner"] = json!("alerting");
-    monitor["data_sources"] = json!({"alerts_index": ".opendistro-alerting-alerts"});
-    monitor["triggers"][0]["bucket_level_trigger"]["condition"]["composite_agg_filter"] = Value::Null;
-    json!({"_id": id, "_version": 1, "_seq_no": stored.sequence, "_primary_term": 1, "monitor": monitor,
+    json!({"_id": id, "_version": 1, "_seq_no": stored.sequence, "_primary_term": 1, "monitor": stored.body,
            "associated_workflows": []})
+}
+
+/// What is kept of a monitor that was sent.
+fn kept(plugins: &mut Plugins, sent: &Value) -> Value {
+    let name = sent["name"].to_string();
+    rewritten::monitor(sent, &mut |complaint| plugins.complain(format!("{name}: {complaint}")))
 }

@@ -7,6 +7,7 @@ mod fake;
 mod full;
 mod management;
 mod notifications;
+mod rewritten;
 mod saved_objects;
 mod scene;
 #[path = "../support/mod.rs"]
@@ -94,6 +95,52 @@ async fn what_a_person_has_changed_is_shown_and_kept_until_it_is_forced() {
     let (same, monitor) = scene.monitor(name);
     assert_eq!((same, &monitor["enabled"]), (id, &json!(true)), "it is the same monitor");
     scene.setup(&["--diff"]).await.ended(0);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_change_by_hand_of_anything_that_decides_on_pages_is_shown_alone_and_repaired() {
+    let Some(scene) = Scene::set().await else { return };
+    scene.configure_with(CHANNELS);
+    scene.setup(&[]).await.ended(0);
+    let name = "sagetrail: A critical finding";
+    let (id, original) = scene.monitor(name);
+    let filter = "/inputs/0/search/query/query/bool/filter";
+    let trigger = "/triggers/0/bucket_level_trigger";
+    let window = original.pointer(&format!("{filter}/1/range/event.ingested/from"));
+    assert_eq!(window, Some(&json!("{{period_end}}||-15m")), "as the plugin stores it");
+    let cases = [
+        (format!("{filter}/1/range/event.ingested/from"), json!("{{period_end}}||-1s"), "gte"),
+        (format!("{filter}/1/range/event.ingested/to"), json!("{{period_end}}||-1d"), "lte"),
+        (format!("{filter}/1/range/event.ingested/include_upper"), json!(false), "lt"),
+        (format!("{filter}/2/range/@timestamp/to"), json!("{{period_end}}||-1d"), "lte"),
+        (format!("{filter}/0/term/sagemaker.severity/value"), json!("none"), "value"),
+        ("/inputs/0/search/query/query/bool/must_not".to_owned(), json!([{"match_all": {"boost": 1.0}}]), "must_not"),
+        ("/inputs/0/search/query/aggregations/composite_agg/composite/size".to_owned(), json!(1), "size"),
+        (format!("{trigger}/condition/script/source"), json!("params.n > 1000000"), "source"),
+        (format!("{trigger}/condition/composite_agg_filter"), json!({"principal": {"exclude": ["a"]}}), "exclude"),
+        (format!("{trigger}/actions"), json!([]), "actions"),
+        ("/schedule/period/interval".to_owned(), json!(60), "interval"),
+    ];
+    for (path, value, shown) in cases {
+        let mut edited = original.clone();
+        let (parent, member) = path.rsplit_once('/').unwrap();
+        edited.pointer_mut(parent).unwrap()[member] = value;
+        scene.cluster.lock().monitors.get_mut(&id).unwrap().body = edited;
+        let difference = scene.setup(&["--diff"]).await.ended(3);
+        difference.says("1 of ").says("paging-critical: would be kept, as somebody changed it");
+        let lines: Vec<&str> =
+            difference.said.lines().filter(|line| line.starts_with("-  ") || line.starts_with("+  ")).collect();
+        assert!(lines.iter().any(|line| line.contains(&format!("\"{shown}\""))), "{path}: {lines:#?}");
+        let is_whole = path.ends_with("actions");
+        assert!(is_whole || lines.len() <= 10, "{path}: only what was changed: {lines:#?}");
+        scene.setup(&["--force"]).await.ended(0).says("paging-critical: overwritten");
+        assert_eq!(scene.monitor(name).1, original, "{path}");
+    }
+    // Without its memory as well.
+    scene.node.request("DELETE", "sagetrail-setup", None).await;
+    let difference = scene.setup(&["--diff"]).await;
+    assert_eq!(difference.lines("monitor"), [""; 0]);
     scene.end().await;
 }
 

@@ -1,0 +1,105 @@
+//! The canonical form: a body as it can be compared, whichever of its spellings stands there; pure.
+//!
+//! The alerting plugin parses a monitor and answers with what it understood. A range that was sent with `gte` comes back
+//! with `from` and `include_lower`, a term with its boost, and what was left out with its default. So both sides are
+//! brought into one form, and then a window that somebody narrowed is a difference and the spelling is none.
+
+use serde_json::{Map, Value, json};
+
+use super::object::{Kind, projected};
+
+/// What decides on the pages of a monitor: its search and the condition of its trigger.
+const DECIDES: &[&str] = &["inputs", "condition"];
+
+/// A body in the form in which it can be compared.
+pub fn canonical(kind: Kind, body: &Value) -> Value {
+    if kind == Kind::Monitor { monitor(body) } else { body.clone() }
+}
+
+/// What is there, as far as it can differ from ours, which is canonical: only the members that ours has. Of what decides
+/// on pages it is every member, because a clause that somebody adds there can silence a monitor.
+pub fn comparable(kind: Kind, theirs: &Value, ours: &Value) -> Value {
+    let whole = if kind == Kind::Monitor { DECIDES } else { &[] };
+    projected(&canonical(kind, theirs), ours, whole)
+}
+
+fn monitor(body: &Value) -> Value {
+    match body {
+        Value::Object(members) => {
+            let told = members.iter().map(|(name, value)| {
+                (name.clone(), if DECIDES.contains(&name.as_str()) { told(value) } else { monitor(value) })
+            });
+            Value::Object(told.collect())
+        }
+        Value::Array(items) => items.iter().map(monitor).collect(),
+        scalar => scalar.clone(),
+    }
+}
+
+/// Queries of one field, whose value may stand alone or in a member.
+const OF_A_FIELD: &[&str] = &["term", "prefix", "wildcard", "regexp"];
+
+/// What the plugin writes where nothing was said, beside `null`.
+fn is_default(name: &str, value: &Value) -> bool {
+    match name {
+        "boost" => *value == json!(1.0) || *value == json!(1),
+        "adjust_pure_negative" => *value == json!(true),
+        "missing_bucket" | "show_term_doc_count_error" => *value == json!(false),
+        "max_determinized_states" => *value == json!(10_000),
+        "shard_min_doc_count" => *value == json!(0),
+        "order" => *value == json!("asc") || *value == json!([{"_count": "desc"}, {"_key": "asc"}]),
+        _ => value.is_null(),
+    }
+}
+
+fn told(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let told = members.iter().filter(|(name, value)| !is_default(name, value)).map(
+                |(name, value)| match (name.as_str(), value) {
+                    ("range", Value::Object(fields)) => (name.clone(), each(fields, range)),
+                    ("aggs", value) => ("aggregations".to_owned(), self::told(value)),
+                    (clause, Value::Object(fields)) if OF_A_FIELD.contains(&clause) => {
+                        (name.clone(), each(fields, of_a_field))
+                    }
+                    (_, value) => (name.clone(), self::told(value)),
+                },
+            );
+            Value::Object(told.collect())
+        }
+        Value::Array(items) => items.iter().map(told).collect(),
+        scalar => scalar.clone(),
+    }
+}
+
+fn each(fields: &Map<String, Value>, told: fn(&Value) -> Value) -> Value {
+    fields.iter().map(|(field, value)| (field.clone(), told(value))).collect()
+}
+
+/// A range by its bounds, each under the name that says whether it is included.
+fn range(range: &Value) -> Value {
+    let Value::Object(members) = range else { return range.clone() };
+    let includes = |name: &str| members.get(name) != Some(&json!(false));
+    let bound = |name: &str| match name {
+        "from" if includes("include_lower") => "gte",
+        "from" => "gt",
+        "to" if includes("include_upper") => "lte",
+        "to" => "lt",
+        other => other,
+    }
+    .to_owned();
+    let is_said = |(name, value): &(&String, &Value)| !name.starts_with("include_") && !is_default(name, value);
+    members.iter().filter(is_said).map(|(name, value)| (bound(name), value.clone())).collect()
+}
+
+/// The value of a query of one field, with what else was said of it.
+fn of_a_field(query: &Value) -> Value {
+    let Value::Object(members) = query else { return json!({"value": query}) };
+    let said = members.iter().filter(|(name, value)| !is_default(name, value));
+    said.map(|(name, value)| match (name.as_str(), value.as_str()) {
+        ("wildcard", _) => ("value".to_owned(), value.clone()),
+        ("flags", Some("NONE")) => ("flags_value".to_owned(), json!(0)),
+        _ => (name.clone(), value.clone()),
+    })
+    .collect()
+}
