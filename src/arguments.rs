@@ -112,8 +112,9 @@ pub(crate) struct CheckArgs {
     /// Print what `--online` found as JSON
     #[arg(long, requires = "online")]
     pub(crate) json: bool,
-    /// Print the least permissions that this configuration needs in AWS and OpenSearch, as JSON, and nothing else
-    #[arg(long, conflicts_with = "online")]
+    /// Print the least permissions that each command needs in AWS and OpenSearch, as JSON, and nothing else; with `--online`
+    /// the queue's policy or the trails are asked for the bucket
+    #[arg(long, conflicts_with = "json")]
     pub(crate) permissions: bool,
 }
 

@@ -47,6 +47,24 @@ pub async fn examine(config: &Config) -> Report {
     report
 }
 
+/// The buckets of the trail: those that the configuration allows, or else those that the queue's policy names, or else those
+/// that the trails write to. What cannot be asked is said.
+pub async fn known_buckets(config: &Config) -> Result<Vec<String>, String> {
+    if !config.source.allowed_buckets.is_empty() {
+        return Ok(config.source.allowed_buckets.clone());
+    }
+    let aws = aws::load(config.source.queue_url.as_ref()).await;
+    if let Some(url) = &config.source.queue_url {
+        let named = queue::buckets(&aws, url).await?;
+        if !named.is_empty() {
+            return Ok(named.into_iter().collect());
+        }
+    }
+    let identity = identity::examine(&aws).await;
+    let account = identity.account.ok_or("AWS does not say who asks")?;
+    Ok(buckets(&[], &trail::examine(&aws, &account).await.buckets))
+}
+
 /// The buckets to look at: those that the configuration allows, or else those that the trails write to.
 fn buckets(allowed: &[String], of_trails: &[String]) -> Vec<String> {
     let mut buckets = if allowed.is_empty() { of_trails.to_vec() } else { allowed.to_vec() };

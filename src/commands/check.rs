@@ -15,7 +15,7 @@ use crate::arguments::CheckArgs;
 pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let config = load(&args.rules.config)?;
     if args.permissions {
-        return print(&format!("{:#}\n", permissions(&config)));
+        return print(&format!("{:#}\n", permissions(&config, &buckets(&config, args)?)));
     }
     let Knowledge { rules, .. } = args.rules.load(&config)?;
     if !args.online {
@@ -24,6 +24,23 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let report = runtime()?.block_on(doctor::examine(&config));
     print(&if args.json { report.json() } else { state_of(&config, &rules) + &report.text() })?;
     Ok(ExitCode::from(u8::from(report.count(State::Broken) > 0)))
+}
+
+/// The buckets that policies name, after a word where none is known and the policies allow all.
+fn buckets(config: &Config, args: &CheckArgs) -> anyhow::Result<Vec<String>> {
+    let known = if args.online {
+        runtime()?.block_on(doctor::known_buckets(config)).map_err(anyhow::Error::msg)?
+    } else {
+        config.source.allowed_buckets.clone()
+    };
+    if known.is_empty() {
+        let remedy = if args.online { "" } else { ", or ask AWS for it with --online" };
+        eprintln!(
+            "sagetrail: the policies allow to read every bucket, because none is known: name that of the trail in \
+             source.allowed_buckets{remedy}"
+        );
+    }
+    Ok(known)
 }
 
 /// What can be said of the configuration and the rules without any server.

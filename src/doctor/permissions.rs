@@ -9,24 +9,40 @@ use crate::names::Names;
 /// Stands for what the configuration does not tell.
 const UNKNOWN: &str = "*";
 
-/// The policies and roles, by who needs them.
-pub fn permissions(config: &Config) -> Value {
-    let queue = Queue::of(config.source.queue_url.as_ref());
+/// How commands ask OpenSearch, as AWS grants it where requests are signed.
+const STORES: &[&str] = &["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"];
+const READS: &[&str] = &["es:ESHttpGet", "es:ESHttpPost"];
+const REMOVES: &[&str] = &["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut", "es:ESHttpDelete"];
+
+/// The policies and roles, by the command that needs them. `buckets` are those of the trail; where none is known, all.
+///
+/// `enrich`, `rules` and the other commands ask nobody.
+pub fn permissions(config: &Config, buckets: &[String]) -> Value {
+    let source = Source { config, buckets, queue: Queue::of(config.source.queue_url.as_ref()) };
     let names = Names::of(&config.sink);
+    let signed = |actions| policy(&signed(config, actions));
     let mut granted = json!({
-        "run": {"iam": policy(&run(config, &queue)), "opensearch": run_role(&names)},
-        "replay": {"iam": policy(&replay(config, &queue)), "opensearch": replay_role(&names)},
-        "replay --retag": {"iam": policy(&signed(config)), "opensearch": retag_role(&names)},
-        "verify": {"iam": policy(&verify(config, &queue)), "opensearch": verify_role(&names)},
-        "setup": {"opensearch": setup_role(&names), "iam": policy(&signed(config))},
-        "check --online": {"iam": policy(&check(config, &queue)), "opensearch": check_role(&names)},
+        "run": {"iam": policy(&run(&source)), "opensearch": run_role(&names)},
+        "replay": {"iam": policy(&replay(&source)), "opensearch": replay_role(&names)},
+        "replay --retag": {"iam": signed(REMOVES), "opensearch": retag_role(&names)},
+        "verify": {"iam": policy(&verify(&source)), "opensearch": verify_role(&names)},
+        "setup": {"iam": signed(REMOVES), "opensearch": setup_role(&names)},
+        "rehearse": {"iam": signed(READS), "opensearch": rehearse_role(&names)},
+        "check --online": {"iam": policy(&check(&source)), "opensearch": check_role(&names)},
     });
     if let Some(role) = &config.source.assume_role_arn {
-        let mut statements = read_objects(config, &queue);
-        statements.push(allow(&["s3:GetBucketNotification"], &bucket_arns(config, "")));
+        let mut statements = source.read_objects();
+        statements.push(allow(&["s3:GetBucketNotification"], &source.bucket_arns("")));
         granted["the role in source.assume_role_arn"] = json!({"arn": role, "iam": policy(&statements)});
     }
     granted
+}
+
+/// Where files come from.
+struct Source<'c> {
+    config: &'c Config,
+    buckets: &'c [String],
+    queue: Queue,
 }
 
 /// What the URL of a queue tells about it.
@@ -44,11 +60,7 @@ impl Queue {
         let mut segments = url.and_then(Url::path_segments).into_iter().flatten();
         let account = segments.next().filter(|account| !account.is_empty()).unwrap_or(UNKNOWN);
         let name = segments.next().unwrap_or(UNKNOWN);
-        let partition = match region {
-            _ if region.starts_with("cn-") => "aws-cn",
-            _ if region.starts_with("us-gov-") => "aws-us-gov",
-            _ => "aws",
-        };
+        let partition = partition_of(region);
         Self { partition, region: region.to_owned(), account: account.to_owned(), name: name.to_owned() }
     }
 
@@ -58,7 +70,15 @@ impl Queue {
     }
 }
 
-fn run(config: &Config, queue: &Queue) -> Vec<Value> {
+fn partition_of(region: &str) -> &'static str {
+    match region {
+        _ if region.starts_with("cn-") => "aws-cn",
+        _ if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}
+
+fn run(source: &Source) -> Vec<Value> {
     let mut statements = vec![
         allow(
             &[
@@ -67,77 +87,82 @@ fn run(config: &Config, queue: &Queue) -> Vec<Value> {
                 "sqs:ChangeMessageVisibility",
                 "sqs:GetQueueAttributes",
             ],
-            &[queue.arn()],
+            &[source.queue.arn()],
         ),
         // A queue that is encrypted with a KMS key is read with it.
-        decrypt(&format!("sqs.{}.*", queue.region)),
+        decrypt(&format!("sqs.{}.*", source.queue.region)),
     ];
-    match &config.source.assume_role_arn {
-        Some(role) => statements.push(allow(&["sts:AssumeRole"], std::slice::from_ref(role))),
-        None => statements.extend(read_objects(config, queue)),
-    }
-    statements.extend(signed(config));
+    statements.extend(replay(source));
     statements
 }
 
 /// It needs no queue.
-fn replay(config: &Config, queue: &Queue) -> Vec<Value> {
-    let mut statements = match &config.source.assume_role_arn {
-        Some(role) => vec![allow(&["sts:AssumeRole"], std::slice::from_ref(role))],
-        None => read_objects(config, queue),
-    };
-    statements.extend(signed(config));
+fn replay(source: &Source) -> Vec<Value> {
+    let mut statements = source.read_objects_as_configured();
+    statements.extend(signed(source.config, STORES));
     statements
 }
 
-fn verify(config: &Config, queue: &Queue) -> Vec<Value> {
-    let mut statements = replay(config, queue);
+fn verify(source: &Source) -> Vec<Value> {
+    let mut statements = replay(source);
     // Not needed with a file of keys.
     statements.push(allow(&["cloudtrail:ListPublicKeys"], &[UNKNOWN.to_owned()]));
     statements
 }
 
-fn read_objects(config: &Config, queue: &Queue) -> Vec<Value> {
-    vec![
-        allow(&["s3:GetObject"], &bucket_arns(config, "/*")),
-        // Without it a missing object shows as denied.
-        allow(&["s3:ListBucket"], &bucket_arns(config, "")),
-        decrypt(&format!("s3.{}.*", queue.region)),
-    ]
-}
-
-fn check(config: &Config, queue: &Queue) -> Vec<Value> {
+fn check(source: &Source) -> Vec<Value> {
+    let Queue { partition, region, account, .. } = &source.queue;
     let mut statements = vec![
-        allow(&["sqs:GetQueueAttributes"], &[queue.arn()]),
+        allow(&["sqs:GetQueueAttributes"], &[source.queue.arn()]),
         // The dead-letter queue, whose name only the queue tells.
         allow(
             &["sqs:GetQueueUrl", "sqs:GetQueueAttributes"],
-            &[format!("arn:{}:sqs:{}:{}:*", queue.partition, queue.region, queue.account)],
+            &[format!("arn:{partition}:sqs:{region}:{account}:*")],
         ),
         allow(
             &["cloudtrail:DescribeTrails", "cloudtrail:GetTrailStatus", "cloudtrail:GetEventSelectors"],
             &[UNKNOWN.to_owned()],
         ),
     ];
-    match &config.source.assume_role_arn {
-        Some(role) => statements.push(allow(&["sts:AssumeRole"], std::slice::from_ref(role))),
-        None => {
-            statements.push(allow(&["s3:GetBucketNotification"], &bucket_arns(config, "")));
-            statements.extend(read_objects(config, queue));
-        }
+    if source.config.source.assume_role_arn.is_none() {
+        statements.push(allow(&["s3:GetBucketNotification"], &source.bucket_arns("")));
     }
-    statements.extend(signed(config));
+    statements.extend(source.read_objects_as_configured());
+    statements.extend(signed(source.config, READS));
     statements
 }
 
-/// Where requests to OpenSearch are signed, AWS grants them as well.
-fn signed(config: &Config) -> Vec<Value> {
-    match (config.sink.auth, config.sink.sigv4_service) {
-        (AuthKind::Sigv4, Sigv4Service::Es) => {
-            let actions =
-                &["es:ESHttpGet", "es:ESHttpHead", "es:ESHttpPost", "es:ESHttpPut", "es:ESHttpDelete"];
-            vec![allow(actions, &[UNKNOWN.to_owned()])]
+impl Source<'_> {
+    /// Reads objects, or takes the role that does.
+    fn read_objects_as_configured(&self) -> Vec<Value> {
+        match &self.config.source.assume_role_arn {
+            Some(role) => vec![allow(&["sts:AssumeRole"], std::slice::from_ref(role))],
+            None => self.read_objects(),
         }
+    }
+
+    fn read_objects(&self) -> Vec<Value> {
+        vec![
+            allow(&["s3:GetObject"], &self.bucket_arns("/*")),
+            // Without it a missing object shows as denied.
+            allow(&["s3:ListBucket"], &self.bucket_arns("")),
+            decrypt(&format!("s3.{}.*", self.queue.region)),
+        ]
+    }
+
+    fn bucket_arns(&self, suffix: &str) -> Vec<String> {
+        let partition = self.queue.partition;
+        if self.buckets.is_empty() {
+            return vec![format!("arn:{partition}:s3:::{UNKNOWN}")];
+        }
+        self.buckets.iter().map(|bucket| format!("arn:{partition}:s3:::{bucket}{suffix}")).collect()
+    }
+}
+
+/// Where requests to OpenSearch are signed, AWS grants them as well.
+fn signed(config: &Config, actions: &[&str]) -> Vec<Value> {
+    match (config.sink.auth, config.sink.sigv4_service) {
+        (AuthKind::Sigv4, Sigv4Service::Es) => vec![allow(actions, &[domain_arn(config)])],
         (AuthKind::Sigv4, Sigv4Service::Aoss) => {
             vec![allow(&["aoss:APIAccessAll"], &[UNKNOWN.to_owned()])]
         }
@@ -145,13 +170,20 @@ fn signed(config: &Config) -> Vec<Value> {
     }
 }
 
-fn bucket_arns(config: &Config, suffix: &str) -> Vec<String> {
-    let partition = Queue::of(config.source.queue_url.as_ref()).partition;
-    let named = &config.source.allowed_buckets;
-    if named.is_empty() {
-        return vec![format!("arn:{partition}:s3:::{UNKNOWN}")];
+/// The domain, as far as its own address tells it: `search-NAME-ID.REGION.es.amazonaws.com`, or `vpc-` before the name.
+fn domain_arn(config: &Config) -> String {
+    let host = config.sink.url.host_str().unwrap_or_default();
+    let mut labels = host.split('.');
+    let (first, region, service) = (labels.next(), labels.next(), labels.next());
+    let name = first
+        .and_then(|first| first.strip_prefix("search-").or_else(|| first.strip_prefix("vpc-")))
+        .and_then(|first| first.rsplit_once('-'));
+    match (name, region, service) {
+        (Some((name, _)), Some(region), Some("es")) if crate::source::key::is_region(region) => {
+            format!("arn:{}:es:{region}:{UNKNOWN}:domain/{name}/*", partition_of(region))
+        }
+        _ => UNKNOWN.to_owned(),
     }
-    named.iter().map(|bucket| format!("arn:{partition}:s3:::{bucket}{suffix}")).collect()
 }
 
 fn allow(actions: &[&str], resources: &[String]) -> Value {
@@ -242,6 +274,15 @@ fn setup_role(names: &Names) -> Value {
     })
 }
 
+fn rehearse_role(names: &Names) -> Value {
+    json!({
+        "cluster_permissions": ["cluster:monitor/main"],
+        "index_permissions": [
+            {"index_patterns": names.patterns(), "allowed_actions": ["indices:data/read/search*"]}
+        ]
+    })
+}
+
 fn check_role(names: &Names) -> Value {
     json!({
         "cluster_permissions": [
@@ -265,26 +306,68 @@ mod tests {
         toml::from_str(text).unwrap()
     }
 
+    /// The actions and the resources that a command is granted.
+    fn granted(text: &str, command: &str) -> (Vec<String>, Vec<String>) {
+        let config = config(text);
+        let granted = permissions(&config, &config.source.allowed_buckets);
+        let statements = granted[command]["iam"]["Statement"].as_array().unwrap();
+        let all = |key: &str| {
+            let several = statements.iter().flat_map(|statement| statement[key].as_array().unwrap());
+            several.map(|one| one.as_str().unwrap().to_owned()).collect()
+        };
+        (all("Action"), all("Resource"))
+    }
+
     #[test]
     fn the_policy_names_the_queue_and_the_buckets_of_the_configuration() {
-        let granted = permissions(&config(
+        let (actions, resources) = granted(
             "[source]\nqueue_url = 'https://sqs.cn-north-1.amazonaws.com.cn/111122223333/trail'\nallowed_buckets = ['logs']",
-        ));
-        let statements = &granted["run"]["iam"]["Statement"];
-        assert_eq!(statements[0]["Resource"][0], "arn:aws-cn:sqs:cn-north-1:111122223333:trail");
-        assert_eq!(statements[2]["Resource"][0], "arn:aws-cn:s3:::logs/*");
-        let text = granted["run"].to_string();
-        assert!(!text.contains("cloudtrail:") && !text.contains("es:ES"), "{text}");
+            "run",
+        );
+        for named in ["arn:aws-cn:sqs:cn-north-1:111122223333:trail", "arn:aws-cn:s3:::logs/*", "arn:aws-cn:s3:::logs"] {
+            assert!(resources.iter().any(|resource| resource == named), "{named} is none of {resources:?}");
+        }
+        assert!(!resources.iter().any(|resource| resource.ends_with(":::*")), "{resources:?}");
+        assert!(!actions.iter().any(|action| action.starts_with("cloudtrail:") || action.starts_with("es:")));
+    }
+
+    #[test]
+    fn a_signed_command_may_send_what_it_sends_and_to_its_domain_alone() {
+        let signed = |url: &str| format!("[sink]\nauth = 'sigv4'\nurl = '{url}'");
+        let domain = signed("https://vpc-my-logs-abc123.us-gov-west-1.es.amazonaws.com");
+        let of = |command| {
+            let (actions, resources) = granted(&domain, command);
+            let named = "arn:aws-us-gov:es:us-gov-west-1:*:domain/my-logs/*";
+            assert!(resources.iter().any(|resource| resource == named), "{resources:?}");
+            actions.into_iter().filter(|action| action.starts_with("es:")).collect::<Vec<_>>()
+        };
+        for command in ["run", "replay", "verify"] {
+            assert_eq!(of(command), STORES, "{command}");
+        }
+        for command in ["rehearse", "check --online"] {
+            assert_eq!(of(command), READS, "{command}");
+        }
+        for command in ["setup", "replay --retag"] {
+            assert_eq!(of(command), REMOVES, "{command}");
+        }
+        // An address of one's own tells no domain.
+        for url in ["https://search.example.com", "https://search-logs.example.com", "https://vpc-a.b.es.example.com"] {
+            assert!(granted(&signed(url), "setup").1.contains(&UNKNOWN.to_owned()), "{url}");
+        }
     }
 
     #[test]
     fn with_a_role_to_assume_the_daemon_may_assume_it_and_only_the_role_reads_objects() {
-        let granted = permissions(&config(
+        let config = config(
             "[source]\nassume_role_arn = 'arn:aws:iam::444455556666:role/reader'\n[sink]\nauth = 'sigv4'",
-        ));
-        let run = granted["run"].to_string();
-        assert!(run.contains("sts:AssumeRole") && run.contains("es:ESHttpPost"), "{run}");
-        assert!(!run.contains("s3:GetObject"), "{run}");
-        assert!(granted["the role in source.assume_role_arn"].to_string().contains("s3:GetObject"));
+        );
+        let granted = permissions(&config, &["logs".to_owned()]);
+        for command in ["run", "replay", "verify", "check --online"] {
+            let text = granted[command].to_string();
+            assert!(text.contains("sts:AssumeRole") && text.contains("es:ESHttpPost"), "{text}");
+            assert!(!text.contains("s3:"), "{text}");
+        }
+        let reader = granted["the role in source.assume_role_arn"].to_string();
+        assert!(reader.contains("s3:GetObject") && reader.contains("arn:aws:s3:::logs/*"), "{reader}");
     }
 }

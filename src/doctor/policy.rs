@@ -30,9 +30,31 @@ pub(super) fn senders(policy: &str) -> Result<BTreeSet<Sender>, String> {
     }
     let policy: Value =
         serde_json::from_str(policy).map_err(|error| format!("the policy is no JSON: {error}"))?;
-    let allowing = each(&policy["Statement"])
-        .filter(|statement| statement["Effect"] == "Allow" && each(&statement["Action"]).any(sends));
-    Ok(allowing.flat_map(senders_of).collect())
+    Ok(allowing(&policy).flat_map(senders_of).collect())
+}
+
+/// The buckets for which S3 may send, as conditions name them. A topic or a rule between them hides the bucket.
+pub(super) fn buckets(policy: &str) -> BTreeSet<String> {
+    let policy: Value = serde_json::from_str(policy).unwrap_or_default();
+    let conditions = allowing(&policy).filter_map(|statement| statement["Condition"].as_object());
+    let sources = conditions
+        .flat_map(serde_json::Map::values)
+        .filter_map(Value::as_object)
+        .flatten()
+        .filter(|(key, _)| key.eq_ignore_ascii_case("aws:SourceArn"))
+        .flat_map(|(_, arns)| each(arns));
+    sources.filter_map(Value::as_str).filter_map(bucket).map(str::to_owned).collect()
+}
+
+/// The name in `arn:PARTITION:s3:::NAME`, unless it is a pattern.
+fn bucket(arn: &str) -> Option<&str> {
+    let (_, name) = arn.split_once(":s3:::")?;
+    (!name.contains(['*', '?', '/', '$'])).then_some(name)
+}
+
+fn allowing(policy: &Value) -> impl Iterator<Item = &Value> {
+    each(&policy["Statement"])
+        .filter(|statement| statement["Effect"] == "Allow" && each(&statement["Action"]).any(sends))
 }
 
 /// Policies write one thing alone or several in a list.
@@ -106,5 +128,23 @@ mod tests {
         }
         assert!(senders("").unwrap().is_empty());
         assert!(senders("[").is_err());
+    }
+    #[test]
+    fn the_buckets_are_those_that_the_conditions_name() {
+        let policy = |condition: Value| {
+            json!({"Statement": [{"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"},
+                "Action": "sqs:SendMessage", "Condition": condition}]})
+            .to_string()
+        };
+        for (condition, named) in [
+            (json!({"ArnEquals": {"aws:SourceArn": "arn:aws:s3:::trail"}}), vec!["trail"]),
+            (json!({"ArnLike": {"AWS:sourcearn": ["arn:aws-cn:s3:::a", "arn:aws:s3:*:*:b*"]}}), vec!["a"]),
+            (json!({"ArnLike": {"aws:SourceArn": "arn:aws:s3:::*"}}), vec![]),
+            (json!({"ArnEquals": {"aws:SourceArn": "arn:aws:sns:eu-central-1:111122223333:trail"}}), vec![]),
+            (json!({"StringEquals": {"aws:SourceAccount": "111122223333"}}), vec![]),
+        ] {
+            assert_eq!(Vec::from_iter(buckets(&policy(condition.clone()))), named, "{condition}");
+        }
+        assert!(buckets("").is_empty() && buckets("no JSON").is_empty());
     }
 }

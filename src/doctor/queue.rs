@@ -1,6 +1,6 @@
 //! The queue: whether S3 can write to it, the daemon read it, and nothing that fails be forgotten.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
@@ -8,7 +8,7 @@ use aws_sdk_sqs::types::QueueAttributeName as Attribute;
 use url::Url;
 
 use super::finding::Finding;
-use super::policy::{Sender, senders};
+use super::policy::{self, Sender, senders};
 use crate::source::aws;
 use crate::source::queue::{Redrive, redrive};
 
@@ -42,6 +42,12 @@ pub(super) async fn examine(aws: &SdkConfig, url: Option<&Url>) -> Queue {
         findings.push(judge_dead_letters(&redrive, dead_letters(&client, &redrive).await));
     }
     Queue { arn: attributes.get(&Attribute::QueueArn).cloned(), findings }
+}
+
+/// The buckets whose news the queue takes, as its policy names them.
+pub(super) async fn buckets(aws: &SdkConfig, url: &Url) -> Result<BTreeSet<String>, String> {
+    let attributes = attributes(&aws::queue_client(aws, url), url.as_str()).await?;
+    Ok(attributes.get(&Attribute::Policy).map(|policy| policy::buckets(policy)).unwrap_or_default())
 }
 
 async fn attributes(client: &Client, url: &str) -> Result<HashMap<Attribute, String>, String> {
