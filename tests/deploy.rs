@@ -1,6 +1,6 @@
 //! The files for operators: they name only metrics and settings that exist, and each alert says what to do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -193,4 +193,93 @@ fn every_way_to_run_it_lets_a_stop_take_its_time() {
         let found = found.unwrap_or_else(|| panic!("{file} has no {line:?}"));
         assert_eq!(found.trim_end_matches('s'), stop, "{file}");
     }
+}
+
+/// What `check --permissions` prints for a configuration that signs its requests.
+fn printed_permissions() -> Value {
+    let mut config = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    let text = "[source]\nqueue_url = 'https://sqs.eu-central-1.amazonaws.com/111122223333/sagetrail'\n\
+                allowed_buckets = ['my-trail']\n[sink]\nurl = 'https://search.example.com'\nauth = 'sigv4'\n";
+    std::io::Write::write_all(&mut config, text.as_bytes()).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_sagetrail"))
+        .args(["check", "--permissions", "--config"])
+        .arg(config.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Everything that a policy of IAM allows, by its actions. Policies write one thing alone or several in a list.
+fn actions(policy: &Value) -> BTreeSet<String> {
+    let statements = policy["Statement"].as_array().unwrap().iter();
+    let written = statements.flat_map(|statement| match &statement["Action"] {
+        Value::Array(several) => several.clone(),
+        one => vec![one.clone()],
+    });
+    written.map(|action| action.as_str().unwrap().to_owned()).collect()
+}
+
+/// The blocks of JSON in a page, in order.
+fn json_blocks(page: &str) -> Vec<Value> {
+    let blocks = page.split("```json\n").skip(1).filter_map(|rest| rest.split_once("```"));
+    blocks.filter_map(|(block, _)| serde_json::from_str(block).ok()).collect()
+}
+
+#[test]
+fn terraform_grants_each_command_what_is_printed_for_it() {
+    let text = include_str!("../deploy/terraform/commands.tf");
+    let quoted = Regex::new(r#""([a-z0-9]+:[A-Za-z]+)""#).unwrap();
+    let in_list =
+        |list: &str| quoted.captures_iter(list).map(|found| found[1].to_owned()).collect::<Vec<_>>();
+    let shared: BTreeMap<String, Vec<String>> = Regex::new(r"(?m)^  (\w+) += (\[.*\])$")
+        .unwrap()
+        .captures_iter(text)
+        .map(|found| (found[1].to_owned(), in_list(&found[2])))
+        .collect();
+    let of_command = |block: &str| {
+        let mut granted: BTreeSet<String> = in_list(block).into_iter().collect();
+        for found in Regex::new(r"= local\.(\w+)").unwrap().captures_iter(block) {
+            granted.extend(shared[&found[1]].iter().cloned());
+        }
+        granted
+    };
+    let granted: BTreeMap<String, BTreeSet<String>> = Regex::new(r"(?s)\n    (\w+) = \{\n(.*?)\n    \}")
+        .unwrap()
+        .captures_iter(text)
+        .map(|found| (found[1].to_owned(), of_command(&found[2])))
+        .collect();
+    let printed = printed_permissions();
+    let names = [("replay --retag", "retag"), ("check --online", "check")];
+    let printed: BTreeMap<String, BTreeSet<String>> = printed
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(command, needed)| {
+            let short =
+                names.iter().find(|(long, _)| long == command).map_or(command.as_str(), |(_, short)| short);
+            (short.to_owned(), actions(&needed["iam"]))
+        })
+        .collect();
+    assert_eq!(granted, printed);
+}
+
+#[test]
+fn the_readme_grants_the_daemon_what_is_printed_for_it() {
+    let readme = include_str!("../README.md");
+    let blocks = json_blocks(readme);
+    let printed = &printed_permissions()["run"];
+    let policy = blocks.iter().find(|block| block.get("Statement").is_some()).unwrap();
+    let mut granted = actions(policy);
+    // These stand in a sentence, because they are for signed requests alone.
+    let signed: BTreeSet<String> =
+        actions(&printed["iam"]).into_iter().filter(|one| one.starts_with("es:")).collect();
+    assert!(
+        !signed.is_empty() && signed.iter().all(|action| readme.contains(&format!("`{action}`"))),
+        "{signed:?}"
+    );
+    granted.extend(signed);
+    assert_eq!(granted, actions(&printed["iam"]));
+    let role = blocks.iter().find(|block| block.get("cluster_permissions").is_some()).unwrap();
+    assert_eq!(role, &printed["opensearch"]);
 }

@@ -20,7 +20,17 @@ output "role_arn" {
 
 output "policy_json" {
   description = "What the daemon may do, for a role of your own."
-  value       = data.aws_iam_policy_document.daemon.json
+  value       = data.aws_iam_policy_document.command["run"].json
+}
+
+output "command_role_arns" {
+  description = "The roles of command_roles, by command."
+  value       = { for command, role in aws_iam_role.command : command => role.arn }
+}
+
+output "command_policies_json" {
+  description = "What each command may do, for roles of your own. Empty for one that asks nothing of AWS."
+  value       = { for command, policy in data.aws_iam_policy_document.command : command => policy.json }
 }
 
 output "instance_profile_name" {

@@ -10,65 +10,7 @@ resource "aws_iam_role" "daemon" {
 resource "aws_iam_role_policy" "daemon" {
   name   = var.name
   role   = aws_iam_role.daemon.id
-  policy = data.aws_iam_policy_document.daemon.json
-}
-
-data "aws_iam_policy_document" "daemon" {
-  statement {
-    sid       = "Queue"
-    actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
-    resources = [aws_sqs_queue.trail.arn]
-  }
-
-  dynamic "statement" {
-    for_each = var.bucket_role_arn == null ? [1] : []
-
-    content {
-      sid       = "Files"
-      actions   = ["s3:GetObject"]
-      resources = ["${local.bucket_arn}/${var.bucket_prefix}*"]
-    }
-  }
-
-  # So that a missing object shows as missing and not as denied.
-  dynamic "statement" {
-    for_each = var.bucket_role_arn == null ? [1] : []
-
-    content {
-      sid       = "Bucket"
-      actions   = ["s3:ListBucket"]
-      resources = [local.bucket_arn]
-    }
-  }
-
-  dynamic "statement" {
-    for_each = var.bucket_role_arn == null ? [] : [var.bucket_role_arn]
-
-    content {
-      sid       = "BucketOfAnotherAccount"
-      actions   = ["sts:AssumeRole"]
-      resources = [statement.value]
-    }
-  }
-
-  statement {
-    sid     = "Keys"
-    actions = ["kms:Decrypt"]
-    resources = compact([
-      local.queue_kms_key_arn,
-      var.bucket_role_arn == null ? var.bucket_kms_key_arn : null,
-    ])
-  }
-
-  dynamic "statement" {
-    for_each = var.opensearch_domain_arn == null ? [] : [var.opensearch_domain_arn]
-
-    content {
-      sid       = "OpenSearch"
-      actions   = ["es:ESHttpGet", "es:ESHttpPut", "es:ESHttpPost"]
-      resources = ["${statement.value}/*"]
-    }
-  }
+  policy = data.aws_iam_policy_document.command["run"].json
 }
 
 locals {

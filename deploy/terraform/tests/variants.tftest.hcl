@@ -159,3 +159,34 @@ run "few_deliveries_are_refused" {
 
   expect_failures = [var.max_receive_count]
 }
+
+run "roles_for_commands" {
+  command = plan
+
+  variables {
+    runs_on               = "eks_irsa"
+    eks                   = { oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-central-1.amazonaws.com/id/ABC" }
+    opensearch_domain_arn = "arn:aws:es:eu-central-1:111122223333:domain/soc"
+    command_roles         = { verify = [], setup = ["arn:aws:iam::111122223333:role/deployer"] }
+  }
+
+  assert {
+    condition     = toset(keys(aws_iam_role.command)) == toset(["setup", "verify"]) && aws_iam_role.command["verify"].name == "sagetrail-verify"
+    error_message = "A role for each command that was named."
+  }
+
+  assert {
+    condition     = length(aws_eks_pod_identity_association.command) == 0
+    error_message = "A web identity needs no association."
+  }
+}
+
+run "a_role_that_nothing_is_for" {
+  command = plan
+
+  variables {
+    command_roles = { setup = [] }
+  }
+
+  expect_failures = [var.command_roles]
+}

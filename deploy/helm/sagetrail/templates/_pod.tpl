@@ -1,8 +1,7 @@
 {{- /* What the pods of the daemon and of the jobs share. */ -}}
 
-{{- /* The settings of a pod, but for its containers, its place and how it ends. */ -}}
+{{- /* The settings of a pod, but for its containers, its service account and how it ends. */ -}}
 {{- define "sagetrail.podSettings" -}}
-serviceAccountName: {{ include "sagetrail.serviceAccountName" . }}
 # Nothing here talks to Kubernetes; the token of IRSA comes another way.
 automountServiceAccountToken: false
 enableServiceLinks: false
