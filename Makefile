@@ -1,9 +1,13 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-replay dashboards api lint fmt release reproduce clean lint-tools
+.PHONY: help demo test test-chart test-package bench bench-replay dashboards api lint advisories fmt release reproduce clean \
+  lint-tools
 
 LOCAL := deploy/local
+KUBERNETES_VERSION := 1.34.2
+KUBERNETES := .local/kubernetes-$(KUBERNETES_VERSION)
+ADVISORY_DATABASE := https://github.com/RustSec/advisory-db
 DENY := .local/cargo-deny-0.20.2/bin/cargo-deny
 MACHETE := .local/cargo-machete-0.9.2/bin/cargo-machete
 RELEASE_TOOLS := .local/cargo-auditable-0.7.7/bin .local/cargo-deb-3.8.0/bin .local/cargo-cyclonedx-0.5.9/bin
@@ -26,6 +30,18 @@ test: ## Run every test beside a real OpenSearch, S3 and SQS; ARGS="--test NAME"
 	SAGETRAIL_TEST_SYSTEMD_ROOT=$$($(LOCAL)/systemd-root.sh) \
 	  $(LOCAL)/with-stack.sh cargo test --locked --no-fail-fast $(ARGS)
 
+test-chart: $(KUBERNETES)/kube-apiserver ## Install the chart into a real Kubernetes API, which the first run builds (10 minutes)
+	@$(LOCAL)/tools.sh openssl python3
+	$(LOCAL)/deploy-tools.sh
+	venv=$$($(LOCAL)/venv.sh $(LOCAL)/requirements-lint.txt); tools=$$PWD/.local/deploy-tools; PATH=$$tools:$$PATH; \
+	$$venv/bin/python -B $(LOCAL)/check_cluster.py "$$(command -v helm)" $(KUBERNETES) $$tools/crds-*
+
+test-package: ## Build the Debian package without optimisation, and run the tests of the units with it installed
+	PROFILE=dev DRAFT=1 $(MAKE) release
+	SAGETRAIL_TEST_SYSTEMD_ROOT=$$($(LOCAL)/systemd-root.sh) \
+	  SAGETRAIL_TEST_PACKAGE=$$(ls "$$PWD"/target/package/*/*.deb) \
+	  $(LOCAL)/with-stack.sh cargo test --locked --test systemd
+
 bench: ## Measure speed and memory against plain decompression; ARGS=core or another part picks one
 	@$(LOCAL)/tools.sh cargo cc python3 taskset $(if $(BENCH_STACK),curl java mvn openssl setpriv)
 	venv=$$($(LOCAL)/venv.sh $(LOCAL)/requirements-bench.txt); \
@@ -45,7 +61,7 @@ api: ## Compare the catalogue with the newest botocore, and draft the lines that
 	@python3 -m venv .local/api && .local/api/bin/pip install --quiet --disable-pip-version-check --upgrade botocore
 	@.local/api/bin/python -B tests/api/compare.py
 
-lint: $(DENY) $(MACHETE) ## Check format, code, documentation, licences and dependencies; ADVISORIES=1 adds advisories
+lint: $(DENY) $(MACHETE) ## Check format, code, documentation, licences and dependencies
 	cargo fmt --check
 	venv=$$($(LOCAL)/venv.sh $(LOCAL)/requirements-lint.txt); \
 	$$venv/bin/shellcheck --external-sources $(SHELL_SCRIPTS); \
@@ -54,10 +70,17 @@ lint: $(DENY) $(MACHETE) ## Check format, code, documentation, licences and depe
 	$$venv/bin/sigma check --fail-on-issues $(SIGMA_EXCLUDED:%=--exclude %) config/rules
 	$(LOCAL)/check-deploy.sh
 	$(MACHETE)
-	$(DENY) check licenses bans sources $(if $(ADVISORIES),advisories)
+	$(DENY) check licenses bans sources
 	cargo metadata --locked --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+advisories: $(DENY) ## Look for known vulnerabilities of the dependencies, where their database can be had
+	@if GIT_TERMINAL_PROMPT=0 timeout 20 git ls-remote $(ADVISORY_DATABASE) HEAD >/dev/null 2>&1; then \
+	  $(DENY) check advisories; \
+	else \
+	  echo 'advisories: not checked, the database cannot be had here'; \
+	fi
 
 fmt: lint-tools ## Format the Rust and the Python code
 	cargo fmt
@@ -84,6 +107,13 @@ lint-tools:
 
 .local/cargo-machete-%/bin/cargo-machete: | lint-tools
 	cargo install --locked --debug --root .local/cargo-machete-$* --version $* cargo-machete
+
+# Kubernetes' API and its store, for the test of the chart. It does not know its version unless it is told.
+$(KUBERNETES)/kube-apiserver: $(LOCAL)/kubernetes/go.mod
+	@$(LOCAL)/tools.sh go
+	cd $(<D) && CGO_ENABLED=0 GOBIN=$(abspath $(@D)) go install \
+	  -ldflags '-s -w -X k8s.io/component-base/version.gitVersion=v$(KUBERNETES_VERSION)' tool
+	touch $@
 
 .local/cargo-auditable-%/bin .local/cargo-deb-%/bin .local/cargo-cyclonedx-%/bin: | lint-tools
 	cargo install --locked --debug --no-default-features --root $(@D) --version $* $(patsubst %-$*,%,$(notdir $(@D)))

@@ -33,8 +33,9 @@ make_root() {
 
 [ "$(id -u)" = 0 ] || unable "only root may boot a container"
 if [ ! -d "$root" ]; then
-  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null && command -v wget >/dev/null ||
-    unable "apt-get, dpkg-deb or wget is missing, which fetch a Debian"
+  for tool in apt-get dpkg-deb wget nsenter setpriv; do
+    command -v "$tool" >/dev/null || unable "$tool is missing"
+  done
   mkdir -p "$local"
   echo "making a Debian 12 in $root (about a minute)" >&2
   make_root >"$log" 2>&1 || unable "no Debian 12 can be made; $log says why"
