@@ -43,7 +43,8 @@ pub struct Machine {
 impl Machine {
     /// A machine that has booted, or none, after saying why.
     pub async fn booted(name: &str) -> Option<Self> {
-        let Some(root) = std::env::var_os("SAGETRAIL_TEST_SYSTEMD_ROOT").filter(|root| !root.is_empty()) else {
+        let Some(root) = std::env::var_os("SAGETRAIL_TEST_SYSTEMD_ROOT").filter(|root| !root.is_empty())
+        else {
             println!("skipped: no Debian to boot in the environment; run it as root with `make test`");
             return None;
         };
