@@ -136,7 +136,7 @@ impl Secured {
 
     /// The role that is printed for a command.
     fn printed(&self, command: &str) -> Value {
-        let (code, printed) = self.run(Who::Admin, &["check", "--permissions"], &[]);
+        let (code, printed) = self.run(Who::Admin, &["check", "--permissions"], &[("source.allowed_buckets", "[\"trail\"]")]);
         assert_eq!(code, Some(0), "{printed}");
         let printed: Value = serde_json::from_str(&printed).unwrap();
         printed[command]["opensearch"].clone()
@@ -253,6 +253,21 @@ async fn a_verification_works_with_its_role_and_without_any_privilege_of_it_does
             cluster.ask("POST", "sagetrail-objects-*/_delete_by_query?refresh=true", everything).await;
         assert_eq!((emptied.0, &emptied.1["deleted"]), (200, &json!(1)));
         judged(cluster.run(who, &[&verify[..], &["--repair"]].concat(), &[]), r#""repaired": 1"#)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rehearsal_works_with_its_role_and_without_any_privilege_of_it_does_not() {
+    let Some(cluster) = Secured::running().await else { return };
+    let (cloud, _keys) = trail_of(&cluster, "permissions-rehearse").await;
+    let replay = ["replay", &format!("s3://{}/", cloud.bucket)];
+    try_out(&cluster, "rehearse", &[], async |who| {
+        ended(cluster.run(Who::Admin, &replay, &[]), "")?;
+        // Nothing was rejected, but a monitor searches there.
+        assert_eq!(cluster.ask("PUT", "sagetrail-rejected", None).await.0, 200);
+        cluster.refresh().await;
+        ended(cluster.run(who, &["rehearse"], &[]), "monitors would send")
     })
     .await;
 }

@@ -324,7 +324,9 @@ mod tests {
             "[source]\nqueue_url = 'https://sqs.cn-north-1.amazonaws.com.cn/111122223333/trail'\nallowed_buckets = ['logs']",
             "run",
         );
-        for named in ["arn:aws-cn:sqs:cn-north-1:111122223333:trail", "arn:aws-cn:s3:::logs/*", "arn:aws-cn:s3:::logs"] {
+        for named in
+            ["arn:aws-cn:sqs:cn-north-1:111122223333:trail", "arn:aws-cn:s3:::logs/*", "arn:aws-cn:s3:::logs"]
+        {
             assert!(resources.iter().any(|resource| resource == named), "{named} is none of {resources:?}");
         }
         assert!(!resources.iter().any(|resource| resource.ends_with(":::*")), "{resources:?}");
@@ -351,7 +353,11 @@ mod tests {
             assert_eq!(of(command), REMOVES, "{command}");
         }
         // An address of one's own tells no domain.
-        for url in ["https://search.example.com", "https://search-logs.example.com", "https://vpc-a.b.es.example.com"] {
+        for url in [
+            "https://search.example.com",
+            "https://search-logs.example.com",
+            "https://vpc-a.b.es.example.com",
+        ] {
             assert!(granted(&signed(url), "setup").1.contains(&UNKNOWN.to_owned()), "{url}");
         }
     }
