@@ -14,6 +14,7 @@ use url::Url;
 use crate::config::{Channel, MonitorsConfig, Severity};
 use crate::names::Names;
 use message::Message;
+pub use message::sampled_fields;
 use thresholds::Thresholds;
 
 mod message;
@@ -77,8 +78,12 @@ struct MonitorFile {
     name: String,
     description: String,
     monitor: Value,
-    /// Lines of mustache. A line with `${link}` is left out where there is no address to link to.
+    /// Lines of mustache about each alert.
     message: Vec<String>,
+    /// Lines about each document that the plugin brings as a sample. It brings none for a search that has aggregations of
+    /// its own.
+    #[serde(default)]
+    document: Vec<String>,
     /// What to do, below each message.
     containment: Vec<String>,
     link: Link,
@@ -119,13 +124,14 @@ impl MonitorFile {
             title: &self.name,
             severity: self.severity,
             lines: self.message.iter().map(|line| thresholds.fill_text(line)).collect(),
+            document: &self.document,
             containment: &self.containment,
             link: dashboards.map(|url| message::link(names, url, &self.link.dashboard, &self.link.query)),
         };
         let actions: Vec<Value> = channels
             .iter()
             .filter(|(_, channel)| channel.takes(self.severity))
-            .map(|(name, channel)| action(names, name, channel, &message, thresholds))
+            .map(|(name, channel)| action(names, name, channel, &message))
             .collect();
         let trigger = &mut body["triggers"][0]["bucket_level_trigger"];
         // With ids of their own choosing an update would end the alerts that are open, and raise them anew.
@@ -146,22 +152,15 @@ impl MonitorFile {
     }
 }
 
-/// One page for each new alert; an alert that goes on does not page again before the throttle is over.
-fn action(
-    names: &Names,
-    name: &str,
-    channel: &Channel,
-    message: &Message<'_>,
-    thresholds: &Thresholds,
-) -> Value {
+/// One page for each new alert; one that goes on does not page again. A throttle would do nothing beside this.
+fn action(names: &Names, name: &str, channel: &Channel, message: &Message<'_>) -> Value {
     json!({
         "id": format!("page-{name}"),
         "name": format!("page {name}"),
         "destination_id": names.channel(name),
         "subject_template": {"source": names.title(message.title), "lang": "mustache"},
         "message_template": message.template(&channel.target),
-        "throttle_enabled": true,
-        "throttle": {"value": thresholds.integer("throttle_minutes"), "unit": "MINUTES"},
+        "throttle_enabled": false,
         "action_execution_policy": {"action_execution_scope": {"per_alert": {"actionable_alerts": ["NEW"]}}},
     })
 }

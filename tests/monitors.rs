@@ -8,6 +8,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use regex::Regex;
 use sagetrail::config::{Channel, MonitorsConfig};
 use sagetrail::monitors::thresholds::documented;
 use sagetrail::monitors::{Monitor, built_in};
@@ -62,7 +63,7 @@ async fn the_attack_raises_every_monitor_for_whom_and_what_it_should() {
     let records: Vec<Value> = [story::quiet_week(NOW), story::attack(NOW)].concat();
     let documents = story::documents(&records, None);
     let Some(scene) = Scene::set("monitors-attack", &documents).await else { return };
-    let rejected = json!({"@timestamp": "2026-11-20T11:50:00Z", "reason": "malformed", "index": "sagetrail-events-2026.11"});
+    let rejected = json!({"@timestamp": "2026-11-20T11:50:00Z", "reason": "malformed"});
     scene.add("monitors-attack-rejected", [("1".to_owned(), &rejected)].into_iter()).await;
     let times = times(NOW - Duration::hours(4), NOW + Duration::minutes(20), Duration::minutes(5));
     let admin = "role/MLOps-SageMakerAdministrator";
@@ -78,8 +79,8 @@ async fn the_attack_raises_every_monitor_for_whom_and_what_it_should() {
         ("first-seen-role", admin),
         ("lifecycle-hijack", "notebook-instance/"),
         ("log-tampering", "arn:aws:sts::111122223333:assumed-role/MLOps-SageMakerAdministrator"),
-        ("rejected", "malformed,sagetrail-events-2026.11"),
-        ("two-contents", "00000000-0000-4000-a000-"),
+        ("rejected", "malformed"),
+        ("two-contents", "00"),
     ];
     let monitors = monitors("");
     let mut missing = Vec::new();
@@ -170,6 +171,87 @@ async fn a_record_that_comes_late_pages_and_a_replay_of_old_ones_does_not() {
     scene.remove().await;
 }
 
+#[tokio::test]
+async fn a_hijack_is_a_stop_a_change_and_a_start_in_this_order_and_in_no_other() {
+    let steps: Vec<(&str, &[&str], bool)> = vec![
+        ("in-order", &["stop", "change", "start"], true),
+        ("after-work", &["start", "stop", "change", "start"], true),
+        ("hidden-by-a-second-one", &["stop", "change", "start", "stop", "change"], true),
+        ("hidden-on-both-sides", &["change", "start", "stop", "change", "start", "stop", "change"], true),
+        ("made-new", &["change", "start", "stop"], false),
+        ("only-changed", &["stop", "change"], false),
+        ("started-before", &["start", "stop", "change"], false),
+        ("restarted", &["stop", "start", "stop", "start"], false),
+        ("never-stopped", &["change", "start"], false),
+    ];
+    let document = |name: &str, place: usize, step: &str| {
+        let at = NOW - Duration::hours(1) + Duration::minutes(i64::try_from(place).unwrap());
+        let action = match step {
+            "stop" => "StopNotebookInstance",
+            "change" => "UpdateNotebookInstance",
+            _ => "StartNotebookInstance",
+        };
+        let mut document = json!({"@timestamp": at.unix_timestamp() * 1_000,
+            "event": {"ingested": at.unix_timestamp() * 1_000, "action": action, "outcome": "success"},
+            "sagemaker": {"alert": {"resource": name}}});
+        if step == "change" {
+            document["sagemaker"]["lifecycle"] = json!({"name": ["evil"]});
+        }
+        document
+    };
+    let Some(scene) = Scene::set("monitors-hijack", &[]).await else { return };
+    let documents: Vec<(String, Value)> = steps
+        .iter()
+        .flat_map(|(name, steps, _)| {
+            let each = steps.iter().enumerate();
+            each.map(move |(place, step)| (format!("{name}-{place}"), document(name, place, step)))
+        })
+        .collect();
+    let index = "monitors-hijack-events";
+    scene.add(index, documents.iter().map(|(id, document)| (id.clone(), document))).await;
+    let alerts = scene.alerts(&monitors("")["lifecycle-hijack"], &[NOW]).await;
+    let expected: BTreeSet<String> =
+        steps.iter().filter(|(_, _, is_one)| *is_one).map(|(name, _, _)| (*name).to_owned()).collect();
+    assert_eq!(alerts, expected);
+    scene.remove().await;
+}
+
+#[tokio::test]
+async fn two_contents_of_one_event_are_told_apart_from_two_events_whatever_their_ids_are_made_of() {
+    let Some(scene) = Scene::set("monitors-contents", &[]).await else { return };
+    let at = (NOW - Duration::hours(1)).unix_timestamp() * 1_000;
+    let document = |id: &str| json!({"@timestamp": at, "event": {"ingested": at, "id": id}});
+    // One of the pairs lies in the indices of two months.
+    let ids = ["3f000001", "3f000002", "3f000002", "a1-once", "b2-pair", "x", "", "€€", "€€", "zz-1", "zz-2"];
+    let documents: Vec<(String, Value)> =
+        ids.iter().enumerate().map(|(place, id)| (place.to_string(), document(id))).collect();
+    scene.add("monitors-contents-events", documents.iter().map(|(id, it)| (id.clone(), it))).await;
+    let (_, month) = scene.search.request("GET", "monitors-contents-events/_mapping", None).await;
+    let mappings = json!({"mappings": month["monitors-contents-events"]["mappings"]});
+    scene.search.request("PUT", "monitors-contents-other", Some(mappings)).await;
+    scene.add("monitors-contents-other", [("other".to_owned(), &document("b2-pair"))].into_iter()).await;
+    let both = "monitors-contents-events,monitors-contents-other";
+    let alerts = alerts::alerts(&scene.search, &monitors("")["two-contents"], both, &[NOW]).await;
+    scene.search.request("DELETE", "monitors-contents-other", None).await;
+    assert_eq!(alerts, ["3f", "b2", "other"].map(str::to_owned).into());
+    scene.remove().await;
+}
+
+#[tokio::test]
+async fn whatever_was_set_aside_pages_with_its_reason() {
+    let Some(scene) = Scene::set("monitors-rejected", &[]).await else { return };
+    let at = (NOW - Duration::minutes(5)).unix_timestamp() * 1_000;
+    let documents = [
+        json!({"@timestamp": at, "reason": "malformed"}),
+        json!({"@timestamp": at, "reason": "refused", "index": "sagetrail-events-2026.11"}),
+    ];
+    let numbered = documents.iter().enumerate().map(|(place, it)| (place.to_string(), it));
+    scene.add("monitors-rejected-rejected", numbered).await;
+    let alerts = scene.alerts(&monitors("")["rejected"], &[NOW]).await;
+    assert_eq!(alerts, ["malformed", "refused"].map(str::to_owned).into());
+    scene.remove().await;
+}
+
 /// `UPDATE_GOLDEN=1` writes the page anew.
 #[test]
 fn the_page_about_monitors_says_what_the_files_say() {
@@ -217,7 +299,8 @@ async fn every_page_is_json_and_leads_to_the_name_that_it_shows_whatever_the_rec
     let Some(stack) = Stack::running() else { return };
     let search = Search::new(&stack.opensearch);
     let channels: BTreeMap<String, Channel> = toml::from_str(
-        "hook = { kind = 'webhook', url = 'https://soar.example.com' }\n\
+        "chat = { kind = 'slack', url = 'https://hooks.example.com' }\n\
+         hook = { kind = 'webhook', url = 'https://soar.example.com' }\n\
          night = { kind = 'pagerduty', routing_key = 'key' }",
     )
     .unwrap();
@@ -227,26 +310,32 @@ async fn every_page_is_json_and_leads_to_the_name_that_it_shows_whatever_the_rec
         built_in(&Names::default(), &MonitorsConfig::default(), &channels, Some(&dashboards)).unwrap()
     {
         let keys = bucket_keys(&monitor, &document);
-        let alert = json!({
-            "id": "alert-1", "bucket_keys": keys, "state": "ACTIVE", "severity": "1", "start_time": 1_795_176_000_000_u64,
-            "sample_documents": [{"_id": "id-1", "_source": document}]});
         let actions = monitor.body["triggers"][0]["bucket_level_trigger"]["actions"].as_array().unwrap();
-        assert_eq!(actions.len(), 2);
+        assert_eq!(actions.len(), 3);
+        let mut in_chat = String::new();
         for action in actions {
-            let template = json!({
-                "source": action["message_template"]["source"],
-                "params": {"ctx": {"monitor": {"name": monitor.body["name"]}, "newAlerts": [alert]}}});
-            let (status, answer) = search.request("POST", "_render/template", Some(template)).await;
-            assert_eq!(status, 200, "{}: {answer}", monitor.id);
-            let rendered = &answer["template_output"];
+            let source = action["message_template"]["source"].as_str().unwrap();
+            let alert = json!({
+                "id": "alert-1", "bucket_keys": keys, "state": "ACTIVE", "severity": "1",
+                "start_time": 1_795_176_000_000_u64, "sample_documents": samples(&monitor, source, &document)});
+            let params = json!({"ctx": {"monitor": {"name": monitor.body["name"]}, "newAlerts": [alert]}});
             let text = match action["destination_id"].as_str() {
-                Some("sagetrail-channel-hook") => rendered["text"].as_str().unwrap(),
+                Some("sagetrail-channel-chat") => {
+                    assert_eq!(action["message_template"]["options"]["content_type"], "text/plain");
+                    in_chat = as_text(&search, source, &params).await;
+                    continue;
+                }
+                Some("sagetrail-channel-hook") => as_json(&search, source, &params).await["text"].clone(),
                 _ => {
-                    assert_eq!(rendered["dedup_key"], "alert-1", "{}", monitor.id);
-                    assert!(rendered["payload"]["summary"].as_str().unwrap().ends_with(&keys), "{answer}");
+                    let event = as_json(&search, source, &params).await;
+                    assert_eq!(event["dedup_key"], "alert-1", "{}", monitor.id);
+                    assert!(event["payload"]["summary"].as_str().unwrap().ends_with(&keys), "{event}");
                     continue;
                 }
             };
+            let text = text.as_str().unwrap();
+            // In JSON no line end is one that mustache sees.
+            assert_eq!(in_chat, text, "{}: a line end was lost", monitor.id);
             assert!(text.contains(&keys), "{}: {text}", monitor.id);
             assert!(!text.contains(['<', '>']), "{}: {text}", monitor.id);
             for link in text.lines().filter_map(|line| line.strip_prefix("Look: ")) {
@@ -265,12 +354,52 @@ async fn every_page_is_json_and_leads_to_the_name_that_it_shows_whatever_the_rec
     }
 }
 
+/// The documents that the plugin brings for a message: none for a search with aggregations of its own, and of each only
+/// the fields that stand by their whole names in a tag between those of the block.
+fn samples(monitor: &Monitor, message: &str, document: &Value) -> Value {
+    let by_key = &monitor.body["inputs"][0]["search"]["query"]["aggregations"]["composite_agg"];
+    let block = Regex::new(r"(?s)\{\{#sample_documents\}\}(.*?)\{\{/sample_documents\}\}").unwrap();
+    let Some(block) = block.captures(message).filter(|_| by_key["aggregations"].is_null()) else {
+        return json!([]);
+    };
+    let mut source = json!({});
+    for tag in Regex::new(r"\{\{([^{}]+)}}").unwrap().captures_iter(&block[1]) {
+        let Some(path) = tag[1].trim().strip_prefix("_source.") else { continue };
+        let Some(value) = document.pointer(&format!("/{}", path.replace('.', "/"))) else { continue };
+        let place = path.split('.').fold(&mut source, |place, name| &mut place[name]);
+        *place = value.clone();
+    }
+    json!([{"_id": "id-1", "_source": source}])
+}
+
+/// What OpenSearch's own mustache makes of a message for a program.
+async fn as_json(search: &Search, source: &str, params: &Value) -> Value {
+    let template = json!({"source": source, "params": params});
+    let (status, answer) = search.request("POST", "_render/template", Some(template)).await;
+    assert_eq!(status, 200, "{answer}");
+    answer["template_output"].clone()
+}
+
+/// And of one for a person. Only a stored template may say that it is plain text, and the answer is no JSON then.
+async fn as_text(search: &Search, source: &str, params: &Value) -> String {
+    let script =
+        json!({"script": {"lang": "mustache", "source": source, "options": {"content_type": "text/plain"}}});
+    let (status, answer) = search.request("PUT", "_scripts/monitors-message", Some(script)).await;
+    assert_eq!(status, 200, "{answer}");
+    let by_id = json!({"id": "monitors-message", "params": params});
+    let (status, answer) = search.request("POST", "_render/template", Some(by_id)).await;
+    let text = answer.as_str().and_then(|answer| answer.strip_prefix("{\"template_output\":"));
+    let text = text.and_then(|text| text.strip_suffix('}'));
+    text.unwrap_or_else(|| panic!("{status}: {answer}")).to_owned()
+}
+
 /// The keys of the bucket that a document falls into, as the plugin writes them; those that it lacks are made up.
 fn bucket_keys(monitor: &Monitor, document: &Value) -> String {
     let by_key = &monitor.body["inputs"][0]["search"]["query"]["aggregations"]["composite_agg"];
     let sources = by_key["composite"]["sources"].as_array().unwrap().iter();
     let keys = sources.map(|source| {
-        let field = source.as_object().unwrap().values().next().unwrap()["terms"]["field"].as_str().unwrap();
+        let source = source.as_object().unwrap().values().next().unwrap();
+        let field = source["terms"]["field"].as_str().unwrap_or("of a script");
         let value = document.pointer(&format!("/{}", field.replace('.', "/")));
         match (field, value) {
             // A document with such a role is left out by the monitor's own query.

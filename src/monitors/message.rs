@@ -14,13 +14,13 @@ use crate::names::Names;
 pub(super) struct Message<'m> {
     pub(super) title: &'m str,
     pub(super) severity: Severity,
+    /// Of each alert. The first begins with a word: see `text`.
     pub(super) lines: Vec<String>,
+    /// Of each document that the plugin brings as a sample, where a monitor asks for them.
+    pub(super) document: &'m [String],
     pub(super) containment: &'m [String],
     pub(super) link: Option<String>,
 }
-
-/// The line that makes way for the link.
-const LINK: &str = "${link}";
 
 impl Message<'_> {
     /// The template for one kind of channel, as the alerting plugin takes it.
@@ -48,13 +48,14 @@ impl Message<'_> {
                 "text": self.text(),
             })
             .to_string(),
-            // Each alert has an id of its own, so that the same alert twice is one incident there.
+            // Each alert has an id of its own, so that the same alert twice is one incident there. More alerts than the plugin
+            // sends one by one come as one message, and the ids of all would be longer than such a key may be.
             Target::Pagerduty { routing_key, .. } => json!({
                 "routing_key": routing_key.expose_secret(),
                 "event_action": "trigger",
-                "dedup_key": "{{#ctx.newAlerts}}{{id}}{{/ctx.newAlerts}}",
+                "dedup_key": "{{ctx.newAlerts.0.id}}",
                 "payload": {
-                    "summary": format!("{}: {{{{#ctx.newAlerts}}}}{{{{bucket_keys}}}}{{{{/ctx.newAlerts}}}}", self.title),
+                    "summary": format!("{}: {{{{ctx.newAlerts.0.bucket_keys}}}}", self.title),
                     "source": "sagetrail",
                     "severity": self.pagerduty_severity(),
                     "custom_details": {"text": self.text()},
@@ -64,16 +65,22 @@ impl Message<'_> {
         }
     }
 
+    /// The text, laid out for a mustache that eats line ends: after a section's first tag unless a word follows it on the
+    /// line, and after its last one unless that begins a line. So a first tag has a word behind it, and a last one begins
+    /// the line that goes on behind it.
     fn text(&self) -> String {
         let mut lines = vec![format!("[{}] {}", self.severity_name(), self.title)];
-        for line in &self.lines {
-            match &self.link {
-                _ if line != LINK => lines.push(line.clone()),
-                Some(link) => lines.push(format!("Look: {link}")),
-                None => {}
-            }
+        let link = self.link.iter().map(|link| format!("Look: {link}"));
+        lines.extend(begun("ctx.newAlerts", &self.lines));
+        if self.document.is_empty() {
+            lines.extend(link);
+            lines.push("Alert {{id}}".to_owned());
+        } else {
+            lines.extend(begun("sample_documents", self.document));
+            lines.extend(link);
+            lines.push("{{/sample_documents}}Alert {{id}}".to_owned());
         }
-        lines.push("What to do:".to_owned());
+        lines.push("{{/ctx.newAlerts}}What to do:".to_owned());
         lines.extend(self.containment.iter().map(|step| format!("- {step}")));
         lines.join("\n")
     }
@@ -96,6 +103,27 @@ impl Message<'_> {
             Severity::Low => "info",
         }
     }
+}
+
+/// The lines of a section, the first behind its tag.
+fn begun(section: &str, lines: &[String]) -> impl Iterator<Item = String> {
+    let tag = format!("{{{{#{section}}}}}");
+    lines.iter().enumerate().map(move |(place, line)| match place {
+        0 => format!("{tag}{line}"),
+        _ => line.clone(),
+    })
+}
+
+/// The fields of a document that the plugin brings for this message: those that stand by their whole names in a tag of
+/// their own between the tags of the sample documents. A section over a field is no such tag.
+pub fn sampled_fields(message: &str) -> Vec<&str> {
+    const BEGIN: &str = "{{#sample_documents}}";
+    const END: &str = "{{/sample_documents}}";
+    let Some((block, _)) = message.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END)) else {
+        return Vec::new();
+    };
+    let tags = block.split("{{").skip(1).filter_map(|part| part.split_once("}}"));
+    tags.filter_map(|(tag, _)| tag.trim().strip_prefix("_source.")).collect()
 }
 
 /// What ends or splits a URL's fragment.

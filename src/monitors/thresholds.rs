@@ -50,10 +50,6 @@ impl Thresholds {
         Ok(Self { values, placeholder })
     }
 
-    pub(super) fn integer(&self, name: &str) -> i64 {
-        self.values[name].as_integer().expect("the default is an integer, and a site's value fits it")
-    }
-
     /// Fills every string of a body. A string that is one placeholder alone becomes the value itself.
     pub(super) fn fill(&self, body: &mut Value) {
         match body {

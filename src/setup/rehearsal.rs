@@ -61,7 +61,8 @@ async fn alerts(
     let by_key = &mut query["aggregations"]["composite_agg"];
     // The plugin brings sample documents only where a monitor has no aggregations of its own.
     if by_key["aggregations"].is_null() {
-        by_key["aggregations"] = json!({"samples": {"top_hits": {"size": 1}}});
+        let fields = monitors::sampled_fields(message_of(monitor));
+        by_key["aggregations"] = json!({"samples": {"top_hits": {"size": 1, "_source": fields}}});
     }
     by_key["aggregations"]["fired"] = json!({"bucket_selector": {
         "buckets_path": condition["buckets_path"], "script": condition["script"], "gap_policy": "skip"}});
@@ -93,10 +94,15 @@ async fn alerts(
     Ok(buckets.into_iter().enumerate().map(alert).collect())
 }
 
+fn message_of(monitor: &Monitor) -> &str {
+    let trigger = &monitor.body["triggers"][0]["bucket_level_trigger"];
+    trigger["actions"][0]["message_template"]["source"].as_str().unwrap_or_default()
+}
+
 async fn page(opensearch: &OpenSearch, monitor: &Monitor, alert: Value) -> Result<String, SetupError> {
     let trigger = &monitor.body["triggers"][0]["bucket_level_trigger"];
     let request = json!({
-        "source": trigger["actions"][0]["message_template"]["source"],
+        "source": message_of(monitor),
         "params": {"ctx": {
             "monitor": {"name": monitor.body["name"]},
             "trigger": {"name": trigger["name"]},
