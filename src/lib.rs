@@ -29,3 +29,4 @@ pub mod health;
 pub mod doctor;
 pub mod metrics;
 mod backoff;
+mod denial;

@@ -117,7 +117,7 @@ async fn bulk(State(sink): State<Arc<Sink>>, body: Bytes) -> String {
         }
         answer.push_str(r#"{"create":{"_id":""#);
         answer.push_str(member(action, br#""_id":""#));
-        answer.push_str(r#"","status":201}}"#);
+        answer.push_str(r#"","status":201,"result":"created"}}"#);
         records += usize::from(!member(action, br#""_index":""#).starts_with("sagetrail-objects-"));
         next_line(&mut rest).expect("each action has its document");
     }

@@ -9,15 +9,22 @@ use std::io::Write;
 use bytes::Bytes;
 use serde::Deserialize;
 
+use super::fault::{self, About};
+use super::obstacle::Obstacle;
 use crate::document::Document;
 
 /// The parts of the answer that `classify` reads; the rest would be most of its bytes. `errors` is left out on purpose:
 /// the status of each item is the truth, and a flag that contradicts it could only mislead.
 pub(super) const ANSWER_FILTER: &str =
-    "filter_path=items.*._id,items.*.status,items.*.error.type,items.*.error.reason";
+    "filter_path=items.*._id,items.*.status,items.*.result,items.*.error.type,items.*.error.reason";
 
 /// Bytes of a line that asks for a document to be created, without the index and the id.
 const ACTION_BYTES: usize = br#"{"create":{"_index":"","_id":""}}"#.len() + 2 * b"\n".len();
+
+/// The error of a document that is there already, and of nothing else.
+pub(super) const CONFLICT: &str = "version_conflict_engine_exception";
+/// What an item that a pipeline dropped is called in errors.
+const DROPPED: &str = "dropped_by_a_pipeline";
 
 /// Characters of OpenSearch's reason that are kept; it may quote the whole document.
 const REASON_CHARACTERS: usize = 1_024;
@@ -57,14 +64,19 @@ pub enum ItemOutcome {
     Retry {
         status: u16,
         kind: String,
+        /// What a human has to change first, where that is known.
+        obstacle: Option<Obstacle>,
     },
-    /// It will not be taken however often it is sent.
+    /// The document is at fault, as long as its index takes others.
     Refused(Refusal),
+    /// A refusal that nobody knows: it may be about the document, or about the cluster.
+    Doubtful(Refusal),
 }
 
 /// Why a document was refused, in OpenSearch's words. The reason may quote the document, so it never goes to a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
+    pub status: u16,
     pub kind: String,
     pub reason: String,
 }
@@ -82,6 +94,10 @@ pub enum AnswerError {
     OtherDocument { position: usize },
     #[error("item {position} of the answer has status {status}, which means nothing for a document")]
     Status { position: usize, status: u16 },
+    #[error(
+        "item {position} of the answer has status {status} and does not say that the document was stored"
+    )]
+    Result { position: usize, status: u16 },
 }
 
 /// Reads the answer to a bulk of these ids: the outcome of each document, in their order.
@@ -107,8 +123,7 @@ pub fn classify<'a>(
             if create.id != id {
                 return Err(AnswerError::OtherDocument { position });
             }
-            outcome(create.status, create.error)
-                .ok_or(AnswerError::Status { position, status: create.status })
+            outcome(position, create)
         })
         .collect()
 }
@@ -123,24 +138,37 @@ pub(super) fn whole_refusal(status: u16, body: &[u8]) -> Refusal {
     refusal(status, error)
 }
 
-fn outcome(status: u16, error: Option<ItemError>) -> Option<ItemOutcome> {
-    let error = error.unwrap_or_default();
-    match status {
-        200..=299 => Some(ItemOutcome::Created),
-        409 => Some(ItemOutcome::Duplicate),
-        401 | 403 | 404 | 408 | 429 | 500..=599 => Some(retry(status, error)),
-        400 if error.is_about_the_cluster() => Some(retry(status, error)),
-        400..=499 => Some(ItemOutcome::Refused(refusal(status, error))),
-        _ => None,
-    }
-}
-
-fn retry(status: u16, error: ItemError) -> ItemOutcome {
-    ItemOutcome::Retry { status, kind: refusal(status, error).kind }
+fn outcome(position: usize, item: Create<'_>) -> Result<ItemOutcome, AnswerError> {
+    let status = item.status;
+    let error = item.error.unwrap_or_default();
+    let kind = error.kind.as_deref().unwrap_or_default();
+    Ok(match status {
+        200..=299 => match item.result.as_deref() {
+            Some("created" | "updated") => ItemOutcome::Created,
+            Some("noop") => {
+                ItemOutcome::Retry { status, kind: DROPPED.to_owned(), obstacle: Some(Obstacle::Dropped) }
+            }
+            _ => return Err(AnswerError::Result { position, status }),
+        },
+        409 if kind == CONFLICT => ItemOutcome::Duplicate,
+        401 | 403 | 404 | 408 | 409 | 429 | 500..=599 => {
+            let obstacle = Obstacle::of(status, kind);
+            ItemOutcome::Retry { status, kind: refusal(status, error).kind, obstacle }
+        }
+        400..=499 => match fault::about(kind, error.reason.as_deref().unwrap_or_default()) {
+            About::Document => ItemOutcome::Refused(refusal(status, error)),
+            About::Unknown => ItemOutcome::Doubtful(refusal(status, error)),
+            About::Cluster(obstacle) => {
+                ItemOutcome::Retry { status, kind: refusal(status, error).kind, obstacle: Some(obstacle) }
+            }
+        },
+        _ => return Err(AnswerError::Status { position, status }),
+    })
 }
 
 fn refusal(status: u16, error: ItemError) -> Refusal {
     Refusal {
+        status,
         kind: error.kind.unwrap_or_else(|| format!("status_{status}")),
         reason: error.reason.unwrap_or_default().chars().take(REASON_CHARACTERS).collect(),
     }
@@ -163,6 +191,8 @@ struct Create<'a> {
     #[serde(rename = "_id", borrow)]
     id: Cow<'a, str>,
     status: u16,
+    #[serde(borrow)]
+    result: Option<Cow<'a, str>>,
     error: Option<ItemError>,
 }
 
@@ -171,20 +201,6 @@ struct ItemError {
     #[serde(rename = "type")]
     kind: Option<String>,
     reason: Option<String>,
-}
-
-impl ItemError {
-    /// Some states of the cluster are told with a 400 as if the document were wrong: a closed index, and the limit of
-    /// shards when a new month's index cannot be made.
-    fn is_about_the_cluster(&self) -> bool {
-        match self.kind.as_deref() {
-            Some("index_closed_exception") => true,
-            Some("validation_exception") => {
-                self.reason.as_deref().is_some_and(|reason| reason.contains("maximum shards open"))
-            }
-            _ => false,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -228,11 +244,15 @@ mod tests {
     }
 
     fn refused(kind: &str, reason: &str) -> ItemOutcome {
-        ItemOutcome::Refused(Refusal { kind: kind.to_owned(), reason: reason.to_owned() })
+        ItemOutcome::Refused(Refusal { status: 400, kind: kind.to_owned(), reason: reason.to_owned() })
     }
 
-    fn retried(status: u16, kind: &str) -> ItemOutcome {
-        ItemOutcome::Retry { status, kind: kind.to_owned() }
+    fn doubtful(status: u16, kind: &str, reason: &str) -> ItemOutcome {
+        ItemOutcome::Doubtful(Refusal { status, kind: kind.to_owned(), reason: reason.to_owned() })
+    }
+
+    fn retried(status: u16, kind: &str, obstacle: Option<Obstacle>) -> ItemOutcome {
+        ItemOutcome::Retry { status, kind: kind.to_owned(), obstacle }
     }
 
     /// The types and reasons are those of a real OpenSearch 2.19.
@@ -240,30 +260,42 @@ mod tests {
     fn each_status_means_what_it_means_for_a_document() {
         const SHARDS: &str = "Validation Failed: 1: this action would add [2] total shards, but this cluster currently \
                               has [2]/[1] maximum shards open;";
+        use Obstacle::{Absent, AliasTaken, Blocked, Closed, Denied, IndexRefused, TooManyShards};
         let table = [
             (201, "", "", ItemOutcome::Created),
             (200, "", "", ItemOutcome::Created),
-            (409, "version_conflict_engine_exception", "exists", ItemOutcome::Duplicate),
-            (429, "rejected_execution_exception", "", retried(429, "rejected_execution_exception")),
-            (429, "cluster_block_exception", "disk usage", retried(429, "cluster_block_exception")),
-            (403, "cluster_block_exception", "read-only", retried(403, "cluster_block_exception")),
-            (403, "security_exception", "no permissions", retried(403, "security_exception")),
-            (401, "", "", retried(401, "status_401")),
-            (404, "index_not_found_exception", "", retried(404, "index_not_found_exception")),
-            (500, "", "", retried(500, "status_500")),
-            (503, "unavailable_shards_exception", "", retried(503, "unavailable_shards_exception")),
-            (400, "index_closed_exception", "closed", retried(400, "index_closed_exception")),
-            (400, "validation_exception", SHARDS, retried(400, "validation_exception")),
-            (400, "validation_exception", "no", refused("validation_exception", "no")),
+            (409, CONFLICT, "exists", ItemOutcome::Duplicate),
+            (409, "another", "", retried(409, "another", None)),
+            (429, "rejected_execution_exception", "", retried(429, "rejected_execution_exception", None)),
+            (429, "cluster_block_exception", "disk", retried(429, "cluster_block_exception", Some(Blocked))),
+            (403, "cluster_block_exception", "r/o", retried(403, "cluster_block_exception", Some(Blocked))),
+            (403, "security_exception", "no", retried(403, "security_exception", Some(Denied))),
+            (401, "", "", retried(401, "status_401", Some(Denied))),
+            (404, "index_not_found_exception", "", retried(404, "index_not_found_exception", Some(Absent))),
+            (500, "", "", retried(500, "status_500", None)),
+            (503, "unavailable_shards_exception", "", retried(503, "unavailable_shards_exception", None)),
+            (400, "index_closed_exception", "closed", retried(400, "index_closed_exception", Some(Closed))),
+            (400, "validation_exception", SHARDS, retried(400, "validation_exception", Some(TooManyShards))),
+            (400, "validation_exception", "no", retried(400, "validation_exception", Some(IndexRefused))),
+            (
+                400,
+                "invalid_alias_name_exception",
+                "an index exists with the same name as the alias",
+                retried(400, "invalid_alias_name_exception", Some(AliasTaken)),
+            ),
             (400, "mapper_parsing_exception", "no", refused("mapper_parsing_exception", "no")),
             (400, "strict_dynamic_mapping_exception", "", refused("strict_dynamic_mapping_exception", "")),
-            (400, "", "", refused("status_400", "")),
-            (413, "", "", refused("status_413", "")),
+            (400, "", "", doubtful(400, "status_400", "")),
+            (400, "new_exception", "x", doubtful(400, "new_exception", "x")),
+            (413, "", "", doubtful(413, "status_413", "")),
         ];
         for (status, kind, reason, expected) in table {
             let mut create = json!({"_id": "a", "status": status});
             if !kind.is_empty() {
                 create["error"] = json!({"type": kind, "reason": reason});
+            }
+            if status < 300 {
+                create["result"] = json!("created");
             }
             let answer = json!({"items": [{"create": create}]}).to_string();
             assert_eq!(classify(answer.as_bytes(), ["a"].into_iter()), Ok(vec![expected]), "{status} {kind}");
@@ -273,41 +305,57 @@ mod tests {
     #[test]
     fn the_flag_over_all_items_is_not_believed() {
         let answer = br#"{"took":1,"errors":false,"items":[{"create":{"_id":"a","status":429}}]}"#;
-        assert_eq!(classify(answer, ["a"].into_iter()), Ok(vec![retried(429, "status_429")]));
+        assert_eq!(classify(answer, ["a"].into_iter()), Ok(vec![retried(429, "status_429", None)]));
     }
 
     #[test]
     fn outcomes_keep_the_order_in_which_documents_were_sent() {
         let answer =
-            br#"{"items":[{"create":{"_id":"a","status":409}},{"create":{"_id":"b\u0021","status":201}}]}"#;
+            br#"{"items":[{"create":{"_id":"a","status":409,"error":{"type":"version_conflict_engine_exception"}}},{"create":{"_id":"b\u0021","status":201,"result":"created"}}]}"#;
         let outcomes = classify(answer, ["a", "b!"].into_iter());
         assert_eq!(outcomes, Ok(vec![ItemOutcome::Duplicate, ItemOutcome::Created]));
     }
 
+    /// As a real OpenSearch 2.19 answers for an index whose pipeline has a drop processor.
+    #[test]
+    fn a_document_that_a_pipeline_dropped_is_not_stored() {
+        let answer = br#"{"items":[{"create":{"_id":"a","result":"noop","status":200}}]}"#;
+        let dropped = retried(200, DROPPED, Some(Obstacle::Dropped));
+        assert_eq!(classify(answer, ["a"].into_iter()), Ok(vec![dropped]));
+    }
+
     #[test]
     fn an_answer_that_is_cut_or_lies_is_an_error() {
-        let table: [(&[u8], &str); 11] = [
+        let table: [(&[u8], &str); 13] = [
             (b"", "empty"),
             (
-                b"{\"x\":\"\xff\",\"items\":[{\"create\":{\"_id\":\"a\",\"status\":201}},{\"create\":{\"_id\":\"b\",\"status\":201}}]}",
+                b"{\"x\":\"\xff\",\"items\":[{\"create\":{\"_id\":\"a\",\"status\":201,\"result\":\"created\"}},{\"create\":{\"_id\":\"b\",\"status\":201,\"result\":\"created\"}}]}",
                 "damaged where nobody reads",
             ),
-            (br#"{"items":[{"create":{"_id":"a","status":201}},{"create":{"_id":"b","sta"#, "cut"),
-            (br#"{"items":[{"create":{"_id":"a","status":201}}]}"#, "too few"),
+            (br#"{"items":[{"create":{"_id":"a","status":201,"result":"created"}},{"create":{"_id":"b","sta"#, "cut"),
+            (br#"{"items":[{"create":{"_id":"a","status":201,"result":"created"}}]}"#, "too few"),
             (br#"{"items":[]}"#, "none"),
             (br#"{"took":3,"errors":false}"#, "no items"),
             (
-                br#"{"items":[{"create":{"_id":"b","status":201}},{"create":{"_id":"a","status":201}}]}"#,
+                br#"{"items":[{"create":{"_id":"b","status":201,"result":"created"}},{"create":{"_id":"a","status":201,"result":"created"}}]}"#,
                 "order",
             ),
             (
-                br#"{"items":[{"index":{"_id":"a","status":201}},{"index":{"_id":"b","status":201}}]}"#,
+                br#"{"items":[{"index":{"_id":"a","status":201,"result":"created"}},{"index":{"_id":"b","status":201,"result":"created"}}]}"#,
                 "action",
             ),
-            (br#"{"items":[{"create":{"_id":"a","status":201}},{"create":{"_id":"b"}}]}"#, "no status"),
+            (br#"{"items":[{"create":{"_id":"a","status":201,"result":"created"}},{"create":{"_id":"b"}}]}"#, "no status"),
             (
-                br#"{"items":[{"create":{"_id":"a","status":201}},{"create":{"_id":"b","status":302}}]}"#,
+                br#"{"items":[{"create":{"_id":"a","status":201,"result":"created"}},{"create":{"_id":"b","status":302}}]}"#,
                 "status",
+            ),
+            (
+                br#"{"items":[{"create":{"_id":"a","status":201,"result":"created"}},{"create":{"_id":"b","status":200}}]}"#,
+                "no result",
+            ),
+            (
+                br#"{"items":[{"create":{"_id":"a","status":201,"result":"created"}},{"create":{"_id":"b","status":200,"result":"deleted"}}]}"#,
+                "another result",
             ),
             (b"<html>ok</html>", "a proxy's page"),
         ];

@@ -1,4 +1,7 @@
 //! The delivery: one batch on its way, repeated and divided until each of its documents has an ending.
+//!
+//! A refusal is believed of a document only when its index takes others, or at least the probe. `verdict.rs` reads an
+//! answer.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,20 +11,27 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
 use super::bulk::{self, ItemOutcome, Refusal};
+use super::doubt;
 use super::entry::{Ending, Entry};
 use super::health::{Health, Trouble};
 use super::limit::Limit;
 use super::obstacle::Obstacles;
 use super::pace::{Pace, Signal};
-use super::{Answer, OpenSearch, OpenSearchError, StoreError, rejection};
+use super::probe::{self, Finding};
+use super::verdict::{Lesson, Verdict, read};
+use super::{OpenSearch, StoreError, rejection};
 use crate::backoff::full_jitter;
 use crate::config::SinkConfig;
-use crate::metrics::{BulkOutcome, Metrics, RejectReason, Retry};
+use crate::denial::Denial;
+use crate::metrics::{Metrics, RejectReason, Retry};
 
 /// The longest possible wait before the second attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// No wait is longer: a cluster that is back should not stand idle for minutes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How often a document is sent before a refusal that nobody knows is believed.
+const DOUBTFUL_ATTEMPTS: u32 = 3;
 
 /// A wait after this many failures in a row.
 fn pause(failures: u32) -> Duration {
@@ -51,16 +61,6 @@ struct Part {
     entries: Vec<Entry>,
     /// Failures in a row of the request as a whole.
     failures: u32,
-}
-
-/// What one attempt came to.
-enum Verdict {
-    /// Each document has its own outcome.
-    Items(Vec<ItemOutcome>),
-    /// The request will never be taken as it is.
-    Divide(Refusal),
-    /// It was not taken now.
-    Repeat,
 }
 
 impl Courier {
@@ -99,26 +99,66 @@ impl Courier {
                 Err(part) => part,
             };
             match self.attempt(&part.entries).await {
-                Verdict::Items(outcomes) => {
-                    let set_aside = self.settle(part.entries, outcomes, &mut postponed);
-                    parts.extend(set_aside);
+                Verdict::Items(mut outcomes) => {
+                    doubt::check(&self.client, &part.entries, &mut outcomes).await;
+                    parts.extend(self.settle(part.entries, outcomes, &mut postponed));
                 }
-                Verdict::Divide(refusal) if part.entries.len() == 1 => {
-                    let outcomes = vec![ItemOutcome::Refused(refusal)];
-                    let set_aside = self.settle(part.entries, outcomes, &mut postponed);
-                    parts.extend(set_aside);
-                }
-                Verdict::Divide(_) => parts.extend(part.halves()),
-                Verdict::Repeat => {
-                    let failures = part.failures.saturating_add(1);
-                    self.metrics.retried(Retry::BulkRequest, 1);
-                    sleep(pause(failures)).await;
-                    parts.push(Part { entries: part.entries, failures });
-                }
+                Verdict::TooLarge if part.entries.len() == 1 => self.too_large(part.entries),
+                Verdict::TooLarge => parts.extend(part.halves()),
+                Verdict::Divide(refusal) => match self.at_fault(&part, &refusal).await {
+                    true if part.entries.len() == 1 => {
+                        let outcomes = vec![ItemOutcome::Refused(refusal)];
+                        parts.extend(self.settle(part.entries, outcomes, &mut postponed));
+                    }
+                    true => parts.extend(part.halves()),
+                    false => parts.push(self.repeat(part).await),
+                },
+                Verdict::Repeat => parts.push(self.repeat(part).await),
             }
         }
         let attempts = postponed.iter().map(|entry: &Entry| entry.attempts).max()?;
         Some(Postponed { entries: postponed, delay: pause(attempts) })
+    }
+
+    /// Waits before the part is sent again.
+    async fn repeat(&self, part: Part) -> Part {
+        let failures = part.failures.saturating_add(1);
+        self.metrics.retried(Retry::BulkRequest, 1);
+        sleep(pause(failures)).await;
+        Part { entries: part.entries, failures }
+    }
+
+    /// Whether a request was refused as a whole because of the documents in it: a request with another one passes.
+    async fn at_fault(&self, part: &Part, refusal: &Refusal) -> bool {
+        let Some(first) = part.entries.first() else { return false };
+        let index = &first.document.index;
+        let problem = format!("status {} ({})", refusal.status, refusal.kind);
+        match probe::ask(&self.client, index).await {
+            Finding::Takes | Finding::Refuses { .. } => {
+                self.health.answered();
+                true
+            }
+            Finding::RequestRefused { .. } => {
+                let trouble = match probe::ask_briefly(&self.client, index).await {
+                    Finding::Takes | Finding::Refuses { .. } if self.client.compresses() => {
+                        Trouble::Compressed
+                    }
+                    _ if refusal.status == 403 => Trouble::Denied(Denial::Firewall),
+                    _ => Trouble::Unusable,
+                };
+                self.health.failed(trouble, &problem);
+                false
+            }
+            Finding::Unknown => false,
+        }
+    }
+
+    /// A report would be larger still, so a document that is too large by itself has nowhere to go.
+    fn too_large(&self, entries: Vec<Entry>) {
+        for entry in entries {
+            let bytes = bulk::encoded_len(&entry.document);
+            entry.settle(Ending::Failed(StoreError::TooLarge { bytes }));
+        }
     }
 
     /// Halves a part that is larger than the pace allows now, or gives it back.
@@ -144,17 +184,28 @@ impl Courier {
         self.metrics.bulk_answered(reading.outcome, entries.len(), bytes, took);
         let signal = match reading.lesson {
             Lesson::PushedBack => Some(Signal::PushedBack),
+            Lesson::TooLarge => Some(Signal::TooLarge { bytes }),
             Lesson::Took => Some(Signal::Answered { bytes, took }),
             Lesson::Nothing => None,
         };
         if let Some(signal) = signal {
             let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-            pace.learn(era, signal);
+            let news = pace.learn(era, signal);
             self.metrics.pace_changed(pace.concurrency(), pace.bytes());
+            drop(pace);
+            if let Some(most) = news {
+                warn!(
+                    refused_bytes = bytes,
+                    most,
+                    "a bulk was too large for OpenSearch or a proxy before it (413); bulks stay below that from now on: raise http.max_content_length or the proxy's limit, or lower sink.bulk_max_bytes"
+                );
+            }
         }
-        match reading.trouble {
-            Some((trouble, problem)) => self.health.failed(trouble, &problem),
-            None => self.health.answered(),
+        match (reading.trouble, &reading.verdict) {
+            (Some((trouble, problem)), _) => self.health.failed(trouble, &problem),
+            // Whose fault that is shows only when another document was asked about.
+            (None, Verdict::Divide(_)) => {}
+            (None, _) => self.health.answered(),
         }
         reading.verdict
     }
@@ -174,8 +225,8 @@ impl Courier {
         let mut first_refusal: Option<String> = None;
         for (mut entry, outcome) in entries.into_iter().zip(outcomes) {
             entry.attempts += 1;
-            if let ItemOutcome::Retry { status, kind } = &outcome {
-                self.obstacles.met(*status, kind);
+            if let ItemOutcome::Retry { status, kind, obstacle: Some(obstacle) } = &outcome {
+                self.obstacles.met(*obstacle, entry.document.index.as_str(), *status, kind);
             }
             match outcome {
                 ItemOutcome::Created => {
@@ -190,18 +241,25 @@ impl Courier {
                     duplicate += u64::from(entry.document.index.is_for_events());
                     entry.settle(Ending::Duplicate);
                 }
-                ItemOutcome::Retry { status, kind } if entry.attempts >= self.item_attempts => {
+                ItemOutcome::Retry { status, kind, .. } if entry.attempts >= self.item_attempts => {
                     let attempts = entry.attempts;
                     entry.settle(Ending::Failed(StoreError::Unavailable { attempts, status, kind }));
+                }
+                ItemOutcome::Doubtful(refusal)
+                    if entry.attempts < self.item_attempts.min(DOUBTFUL_ATTEMPTS) =>
+                {
+                    debug!(kind = refusal.kind, "a document was refused for a reason that is not known");
+                    again += 1;
+                    postponed.push(entry);
                 }
                 ItemOutcome::Retry { .. } => {
                     again += 1;
                     postponed.push(entry);
                 }
-                ItemOutcome::Refused(refusal) if entry.is_for_rejected() => {
+                ItemOutcome::Refused(refusal) | ItemOutcome::Doubtful(refusal) if entry.is_for_rejected() => {
                     entry.settle(Ending::Failed(StoreError::Refused { kind: refusal.kind }));
                 }
-                ItemOutcome::Refused(refusal) => {
+                ItemOutcome::Refused(refusal) | ItemOutcome::Doubtful(refusal) => {
                     let report = rejection::report(&entry.document, &refusal, now);
                     first_refusal.get_or_insert(refusal.kind);
                     reports.push(entry.set_aside(report));
@@ -228,85 +286,4 @@ impl Part {
         // The first half is last, because the last part is sent first.
         [Self { entries: second, failures }, Self { entries: self.entries, failures }]
     }
-}
-
-/// An answer, or the lack of one, as everybody who learns from it sees it.
-struct Reading {
-    verdict: Verdict,
-    outcome: BulkOutcome,
-    lesson: Lesson,
-    trouble: Option<(Trouble, String)>,
-}
-
-/// What an attempt says about how much OpenSearch can take now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lesson {
-    /// It took the bulk.
-    Took,
-    /// It was too much.
-    PushedBack,
-    /// A connection that is refused, a denial or a malformed request say nothing about load.
-    Nothing,
-}
-
-fn read(answer: Result<Answer, OpenSearchError>, entries: &[Entry]) -> Reading {
-    let Answer { status, body } = match answer {
-        Ok(answer) => answer,
-        Err(error) => return unanswered(&error),
-    };
-    match status {
-        200..=299 => {
-            let sent = entries.iter().map(|entry| entry.document.id.as_str());
-            match bulk::classify(&body, sent) {
-                Ok(outcomes) => answered(outcomes),
-                Err(error) => {
-                    repeat(BulkOutcome::Failed, Lesson::Nothing, Trouble::Unusable, error.to_string())
-                }
-            }
-        }
-        413 => divide(BulkOutcome::TooLarge, bulk::whole_refusal(status, &body)),
-        400 => divide(BulkOutcome::Failed, bulk::whole_refusal(status, &body)),
-        429 | 503 => throttled(status, BulkOutcome::Throttled),
-        // A gateway's own timeout.
-        504 => throttled(status, BulkOutcome::Failed),
-        401 | 403 => {
-            repeat(BulkOutcome::Failed, Lesson::Nothing, Trouble::Denied, format!("status {status}"))
-        }
-        500..=599 => {
-            repeat(BulkOutcome::Failed, Lesson::Nothing, Trouble::Throttled, format!("status {status}"))
-        }
-        _ => repeat(BulkOutcome::Failed, Lesson::Nothing, Trouble::Unusable, format!("status {status}")),
-    }
-}
-
-fn answered(outcomes: Vec<ItemOutcome>) -> Reading {
-    let is_whole = outcomes.iter().all(|item| matches!(item, ItemOutcome::Created | ItemOutcome::Duplicate));
-    let is_pushed_back =
-        outcomes.iter().any(|item| matches!(item, ItemOutcome::Retry { status: 429 | 503, .. }));
-    Reading {
-        verdict: Verdict::Items(outcomes),
-        outcome: if is_whole { BulkOutcome::Accepted } else { BulkOutcome::Partial },
-        lesson: if is_pushed_back { Lesson::PushedBack } else { Lesson::Took },
-        trouble: None,
-    }
-}
-
-fn unanswered(error: &OpenSearchError) -> Reading {
-    let (trouble, lesson) = match error {
-        OpenSearchError::TimedOut { .. } => (Trouble::TimedOut, Lesson::PushedBack),
-        _ => (Trouble::Unreachable, Lesson::Nothing),
-    };
-    repeat(BulkOutcome::Failed, lesson, trouble, error.to_string())
-}
-
-fn throttled(status: u16, outcome: BulkOutcome) -> Reading {
-    repeat(outcome, Lesson::PushedBack, Trouble::Throttled, format!("status {status}"))
-}
-
-fn repeat(outcome: BulkOutcome, lesson: Lesson, trouble: Trouble, problem: String) -> Reading {
-    Reading { verdict: Verdict::Repeat, outcome, lesson, trouble: Some((trouble, problem)) }
-}
-
-fn divide(outcome: BulkOutcome, refusal: Refusal) -> Reading {
-    Reading { verdict: Verdict::Divide(refusal), outcome, lesson: Lesson::Nothing, trouble: None }
 }

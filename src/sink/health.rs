@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use crate::denial::Denial;
+
 /// Why bulks do not get through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trouble {
@@ -15,7 +17,9 @@ pub(super) enum Trouble {
     /// 429 or a 5xx: the cluster has no room, or is in trouble of its own.
     Throttled,
     /// 401 or 403: only a human can put that right.
-    Denied,
+    Denied(Denial),
+    /// Compressed requests are refused.
+    Compressed,
     /// Another status or an answer that is not what a bulk gets.
     Unusable,
 }
@@ -45,10 +49,23 @@ impl Health {
             return;
         }
         match trouble {
-            Trouble::Denied => {
+            Trouble::Denied(Denial::Permission) => {
                 error!(
                     problem,
-                    "OpenSearch denies bulk requests; they are repeated until it allows them: check the credentials in [sink] and their role, which `sagetrail check --permissions` prints"
+                    "OpenSearch denies bulk requests; they are repeated until it allows them: grant their user the role that `sagetrail check --permissions` prints"
+                );
+            }
+            Trouble::Denied(denial) => {
+                let advice = denial.advice();
+                error!(
+                    problem,
+                    "OpenSearch denies bulk requests; they are repeated until it allows them: {advice}"
+                );
+            }
+            Trouble::Compressed => {
+                error!(
+                    problem,
+                    "OpenSearch or a proxy before it refuses compressed requests; they are repeated until it takes them: set sink.gzip = false, or let it take Content-Encoding: gzip"
                 );
             }
             Trouble::Unusable => {
@@ -105,7 +122,7 @@ mod tests {
     #[test]
     fn a_denial_calls_a_human_once_and_its_end_is_told_once() {
         let log = log_of(|health| {
-            (0..100).for_each(|_| health.failed(Trouble::Denied, "status 403"));
+            (0..100).for_each(|_| health.failed(Trouble::Denied(Denial::Permission), "status 403"));
             (0..100).for_each(|_| health.answered());
         });
         assert_eq!(log.len(), 2, "{log:?}");
@@ -125,10 +142,10 @@ mod tests {
     fn another_kind_of_trouble_is_news() {
         let log = log_of(|health| {
             health.failed(Trouble::Unreachable, "down");
-            health.failed(Trouble::Denied, "status 401");
-            health.failed(Trouble::Denied, "status 401");
+            health.failed(Trouble::Denied(Denial::Permission), "status 401");
+            health.failed(Trouble::Denied(Denial::Permission), "status 401");
             health.answered();
-            health.failed(Trouble::Denied, "status 401");
+            health.failed(Trouble::Denied(Denial::Permission), "status 401");
         });
         let levels: Vec<&str> = log.iter().filter_map(|line| line.split_whitespace().next()).collect();
         assert_eq!(levels, ["WARN", "ERROR", "INFO", "ERROR"]);

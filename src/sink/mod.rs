@@ -7,15 +7,19 @@ mod batch;
 mod batcher;
 pub mod bulk;
 mod delivery;
+mod doubt;
 mod entry;
+mod fault;
 mod health;
 mod limit;
 mod obstacle;
 mod opensearch;
 mod pace;
+mod probe;
 mod rejection;
 mod room;
 mod transport;
+mod verdict;
 
 use std::mem;
 use std::ops::AddAssign;
@@ -172,6 +176,10 @@ pub enum StoreError {
     Unavailable { attempts: u32, status: u16, kind: String },
     #[error("OpenSearch refused a document ({kind}), and the rejected index does not take it either")]
     Refused { kind: String },
+    #[error(
+        "a document of {bytes} bytes is larger than OpenSearch or a proxy before it takes (413); raise http.max_content_length or the proxy's limit of bodies above that"
+    )]
+    TooLarge { bytes: usize },
     #[error("the sink stopped before a document was answered")]
     Closed,
 }

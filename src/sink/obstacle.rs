@@ -1,7 +1,7 @@
 //! The obstacle: what in the cluster's state keeps it from taking documents that are in order, until a human changes it.
 //!
 //! The other documents of the same bulk may be taken, so this is no trouble of the bulk as a whole. It is told when it is
-//! met, and not again for each document and attempt.
+//! met, and not again for each document and attempt. `fault.rs` reads it off an item's error.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -19,23 +19,36 @@ pub(super) struct Obstacles {
     told: Mutex<BTreeMap<Obstacle, Instant>>,
 }
 
+/// What a human has to change before documents are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Obstacle {
+pub enum Obstacle {
     Denied,
     Blocked,
     Absent,
     Closed,
     TooManyShards,
+    /// Something else has the name of an alias, or an alias has the name of an index.
+    AliasTaken,
+    /// The index cannot be made as the templates say.
+    IndexRefused,
+    TooManyFields,
+    Pipeline,
+    /// A pipeline answers that there is nothing to do: the document is in no index.
+    Dropped,
+    RoutingRequired,
+    DataStream,
+    /// A collection of OpenSearch Serverless that gives ids itself.
+    IdsRefused,
+    /// The index refuses a document that is known to be in order.
+    TakesNone,
 }
 
 impl Obstacles {
-    /// Tells what keeps a document from being taken, if that is an obstacle and news.
-    pub(super) fn met(&self, status: u16, kind: &str) {
-        if let Some(obstacle) = Obstacle::of(status, kind)
-            && self.is_news(obstacle)
-        {
+    /// Tells what keeps a document from being taken, if that is news.
+    pub(super) fn met(&self, obstacle: Obstacle, index: &str, status: u16, kind: &str) {
+        if self.is_news(obstacle) {
             let advice = obstacle.advice();
-            error!(status, kind, "OpenSearch does not take documents, which are sent again: {advice}");
+            error!(index, status, kind, "OpenSearch does not take documents, which are sent again: {advice}");
         }
     }
 
@@ -50,15 +63,15 @@ impl Obstacles {
 }
 
 impl Obstacle {
-    /// None for what passes by itself, as load and the loss of a node do.
-    fn of(status: u16, kind: &str) -> Option<Self> {
+    /// What an item's status alone tells, with the type of its error. None for what passes by itself, as load and the
+    /// loss of a node do.
+    pub(super) fn of(status: u16, kind: &str) -> Option<Self> {
         match (status, kind) {
             // A full disk answers 429 or 403, by the version.
             (_, "cluster_block_exception") => Some(Self::Blocked),
+            (_, "fail_processor_exception" | "ingest_processor_exception") => Some(Self::Pipeline),
             (401 | 403, _) => Some(Self::Denied),
             (404, _) => Some(Self::Absent),
-            (400, "index_closed_exception") => Some(Self::Closed),
-            (400, _) => Some(Self::TooManyShards),
             _ => None,
         }
     }
@@ -66,13 +79,42 @@ impl Obstacle {
     fn advice(self) -> &'static str {
         match self {
             Self::Denied => {
-                "grant create_index and write on sagetrail-* to its user; `sagetrail check --permissions` prints the role"
+                "grant create_index and write on the indices of sagetrail to its user; `sagetrail check --permissions` prints the role"
             }
-            Self::Blocked => "an index of sagetrail-* is blocked; free disk space, or remove the block",
-            Self::Absent => "an index cannot be made; let action.auto_create_index allow sagetrail-*",
-            Self::Closed => "an index of sagetrail-* is closed; open it",
+            Self::Blocked => "the index is blocked; free disk space, or remove the block",
+            Self::Absent => {
+                "the index cannot be made; let action.auto_create_index allow the indices of sagetrail"
+            }
+            Self::Closed => "the index is closed; open it",
             Self::TooManyShards => {
                 "no index can be made, because the cluster has all the shards that it may have; remove indices or raise cluster.max_shards_per_node"
+            }
+            Self::AliasTaken => {
+                "a name is taken: an index of somebody else has the name of an alias of sagetrail, or an alias the name of the index; remove or rename it (reindex what it holds first)"
+            }
+            Self::IndexRefused => {
+                "the index cannot be made as the index templates say; see what another template or a setting of the cluster adds (POST _index_template/_simulate_index/NAME)"
+            }
+            Self::TooManyFields => {
+                "a limit of the mapping is reached; raise index.mapping.total_fields.limit of the index, or see who added fields to the mapping that sagetrail installs"
+            }
+            Self::Pipeline => {
+                "an ingest pipeline of the index fails or does not exist; see index.default_pipeline and index.final_pipeline, and mend or remove the pipeline"
+            }
+            Self::Dropped => {
+                "an ingest pipeline drops documents, which are then in no index; remove its drop processor, or take the pipeline off the indices of sagetrail"
+            }
+            Self::RoutingRequired => {
+                "the mapping asks for a routing value (_routing.required); set it to false"
+            }
+            Self::DataStream => {
+                "the index belongs to a data stream; remove the template that makes one of it, because sagetrail needs plain indices"
+            }
+            Self::IdsRefused => {
+                "the collection gives ids itself, so that a record delivered again would be stored twice; use a collection of the type SEARCH, for collections of the types TIMESERIES and VECTORSEARCH refuse ids"
+            }
+            Self::TakesNone => {
+                "the index refuses even a document that is known to be in order, so the records are not at fault; look for a changed mapping, template or pipeline of the index"
             }
         }
     }
@@ -90,10 +132,10 @@ mod tests {
             (403, "cluster_block_exception", Some(Obstacle::Blocked)),
             (429, "cluster_block_exception", Some(Obstacle::Blocked)),
             (404, "index_not_found_exception", Some(Obstacle::Absent)),
-            (400, "index_closed_exception", Some(Obstacle::Closed)),
-            (400, "validation_exception", Some(Obstacle::TooManyShards)),
+            (500, "fail_processor_exception", Some(Obstacle::Pipeline)),
             (429, "rejected_execution_exception", None),
             (408, "status_408", None),
+            (500, "exception", None),
             (503, "unavailable_shards_exception", None),
         ] {
             assert_eq!(Obstacle::of(status, kind), obstacle, "{status} {kind}");

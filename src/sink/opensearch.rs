@@ -106,6 +106,11 @@ impl OpenSearch {
         &self.names
     }
 
+    /// Whether large bodies are compressed.
+    pub(super) fn compresses(&self) -> bool {
+        matches!(self.compress, Compress::Gzip)
+    }
+
     /// Sends the body of a bulk.
     pub async fn bulk(&self, body: Bytes) -> Result<Answer, OpenSearchError> {
         let mut headers = HeaderMap::new();

@@ -9,6 +9,8 @@ use std::time::Duration;
 const LEAST_BYTES: usize = 64 << 10;
 /// Quiet answers from the smallest bulk size to the largest.
 const STEPS_TO_FULL: usize = 16;
+/// Quiet answers before a size is tried that was once too large: rare enough to cost nothing.
+const ANSWERS_TO_LIFT: u32 = 500;
 /// How much of the difference one answer moves the usual time: about the last sixteen count.
 const SMOOTHING: f64 = 1.0 / 16.0;
 /// Times the usual time from which an answer is slow.
@@ -25,6 +27,12 @@ const SIZE_CLASSES: usize = usize::BITS as usize + 1;
 pub(super) struct Pace {
     most_concurrency: usize,
     most_bytes: usize,
+    /// What may be sent at once as far as is known: all that is configured, or less after a 413.
+    ceiling: usize,
+    /// Answers since the ceiling was found or last lifted.
+    below_ceiling: u32,
+    /// The lowest ceiling that was told.
+    told: usize,
     concurrency: usize,
     bytes: usize,
     /// Quiet answers since the concurrency changed; one round of them earns one more.
@@ -45,6 +53,8 @@ pub(super) enum Signal {
     Answered { bytes: usize, took: Duration },
     /// It said that it is too much (429, 503), or did not answer in time.
     PushedBack,
+    /// It never takes so many bytes at once (413).
+    TooLarge { bytes: usize },
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,6 +68,9 @@ impl Pace {
         Self {
             most_concurrency,
             most_bytes,
+            ceiling: most_bytes,
+            below_ceiling: 0,
+            told: usize::MAX,
             concurrency: most_concurrency,
             bytes: most_bytes,
             quiet: 0,
@@ -81,15 +94,30 @@ impl Pace {
         self.era
     }
 
-    /// Learns from the end of an attempt that began in `began`.
-    pub(super) fn learn(&mut self, began: Era, signal: Signal) {
+    /// Learns from the end of an attempt that began in `began`. A ceiling lower than any that was told is returned.
+    pub(super) fn learn(&mut self, began: Era, signal: Signal) -> Option<usize> {
         match signal {
+            Signal::TooLarge { bytes } => return self.too_large(bytes),
             Signal::PushedBack => self.decrease(began, |limit| limit / 2),
             Signal::Answered { bytes, took } if self.is_slow(bytes, took) => {
                 self.decrease(began, |limit| limit - limit.div_ceil(4));
             }
             Signal::Answered { .. } => self.increase(),
         }
+        None
+    }
+
+    /// A bulk of more than the ceiling set out before the ceiling was known, and teaches nothing new.
+    fn too_large(&mut self, bytes: usize) -> Option<usize> {
+        if bytes > self.ceiling {
+            return None;
+        }
+        self.ceiling = (bytes / 2).max(1);
+        self.below_ceiling = 0;
+        self.bytes = self.bytes.min(self.ceiling);
+        let is_news = self.ceiling < self.told;
+        self.told = self.told.min(self.ceiling);
+        is_news.then_some(self.ceiling)
     }
 
     fn decrease(&mut self, began: Era, less: impl Fn(usize) -> usize) {
@@ -99,11 +127,17 @@ impl Pace {
         self.era = Era(self.era.0 + 1);
         self.quiet = 0;
         self.concurrency = less(self.concurrency).max(1);
-        self.bytes = less(self.bytes).max(LEAST_BYTES.min(self.most_bytes));
+        self.bytes = less(self.bytes).max(LEAST_BYTES.min(self.ceiling));
     }
 
     fn increase(&mut self) {
-        self.bytes = self.bytes.saturating_add(self.most_bytes.div_ceil(STEPS_TO_FULL)).min(self.most_bytes);
+        // Whoever limits bodies may have raised the limit meanwhile.
+        self.below_ceiling += 1;
+        if self.ceiling < self.most_bytes && self.below_ceiling >= ANSWERS_TO_LIFT {
+            self.below_ceiling = 0;
+            self.ceiling = self.ceiling.saturating_add(self.ceiling.div_ceil(4)).min(self.most_bytes);
+        }
+        self.bytes = self.bytes.saturating_add(self.most_bytes.div_ceil(STEPS_TO_FULL)).min(self.ceiling);
         self.quiet += 1;
         if self.quiet >= self.concurrency {
             self.quiet = 0;
@@ -164,6 +198,26 @@ mod tests {
     fn a_configured_size_below_the_floor_is_kept() {
         let mut pace = Pace::new(1, 1_000);
         assert_eq!(run(&mut pace, Signal::PushedBack, 10), (1, 1_000));
+    }
+
+    #[test]
+    fn a_size_that_was_too_large_once_is_not_tried_for_hundreds_of_bulks_and_then_again() {
+        let mut pace = Pace::new(2, MOST_BYTES);
+        let era = pace.era();
+        let too_large = Signal::TooLarge { bytes: MOST_BYTES };
+        assert_eq!(pace.learn(era, too_large), Some(MOST_BYTES / 2));
+        assert_eq!(pace.learn(era, too_large), None, "one that was in flight beside it");
+        assert_eq!(run(&mut pace, answered(100), 400).1, MOST_BYTES / 2);
+        let (_, lifted) = run(&mut pace, answered(100), 200);
+        assert_eq!(lifted, MOST_BYTES / 8 * 5);
+        assert_eq!(
+            pace.learn(era, Signal::TooLarge { bytes: lifted }),
+            Some(lifted / 2),
+            "a lower one is news"
+        );
+        let (_, lifted) = run(&mut pace, answered(100), 501);
+        assert_eq!(pace.learn(era, Signal::TooLarge { bytes: lifted }), Some(lifted / 2));
+        assert_eq!(run(&mut pace, answered(100), 20_000).1, MOST_BYTES, "what nobody refuses any more");
     }
 
     #[test]

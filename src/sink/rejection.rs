@@ -1,22 +1,32 @@
 //! The rejection: the report that is stored in the rejected index in place of a document OpenSearch refused.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::bulk::Refusal;
+use super::verdict::REFUSED_ON_THE_WAY;
 use crate::document::Document;
 use crate::metrics::{Label, RejectReason};
 
 /// The report of `document`, under the same id, with the whole text as one string that no mapping can refuse.
 pub(super) fn report(document: &Document, refusal: &Refusal, now: OffsetDateTime) -> Document {
+    // What a firewall refused once it would refuse again.
+    let is_encoded = refusal.kind == REFUSED_ON_THE_WAY;
+    let text = match is_encoded {
+        true => BASE64_STANDARD.encode(&document.source).into(),
+        false => String::from_utf8_lossy(&document.source),
+    };
     let report = Report {
         timestamp: now.format(&Rfc3339).expect("the present year has four digits"),
         reason: RejectReason::Refused.label(),
         error: ReportedError { kind: &refusal.kind, message: &refusal.reason },
         index: document.index.as_str(),
-        text: &String::from_utf8_lossy(&document.source),
+        text: &text,
+        text_encoding: is_encoded.then_some("base64"),
     };
     let source = serde_json::to_vec(&report).expect("a struct of strings is always JSON");
     Document { id: document.id.clone(), index: document.index.rejected_beside(), source: Bytes::from(source) }
@@ -31,6 +41,9 @@ struct Report<'a> {
     /// Where the document was meant to go.
     index: &'a str,
     text: &'a str,
+    /// Absent where the text is the document as it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text_encoding: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -54,7 +67,11 @@ mod tests {
             index: IndexName::of_event(&Names::default(), None),
             source: Bytes::from_static(source.as_bytes()),
         };
-        let refusal = Refusal { kind: "mapper_parsing_exception".to_owned(), reason: "no number".to_owned() };
+        let refusal = Refusal {
+            status: 400,
+            kind: "mapper_parsing_exception".to_owned(),
+            reason: "no number".to_owned(),
+        };
         let report = report(&document, &refusal, OffsetDateTime::UNIX_EPOCH);
         assert_eq!(report.id, document.id);
         assert_eq!(report.index, IndexName::rejected(&Names::default()));

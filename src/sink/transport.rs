@@ -114,7 +114,9 @@ impl Transport {
         }
         builder = match trust {
             Trust::System => builder,
-            Trust::Also(authorities) => authorities.into_iter().fold(builder, ClientBuilder::add_root_certificate),
+            Trust::Also(authorities) => {
+                authorities.into_iter().fold(builder, ClientBuilder::add_root_certificate)
+            }
             Trust::Anybody => builder.danger_accept_invalid_certs(true),
         };
         Ok(Self { client: builder.build()?, base, credentials })

@@ -277,6 +277,12 @@ fn item(inner: &mut Inner, fault: Option<u8>, pair: &[&str]) -> Value {
     let [(operation, place)] = &action.as_object().expect("an object").iter().collect::<Vec<_>>()[..] else {
         panic!("one action")
     };
+    if *operation == "index" {
+        // A write on a condition that no document meets, which stores nothing.
+        assert!(place["if_seq_no"].is_u64(), "a write without `create`: {action}");
+        let error = json!({"type": "version_conflict_engine_exception", "reason": "no document was found"});
+        return json!({"index": {"_id": place["_id"], "status": 409, "error": error}});
+    }
     assert_eq!(*operation, "create");
     let name = |key: &str| place[key].as_str().expect("a name").to_owned();
     let (index, id) = (name("_index"), name("_id"));
@@ -306,8 +312,13 @@ fn item(inner: &mut Inner, fault: Option<u8>, pair: &[&str]) -> Value {
         let error = json!({"type": "mapper_parsing_exception", "reason": "it is poisoned"});
         return json!({"create": {"_id": id, "status": 400, "error": error}});
     }
-    let status = inner.create(&index, &id, source);
-    json!({"create": {"_id": id, "status": status}})
+    match inner.create(&index, &id, source) {
+        status @ 409 => {
+            let error = json!({"type": "version_conflict_engine_exception", "reason": "it exists"});
+            json!({"create": {"_id": id, "status": status, "error": error}})
+        }
+        status => json!({"create": {"_id": id, "status": status, "result": "created"}}),
+    }
 }
 
 fn drawn_status(inner: &mut Inner) -> u16 {

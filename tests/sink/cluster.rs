@@ -201,3 +201,128 @@ async fn an_index_that_cannot_be_made_for_want_of_shards_is_waited_for() {
     assert_eq!(running.store(vec![document]).await, Ok(created(1)));
     running.end().await;
 }
+
+/// What a person or another product may do to an index, and how it is undone.
+struct State {
+    name: &'static str,
+    template: Value,
+    before: &'static [(Method, &'static str, &'static str)],
+    after: &'static [(Method, &'static str, &'static str)],
+}
+
+#[tokio::test]
+async fn no_state_of_a_real_cluster_sets_a_document_aside_and_each_is_waited_for() {
+    const PIPELINE: &str = "_ingest/pipeline/sagetrail-test";
+    const TAKEN: &str = "sagetrail-test-taken";
+    let Some(cluster) = Cluster::of_environment().await else { return };
+    let with_pipeline = || json!({"settings": {"index.default_pipeline": "sagetrail-test"}});
+    let with = |name, template, before, after| State { name, template, before, after };
+    let states = [
+        with(
+            "a foreign index has the name of the alias",
+            json!({"aliases": {TAKEN: {}}}),
+            &[(Method::Put, TAKEN, "")][..],
+            &[(Method::Delete, TAKEN, "")][..],
+        ),
+        with(
+            "a pipeline does not exist",
+            with_pipeline(),
+            &[],
+            &[(Method::Put, PIPELINE, r#"{"processors":[]}"#)],
+        ),
+        with(
+            "a pipeline fails",
+            with_pipeline(),
+            &[(Method::Put, PIPELINE, r#"{"processors":[{"fail":{"message":"no"}}]}"#)],
+            &[(Method::Put, PIPELINE, r#"{"processors":[]}"#)],
+        ),
+        with(
+            "a pipeline meets a field that is not there",
+            with_pipeline(),
+            &[(Method::Put, PIPELINE, r#"{"processors":[{"rename":{"field":"a","target_field":"b"}}]}"#)],
+            &[(Method::Put, PIPELINE, r#"{"processors":[]}"#)],
+        ),
+        with(
+            "a pipeline drops documents",
+            with_pipeline(),
+            &[(Method::Put, PIPELINE, r#"{"processors":[{"drop":{}}]}"#)],
+            &[(Method::Put, PIPELINE, r#"{"processors":[]}"#)],
+        ),
+        with(
+            "the mapping is full",
+            json!({"settings": {"index.mapping.total_fields.limit": 1}}),
+            &[],
+            &[(Method::Put, "INDEX/_settings", r#"{"index.mapping.total_fields.limit":1000}"#)],
+        ),
+        with(
+            "the mapping asks for routing",
+            json!({"mappings": {"_routing": {"required": true}}}),
+            &[],
+            &[(Method::Delete, "INDEX", ""), (Method::Delete, "_index_template/sagetrail-test", "")],
+        ),
+        with(
+            "the mapping refuses what every record has",
+            json!({"mappings": {"properties": {"message": {"type": "date"}}}}),
+            &[],
+            &[(Method::Delete, "INDEX", ""), (Method::Delete, "_index_template/sagetrail-test", "")],
+        ),
+        with(
+            "a template makes a setting that no index can have",
+            json!({"settings": {"index.sort.field": "absent"}}),
+            &[],
+            &[(Method::Delete, "_index_template/sagetrail-test", "")],
+        ),
+    ];
+    let index = cluster.index(Month::July, json!({})).await;
+    for State { name, template, before, after } in states {
+        let steps = async |steps: &[(Method, &str, &str)]| {
+            for (method, path, body) in steps {
+                let body = (!body.is_empty()).then(|| serde_json::from_str(body).unwrap());
+                let (status, answer) =
+                    cluster.ask(*method, &path.replace("INDEX", index.as_str()), body).await;
+                assert_eq!(status, 200, "{name}: {answer}");
+            }
+        };
+        for path in [index.as_str(), PIPELINE, TAKEN] {
+            cluster.ask(Method::Delete, path, None).await;
+        }
+        let template = json!({"index_patterns": [index.as_str()], "priority": 900, "template": template});
+        let path = "_index_template/sagetrail-test";
+        let (status, answer) = cluster.ask(Method::Put, path, Some(template)).await;
+        assert_eq!(status, 200, "{name}: {answer}");
+        steps(before).await;
+
+        let mut config = config(&cluster.url);
+        config.item_attempts = attempts(2);
+        let running = Running::new(&config);
+        let all: Vec<_> = (0..3)
+            .map(|number| into(&index, format!("{{\"message\":\"no date {}\",\"n\":{number}}}", unique())))
+            .collect();
+        let failed = running.store(all.clone()).await;
+        assert!(matches!(failed, Err(StoreError::Unavailable { .. })), "{name}: {failed:?}");
+        for document in &all {
+            assert_eq!(cluster.report_of(document).await, None, "{name}");
+        }
+        steps(after).await;
+        assert_eq!(running.store(all).await, Ok(created(3)), "{name}");
+        running.end().await;
+        cluster.ask(Method::Delete, path, None).await;
+    }
+    for path in [index.as_str(), PIPELINE, TAKEN] {
+        cluster.ask(Method::Delete, path, None).await;
+    }
+}
+
+#[tokio::test]
+async fn with_the_templates_of_setup_a_lone_document_at_fault_is_set_aside_and_the_question_stores_nothing() {
+    let Some(cluster) = Cluster::of_environment().await else { return };
+    sagetrail::setup::install_templates(&cluster.client).await.unwrap();
+    let index = cluster.index(Month::August, json!({})).await;
+    let running = cluster.running();
+    let bad = into(&index, format!("{{\"@timestamp\":\"{} is no date\"}}", unique()));
+    assert_eq!(running.store(vec![bad.clone()]).await, Ok(Stored { created: 0, duplicate: 0, rejected: 1 }));
+    assert_eq!(cluster.report_of(&bad).await.unwrap()["error"]["type"], "mapper_parsing_exception");
+    assert_eq!(cluster.count(&index).await, 0);
+    running.end().await;
+    cluster.ask(Method::Delete, index.as_str(), None).await;
+}

@@ -61,8 +61,20 @@ pub(crate) struct Rules {
     pub(crate) max_body: Option<usize>,
     /// The whole request gets a 400 if it contains this text.
     pub(crate) malformed: Option<&'static str>,
-    /// A document that contains this text gets a 400, unless it is a report.
+    /// The mapping refuses a document that contains this text, unless it is a report.
     pub(crate) refused: Option<&'static str>,
+    /// A document that contains this text gets a 400 of a type that nobody knows, unless it is a report.
+    pub(crate) doubtful: Option<&'static str>,
+    /// Whatever is written to an index of events meets this state of the cluster: status, type and reason.
+    pub(crate) state: Option<(u16, &'static str, &'static str)>,
+    /// A pipeline drops whatever is written to an index of events.
+    pub(crate) drops: bool,
+    /// A firewall answers in the place of the cluster when a request contains this text.
+    pub(crate) firewall: Option<&'static str>,
+    /// The whole request gets a 400 when it is compressed.
+    pub(crate) plain_only: bool,
+    /// The whole request gets this status and body.
+    pub(crate) denial: Option<(u16, &'static str)>,
     /// A document that contains this text gets this status, always.
     pub(crate) blocked: Option<(&'static str, u16)>,
     /// The rejected index refuses everything.
@@ -156,6 +168,9 @@ async fn bulk(
         Some(_) => flate2::read::GzDecoder::new(&raw[..]).read_to_string(&mut body).unwrap(),
         None => (&raw[..]).read_to_string(&mut body).unwrap(),
     };
+    if headers.contains_key("content-encoding") && shared.lock().unwrap().rules.plain_only {
+        return (StatusCode::BAD_REQUEST, "unexpected bytes").into_response();
+    }
     let request = Request { documents: body.lines().count() / 2, bytes: body.len(), headers, raw };
     let (fault, delay) = arrive(&shared, request);
     if shared.lock().unwrap().rules.overwhelmed.is_some_and(|most| body.len() > most) {
@@ -193,29 +208,54 @@ fn answer(shared: &Shared, fault: Fault, body: &str) -> Response {
             json!({"error": {"type": "illegal_argument_exception", "reason": "malformed"}, "status": 400});
         return (StatusCode::BAD_REQUEST, error.to_string()).into_response();
     }
+    if let Some((status, body)) = rules.denial {
+        return (StatusCode::from_u16(status).unwrap(), body).into_response();
+    }
+    if rules.firewall.is_some_and(|text| body.contains(text)) {
+        return (StatusCode::FORBIDDEN, "<html><title>403 Forbidden</title></html>").into_response();
+    }
     let lines: Vec<&str> = body.lines().collect();
     let mut items = Vec::new();
     for (number, pair) in lines.chunks(2).enumerate() {
         let [action, source] = pair else { panic!("an action without its document") };
         let action: Value = serde_json::from_str(action).unwrap();
-        let name = |key: &str| action["create"][key].as_str().unwrap().to_owned();
+        // A write on a condition that no document meets takes the whole way and stores nothing.
+        let is_probe = action.get("index").is_some();
+        let operation = if is_probe { "index" } else { "create" };
+        assert!(!is_probe || action["index"]["if_seq_no"].is_u64(), "a write without `create`: {action}");
+        let name = |key: &str| action[operation][key].as_str().unwrap().to_owned();
         let (index, id) = (name("_index"), name("_id"));
         let is_report = index == "sagetrail-rejected";
-        let status = match fault {
-            Fault::EveryThird(status) if number % 3 == 2 => status,
-            _ if rules.blocked.is_some_and(|(text, _)| source.contains(text)) => rules.blocked.unwrap().1,
-            _ if is_report && rules.refuses_reports => 400,
-            _ if !is_report && rules.refused.is_some_and(|text| source.contains(text)) => 400,
-            _ if inner.documents.contains_key(&(index.clone(), id.clone())) => 409,
-            _ => 201,
+        let has = |text: Option<&str>| text.is_some_and(|text| source.contains(text));
+        let told = |status: u16| (status, format!("fake_{status}_exception"), "as told");
+        let (status, kind, reason) = match fault {
+            Fault::EveryThird(status) if number % 3 == 2 => told(status),
+            _ if rules.blocked.is_some_and(|(text, _)| source.contains(text)) => {
+                told(rules.blocked.unwrap().1)
+            }
+            _ if is_report && rules.refuses_reports && !is_probe => {
+                (400, "mapper_parsing_exception".to_owned(), "as told")
+            }
+            _ if !is_report && rules.drops => (200, "noop".to_owned(), ""),
+            _ if !is_report && rules.state.is_some() => {
+                let (status, kind, reason) = rules.state.unwrap();
+                (status, kind.to_owned(), reason)
+            }
+            _ if !is_report && has(rules.refused) => (400, "mapper_parsing_exception".to_owned(), "as told"),
+            _ if !is_report && has(rules.doubtful) => (400, "some_new_exception".to_owned(), "as told"),
+            _ if is_probe || inner.documents.contains_key(&(index.clone(), id.clone())) => {
+                (409, "version_conflict_engine_exception".to_owned(), "as told")
+            }
+            _ => (201, "created".to_owned(), ""),
         };
-        if status == 201 {
-            inner.documents.insert((index, id.clone()), (*source).to_owned());
-            items.push(json!({"create": {"_id": id, "status": status}}));
+        items.push(if status < 300 {
+            if status == 201 {
+                inner.documents.insert((index, id.clone()), (*source).to_owned());
+            }
+            json!({operation: {"_id": id, "status": status, "result": kind}})
         } else {
-            let error = json!({"type": format!("fake_{status}_exception"), "reason": "as told"});
-            items.push(json!({"create": {"_id": id, "status": status, "error": error}}));
-        }
+            json!({operation: {"_id": id, "status": status, "error": {"type": kind, "reason": reason}}})
+        });
     }
     if matches!(fault, Fault::ShortAnswer) {
         items.pop();

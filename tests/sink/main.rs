@@ -6,8 +6,9 @@ mod fake;
 mod faults;
 mod flush;
 
+use std::io::Write;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -105,6 +106,44 @@ impl Running {
         assert!(self.metric("sagetrail_task_panics_total").abs() < f64::EPSILON, "nothing panicked");
         drop(self.sink);
         patiently(self.task.drain()).await;
+    }
+}
+
+/// What is logged on this thread from now on.
+struct Log {
+    sheet: Sheet,
+    _guard: tracing::subscriber::DefaultGuard,
+}
+
+#[derive(Clone, Default)]
+struct Sheet(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn start() -> Self {
+        let sheet = Sheet::default();
+        let writer = sheet.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        Self { sheet, _guard: tracing::subscriber::set_default(subscriber) }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.sheet.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn lines(&self, with: &str) -> Vec<String> {
+        self.text().lines().filter(|line| line.contains(with)).map(str::to_owned).collect()
+    }
+}
+
+impl Write for Sheet {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -1,0 +1,195 @@
+//! The denial: why a server says no to who asks, read off what it says; pure. Not every 403 is a missing permission.
+
+/// Why a request was denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Denial {
+    /// The credentials were good once.
+    Expired,
+    /// The time in the signature is not that of the server.
+    ClockSkew,
+    /// The signature was made with another key, service, region or over other bytes.
+    Signature,
+    /// Nobody knows the credentials.
+    Unknown,
+    /// Too much was asked in too short a time.
+    Throttled,
+    /// The key that encrypts the data may not be used.
+    Key,
+    /// Something between us and the server answered in its place.
+    Firewall,
+    /// Who asks is known, and may not.
+    Permission,
+}
+
+/// A piece of what servers say, in lower case, and what it means. The first that is found decides: what is told of the
+/// credentials comes before what is told of permissions, because servers deny in both cases.
+const SAID: &[(&str, Denial)] = &[
+    ("expiredtoken", Denial::Expired),
+    ("token included in the request is expired", Denial::Expired),
+    ("token has expired", Denial::Expired),
+    ("token is expired", Denial::Expired),
+    ("tokenrefreshrequired", Denial::Expired),
+    ("requesttimetooskewed", Denial::ClockSkew),
+    ("signature expired", Denial::ClockSkew),
+    ("signature not yet current", Denial::ClockSkew),
+    ("requestexpired", Denial::ClockSkew),
+    ("requestinthefuture", Denial::ClockSkew),
+    ("difference between the request time and", Denial::ClockSkew),
+    ("requestlimitexceeded", Denial::Throttled),
+    ("request limit exceeded", Denial::Throttled),
+    ("throttl", Denial::Throttled),
+    ("overlimit", Denial::Throttled),
+    ("slowdown", Denial::Throttled),
+    ("too many requests", Denial::Throttled),
+    ("toomanyrequests", Denial::Throttled),
+    ("rate exceeded", Denial::Throttled),
+    ("signaturedoesnotmatch", Denial::Signature),
+    ("signature we calculated does not match", Denial::Signature),
+    ("credential should be scoped to", Denial::Signature),
+    ("incompletesignature", Denial::Signature),
+    ("invalidsignature", Denial::Signature),
+    ("authorizationheadermalformed", Denial::Signature),
+    ("invalidclienttokenid", Denial::Unknown),
+    ("invalidaccesskeyid", Denial::Unknown),
+    ("unrecognizedclient", Denial::Unknown),
+    ("token included in the request is invalid", Denial::Unknown),
+    ("invalidtoken", Denial::Unknown),
+    ("missing authentication token", Denial::Unknown),
+    ("missingauthenticationtoken", Denial::Unknown),
+    ("kms.", Denial::Key),
+    ("kmsaccessdenied", Denial::Key),
+    ("kms:", Denial::Key),
+    ("kmsdisabled", Denial::Key),
+    ("kmsinvalid", Denial::Key),
+    ("kmsnotfound", Denial::Key),
+    ("kmsoptin", Denial::Key),
+    ("<html", Denial::Firewall),
+    ("<!doctype", Denial::Firewall),
+    ("request blocked", Denial::Firewall),
+];
+
+impl Denial {
+    /// Reads what a server said with a 401 or 403.
+    pub fn read(status: u16, said: &str) -> Self {
+        let said = said.to_lowercase();
+        let found = SAID.iter().find(|(piece, _)| said.contains(piece));
+        match (found, status) {
+            (Some((_, denial)), _) => *denial,
+            (None, 401) => Self::Unknown,
+            (None, _) => Self::Permission,
+        }
+    }
+
+    /// What an operator does about it.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Expired => {
+                "the credentials have expired; see why whatever renews them no longer does (the role of the task, pod or instance, or the profile), or renew them"
+            }
+            Self::ClockSkew => {
+                "the clock of this host is wrong by minutes, so signatures are not accepted; set it by NTP"
+            }
+            Self::Signature => {
+                "the signature does not match; see whether the secret key belongs to the access key, whether the region and the service are right, and whether a proxy changes requests"
+            }
+            Self::Unknown => {
+                "the credentials are not known there; check them, and the account that they belong to"
+            }
+            Self::Throttled => "too much was asked in too short a time; it is asked again more slowly",
+            Self::Key => "its KMS key may not be used; grant kms:Decrypt on the key that encrypts it",
+            Self::Firewall => {
+                "something that stands before the server refused the request in its place; look at the rules of the firewall or proxy on the way"
+            }
+            Self::Permission => "who asks is known and may not",
+        }
+    }
+}
+
+/// The permission that a server names as lacking, such as `indices:data/write/bulk` or `s3:GetObject`. Nothing else that
+/// it says is repeated.
+pub fn lacking(said: &str) -> Option<String> {
+    let is_part = |character: char| character.is_ascii_alphanumeric() || "_:/*.".contains(character);
+    ["no permissions for [", "not authorized to perform: "].iter().find_map(|before| {
+        let (_, rest) = said.split_once(before)?;
+        let name: String = rest.chars().take_while(|character| is_part(*character)).take(80).collect();
+        name.contains(':').then_some(name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What OpenSearch 2.19 with its security plugin, AWS and firewalls say.
+    #[test]
+    fn each_denial_is_told_by_what_the_server_says() {
+        for (status, said, denial) in [
+            (401, "Unauthorized", Denial::Unknown),
+            (401, "", Denial::Unknown),
+            (403, "", Denial::Permission),
+            (
+                403,
+                r#"{"error":{"type":"security_exception","reason":"no permissions for [indices:data/write/bulk] and User [name=u1]"},"status":403}"#,
+                Denial::Permission,
+            ),
+            (
+                403,
+                r#"{"Message":"User: arn:aws:sts::111122223333:assumed-role/r/s is not authorized to perform: es:ESHttpPost"}"#,
+                Denial::Permission,
+            ),
+            (403, r#"{"message":"The security token included in the request is expired"}"#, Denial::Expired),
+            (403, "ExpiredToken: The provided token has expired.", Denial::Expired),
+            (400, "ExpiredTokenException: no", Denial::Expired),
+            (
+                403,
+                r#"{"message":"Signature expired: 20260101T000000Z is now earlier than 20260101T010000Z"}"#,
+                Denial::ClockSkew,
+            ),
+            (
+                403,
+                "RequestTimeTooSkewed: The difference between the request time and the current time is too large.",
+                Denial::ClockSkew,
+            ),
+            (
+                403,
+                r#"{"message":"The request signature we calculated does not match the signature you provided."}"#,
+                Denial::Signature,
+            ),
+            (403, "SignatureDoesNotMatch: no", Denial::Signature),
+            (
+                403,
+                r#"{"message":"Credential should be scoped to a valid region, not 'eu-west-1'. "}"#,
+                Denial::Signature,
+            ),
+            (403, "InvalidAccessKeyId: no such key", Denial::Unknown),
+            (403, r#"{"message":"The security token included in the request is invalid."}"#, Denial::Unknown),
+            (403, "RequestLimitExceeded: slow", Denial::Throttled),
+            (403, "OverLimit: too many in flight", Denial::Throttled),
+            (403, "Throttling: Rate exceeded", Denial::Throttled),
+            (403, "AccessDenied: User is not authorized to perform: kms:Decrypt on resource x", Denial::Key),
+            (400, "KMS.DisabledException: key is disabled", Denial::Key),
+            (403, "<html><head><title>403 Forbidden</title></head></html>", Denial::Firewall),
+            (403, "<!DOCTYPE HTML>\nThe request could not be satisfied.", Denial::Firewall),
+            (403, "AccessDenied: Access Denied", Denial::Permission),
+        ] {
+            assert_eq!(Denial::read(status, said), denial, "{said}");
+        }
+    }
+
+    #[test]
+    fn the_permission_that_lacks_is_named_and_nothing_else_that_was_said() {
+        for (said, lacks) in [
+            (
+                "no permissions for [indices:data/write/bulk[s]] and User [name=u]",
+                Some("indices:data/write/bulk"),
+            ),
+            ("no permissions for [indices:admin/create] and User [name=u]", Some("indices:admin/create")),
+            ("is not authorized to perform: es:ESHttpPost because of x", Some("es:ESHttpPost")),
+            ("no permissions for [] and User", None),
+            ("not authorized to perform: secret of a record", None),
+            ("denied", None),
+        ] {
+            assert_eq!(lacking(said).as_deref(), lacks, "{said}");
+        }
+    }
+}

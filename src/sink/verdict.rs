@@ -1,0 +1,143 @@
+//! The verdict: what one attempt at a bulk came to, as everybody who learns from it sees it; pure.
+
+use serde::de::IgnoredAny;
+
+use super::bulk::{self, ItemOutcome, Refusal};
+use super::entry::Entry;
+use super::health::Trouble;
+use super::{Answer, OpenSearchError};
+use crate::denial::{self, Denial};
+use crate::metrics::BulkOutcome;
+
+/// What one attempt came to.
+pub(super) enum Verdict {
+    /// Each document has its own outcome.
+    Items(Vec<ItemOutcome>),
+    /// It was too large.
+    TooLarge,
+    /// It was refused as a whole, perhaps for one of its documents.
+    Divide(Refusal),
+    /// It was not taken now.
+    Repeat,
+}
+
+/// An answer, or the lack of one, as everybody who learns from it sees it.
+pub(super) struct Reading {
+    pub(super) verdict: Verdict,
+    pub(super) outcome: BulkOutcome,
+    pub(super) lesson: Lesson,
+    pub(super) trouble: Option<(Trouble, String)>,
+}
+
+/// What an attempt says about how much OpenSearch can take now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lesson {
+    /// It took the bulk.
+    Took,
+    /// It was too much.
+    PushedBack,
+    /// The request has more bytes than may be sent at once.
+    TooLarge,
+    /// A connection that is refused, a denial or a malformed request say nothing about load.
+    Nothing,
+}
+
+pub(super) fn read(answer: Result<Answer, OpenSearchError>, entries: &[Entry]) -> Reading {
+    let Answer { status, body } = match answer {
+        Ok(answer) => answer,
+        Err(error) => return unanswered(&error),
+    };
+    match status {
+        200..=299 => {
+            let sent = entries.iter().map(|entry| entry.document.id.as_str());
+            match bulk::classify(&body, sent) {
+                Ok(outcomes) => answered(outcomes),
+                Err(error) => {
+                    repeat(BulkOutcome::Failed, Lesson::Nothing, Trouble::Unusable, error.to_string())
+                }
+            }
+        }
+        413 => Reading {
+            verdict: Verdict::TooLarge,
+            outcome: BulkOutcome::TooLarge,
+            lesson: if entries.len() > 1 { Lesson::TooLarge } else { Lesson::Nothing },
+            trouble: None,
+        },
+        400 => divide(bulk::whole_refusal(status, &body)),
+        429 | 503 => throttled(status, BulkOutcome::Throttled),
+        // A gateway's own timeout.
+        504 => throttled(status, BulkOutcome::Failed),
+        401 | 403 => denied(status, &body),
+        406 | 415 => {
+            repeat(BulkOutcome::Failed, Lesson::Nothing, Trouble::Compressed, format!("status {status}"))
+        }
+        500..=599 => {
+            repeat(BulkOutcome::Failed, Lesson::Nothing, Trouble::Throttled, format!("status {status}"))
+        }
+        _ => repeat(BulkOutcome::Failed, Lesson::Nothing, Trouble::Unusable, format!("status {status}")),
+    }
+}
+
+/// What is quoted of the answer is the name of a permission alone.
+fn denied(status: u16, body: &[u8]) -> Reading {
+    let said = String::from_utf8_lossy(body);
+    // OpenSearch and AWS give their reason as JSON; a text without it is somebody else's.
+    let is_foreign = !body.is_empty() && serde_json::from_slice::<IgnoredAny>(body).is_err();
+    match Denial::read(status, &said) {
+        Denial::Permission if is_foreign => refused_on_the_way(status),
+        Denial::Throttled => throttled(status, BulkOutcome::Throttled),
+        Denial::Firewall => refused_on_the_way(status),
+        denial => {
+            let problem = match denial::lacking(&said) {
+                Some(action) => format!("status {status}: {action} is not granted"),
+                None => format!("status {status}"),
+            };
+            repeat(BulkOutcome::Failed, Lesson::Nothing, Trouble::Denied(denial), problem)
+        }
+    }
+}
+
+/// Whoever it is may dislike the text of one document.
+fn refused_on_the_way(status: u16) -> Reading {
+    divide(Refusal {
+        status,
+        kind: REFUSED_ON_THE_WAY.to_owned(),
+        reason: "something before OpenSearch refused the request with this document in it".to_owned(),
+    })
+}
+
+fn answered(outcomes: Vec<ItemOutcome>) -> Reading {
+    let is_whole = outcomes.iter().all(|item| matches!(item, ItemOutcome::Created | ItemOutcome::Duplicate));
+    let is_pushed_back =
+        outcomes.iter().any(|item| matches!(item, ItemOutcome::Retry { status: 429 | 503, .. }));
+    Reading {
+        verdict: Verdict::Items(outcomes),
+        outcome: if is_whole { BulkOutcome::Accepted } else { BulkOutcome::Partial },
+        lesson: if is_pushed_back { Lesson::PushedBack } else { Lesson::Took },
+        trouble: None,
+    }
+}
+
+fn unanswered(error: &OpenSearchError) -> Reading {
+    let (trouble, lesson) = match error {
+        OpenSearchError::TimedOut { .. } => (Trouble::TimedOut, Lesson::PushedBack),
+        _ => (Trouble::Unreachable, Lesson::Nothing),
+    };
+    repeat(BulkOutcome::Failed, lesson, trouble, error.to_string())
+}
+
+fn throttled(status: u16, outcome: BulkOutcome) -> Reading {
+    repeat(outcome, Lesson::PushedBack, Trouble::Throttled, format!("status {status}"))
+}
+
+fn repeat(outcome: BulkOutcome, lesson: Lesson, trouble: Trouble, problem: String) -> Reading {
+    Reading { verdict: Verdict::Repeat, outcome, lesson, trouble: Some((trouble, problem)) }
+}
+
+fn divide(refusal: Refusal) -> Reading {
+    let (verdict, lesson) = (Verdict::Divide(refusal), Lesson::Nothing);
+    Reading { verdict, outcome: BulkOutcome::Failed, lesson, trouble: None }
+}
+
+/// The type in the report of a document that a firewall does not let through.
+pub(super) const REFUSED_ON_THE_WAY: &str = "refused_on_the_way";
