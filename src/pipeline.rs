@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use self::decoding::Decoding;
 pub use self::shipped::{Contents, Shipped};
@@ -56,8 +56,10 @@ pub enum ProcessError {
     Store(#[from] store::StoreError),
     #[error("{object} is damaged: {damage}")]
     Damaged { object: String, damage: Damage },
-    #[error("the documents of the message are not all stored: {0}")]
-    Sink(#[from] sink::StoreError),
+    #[error("the documents of {object} are not all stored: {source}")]
+    NotStored { object: String, source: sink::StoreError },
+    #[error("the entries for the ledger of shipped objects are not stored: {0}")]
+    NotEntered(sink::StoreError),
     #[error("decoding {object} panicked, which is a bug")]
     Panicked { object: String },
 }
@@ -69,7 +71,9 @@ impl ProcessError {
             Self::NotAllowed(_) => Some(ObjectFailure::NotAllowed),
             Self::Store(error) => Some(error.failure()),
             Self::Damaged { damage, .. } => Some(damage.failure()),
-            Self::NotUnderstood(_) | Self::Sink(_) | Self::Panicked { .. } => None,
+            Self::NotUnderstood(_) | Self::NotStored { .. } | Self::NotEntered(_) | Self::Panicked { .. } => {
+                None
+            }
         }
     }
 }
@@ -119,11 +123,7 @@ impl Pipeline {
         for object in &notification.objects {
             match object {
                 NotifiedObject::Created(object) => {
-                    let object = self.hand_over(object, &knowledge, received_at, &producer).await;
-                    if let Err(error) = &object.read {
-                        warn!(%error, "an object could not be shipped whole; its message stays in the queue");
-                    }
-                    underway.push(object);
+                    underway.push(self.hand_over(object, &knowledge, received_at, &producer).await);
                 }
                 NotifiedObject::Skipped { reason, bucket, key } => {
                     debug!(bucket, key, ?reason, "an object is deliberately not read");
@@ -138,9 +138,9 @@ impl Pipeline {
         for object in underway {
             match object.stored(&knowledge.names).await {
                 Ok(shipped) => entries.extend(shipped.and_then(|shipped| shipped.entry)),
-                Err(error) => {
-                    failure.get_or_insert(error);
-                }
+                Err(error) if failure.is_none() => failure = Some(error),
+                // The message tells its first failure, and has room for one.
+                Err(error) => warn!(%error, "another object of the message was not shipped whole"),
             }
         }
         if let Err(error) = self.enter(entries).await {
@@ -177,7 +177,10 @@ impl Pipeline {
         let read = self.read(origin, file, &knowledge, &producer, &mut submissions).await;
         drop(producer);
         let documents = all_stored(submissions).await;
-        Ok(Shipped { contents: read?, documents: documents?, entry: None })
+        let contents = read?;
+        let documents =
+            documents.map_err(|source| ProcessError::NotStored { object: shown(path), source })?;
+        Ok(Shipped { contents, documents, entry: None })
     }
 
     /// The store, for those who read what is no object of S3 within the same budget.
@@ -200,7 +203,7 @@ impl Pipeline {
         {
             self.metrics.object_failed(reason);
         }
-        Underway { read, submissions }
+        Underway { object: object.to_string(), read, submissions }
     }
 
     async fn read_object(
@@ -265,7 +268,9 @@ impl Pipeline {
             decoded
         });
         while let Some(chunk) = received.recv().await {
-            submissions.push(producer.submit(chunk).await.map_err(|_| sink::StoreError::Closed)?);
+            let closed =
+                |_| ProcessError::NotStored { object: shown(&path), source: sink::StoreError::Closed };
+            submissions.push(producer.submit(chunk).await.map_err(closed)?);
         }
         let Ok((decoded, selected)) = decoding.await else {
             self.metrics.task_panicked();
@@ -276,7 +281,7 @@ impl Pipeline {
             return Err(ProcessError::Damaged { object: shown(&path), damage });
         }
         self.metrics.object_read(stored_bytes);
-        info!(path, stored_bytes, "an object was read");
+        debug!(path, stored_bytes, "an object was read");
         Ok(Contents { stored_bytes, raw_bytes, sha256, records, selected })
     }
 
@@ -287,9 +292,10 @@ impl Pipeline {
             return Ok(());
         }
         let producer = self.announce();
-        let submission = producer.submit(entries).await.map_err(|_| sink::StoreError::Closed)?;
+        let closed = |_| ProcessError::NotEntered(sink::StoreError::Closed);
+        let submission = producer.submit(entries).await.map_err(closed)?;
         drop(producer);
-        submission.stored().await?;
+        submission.stored().await.map_err(ProcessError::NotEntered)?;
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! The receiver: takes messages from the queue while there is room for them, and gives each a task of its own.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, debug, error, info, info_span, warn};
+use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::admin::Readiness;
 use crate::backoff::full_jitter;
@@ -136,11 +137,12 @@ async fn settle(
             Err(_) => MessageOutcome::Failed,
         },
         Some(Err(error @ ProcessError::NotUnderstood(_))) => {
-            warn!(%error, "the message is left to the queue's redrive policy");
+            let next = Next::of(&shared.queue, message);
+            warn!(%error, "the message is left to the queue's redrive policy; {next}");
             MessageOutcome::NotUnderstood
         }
         Some(Err(error)) => {
-            debug!(%error, "the message stays in the queue and will be delivered again");
+            tell_failure(&shared.queue, message, &error);
             MessageOutcome::Failed
         }
         None => {
@@ -149,6 +151,61 @@ async fn settle(
                 Err(error) => warn!(%error, "the message comes back when its visibility timeout is over"),
             }
             MessageOutcome::Released
+        }
+    }
+}
+
+/// One line for each message that failed: its cause names the object, and what is to come says where the records are.
+fn tell_failure(queue: &Queue, message: &Message, error: &ProcessError) {
+    let next = Next::of(queue, message);
+    warn!(%error, "a message failed, and what it names is not all shipped: {next}");
+}
+
+/// What becomes of a message that is left as it is.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// It comes back after the queue's visibility timeout.
+    ComesBack {
+        after: Duration,
+        deliveries_left: Option<u32>,
+    },
+    DeadLetter {
+        queue: String,
+    },
+}
+
+impl Next {
+    fn of(queue: &Queue, message: &Message) -> Self {
+        Self::after(queue.visibility_timeout(), queue.redrive(), message.receive_count)
+    }
+
+    fn after(visibility: Duration, redrive: Option<&queue::Redrive>, receive_count: Option<u32>) -> Self {
+        let left =
+            redrive.map(|redrive| redrive.max_receive_count.saturating_sub(receive_count.unwrap_or(1)));
+        match (left, redrive) {
+            (Some(0), Some(redrive)) => Self::DeadLetter { queue: redrive.dead_letter_queue_arn.clone() },
+            _ => Self::ComesBack { after: visibility, deliveries_left: left },
+        }
+    }
+}
+
+impl fmt::Display for Next {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ComesBack { after, deliveries_left } => {
+                let seconds = after.as_secs();
+                write!(formatter, "it stays in the queue and comes back within {seconds} s; ")?;
+                match deliveries_left {
+                    Some(left) => {
+                        write!(formatter, "after {left} more deliveries it goes to the dead-letter queue")
+                    }
+                    None => formatter
+                        .write_str("no dead-letter queue takes it, so it comes back until it expires"),
+                }
+            }
+            Self::DeadLetter { queue } => {
+                write!(formatter, "this was its last delivery, and it goes to the dead-letter queue {queue}")
+            }
         }
     }
 }
@@ -164,6 +221,30 @@ fn note_panic(ended: &Result<(), JoinError>, metrics: &Metrics) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_that_failed_says_when_it_comes_back_or_where_it_goes() {
+        let redrive = queue::Redrive {
+            max_receive_count: 5,
+            dead_letter_queue_arn: "arn:aws:sqs:eu-west-1:1:dead".to_owned(),
+        };
+        let visibility = Duration::from_secs(300);
+        let comes_back = |deliveries_left| Next::ComesBack { after: visibility, deliveries_left };
+        let dead = || Next::DeadLetter { queue: redrive.dead_letter_queue_arn.clone() };
+        for (redrive, receive_count, next) in [
+            (Some(&redrive), Some(1), comes_back(Some(4))),
+            (Some(&redrive), Some(4), comes_back(Some(1))),
+            (Some(&redrive), Some(5), dead()),
+            (Some(&redrive), Some(6), dead()),
+            (Some(&redrive), None, comes_back(Some(4))),
+            (None, Some(700), comes_back(None)),
+        ] {
+            assert_eq!(Next::after(visibility, redrive, receive_count), next);
+        }
+        let told = comes_back(Some(4)).to_string();
+        assert!(told.contains("within 300 s") && told.contains("after 4 more deliveries"), "{told}");
+        assert!(dead().to_string().contains("arn:aws:sqs:eu-west-1:1:dead"));
+    }
 
     #[tokio::test]
     async fn a_task_that_panics_is_counted_and_one_that_ends_is_not() {

@@ -1,6 +1,7 @@
 //! What is shipped: an object on its way to being stored, and what it came to once it is.
 
 use time::OffsetDateTime;
+use tracing::info;
 
 use super::ProcessError;
 use crate::document::Document;
@@ -12,6 +13,7 @@ use crate::source::notification::ObjectRef;
 
 /// One object whose documents are handed over. Nothing of it is proven to be stored yet.
 pub(super) struct Underway {
+    pub(super) object: String,
     /// None when its key says that it holds no records.
     pub(super) read: Result<Option<ReadObject>, ProcessError>,
     pub(super) submissions: Vec<Submission>,
@@ -53,7 +55,11 @@ impl Underway {
         let Some(ReadObject { object, trail_key, etag, last_modified, contents }) = self.read? else {
             return Ok(None);
         };
-        let documents = documents?;
+        let documents =
+            documents.map_err(|source| ProcessError::NotStored { object: self.object.clone(), source })?;
+        let Stored { created, duplicate, rejected } = documents;
+        let (records, selected) = (contents.records, contents.selected);
+        info!(object = self.object, records, selected, created, duplicate, rejected, "an object was shipped");
         let entry = Entry {
             names,
             object: &object,

@@ -58,7 +58,7 @@ pub fn queue_client(aws: &SdkConfig, queue_url: &Url) -> aws_sdk_sqs::Client {
 }
 
 /// Reads the region from `sqs.REGION.…`, `sqs-fips.REGION.…`, `REGION.queue.…` or `NAME.sqs.REGION.vpce.…`.
-fn queue_region(url: &Url) -> Option<Region> {
+pub(super) fn queue_region(url: &Url) -> Option<Region> {
     let host = url.host_str()?;
     if !host.contains(".amazonaws.") && !host.contains(".api.aws") {
         return None;
@@ -81,6 +81,15 @@ where
         (Some(code), None) => code.to_owned(),
         (None, _) => chain(error),
     }
+}
+
+/// All that an answer says, its body included: what stands between us and AWS answers with pages that the SDK drops.
+pub(crate) fn said<E>(error: &SdkError<E>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let body = error.raw_response().and_then(|response| response.body().bytes()).unwrap_or_default();
+    format!("{}\n{}", cause(error), String::from_utf8_lossy(body))
 }
 
 /// Whether a request was never sent, because nothing told who we are or in which region.

@@ -13,6 +13,7 @@ use super::buckets::{Buckets, RegionalClient};
 use super::folder::{self, Step, Wanted};
 use super::store::bucket_region;
 use crate::config::SourceConfig;
+use crate::denial::Denial;
 
 /// Listings that run at once: S3 answers thousands a second for a prefix, and a dozen hide the way there and back.
 const LISTINGS: usize = 12;
@@ -50,6 +51,8 @@ pub enum ListError {
     NoSuchBucket { place: String },
     #[error("ListObjectsV2 s3://{place} was denied ({cause}); grant s3:ListBucket on the bucket")]
     Forbidden { place: String, cause: String },
+    #[error("ListObjectsV2 s3://{place} was denied ({cause}): {}", denial.advice())]
+    Denied { place: String, denial: Denial, cause: String },
     #[error("ListObjectsV2 s3://{place} failed: {cause}")]
     Failed { place: String, cause: String },
     #[error("s3://{place} holds no folder AWSLogs/, with which a trail begins; it holds {found}")]
@@ -214,7 +217,11 @@ fn refusal(place: String, error: &SdkError<ListObjectsV2Error>) -> ListError {
     let cause = aws::cause(error);
     match error.code() {
         Some("NoSuchBucket") => ListError::NoSuchBucket { place },
-        _ if status == Some(403) => ListError::Forbidden { place, cause },
+        _ if matches!(status, Some(401 | 403)) => match Denial::read(403, &aws::said(error)) {
+            Denial::Permission => ListError::Forbidden { place, cause },
+            Denial::Throttled => ListError::Failed { place, cause },
+            denial => ListError::Denied { place, denial, cause },
+        },
         _ => ListError::Failed { place, cause },
     }
 }

@@ -4,6 +4,7 @@ pub mod allowed;
 pub mod aws;
 pub(crate) mod buckets;
 pub mod deleter;
+pub mod depth;
 #[cfg(test)]
 mod fake;
 pub mod hold;

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::aws;
+use crate::denial::Denial;
 
 /// What one request may carry, for receiving and for deleting.
 pub const BATCH: usize = 10;
@@ -56,9 +57,20 @@ pub struct Receipt(String);
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     #[error(
-        "{operation} on {url}: there is no such queue; check source.queue_url, its account and its region"
+        "source.queue_url: {url} is no URL of a queue ({problem}); give https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, which `aws sqs get-queue-url --queue-name NAME` prints"
+    )]
+    NotAQueueUrl { url: Arc<str>, problem: &'static str },
+    #[error(
+        "source.queue_url: {url} is a FIFO queue, which S3 cannot notify and whose messages wait for each other; give a standard queue"
+    )]
+    Fifo { url: Arc<str> },
+    #[error(
+        "{operation} on {url}: there is no such queue{}; check source.queue_url, its account and its region",
+        place(url)
     )]
     Missing { operation: &'static str, url: Arc<str>, source: Source },
+    #[error("{operation} on {url} was denied ({cause}): {}", denial.advice())]
+    Denied { operation: &'static str, url: Arc<str>, denial: Denial, cause: String, source: Source },
     #[error(
         "{operation} on {url} was denied ({cause}); grant sqs:{action} on this queue to the daemon's role"
     )]
@@ -82,6 +94,7 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 impl Queue {
     /// Asks the queue for its attributes, so that nothing about it is assumed.
     pub async fn open(client: Client, url: &Url) -> Result<Self, QueueError> {
+        check_form(url)?;
         let url: Arc<str> = url.as_str().into();
         let answer = client
             .get_queue_attributes()
@@ -112,6 +125,17 @@ impl Queue {
         let backlog =
             attributes.get(&Attribute::ApproximateNumberOfMessages).and_then(|text| text.parse().ok());
         Ok(Self { client, url, visibility_timeout: Duration::from_secs(seconds), redrive, backlog })
+    }
+
+    /// Roughly how many messages are waiting now.
+    pub async fn depth(&self) -> Result<u64, QueueError> {
+        depth(&self.client, &self.url).await
+    }
+
+    /// Where messages go that failed too often.
+    pub fn dead_letter_queue(&self) -> Option<DeadLetterQueue> {
+        let url = dead_letter_url(&self.url, &self.redrive.as_ref()?.dead_letter_queue_arn)?;
+        Some(DeadLetterQueue { client: self.client.clone(), url })
     }
 
     pub fn url(&self) -> &str {
@@ -226,6 +250,82 @@ impl Queue {
     }
 }
 
+/// The queue of what failed too often, which is only counted.
+pub struct DeadLetterQueue {
+    client: Client,
+    url: Arc<str>,
+}
+
+impl DeadLetterQueue {
+    /// Roughly how many messages lie there.
+    pub async fn depth(&self) -> Result<u64, QueueError> {
+        depth(&self.client, &self.url).await
+    }
+}
+
+async fn depth(client: &Client, url: &Arc<str>) -> Result<u64, QueueError> {
+    const OPERATION: &str = "GetQueueAttributes";
+    let answer = client
+        .get_queue_attributes()
+        .queue_url(&**url)
+        .attribute_names(Attribute::ApproximateNumberOfMessages)
+        .send()
+        .await
+        .map_err(|error| failure(OPERATION, OPERATION, url, error))?;
+    let attributes = answer.attributes.unwrap_or_default();
+    let depth = attributes.get(&Attribute::ApproximateNumberOfMessages).and_then(|text| text.parse().ok());
+    depth.ok_or_else(|| QueueError::Attribute { url: url.clone(), attribute: "ApproximateNumberOfMessages" })
+}
+
+/// The URL of the queue with this ARN. It lies in the same region, so only the account and the name differ.
+fn dead_letter_url(url: &str, arn: &str) -> Option<Arc<str>> {
+    let mut parts = arn.split(':').skip(4);
+    let (account, name) = (parts.next()?, parts.next()?);
+    let mut url = Url::parse(url).ok()?;
+    let (before, _) = url.path().rsplit_once('/')?;
+    let before = before.rsplit_once('/').map_or("", |(before, _)| before);
+    let path =
+        if account.is_empty() { format!("{before}/{name}") } else { format!("{before}/{account}/{name}") };
+    url.set_path(&path);
+    Some(url.as_str().into())
+}
+
+/// Refuses what cannot be the URL of a queue that S3 notifies, before anything is asked of AWS.
+fn check_form(url: &Url) -> Result<(), QueueError> {
+    let refuse = |problem| Err(QueueError::NotAQueueUrl { url: url.as_str().into(), problem });
+    match url.scheme() {
+        "http" | "https" => {}
+        "arn" => return refuse("it is an ARN"),
+        _ => return refuse("it begins with neither https:// nor http://"),
+    }
+    let host = url.host_str().unwrap_or_default();
+    let is_aws =
+        host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn") || host.ends_with(".api.aws");
+    if host.contains("console.") && (is_aws || host.contains("aws.amazon.com")) {
+        return refuse("it is an address of the AWS console");
+    }
+    let path: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();
+    let Some(name) = path.last() else { return refuse("it names no queue") };
+    if name.ends_with(".fifo") {
+        return Err(QueueError::Fifo { url: url.as_str().into() });
+    }
+    let is_account = |part: &str| part.len() == 12 && part.bytes().all(|byte| byte.is_ascii_digit());
+    if is_aws && !matches!(path[..], [account, _] if is_account(account)) {
+        return refuse("its path is not ACCOUNT/NAME");
+    }
+    Ok(())
+}
+
+/// In which region and account a queue was looked for, where its URL tells.
+fn place(url: &str) -> String {
+    let Ok(url) = Url::parse(url) else { return String::new() };
+    let account = url.path_segments().and_then(|mut segments| segments.next().map(str::to_owned));
+    match (aws::queue_region(&url), account) {
+        (Some(region), Some(account)) => format!(" in {region} of account {account}"),
+        _ => String::new(),
+    }
+}
+
 /// What became of one message of a batch that was to be deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DeleteOutcome {
@@ -286,17 +386,39 @@ where
         Some("QueueDoesNotExist" | "NonExistentQueue") => {
             QueueError::Missing { operation, url, source: error.into() }
         }
-        Some("AccessDenied" | "AccessDeniedException") => {
-            QueueError::Forbidden { operation, action, url, cause: aws::cause(&error), source: error.into() }
+        Some("UnsupportedOperation" | "InvalidAddress") => {
+            QueueError::NotAQueueUrl { url, problem: "SQS does not know it as one" }
         }
-        _ if status == Some(403) => {
-            QueueError::Forbidden { operation, action, url, cause: aws::cause(&error), source: error.into() }
-        }
-        _ if aws::is_unsigned(&error) => {
-            QueueError::Unsigned { operation, url, cause: aws::cause(&error), source: error.into() }
-        }
-        _ => QueueError::Failed { operation, url, cause: aws::cause(&error), source: error.into() },
+        code => match denial(status, code, &aws::said(&error)) {
+            Some(Denial::Throttled) => {
+                QueueError::Failed { operation, url, cause: aws::cause(&error), source: error.into() }
+            }
+            Some(Denial::Permission) => QueueError::Forbidden {
+                operation,
+                action,
+                url,
+                cause: aws::cause(&error),
+                source: error.into(),
+            },
+            Some(denial) => {
+                QueueError::Denied { operation, url, denial, cause: aws::cause(&error), source: error.into() }
+            }
+            None if aws::is_unsigned(&error) => {
+                QueueError::Unsigned { operation, url, cause: aws::cause(&error), source: error.into() }
+            }
+            None => QueueError::Failed { operation, url, cause: aws::cause(&error), source: error.into() },
+        },
     }
+}
+
+/// SQS denies with a 400 as well, and names the cause in the code.
+fn denial(status: Option<u16>, code: Option<&str>, said: &str) -> Option<Denial> {
+    let is_denial = match code {
+        Some("AccessDenied" | "AccessDeniedException" | "ExpiredToken" | "ExpiredTokenException") => true,
+        Some(code) => code.starts_with("Kms") || code.starts_with("KMS."),
+        None => false,
+    };
+    (is_denial || matches!(status, Some(401 | 403))).then(|| Denial::read(status.unwrap_or(403), said))
 }
 
 /// The error's code. SQS puts its name before some, for the sake of clients that are older than its JSON protocol.

@@ -22,6 +22,7 @@ use super::key::is_region;
 use super::notification::ObjectRef;
 use crate::backoff::full_jitter;
 use crate::config::SourceConfig;
+use crate::denial::Denial;
 use crate::metrics::{Metrics, ObjectFailure, Retry};
 
 /// How often an object is asked for, because its body broke off or turned out to need more memory than was reserved.
@@ -65,6 +66,8 @@ pub enum StoreError {
         "GetObject {object} was denied ({cause}); grant s3:GetObject on it, and s3:ListBucket on its bucket so that a missing object shows as missing"
     )]
     Forbidden { object: String, cause: String, source: Source },
+    #[error("GetObject {object} was denied ({cause}): {}", denial.advice())]
+    Denied { object: String, denial: Denial, cause: String, source: Source },
     #[error(
         "GetObject {object}: its KMS key may not be used ({cause}); grant kms:Decrypt on the key that encrypts it"
     )]
@@ -86,7 +89,9 @@ impl StoreError {
     pub fn failure(&self) -> ObjectFailure {
         match self {
             Self::Missing { .. } | Self::NoSuchBucket { .. } => ObjectFailure::Missing,
-            Self::Forbidden { .. } | Self::KeyForbidden { .. } => ObjectFailure::Forbidden,
+            Self::Forbidden { .. } | Self::KeyForbidden { .. } | Self::Denied { .. } => {
+                ObjectFailure::Forbidden
+            }
             Self::Archived { .. } => ObjectFailure::Archived,
             Self::TooLarge { .. } => ObjectFailure::TooLarge,
             Self::Unavailable { .. } => ObjectFailure::Unavailable,
@@ -339,11 +344,12 @@ fn refusal(object: &ObjectRef, error: Box<GetObjectFailure>) -> StoreError {
         Some("InvalidObjectState") => StoreError::Archived { object, source: error },
         Some(code) if code.starts_with("KMS.") => StoreError::KeyForbidden { object, cause, source: error },
         _ if status == Some(404) => StoreError::Missing { object, source: error },
-        // S3 names the permission that lacks: `kms:Decrypt` here, else one of its own.
-        _ if status == Some(403) && cause.contains("kms:") => {
-            StoreError::KeyForbidden { object, cause, source: error }
-        }
-        _ if status == Some(403) => StoreError::Forbidden { object, cause, source: error },
+        _ if matches!(status, Some(401 | 403)) => match Denial::read(403, &aws::said(&error)) {
+            Denial::Permission => StoreError::Forbidden { object, cause, source: error },
+            Denial::Key => StoreError::KeyForbidden { object, cause, source: error },
+            Denial::Throttled => StoreError::Unavailable { object, cause, source: Some(error) },
+            denial => StoreError::Denied { object, denial, cause, source: error },
+        },
         _ => StoreError::Unavailable { object, cause, source: Some(error) },
     }
 }

@@ -116,3 +116,89 @@ fn a_message_without_its_attributes_is_still_a_message() {
     assert_eq!(whole.sent_at.map(OffsetDateTime::unix_timestamp), Some(1_700_000_000));
     assert_eq!(whole.receive_count, Some(3));
 }
+
+#[tokio::test]
+async fn a_denial_that_is_no_missing_permission_says_what_it_is() {
+    for (status, code, told) in [
+        (403, "ExpiredToken", "have expired"),
+        (400, "ExpiredTokenException", "have expired"),
+        (403, "RequestExpired", "clock of this host"),
+        (403, "SignatureDoesNotMatch", "the signature does not match"),
+        (403, "InvalidClientTokenId", "are not known there"),
+        (400, "KmsAccessDenied", "kms:Decrypt"),
+        (400, "KmsDisabled", "kms:Decrypt"),
+    ] {
+        let (_fake, queue) = queue([refusal(status, code, code)]).await;
+        let error = queue.renew(&receipts(1)[0]).await.expect_err("it is refused").to_string();
+        assert!(error.contains(told) && !error.contains("grant sqs:"), "{code}: {error}");
+    }
+    let page = Step::answer(403, &[("Content-Type", "text/html")], b"<html>Blocked by policy</html>");
+    let (_fake, queue) = queue([page]).await;
+    let error = queue.renew(&receipts(1)[0]).await.expect_err("it is refused").to_string();
+    assert!(error.contains("stands before the server"), "{error}");
+    let (_fake, queue) = self::queue([refusal(403, "OverLimit", "OverLimit")]).await;
+    let error = queue.renew(&receipts(1)[0]).await.expect_err("it is refused");
+    assert!(matches!(error, QueueError::Failed { .. }), "{error}");
+}
+
+#[test]
+fn what_is_no_url_of_a_standard_queue_is_refused_with_what_is_wrong() {
+    for (url, problem) in [
+        ("arn:aws:sqs:eu-west-1:111122223333:trail", "it is an ARN"),
+        ("sqs://eu-west-1/trail", "neither https"),
+        ("https://eu-west-1.console.aws.amazon.com/sqs/v3/home?region=eu-west-1#/queues", "AWS console"),
+        ("https://sqs.eu-west-1.amazonaws.com/", "names no queue"),
+        ("https://sqs.eu-west-1.amazonaws.com/trail", "ACCOUNT/NAME"),
+        ("https://sqs.eu-west-1.amazonaws.com/trail/111122223333", "ACCOUNT/NAME"),
+        ("https://sqs.eu-west-1.amazonaws.com/111122223333/trail.fifo", "FIFO"),
+        ("http://127.0.0.1:4566/000000000000/trail.fifo", "FIFO"),
+    ] {
+        let error = check_form(&Url::parse(url).expect("it is a URL")).expect_err(url).to_string();
+        assert!(error.contains(problem) && error.starts_with("source.queue_url: "), "{error}");
+    }
+    for url in [
+        URL,
+        "https://sqs.eu-west-1.amazonaws.com/111122223333/trail",
+        "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/trail-fifo",
+        "https://vpce-0a1b-2c3d.sqs.eu-west-3.vpce.amazonaws.com/111122223333/trail",
+        "http://localhost:9324/trail",
+    ] {
+        assert!(check_form(&Url::parse(url).expect("it is a URL")).is_ok(), "{url}");
+    }
+}
+
+#[test]
+fn a_queue_that_is_not_there_was_looked_for_in_a_region_and_an_account() {
+    assert_eq!(
+        place("https://sqs.eu-west-1.amazonaws.com/111122223333/trail"),
+        " in eu-west-1 of account 111122223333"
+    );
+    assert_eq!(place("http://127.0.0.1:5000/111122223333/trail"), "");
+}
+
+#[test]
+fn the_url_of_a_dead_letter_queue_differs_in_account_and_name_alone() {
+    for (url, arn, dead) in [
+        (
+            "https://sqs.eu-west-1.amazonaws.com/111122223333/trail",
+            "arn:aws:sqs:eu-west-1:444455556666:dead",
+            Some("https://sqs.eu-west-1.amazonaws.com/444455556666/dead"),
+        ),
+        ("http://localhost:9324/trail", "arn:aws:sqs:elasticmq::dead", Some("http://localhost:9324/dead")),
+        ("https://sqs.eu-west-1.amazonaws.com/111122223333/trail", "nonsense", None),
+    ] {
+        assert_eq!(dead_letter_url(url, arn).as_deref(), dead);
+    }
+}
+
+#[tokio::test]
+async fn the_depth_is_what_the_queue_says_and_a_denial_is_no_depth() {
+    let attributes = r#"{"Attributes": {"ApproximateNumberOfMessages": "17"}}"#;
+    let script = [
+        Step::answer(200, &[JSON], attributes.as_bytes()),
+        refusal(403, "AccessDeniedException", "AccessDenied"),
+    ];
+    let (_fake, queue) = queue(script).await;
+    assert_eq!(queue.depth().await.expect("it is told"), 17);
+    assert!(matches!(queue.depth().await, Err(QueueError::Forbidden { .. })));
+}

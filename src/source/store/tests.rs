@@ -141,6 +141,8 @@ async fn a_refusal_is_sorted_by_what_the_operator_must_do() {
             ObjectFailure::Forbidden,
             "its KMS key may not be used",
         ),
+        (403, "ExpiredToken", "The provided token has expired.", ObjectFailure::Forbidden, "have expired"),
+        (403, "SignatureDoesNotMatch", "no", ObjectFailure::Forbidden, "the signature does not match"),
         (403, "InvalidAccessKeyId", "No such key id", ObjectFailure::Forbidden, "InvalidAccessKeyId"),
         (403, "InvalidObjectState", "Not valid for the storage class", ObjectFailure::Archived, "restored"),
         (

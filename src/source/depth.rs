@@ -1,0 +1,61 @@
+//! The depth: how many messages wait in the queue and in its dead-letter queue, asked once a minute for the metrics.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::info;
+
+use super::queue::{DeadLetterQueue, Queue, QueueError};
+use crate::metrics::{Metrics, QueueKind};
+
+/// Alerts look at minutes, and SQS itself counts roughly.
+const PAUSE: Duration = Duration::from_mins(1);
+
+/// Asks for ever. A queue that may not be asked has no number, and that is said once.
+pub async fn watch(queue: Queue, dead_letters: Option<DeadLetterQueue>, metrics: Arc<Metrics>) {
+    let mut source = Depth { kind: QueueKind::Source, is_told: false };
+    let mut dead = Depth { kind: QueueKind::DeadLetter, is_told: false };
+    loop {
+        source.note(queue.depth().await, &metrics);
+        if let Some(queue) = &dead_letters {
+            dead.note(queue.depth().await, &metrics);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+struct Depth {
+    kind: QueueKind,
+    is_told: bool,
+}
+
+impl Depth {
+    fn note(&mut self, depth: Result<u64, QueueError>, metrics: &Metrics) {
+        metrics.queue_holds(self.kind, depth.as_ref().ok().copied());
+        match depth {
+            Ok(_) => self.is_told = false,
+            Err(error) if !self.is_told => {
+                self.is_told = true;
+                info!(%error, "how many messages wait in a queue is not known, and no metric tells it");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_depth_that_cannot_be_known_has_no_series_and_one_that_can_has() {
+        let metrics = Metrics::new();
+        let mut depth = Depth { kind: QueueKind::DeadLetter, is_told: false };
+        let series = |metrics: &Metrics| metrics.expose().contains("sagetrail_queue_messages{");
+        assert!(!series(&metrics));
+        depth.note(Ok(3), &metrics);
+        assert!(metrics.expose().contains(r#"sagetrail_queue_messages{queue="dead_letter"} 3"#));
+        depth.note(Err(QueueError::NoVisibility { url: "u".into() }), &metrics);
+        assert!(!series(&metrics));
+    }
+}
