@@ -1,11 +1,11 @@
 //! The admin endpoint: what operators and orchestrators ask the daemon over HTTP.
 //!
 //! `/metrics` is for Prometheus, `/healthz` says that the process runs, `/readyz` that it can do its work: the queue
-//! answers and OpenSearch answers. It listens on loopback unless the configuration says otherwise.
+//! answers and OpenSearch answers; `sagetrail_ready` tells the same. It listens on loopback unless the configuration says otherwise.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -16,7 +16,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Wait};
 use crate::sink::OpenSearch;
 
 /// How long `/readyz` waits for OpenSearch: below the second that orchestrators give a probe by default.
@@ -33,11 +33,30 @@ pub struct Admin {
 /// What has to be so before the daemon can do its work.
 #[derive(Debug, Default)]
 pub struct Readiness {
+    queue_opened: AtomicBool,
     started: AtomicBool,
     queue_answers: AtomicBool,
+    /// What kept OpenSearch from being prepared at the last attempt.
+    problem: Mutex<Option<String>>,
+}
+
+/// Why the daemon cannot do its work now.
+struct Unready {
+    wait: Wait,
+    why: String,
 }
 
 impl Readiness {
+    /// The queue's attributes are known.
+    pub fn queue_opened(&self) {
+        self.queue_opened.store(true, Ordering::Relaxed);
+    }
+
+    /// OpenSearch is not prepared yet, and this is why.
+    pub fn not_prepared(&self, problem: String) {
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+    }
+
     /// The templates are installed and the receivers run.
     pub fn started(&self) {
         self.started.store(true, Ordering::Relaxed);
@@ -50,6 +69,25 @@ impl Readiness {
     pub fn queue_failed(&self) {
         self.queue_answers.store(false, Ordering::Relaxed);
     }
+
+    fn judge(&self) -> Result<(), Unready> {
+        if !self.queue_opened.load(Ordering::Relaxed) {
+            return Err(unready(Wait::Queue, "starting: the queue has not answered yet"));
+        }
+        if !self.started.load(Ordering::Relaxed) {
+            let problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+            let why = problem.as_deref().unwrap_or("it has not answered yet");
+            return Err(unready(Wait::OpenSearch, &format!("starting: waiting for OpenSearch: {why}")));
+        }
+        if !self.queue_answers.load(Ordering::Relaxed) {
+            return Err(unready(Wait::Queue, "the queue does not answer"));
+        }
+        Ok(())
+    }
+}
+
+fn unready(wait: Wait, why: &str) -> Unready {
+    Unready { wait, why: why.to_owned() }
 }
 
 /// Why the endpoint does not serve.
@@ -80,18 +118,23 @@ pub async fn serve(listener: TcpListener, admin: Admin, stop: CancellationToken)
 }
 
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
+    let judgement = judge(&admin).await;
+    admin.metrics.readiness(judgement.err().map(|unready| unready.wait));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], admin.metrics.expose())
 }
 
-async fn ready(State(admin): State<Admin>) -> (StatusCode, &'static str) {
-    if !admin.readiness.started.load(Ordering::Relaxed) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "starting\n");
+async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
+    match judge(&admin).await {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(Unready { why, .. }) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
-    if !admin.readiness.queue_answers.load(Ordering::Relaxed) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the queue does not answer\n");
-    }
+}
+
+async fn judge(admin: &Admin) -> Result<(), Unready> {
+    admin.readiness.judge()?;
     match tokio::time::timeout(READY_TIMEOUT, admin.opensearch.info()).await {
-        Ok(Ok(_)) => (StatusCode::OK, "ready\n"),
-        Ok(Err(_)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "OpenSearch does not answer\n"),
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(unready(Wait::OpenSearch, &format!("OpenSearch does not answer: {error}"))),
+        Err(_elapsed) => Err(unready(Wait::OpenSearch, "OpenSearch does not answer")),
     }
 }

@@ -25,6 +25,7 @@ use crate::setup::{self, SetupError};
 use crate::sink::{self, OpenSearch, OpenSearchError};
 use crate::source::aws;
 use crate::source::deleter;
+use crate::source::depth;
 use crate::source::queue::{Queue, QueueError};
 use crate::source::store::Store;
 use crate::verify;
@@ -116,13 +117,16 @@ pub async fn run_on(
     let Some(queue) = stop.run_until_cancelled(opening).await.transpose()? else {
         return close_admin(&serving, admin_task).await;
     };
+    readiness.queue_opened();
     describe(&queue);
-    if stop.run_until_cancelled(prepare(&opensearch)).await.transpose()?.is_none() {
+    if stop.run_until_cancelled(prepare(&opensearch, &readiness)).await.transpose()?.is_none() {
         return close_admin(&serving, admin_task).await;
     }
 
     let mut watching = JoinSet::new();
     watching.spawn(verify::watch(opensearch.clone(), Arc::clone(&metrics)));
+    let dead_letters = queue.dead_letter_queue();
+    watching.spawn(depth::watch(queue.clone(), dead_letters, Arc::clone(&metrics)));
     let (sink, sink_task) = sink::spawn(opensearch, &config.sink, Arc::clone(&metrics));
     let store = Store::new(aws, &config.source, Arc::clone(&metrics)).await;
     let (deleter, deleter_task) = deleter::start(queue.clone(), Arc::clone(&metrics));
@@ -204,7 +208,7 @@ impl<S: Future<Output = ()> + Unpin> Parts<S> {
         tokio::select! {
             _ = self.receivers.join_next() => "receiver",
             _ = self.reloading.join_next() => "loading of rules",
-            _ = self.watching.join_next() => "watch over verifications",
+            _ = self.watching.join_next() => "watch over verifications or queues",
             () = &mut self.sink => "sink",
             _ = &mut self.deleter => "deleter",
             _ = &mut self.admin => "admin endpoint",
@@ -235,7 +239,7 @@ fn describe(queue: &Queue) {
 }
 
 /// Installs the templates, waiting for as long as OpenSearch does not answer.
-async fn prepare(opensearch: &OpenSearch) -> Result<(), SetupError> {
+async fn prepare(opensearch: &OpenSearch, readiness: &Readiness) -> Result<(), SetupError> {
     let mut is_told = false;
     for failures in 0.. {
         let installing = attend(setup::install_templates(opensearch), || {
@@ -248,6 +252,7 @@ async fn prepare(opensearch: &OpenSearch) -> Result<(), SetupError> {
         });
         match installing.await {
             Err(error) if error.may_pass() => {
+                readiness.not_prepared(error.to_string());
                 if !mem::replace(&mut is_told, true) {
                     warn!(%error, "waiting for OpenSearch");
                 }
@@ -332,7 +337,7 @@ mod tests {
         assert_eq!(parts.first_end().await, "loading of rules");
         let mut parts = running();
         parts.watching.spawn(async {});
-        assert_eq!(parts.first_end().await, "watch over verifications");
+        assert_eq!(parts.first_end().await, "watch over verifications or queues");
         let mut parts = running();
         parts.deleter.abort();
         assert_eq!(parts.first_end().await, "deleter");

@@ -14,10 +14,12 @@ use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
 use bulks::Bulks;
 pub(crate) use labels::label_enum;
 pub use labels::{
-    BulkOutcome, FreshnessStage, Label, MessageOutcome, ObjectFailure, ObjectSkip, RejectReason, Reload,
-    Renewal, Retry,
+    BulkOutcome, FreshnessStage, Label, MessageOutcome, ObjectFailure, ObjectSkip, QueueKind, RejectReason,
+    Reload, Renewal, Retry, Wait,
 };
-use series::{counter, counters, freshness_histograms, gauge, gauges, open_counters};
+use series::{
+    build_info, counter, counters, freshness_histograms, gauge, gauges, open_counters, open_gauges,
+};
 
 use crate::verify::report::Kind;
 use crate::verify::standing::Known;
@@ -25,6 +27,9 @@ use crate::verify::standing::Known;
 /// All series of the daemon.
 pub struct Metrics {
     registry: Registry,
+    ready: IntGauge,
+    waiting: IntGaugeVec,
+    queue_messages: IntGaugeVec,
     messages_received: IntCounter,
     messages: IntCounterVec,
     messages_in_flight: IntGauge,
@@ -64,7 +69,22 @@ impl Metrics {
     )]
     pub fn new() -> Self {
         let registry = Registry::new();
+        build_info(&registry);
         let metrics = Self {
+            ready: gauge(&registry, "ready", "Whether the daemon can do its work, as /readyz tells: 1 or 0."),
+            waiting: gauges(
+                &registry,
+                "waiting",
+                "What the daemon waits for because it cannot work without it: 1 or 0.",
+                "for",
+                Wait::ALL,
+            ),
+            queue_messages: open_gauges(
+                &registry,
+                "queue_messages",
+                "Messages that wait in a queue, roughly; absent where the role may not ask.",
+                "queue",
+            ),
             messages_received: counter(
                 &registry,
                 "messages_received_total",
@@ -220,6 +240,26 @@ impl Metrics {
     pub fn know_categories<'a>(&self, categories: impl IntoIterator<Item = &'a str>) {
         for category in categories {
             self.records_by_category.with_label_values(&[category]).inc_by(0);
+        }
+    }
+
+    /// Tells whether the daemon can work, and what it waits for if not.
+    pub fn readiness(&self, waits_for: Option<Wait>) {
+        self.ready.set(i64::from(waits_for.is_none()));
+        for wait in Wait::ALL {
+            self.waiting.with_label_values(&[wait.label()]).set(i64::from(waits_for == Some(*wait)));
+        }
+    }
+
+    /// Tells how many messages a queue holds; None is not known.
+    pub fn queue_holds(&self, queue: QueueKind, messages: Option<u64>) {
+        match messages {
+            Some(messages) => self
+                .queue_messages
+                .with_label_values(&[queue.label()])
+                .set(i64::try_from(messages).unwrap_or(i64::MAX)),
+            // There is nothing to remove where nothing was ever known.
+            None => drop(self.queue_messages.remove_label_values(&[queue.label()])),
         }
     }
 

@@ -131,3 +131,20 @@ label_enum! {
         Refused => "refused",
     }
 }
+
+label_enum! {
+    /// What the daemon cannot work without, and waits for.
+    Wait {
+        Queue => "queue",
+        OpenSearch => "opensearch",
+    }
+}
+
+label_enum! {
+    /// A queue whose messages are counted.
+    QueueKind {
+        Source => "source",
+        /// Where messages go that failed too often.
+        DeadLetter => "dead_letter",
+    }
+}

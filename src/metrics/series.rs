@@ -34,6 +34,17 @@ pub fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
     registered(registry, IntGauge::with_opts(options(name, help)))
 }
 
+pub fn open_gauges(registry: &Registry, name: &str, help: &str, label: &str) -> IntGaugeVec {
+    registered(registry, IntGaugeVec::new(options(name, help), &[label]))
+}
+
+/// Which program this is; the value is always 1.
+pub fn build_info(registry: &Registry) {
+    let options = options("build_info", "The version of the running program.")
+        .const_label("version", env!("CARGO_PKG_VERSION"));
+    registered(registry, IntGauge::with_opts(options)).set(1);
+}
+
 pub fn gauges<L: Label>(registry: &Registry, name: &str, help: &str, label: &str, all: &[L]) -> IntGaugeVec {
     let gauges = registered(registry, IntGaugeVec::new(options(name, help), &[label]));
     for value in all {
