@@ -70,6 +70,29 @@ fn every_alert_links_to_a_section_that_says_what_to_do() {
     assert_eq!(names, sections);
 }
 
+/// Which section of the runbook has an entry for each value of a series' label.
+const EXPLAINED: &[(&str, &str, &str)] = &[
+    ("sagetrail_object_failures_total", "reason", "SagetrailObjectFailed"),
+    ("sagetrail_records_rejected_total", "reason", "SagetrailRecordsRejected"),
+    ("sagetrail_messages_total", "outcome", "SagetrailMessagesFail"),
+    ("sagetrail_bulk_requests_total", "outcome", "SagetrailOpenSearchTakesNothing"),
+    ("sagetrail_waiting", "for", "SagetrailNotReady"),
+    ("sagetrail_verification_gaps", "kind", "SagetrailVerificationGap"),
+];
+
+#[test]
+fn the_runbook_explains_every_reason_for_which_something_fails_or_is_set_aside() {
+    for (series, label, section) in EXPLAINED {
+        let (_, text) = OPERATIONS.split_once(&format!("\n## {section}\n")).expect(section);
+        let text = text.split("\n## ").next().expect("there is a first part");
+        let values = label_values(series, label);
+        assert!(!values.is_empty(), "{series}");
+        for value in values {
+            assert!(text.contains(&format!("`{value}`")), "{section} says nothing of {label}=\"{value}\"");
+        }
+    }
+}
+
 #[test]
 fn no_panel_of_the_grafana_dashboard_lies_on_another() {
     let dashboard: Value = serde_json::from_str(GRAFANA).unwrap();

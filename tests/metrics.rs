@@ -2,7 +2,7 @@
 
 use sagetrail::config::RulesConfig;
 use sagetrail::enrich::rules::RuleSet;
-use sagetrail::metrics::Metrics;
+use sagetrail::metrics::{Metrics, QueueKind};
 
 /// `UPDATE_GOLDEN=1` writes the file anew. A name that disappears from it is a breaking change for the changelog.
 #[test]
@@ -10,6 +10,9 @@ fn the_exposition_at_start_up_is_as_it_was_pinned() {
     let metrics = Metrics::new();
     let rules = RuleSet::load(&RulesConfig::default()).unwrap();
     metrics.know_categories(rules.categories());
+    for queue in QueueKind::ALL {
+        metrics.queue_holds(*queue, Some(0));
+    }
     let exposition: String = metrics
         .expose()
         .lines()
