@@ -156,6 +156,15 @@ async fn an_object_that_is_gone_keeps_its_message() {
     scene.cloud.send([scene.cloud.notification(&key)]).await;
     scene.until_dead_letters(1).await;
     scene.until_counted(r#"sagetrail_object_failures_total{reason="missing"}"#, 2).await;
+    let log = scene.daemon.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("a message failed")).collect();
+    assert_eq!(lines.len(), 2, "one for each delivery: {log}");
+    for line in &lines {
+        let is_whole = [" WARN ", "message{id=", "receive_count=", key.as_str(), "no such object"];
+        assert!(is_whole.iter().all(|part| line.contains(part)), "{line}");
+    }
+    assert!(lines[0].contains("it stays in the queue and comes back within"), "{}", lines[0]);
+    assert!(lines[1].contains("goes to the dead-letter queue arn:aws:sqs:"), "{}", lines[2]);
     scene.daemon.stop().await;
 }
 
@@ -180,6 +189,11 @@ async fn one_bad_object_of_a_message_does_not_keep_the_others_from_being_stored_
     assert_eq!(scene.search.count(&scene.account).await, 10);
     assert_eq!(scene.daemon.count("sagetrail_records_indexed_total").await, 10);
     assert_eq!(scene.daemon.count("sagetrail_records_duplicate_total").await, 20, "two more deliveries");
+    let log = scene.daemon.log();
+    let line = log.lines().find(|line| line.contains("an object was shipped")).expect("INFO tells it");
+    let parts =
+        [" INFO ", good.as_str(), "records=10", "selected=10", "created=10", "duplicate=0", "rejected=0"];
+    assert!(parts.iter().all(|part| line.contains(part)), "{line}");
     scene.daemon.stop().await;
 }
 

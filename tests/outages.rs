@@ -143,6 +143,34 @@ async fn an_index_that_a_full_disk_made_read_only_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_index_under_the_name_of_the_alias_is_waited_for_and_nothing_is_set_aside() {
+    let Some(stack) = Stack::running() else { return };
+    let account = "700000000006";
+    let node = Server::start("opensearch.sh", "taken");
+    let stack = Stack { opensearch: node.url(), ..stack };
+    let cloud = Cloud::create(&stack, "outage-taken", SHORT).await;
+    let search = Search::new(&stack.opensearch);
+    let mut daemon = Daemon::start(&stack, &cloud, SHIP_ALL);
+    daemon.until_ready().await;
+    // No month's index is left, so the alias is nobody's.
+    assert_eq!(search.request("PUT", "sagetrail-events", None).await.0, 200);
+    upload(&cloud, account, "2031-07", OBJECTS).await;
+    until_refused(&daemon).await;
+    let deleted = daemon.count(r#"sagetrail_messages_total{outcome="deleted"}"#).await;
+    assert!(deleted <= 1, "nothing but S3's test message was deleted");
+    let log = daemon.log();
+    let told = log.lines().filter(|line| line.contains("ERROR") && line.contains("a name is taken")).count();
+    assert_eq!(told, 1, "{log}");
+
+    assert_eq!(search.request("DELETE", "sagetrail-events", None).await.0, 200);
+    cloud.until_empty(PATIENCE).await;
+    assert_each_record_once(&search, account, OBJECTS).await;
+    assert_eq!(cloud.dead_letters().await, 0);
+    assert_eq!(daemon.count(r#"sagetrail_records_rejected_total{reason="refused_by_opensearch"}"#).await, 0);
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_opensearch_that_is_killed_while_it_stores_has_each_record_once_in_the_end() {
     let Some(stack) = Stack::running() else { return };
     let account = "700000000003";

@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::routing::any;
 use support::Stack;
 use support::cloud::{Cloud, QueueSettings};
@@ -35,8 +35,16 @@ async fn what_cannot_work_ends_the_start_with_its_name_and_what_to_do() {
     let cloud = Cloud::create(&stack, "start-refused", QueueSettings::default()).await;
     let old = old_cluster().await;
     let nowhere = format!("{}-that-is-not", cloud.queue_url);
+    let fifo = format!("{}.fifo", cloud.queue_url);
+    let redirecting = redirecting().await;
     let cases: &[(&[(&str, &str)], &str)] = &[
         (&[("source.queue_url", &nowhere)], "there is no such queue; check source.queue_url"),
+        (&[("source.queue_url", &fifo)], "is a FIFO queue"),
+        (&[("source.queue_url", "arn:aws:sqs:eu-west-1:111122223333:trail")], "it is an ARN"),
+        (
+            &[("sink.url", &redirecting)],
+            "it was redirected (302) to https://login.example, which is not followed",
+        ),
         (
             &[("sink.url", &old)],
             "the cluster runs opensearch 2.9.0; sagetrail needs OpenSearch 2.11 or later",
@@ -73,6 +81,41 @@ async fn a_server_that_swallows_requests_is_told_of_within_seconds_and_once() {
         line.contains("WARN") && line.contains("sink.url") && line.contains("has not answered yet"),
         "{log}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_waits_for_opensearch_tells_it_and_why_before_it_can_work() {
+    let Some(stack) = Stack::running() else { return };
+    let cloud = Cloud::create(&stack, "start-waiting", QueueSettings::default()).await;
+    let nobody = format!("127.0.0.1:{}", support::daemon::free_port());
+    let daemon = Daemon::start(&stack, &cloud, &[("sink.url", &format!("http://{nobody}"))]);
+    support::eventually(PATIENCE, async || match daemon.get("readyz").await {
+        Ok((503, why)) if why.contains("waiting for OpenSearch") && why.contains(&nobody) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    assert_eq!(daemon.count("sagetrail_ready").await, 0);
+    assert_eq!(daemon.count(r#"sagetrail_waiting{for="opensearch"}"#).await, 1);
+    assert_eq!(daemon.count(r#"sagetrail_waiting{for="queue"}"#).await, 0);
+    assert_eq!(daemon.get("healthz").await.expect("it answers").0, 200);
+    daemon.stop().await;
+
+    let mut ready = Daemon::start(&stack, &cloud, &[]);
+    ready.until_ready().await;
+    assert_eq!(ready.count("sagetrail_ready").await, 1);
+    assert_eq!(ready.count(r#"sagetrail_waiting{for="opensearch"}"#).await, 0);
+    assert_eq!(ready.count(r#"sagetrail_queue_messages{queue="dead_letter"}"#).await, 0);
+    ready.stop().await;
+}
+
+/// A login page before a cluster.
+async fn redirecting() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    let target = [(header::LOCATION, "https://login.example/sso?token=hidden")];
+    let router = Router::new().fallback(any(move || async move { (StatusCode::FOUND, target) }));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
 }
 
 /// A server that says what an OpenSearch of long ago said.
