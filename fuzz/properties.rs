@@ -48,15 +48,12 @@ pub fn notification(data: &[u8]) {
     }
 }
 
-/// An object yields the same records compressed and plain, each of them between braces and under its cap.
+/// An object yields the same records compressed and plain, each of them an object under its cap, and damage is told on one
+/// short line.
 pub fn decode(data: &[u8]) {
     let plain = decoded(data);
     if !data.starts_with(&[0x1f, 0x8b]) {
-        let compressed = decoded(&gzip(data));
-        // A byte order mark is known at the beginning of a plain file alone.
-        if !data.starts_with("\u{feff}".as_bytes()) {
-            assert_eq!(plain, compressed);
-        }
+        assert_eq!(plain, decoded(&gzip(data)));
     }
 }
 
@@ -118,12 +115,18 @@ fn decoded(object: &[u8]) -> (Vec<Vec<u8>>, u64, Option<Damage>) {
     let mut workplace = Workplace::default();
     let Decoded { records, damage, .. } =
         decode::decode(object, &LIMITS, ContentHash::Sha256, &mut workplace, |record| {
-            assert!(record.starts_with(b"{") && record.ends_with(b"}"));
+            // A text inside of JSON may have been cut; an object ends where it ends.
+            assert!(record.starts_with(b"{"));
             assert!(record.len() <= LIMITS.record_bytes);
             found.push(record.to_vec());
             ControlFlow::Continue(())
         });
     assert_eq!(records, found.len() as u64);
+    if let Some(damage) = &damage {
+        let text = damage.to_string();
+        assert_one_line(&text);
+        assert!(text.len() < 600, "{text}");
+    }
     (found, records, damage)
 }
 
