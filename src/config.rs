@@ -20,6 +20,7 @@ use url::Url;
 pub use channel::{Channel, Severity, Target};
 pub use content::{DashboardsConfig, MonitorsConfig, RetentionConfig};
 pub use sink::{AuthKind, Sigv4Service, SinkConfig};
+use crate::source::key::Readable;
 use variable::Misspelt;
 
 mod channel;
@@ -100,6 +101,8 @@ pub struct SourceConfig {
     /// The only buckets that are read, and the only accounts whose files are; empty lists allow all.
     pub allowed_buckets: Vec<String>,
     pub allowed_accounts: Vec<String>,
+    /// Patterns of keys that are read as files of records although their names are not CloudTrail's.
+    pub also_read: Vec<String>,
 }
 
 impl Default for SourceConfig {
@@ -120,6 +123,7 @@ impl Default for SourceConfig {
             external_id: None,
             allowed_buckets: Vec::new(),
             allowed_accounts: Vec::new(),
+            also_read: Vec::new(),
         }
     }
 }
@@ -276,6 +280,12 @@ impl Config {
         }
         if source.external_id.is_some() && source.assume_role_arn.is_none() {
             return refuse("source.external_id", "needs source.assume_role_arn, which is not set".to_owned());
+        }
+        if let Some(pattern) = source.also_read.iter().find(|pattern| pattern.trim_matches('/').is_empty()) {
+            return refuse("source.also_read", format!("the pattern \"{pattern}\" matches no key"));
+        }
+        if let Err(error) = Readable::new(&source.also_read) {
+            return refuse("source.also_read", format!("cannot be used: {error}"));
         }
         if self.redaction.key.is_some() && self.redaction.key_file.is_some() {
             return refuse("redaction.key", "is set beside redaction.key_file; keep one of them".to_owned());

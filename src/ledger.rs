@@ -21,7 +21,8 @@ use crate::source::notification::ObjectRef;
 pub struct Entry<'e> {
     pub names: &'e Names,
     pub object: &'e ObjectRef,
-    pub trail_key: &'e TrailKey,
+    /// None where CloudTrail did not give the name, which then tells nothing.
+    pub trail_key: Option<&'e TrailKey>,
     pub etag: Option<&'e str>,
     pub last_modified: Option<OffsetDateTime>,
     pub contents: &'e Contents,
@@ -33,11 +34,12 @@ pub struct Entry<'e> {
 /// an object whose content was exchanged has another, beside the first.
 pub fn document(entry: &Entry<'_>) -> Document {
     let Entry { names, object, trail_key, etag, last_modified, contents, documents, shipped_at } = *entry;
+    let written_at = trail_key.map(|key| key.delivered_at).or(last_modified).unwrap_or(shipped_at);
     let sha256 = contents.sha256.map(|sha256| hex(&sha256));
     let source = Source {
-        timestamp: format_time(trail_key.delivered_at),
+        timestamp: format_time(written_at),
         event: Event { created: last_modified.map(format_time), ingested: format_time(shipped_at) },
-        cloud: Cloud { account: Account { id: &trail_key.account }, region: &trail_key.region },
+        cloud: trail_key.map(|key| Cloud { account: Account { id: &key.account }, region: &key.region }),
         object: Object {
             bucket: &object.bucket,
             key: &object.key,
@@ -56,7 +58,7 @@ pub fn document(entry: &Entry<'_>) -> Document {
     };
     Document {
         id: id(&object.bucket, &object.key, sha256.as_deref().or(etag).unwrap_or_default()),
-        index: IndexName::of_object(names, trail_key.delivered_at),
+        index: IndexName::of_object(names, written_at),
         source: Bytes::from(serde_json::to_vec(&source).expect("texts and numbers can be written as JSON")),
     }
 }
@@ -78,11 +80,12 @@ pub fn hex(bytes: &[u8]) -> String {
 
 #[derive(Serialize)]
 struct Source<'e> {
-    /// When CloudTrail delivered it, by its name.
+    /// When CloudTrail delivered it, by its name, or else when it was written.
     #[serde(rename = "@timestamp")]
     timestamp: String,
     event: Event,
-    cloud: Cloud<'e>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cloud: Option<Cloud<'e>>,
     object: Object<'e>,
     records: Records,
 }
@@ -151,7 +154,7 @@ mod tests {
         document(&Entry {
             names: &Names::default(),
             object: &object,
-            trail_key: &trail_key,
+            trail_key: Some(&trail_key),
             etag: Some("\"5d41\""),
             last_modified: Some(datetime!(2026-03-01 02:11 UTC)),
             contents: &Contents { stored_bytes: 10, raw_bytes: 99, sha256, records: 7, selected: 4 },

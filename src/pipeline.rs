@@ -4,6 +4,7 @@
 //! records is then stored, deliberately not selected, or set aside in the rejected index, and the ledger has an entry for
 //! each of its objects. Nothing has to be undone when it is dropped half-way, because ids make a second delivery harmless.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use time::OffsetDateTime;
@@ -17,10 +18,10 @@ use crate::config::{ContentHash, SourceConfig};
 use crate::decode::{Damage, Decoded, Limits, Workplace};
 use crate::document::Document;
 use crate::enrich::Knowledge;
-use crate::metrics::{FreshnessStage, Metrics, ObjectFailure};
+use crate::metrics::{FreshnessStage, Metrics, ObjectFailure, ObjectSkip};
 use crate::sink::{self, Producer, Sink, Submission};
 use crate::source::allowed::{Allowed, NotAllowed};
-use crate::source::key;
+use crate::source::key::{self, Readable};
 use crate::source::notification::{self, NotificationError, NotifiedObject, ObjectRef};
 use crate::source::store::{self, Store};
 
@@ -29,11 +30,16 @@ mod shipped;
 
 /// Chunks between the decoder's thread and the message's task. One is enough to let both work.
 const CHUNKS: usize = 1;
+/// Places of objects under foreign names that are told of; a bucket with more has names that say nothing.
+const FOREIGN_PLACES: usize = 32;
 
 /// Everything that a message needs on its way.
 pub struct Pipeline {
     store: Store,
     allowed: Allowed,
+    readable: Readable,
+    /// Where objects under foreign names were met: each place is told once.
+    foreign: Mutex<HashSet<String>>,
     sink: Sink,
     knowledge: watch::Receiver<Arc<Knowledge>>,
     limits: Limits,
@@ -95,6 +101,8 @@ impl Pipeline {
         Self {
             store,
             allowed,
+            readable: Readable::new(&config.also_read).expect("the configuration was checked"),
+            foreign: Mutex::default(),
             sink,
             knowledge,
             limits,
@@ -214,17 +222,20 @@ impl Pipeline {
         producer: &Producer,
         submissions: &mut Vec<Submission>,
     ) -> Result<Option<ReadObject>, ProcessError> {
-        let trail_key = match key::classify(&object.key) {
+        let trail_key = match self.readable.classify(&object.key) {
             Ok(trail_key) => trail_key,
             Err(reason) => {
                 debug!(%object, ?reason, "an object is deliberately not read");
                 self.metrics.object_skipped(reason);
+                if reason == ObjectSkip::Foreign {
+                    self.tell_of_foreign(&object.key);
+                }
                 return Ok(None);
             }
         };
-        self.allowed.check(object, &trail_key)?;
+        self.allowed.check(object, trail_key.as_ref())?;
         let stored = self.store.get(object).await?;
-        let written_at = stored.last_modified.or(object.put_at).or(Some(trail_key.delivered_at));
+        let written_at = stored.last_modified.or(object.put_at).or(trail_key.as_ref().map(|key| key.delivered_at));
         if let Some(written_at) = written_at {
             self.metrics.freshness(FreshnessStage::ObjectToReceived, received_at - written_at);
         }
@@ -232,6 +243,19 @@ impl Pipeline {
         let origin = FileOrigin { path: format!("s3://{}/{}", object.bucket, object.key), written_at };
         let contents = self.read(origin, stored, knowledge, producer, submissions).await?;
         Ok(Some(ReadObject { object: object.clone(), trail_key, etag, last_modified, contents }))
+    }
+
+    /// Says once for each kind of neighbourhood that its objects are skipped.
+    fn tell_of_foreign(&self, key: &str) {
+        let place = key::neighbourhood(key);
+        let mut told = self.foreign.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() < FOREIGN_PLACES && told.insert(place.clone()) {
+            warn!(
+                place = shown(&place),
+                "objects whose names are not CloudTrail's are skipped; if they hold its records, name them in \
+                 source.also_read, else let the bucket not announce them"
+            );
+        }
     }
 
     /// Decodes bytes and hands their documents to the sink.

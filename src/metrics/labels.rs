@@ -70,7 +70,10 @@ label_enum! {
     ObjectSkip {
         Digest => "digest",
         Insight => "insight",
+        /// Its name is not CloudTrail's, and neither does AWS's own tree say what it is.
         Foreign => "foreign_key",
+        /// The log of another service in AWS's own tree, or a folder's entry.
+        OtherKind => "other_kind",
         Removed => "object_removed",
         /// It was restored, tagged, moved to another storage class: nothing new is in it.
         OtherEvent => "other_event",

@@ -21,7 +21,8 @@ pub(super) struct Underway {
 
 pub(super) struct ReadObject {
     pub(super) object: ObjectRef,
-    pub(super) trail_key: TrailKey,
+    /// What its name tells, where CloudTrail gave it.
+    pub(super) trail_key: Option<TrailKey>,
     pub(super) etag: Option<String>,
     pub(super) last_modified: Option<OffsetDateTime>,
     pub(super) contents: Contents,
@@ -63,7 +64,7 @@ impl Underway {
         let entry = Entry {
             names,
             object: &object,
-            trail_key: &trail_key,
+            trail_key: trail_key.as_ref(),
             etag: etag.as_deref(),
             last_modified,
             contents: &contents,

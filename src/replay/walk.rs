@@ -17,7 +17,7 @@ use crate::config::SourceConfig;
 use crate::metrics::ObjectSkip;
 use crate::source::bucket::{Bucket, ListError, Listed, Page};
 use crate::source::folder::{self, Wanted};
-use crate::source::key;
+use crate::source::key::{self, Readable};
 use crate::source::notification::ObjectRef;
 
 /// Days whose first pages are asked for before their turn, so that small days do not wait for each other.
@@ -117,11 +117,18 @@ impl Walk {
         sender: &mut Sender<'_>,
         skipped: &mut u64,
     ) -> Result<Result<(), Gone>, ListError> {
+        let readable = Readable::new(&self.source.also_read).expect("the configuration was checked");
         if key::classify(prefix).is_ok() {
             let what = What::Object(object(&bucket.name, prefix, None));
             return Ok(sender.send(what, prefix.to_owned(), None, 1.0).await);
         }
-        let days = bucket.days(prefix, &self.job.wanted).await?;
+        let days = match bucket.days(prefix, &self.job.wanted).await {
+            Ok(days) => days,
+            Err(ListError::NoTrail { .. }) if readable.has_patterns() && !self.job.wanted.is_narrow() => {
+                return walk_folder(bucket, prefix, after, &readable, sender, skipped).await;
+            }
+            Err(error) => return Err(error),
+        };
         let left = days.iter().enumerate().filter(|(_, day)| {
             after.is_none_or(|after| after < day.as_str() || after.starts_with(day.as_str()))
         });
@@ -198,6 +205,36 @@ impl Walk {
     }
 }
 
+/// Sends what the configuration lets be read of a folder that is no trail's.
+async fn walk_folder(
+    bucket: &Bucket,
+    prefix: &str,
+    after: Option<&str>,
+    readable: &Readable,
+    sender: &mut Sender<'_>,
+    skipped: &mut u64,
+) -> Result<Result<(), Gone>, ListError> {
+    let mut after = after.map(str::to_owned);
+    loop {
+        let page = bucket.page(prefix, after.as_deref()).await?;
+        for Listed { key, size, .. } in page.objects {
+            after = Some(key.clone());
+            if readable.classify(&key).is_err() {
+                *skipped += 1;
+                continue;
+            }
+            let what = What::Object(object(&bucket.name, &key, Some(size)));
+            // Nobody knows how many more there are.
+            if sender.send(what, key, Some(size), 0.0).await.is_err() {
+                return Ok(Err(Gone));
+            }
+        }
+        if page.is_last {
+            return Ok(Ok(()));
+        }
+    }
+}
+
 /// How much of its day had passed when a file was delivered, from 0 to 1.
 fn day_share(key: &key::TrailKey) -> f64 {
     let (hour, minute, _) = key.delivered_at.time().as_hms();
@@ -210,7 +247,7 @@ fn is_wanted(path: &Path, wanted: &Wanted) -> bool {
     let name = path.to_string_lossy();
     match key::classify(&name) {
         Ok(key) => wanted.has(&key),
-        Err(ObjectSkip::Foreign) => {
+        Err(ObjectSkip::Foreign | ObjectSkip::OtherKind) => {
             !wanted.is_narrow()
                 && (name.ends_with(".json") || name.ends_with(".json.gz"))
                 && !folder_is_foreign(&name)

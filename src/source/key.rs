@@ -5,30 +5,96 @@
 //! The file's name alone tells a record file, so that one that was moved or copied by hand still counts; the folder
 //! has the last word on digests and Insights, which hold no records.
 
+use regex::Regex;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
 use crate::metrics::ObjectSkip;
 
-/// Decides whether the object of this (decoded) key is read.
+/// Which objects are read: those with CloudTrail's own names, and those that the configuration names.
+#[derive(Debug, Default)]
+pub struct Readable {
+    also: Vec<Regex>,
+}
+
+impl Readable {
+    /// By patterns of keys, in which `*` and `?` stand for what is within a folder and `**` for anything.
+    pub fn new(patterns: &[String]) -> Result<Self, regex::Error> {
+        let also = patterns.iter().map(|pattern| Regex::new(&expression(pattern))).collect::<Result<_, _>>()?;
+        Ok(Self { also })
+    }
+
+    /// Decides whether the object of this (decoded) key is read, and what its name tells: nothing, where it was not
+    /// CloudTrail that gave it. No pattern makes a digest or an Insights file one of records.
+    pub fn classify(&self, key: &str) -> Result<Option<TrailKey>, ObjectSkip> {
+        match classify(key) {
+            Ok(trail_key) => Ok(Some(trail_key)),
+            Err(ObjectSkip::Foreign | ObjectSkip::OtherKind) if self.also.iter().any(|it| it.is_match(key)) => {
+                Ok(None)
+            }
+            Err(reason) => Err(reason),
+        }
+    }
+
+    /// Whether keys are read that only their folder tells from others.
+    pub fn has_patterns(&self) -> bool {
+        !self.also.is_empty()
+    }
+}
+
+fn expression(pattern: &str) -> String {
+    let mut expression = "(?s)^".to_owned();
+    let mut rest = pattern;
+    while let Some(first) = rest.chars().next() {
+        let (part, matched) = match first {
+            '*' if rest.starts_with("**") => (2, ".*".to_owned()),
+            '*' => (1, "[^/]*".to_owned()),
+            '?' => (1, "[^/]".to_owned()),
+            other => (other.len_utf8(), regex::escape(&rest[..other.len_utf8()])),
+        };
+        expression.push_str(&matched);
+        rest = &rest[part..];
+    }
+    expression + "$"
+}
+
+/// Where a key lies, as far as it says of what kind its neighbours are: the first folder, or in AWS's own tree the one that
+/// names the kind.
+pub fn neighbourhood(key: &str) -> String {
+    let folders = key.rsplit_once('/').map_or("", |(folders, _)| folders);
+    match (kind_folder(folders), folders.split('/').next()) {
+        (Some(kind), _) => format!("AWSLogs/…/{kind}/"),
+        (None, Some(first)) if !first.is_empty() => format!("{first}/"),
+        _ => "/".to_owned(),
+    }
+}
+
+/// Reads off its (decoded) key whether an object is a record file of CloudTrail.
 pub fn classify(key: &str) -> Result<TrailKey, ObjectSkip> {
     let (folders, name) = key.rsplit_once('/').unwrap_or(("", key));
-    match kind_folder(folders).map(Kind::of) {
+    let kind = kind_folder(folders).map(Kind::of);
+    match kind {
         Some(Kind::Digest) => return Err(ObjectSkip::Digest),
         Some(Kind::Insight) => return Err(ObjectSkip::Insight),
         Some(Kind::Records | Kind::Foreign) | None => {}
     }
+    // AWS's own tree has the logs of other services, and entries for its folders themselves.
+    let foreign = match kind {
+        Some(Kind::Foreign) => ObjectSkip::OtherKind,
+        _ if name.is_empty() => ObjectSkip::OtherKind,
+        _ => ObjectSkip::Foreign,
+    };
     // A digest's name goes on differently after its kind, so the kind is looked at before the rest.
     let mut parts = name.splitn(3, '_');
     let (Some(account), Some(kind), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
-        return Err(ObjectSkip::Foreign);
+        return Err(foreign);
     };
     match Kind::of(kind) {
-        Kind::Records => trail_key(account, rest).ok_or(ObjectSkip::Foreign),
+        Kind::Records => trail_key(account, rest).ok_or(foreign),
         Kind::Digest => Err(ObjectSkip::Digest),
         Kind::Insight => Err(ObjectSkip::Insight),
-        Kind::Foreign => Err(ObjectSkip::Foreign),
+        Kind::Foreign => Err(foreign),
     }
 }
 
@@ -160,24 +226,66 @@ mod tests {
             (format!("{folder}/CloudTrail-Digest/"), ObjectSkip::Digest),
             (format!("{folder}/CloudTrail-Insight/eu-central-1/2026/03/01/111122223333_CloudTrail-Insight_eu-central-1_20260301T0210Z_KL5e9VCV2SS7IqzB.json.gz"), ObjectSkip::Insight),
             ("moved/111122223333_CloudTrail-Insight_eu-central-1_20260301T0210Z_KL5e9VCV2SS7IqzB.json.gz".to_owned(), ObjectSkip::Insight),
-            (format!("{folder}/CloudTrail-Aggregated/eu-central-1/2026/03/01/111122223333_CloudTrail-Aggregated_eu-central-1_20260301T0210Z_KL5e9VCV2SS7IqzB.json.gz"), ObjectSkip::Foreign),
-            (format!("{folder}/CloudTrail/"), ObjectSkip::Foreign),
+            (format!("{folder}/CloudTrail-Aggregated/eu-central-1/2026/03/01/111122223333_CloudTrail-Aggregated_eu-central-1_20260301T0210Z_KL5e9VCV2SS7IqzB.json.gz"), ObjectSkip::OtherKind),
+            (format!("{folder}/CloudTrail/"), ObjectSkip::OtherKind),
             (format!("{folder}/CloudTrail/eu-central-1/2026/03/01/readme.txt"), ObjectSkip::Foreign),
-            (format!("{folder}/Config/ConfigWritabilityCheckFile"), ObjectSkip::Foreign),
-            (format!("{folder}/Config/eu-central-1/2026/3/1/ConfigSnapshot/111122223333_Config_eu-central-1_ConfigSnapshot_20260301T021011Z_2d0c.json.gz"), ObjectSkip::Foreign),
-            (format!("{folder}/elasticloadbalancing/eu-central-1/2026/03/01/111122223333_elasticloadbalancing_eu-central-1_app.lb.0a1b_20260301T0210Z_10.0.0.1_2d0c.log.gz"), ObjectSkip::Foreign),
-            (format!("{folder}/vpcflowlogs/eu-central-1/2026/03/01/111122223333_vpcflowlogs_eu-central-1_fl-0a1b_20260301T0210Z_2d0c.log.gz"), ObjectSkip::Foreign),
+            (format!("{folder}/Config/ConfigWritabilityCheckFile"), ObjectSkip::OtherKind),
+            (format!("{folder}/Config/eu-central-1/2026/3/1/ConfigSnapshot/111122223333_Config_eu-central-1_ConfigSnapshot_20260301T021011Z_2d0c.json.gz"), ObjectSkip::OtherKind),
+            (format!("{folder}/elasticloadbalancing/eu-central-1/2026/03/01/111122223333_elasticloadbalancing_eu-central-1_app.lb.0a1b_20260301T0210Z_10.0.0.1_2d0c.log.gz"), ObjectSkip::OtherKind),
+            (format!("{folder}/vpcflowlogs/eu-central-1/2026/03/01/111122223333_vpcflowlogs_eu-central-1_fl-0a1b_20260301T0210Z_2d0c.log.gz"), ObjectSkip::OtherKind),
             (FILE.replace(".json.gz", ".txt"), ObjectSkip::Foreign),
             (FILE.replace(".json.gz", ".gz"), ObjectSkip::Foreign),
             (FILE.replace("_Mu0KsOhtH1ar15ZZ", ""), ObjectSkip::Foreign),
             (FILE.replace("111122223333", "1111"), ObjectSkip::Foreign),
             (FILE.replace("eu-central-1", "somewhere"), ObjectSkip::Foreign),
             (FILE.replace("20260301", "20261301"), ObjectSkip::Foreign),
-            (String::new(), ObjectSkip::Foreign),
-            ("/".to_owned(), ObjectSkip::Foreign),
+            (String::new(), ObjectSkip::OtherKind),
+            ("/".to_owned(), ObjectSkip::OtherKind),
             ("___".to_owned(), ObjectSkip::Foreign),
         ] {
             assert_eq!(classify(&key), Err(reason), "{key}");
+        }
+    }
+
+    #[test]
+    fn patterns_add_keys_that_cloudtrail_did_not_give_and_never_digests_or_insights() {
+        let cases = [
+            ("firehose/**", "firehose/2026/11/03/01/trail-1-2026-11-03-01-00-00-0a1b", true),
+            ("firehose/**", "firehose", false),
+            ("firehose/**", "other/firehose/x", false),
+            ("archive/*.json.gz", "archive/a.json.gz", true),
+            ("archive/*.json.gz", "archive/2026/a.json.gz", false),
+            ("archive/*.json.gz", "archive/a.json.gz.tmp", false),
+            ("archive/*.json.gz", "archive/aXjson.gz", false),
+            ("part-?", "part-1", true),
+            ("part-?", "part-12", false),
+            ("**/records-*", "a/b/records-1", true),
+            ("a+(b)[c]{d}^$|\\.", "a+(b)[c]{d}^$|\\.", true),
+            ("ü*", "üä\n", true),
+            ("**", "AWSLogs/111122223333/Config/x.json.gz", true),
+            ("**", "AWSLogs/111122223333/CloudTrail-Digest/x.json.gz", false),
+            ("**", "moved/111122223333_CloudTrail-Insight_eu-central-1_20260301T0210Z_KL5e9VCV2SS7IqzB.json.gz", false),
+        ];
+        for (pattern, key, is_read) in cases {
+            let readable = Readable::new(&[pattern.to_owned()]).unwrap();
+            assert_eq!(readable.classify(key).is_ok(), is_read, "{pattern} {key}");
+        }
+        let key = format!("firehose/{FILE}");
+        let readable = Readable::new(&["firehose/**".to_owned()]).unwrap();
+        assert!(readable.classify(&key).unwrap().is_some(), "CloudTrail's own names tell as much as ever");
+        assert_eq!(Readable::default().classify("firehose/x"), Err(ObjectSkip::Foreign));
+    }
+
+    #[test]
+    fn keys_of_one_kind_have_one_neighbourhood() {
+        for (key, expected) in [
+            ("firehose/2026/11/x", "firehose/"),
+            ("x.json", "/"),
+            ("/x.json", "/"),
+            ("AWSLogs/111122223333/Config/eu-central-1/x.json.gz", "AWSLogs/…/Config/"),
+            ("p/AWSLogs/o-a1b2c3d4e5/111122223333/vpcflowlogs/x.gz", "AWSLogs/…/vpcflowlogs/"),
+        ] {
+            assert_eq!(neighbourhood(key), expected, "{key}");
         }
     }
 
