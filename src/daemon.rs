@@ -90,10 +90,10 @@ pub async fn run_on(
     let metrics = Arc::new(Metrics::new());
     reload::announce(&knowledge.rules, &metrics);
     let (current, knowledge) = watch::channel(knowledge);
-    let mut reloading = JoinSet::new();
-    reloading.spawn(reload::reload_at(hangups, source, current, Arc::clone(&metrics)));
     let signing = (config.sink.auth == AuthKind::Sigv4).then_some(aws);
     let opensearch = OpenSearch::new(&config.sink, signing)?;
+    let mut reloading = JoinSet::new();
+    reloading.spawn(reload::reload_at(hangups, source, current, opensearch.clone(), Arc::clone(&metrics)));
 
     let readiness = Arc::new(Readiness::default());
     let serving = CancellationToken::new();
@@ -207,7 +207,7 @@ impl<S: Future<Output = ()> + Unpin> Parts<S> {
     async fn first_end(&mut self) -> &'static str {
         tokio::select! {
             _ = self.receivers.join_next() => "receiver",
-            _ = self.reloading.join_next() => "loading of rules",
+            _ = self.reloading.join_next() => "loading of rules and secrets",
             _ = self.watching.join_next() => "watch over verifications or queues",
             () = &mut self.sink => "sink",
             _ = &mut self.deleter => "deleter",
@@ -334,7 +334,7 @@ mod tests {
         assert_eq!(parts.first_end().await, "receiver");
         let mut parts = running();
         parts.reloading.spawn(async {});
-        assert_eq!(parts.first_end().await, "loading of rules");
+        assert_eq!(parts.first_end().await, "loading of rules and secrets");
         let mut parts = running();
         parts.watching.spawn(async {});
         assert_eq!(parts.first_end().await, "watch over verifications or queues");

@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod names;
+pub mod advice;
 pub mod telemetry;
 pub mod daemon;
 mod receiver;

@@ -1,19 +1,23 @@
-//! The reload: other rules for a running daemon, at SIGHUP and without losing a message.
+//! The reload: other rules and other secrets for a running daemon, without losing a message.
 //!
 //! A new set is used only when it could be loaded; otherwise the old one stays. A message keeps the rules that it began
-//! with, because the pipeline takes them once for each message.
+//! with, because the pipeline takes them once for each message. Files with secrets are looked at all the time, because those
+//! who exchange them, such as Kubernetes, signal nobody.
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::Signal;
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use crate::config::{self, ConfigError};
 use crate::enrich::Knowledge;
 use crate::enrich::rules::{BrokenRules, RuleSet, RulesError};
 use crate::metrics::{Metrics, Reload};
+use crate::sink::OpenSearch;
 
 /// Where a running daemon finds its rules again.
 #[derive(Debug, Clone)]
@@ -34,14 +38,27 @@ enum ReloadError {
     Panicked,
 }
 
-/// Loads the rules again at each signal, for as long as it is polled.
+/// How often files with secrets are looked at. The old ones mostly work for minutes after the new ones were written, and
+/// reading some kilobytes costs nothing.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Loads the rules again at each signal, and secrets also when their files change, for as long as it is polled.
 pub async fn reload_at(
     mut hangups: Signal,
     source: RuleSource,
     current: watch::Sender<Arc<Knowledge>>,
+    opensearch: OpenSearch,
     metrics: Arc<Metrics>,
 ) {
-    while hangups.recv().await.is_some() {
+    loop {
+        match timeout(LOOK, hangups.recv()).await {
+            Err(_elapsed) => {
+                opensearch.renew().await;
+                continue;
+            }
+            Ok(None) => return,
+            Ok(Some(())) => opensearch.renew().await,
+        }
         let in_use = Arc::clone(&current.borrow());
         let source = source.clone();
         let loading = tokio::task::spawn_blocking(move || load(&source, &in_use));

@@ -55,11 +55,11 @@ fn policies(config: &Config, names: &Names) -> impl Iterator<Item = Object> {
     [(names.events(), retention.events_days), (names.objects(), retention.objects_days)]
         .into_iter()
         .filter(|(_, days)| *days > 0)
-        .map(|(alias, days)| Object {
+        .map(move |(alias, days)| Object {
             kind: Kind::Policy,
             id: alias.clone(),
             body: json!({"policy": {
-                "description": format!("sagetrail: removes a month's index {days} days after it was made"),
+                "description": names.title(&format!("removes a month's index {days} days after it was made")),
                 "default_state": "keep",
                 "states": [
                     {"name": "keep", "actions": [], "transitions": [
@@ -136,4 +136,36 @@ fn channel_body(name: &str, channel: &Channel) -> Value {
 fn webhook(url: &str, mut headers: Value) -> Value {
     headers["Content-Type"] = json!("application/json");
     json!({"url": url, "method": "POST", "header_params": headers})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(prefix: &str) -> Vec<Object> {
+        let config: Config = toml::from_str(&format!(
+            "[sink]\nindex_prefix = '{prefix}'\n[dashboards]\nurl = 'https://sagetrail-boards.example'\n\
+             [channels]\nsoc = {{ kind = 'webhook', url = 'https://sagetrail-hooks.example/x' }}\n\
+             night = {{ kind = 'pagerduty', routing_key = 'sagetrail-key' }}"
+        ))
+        .unwrap();
+        objects(&config).unwrap()
+    }
+
+    #[test]
+    fn a_tenants_content_has_no_name_of_the_default_and_keeps_addresses_and_keys_as_they_are() {
+        let (ours, theirs) = (content("sagetrail"), content("acme"));
+        let mut addresses = 0;
+        for (our, their) in ours.iter().zip(&theirs) {
+            assert_eq!((their.kind, &their.id), (our.kind, &our.id.replacen("sagetrail", "acme", 1)));
+            let mut text = their.body.to_string();
+            for kept in ["sagetrail-boards.example", "sagetrail-hooks.example", "sagetrail-key"] {
+                addresses += text.matches(kept).count();
+                text = text.replace(kept, "");
+            }
+            assert!(!text.contains("sagetrail-") && !text.contains("sagetrail: "), "{text}");
+        }
+        assert_eq!(ours.len(), theirs.len());
+        assert!(addresses > 10, "{addresses}");
+    }
 }

@@ -9,7 +9,7 @@ use super::object::Object;
 use super::remote::accepted;
 use super::{SetupError, refused};
 use crate::config::{AuthKind, DashboardsConfig, SinkConfig};
-use crate::sink::{Method, OpenSearch};
+use crate::sink::{Method, OpenSearch, OpenSearchError};
 
 /// A client of one Dashboards. It speaks HTTP as OpenSearch does, so the same client carries it.
 pub struct Dashboards {
@@ -43,7 +43,7 @@ impl Dashboards {
             danger_accept_invalid_certificates: config.danger_accept_invalid_certificates,
             ..SinkConfig::default()
         };
-        let client = OpenSearch::new(&connection, None)
+        let client = OpenSearch::of_dashboards(&connection)
             .map_err(|error| refused(error.to_string().replace("sink.", "dashboards.")))?;
         let headers = vec![("osd-xsrf", "true".to_owned()), ("securitytenant", config.tenant.clone())];
         let prefix = config.workspace.as_ref().map_or_else(String::new, |id| format!("w/{id}/"));
@@ -53,7 +53,14 @@ impl Dashboards {
     /// Asks for something that needs the address, the credentials, the tenant and the workspace to be right.
     pub async fn probe(&self) -> Result<(), SetupError> {
         let path = format!("{}api/saved_objects/_find?type=index-pattern&per_page=1", self.prefix);
-        let answer = self.client.request_with(Method::Get, &path, &self.headers, None).await?;
+        let answer = match self.client.request_with(Method::Get, &path, &self.headers, None).await {
+            Err(OpenSearchError::Redirected { status, target, .. }) => {
+                return Err(SetupError::Dashboards { problem: redirected(status, &target) });
+            }
+            // What else it is names Dashboards already.
+            Err(error) => return Err(SetupError::Dashboards { problem: error.to_string() }),
+            Ok(answer) => answer,
+        };
         if answer.status != 200 {
             return Err(refused("OpenSearch Dashboards".to_owned(), &answer));
         }
@@ -88,6 +95,12 @@ impl Dashboards {
     fn path(&self, object: &Object) -> String {
         format!("{}api/saved_objects/{}/{}", self.prefix, object.kind.name(), object.id)
     }
+}
+
+fn redirected(status: u16, target: &str) -> String {
+    format!(
+        "dashboards.url: it redirects ({status}) to {target}, as a single sign-on does; name an address that takes basic authentication, such as the one behind the proxy, and set dashboards.username and password_file"
+    )
 }
 
 /// A path in the address, such as `/_dashboards`, stays in front only when it ends with a slash.

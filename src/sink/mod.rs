@@ -5,6 +5,7 @@
 
 mod batch;
 mod batcher;
+mod connection;
 pub mod bulk;
 mod delivery;
 mod doubt;

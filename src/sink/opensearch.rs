@@ -3,23 +3,23 @@
 use std::error::Error;
 use std::fmt;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use reqwest::Certificate;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
-use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
 use super::bulk::ANSWER_FILTER;
 pub use super::transport::Method;
-use super::transport::{Credentials, Signature, Transport, TransportError, Trust};
-use crate::config::{AuthKind, Sigv4Service, SinkConfig};
+use super::connection::Connection;
+use super::transport::{Transport, TransportError};
+use crate::advice::{self, Place};
+use crate::config::{AuthKind, SinkConfig};
 use crate::names::Names;
 
 /// Below this many bytes compression costs more than it saves.
@@ -28,7 +28,10 @@ const LEAST_GZIP_BYTES: usize = 1 << 10;
 /// A client of one cluster. Cloning it is cheap and shares its connections.
 #[derive(Clone)]
 pub struct OpenSearch {
-    transport: Arc<Transport>,
+    connection: Arc<Connection>,
+    place: Place,
+    /// Where requests are signed, for which region.
+    region: Option<Arc<str>>,
     host: Arc<str>,
     names: Names,
     compress: Compress,
@@ -72,7 +75,11 @@ pub enum OpenSearchError {
         "{operation} at {host}: it was redirected ({status}) to {target}, which is not followed; put the address of the cluster itself into the configuration, and let no login page or other redirect stand before it"
     )]
     Redirected { operation: String, host: Arc<str>, status: u16, target: String },
-    #[error("{operation} at {host}: the answer is not that of OpenSearch")]
+    #[error("{operation} at {host}: status {status}: {advice}")]
+    Denied { operation: String, host: Arc<str>, status: u16, advice: String },
+    #[error(
+        "{operation} at {host}: the answer is not that of OpenSearch; see whether another server or a page to log in answers there"
+    )]
     Unexpected { operation: String, host: Arc<str> },
 }
 
@@ -80,20 +87,27 @@ impl OpenSearch {
     /// Makes a client; nothing is sent yet. `aws` gives the region and the credentials, which refresh themselves, where
     /// requests are signed.
     pub fn new(config: &SinkConfig, aws: Option<&SdkConfig>) -> Result<Self, OpenSearchError> {
-        let transport = Transport::new(
-            config.url.clone(),
-            config.request_timeout,
-            concat!("sagetrail/", env!("CARGO_PKG_VERSION")),
-            credentials(config, aws)?,
-            trust(config)?,
-        )
-        .map_err(|error| OpenSearchError::Configure { key: "sink", problem: chain(&error) })?;
+        let region = aws.filter(|_| config.auth == AuthKind::Sigv4).and_then(SdkConfig::region);
         Ok(Self {
-            transport: Arc::new(transport),
+            connection: Arc::new(Connection::open(config, aws)?),
+            place: Place::of(&config.url),
+            region: region.map(|region| region.as_ref().into()),
             host: host(config),
             names: Names::of(config),
             compress: if config.gzip { Compress::Gzip } else { Compress::Never },
         })
+    }
+
+    /// Makes a client of Dashboards, which speaks HTTP in the same way. What it advises names `[dashboards]`.
+    pub fn of_dashboards(config: &SinkConfig) -> Result<Self, OpenSearchError> {
+        Ok(Self { place: Place::of_dashboards(&config.url), ..Self::new(config, None)? })
+    }
+
+    /// Reads the files again that the configuration names, and uses what they hold from the next request on.
+    pub async fn renew(&self) {
+        let connection = Arc::clone(&self.connection);
+        // A reading that panicked changed nothing, and the next look repeats it.
+        let _ = tokio::task::spawn_blocking(move || connection.renew()).await;
     }
 
     /// Where the cluster is, as it is shown to people.
@@ -186,11 +200,15 @@ impl OpenSearch {
         headers: HeaderMap,
         body: Option<Bytes>,
     ) -> Result<Answer, OpenSearchError> {
-        let response = self
-            .transport
-            .send(method, path, headers, body)
-            .await
-            .map_err(|error| self.no_answer(operation, &error))?;
+        let failed = |error| self.no_answer(operation, &error);
+        let transport = self.connection.transport();
+        let mut response =
+            transport.send(method, path, headers.clone(), body.clone()).await.map_err(failed)?;
+        if matches!(response.status().as_u16(), 401 | 403)
+            && let Some(renewed) = self.renewed(&transport).await
+        {
+            response = renewed.send(method, path, headers, body).await.map_err(failed)?;
+        }
         let status = response.status().as_u16();
         if response.status().is_redirection() {
             let target = response.headers().get(LOCATION).and_then(|target| target.to_str().ok());
@@ -201,8 +219,24 @@ impl OpenSearch {
                 target: shown_target(response.url(), target),
             });
         }
-        let body = response.bytes().await.map_err(|error| self.no_answer(operation, &error.into()))?;
-        Ok(Answer { status, body })
+        let body = response.bytes().await.map_err(|error| failed(error.into()))?;
+        let (operation, host) = (operation.to_owned(), Arc::clone(&self.host));
+        let advice = match status {
+            400 => advice::of_plain_request(&body, &self.place),
+            401 | 403 if self.region.is_some() => advice::of_denial(&body, self.region.as_deref()),
+            _ => None,
+        };
+        match advice {
+            Some(advice) => Err(OpenSearchError::Denied { operation, host, status, advice }),
+            None => Ok(Answer { status, body }),
+        }
+    }
+
+    /// Another transport than the one that was turned away, where the files have changed since it was made.
+    async fn renewed(&self, turned_away: &Arc<Transport>) -> Option<Arc<Transport>> {
+        self.renew().await;
+        let transport = self.connection.transport();
+        (!Arc::ptr_eq(&transport, turned_away)).then_some(transport)
     }
 
     fn no_answer(&self, operation: &str, error: &TransportError) -> OpenSearchError {
@@ -210,7 +244,11 @@ impl OpenSearch {
         if error.is_timeout() {
             return OpenSearchError::TimedOut { operation, host };
         }
-        OpenSearchError::NoAnswer { operation, host, problem: chain(error) }
+        let mut problem = chain(error);
+        if let Some(advice) = advice::of_connection(&problem, &self.place) {
+            problem = format!("{problem}; {advice}");
+        }
+        OpenSearchError::NoAnswer { operation, host, problem }
     }
 
     /// Megabytes take a while to compress, so that is done off the async threads.
@@ -257,76 +295,8 @@ fn host(config: &SinkConfig) -> Arc<str> {
     }
 }
 
-fn credentials(config: &SinkConfig, aws: Option<&SdkConfig>) -> Result<Option<Credentials>, OpenSearchError> {
-    let missing = |key| OpenSearchError::Configure { key, problem: "is not set".to_owned() };
-    match config.auth {
-        AuthKind::None => Ok(None),
-        AuthKind::Basic => {
-            let username = config.username.clone().ok_or_else(|| missing("sink.username"))?;
-            let password = match (&config.password, &config.password_file) {
-                (Some(password), _) => password.clone(),
-                (None, Some(path)) => SecretString::from(password_of(path)?),
-                (None, None) => return Err(missing("sink.password_file")),
-            };
-            Ok(Some(Credentials::Basic { username, password }))
-        }
-        AuthKind::Sigv4 => {
-            let aws = aws.ok_or_else(|| OpenSearchError::Configure {
-                key: "sink.auth",
-                problem: "requests cannot be signed without an AWS configuration".to_owned(),
-            })?;
-            let service = match config.sigv4_service {
-                Sigv4Service::Es => "es",
-                Sigv4Service::Aoss => "aoss",
-            };
-            let signature = Signature::new(aws, service).ok_or_else(|| OpenSearchError::Configure {
-                key: "sink.auth",
-                problem: "requests cannot be signed without credentials and a region".to_owned(),
-            })?;
-            Ok(Some(Credentials::Signature(signature)))
-        }
-        AuthKind::Certificate => {
-            let (certificate_key, key_key) = ("sink.client_certificate_file", "sink.client_key_file");
-            let certificate =
-                config.client_certificate_file.as_deref().ok_or_else(|| missing(certificate_key))?;
-            let key = config.client_key_file.as_deref().ok_or_else(|| missing(key_key))?;
-            let mut pem = read(certificate_key, certificate)?;
-            pem.push(b'\n');
-            pem.extend(read(key_key, key)?);
-            Ok(Some(Credentials::Certificate(pem)))
-        }
-    }
-}
-
-/// An editor or `echo` ends a file with a newline that is not part of the password.
-fn password_of(path: &Path) -> Result<String, OpenSearchError> {
-    let key = "sink.password_file";
-    let text = String::from_utf8(read(key, path)?)
-        .map_err(|_| OpenSearchError::Configure { key, problem: "is not UTF-8".to_owned() })?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
-}
-
-fn trust(config: &SinkConfig) -> Result<Trust, OpenSearchError> {
-    if config.danger_accept_invalid_certificates {
-        return Ok(Trust::Anybody);
-    }
-    let Some(path) = &config.ca_file else { return Ok(Trust::System) };
-    let key = "sink.ca_file";
-    let configure = |problem: String| OpenSearchError::Configure { key, problem };
-    let authorities =
-        Certificate::from_pem_bundle(&read(key, path)?).map_err(|error| configure(chain(&error)))?;
-    if authorities.is_empty() {
-        return Err(configure("holds no certificate in PEM".to_owned()));
-    }
-    Ok(Trust::Also(authorities))
-}
-
-fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, OpenSearchError> {
-    std::fs::read(path).map_err(|source| OpenSearchError::ReadFile { key, path: path.to_owned(), source })
-}
-
 /// The whole chain of causes: HTTP errors say only "error sending request", and the reason is further down.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -121,6 +121,7 @@ fn answered(outcomes: Vec<ItemOutcome>) -> Reading {
 fn unanswered(error: &OpenSearchError) -> Reading {
     let (trouble, lesson) = match error {
         OpenSearchError::TimedOut { .. } => (Trouble::TimedOut, Lesson::PushedBack),
+        OpenSearchError::Denied { .. } => (Trouble::Denied, Lesson::Nothing),
         _ => (Trouble::Unreachable, Lesson::Nothing),
     };
     repeat(BulkOutcome::Failed, lesson, trouble, error.to_string())

@@ -13,6 +13,8 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use url::Url;
 
+use crate::advice::{self, Place};
+
 /// A connection within a region takes milliseconds; one that takes longer meets a firewall.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// The first byte of an answer: longer than the longest poll that SQS grants (20 s), with as much again to spare.
@@ -76,11 +78,14 @@ pub(crate) fn cause<E>(error: &SdkError<E>) -> String
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    match (error.code(), error.message()) {
+    let cause = match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code.to_owned(),
         (None, _) => chain(error),
-    }
+    };
+    let advice = advice::of_connection(&cause, &Place::Aws);
+    let advice = advice.or_else(|| advice::of_denial(cause.as_bytes(), None));
+    advice.map_or(cause.clone(), |advice| format!("{cause}; {advice}"))
 }
 
 /// All that an answer says, its body included: what stands between us and AWS answers with pages that the SDK drops.

@@ -10,6 +10,7 @@ mod notifications;
 mod rewritten;
 mod saved_objects;
 mod scene;
+mod tenants;
 #[path = "../support/mod.rs"]
 mod support;
 

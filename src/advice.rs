@@ -1,0 +1,193 @@
+//! The advice: what to change when no connection comes about or nobody is let in, read off the words of the error; pure.
+//!
+//! The libraries' errors have no types for most of this, so their words are compared, and tests against real servers hold
+//! the words. Whoever builds the text of such an error adds the advice to it, so the daemon and the doctor say the same.
+
+use url::Url;
+
+/// Where a connection was to lead, and which settings decide that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// `[sink]` or `[dashboards]`, over TLS or without.
+    Section { name: &'static str, uses_tls: bool },
+    /// A service of AWS, which is configured the AWS way.
+    Aws,
+}
+
+impl Place {
+    /// The cluster at this address.
+    pub fn of(url: &Url) -> Self {
+        Self::Section { name: "sink", uses_tls: url.scheme() == "https" }
+    }
+
+    /// The Dashboards at this address.
+    pub fn of_dashboards(url: &Url) -> Self {
+        Self::Section { name: "dashboards", uses_tls: url.scheme() == "https" }
+    }
+}
+
+/// What to change when a request brought no answer.
+pub fn of_connection(problem: &str, place: &Place) -> Option<String> {
+    let has = |words: &str| problem.contains(words);
+    let trouble = if has("No CA certificates were loaded from the system") {
+        Trouble::NoAuthorities
+    } else if has("UnknownIssuer") {
+        Trouble::UnknownIssuer
+    } else if has("CaUsedAsEndEntity") {
+        Trouble::AuthorityAsServer
+    } else if has("certificate not valid for name") || has("NotValidForName") {
+        Trouble::OtherName
+    } else if has("certificate expired") || has("Expired") {
+        Trouble::Expired
+    } else if has("certificate not valid yet") || has("NotValidYet") {
+        Trouble::NotYetValid
+    } else if has("invalid peer certificate") {
+        Trouble::OtherCertificate
+    } else if has("CertificateRequired") || has("alert: BadCertificate") || has("alert: UnknownCA") || has("alert: CertificateUnknown") {
+        Trouble::ClientCertificate
+    } else if has("InvalidContentType") {
+        Trouble::NoTls
+    } else if speaks_no_plain_http(problem) {
+        Trouble::Tls
+    } else if has("dns error") || has("failed to lookup address") {
+        Trouble::NoSuchHost
+    } else {
+        return None;
+    };
+    match place {
+        Place::Section { name, uses_tls } => of_section(trouble, name, *uses_tls),
+        Place::Aws => of_aws(trouble).map(str::to_owned),
+    }
+}
+
+/// What to change when a server that speaks TLS has answered a request without it.
+pub fn of_plain_request(body: &[u8], place: &Place) -> Option<String> {
+    /// Characters that are looked at; such an answer is short.
+    const LOOKED_AT: usize = 2_000;
+    let Place::Section { name, uses_tls: false } = place else { return None };
+    let body = String::from_utf8_lossy(&body[..body.len().min(LOOKED_AT)]);
+    // nginx and AWS's load balancers, Go's servers, Apache.
+    let is_told = ["HTTP request was sent to HTTPS port", "HTTP request to an HTTPS server", "plain HTTP to an SSL-enabled"]
+        .iter()
+        .any(|words| body.contains(words));
+    is_told.then(|| of_section(Trouble::Tls, name, false)).flatten()
+}
+
+/// What to change when AWS lets nobody in because of how the request was signed.
+pub fn of_denial(body: &[u8], signed_for: Option<&str>) -> Option<String> {
+    let body = String::from_utf8_lossy(body);
+    if body.contains("scoped to a valid region") {
+        let signed = signed_for.map_or_else(String::new, |region| format!(", and not {region}"));
+        Some(format!("the request was signed for another region: set AWS_REGION, or the region of the profile, to that of the address{signed}"))
+    } else if body.contains("scoped to correct service") || body.contains("scoped to the correct service") {
+        Some("the request was signed for another service: sink.sigv4_service is \"es\" for a domain and \"aoss\" for a collection of OpenSearch Serverless".to_owned())
+    } else {
+        None
+    }
+}
+
+/// Why no connection comes about.
+#[derive(Debug, Clone, Copy)]
+enum Trouble {
+    NoAuthorities,
+    UnknownIssuer,
+    AuthorityAsServer,
+    OtherName,
+    Expired,
+    NotYetValid,
+    OtherCertificate,
+    ClientCertificate,
+    /// TLS was begun, and the server speaks none.
+    NoTls,
+    /// No TLS was begun, and the server speaks nothing else.
+    Tls,
+    NoSuchHost,
+}
+
+/// A server that awaits TLS closes the connection, or answers with an alert, which is no HTTP.
+fn speaks_no_plain_http(problem: &str) -> bool {
+    ["connection closed before message completed", "invalid HTTP version parsed", "Connection reset by peer", "invalid HTTP header parsed"]
+        .iter()
+        .any(|words| problem.contains(words))
+}
+
+fn of_section(trouble: Trouble, section: &str, uses_tls: bool) -> Option<String> {
+    Some(match trouble {
+        Trouble::NoAuthorities => format!(
+            "this host has no authorities to trust: install the package ca-certificates, or set {section}.ca_file to the authority of the server's certificate"
+        ),
+        Trouble::UnknownIssuer => format!(
+            "set {section}.ca_file to a PEM file with the authority that has signed the server's certificate, and let the server send its intermediate certificates; where a proxy opens TLS on the way, that is the proxy's authority"
+        ),
+        Trouble::AuthorityAsServer => format!(
+            "the server shows the certificate of an authority as its own: give it one that an authority has signed, and put the authority into {section}.ca_file"
+        ),
+        Trouble::OtherName => format!(
+            "let {section}.url have a name that is in the server's certificate, or give the server a certificate for the name in {section}.url"
+        ),
+        Trouble::Expired => "renew the server's certificate; if it is not over yet, put this host's clock right".to_owned(),
+        Trouble::NotYetValid => "put this host's clock right; if it is right, wait for the server's certificate to begin".to_owned(),
+        Trouble::OtherCertificate => "give the server a certificate of X.509 version 3 with its name as a subject alternative name".to_owned(),
+        Trouble::ClientCertificate if section == "sink" => "the server wants a certificate of the client that it knows: set sink.auth to \"certificate\", and see that client_certificate_file is valid and signed by an authority that the server trusts".to_owned(),
+        Trouble::ClientCertificate => format!("the server wants a certificate of the client, which [{section}] cannot give"),
+        Trouble::NoTls => format!("the server speaks no TLS there: let {section}.url begin with http://, or name the port with TLS"),
+        Trouble::Tls if !uses_tls => format!("if the server speaks TLS there, let {section}.url begin with https://"),
+        Trouble::Tls => return None,
+        Trouble::NoSuchHost => format!("see whether the host in {section}.url is spelled right, and whether it can be looked up from here"),
+    })
+}
+
+fn of_aws(trouble: Trouble) -> Option<&'static str> {
+    match trouble {
+        Trouble::NoAuthorities | Trouble::UnknownIssuer => Some(
+            "install the package ca-certificates; where a proxy opens TLS on the way, add its authority to the system's, or let SSL_CERT_FILE name a file with all authorities",
+        ),
+        Trouble::OtherName | Trouble::AuthorityAsServer | Trouble::OtherCertificate => Some(
+            "somebody else answers there: see AWS_ENDPOINT_URL, the proxy and the private endpoint, whose name must be in its certificate",
+        ),
+        Trouble::Expired | Trouble::NotYetValid => Some("put this host's clock right; AWS's certificates are valid"),
+        Trouble::NoTls => Some("who answers there speaks no TLS: let AWS_ENDPOINT_URL begin with http://, or see the proxy"),
+        Trouble::Tls => Some("if the endpoint in AWS_ENDPOINT_URL speaks TLS, let it begin with https://"),
+        Trouble::NoSuchHost => Some(
+            "see whether the region (AWS_REGION, or the profile's) is spelled right, and whether AWS's names can be looked up from here",
+        ),
+        Trouble::ClientCertificate => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_concerns_neither_tls_nor_names_gets_no_advice() {
+        let place = Place::Section { name: "sink", uses_tls: true };
+        for problem in ["Connection refused (os error 111)", "Connection reset by peer (os error 104)", "operation timed out"] {
+            assert_eq!(of_connection(problem, &place), None, "{problem}");
+        }
+        assert_eq!(of_denial(br#"{"error":{"type":"security_exception","reason":"no permissions"}}"#, None), None);
+        assert_eq!(of_plain_request(b"The plain HTTP request was sent to HTTPS port", &place), None);
+    }
+
+    #[test]
+    fn a_signature_for_another_region_or_service_is_told_with_the_region() {
+        let body = br#"{"message":"Credential should be scoped to a valid region. "}"#;
+        let said = of_denial(body, Some("us-east-1")).unwrap();
+        assert!(said.contains("AWS_REGION") && said.contains("not us-east-1"), "{said}");
+        let said = of_denial(br#"{"message":"Credential should be scoped to correct service: 'es'."}"#, None).unwrap();
+        assert!(said.contains("sink.sigv4_service"), "{said}");
+    }
+
+    #[test]
+    fn whoever_asks_without_tls_where_it_is_spoken_is_told_by_the_answers_of_common_servers() {
+        let plain = Place::Section { name: "dashboards", uses_tls: false };
+        for body in [
+            "<center>The plain HTTP request was sent to HTTPS port</center>",
+            "Client sent an HTTP request to an HTTPS server.\n",
+            "You're speaking plain HTTP to an SSL-enabled server port.",
+        ] {
+            assert!(of_plain_request(body.as_bytes(), &plain).unwrap().contains("dashboards.url begin with https://"));
+        }
+        assert_eq!(of_plain_request(b"{}", &plain), None);
+    }
+}

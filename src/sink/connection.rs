@@ -1,0 +1,218 @@
+//! The connection: the transport to the cluster, made anew when a file that `[sink]` names has other content.
+//!
+//! A request keeps the transport that it began with, so an exchange breaks none. What cannot be read or used is left
+//! alone and told once: whoever writes a new file may be half-way.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_config::SdkConfig;
+use reqwest::Certificate;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use tracing::{info, warn};
+
+use super::opensearch::{OpenSearchError, chain};
+use super::transport::{Credentials, Signature, Transport, Trust};
+use crate::advice;
+use crate::config::{AuthKind, Sigv4Service, SinkConfig};
+
+pub(super) struct Connection {
+    config: SinkConfig,
+    aws: Option<SdkConfig>,
+    current: Mutex<Current>,
+    /// One renewal at a time, so that an older reading never replaces a newer one.
+    renewing: Mutex<()>,
+}
+
+struct Current {
+    transport: Arc<Transport>,
+    /// Of the files that it was made from.
+    fingerprint: [u8; 32],
+    /// Why newer files are not in use, as it was told.
+    problem: Option<String>,
+}
+
+impl Connection {
+    pub(super) fn open(config: &SinkConfig, aws: Option<&SdkConfig>) -> Result<Self, OpenSearchError> {
+        let files = Files::read(config)?;
+        let transport = Arc::new(transport(config, aws, &files)?);
+        let current = Current { transport, fingerprint: files.fingerprint(), problem: None };
+        Ok(Self {
+            config: config.clone(),
+            aws: aws.cloned(),
+            current: Mutex::new(current),
+            renewing: Mutex::new(()),
+        })
+    }
+
+    /// The transport for the next request.
+    pub(super) fn transport(&self) -> Arc<Transport> {
+        Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner).transport)
+    }
+
+    /// Reads the files again, and makes a new transport of them where they have changed. It blocks.
+    pub(super) fn renew(&self) {
+        let _turn = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = Files::read(&self.config).and_then(|files| {
+            let fingerprint = files.fingerprint();
+            if self.current.lock().unwrap_or_else(PoisonError::into_inner).fingerprint == fingerprint {
+                return Ok(None);
+            }
+            Ok(Some((transport(&self.config, self.aws.as_ref(), &files)?, fingerprint)))
+        });
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        match made {
+            Ok(made) => {
+                let had_problem = current.problem.take().is_some();
+                if let Some((transport, fingerprint)) = made {
+                    current.transport = Arc::new(transport);
+                    current.fingerprint = fingerprint;
+                    info!("the files of [sink] have changed; what they hold now is in use");
+                } else if had_problem {
+                    info!("the files of [sink] can be used again, and hold what is in use");
+                }
+            }
+            Err(error) => {
+                let problem = error.to_string();
+                if current.problem.as_ref() != Some(&problem) {
+                    warn!(problem, "a file of [sink] cannot be used; what it held before stays in use");
+                    current.problem = Some(problem);
+                }
+            }
+        }
+    }
+}
+
+/// What the files hold that `[sink]` names.
+struct Files {
+    password: Option<SecretString>,
+    /// The certificate and its key, in PEM.
+    identity: Option<Vec<u8>>,
+    authorities: Option<Vec<u8>>,
+}
+
+impl Files {
+    fn read(config: &SinkConfig) -> Result<Self, OpenSearchError> {
+        let password = match (config.auth, &config.password, &config.password_file) {
+            (AuthKind::Basic, None, Some(path)) => Some(SecretString::from(password_of(path)?)),
+            _ => None,
+        };
+        let identity = match config.auth {
+            AuthKind::Certificate => {
+                let (certificate_key, key_key) = ("sink.client_certificate_file", "sink.client_key_file");
+                let named = |key, path: &Option<_>| path.clone().ok_or_else(|| missing(key));
+                let mut pem =
+                    read(certificate_key, &named(certificate_key, &config.client_certificate_file)?)?;
+                pem.push(b'\n');
+                pem.extend(read(key_key, &named(key_key, &config.client_key_file)?)?);
+                Some(pem)
+            }
+            AuthKind::None | AuthKind::Basic | AuthKind::Sigv4 => None,
+        };
+        let authorities = match &config.ca_file {
+            Some(path) if !config.danger_accept_invalid_certificates => Some(read("sink.ca_file", path)?),
+            _ => None,
+        };
+        Ok(Self { password, identity, authorities })
+    }
+
+    fn fingerprint(&self) -> [u8; 32] {
+        let password = self.password.as_ref().map(|password| password.expose_secret().as_bytes());
+        let mut hash = Sha256::new();
+        for part in [password, self.identity.as_deref(), self.authorities.as_deref()] {
+            let part = part.unwrap_or_default();
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        hash.finalize().into()
+    }
+}
+
+fn transport(
+    config: &SinkConfig,
+    aws: Option<&SdkConfig>,
+    files: &Files,
+) -> Result<Transport, OpenSearchError> {
+    Transport::new(
+        config.url.clone(),
+        config.request_timeout,
+        concat!("sagetrail/", env!("CARGO_PKG_VERSION")),
+        credentials(config, aws, files)?,
+        trust(config, files)?,
+    )
+    .map_err(|error| {
+        let mut problem = chain(&error);
+        if let Some(advice) = advice::of_connection(&problem, &advice::Place::of(&config.url)) {
+            problem = format!("{problem}; {advice}");
+        }
+        OpenSearchError::Configure { key: "sink", problem }
+    })
+}
+
+fn credentials(
+    config: &SinkConfig,
+    aws: Option<&SdkConfig>,
+    files: &Files,
+) -> Result<Option<Credentials>, OpenSearchError> {
+    match config.auth {
+        AuthKind::None => Ok(None),
+        AuthKind::Basic => {
+            let username = config.username.clone().ok_or_else(|| missing("sink.username"))?;
+            let password = config.password.as_ref().or(files.password.as_ref());
+            let password = password.ok_or_else(|| missing("sink.password_file"))?.clone();
+            Ok(Some(Credentials::Basic { username, password }))
+        }
+        AuthKind::Sigv4 => {
+            let aws = aws.ok_or_else(|| OpenSearchError::Configure {
+                key: "sink.auth",
+                problem: "requests cannot be signed without an AWS configuration".to_owned(),
+            })?;
+            let service = match config.sigv4_service {
+                Sigv4Service::Es => "es",
+                Sigv4Service::Aoss => "aoss",
+            };
+            let signature = Signature::new(aws, service).ok_or_else(|| OpenSearchError::Configure {
+                key: "sink.auth",
+                problem: "requests cannot be signed without credentials and a region".to_owned(),
+            })?;
+            Ok(Some(Credentials::Signature(signature)))
+        }
+        AuthKind::Certificate => Ok(files.identity.clone().map(Credentials::Certificate)),
+    }
+}
+
+fn trust(config: &SinkConfig, files: &Files) -> Result<Trust, OpenSearchError> {
+    // Without TLS nobody shows a certificate, and a host without any authorities must not be an obstacle.
+    if config.danger_accept_invalid_certificates || config.url.scheme() == "http" {
+        return Ok(Trust::Anybody);
+    }
+    let Some(pem) = &files.authorities else { return Ok(Trust::System) };
+    let configure = |problem: String| OpenSearchError::Configure { key: "sink.ca_file", problem };
+    let authorities = Certificate::from_pem_bundle(pem).map_err(|error| configure(chain(&error)))?;
+    // A file that is being written ends in the middle of a certificate.
+    let begun = pem.windows(CERTIFICATE.len()).filter(|window| *window == CERTIFICATE).count();
+    if authorities.is_empty() || authorities.len() != begun {
+        return Err(configure("holds no whole certificates in PEM".to_owned()));
+    }
+    Ok(Trust::Also(authorities))
+}
+
+const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
+/// An editor or `echo` ends a file with a newline that is not part of the password.
+fn password_of(path: &Path) -> Result<String, OpenSearchError> {
+    let key = "sink.password_file";
+    let configure = |problem: &str| OpenSearchError::Configure { key, problem: problem.to_owned() };
+    let text = String::from_utf8(read(key, path)?).map_err(|_| configure("is not UTF-8"))?;
+    let password = text.trim_end_matches(['\r', '\n']);
+    if password.is_empty() { Err(configure("is empty")) } else { Ok(password.to_owned()) }
+}
+
+fn missing(key: &'static str) -> OpenSearchError {
+    OpenSearchError::Configure { key, problem: "is not set".to_owned() }
+}
+
+fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, OpenSearchError> {
+    std::fs::read(path).map_err(|source| OpenSearchError::ReadFile { key, path: path.to_owned(), source })
+}
