@@ -90,6 +90,7 @@ pub async fn run_on(
     let metrics = Arc::new(Metrics::new());
     reload::announce(&knowledge.rules, &metrics);
     let (current, knowledge) = watch::channel(knowledge);
+    setup::refuse_serverless(&config.sink)?;
     let signing = (config.sink.auth == AuthKind::Sigv4).then_some(aws);
     let opensearch = OpenSearch::new(&config.sink, signing)?;
     let mut reloading = JoinSet::new();

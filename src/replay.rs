@@ -153,6 +153,7 @@ pub async fn build(
 ) -> Result<(Arc<Pipeline>, SinkTask), ReplayError> {
     let metrics = Arc::new(Metrics::new());
     let signing = (config.sink.auth == AuthKind::Sigv4).then_some(aws);
+    setup::refuse_serverless(&config.sink)?;
     let opensearch = OpenSearch::new(&config.sink, signing)?;
     setup::install_templates(&opensearch).await?;
     let mut limits = config.sink.clone();

@@ -77,6 +77,7 @@ pub async fn run(
         AuthKind::Sigv4 => Some(aws::load(config.source.queue_url.as_ref()).await),
         AuthKind::None | AuthKind::Basic | AuthKind::Certificate => None,
     };
+    setup::refuse_serverless(&config.sink)?;
     let client = OpenSearch::new(&config.sink, aws.as_ref())?;
     setup::install_templates(&client).await?;
     map_version(&client).await?;

@@ -92,7 +92,7 @@ pub enum SetupError {
     #[error(transparent)]
     Monitors(#[from] MonitorsError),
     #[error(
-        "OpenSearch Serverless is not supported by setup: its time series collections refuse ids, so that a redelivered record would be stored twice, and it has neither retention policies nor alerting; use a managed domain"
+        "OpenSearch Serverless is not supported: its time series collections refuse ids, so that a redelivered record would be stored twice, and it has neither retention policies nor alerting; use a managed domain"
     )]
     Serverless,
 }

@@ -107,6 +107,7 @@ pub async fn run(config: &Config, plan: Plan, repair: Option<Knowledge>) -> Resu
     };
     let mut report = Report::new(place.to_string(), plan.from, plan.to);
     Job::new(vec![place], wanted.clone())?.check_allowed(&config.source)?;
+    setup::refuse_serverless(&config.sink)?;
     let aws = aws::load(config.source.queue_url.as_ref()).await;
     let scene = Arc::new(Scene::new(config, plan, &aws).await?);
     setup::install_templates(&scene.opensearch).await?;

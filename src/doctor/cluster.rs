@@ -21,6 +21,9 @@ use crate::sink::{Method, OpenSearch};
 
 pub(super) async fn examine(config: &Config, aws: Option<&SdkConfig>) -> Vec<Finding> {
     const FIX: &str = "check [sink] of the configuration, and that the server runs";
+    if let Err(error) = setup::refuse_serverless(&config.sink) {
+        return vec![Finding::broken("opensearch", error.to_string(), "name a managed domain in sink.url")];
+    }
     let opensearch = match OpenSearch::new(&config.sink, aws) {
         Ok(opensearch) => opensearch,
         Err(error) => return vec![Finding::broken("opensearch", error.to_string(), FIX)],
