@@ -9,7 +9,7 @@ use crate::names::Names;
 /// One record as OpenSearch will store it. Everything in it is safe to send: secrets are redacted before this type.
 #[derive(Debug, Clone)]
 pub struct Document {
-    /// `_id`: the same record has the same id wherever and whenever it is delivered.
+    /// `_id`: the same record has the same id wherever, whenever and in whatever layout it is delivered.
     pub id: DocumentId,
     /// `_index`: chosen by the event's time alone, so that a redelivery meets its first copy.
     pub index: IndexName,
@@ -28,15 +28,15 @@ const HASH_BYTES: usize = 16;
 const MAX_EVENT_ID_LENGTH: usize = 36;
 
 impl DocumentId {
-    /// The id of a record: its eventID and a hash of its bytes, or the hash alone where the eventID is absent or is
+    /// The id of a record: its eventID and a hash of its canonical text, or the hash alone where the eventID is absent or is
     /// not one that AWS would write. Two records with one eventID and different content keep both their places.
-    pub fn of(event_id: Option<&str>, raw: &[u8]) -> Self {
+    pub fn of(event_id: Option<&str>, content: &[u8]) -> Self {
         let mut id = String::with_capacity(MAX_EVENT_ID_LENGTH + 1 + 2 * HASH_BYTES);
         if let Some(event_id) = event_id.filter(|event_id| is_plain(event_id)) {
             id.push_str(event_id);
             id.push('-');
         }
-        for byte in &Sha256::digest(raw)[..HASH_BYTES] {
+        for byte in &Sha256::digest(content)[..HASH_BYTES] {
             id.push(HEX[usize::from(byte >> 4)]);
             id.push(HEX[usize::from(byte & 0xf)]);
         }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn one_event_id_with_two_contents_has_two_ids_and_the_same_bytes_one() {
+    fn one_event_id_with_two_contents_has_two_ids_and_the_same_content_one() {
         let id = |raw: &[u8]| DocumentId::of(Some("4da0b3c5"), raw);
         assert_eq!(id(b"{\"a\":1}"), id(b"{\"a\":1}"));
         assert_ne!(id(b"{\"a\":1}"), id(b"{\"a\":2}"));

@@ -3,10 +3,16 @@
 //! Strings borrow from the raw bytes, so a record costs little more than its structure. Sigma rules are evaluated on
 //! it as it stands, under CloudTrail's own field names.
 
+mod canonical;
+mod repair;
+
 use std::borrow::Cow;
 
 use rsigma_eval::{Event, EventValue};
 use serde_json_borrow::{ObjectAsVec, Value};
+
+pub use canonical::canonical;
+pub use repair::repaired;
 
 /// A parsed record that borrows from its raw bytes.
 #[derive(Debug)]
@@ -44,6 +50,17 @@ impl<'a> Record<'a> {
         let mut record = Self { root, starts, is_sagemaker: false };
         record.is_sagemaker = is_sagemaker_family(record.event_source());
         Ok(record)
+    }
+
+    /// Parses one record, and where single characters make it no JSON, what is left without them, for which there must be
+    /// room. Returns it with the text that it was parsed from.
+    pub fn parse_repaired(raw: &'a [u8], room: &'a mut String) -> Result<(Self, &'a str), RecordError> {
+        let error = match Self::parse(raw) {
+            Ok(record) => return Ok((record, std::str::from_utf8(raw)?)),
+            Err(error) => error,
+        };
+        *room = repaired(raw);
+        Self::parse(room.as_bytes()).map(|record| (record, room.as_str())).map_err(|_| error)
     }
 
     pub fn root(&self) -> &Value<'a> {

@@ -47,7 +47,7 @@ use time::OffsetDateTime;
 use crate::config::{RedactionConfig, RulesConfig, Scope};
 use crate::document::{Document, DocumentId, IndexName};
 use crate::names::Names;
-use crate::record::Record;
+use crate::record::{Record, canonical};
 use crate::timestamp;
 pub use attack::{ATTACK_VERSION, Named};
 use catalogue::Catalogue;
@@ -141,8 +141,9 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enric
     if !select::could_be_selected(raw, *scope, rules) {
         return Enriched::NotSelected;
     }
-    let record = match Record::parse(raw) {
-        Ok(record) => record,
+    let mut room = String::new();
+    let (record, text) = match Record::parse_repaired(raw, &mut room) {
+        Ok(parsed) => parsed,
         Err(error) => {
             return Enriched::Malformed(rejected::malformed(raw, &error.to_string(), origin, knowledge));
         }
@@ -153,8 +154,8 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enric
         return Enriched::NotSelected;
     }
     let event_time = event_time(&record);
-    let id = DocumentId::of(record.text(&["eventID"]), raw);
-    let redacted = redact::redact(raw, &record, fingerprint_key);
+    let id = DocumentId::of(record.text(&["eventID"]), &canonical(raw));
+    let redacted = redact::redact(text.as_bytes(), &record, fingerprint_key);
     let scripts: Vec<Script> = scripts.into_iter().map(|script| script.redacted(fingerprint_key)).collect();
     let times = Times {
         timestamp: event_time.or(origin.written_at).unwrap_or(origin.now),
@@ -163,10 +164,7 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enric
         retagged: None,
     };
     let source = match &redacted {
-        None => {
-            let text = std::str::from_utf8(raw).expect("what was parsed as a record is UTF-8");
-            write_source(&record, text, &scripts, &matches, knowledge, times, origin.path)
-        }
+        None => write_source(&record, text, &scripts, &matches, knowledge, times, origin.path),
         Some(text) => {
             let record = Record::parse(text.as_bytes()).expect("redaction writes JSON of the same shape");
             write_source(&record, text, &scripts, &matches, knowledge, times, origin.path)

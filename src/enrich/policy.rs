@@ -5,7 +5,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::record::Record;
+use crate::record::{Record, repaired};
 
 /// The name under which rules find the principals of a record, which is also their field in a document.
 pub const FIELD: &str = "sagemaker.policy.principals";
@@ -40,7 +40,7 @@ impl Policy {
         let mut policy = Self::default();
         for member in MEMBERS {
             let text = record.text(&["requestParameters", member]);
-            let document = text.and_then(|text| serde_json::from_str::<Value>(text).ok()).unwrap_or_default();
+            let document = text.and_then(read).unwrap_or_default();
             for statement in each(&document["Statement"]).filter(|statement| statement["Effect"] == "Allow") {
                 policy.take_statement(statement);
             }
@@ -76,6 +76,11 @@ impl Policy {
             self.principals.push(principal.to_owned());
         }
     }
+}
+
+/// The document of a policy, also where single characters make it no JSON.
+fn read(text: &str) -> Option<Value> {
+    serde_json::from_str(text).or_else(|_| serde_json::from_str(&repaired(text.as_bytes()))).ok()
 }
 
 /// Whom a condition keeps everyone to; none when it keeps them to nobody. All parts of a condition must hold, so one part

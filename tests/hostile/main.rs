@@ -166,6 +166,50 @@ fn a_record_that_imitates_our_fields_changes_none_of_them() {
 }
 
 #[test]
+fn half_a_character_costs_no_record_its_event_and_no_rule_its_match() {
+    let record = |reason: &[u8]| {
+        [
+            br#"{"eventSource":"sagemaker.amazonaws.com","eventName":"CreateNotebookInstance","requestParameters":"#,
+            br#"{"notebookInstanceName":"#.as_slice(),
+            br#""x","rootAccess":"Enabled","directInternetAccess":"Enabled"},"errorMessage":""#,
+            reason,
+            br#"","eventTime":"2026-11-01T12:00:00Z","eventID":"4da0b3c5"}"#,
+        ]
+        .concat()
+    };
+    let findings = |document: &Document| {
+        let source: Value = serde_json::from_slice(&document.source).unwrap();
+        (source["sagemaker"]["findings"].clone(), source["event"]["original"].as_str().unwrap().to_owned())
+    };
+    let (whole, _) = findings(&document_of(&record(b"cut")));
+    assert!(!whole.as_array().unwrap().is_empty());
+    let mut ids = std::collections::BTreeSet::new();
+    for reason in [br"cut\ud83d".as_slice(), br"\uDE00cut", br"\ud83d\ud83d", b"cut\xf0\x9f\x98", b"cut\x00", b"cut\n"] {
+        let document = document_of(&record(reason));
+        let (found, original) = findings(&document);
+        assert_eq!(found, whole, "{}", reason.escape_ascii());
+        let original: Value = serde_json::from_str(&original).unwrap();
+        assert_eq!(original["eventID"], "4da0b3c5");
+        let message = original["errorMessage"].as_str().unwrap();
+        assert!(message.contains('\u{fffd}') || message.bytes().any(|byte| byte < b' '), "{message}");
+        ids.insert(document.id);
+    }
+    assert_eq!(ids.len(), 6, "what was read as one character stays different");
+}
+
+#[test]
+fn a_record_in_another_layout_is_the_same_document() {
+    let record = records::record("111122223333", 1);
+    let (compact, pretty) = (record.to_string(), serde_json::to_string_pretty(&record).unwrap());
+    let turned: serde_json::Map<String, Value> =
+        record.as_object().unwrap().iter().rev().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let [compact, pretty, turned] =
+        [compact, pretty, Value::Object(turned).to_string()].map(|text| document_of(text.as_bytes()));
+    assert_eq!((&compact.id, &compact.index), (&pretty.id, &pretty.index));
+    assert_eq!((&compact.id, &compact.index), (&turned.id, &turned.index));
+}
+
+#[test]
 fn one_event_id_with_two_contents_keeps_both() {
     let (first, mut second) = (records::record("111122223333", 1), records::record("111122223333", 1));
     second["sourceIPAddress"] = json!("198.51.100.7");

@@ -63,7 +63,8 @@ pub fn hostile_records(account: &str) -> Vec<(&'static str, String, bool)> {
         true,
         &raw(r#""eventName":"ListModels","eventID":"x","eventTime":"0000-01-01T00:00:00Z""#),
     );
-    add("a lone surrogate", false, &raw(r#""a":"\ud800""#));
+    add("a lone surrogate", true, &raw(r#""a":"\ud800","\udfff":1"#));
+    add("control characters as they are", true, &raw("\"a\":\"x\ty\n\u{0}\""));
     add("a NUL", true, &with(parameters, json!({"a\u{0}": "\u{0}", "b": "x\u{0}y"})));
     add(
         "control characters and directions",
