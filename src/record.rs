@@ -4,6 +4,8 @@
 //! it as it stands, under CloudTrail's own field names.
 
 mod canonical;
+mod omission;
+mod partition;
 mod repair;
 
 use std::borrow::Cow;
@@ -12,6 +14,8 @@ use rsigma_eval::{Event, EventValue};
 use serde_json_borrow::{ObjectAsVec, Value};
 
 pub use canonical::canonical;
+pub use omission::{HIDDEN, is_omission, omissions};
+pub use partition::{commercial_name, is_service_domain, without_domain};
 pub use repair::repaired;
 
 /// A parsed record that borrows from its raw bytes.
@@ -21,6 +25,8 @@ pub struct Record<'a> {
     /// For each length of a name, where its search begins. A record is asked for a hundred members, many of them absent.
     starts: [u32; NAME_LENGTHS],
     is_sagemaker: bool,
+    /// The name of the service in the commercial partition, where the record writes another.
+    event_source: Option<String>,
 }
 
 /// Lengths of names that are told apart; the last stands for all that are longer.
@@ -47,7 +53,10 @@ impl<'a> Record<'a> {
             let start = &mut starts[name_length(name)];
             *start = position.min(*start);
         }
-        let mut record = Self { root, starts, is_sagemaker: false };
+        let mut record = Self { root, starts, is_sagemaker: false, event_source: None };
+        if let Some(Cow::Owned(name)) = record.text(&["eventSource"]).map(commercial_name) {
+            record.event_source = Some(name);
+        }
         record.is_sagemaker = is_sagemaker_family(record.event_source());
         Ok(record)
     }
@@ -92,8 +101,9 @@ impl<'a> Record<'a> {
         self.at(path).as_str().filter(|text| !text.is_empty())
     }
 
+    /// The service, under the name that it has in the commercial partition.
     pub fn event_source(&self) -> &str {
-        self.text(&["eventSource"]).unwrap_or_default()
+        self.event_source.as_deref().or_else(|| self.text(&["eventSource"])).unwrap_or_default()
     }
 
     pub fn event_name(&self) -> &str {
@@ -125,10 +135,9 @@ pub fn truth(value: &Value<'_>) -> Option<bool> {
     value.as_bool().or_else(text)
 }
 
-/// Whether the service is one of the SageMaker family. Its names all end in the AWS domain, in every partition.
+/// Whether the service is one of the SageMaker family, by its name in the commercial partition.
 pub fn is_sagemaker_family(event_source: &str) -> bool {
-    event_source.contains("sagemaker")
-        && (event_source.ends_with(".amazonaws.com") || event_source.ends_with(".amazonaws.com.cn"))
+    event_source.contains("sagemaker") && event_source.ends_with(".amazonaws.com")
 }
 
 impl Event for Record<'_> {
@@ -292,14 +301,20 @@ mod tests {
             "metrics-sagemaker.amazonaws.com",
             "sagemaker-unified-studio-mcp.amazonaws.com",
             "sagemaker.amazonaws.com.cn",
+            "sagemaker.amazonaws.eu",
+            "sagemaker.c2s.ic.gov",
         ] {
-            assert!(is_sagemaker_family(source), "{source}");
+            assert!(is_sagemaker(source), "{source}");
         }
         for source in
             ["amplify.amazonaws.com", "s3.amazonaws.com", "aws:sagemaker", "sagemaker.example.com", ""]
         {
-            assert!(!is_sagemaker_family(source), "{source}");
+            assert!(!is_sagemaker(source), "{source}");
         }
+    }
+
+    fn is_sagemaker(source: &str) -> bool {
+        Record::parse(format!(r#"{{"eventSource":"{source}"}}"#).as_bytes()).unwrap().is_sagemaker()
     }
 
     #[test]

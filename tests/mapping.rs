@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
@@ -32,6 +33,10 @@ fn whole_record() -> Value {
             "type": "AssumedRole", "principalId": "AROAEXAMPLE:build", "accountId": "111122223333",
             "arn": "arn:aws:sts::111122223333:assumed-role/Build/build", "accessKeyId": "ASIAIOSFODNN7EXAMPLE",
             "userName": "build", "invokedBy": "cloudformation.amazonaws.com", "identityProvider": "arn:aws:iam::1:saml-provider/sso",
+            "inScopeOf": {
+                "sourceArn": "arn:aws:lambda:us-east-1:111122223333:function:f", "sourceAccount": "111122223333",
+                "issuerType": "AWS::Lambda::Function", "credentialsIssuedTo": "arn:aws:iam::111122223333:role/r",
+            },
             "onBehalfOf": {"userId": "544894e8-80c1-707f-60e3-3ba6510dfac1", "identityStoreArn": "arn:aws:identitystore::111122223333:identitystore/d-1"},
             "sessionContext": {
                 "sourceIdentity": "alice",
@@ -49,7 +54,8 @@ fn whole_record() -> Value {
         "requestParameters": {
             "endpointName": "churn", "idleTimeoutInMinutes": 60,
             "stoppingCondition": {"maxWaitTimeInSeconds": 7_200, "maxPendingTimeInSeconds": 10_800},
-            "onCreate": [{"content": BASE64_STANDARD.encode("# a long script\n".repeat(10_000))}]
+            "onCreate": [{"content": BASE64_STANDARD.encode(gzip(&"# a long script\n".repeat(10_000)))}],
+            "name": {"omitted": true, "originalSize": 131_072}
         },
         "responseElements": {"endpointStatus": "InService"},
         "additionalEventData": {"MFAUsed": "Yes"}, "serviceEventDetails": {"snapshotId": "s-1"},
@@ -67,6 +73,12 @@ fn whole_record() -> Value {
             "originalRequestID": "30000000-0000-4000-8000-000000000001", "originalEventID": "40000000-0000-4000-8000-000000000001"
         }
     })
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
 }
 
 #[test]

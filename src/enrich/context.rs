@@ -20,12 +20,13 @@ use serde_json_borrow::Value;
 use serde_with::skip_serializing_none;
 
 use super::catalogue::{Access, Catalogue};
+use super::cut;
 use super::indicators::Indicators;
 use super::policy::Policy;
 use super::related::{RelatedResource, related_resources};
 use super::resource::{Resource, resource};
 use super::script::Script;
-use crate::record::{Record, member};
+use crate::record::{Record, member, omissions};
 pub use code::{CodeRepository, Lifecycle};
 pub use compute::Instance;
 pub use image::Image;
@@ -60,7 +61,7 @@ pub struct Context<'r> {
     pub kms_key: Texts<'r>,
     #[serde(skip_serializing_if = "is_default")]
     pub network: Network<'r>,
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "Policy::lets_nobody_in")]
     pub policy: Policy,
     pub root_access: Option<bool>,
     /// The least version of the instance metadata service that a notebook instance allows.
@@ -80,6 +81,12 @@ pub struct Context<'r> {
     /// The tags that the call sets, as `key=value`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// The paths of what CloudTrail left out of the record.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub omitted: Vec<String>,
+    /// The fields of the document that have less than there is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cut: Vec<&'static str>,
 }
 
 #[derive(Debug, Default, Serialize, PartialEq)]
@@ -101,8 +108,11 @@ pub fn context<'r>(record: &'r Record<'_>, scripts: &'r [Script], catalogue: &'r
         resource: resource(record, catalogue),
         related_resources: related_resources(record),
         policy: Policy::of(record),
+        omitted: omissions(record),
         ..Context::default()
     };
+    context.cut = cut::fields(scripts, &context.policy);
+    context.cut.extend(cut::flat_fields(record));
     if record.is_sagemaker() {
         let request = record.at(&["requestParameters"]);
         context.take(request, Direction::Read);
@@ -179,7 +189,6 @@ fn tags(value: &Value<'_>) -> Vec<String> {
     match value {
         Value::Array(elements) => elements
             .iter()
-            .take(texts::MAX_TEXTS)
             .filter_map(|tag| {
                 let value = member(tag, "value").as_str().unwrap_or_default();
                 Some(pair(member(tag, "key").as_str()?, value))
@@ -187,7 +196,6 @@ fn tags(value: &Value<'_>) -> Vec<String> {
             .collect(),
         Value::Object(object) => object
             .iter()
-            .take(texts::MAX_TEXTS)
             .map(|(key, value)| pair(key, value.as_str().unwrap_or_default()))
             .collect(),
         _ => Vec::new(),

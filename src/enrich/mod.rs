@@ -15,6 +15,7 @@ mod packed;
 pub mod script;
 mod indicators;
 mod policy;
+mod cut;
 pub mod subject;
 mod arn;
 mod path;

@@ -54,13 +54,10 @@ impl Path {
     }
 }
 
-/// Elements of a record's own list that are looked at.
-const MAX_LISTED: usize = 64;
-
 /// The ARNs of the record's own list. CloudTrail writes the member as `ARN`, services that deliver through it as `arn`.
 pub fn listed_arns<'r>(record: &'r Record<'_>) -> impl Iterator<Item = Arn<'r>> {
     let listed = record.at(&["resources"]).as_array().unwrap_or_default();
-    listed.iter().take(MAX_LISTED).filter_map(|resource| {
+    listed.iter().filter_map(|resource| {
         Arn::parse(member(resource, "ARN").as_str().or_else(|| member(resource, "arn").as_str())?)
     })
 }

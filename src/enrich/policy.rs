@@ -2,20 +2,26 @@
 //!
 //! CloudTrail writes the document as one text, and a rule cannot look at a text element by element.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::record::{Record, repaired};
+use crate::record::{HIDDEN, Record, repaired};
 
 /// The name under which rules find the principals of a record, which is also their field in a document.
 pub const FIELD: &str = "sagemaker.policy.principals";
 
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 pub struct Policy {
-    /// Accounts and identities that are allowed something, each once, and [`EVERYONE`]. Where a condition keeps everyone
+    /// Accounts and identities that are allowed something, each once: [`EVERYONE`] first, then those of other accounts than
+    /// the record's, then its own. Where a condition keeps everyone
     /// to an organisation, an account or an identity, it is that. Services of AWS and identity providers are left out:
     /// they are no accounts.
     pub principals: Vec<String>,
+    /// Whether there is a policy that cannot be read, so that it may let in others as well.
+    #[serde(skip)]
+    pub is_unreadable: bool,
 }
 
 /// Stands for `*`, which searches and rules take for anything.
@@ -30,22 +36,45 @@ const KEYS: [&str; 4] =
 /// Operators that hold only for a principal that has the key. `…IfExists` and `ForAllValues:…` also let in whoever has
 /// none, and the negative ones all others.
 const OPERATORS: [&str; 5] = ["StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike"];
-/// Principals that are kept: more say nothing, and a record could hold any number.
-const MAX_PRINCIPALS: usize = 64;
 
 impl Policy {
+    pub fn lets_nobody_in(&self) -> bool {
+        self.principals.is_empty()
+    }
+
     /// What the policies of a request allow together. One that only denies lets nobody in, and of one that CloudTrail
     /// cut off nothing is known.
     pub fn of(record: &Record<'_>) -> Self {
-        let mut policy = Self::default();
+        let mut let_in = LetIn::default();
+        let mut is_unreadable = false;
         for member in MEMBERS {
-            let text = record.text(&["requestParameters", member]);
-            let document = text.and_then(read).unwrap_or_default();
+            let Some(text) = record.text(&["requestParameters", member]) else { continue };
+            let Some(document) = read(text) else {
+                // The member of that name may be an ARN, a name or an identifier.
+                is_unreadable |= text.trim_start().starts_with('{') || text == HIDDEN;
+                continue;
+            };
             for statement in each(&document["Statement"]).filter(|statement| statement["Effect"] == "Allow") {
-                policy.take_statement(statement);
+                let_in.take_statement(statement);
             }
         }
-        policy
+        Self { principals: let_in.ordered(record.text(&["recipientAccountId"])), is_unreadable }
+    }
+}
+
+/// Whom the statements let in, so far.
+#[derive(Debug, Default)]
+struct LetIn {
+    principals: Vec<String>,
+    known: HashSet<String>,
+}
+
+impl LetIn {
+    /// With those first whom a reader must not miss.
+    fn ordered(mut self, own_account: Option<&str>) -> Vec<String> {
+        let is_own = |principal: &str| own_account.is_some_and(|own| account_of(principal) == Some(own));
+        self.principals.sort_by_key(|principal| (principal != EVERYONE, is_own(principal)));
+        self.principals
     }
 
     fn take_statement(&mut self, statement: &Value) {
@@ -72,10 +101,15 @@ impl Policy {
     }
 
     fn take(&mut self, principal: &str) {
-        if self.principals.len() < MAX_PRINCIPALS && !self.principals.iter().any(|known| known == principal) {
+        if self.known.insert(principal.to_owned()) {
             self.principals.push(principal.to_owned());
         }
     }
+}
+
+/// The account of an ARN or of an account's own number.
+fn account_of(principal: &str) -> Option<&str> {
+    if principal.starts_with("arn:") { principal.split(':').nth(4) } else { Some(principal) }
 }
 
 /// The document of a policy, also where single characters make it no JSON.
@@ -199,8 +233,23 @@ mod tests {
             principals("policy", r#"{"Statement":[{"Effect":"Allow","Principal":"#),
             Vec::<String>::new()
         );
-        let many: Vec<String> = (0..1_000).map(|number| number.to_string()).collect();
-        let document = json!({"Statement": {"Effect": "Allow", "Principal": {"AWS": many}}}).to_string();
-        assert_eq!(principals("policyText", &document).len(), MAX_PRINCIPALS);
+        let unreadable = |text: &str| {
+            let raw = json!({"requestParameters": {"policyDocument": text}}).to_string();
+            Policy::of(&Record::parse(raw.as_bytes()).unwrap()).is_unreadable
+        };
+        let cases = [r#" {"Statement":[{"Effect":"Allow","Princi"#, HIDDEN, "{}", "arn:aws:iam::aws:policy/x", r#"{"Sid":"\ud83d"}"#];
+        assert_eq!(cases.map(unreadable), [true, true, false, false, false]);
+    }
+
+    #[test]
+    fn no_number_of_own_roles_hides_everyone_and_other_accounts_stand_before_own_ones() {
+        let own: Vec<String> = (0..1_000).map(|number| format!("arn:aws:iam::111122223333:role/r{number}")).collect();
+        let foreign = "arn:aws:iam::444455556666:root";
+        let all: Vec<&str> = own.iter().map(String::as_str).chain(["111122223333", foreign, "*", foreign]).collect();
+        let document = json!({"Statement": {"Effect": "Allow", "Principal": {"AWS": all}}}).to_string();
+        let raw = json!({"recipientAccountId": "111122223333", "requestParameters": {"policyText": document}}).to_string();
+        let principals = Policy::of(&Record::parse(raw.as_bytes()).unwrap()).principals;
+        assert_eq!(principals[..3], [EVERYONE, foreign, &own[0]]);
+        assert_eq!(principals.len(), 1_000 + 3);
     }
 }

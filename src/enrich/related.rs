@@ -2,7 +2,7 @@
 //!
 //! The parameters that name them are in `config/related.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
 
 use serde::Serialize;
@@ -21,9 +21,6 @@ pub struct RelatedResource<'r> {
     pub name: &'r str,
     pub arn: Option<&'r str>,
 }
-
-/// Resources of one record that a document keeps: more say nothing, and a record could hold any number.
-const MAX_RELATED: usize = 16;
 
 /// By service, the parameters with the type of what they name.
 static PARAMETERS: LazyLock<BTreeMap<String, BTreeMap<String, String>>> = LazyLock::new(|| {
@@ -47,14 +44,8 @@ pub fn related_resources<'r>(record: &'r Record<'_>) -> Vec<RelatedResource<'r>>
             None => RelatedResource { kind: Some(kind), name: text, arn: None },
         })
     });
-    let mut found: Vec<RelatedResource<'r>> = Vec::new();
-    for resource in listed.chain(named) {
-        let is_known = found.iter().any(|known| (known.kind, known.name) == (resource.kind, resource.name));
-        if !is_known && found.len() < MAX_RELATED {
-            found.push(resource);
-        }
-    }
-    found
+    let mut known = HashSet::new();
+    listed.chain(named).filter(|resource| known.insert((resource.kind, resource.name))).collect()
 }
 
 /// The ARN says the type where it has one.
@@ -111,10 +102,11 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_end_is_cut() {
+    fn no_number_of_listed_resources_hides_the_one_that_the_call_names() {
         let listed: Vec<Json> =
-            (0..1000).map(|number| json!({"ARN": format!("arn:aws:s3:::bucket/{number}")})).collect();
-        let found = related("s3.amazonaws.com", &json!({"resources": listed}));
-        assert_eq!(found.as_array().unwrap().len(), MAX_RELATED);
+            (0..1000).map(|number| json!({"ARN": format!("arn:aws:s3:::bucket/{}", number % 500)})).collect();
+        let found = related("iam.amazonaws.com", &json!({"resources": listed, "requestParameters": {"roleName": "exec"}}));
+        assert_eq!(found.as_array().unwrap().len(), 501);
+        assert_eq!(found[500], json!({"type": "role", "name": "exec"}));
     }
 }

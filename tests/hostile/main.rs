@@ -198,6 +198,51 @@ fn half_a_character_costs_no_record_its_event_and_no_rule_its_match() {
 }
 
 #[test]
+fn a_service_is_judged_alike_in_every_partition() {
+    let record = |domain: &str| {
+        let mut record = records::record("111122223333", 1);
+        record["eventSource"] = json!(format!("sagemaker.{domain}"));
+        record["eventName"] = json!("CreatePresignedDomainUrl");
+        record["requestParameters"] = json!({"domainId": "d-abc123", "userProfileName": "bob"});
+        record
+    };
+    let expected = source_of(&record("amazonaws.com"))["sagemaker"].clone();
+    assert!(!expected["categories"].as_array().unwrap().is_empty());
+    for domain in ["amazonaws.com.cn", "amazonaws.eu", "c2s.ic.gov", "sc2s.sgov.gov", "cloud.adc-e.uk", "csp.hci.ic.gov"] {
+        let source = source_of(&record(domain));
+        assert_eq!(source["sagemaker"], expected, "{domain}");
+        assert_eq!(source["event"]["provider"], format!("sagemaker.{domain}"), "as it is written");
+    }
+    assert_ne!(source_of(&record("amazonaws.com.example"))["sagemaker"], expected);
+}
+
+#[test]
+fn what_is_left_out_of_a_record_breaks_no_control_and_is_told() {
+    let document = |parameters: Value| {
+        let mut record = records::record("111122223333", 1);
+        record["eventName"] = json!("CreateNotebookInstance");
+        record["requestParameters"] = parameters;
+        source_of(&record)
+    };
+    let titles = |source: &Value| source["rule"]["name"].to_string();
+    let told = document(json!({"notebookInstanceName": "x"}));
+    for title in ["Notebook With Direct Internet", "Root Access", "Encrypt"] {
+        assert!(titles(&told).contains(title), "{title} {}", titles(&told));
+    }
+    for parameters in [json!({"omitted": true, "originalSize": 131_072}), json!("HIDDEN_DUE_TO_SECURITY_REASONS")] {
+        let source = document(parameters);
+        let titles = titles(&source);
+        assert!(titles.contains("SageMaker Call Whose Parameters Were Left Out"), "{titles}");
+        for title in ["Internet", "Root Access", "Encrypt", "VPC"] {
+            assert!(!titles.contains(title), "{titles}");
+        }
+        let message = source["message"].as_str().unwrap();
+        assert!(message.contains("with parameters that CloudTrail left out"), "{message}");
+        assert!(!message.contains("root access") && !message.contains("internet"), "{message}");
+    }
+}
+
+#[test]
 fn a_record_in_another_layout_is_the_same_document() {
     let record = records::record("111122223333", 1);
     let (compact, pretty) = (record.to_string(), serde_json::to_string_pretty(&record).unwrap());

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use serde_json_borrow::Value;
 
-use crate::record::member;
+use crate::record::{is_omission, member};
 
 /// One member with its default.
 pub struct MemberDefault {
@@ -31,6 +31,8 @@ impl MemberDefault {
 
 fn left_out(value: &Value<'_>, path: &[String]) -> usize {
     match (value, path) {
+        // What CloudTrail left out may have been there.
+        _ if is_omission(value) => 0,
         (Value::Array(elements), _) => elements.iter().map(|element| left_out(element, path)).sum(),
         (Value::Object(members), [name]) => usize::from(!members.is_empty() && member(value, name).is_null()),
         (Value::Object(_), [name, rest @ ..]) => left_out(member(value, name), rest),
@@ -71,6 +73,24 @@ mod tests {
     #[derive(Deserialize)]
     struct Shape {
         input: BTreeSet<String>,
+    }
+
+    #[test]
+    fn a_default_counts_where_a_member_is_absent_and_not_where_it_was_left_out_of_the_record() {
+        for (request, expected) in [
+            (r#"{"trainingJobDefinition":{"x":1}}"#, 1),
+            (r#"{"trainingJobDefinition":{"x":1,"enableNetworkIsolation":true}}"#, 0),
+            (r#"{"trainingJobDefinition":{"x":1,"enableNetworkIsolation":"HIDDEN_DUE_TO_SECURITY_REASONS"}}"#, 0),
+            (r#"{"trainingJobDefinition":{"omitted":true,"originalSize":131072}}"#, 0),
+            (r#"{"omitted":true,"reason":"requestParameters too large"}"#, 0),
+            (r#"{"trainingJobDefinition":"HIDDEN_DUE_TO_SECURITY_REASONS"}"#, 0),
+            ("null", 0),
+        ] {
+            let request: Value<'_> = serde_json::from_str(request).unwrap();
+            let defaults = of("CreateHyperParameterTuningJob").iter();
+            let isolation = defaults.filter(|default| default.path == ["trainingJobDefinition", "enableNetworkIsolation"]);
+            assert_eq!(isolation.flat_map(|default| default.left_out(&request)).count(), expected, "{request:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::texts::Texts;
+use crate::record::is_service_domain;
 
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 pub struct Image<'r> {
@@ -40,22 +41,9 @@ fn ecr_registry(text: &str) -> Option<(&str, &str)> {
         .find_map(|beginning| rest.strip_prefix(beginning))?;
     let (region, domain) = rest.split_once('.')?;
     let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    (is_account && is_aws(domain)).then_some((account, region))
-}
-
-/// Whether a domain belongs to a partition of AWS.
-fn is_aws(domain: &str) -> bool {
-    const DOMAINS: [&str; 8] = [
-        "amazonaws.com",
-        "amazonaws.com.cn",
-        "amazonaws.eu",
-        "c2s.ic.gov",
-        "sc2s.sgov.gov",
-        "cloud.adc-e.uk",
-        "csp.hci.ic.gov",
-        "on.aws",
-    ];
-    DOMAINS.contains(&domain)
+    // Dual-stack hosts have domains of their own.
+    let is_aws = is_service_domain(domain) || matches!(domain, "on.aws" | "on.amazonwebservices.com.cn");
+    (is_account && is_aws).then_some((account, region))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json_borrow::Value;
 
 use super::texts::Texts;
-use crate::record::member;
+use crate::record::{is_service_domain, member};
 
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 pub struct S3<'r> {
@@ -96,9 +96,8 @@ fn bucket(text: &str) -> Option<&str> {
 
 /// What follows `s3.` or `s3-` in the name of a host: at most a region before AWS's domain.
 fn is_s3_endpoint(endpoint: &str) -> bool {
-    ["amazonaws.com", "amazonaws.com.cn"].iter().any(|domain| {
-        endpoint.strip_suffix(domain).is_some_and(|before| before.is_empty() || before.ends_with('.'))
-    })
+    is_service_domain(endpoint)
+        || endpoint.match_indices('.').any(|(at, _)| is_service_domain(&endpoint[at + 1..]))
 }
 
 #[cfg(test)]
@@ -119,6 +118,8 @@ mod tests {
             ("https://s3.cn-north-1.amazonaws.com.cn/models/m", Some("models")),
             ("https://models.s3.dualstack.eu-west-1.amazonaws.com/m", Some("models")),
             ("https://models.s3.eu-west-1.amazonaws.com.example.net/m", None),
+            ("https://models.s3.us-iso-east-1.c2s.ic.gov/m", Some("models")),
+            ("https://s3.eusc-de-east-1.amazonaws.eu/models/m", Some("models")),
             ("https://s3.evilamazonaws.com/models/m", None),
             ("https://example.com/s3/m", None),
             ("s3://", None),

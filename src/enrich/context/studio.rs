@@ -1,12 +1,12 @@
 //! Studio: whose domain, user profile, space and apps a call concerns.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde_json_borrow::Value;
 use serde_with::skip_serializing_none;
 
-use super::texts::MAX_TEXTS;
 use crate::enrich::arn::Arn;
 use crate::enrich::kind::Kinds;
 use crate::enrich::resource::Resource;
@@ -19,8 +19,8 @@ pub struct Studio<'r> {
     pub user_profile: Option<&'r str>,
     pub space: Option<&'r str>,
     /// The types of the apps that the call is about or has settings for, such as `JupyterLab`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub app_type: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub app_type: BTreeSet<String>,
 }
 
 #[derive(Debug, Serialize, PartialEq, Eq)]
@@ -37,10 +37,7 @@ impl<'r> Studio<'r> {
             "appType" | "studioLifecycleConfigAppType" => value.as_str(),
             _ => of_settings,
         };
-        let Some(kind) = kind.and_then(first_letter_raised) else { return };
-        if self.app_type.len() < MAX_TEXTS && !self.app_type.contains(&kind) {
-            self.app_type.push(kind);
-        }
+        self.app_type.extend(kind.and_then(first_letter_raised));
     }
 
     /// Takes what the request or the ARN of the resource names. A domain of Unified Studio, deeper in a request, is

@@ -256,17 +256,35 @@ fn a_record_without_end_or_of_odd_types_gives_a_context_with_an_end() {
     );
     let context = context_of(&record);
     for pointer in ["/network/subnets", "/tags", "/image/uri", "/s3/inputs", "/s3/buckets", "/app_type"] {
-        assert_eq!(
-            context.pointer(pointer).unwrap().as_array().unwrap().len(),
-            texts::MAX_TEXTS,
-            "{pointer}"
-        );
+        // All of them, because no order may hide one.
+        assert_eq!(context.pointer(pointer).unwrap().as_array().unwrap().len(), 5_000, "{pointer}");
     }
     assert_eq!(context.pointer("/instance/count"), Some(&json!(i64::MAX)));
     assert_eq!(context.pointer("/timeouts/idle"), Some(&json!(i64::MAX)));
     assert_eq!(context.pointer("/network/vpc"), None);
     assert_eq!(context.pointer("/network/isolated"), None);
     assert_eq!(context.pointer("/root_access"), None);
+}
+
+#[test]
+fn settings_that_the_record_leaves_out_are_not_told() {
+    let hidden = json!("HIDDEN_DUE_TO_SECURITY_REASONS");
+    for (parameters, omitted) in [
+        (json!({"omitted": true, "reason": "requestParameters too large", "originalSize": 131_072}), json!(["requestParameters"])),
+        (hidden.clone(), json!(["requestParameters"])),
+        (
+            json!({"rootAccess": hidden, "directInternetAccess": {"omitted": true}}),
+            json!(["requestParameters.directInternetAccess", "requestParameters.rootAccess"]),
+        ),
+    ] {
+        let context = context_of(&call("CreateNotebookInstance", &parameters));
+        assert_eq!(context["omitted"], omitted);
+        for pointer in ["/root_access", "/network", "/metadata_service_version", "/kms_key"] {
+            assert_eq!(context.pointer(pointer), None, "{pointer} {parameters}");
+        }
+    }
+    let told = context_of(&call("CreateNotebookInstance", &json!({"notebookInstanceName": "x"})));
+    assert_eq!((&told["root_access"], told.get("omitted")), (&json!(true), None));
 }
 
 #[test]

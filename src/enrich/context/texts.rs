@@ -1,26 +1,57 @@
 //! Texts: the distinct values that a document keeps of one field.
 
-use serde::Serialize;
+use std::collections::HashSet;
+
+use serde::{Serialize, Serializer};
 use serde_json_borrow::Value;
 
-/// Distinct texts in the order of the record, at most [`MAX_TEXTS`] of them.
-#[derive(Debug, Default, Serialize, PartialEq, Eq)]
-#[serde(transparent)]
-pub struct Texts<'r>(Vec<&'r str>);
+use crate::record::HIDDEN;
 
-/// Texts that a document keeps per field: more say nothing, and a record could hold any number.
-pub const MAX_TEXTS: usize = 64;
+/// Distinct texts in the order of the record: all of them, because each stands in the record itself, and whoever wants one
+/// to be missed would put others before it.
+#[derive(Debug, Default)]
+pub struct Texts<'r> {
+    texts: Vec<&'r str>,
+    /// The same texts, once there are more than a few.
+    known: HashSet<&'r str>,
+}
+
+/// Texts that are compared with each other faster than they are hashed.
+const FEW: usize = 16;
 
 impl<'r> Texts<'r> {
-    /// Takes one more text, unless it is known already or there are enough.
+    /// Takes one more text, unless it is known already.
     pub fn take(&mut self, text: &'r str) {
-        if self.0.len() < MAX_TEXTS && !self.0.contains(&text) {
-            self.0.push(text);
+        if self.texts.len() < FEW {
+            if !self.texts.contains(&text) {
+                self.texts.push(text);
+            }
+            return;
+        }
+        if self.known.is_empty() {
+            self.known.extend(&self.texts);
+        }
+        if self.known.insert(text) {
+            self.texts.push(text);
         }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.texts.is_empty()
+    }
+}
+
+impl PartialEq for Texts<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.texts == other.texts
+    }
+}
+
+impl Eq for Texts<'_> {}
+
+impl Serialize for Texts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.texts.serialize(serializer)
     }
 }
 
@@ -28,13 +59,26 @@ impl<'r> std::ops::Deref for Texts<'r> {
     type Target = [&'r str];
 
     fn deref(&self) -> &Self::Target {
-        &self.0
+        &self.texts
     }
 }
 
-/// The text of a value, or those of its elements; empty ones count as absent.
+/// The text of a value, or those of its elements; empty ones count as absent, and so do those that CloudTrail hides.
 pub fn of<'r>(value: &'r Value<'_>) -> impl Iterator<Item = &'r str> {
     let elements = value.as_array().unwrap_or_default();
     let texts = value.as_str().into_iter().chain(elements.iter().filter_map(Value::as_str));
-    texts.filter(|text| !text.is_empty())
+    texts.filter(|text| !text.is_empty() && *text != HIDDEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_text_is_kept_once_in_the_order_of_the_record_however_many_there_are() {
+        let many: Vec<String> = (0..1000).map(|number| (number % 300).to_string()).collect();
+        let mut texts = Texts::default();
+        many.iter().for_each(|text| texts.take(text));
+        assert_eq!(*texts, many[..300].iter().map(String::as_str).collect::<Vec<_>>());
+    }
 }

@@ -41,10 +41,11 @@ impl Conditions {
         Self { items: items.finish(), of_rules }
     }
 
-    /// Those of the candidates that match, in their order.
+    /// Those of the candidates that match, in their order. One that would match only if what CloudTrail left out of the record
+    /// were absent, or were this or that, does not.
     pub fn matching(&self, mut candidates: Vec<usize>, subject: &Subject<'_, '_>) -> Vec<usize> {
         let mut answers = Answers::of(subject, &self.items);
-        candidates.retain(|&position| self.of_rules[position].holds(&mut answers));
+        candidates.retain(|&position| self.of_rules[position].holds(&mut answers) == Some(true));
         candidates
     }
 }
@@ -72,17 +73,37 @@ impl Formula {
         }
     }
 
-    fn holds(&self, answers: &mut Answers<'_, '_, '_>) -> bool {
+    /// None where it depends on what is not known.
+    fn holds(&self, answers: &mut Answers<'_, '_, '_>) -> Option<bool> {
         match self {
             Self::Item(id) => answers.holds(*id),
-            Self::Not(formula) => !formula.holds(answers),
-            Self::All(formulas) => formulas.iter().all(|formula| formula.holds(answers)),
-            Self::Any(formulas) => formulas.iter().any(|formula| formula.holds(answers)),
+            Self::Not(formula) => formula.holds(answers).map(|holds| !holds),
+            Self::All(formulas) => decided(formulas, false, answers),
+            Self::Any(formulas) => decided(formulas, true, answers),
             Self::AtLeast(count, formulas) => {
-                formulas.iter().filter(|formula| formula.holds(answers)).count() as u64 >= *count
+                let answered: Vec<Option<bool>> =
+                    formulas.iter().map(|formula| formula.holds(answers)).collect();
+                let number = |wanted| answered.iter().filter(|holds| **holds == wanted).count() as u64;
+                match number(Some(true)) {
+                    certain if certain >= *count => Some(true),
+                    certain => (certain + number(None) < *count).then_some(false),
+                }
             }
         }
     }
+}
+
+/// What a list comes to of which one formula that holds as given decides all.
+fn decided(formulas: &[Formula], decisive: bool, answers: &mut Answers<'_, '_, '_>) -> Option<bool> {
+    let mut is_known = true;
+    for formula in formulas {
+        match formula.holds(answers) {
+            Some(holds) if holds == decisive => return Some(decisive),
+            Some(_) => {}
+            None => is_known = false,
+        }
+    }
+    is_known.then_some(!decisive)
 }
 
 type Detections = HashMap<String, CompiledDetection>;

@@ -11,6 +11,8 @@ use rsigma_parser::ConditionExpr;
 
 use super::matcher::{FieldValue, Matcher};
 use crate::enrich::subject::Subject;
+use crate::enrich::{policy, script};
+use crate::record::omissions;
 
 /// Every distinct item of a set of rules.
 #[derive(Debug, Default)]
@@ -113,6 +115,17 @@ fn whole(detection: CompiledDetection) -> Item {
     Item::Whole(HashMap::from([(WHOLE.to_owned(), detection)]))
 }
 
+/// Where a record says nothing: what CloudTrail left out, and the parameters of a call that has none.
+fn unknown(subject: &Subject<'_, '_>) -> Vec<String> {
+    let mut unknown = omissions(subject.record);
+    if subject.record.at(&[PARAMETERS]).is_null() {
+        unknown.push(PARAMETERS.to_owned());
+    }
+    unknown
+}
+
+const PARAMETERS: &str = "requestParameters";
+
 /// What one record answers to the items. It is asked when a rule first needs it, and not again.
 pub struct Answers<'r, 's, 'a> {
     items: &'r Items,
@@ -122,46 +135,78 @@ pub struct Answers<'r, 's, 'a> {
     /// By field: where its value is among those found, counted from 1; 0 before it was looked up.
     places: Vec<u32>,
     found: Vec<Option<FieldValue<'r>>>,
+    /// The paths under which the record says nothing.
+    unknown: Vec<String>,
 }
 
-const UNKNOWN: u8 = 0;
+const UNASKED: u8 = 0;
 const NO: u8 = 1;
 const YES: u8 = 2;
+const UNSURE: u8 = 3;
 
 impl<'r, 's, 'a> Answers<'r, 's, 'a> {
     pub fn of(subject: &'r Subject<'s, 'a>, items: &'r Items) -> Self {
         Self {
             items,
             subject,
-            holding: vec![UNKNOWN; items.items.len()],
+            holding: vec![UNASKED; items.items.len()],
             places: vec![0; items.fields.len()],
             found: Vec::new(),
+            unknown: unknown(subject),
         }
     }
 
-    /// Whether the item holds for the record.
-    pub fn holds(&mut self, ItemId(position): ItemId) -> bool {
-        if self.holding[position] == UNKNOWN {
-            self.holding[position] = if self.ask(&self.items.items[position]) { YES } else { NO };
+    /// Whether the item holds for the record; none where it depends on what CloudTrail left out.
+    pub fn holds(&mut self, ItemId(position): ItemId) -> Option<bool> {
+        if self.holding[position] == UNASKED {
+            self.holding[position] = match self.ask(&self.items.items[position]) {
+                Some(true) => YES,
+                Some(false) => NO,
+                None => UNSURE,
+            };
         }
-        self.holding[position] == YES
+        match self.holding[position] {
+            UNSURE => None,
+            holding => Some(holding == YES),
+        }
     }
 
-    fn ask(&mut self, item: &Item) -> bool {
+    fn ask(&mut self, item: &Item) -> Option<bool> {
         let subject = self.subject;
         match item {
             Item::Exists { field, expected } => {
-                self.value(*field).is_some_and(|field| !field.value.is_null()) == *expected
+                let exists = self.value(*field).is_some_and(|field| !field.value.is_null());
+                (exists || !self.is_unknown(&self.items.fields[*field])).then_some(exists == *expected)
             }
-            Item::Matches { field, matcher } => match self.value(*field) {
-                Some(value) => matcher.matches(value, subject),
-                None => matcher.matches_absence(),
-            },
+            Item::Matches { field, matcher } => {
+                let (holds, is_absent) = match self.value(*field) {
+                    Some(value) => (matcher.matches(value, subject), false),
+                    None => (matcher.matches_absence(), true),
+                };
+                // What is there and fits is enough, whatever else was.
+                let is_certain = holds && !is_absent || !self.is_unknown(&self.items.fields[*field]);
+                is_certain.then_some(holds)
+            }
             Item::Whole(detections) => {
                 let condition = ConditionExpr::Identifier(WHOLE.to_owned());
-                eval_condition(&condition, detections, subject, &mut Vec::new())
+                let holds = eval_condition(&condition, detections, subject, &mut Vec::new());
+                let field = match &detections[WHOLE] {
+                    CompiledDetection::ArrayMatch { field, .. } => Some(field.as_str()),
+                    _ => None,
+                };
+                (holds || !field.is_some_and(|field| self.is_unknown(field))).then_some(holds)
             }
         }
+    }
+
+    /// Whether something of what the field would hold was left out of the record.
+    fn is_unknown(&self, field: &str) -> bool {
+        self.unknown.iter().any(|path| {
+            // What is read out of the parameters is unknown with any of them.
+            let is_read_out = matches!(field, script::FIELD | policy::FIELD) && path.starts_with(PARAMETERS);
+            let rest = field.strip_prefix(path.as_str());
+            is_read_out || rest.is_some_and(|rest| rest.is_empty() && path != PARAMETERS || rest.starts_with('.'))
+        })
     }
 
     fn value(&mut self, field: usize) -> Option<&FieldValue<'r>> {

@@ -1,0 +1,28 @@
+//! The cut: which fields of a document have less than the record had, because there is an end to what is unfolded, read
+//! or stored.
+
+use super::flat::Flat;
+use super::policy::{self, Policy};
+use super::script::{self, Script};
+use crate::record::Record;
+
+/// The name under which rules find what was cut, which is also its field in a document.
+pub const FIELD: &str = "sagemaker.cut";
+
+/// What rules must know of: scripts that unfold to more than is searched, and policies that cannot be read.
+pub fn fields(scripts: &[Script], policy: &Policy) -> Vec<&'static str> {
+    let scripts = scripts.iter().any(|script| script.cut).then_some(script::FIELD);
+    let policy = policy.is_unreadable.then_some(policy::FIELD);
+    scripts.into_iter().chain(policy).collect()
+}
+
+/// What only searches miss: values that are too long or too deep for a field. Rules see them in the record.
+pub fn flat_fields(record: &Record<'_>) -> impl Iterator<Item = &'static str> {
+    let members = [
+        ("requestParameters", "aws.cloudtrail.request_parameters"),
+        ("responseElements", "aws.cloudtrail.response_elements"),
+        ("additionalEventData", "aws.cloudtrail.additional_event_data"),
+        ("serviceEventDetails", "aws.cloudtrail.service_event_details"),
+    ];
+    members.into_iter().filter(|(member, _)| Flat(record.at(&[member])).is_cut()).map(|(_, field)| field)
+}
