@@ -321,7 +321,7 @@ fn every_field_that_a_message_shows_of_a_document_is_one_that_the_plugin_brings(
     let channels = channels("soc = { kind = 'slack', url = 'https://hooks.example.com' }");
     let tag = Regex::new(r"\{\{[#/^]?(_source\.[^}]+)\}\}").unwrap();
     let mut shown = 0;
-    for monitor in built_in(&MonitorsConfig::default(), &channels, None).unwrap() {
+    for monitor in built_in(&Names::default(), &MonitorsConfig::default(), &channels, None).unwrap() {
         for action in trigger_actions(&monitor) {
             let message = action["message_template"]["source"].as_str().unwrap();
             let brought = sampled_fields(message);
@@ -341,7 +341,7 @@ fn every_field_that_a_message_shows_of_a_document_is_one_that_the_plugin_brings(
 /// A mustache that eats the line end after a section's tag runs two lines together.
 #[test]
 fn a_section_begins_with_a_word_and_ends_at_the_beginning_of_a_line() {
-    for file in files() {
+    for file in files(&Names::default()) {
         for lines in [&file.message, &file.document] {
             assert!(lines.first().is_none_or(|line| line.starts_with(char::is_alphabetic)), "{}", file.id);
         }
@@ -356,7 +356,7 @@ fn a_section_begins_with_a_word_and_ends_at_the_beginning_of_a_line() {
 /// Each page of buckets is a script of its own for the plugin, and a node compiles seventy-five in five minutes.
 #[test]
 fn no_monitor_pages_through_buckets_that_grow_with_the_number_of_records() {
-    for monitor in built_in(&MonitorsConfig::default(), &BTreeMap::new(), None).unwrap() {
+    for monitor in built_in(&Names::default(), &MonitorsConfig::default(), &BTreeMap::new(), None).unwrap() {
         let search = &monitor.body["inputs"][0]["search"]["query"];
         let composite = &search["aggregations"]["composite_agg"]["composite"];
         let mut fields = Vec::new();

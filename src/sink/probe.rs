@@ -91,6 +91,7 @@ fn read(answer: Result<Answer, OpenSearchError>) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::Names;
 
     #[test]
     fn only_a_conflict_proves_that_an_index_takes_documents() {
@@ -120,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_probe_can_store_nothing_and_is_two_lines() {
-        let body = body(&IndexName::of_event(None), EVENT);
+        let body = body(&IndexName::of_event(&Names::default(), None), EVENT);
         let lines: Vec<&str> = std::str::from_utf8(&body).unwrap().lines().collect();
         let [action, source] = lines[..] else { panic!("{lines:?}") };
         let action: serde_json::Value = serde_json::from_str(action).unwrap();

@@ -121,7 +121,10 @@ fn answered(outcomes: Vec<ItemOutcome>) -> Reading {
 fn unanswered(error: &OpenSearchError) -> Reading {
     let (trouble, lesson) = match error {
         OpenSearchError::TimedOut { .. } => (Trouble::TimedOut, Lesson::PushedBack),
-        OpenSearchError::Denied { .. } => (Trouble::Denied, Lesson::Nothing),
+        OpenSearchError::Denied { status: 401 | 403, .. } => {
+            (Trouble::Denied(Denial::Signature), Lesson::Nothing)
+        }
+        OpenSearchError::Denied { .. } => (Trouble::Unusable, Lesson::Nothing),
         _ => (Trouble::Unreachable, Lesson::Nothing),
     };
     repeat(BulkOutcome::Failed, lesson, trouble, error.to_string())
