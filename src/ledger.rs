@@ -24,6 +24,8 @@ pub struct Entry<'e> {
     /// None where CloudTrail did not give the name, which then tells nothing.
     pub trail_key: Option<&'e TrailKey>,
     pub etag: Option<&'e str>,
+    /// The version that was read.
+    pub version: Option<&'e str>,
     pub last_modified: Option<OffsetDateTime>,
     pub contents: &'e Contents,
     pub documents: Stored,
@@ -33,7 +35,7 @@ pub struct Entry<'e> {
 /// The document of an entry. What is delivered again with the same content has the same id, so the first entry stays;
 /// an object whose content was exchanged has another, beside the first.
 pub fn document(entry: &Entry<'_>) -> Document {
-    let Entry { names, object, trail_key, etag, last_modified, contents, documents, shipped_at } = *entry;
+    let Entry { names, object, trail_key, etag, version, last_modified, contents, documents, shipped_at } = *entry;
     let written_at = trail_key.map(|key| key.delivered_at).or(last_modified).unwrap_or(shipped_at);
     let sha256 = contents.sha256.map(|sha256| hex(&sha256));
     let source = Source {
@@ -44,6 +46,8 @@ pub fn document(entry: &Entry<'_>) -> Document {
             bucket: &object.bucket,
             key: &object.key,
             etag,
+            version,
+            announced_version: object.version.as_deref().filter(|announced| version != Some(*announced)),
             size: contents.stored_bytes,
             raw_size: contents.raw_bytes,
             sha256: sha256.as_deref(),
@@ -116,6 +120,9 @@ struct Object<'e> {
     bucket: &'e str,
     key: &'e str,
     etag: Option<&'e str>,
+    version: Option<&'e str>,
+    /// Only where another one was read.
+    announced_version: Option<&'e str>,
     /// Bytes as stored, and after decompression.
     size: u64,
     raw_size: u64,
@@ -145,6 +152,7 @@ mod tests {
             region: None,
             size: None,
             put_at: None,
+            version: Some("v1".to_owned()),
         };
         let trail_key = TrailKey {
             account: "111122223333".to_owned(),
@@ -156,6 +164,7 @@ mod tests {
             object: &object,
             trail_key: Some(&trail_key),
             etag: Some("\"5d41\""),
+            version: Some("v2"),
             last_modified: Some(datetime!(2026-03-01 02:11 UTC)),
             contents: &Contents { stored_bytes: 10, raw_bytes: 99, sha256, records: 7, selected: 4 },
             documents: Stored { created: 2, duplicate: 1, rejected: 1 },
@@ -175,6 +184,7 @@ mod tests {
                 "cloud": {"account": {"id": "111122223333"}, "region": "eu-central-1"},
                 "object": {
                     "bucket": "trail", "key": "AWSLogs/x.json.gz", "etag": "\"5d41\"", "size": 10,
+                    "version": "v2", "announced_version": "v1",
                     "raw_size": 99, "sha256": "ab".repeat(32)
                 },
                 "records": {"read": 7, "selected": 4, "created": 2, "duplicate": 1, "rejected": 1}

@@ -15,7 +15,7 @@ use bulks::Bulks;
 pub(crate) use labels::label_enum;
 pub use labels::{
     BulkOutcome, FreshnessStage, Label, MessageOutcome, ObjectFailure, ObjectSkip, QueueKind, RejectReason,
-    Reload, Renewal, Retry, Wait,
+    Reload, Renewal, Retry, VersionPassedOver, Wait,
 };
 use series::{
     build_info, counter, counters, freshness_histograms, gauge, gauges, open_counters, open_gauges,
@@ -39,6 +39,7 @@ pub struct Metrics {
     delete_failures: IntCounter,
     objects_read: IntCounter,
     objects_skipped: IntCounterVec,
+    versions_passed_over: IntCounterVec,
     object_failures: IntCounterVec,
     object_bytes: IntCounter,
     object_raw_bytes: IntCounter,
@@ -133,6 +134,13 @@ impl Metrics {
                 "Notified objects that are deliberately not read, by reason.",
                 "reason",
                 ObjectSkip::ALL,
+            ),
+            versions_passed_over: counters(
+                &registry,
+                "object_versions_passed_over_total",
+                "Objects of which the current version was read in place of the announced one, by reason.",
+                "reason",
+                VersionPassedOver::ALL,
             ),
             object_failures: counters(
                 &registry,
@@ -296,6 +304,10 @@ impl Metrics {
 
     pub fn object_skipped(&self, reason: ObjectSkip) {
         self.objects_skipped.with_label_values(&[reason.label()]).inc();
+    }
+
+    pub fn version_passed_over(&self, reason: VersionPassedOver) {
+        self.versions_passed_over.with_label_values(&[reason.label()]).inc();
     }
 
     pub fn object_failed(&self, reason: ObjectFailure) {

@@ -239,10 +239,11 @@ impl Pipeline {
         if let Some(written_at) = written_at {
             self.metrics.freshness(FreshnessStage::ObjectToReceived, received_at - written_at);
         }
-        let (etag, last_modified) = (stored.etag.clone(), stored.last_modified);
+        let (etag, version) = (stored.etag.clone(), stored.version.clone());
+        let last_modified = stored.last_modified;
         let origin = FileOrigin { path: format!("s3://{}/{}", object.bucket, object.key), written_at };
         let contents = self.read(origin, stored, knowledge, producer, submissions).await?;
-        Ok(Some(ReadObject { object: object.clone(), trail_key, etag, last_modified, contents }))
+        Ok(Some(ReadObject { object: object.clone(), trail_key, etag, version, last_modified, contents }))
     }
 
     /// Says once for each kind of neighbourhood that its objects are skipped.

@@ -236,6 +236,61 @@ async fn objects_that_are_no_record_files_are_skipped_by_key_and_their_messages_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn objects_under_foreign_names_are_told_of_once_for_each_folder_and_read_where_a_setting_says_so() {
+    let settings = [("source.also_read", r#"["firehose/**"]"#)];
+    let Some(scene) = Scene::set("bad-names", "300000000018", &settings).await else { return };
+    let lines: Vec<String> = scene.records(5).iter().map(Value::to_string).collect();
+    let file = trail::gzip(lines.join("\n").as_bytes());
+    scene.cloud.upload("firehose/2026/11/03/01/trail-1-2026-11-03-01-00-00-0a1b", file.clone()).await;
+    for number in 0..3 {
+        scene.cloud.upload(&format!("other/{number}"), file.clone()).await;
+    }
+    scene.cloud.upload("AWSLogs/300000000018/Config/eu-central-1/x.json.gz", file).await;
+    scene.until_counted(r#"sagetrail_objects_skipped_total{reason="foreign_key"}"#, 3).await;
+    scene.until_counted(r#"sagetrail_objects_skipped_total{reason="other_kind"}"#, 1).await;
+    scene.until_counted("sagetrail_records_indexed_total", 5).await;
+    scene.cloud.until_empty(PATIENCE).await;
+    assert_eq!(scene.search.count(&scene.account).await, 5);
+    let log = scene.daemon.log();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("source.also_read")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("other/") && told[0].contains("WARN"), "{told:?}");
+    let entry = json!({"term": {"object.key": "firehose/2026/11/03/01/trail-1-2026-11-03-01-00-00-0a1b"}});
+    let entries = scene.search.find("sagetrail-objects", entry, &["*"]).await;
+    let entry = &entries.values().flatten().next().expect("it is in the ledger").source;
+    assert_eq!((&entry["records"]["read"], &entry["cloud"]), (&json!(5), &Value::Null));
+    scene.daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_delivered_is_shipped_although_it_was_overwritten_or_deleted_before_it_was_read() {
+    let Some(stack) = Stack::running() else { return };
+    let account = "300000000019";
+    let cloud = Cloud::create(&stack, "bad-versions", IMPATIENT).await;
+    cloud.keep_versions().await;
+    let records: Vec<Value> = (0..20).map(|number| trail::record(account, number)).collect();
+    let (overwritten, deleted) = (trail::key(account, 0), trail::key(account, 1));
+    let version = cloud.upload_version(&overwritten, trail::file(&records[..10])).await;
+    cloud.upload_version(&overwritten, trail::file(&[])).await;
+    cloud.upload_version(&deleted, trail::file(&records[10..])).await;
+    cloud.remove(&deleted).await;
+
+    let mut daemon = Daemon::start(&stack, &cloud, &[("select.scope", "all")]);
+    daemon.until_ready().await;
+    cloud.until_empty(PATIENCE).await;
+    assert_eq!(cloud.dead_letters().await, 0, "{}", daemon.log());
+    let search = Search::new(&stack.opensearch);
+    assert_eq!(search.count(account).await, 20);
+    assert_eq!(daemon.count("sagetrail_records_indexed_total").await, 20);
+    let entries = search.find("sagetrail-objects", json!({"term": {"object.key": overwritten}}), &["*"]).await;
+    let versions: Vec<&Value> =
+        entries.values().flatten().map(|entry| &entry.source["object"]["version"]).collect();
+    assert_eq!(versions.len(), 2, "each content has its entry");
+    assert!(versions.contains(&&json!(version)), "{versions:?}");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_opensearch_refuses_is_set_aside_with_its_text_and_the_message_is_deleted() {
     let Some(scene) = Scene::set("bad-refused", "300000000016", &[]).await else { return };
     // The month's index is there already, with a mapping in which the name of a call is a number.

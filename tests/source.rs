@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
-    BucketLocationConstraint, CreateBucketConfiguration, Event, NotificationConfiguration, QueueConfiguration,
+    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, Event, NotificationConfiguration,
+    QueueConfiguration, VersioningConfiguration,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
 use sagetrail::config::SourceConfig;
@@ -98,7 +99,7 @@ impl Cloud {
 
     fn object(&self, key: &str) -> ObjectRef {
         let (bucket, key) = (self.name.clone(), key.to_owned());
-        ObjectRef { bucket, key, region: None, size: None, put_at: None }
+        ObjectRef { bucket, key, ..ObjectRef::default() }
     }
 
     async fn store(&self, config: SourceConfig) -> Store {
@@ -309,4 +310,31 @@ async fn an_object_is_found_through_the_notification_of_its_bucket() {
     assert!(key::classify(&object.key).is_ok());
     let read = cloud.store(SourceConfig::default()).await.get(object).await;
     assert_eq!(&read.expect("it is there").bytes[..], b"1");
+}
+
+#[tokio::test]
+async fn the_version_of_a_notification_is_read_whatever_became_of_the_object() {
+    let Some(cloud) = cloud("versions").await else { return };
+    cloud.create_bucket().await;
+    let versions = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+    let request = cloud.s3.put_bucket_versioning().bucket(&cloud.name).versioning_configuration(versions);
+    request.send().await.expect("the bucket keeps versions");
+    let first = cloud.s3.put_object().bucket(&cloud.name).key("x").body(ByteStream::from_static(b"first"));
+    let version = first.send().await.expect("it can be put").version_id;
+    assert!(version.is_some());
+    let announced = ObjectRef { version: version.clone(), ..cloud.object("x") };
+    let store = cloud.store(SourceConfig::default()).await;
+    cloud.put("x", b"second").await;
+    let read = store.get(&announced).await.expect("it is there");
+    assert_eq!((&read.bytes[..], &read.version), (&b"first"[..], &version));
+    cloud.s3.delete_object().bucket(&cloud.name).key("x").send().await.expect("it can be deleted");
+    assert_eq!(&store.get(&announced).await.expect("it is there").bytes[..], b"first");
+    let error = store.get(&cloud.object("x")).await.expect_err("there is no current version");
+    assert_eq!(error.failure(), ObjectFailure::Missing, "{error}");
+
+    cloud.put("x", b"third").await;
+    cloud.s3.delete_object().bucket(&cloud.name).key("x").set_version_id(version).send().await.expect("it can");
+    let read = store.get(&announced).await.expect("the current one is there");
+    assert_eq!(&read.bytes[..], b"third");
+    assert!(read.version.is_some() && read.version != announced.version);
 }

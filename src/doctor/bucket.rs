@@ -132,7 +132,7 @@ fn next_folder<'a>(folders: &[&'a str]) -> Option<&'a str> {
 /// Reads a file as the daemon does, with its region, role, size limit and payer.
 async fn read(aws: &SdkConfig, config: &SourceConfig, subject: &str, bucket: &str, key: String) -> Finding {
     let store = Store::new(aws, config, Arc::new(Metrics::new())).await;
-    let object = ObjectRef { bucket: bucket.to_owned(), key, region: None, size: None, put_at: None };
+    let object = ObjectRef { bucket: bucket.to_owned(), key, ..ObjectRef::default() };
     match store.get(&object).await {
         Ok(_) => Finding::fine(subject, format!("{} can be read", object.key)),
         // The store's errors say what to grant.

@@ -81,6 +81,15 @@ label_enum! {
 }
 
 label_enum! {
+    /// Why the current version of an object was read in place of the one that its notification names.
+    VersionPassedOver {
+        /// The role may not read versions.
+        Denied => "denied",
+        Gone => "gone",
+    }
+}
+
+label_enum! {
     /// Why a record was set aside in the rejected index.
     RejectReason {
         /// Its bytes are no JSON that can be read.

@@ -24,6 +24,7 @@ pub(super) struct ReadObject {
     /// What its name tells, where CloudTrail gave it.
     pub(super) trail_key: Option<TrailKey>,
     pub(super) etag: Option<String>,
+    pub(super) version: Option<String>,
     pub(super) last_modified: Option<OffsetDateTime>,
     pub(super) contents: Contents,
 }
@@ -53,7 +54,7 @@ impl Underway {
     /// Waits for what was handed over, also of an object that could not be read whole.
     pub(super) async fn stored(self, names: &Names) -> Result<Option<Shipped>, ProcessError> {
         let documents = all_stored(self.submissions).await;
-        let Some(ReadObject { object, trail_key, etag, last_modified, contents }) = self.read? else {
+        let Some(ReadObject { object, trail_key, etag, version, last_modified, contents }) = self.read? else {
             return Ok(None);
         };
         let documents =
@@ -66,6 +67,7 @@ impl Underway {
             object: &object,
             trail_key: trail_key.as_ref(),
             etag: etag.as_deref(),
+            version: version.as_deref(),
             last_modified,
             contents: &contents,
             documents,

@@ -63,7 +63,7 @@ impl fmt::Display for What {
 }
 
 fn object(bucket: &str, key: &str, size: Option<u64>) -> ObjectRef {
-    ObjectRef { bucket: bucket.to_owned(), key: key.to_owned(), region: None, size, put_at: None }
+    ObjectRef { bucket: bucket.to_owned(), key: key.to_owned(), size, ..ObjectRef::default() }
 }
 
 pub struct Walk {

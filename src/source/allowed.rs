@@ -64,6 +64,7 @@ mod tests {
             region: None,
             size: None,
             put_at: None,
+            version: None,
         };
         let cases: [(&[&str], &[&str], Option<&str>); 6] = [
             (&[], &[], None),

@@ -61,7 +61,7 @@ pub enum NotifiedObject {
 }
 
 /// Where an object is, and what its notification (or listing) already knows of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ObjectRef {
     pub bucket: String,
     /// As S3 knows it: decoded.
@@ -69,6 +69,8 @@ pub struct ObjectRef {
     pub region: Option<String>,
     /// A claim, good enough to reserve memory by; the object's own length decides.
     pub size: Option<u64>,
+    /// The version that was written, where the bucket keeps versions and the notification names it.
+    pub version: Option<String>,
     pub put_at: Option<OffsetDateTime>,
 }
 
@@ -184,6 +186,16 @@ struct S3Object {
     key: String,
     #[serde(default)]
     size: Value,
+    /// EventBridge writes it the second way.
+    #[serde(default, rename = "versionId", alias = "version-id")]
+    version: Value,
+}
+
+impl S3Object {
+    /// A bucket without versions has none, or writes that it has none.
+    fn version(&self) -> Option<String> {
+        self.version.as_str().filter(|version| !matches!(*version, "" | "null")).map(str::to_owned)
+    }
 }
 
 fn s3_objects(records: Value) -> Result<Vec<NotifiedObject>, NotificationError> {
@@ -209,6 +221,7 @@ fn s3_object(record: S3Record) -> Result<NotifiedObject, NotificationError> {
         Change::Other
     };
     let object = ObjectRef {
+        version: record.s3.object.version(),
         key: url_decoded(&record.s3.object.key)?,
         bucket: record.s3.bucket.name,
         region: record.aws_region,
@@ -245,6 +258,7 @@ fn event_object(message: Map<String, Value>) -> Result<NotifiedObject, Notificat
     let entity: S3Entity =
         serde_json::from_value(event.detail).map_err(|_| NotificationError::Malformed { part: "detail" })?;
     let object = ObjectRef {
+        version: entity.object.version(),
         bucket: entity.bucket.name,
         key: entity.object.key,
         region: event.region,
@@ -271,7 +285,7 @@ fn trail_objects(message: Map<String, Value>) -> Result<Vec<NotifiedObject>, Not
     trail
         .s3_object_key
         .into_iter()
-        .map(|key| ObjectRef { bucket: bucket.clone(), key, region: None, size: None, put_at: None })
+        .map(|key| ObjectRef { bucket: bucket.clone(), key, ..ObjectRef::default() })
         .map(|object| notified(object, Change::Created, "s3ObjectKey"))
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -23,7 +23,7 @@ use super::notification::ObjectRef;
 use crate::backoff::full_jitter;
 use crate::config::SourceConfig;
 use crate::denial::Denial;
-use crate::metrics::{Metrics, ObjectFailure, Retry};
+use crate::metrics::{Metrics, ObjectFailure, Retry, VersionPassedOver};
 
 /// How often an object is asked for, because its body broke off or turned out to need more memory than was reserved.
 /// The SDK repeats requests that fail before their body begins, and only those.
@@ -40,6 +40,8 @@ pub struct Store {
     budget_units: u32,
     max_object_bytes: u64,
     request_payer: Option<RequestPayer>,
+    /// Whether a version that may not be read was told of.
+    told_of_versions: AtomicBool,
     metrics: Arc<Metrics>,
 }
 
@@ -50,6 +52,8 @@ pub struct Object {
     pub stored_bytes: u64,
     pub last_modified: Option<OffsetDateTime>,
     pub etag: Option<String>,
+    /// The version that was read, where the bucket keeps versions.
+    pub version: Option<String>,
     /// What its owner has attached to it.
     pub metadata: HashMap<String, String>,
     _permit: OwnedSemaphorePermit,
@@ -60,6 +64,10 @@ pub struct Object {
 pub enum StoreError {
     #[error("GetObject {object}: there is no such object; it was deleted or moved after its notification")]
     Missing { object: String, source: Source },
+    #[error(
+        "GetObject {object}: the version that was announced may not be read ({cause}), and there is no current one; grant s3:GetObjectVersion on it"
+    )]
+    VersionForbidden { object: String, cause: String, source: Source },
     #[error("GetObject {object}: there is no such bucket")]
     NoSuchBucket { object: String, source: Source },
     #[error(
@@ -89,7 +97,10 @@ impl StoreError {
     pub fn failure(&self) -> ObjectFailure {
         match self {
             Self::Missing { .. } | Self::NoSuchBucket { .. } => ObjectFailure::Missing,
-            Self::Forbidden { .. } | Self::KeyForbidden { .. } | Self::Denied { .. } => {
+            Self::Forbidden { .. }
+            | Self::VersionForbidden { .. }
+            | Self::KeyForbidden { .. }
+            | Self::Denied { .. } => {
                 ObjectFailure::Forbidden
             }
             Self::Archived { .. } => ObjectFailure::Archived,
@@ -108,6 +119,7 @@ impl Store {
             budget_units,
             max_object_bytes: config.max_object_bytes,
             request_payer: config.requester_pays.then_some(RequestPayer::Requester),
+            told_of_versions: AtomicBool::new(false),
             metrics,
         }
     }
@@ -157,7 +169,7 @@ impl Store {
         let room = self.room(size).await;
         let (bytes, last_modified) = read.await?;
         let stored_bytes = bytes.len() as u64;
-        Ok(Object { bytes, stored_bytes, last_modified, etag: None, metadata: HashMap::new(), _permit: room })
+        Ok(Object { bytes, stored_bytes, last_modified, etag: None, version: None, metadata: HashMap::new(), _permit: room })
     }
 
     async fn attempt(
@@ -182,6 +194,7 @@ impl Store {
                 .map(|whole| whole + Duration::from_nanos(u64::from(at.subsec_nanos())))
         });
         let etag = response.e_tag;
+        let version = response.version_id.filter(|version| version != "null");
         let metadata = response.metadata.unwrap_or_default();
         match read(response.body, length, self.max_object_bytes).await {
             Ok(bytes) => {
@@ -191,6 +204,7 @@ impl Store {
                     stored_bytes,
                     last_modified,
                     etag,
+                    version,
                     metadata,
                     _permit: room,
                 }))
@@ -200,19 +214,68 @@ impl Store {
         }
     }
 
-    /// Sends the request, and sends it again to the bucket's own region when S3 says that this is another one.
+    /// Opens the announced version, which a later delete or overwrite cannot hide, or else the current one.
     async fn open(&self, object: &ObjectRef) -> Result<GetObjectOutput, StoreError> {
+        let Some(version) = object.version.as_deref() else {
+            return self.open_version(object, None).await.map_err(|error| refusal(object, error));
+        };
+        let error = match self.open_version(object, Some(version)).await {
+            Ok(response) => return Ok(response),
+            Err(error) => error,
+        };
+        let Some(reason) = passed_over(&error) else { return Err(refusal(object, error)) };
+        self.metrics.version_passed_over(reason);
+        let cause = aws::cause(&error);
+        match self.open_version(object, None).await.map_err(|error| refusal(object, error)) {
+            Err(StoreError::Missing { object, .. }) if reason == VersionPassedOver::Denied => {
+                Err(StoreError::VersionForbidden { object, cause, source: error })
+            }
+            current => {
+                if current.is_ok() {
+                    self.tell_of_version(object, reason, &cause);
+                }
+                current
+            }
+        }
+    }
+
+    /// Says that what was read may not be what was announced: of a permission that lacks once, because it concerns all.
+    fn tell_of_version(&self, object: &ObjectRef, reason: VersionPassedOver, cause: &str) {
+        match reason {
+            VersionPassedOver::Gone => {
+                tracing::warn!(%object, cause, "the announced version of an object is gone; the current one is read");
+            }
+            VersionPassedOver::Denied if !self.told_of_versions.swap(true, Ordering::Relaxed) => {
+                tracing::warn!(
+                    %object,
+                    cause,
+                    "the announced versions of objects may not be read, and the current ones are, which others may have \
+                     overwritten; grant s3:GetObjectVersion"
+                );
+            }
+            VersionPassedOver::Denied => {
+                tracing::debug!(%object, cause, "the announced version of an object may not be read");
+            }
+        }
+    }
+
+    /// Sends the request, and sends it again to the bucket's own region when S3 says that this is another one.
+    async fn open_version(
+        &self,
+        object: &ObjectRef,
+        version: Option<&str>,
+    ) -> Result<GetObjectOutput, Box<GetObjectFailure>> {
         let first = self.buckets.client(&object.bucket, object.region.as_deref());
-        let error = match self.request(&first, object).await {
+        let error = match self.request(&first, object, version).await {
             Ok(response) => return Ok(response),
             Err(error) => error,
         };
         match bucket_region(&error) {
             Some(region) if first.region.as_ref() != Some(&region) => {
                 let right = self.buckets.moved(&object.bucket, region);
-                self.request(&right, object).await.map_err(|error| refusal(object, error))
+                self.request(&right, object, version).await
             }
-            _ => Err(refusal(object, error)),
+            _ => Err(error),
         }
     }
 
@@ -220,6 +283,7 @@ impl Store {
         &self,
         to: &RegionalClient,
         object: &ObjectRef,
+        version: Option<&str>,
     ) -> Result<GetObjectOutput, Box<GetObjectFailure>> {
         let attempts = Attempts::default();
         let outcome = to
@@ -227,6 +291,7 @@ impl Store {
             .get_object()
             .bucket(&object.bucket)
             .key(&object.key)
+            .set_version_id(version.map(str::to_owned))
             .set_request_payer(self.request_payer.clone())
             .customize()
             .interceptor(attempts.clone())
@@ -332,6 +397,21 @@ type GetObjectFailure = SdkError<GetObjectError>;
 pub(super) fn bucket_region<E>(error: &SdkError<E>) -> Option<String> {
     let region = error.raw_response()?.headers().get("x-amz-bucket-region")?;
     is_region(region).then(|| region.to_owned())
+}
+
+/// Why the announced version cannot be read, where the current one may be.
+fn passed_over(error: &GetObjectFailure) -> Option<VersionPassedOver> {
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    match (error.code(), status) {
+        (Some("NoSuchBucket" | "InvalidObjectState"), _) => None,
+        // A KMS key that may not be used is in the way of every version.
+        (Some(code), _) if code.starts_with("KMS.") => None,
+        (_, Some(403)) if aws::cause(error).contains("kms:") => None,
+        (_, Some(403)) => Some(VersionPassedOver::Denied),
+        // There is none, its id is none of this bucket, or it only marks a delete.
+        (Some("InvalidArgument"), Some(400)) | (_, Some(404 | 405)) => Some(VersionPassedOver::Gone),
+        _ => None,
+    }
 }
 
 /// Sorts a request that S3 did not answer with an object.

@@ -250,5 +250,5 @@ fn delivered_on(file: &LogFile) -> Option<Date> {
 }
 
 fn object(bucket: &str, key: &str) -> ObjectRef {
-    ObjectRef { bucket: bucket.to_owned(), key: key.to_owned(), region: None, size: None, put_at: None }
+    ObjectRef { bucket: bucket.to_owned(), key: key.to_owned(), ..ObjectRef::default() }
 }

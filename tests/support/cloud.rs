@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{Event, NotificationConfiguration, QueueConfiguration};
+use aws_sdk_s3::types::{
+    BucketVersioningStatus, Event, NotificationConfiguration, QueueConfiguration, VersioningConfiguration,
+};
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 
 use super::{Stack, eventually};
@@ -99,6 +101,19 @@ impl Cloud {
     /// Removes an object without a word to the queue.
     pub async fn remove(&self, key: &str) {
         self.s3.delete_object().bucket(&self.bucket).key(key).send().await.expect("moto removes the object");
+    }
+
+    /// Makes the bucket keep versions, which its notifications then name.
+    pub async fn keep_versions(&self) {
+        let settings = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        let request = self.s3.put_bucket_versioning().bucket(&self.bucket).versioning_configuration(settings);
+        request.send().await.expect("moto keeps versions");
+    }
+
+    /// Uploads an object and returns the version that it has.
+    pub async fn upload_version(&self, key: &str, bytes: Vec<u8>) -> String {
+        let request = self.s3.put_object().bucket(&self.bucket).key(key).body(ByteStream::from(bytes));
+        request.send().await.expect("moto stores the object").version_id.expect("the bucket keeps versions")
     }
 
     /// Lets nobody read an object.

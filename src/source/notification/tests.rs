@@ -41,7 +41,7 @@ fn bridge_event(detail_type: &str, key: &str) -> Value {
         "detail": {
             "version": "0",
             "bucket": {"name": "trail-bucket"},
-            "object": {"key": key, "size": 4321, "etag": "d41d", "sequencer": "617f08299329d189"},
+            "object": {"key": key, "size": 4321, "etag": "d41d", "version-id": "v1", "sequencer": "617f08299329d189"},
             "reason": "PutObject",
         },
     })
@@ -119,10 +119,11 @@ fn what_a_notification_knows_of_an_object_is_kept() {
         key: KEY.to_owned(),
         region: Some("eu-central-1".to_owned()),
         size: Some(4321),
+        version: Some("v1".to_owned()),
         put_at: Some(datetime!(2026-03-01 02:10:11.123 UTC)),
     };
     let of_bridge = ObjectRef { put_at: Some(datetime!(2026-03-01 02:10:11 UTC)), ..whole.clone() };
-    let of_trail = ObjectRef { region: None, size: None, put_at: None, ..whole.clone() };
+    let of_trail = ObjectRef { bucket: whole.bucket.clone(), key: whole.key.clone(), ..ObjectRef::default() };
     for (body, object) in [
         (s3_message("ObjectCreated:Put", KEY), whole),
         (bridge_event("Object Created", KEY), of_bridge),
@@ -284,6 +285,7 @@ fn an_object_named_in_a_log_line_cannot_end_that_line() {
         region: None,
         size: None,
         put_at: None,
+        version: None,
     };
     assert_eq!(object.to_string(), "s3://b\\r\\nlevel=ERROR\\u{2028}/ü a\\n\\u{1b}[31m");
 }
@@ -363,5 +365,15 @@ proptest! {
     fn every_key_survives_s3s_encoding(key in "\\PC{1,200}") {
         let body = s3_message("ObjectCreated:Put", &s3_encoded(&key)).to_string();
         prop_assert_eq!(created_keys(&body), vec![key]);
+    }
+}
+
+#[test]
+fn a_bucket_without_versions_names_none() {
+    for version in [json!("null"), json!(""), json!(null), json!(7)] {
+        let mut message = s3_message("ObjectCreated:Put", KEY);
+        message["Records"][0]["s3"]["object"]["versionId"] = version.clone();
+        let [NotifiedObject::Created(object)] = &objects(&message.to_string())[..] else { panic!("{version}") };
+        assert_eq!(object.version, None, "{version}");
     }
 }

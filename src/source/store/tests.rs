@@ -16,6 +16,7 @@ fn object(size: Option<u64>) -> ObjectRef {
         region: None,
         size,
         put_at: None,
+        version: None,
     }
 }
 
@@ -258,4 +259,63 @@ async fn what_was_reserved_beyond_an_objects_size_is_given_back_at_once() {
     assert_eq!(store.budget.available_permits(), 3);
     drop(small);
     assert_eq!(store.budget.available_permits(), 4);
+}
+
+fn announced() -> ObjectRef {
+    ObjectRef { version: Some("v 1".to_owned()), ..object(None) }
+}
+
+fn passed_over(metrics: &Metrics) -> Vec<String> {
+    let exposition = metrics.expose();
+    let lines = exposition.lines().filter(|line| line.starts_with("sagetrail_object_versions_passed_over_total"));
+    lines.map(|line| line.rsplit(' ').next().unwrap_or_default().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn the_announced_version_is_asked_for_and_no_other() {
+    let found = Step::answer(200, &[("x-amz-version-id", "v 1")], b"first");
+    let Setup { fake, store, metrics } = setup(SourceConfig::default(), [found, good(b"current")]).await;
+    let read = store.get(&announced()).await.unwrap();
+    assert_eq!((&read.bytes[..], read.version.as_deref()), (&b"first"[..], Some("v 1")));
+    let read = store.get(&object(None)).await.unwrap();
+    assert_eq!((&read.bytes[..], read.version.as_deref()), (&b"current"[..], None));
+    let requests = fake.seen().requests;
+    assert!(requests[0].contains("versionid=v%201") && !requests[1].contains("versionid"), "{requests:?}");
+    assert_eq!(passed_over(&metrics), ["0", "0"]);
+}
+
+#[tokio::test]
+async fn a_version_that_cannot_be_read_gives_way_to_the_current_one_which_says_so() {
+    for (status, code, counted) in [
+        (403, "AccessDenied", ["1", "0"]),
+        (404, "NoSuchVersion", ["0", "1"]),
+        (400, "InvalidArgument", ["0", "1"]),
+        (405, "MethodNotAllowed", ["0", "1"]),
+    ] {
+        let current = Step::answer(200, &[("x-amz-version-id", "v2")], b"current");
+        let script = [Step::s3_error(status, code, "No", &[]), current];
+        let Setup { fake, store, metrics } = setup(SourceConfig::default(), script).await;
+        let read = store.get(&announced()).await.unwrap_or_else(|error| panic!("{code}: {error}"));
+        assert_eq!((&read.bytes[..], read.version.as_deref()), (&b"current"[..], Some("v2")), "{code}");
+        assert!(!fake.seen().requests[1].contains("versionid"), "{code}");
+        assert_eq!(passed_over(&metrics), counted, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_current_version_the_error_says_what_to_grant_and_other_errors_are_their_own() {
+    let denied = || Step::s3_error(403, "AccessDenied", "Access Denied", &[]);
+    let missing = || Step::s3_error(404, "NoSuchKey", "The specified key does not exist.", &[]);
+    for (script, text) in [
+        (vec![denied(), missing()], "grant s3:GetObjectVersion"),
+        (vec![denied(), denied()], "grant s3:GetObject on it"),
+        (vec![missing(), missing()], "no such object"),
+        (vec![Step::s3_error(403, "InvalidObjectState", "Archived", &[])], "restored"),
+        (vec![Step::s3_error(404, "NoSuchBucket", "None", &[])], "no such bucket"),
+        (vec![Step::s3_error(403, "AccessDenied", "not authorized to perform: kms:Decrypt", &[])], "kms:Decrypt"),
+    ] {
+        let Setup { fake: _fake, store, .. } = setup(SourceConfig::default(), script).await;
+        let error = store.get(&announced()).await.unwrap_err().to_string();
+        assert!(error.contains(text), "{text}: {error}");
+    }
 }
