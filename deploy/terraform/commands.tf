@@ -10,7 +10,7 @@ locals {
     run = {
       queue        = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
       dead_letters = []
-      files        = ["s3:GetObject"]
+      files        = ["s3:GetObject", "s3:GetObjectVersion"]
       # So that a missing object shows as missing and not as denied.
       bucket     = ["s3:ListBucket"]
       keys       = ["kms:Decrypt"]

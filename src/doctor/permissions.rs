@@ -31,7 +31,7 @@ pub fn permissions(config: &Config, buckets: &[String]) -> Value {
         "check --online": {"iam": policy(&check(&source)), "opensearch": check_role(&names)},
     });
     if let Some(role) = &config.source.assume_role_arn {
-        let mut statements = source.read_objects();
+        let mut statements = source.read_objects(ANNOUNCED);
         statements.push(allow(&["s3:GetBucketNotification"], &source.bucket_arns("")));
         granted["the role in source.assume_role_arn"] = json!({"arn": role, "iam": policy(&statements)});
     }
@@ -92,13 +92,14 @@ fn run(source: &Source) -> Vec<Value> {
         // A queue that is encrypted with a KMS key is read with it.
         decrypt(&format!("sqs.{}.*", source.queue.region)),
     ];
-    statements.extend(replay(source));
+    statements.extend(source.read_objects_as_configured(ANNOUNCED));
+    statements.extend(signed(source.config, STORES));
     statements
 }
 
 /// It needs no queue.
 fn replay(source: &Source) -> Vec<Value> {
-    let mut statements = source.read_objects_as_configured();
+    let mut statements = source.read_objects_as_configured(CURRENT);
     statements.extend(signed(source.config, STORES));
     statements
 }
@@ -127,23 +128,27 @@ fn check(source: &Source) -> Vec<Value> {
     if source.config.source.assume_role_arn.is_none() {
         statements.push(allow(&["s3:GetBucketNotification"], &source.bucket_arns("")));
     }
-    statements.extend(source.read_objects_as_configured());
+    statements.extend(source.read_objects_as_configured(CURRENT));
     statements.extend(signed(source.config, READS));
     statements
 }
 
+/// What reads an object as it is now, and beside that the version which a notification names.
+const CURRENT: &[&str] = &["s3:GetObject"];
+const ANNOUNCED: &[&str] = &["s3:GetObject", "s3:GetObjectVersion"];
+
 impl Source<'_> {
     /// Reads objects, or takes the role that does.
-    fn read_objects_as_configured(&self) -> Vec<Value> {
+    fn read_objects_as_configured(&self, actions: &[&str]) -> Vec<Value> {
         match &self.config.source.assume_role_arn {
             Some(role) => vec![allow(&["sts:AssumeRole"], std::slice::from_ref(role))],
-            None => self.read_objects(),
+            None => self.read_objects(actions),
         }
     }
 
-    fn read_objects(&self) -> Vec<Value> {
+    fn read_objects(&self, actions: &[&str]) -> Vec<Value> {
         vec![
-            allow(&["s3:GetObject"], &self.bucket_arns("/*")),
+            allow(actions, &self.bucket_arns("/*")),
             // Without it a missing object shows as denied.
             allow(&["s3:ListBucket"], &self.bucket_arns("")),
             decrypt(&format!("s3.{}.*", self.queue.region)),
