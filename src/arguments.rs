@@ -1,11 +1,10 @@
 //! The arguments: every command with its options, as `--help` shows them.
 
 use std::fmt::Display;
-use std::io::{self, Write};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use sagetrail::replay::Place;
@@ -13,6 +12,8 @@ use sagetrail::source::folder::{Kind, Wanted};
 use serde::Serialize;
 use time::Date;
 use time::macros::format_description;
+
+use crate::commands::print;
 
 /// Ships SageMaker's CloudTrail records from S3 to OpenSearch, tagged with what they could mean to a defender.
 #[derive(Parser)]
@@ -245,12 +246,12 @@ pub(crate) enum ReportFormat {
 }
 
 impl ReportFormat {
-    pub(crate) fn print(self, report: &(impl Display + Serialize)) -> anyhow::Result<()> {
+    pub(crate) fn print(self, report: &(impl Display + Serialize)) -> anyhow::Result<ExitCode> {
         let text = match self {
             Self::Table => report.to_string(),
             Self::Json => format!("{}\n", serde_json::to_string_pretty(report)?),
         };
-        io::stdout().lock().write_all(text.as_bytes()).context("cannot write")
+        print(&text)
     }
 }
 

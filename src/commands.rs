@@ -9,7 +9,7 @@ use sagetrail::enrich::Knowledge;
 use sagetrail::enrich::redact::FingerprintKey;
 use sagetrail::enrich::rules::{BrokenRules, RuleSet};
 use sagetrail::names::Names;
-use sagetrail::telemetry;
+use sagetrail::telemetry::{self, complain};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -57,7 +57,7 @@ impl RuleArgs {
 
 pub(crate) fn complain_of_broken(rules: &RuleSet) {
     for broken in rules.broken() {
-        eprintln!("sagetrail: skipped {broken}");
+        complain(&format!("sagetrail: skipped {broken}"));
     }
 }
 
@@ -76,6 +76,11 @@ pub(crate) fn print(text: &str) -> anyhow::Result<ExitCode> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),
         _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// A line on standard output. When nobody reads it any more, the work goes on all the same.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
 pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -17,10 +17,10 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
+use crate::source::key::Readable;
 pub use channel::{Channel, Severity, Target};
 pub use content::{DashboardsConfig, MonitorsConfig, RetentionConfig};
 pub use sink::{AuthKind, Sigv4Service, SinkConfig};
-use crate::source::key::Readable;
 use variable::Misspelt;
 
 mod channel;

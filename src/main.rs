@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         }
         Command::Check(args) => check::check(args),
         Command::Manual { folder } => offline::write_manual(folder),
-        Command::Completions { shell } => Ok(offline::write_completions(*shell)),
+        Command::Completions { shell } => offline::write_completions(*shell),
         Command::Rules { rules, format } => offline::list(rules, *format),
     };
     result.unwrap_or_else(|error| {

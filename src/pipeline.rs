@@ -235,7 +235,8 @@ impl Pipeline {
         };
         self.allowed.check(object, trail_key.as_ref())?;
         let stored = self.store.get(object).await?;
-        let written_at = stored.last_modified.or(object.put_at).or(trail_key.as_ref().map(|key| key.delivered_at));
+        let written_at =
+            stored.last_modified.or(object.put_at).or(trail_key.as_ref().map(|key| key.delivered_at));
         if let Some(written_at) = written_at {
             self.metrics.freshness(FreshnessStage::ObjectToReceived, received_at - written_at);
         }

@@ -21,6 +21,8 @@ pub fn start(config: &LogConfig) -> Result<(), ParseError> {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
+        // They would be told on standard error, which is what cannot be written then, and panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match config.format {
         LogFormat::Text => subscriber.init(),
@@ -38,9 +40,13 @@ pub fn keep_panics_quiet() {
         let thread = thread.name().unwrap_or("without a name");
         let backtrace = Backtrace::capture();
         let way = if backtrace.status() == BacktraceStatus::Captured { format!("\n{backtrace}") } else { String::new() };
-        // There is nowhere left to complain to when this fails.
-        let _ = writeln!(std::io::stderr(), "sagetrail: panicked at {place} in the thread {thread}{way}");
+        complain(&format!("sagetrail: panicked at {place} in the thread {thread}{way}"));
     }));
+}
+
+/// A line on standard error for whoever sits before it. When nobody does any more, the work goes on all the same.
+pub fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// Whoever asks for more than the usual lines gets all of them.

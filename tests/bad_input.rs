@@ -282,7 +282,8 @@ async fn what_was_delivered_is_shipped_although_it_was_overwritten_or_deleted_be
     let search = Search::new(&stack.opensearch);
     assert_eq!(search.count(account).await, 20);
     assert_eq!(daemon.count("sagetrail_records_indexed_total").await, 20);
-    let entries = search.find("sagetrail-objects", json!({"term": {"object.key": overwritten}}), &["*"]).await;
+    let entries =
+        search.find("sagetrail-objects", json!({"term": {"object.key": overwritten}}), &["*"]).await;
     let versions: Vec<&Value> =
         entries.values().flatten().map(|entry| &entry.source["object"]["version"]).collect();
     assert_eq!(versions.len(), 2, "each content has its entry");

@@ -36,6 +36,8 @@ fn every_mistake_has_its_exit_code_and_a_message_that_names_it() {
     std::fs::create_dir(&broken_rules).unwrap();
     std::fs::write(broken_rules.join("broken.yml"), "title: nothing else").unwrap();
     let damaged = write(&folder, "damaged.json", br#"{"Records":[{"a":1},"#);
+    let archive = write(&folder, "a.zip", b"PK\x03\x04\x14\0\0\0");
+    let archive = archive.to_str().unwrap();
     let (misspelt, damaged) = (misspelt.to_str().unwrap(), damaged.to_str().unwrap());
     let broken_rules = broken_rules.to_str().unwrap();
 
@@ -81,6 +83,19 @@ fn every_mistake_has_its_exit_code_and_a_message_that_names_it() {
         (&["enrich"], &[], 2, "FILES"),
         (&["enrich", "/no/such/file"], &[], 66, "/no/such/file"),
         (&["enrich", damaged], &[], 65, "damaged.json is damaged: malformed JSON at byte 20"),
+        (
+            &["enrich", archive],
+            &[],
+            65,
+            "a.zip is damaged: it is a zip archive, and not a CloudTrail file: unpack it",
+        ),
+        (&["enrich", damaged, "/no/such/file"], &[], 66, "/no/such/file"),
+        (&["enrich", "/no/such/file", damaged], &[], 65, "/no/such/file"),
+        (&["enrich", "/"], &[], 66, "cannot read /"),
+        (&["health"], &[("SAGETRAIL__ADMIN__LISTEN", "127.0.0.1:9")], 1, "127.0.0.1:9"),
+        (&["check"], &[("SAGETRAIL__SOURCE__ALSO_READ", "[\"/\"]")], 78, "source.also_read"),
+        (&["replay", "ftp://x"], &[], 2, "only s3:// is understood"),
+        (&["replay", "--checkpoint", "/dev/zero", damaged], &[], 1, "/dev/zero is larger than"),
     ];
     for (arguments, environment, code, message) in cases {
         let output = sagetrail(arguments, environment);
@@ -152,8 +167,27 @@ fn check_names_broken_rules_and_what_lets_silent_ones_speak() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
-    for arguments in [&["check"][..], &["rules"], &["enrich", &fixture("quiet-day.json.gz")]] {
+fn a_reader_that_has_seen_enough_is_no_failure_and_nothing_is_said_about_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let export = folder.path().to_str().unwrap();
+    let file = fixture("quiet-day.json.gz");
+    let trail = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").display().to_string();
+    for arguments in [
+        &["check"][..],
+        &["check", "--permissions"],
+        &["rules"],
+        &["rules", "--format", "json"],
+        &["rules", "--format", "markdown"],
+        &["rules", "--format", "navigator"],
+        &["completions", "bash"],
+        &["setup", "--export", export],
+        &["replay", "--dry-run", &trail],
+        &["replay", "--dry-run", "--format", "json", &trail],
+        &["enrich", &file],
+        &["enrich", &file, &file],
+        &["--help"],
+        &["--version"],
+    ] {
         let mut process = Command::new(env!("CARGO_BIN_EXE_sagetrail"))
             .args(arguments)
             .stdout(Stdio::piped())
@@ -164,6 +198,47 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
         let output = process.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}");
+        assert!(!said.contains("panicked") && !said.contains("pipe"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_command_whose_complaints_nobody_reads_ends_as_it_would_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let damaged = write(&folder, "damaged.json", br#"{"Records":[{"a":1},"#);
+    let damaged = damaged.to_str().unwrap();
+    std::fs::write(folder.path().join("broken.yml"), "title: nothing else").unwrap();
+    let rules = [("SAGETRAIL__RULES__FOLDER", folder.path().to_str().unwrap())];
+    let unreachable = [("SAGETRAIL__SINK__URL", "http://127.0.0.1:9")];
+    for (arguments, environment, code) in [
+        (&["enrich", damaged][..], &[][..], 65),
+        (&["enrich", "/no/such/file"], &[], 66),
+        (&["rules", "--skip-broken-rules"], &rules, 0),
+        (&["check", "--config", "/no/such/file"], &[], 78),
+        (&["setup"], &unreachable, 1),
+        (&["replay", damaged], &unreachable, 1),
+    ] {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_sagetrail"))
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop((process.stdout.take(), process.stderr.take()));
+        assert_eq!(process.wait().unwrap().code(), Some(code), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_is_a_failure_at_work() {
+    for arguments in [&["enrich", &fixture("quiet-day.json.gz")][..], &["rules"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let process =
+            Command::new(env!("CARGO_BIN_EXE_sagetrail")).args(arguments).stdout(full).output().unwrap();
+        let said = String::from_utf8_lossy(&process.stderr);
+        assert_eq!(process.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("cannot write"), "{arguments:?}: {said}");
     }
 }
 

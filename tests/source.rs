@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
-    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, Event, NotificationConfiguration,
-    QueueConfiguration, VersioningConfiguration,
+    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, Event,
+    NotificationConfiguration, QueueConfiguration, VersioningConfiguration,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
 use sagetrail::config::SourceConfig;
@@ -333,7 +333,15 @@ async fn the_version_of_a_notification_is_read_whatever_became_of_the_object() {
     assert_eq!(error.failure(), ObjectFailure::Missing, "{error}");
 
     cloud.put("x", b"third").await;
-    cloud.s3.delete_object().bucket(&cloud.name).key("x").set_version_id(version).send().await.expect("it can");
+    cloud
+        .s3
+        .delete_object()
+        .bucket(&cloud.name)
+        .key("x")
+        .set_version_id(version)
+        .send()
+        .await
+        .expect("it can");
     let read = store.get(&announced).await.expect("the current one is there");
     assert_eq!(&read.bytes[..], b"third");
     assert!(read.version.is_some() && read.version != announced.version);

@@ -15,7 +15,7 @@ use sagetrail::source::aws;
 use sagetrail::telemetry;
 use time::OffsetDateTime;
 
-use super::{exit, load, runtime};
+use super::{exit, load, runtime, say};
 use crate::arguments::{ConfigFile, SetupArgs};
 
 pub(crate) fn set_up(args: &SetupArgs) -> anyhow::Result<ExitCode> {
@@ -24,7 +24,7 @@ pub(crate) fn set_up(args: &SetupArgs) -> anyhow::Result<ExitCode> {
     if let Some(folder) = &args.export {
         setup::export::export(&objects, folder)
             .with_context(|| format!("cannot write into {}", folder.display()))?;
-        println!("{} objects were written into {}", objects.len(), folder.display());
+        say(&format!("{} objects were written into {}", objects.len(), folder.display()));
         return Ok(ExitCode::SUCCESS);
     }
     telemetry::start(&config.log).context("log.filter")?;
@@ -34,26 +34,26 @@ pub(crate) fn set_up(args: &SetupArgs) -> anyhow::Result<ExitCode> {
         if args.diff {
             let differences = install::difference(&remote, &objects, edits).await?;
             for difference in &differences {
-                println!("{}: would be {}\n{}", difference.object, difference.outcome, difference.text);
+                say(&format!("{}: would be {}\n{}", difference.object, difference.outcome, difference.text));
             }
-            println!("{} of {} objects would not be as they are", differences.len(), objects.len());
+            say(&format!("{} of {} objects would not be as they are", differences.len(), objects.len()));
             return Ok(ExitCode::from(code_of_differences(&differences)));
         }
         let mut outcomes = Vec::new();
         let tell = |object: &str, outcome: &Outcome| {
             if *outcome != Outcome::Unchanged {
-                println!("{object}: {outcome}");
+                say(&format!("{object}: {outcome}"));
             }
             outcomes.push(outcome.clone());
         };
         if args.uninstall {
             install::uninstall(&remote, edits, tell).await?;
             let removed = outcomes.iter().filter(|outcome| **outcome == Outcome::Removed).count();
-            println!("{removed} objects were removed; indices and their documents stay");
+            say(&format!("{removed} objects were removed; indices and their documents stay"));
         } else {
             install::install(&remote, &objects, edits, tell).await?;
             let unchanged = outcomes.iter().filter(|outcome| **outcome == Outcome::Unchanged).count();
-            println!("{} objects, {unchanged} of them unchanged", objects.len());
+            say(&format!("{} objects, {unchanged} of them unchanged", objects.len()));
         }
         let code = code_of(&outcomes);
         let allowed = args.allow_incomplete && code == exit::INCOMPLETE;
@@ -69,13 +69,13 @@ pub(crate) fn rehearse(file: &ConfigFile) -> anyhow::Result<ExitCode> {
         anyhow::Ok(rehearsal::rehearse(&opensearch, &config, OffsetDateTime::now_utc()).await?)
     })?;
     for Rehearsed { monitor, pages } in &rehearsed {
-        println!("{}: {} pages", monitor.id, pages.len());
+        say(&format!("{}: {} pages", monitor.id, pages.len()));
         for page in pages {
-            println!("\n    {}\n", page.trim_end().replace('\n', "\n    "));
+            say(&format!("\n    {}\n", page.trim_end().replace('\n', "\n    ")));
         }
     }
     let pages: usize = rehearsed.iter().map(|rehearsed| rehearsed.pages.len()).sum();
-    println!("{} monitors would send {pages} pages", rehearsed.len());
+    say(&format!("{} monitors would send {pages} pages", rehearsed.len()));
     Ok(ExitCode::SUCCESS)
 }
 

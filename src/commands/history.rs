@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use sagetrail::config::Config;
 use sagetrail::replay::{self, Job, Place};
 use sagetrail::retag;
+use sagetrail::telemetry::complain;
 use sagetrail::verify::{self, Plan};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -47,7 +48,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
             Some(file) => format!("the same command goes on from {}", file.display()),
             None => "with --checkpoint FILE a second run would go on from here".to_owned(),
         };
-        eprintln!("sagetrail: interrupted; {advice}");
+        complain(&format!("sagetrail: interrupted; {advice}"));
         return Ok(ExitCode::from(exit::INTERRUPTED));
     }
     Ok(ExitCode::from(u8::from(!summary.failed.is_empty())))
@@ -93,7 +94,7 @@ fn retag(args: &ReplayArgs, mut config: Config) -> anyhow::Result<ExitCode> {
     })?;
     args.format.print(&summary)?;
     if summary.interrupted {
-        eprintln!("sagetrail: interrupted; the same command takes what is left");
+        complain("sagetrail: interrupted; the same command takes what is left");
         return Ok(ExitCode::from(exit::INTERRUPTED));
     }
     let left = summary.conflicts + summary.unreadable + summary.refused;

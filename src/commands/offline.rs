@@ -11,6 +11,7 @@ use sagetrail::decode::Limits;
 use sagetrail::enrich::Knowledge;
 use sagetrail::listing;
 use sagetrail::offline::{self, OfflineError};
+use sagetrail::telemetry::complain;
 
 use super::{complain_of_broken, exit, load, print};
 use crate::arguments::{Cli, Format, RuleArgs};
@@ -30,15 +31,15 @@ pub(crate) fn enrich(rules: &RuleArgs, files: &[PathBuf]) -> anyhow::Result<Exit
             OfflineError::Read { .. } => exit::NO_INPUT,
             OfflineError::Damaged { .. } | OfflineError::Write(_) => exit::DATA,
         };
-        eprintln!("sagetrail: {error}");
+        complain(&format!("sagetrail: {error}"));
     });
     let written = result.and_then(|summary| output.flush().map_err(OfflineError::Write).map(|()| summary));
     match written {
         Ok(summary) => {
-            eprintln!(
+            complain(&format!(
                 "sagetrail: {} file(s), {} record(s): {} selected, {} malformed",
                 summary.files, summary.records, summary.selected, summary.malformed
-            );
+            ));
             Ok(ExitCode::from(code))
         }
         // The reader of a pipe has seen enough, as `head` does.
@@ -70,7 +71,8 @@ pub(crate) fn write_manual(folder: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn write_completions(shell: Shell) -> ExitCode {
-    clap_complete::generate(shell, &mut Cli::command(), "sagetrail", &mut io::stdout().lock());
-    ExitCode::SUCCESS
+pub(crate) fn write_completions(shell: Shell) -> anyhow::Result<ExitCode> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "sagetrail", &mut text);
+    print(&String::from_utf8_lossy(&text))
 }

@@ -54,7 +54,8 @@ impl Underway {
     /// Waits for what was handed over, also of an object that could not be read whole.
     pub(super) async fn stored(self, names: &Names) -> Result<Option<Shipped>, ProcessError> {
         let documents = all_stored(self.submissions).await;
-        let Some(ReadObject { object, trail_key, etag, version, last_modified, contents }) = self.read? else {
+        let Some(ReadObject { object, trail_key, etag, version, last_modified, contents }) = self.read?
+        else {
             return Ok(None);
         };
         let documents =

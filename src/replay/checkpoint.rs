@@ -1,7 +1,7 @@
 //! The checkpoint: a small file that says up to where a job has ended, and which objects before that failed.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,8 @@ pub struct State {
 
 /// Of the file's form.
 const VERSION: u32 = 1;
+/// Bytes; a replay gives up long before so many objects have failed that their names take more.
+const MOST_BYTES: u64 = 16 << 20;
 
 /// The state of a job and the file that it is saved in, if any.
 #[derive(Debug)]
@@ -48,6 +50,11 @@ pub enum CheckpointError {
     Read { path: PathBuf, source: io::Error },
     #[error("cannot write the checkpoint {}: {source}", path.display())]
     Write { path: PathBuf, source: io::Error },
+    #[error(
+        "{} is larger than {MOST_BYTES} bytes, which no checkpoint becomes; give another file, or remove it to begin anew",
+        path.display()
+    )]
+    TooLarge { path: PathBuf },
     #[error("{} is no checkpoint of this version: {problem}; give another file", path.display())]
     NotOne { path: PathBuf, problem: String },
     #[error(
@@ -70,8 +77,11 @@ impl Checkpoint {
         if job.places.contains(&Place::StandardInput) {
             return Err(JobError::InputWithCheckpoint.into());
         }
-        let (state, was_found) = match fs::read(path) {
+        let (state, was_found) = match read(path) {
             Ok(bytes) => {
+                if bytes.len() as u64 > MOST_BYTES {
+                    return Err(CheckpointError::TooLarge { path: path.to_owned() });
+                }
                 let state: State = serde_json::from_slice(&bytes).map_err(|error| {
                     CheckpointError::NotOne { path: path.to_owned(), problem: error.to_string() }
                 })?;
@@ -127,6 +137,13 @@ impl Checkpoint {
             None => Ok(()),
         }
     }
+}
+
+/// Reads one byte more than is allowed, which shows that there is more.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn replace(path: &Path, state: &State) -> io::Result<()> {
@@ -185,6 +202,10 @@ mod tests {
         assert!(error(&job("-"), Scope::All).contains("standard input"));
         fs::write(&path, "{}").unwrap();
         assert!(error(&job("s3://trail/x"), Scope::Related).contains("is no checkpoint"));
+        fs::write(&path, vec![b'['; 17 << 20]).unwrap();
+        assert!(error(&job("s3://trail/x"), Scope::Related).contains("is larger than 16777216 bytes"));
+        let endless = Checkpoint::open(Some(Path::new("/dev/zero")), &job("s3://trail/x"), Scope::Related);
+        assert!(endless.unwrap_err().to_string().contains("is larger than"));
         let nowhere = folder.path().join("no/such/folder/file");
         assert!(Checkpoint::open(Some(&nowhere), &job("s3://trail/x"), Scope::Related).is_err());
     }

@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
 use super::summary::Summary;
+use crate::telemetry::complain;
 
 /// The parts that a job is measured in. What is left of it is told from the days and the bytes behind, because objects
 /// are counted only when they are listed.
@@ -58,7 +59,7 @@ impl Progress {
             Face::Bar(bar) => bar.set_message(line),
             Face::Lines { shown } if shown.elapsed() >= LINE_INTERVAL => {
                 *shown = Instant::now();
-                eprintln!("{:>3}%  {line}", self.part * 100 / PARTS);
+                complain(&format!("{:>3}%  {line}", self.part * 100 / PARTS));
             }
             Face::Lines { .. } => {}
         }
@@ -68,7 +69,7 @@ impl Progress {
     pub fn complain(&self, text: &str) {
         match &self.face {
             Face::Bar(bar) => bar.println(format!("failed: {text}")),
-            Face::Lines { .. } => eprintln!("failed: {text}"),
+            Face::Lines { .. } => complain(&format!("failed: {text}")),
         }
     }
 

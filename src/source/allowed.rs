@@ -78,7 +78,8 @@ mod tests {
         for (buckets, accounts, refused) in cases {
             let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
             let allowed = Allowed { buckets: owned(buckets), accounts: owned(accounts) };
-            let answer = allowed.check(&object, Some(&classify(KEY).unwrap())).map_err(|error| error.to_string());
+            let answer =
+                allowed.check(&object, Some(&classify(KEY).unwrap())).map_err(|error| error.to_string());
             match refused {
                 None => assert_eq!(answer, Ok(())),
                 Some(part) => assert!(answer.unwrap_err().contains(part), "{buckets:?} {accounts:?}"),

@@ -21,7 +21,8 @@ pub struct Readable {
 impl Readable {
     /// By patterns of keys, in which `*` and `?` stand for what is within a folder and `**` for anything.
     pub fn new(patterns: &[String]) -> Result<Self, regex::Error> {
-        let also = patterns.iter().map(|pattern| Regex::new(&expression(pattern))).collect::<Result<_, _>>()?;
+        let also =
+            patterns.iter().map(|pattern| Regex::new(&expression(pattern))).collect::<Result<_, _>>()?;
         Ok(Self { also })
     }
 
@@ -30,7 +31,9 @@ impl Readable {
     pub fn classify(&self, key: &str) -> Result<Option<TrailKey>, ObjectSkip> {
         match classify(key) {
             Ok(trail_key) => Ok(Some(trail_key)),
-            Err(ObjectSkip::Foreign | ObjectSkip::OtherKind) if self.also.iter().any(|it| it.is_match(key)) => {
+            Err(ObjectSkip::Foreign | ObjectSkip::OtherKind)
+                if self.also.iter().any(|it| it.is_match(key)) =>
+            {
                 Ok(None)
             }
             Err(reason) => Err(reason),
@@ -264,7 +267,11 @@ mod tests {
             ("ü*", "üä\n", true),
             ("**", "AWSLogs/111122223333/Config/x.json.gz", true),
             ("**", "AWSLogs/111122223333/CloudTrail-Digest/x.json.gz", false),
-            ("**", "moved/111122223333_CloudTrail-Insight_eu-central-1_20260301T0210Z_KL5e9VCV2SS7IqzB.json.gz", false),
+            (
+                "**",
+                "moved/111122223333_CloudTrail-Insight_eu-central-1_20260301T0210Z_KL5e9VCV2SS7IqzB.json.gz",
+                false,
+            ),
         ];
         for (pattern, key, is_read) in cases {
             let readable = Readable::new(&[pattern.to_owned()]).unwrap();

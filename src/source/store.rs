@@ -169,7 +169,15 @@ impl Store {
         let room = self.room(size).await;
         let (bytes, last_modified) = read.await?;
         let stored_bytes = bytes.len() as u64;
-        Ok(Object { bytes, stored_bytes, last_modified, etag: None, version: None, metadata: HashMap::new(), _permit: room })
+        Ok(Object {
+            bytes,
+            stored_bytes,
+            last_modified,
+            etag: None,
+            version: None,
+            metadata: HashMap::new(),
+            _permit: room,
+        })
     }
 
     async fn attempt(

@@ -373,7 +373,9 @@ fn a_bucket_without_versions_names_none() {
     for version in [json!("null"), json!(""), json!(null), json!(7)] {
         let mut message = s3_message("ObjectCreated:Put", KEY);
         message["Records"][0]["s3"]["object"]["versionId"] = version.clone();
-        let [NotifiedObject::Created(object)] = &objects(&message.to_string())[..] else { panic!("{version}") };
+        let [NotifiedObject::Created(object)] = &objects(&message.to_string())[..] else {
+            panic!("{version}")
+        };
         assert_eq!(object.version, None, "{version}");
     }
 }

@@ -267,7 +267,8 @@ fn announced() -> ObjectRef {
 
 fn passed_over(metrics: &Metrics) -> Vec<String> {
     let exposition = metrics.expose();
-    let lines = exposition.lines().filter(|line| line.starts_with("sagetrail_object_versions_passed_over_total"));
+    let lines =
+        exposition.lines().filter(|line| line.starts_with("sagetrail_object_versions_passed_over_total"));
     lines.map(|line| line.rsplit(' ').next().unwrap_or_default().to_owned()).collect()
 }
 
@@ -312,7 +313,10 @@ async fn without_a_current_version_the_error_says_what_to_grant_and_other_errors
         (vec![missing(), missing()], "no such object"),
         (vec![Step::s3_error(403, "InvalidObjectState", "Archived", &[])], "restored"),
         (vec![Step::s3_error(404, "NoSuchBucket", "None", &[])], "no such bucket"),
-        (vec![Step::s3_error(403, "AccessDenied", "not authorized to perform: kms:Decrypt", &[])], "kms:Decrypt"),
+        (
+            vec![Step::s3_error(403, "AccessDenied", "not authorized to perform: kms:Decrypt", &[])],
+            "kms:Decrypt",
+        ),
     ] {
         let Setup { fake: _fake, store, .. } = setup(SourceConfig::default(), script).await;
         let error = store.get(&announced()).await.unwrap_err().to_string();
