@@ -27,7 +27,7 @@ pub use window::Workplace;
 /// The object may be gzip of any number of members, or plain JSON when its bytes say so, and may hold several
 /// CloudTrail files one after the other, as concatenated gzip members do. Records in other wrappings are read where there
 /// is no doubt: one a line, in an array, as answers of `lookup-events`, as events of EventBridge, as deliveries of
-/// CloudWatch Logs; and all of it compressed twice, or in UTF-16. NUL bytes at the end are padding.
+/// `CloudWatch` Logs; and all of it compressed twice, or in UTF-16. NUL bytes at the end are padding.
 ///
 /// The workplace is for one object at a time, and worth keeping for the next.
 pub fn decode(
@@ -148,7 +148,7 @@ struct Decoder<'a, F> {
     blemish: Option<Damage>,
 }
 
-/// How deep values are looked into for records: a list of CloudWatch's deliveries, one of them, and an event in it.
+/// How deep values are looked into for records: a list of deliveries of `CloudWatch` Logs, one of them, and an event in it.
 const DEEPEST: u32 = 3;
 
 impl<F: FnMut(&[u8]) -> ControlFlow<()>> Decoder<'_, F> {
@@ -180,12 +180,12 @@ impl<F: FnMut(&[u8]) -> ControlFlow<()>> Decoder<'_, F> {
             b'{' => self.read_object(depth),
             b'"' => match self.read_text()? {
                 Text::Told(progress) => Ok(progress),
-                Text::Neither => self.pass_over_no_record(),
+                Text::Neither => Ok(self.pass_over_no_record()),
             },
             b'[' if depth == 0 => self.read_elements(depth + 1),
             _ => {
                 self.window.skip_value(first)?;
-                self.pass_over_no_record()
+                Ok(self.pass_over_no_record())
             }
         }
     }
@@ -289,9 +289,9 @@ impl<F: FnMut(&[u8]) -> ControlFlow<()>> Decoder<'_, F> {
         }
     }
 
-    fn pass_over_no_record(&mut self) -> Progress {
+    fn pass_over_no_record(&mut self) -> ControlFlow<()> {
         self.blemish.get_or_insert(Damage::NotAnObject { index: self.records });
-        Ok(ControlFlow::Continue(()))
+        ControlFlow::Continue(())
     }
 
     /// Reads the elements of an array that is not `Records`, and whose opening bracket was just read.

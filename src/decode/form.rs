@@ -143,7 +143,7 @@ fn no_json(text: &[u8]) -> Foreign {
     if !is_text {
         return foreign("binary data that is neither gzip nor JSON", "give CloudTrail's own files");
     }
-    if line.iter().filter(|&&byte| byte == b',').count() > 1 && !line.contains(&b'{') {
+    if memchr::memchr_iter(b',', line).count() > 1 && !line.contains(&b'{') {
         return foreign(
             "a table of comma-separated values",
             "download the event history as JSON, or give CloudTrail's own files",
@@ -155,7 +155,7 @@ fn no_json(text: &[u8]) -> Foreign {
 /// What a text inside of JSON holds.
 pub(super) enum Embedded<'t> {
     Record(&'t [u8]),
-    /// What CloudWatch Logs writes to see whether its destination is there.
+    /// What `CloudWatch` Logs writes to see whether its destination is there.
     Control,
     Neither,
 }

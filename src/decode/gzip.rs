@@ -38,7 +38,7 @@ pub(super) enum Rest {
     None,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Problem {
     Truncated,
     Corrupt(&'static str),

@@ -483,7 +483,7 @@ fn a_large_object_that_is_no_record_is_passed_in_one_window() {
 fn any_content() -> impl Strategy<Value = Vec<u8>> {
     let record = prop_oneof![
         Just(RECORD.to_owned()),
-        "[a-z]{0,40}".prop_map(|text| format!(r#"{{"eventSource":"s","x":"{text}","eventName":"n"}}"#)),
+        "[a-z😀]{0,200}".prop_map(|text| format!(r#"{{"eventSource":"s","x":"{text}","eventName":"n"}}"#)),
         Just(r#"{"a":1}"#.to_owned()),
         Just("7".to_owned()),
     ];

@@ -292,7 +292,7 @@ impl<'a> Window<'a> {
         let limit = self.limits.record_bytes;
         match &mut self.kept {
             Some(kept) if self.position - kept.start <= UNDECIDED_BYTES => {
-                kept.limit = limit.max(UNDECIDED_BYTES)
+                kept.limit = limit.max(UNDECIDED_BYTES);
             }
             _ => self.kept = None,
         }
