@@ -103,6 +103,8 @@ mod tests {
     #[derive(Clone, Copy)]
     enum Plan {
         Succeeds,
+        /// It succeeds after four seconds.
+        Slow,
         Fails,
         Hangs,
         Gone,
@@ -148,6 +150,10 @@ mod tests {
         let source = Box::new(io::Error::other("planned"));
         match plan {
             Plan::Succeeds => Ok(()),
+            Plan::Slow => {
+                time::sleep(Duration::from_secs(4)).await;
+                Ok(())
+            }
             Plan::Fails => Err(QueueError::Failed { operation, url, cause, source }),
             Plan::Gone => Err(QueueError::Gone { operation, url, cause, source }),
             Plan::Hangs => std::future::pending().await,
@@ -200,6 +206,11 @@ mod tests {
         assert_eq!(outcome.renewals, [16, 26], "eight seconds of patience and two of pause");
         assert!(outcome.exposition.contains("sagetrail_visibility_renewals_total{outcome=\"failed\"} 1"));
         assert!(outcome.log.contains("no answer in time"), "{}", outcome.log);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_renewal_that_is_slow_counts_from_when_it_was_asked_for() {
+        assert_eq!(work(0, 40, &[Plan::Slow, Plan::Succeeds]).await.renewals, [16, 32]);
     }
 
     #[tokio::test(start_paused = true)]

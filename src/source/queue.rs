@@ -13,8 +13,11 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use url::Url;
 
+use self::address::{check_form, dead_letter_url, place};
 use super::aws;
 use crate::denial::Denial;
+
+mod address;
 
 /// What one request may carry, for receiving and for deleting.
 pub const BATCH: usize = 10;
@@ -275,55 +278,6 @@ async fn depth(client: &Client, url: &Arc<str>) -> Result<u64, QueueError> {
     let attributes = answer.attributes.unwrap_or_default();
     let depth = attributes.get(&Attribute::ApproximateNumberOfMessages).and_then(|text| text.parse().ok());
     depth.ok_or_else(|| QueueError::Attribute { url: url.clone(), attribute: "ApproximateNumberOfMessages" })
-}
-
-/// The URL of the queue with this ARN. It lies in the same region, so only the account and the name differ.
-fn dead_letter_url(url: &str, arn: &str) -> Option<Arc<str>> {
-    let mut parts = arn.split(':').skip(4);
-    let (account, name) = (parts.next()?, parts.next()?);
-    let mut url = Url::parse(url).ok()?;
-    let (before, _) = url.path().rsplit_once('/')?;
-    let before = before.rsplit_once('/').map_or("", |(before, _)| before);
-    let path =
-        if account.is_empty() { format!("{before}/{name}") } else { format!("{before}/{account}/{name}") };
-    url.set_path(&path);
-    Some(url.as_str().into())
-}
-
-/// Refuses what cannot be the URL of a queue that S3 notifies, before anything is asked of AWS.
-fn check_form(url: &Url) -> Result<(), QueueError> {
-    let refuse = |problem| Err(QueueError::NotAQueueUrl { url: url.as_str().into(), problem });
-    match url.scheme() {
-        "http" | "https" => {}
-        "arn" => return refuse("it is an ARN"),
-        _ => return refuse("it begins with neither https:// nor http://"),
-    }
-    let host = url.host_str().unwrap_or_default();
-    let is_aws =
-        host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn") || host.ends_with(".api.aws");
-    if host.contains("console.") && (is_aws || host.contains("aws.amazon.com")) {
-        return refuse("it is an address of the AWS console");
-    }
-    let path: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();
-    let Some(name) = path.last() else { return refuse("it names no queue") };
-    if name.ends_with(".fifo") {
-        return Err(QueueError::Fifo { url: url.as_str().into() });
-    }
-    let is_account = |part: &str| part.len() == 12 && part.bytes().all(|byte| byte.is_ascii_digit());
-    if is_aws && !matches!(path[..], [account, _] if is_account(account)) {
-        return refuse("its path is not ACCOUNT/NAME");
-    }
-    Ok(())
-}
-
-/// In which region and account a queue was looked for, where its URL tells.
-fn place(url: &str) -> String {
-    let Ok(url) = Url::parse(url) else { return String::new() };
-    let account = url.path_segments().and_then(|mut segments| segments.next().map(str::to_owned));
-    match (aws::queue_region(&url), account) {
-        (Some(region), Some(account)) => format!(" in {region} of account {account}"),
-        _ => String::new(),
-    }
 }
 
 /// What became of one message of a batch that was to be deleted.

@@ -5,6 +5,7 @@ mod cluster;
 mod fake;
 mod faults;
 mod flush;
+mod refusals;
 
 use std::io::Write;
 use std::num::{NonZeroU32, NonZeroUsize};

@@ -141,56 +141,6 @@ async fn a_denial_that_is_no_missing_permission_says_what_it_is() {
     assert!(matches!(error, QueueError::Failed { .. }), "{error}");
 }
 
-#[test]
-fn what_is_no_url_of_a_standard_queue_is_refused_with_what_is_wrong() {
-    for (url, problem) in [
-        ("arn:aws:sqs:eu-west-1:111122223333:trail", "it is an ARN"),
-        ("sqs://eu-west-1/trail", "neither https"),
-        ("https://eu-west-1.console.aws.amazon.com/sqs/v3/home?region=eu-west-1#/queues", "AWS console"),
-        ("https://sqs.eu-west-1.amazonaws.com/", "names no queue"),
-        ("https://sqs.eu-west-1.amazonaws.com/trail", "ACCOUNT/NAME"),
-        ("https://sqs.eu-west-1.amazonaws.com/trail/111122223333", "ACCOUNT/NAME"),
-        ("https://sqs.eu-west-1.amazonaws.com/111122223333/trail.fifo", "FIFO"),
-        ("http://127.0.0.1:4566/000000000000/trail.fifo", "FIFO"),
-    ] {
-        let error = check_form(&Url::parse(url).expect("it is a URL")).expect_err(url).to_string();
-        assert!(error.contains(problem) && error.starts_with("source.queue_url: "), "{error}");
-    }
-    for url in [
-        URL,
-        "https://sqs.eu-west-1.amazonaws.com/111122223333/trail",
-        "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/trail-fifo",
-        "https://vpce-0a1b-2c3d.sqs.eu-west-3.vpce.amazonaws.com/111122223333/trail",
-        "http://localhost:9324/trail",
-    ] {
-        assert!(check_form(&Url::parse(url).expect("it is a URL")).is_ok(), "{url}");
-    }
-}
-
-#[test]
-fn a_queue_that_is_not_there_was_looked_for_in_a_region_and_an_account() {
-    assert_eq!(
-        place("https://sqs.eu-west-1.amazonaws.com/111122223333/trail"),
-        " in eu-west-1 of account 111122223333"
-    );
-    assert_eq!(place("http://127.0.0.1:5000/111122223333/trail"), "");
-}
-
-#[test]
-fn the_url_of_a_dead_letter_queue_differs_in_account_and_name_alone() {
-    for (url, arn, dead) in [
-        (
-            "https://sqs.eu-west-1.amazonaws.com/111122223333/trail",
-            "arn:aws:sqs:eu-west-1:444455556666:dead",
-            Some("https://sqs.eu-west-1.amazonaws.com/444455556666/dead"),
-        ),
-        ("http://localhost:9324/trail", "arn:aws:sqs:elasticmq::dead", Some("http://localhost:9324/dead")),
-        ("https://sqs.eu-west-1.amazonaws.com/111122223333/trail", "nonsense", None),
-    ] {
-        assert_eq!(dead_letter_url(url, arn).as_deref(), dead);
-    }
-}
-
 #[tokio::test]
 async fn the_depth_is_what_the_queue_says_and_a_denial_is_no_depth() {
     let attributes = r#"{"Attributes": {"ApproximateNumberOfMessages": "17"}}"#;
