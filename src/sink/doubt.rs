@@ -2,18 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use super::OpenSearch;
-use super::bulk::ItemOutcome;
+use super::bulk::{self, ItemOutcome};
 use super::entry::Entry;
 use super::obstacle::Obstacle;
 use super::probe::{self, Finding};
+use super::{Answer, OpenSearch};
 use crate::document::IndexName;
 
-/// Turns the refusals of each index that has taken nothing into something to wait for, unless it takes the probe.
+/// Turns the refusals of each index that has taken nothing into something to wait for, unless it takes the probe and
+/// then refuses the same documents again: what was in the way of all may have gone just before the probe.
 pub(super) async fn check(client: &OpenSearch, entries: &[Entry], outcomes: &mut [ItemOutcome]) {
     for (index, refusals) in unproven(entries, outcomes) {
         let obstacle = match probe::ask(client, index).await {
-            Finding::Takes => continue,
+            Finding::Takes => {
+                if let Some(again) = send_again(client, entries, &refusals).await {
+                    for (position, outcome) in refusals.into_iter().zip(again) {
+                        outcomes[position] = outcome;
+                    }
+                    continue;
+                }
+                None
+            }
             Finding::Refuses { .. } | Finding::RequestRefused { .. } => Some(Obstacle::TakesNone),
             Finding::Unknown => None,
         };
@@ -25,6 +34,15 @@ pub(super) async fn check(client: &OpenSearch, entries: &[Entry], outcomes: &mut
             }
         }
     }
+}
+
+/// What becomes of the refused documents now. None is no answer that can be used.
+async fn send_again(client: &OpenSearch, entries: &[Entry], refusals: &[usize]) -> Option<Vec<ItemOutcome>> {
+    let documents = refusals.iter().map(|position| &entries[*position].document);
+    let Ok(Answer { status: 200..=299, body }) = client.bulk(bulk::encode(documents.clone())).await else {
+        return None;
+    };
+    bulk::classify(&body, documents.map(|document| document.id.as_str())).ok()
 }
 
 /// The refusals of each index that took no document of this bulk.

@@ -67,6 +67,8 @@ pub(crate) struct Rules {
     pub(crate) doubtful: Option<&'static str>,
     /// Whatever is written to an index of events meets this state of the cluster: status, type and reason.
     pub(crate) state: Option<(u16, &'static str, &'static str)>,
+    /// After so many requests that state is over.
+    pub(crate) state_lasts: Option<usize>,
     /// A pipeline drops whatever is written to an index of events.
     pub(crate) drops: bool,
     /// A firewall answers in the place of the cluster when a request contains this text.
@@ -196,6 +198,9 @@ fn arrive(shared: &Shared, request: Request) -> (Fault, Duration) {
 
 fn answer(shared: &Shared, fault: Fault, body: &str) -> Response {
     let mut inner = shared.lock().unwrap();
+    if inner.rules.state_lasts.is_some_and(|requests| inner.requests.len() > requests) {
+        inner.rules.state = None;
+    }
     let rules = inner.rules.clone();
     if let Fault::Status(status) = fault {
         return StatusCode::from_u16(status).unwrap().into_response();

@@ -7,9 +7,10 @@ mod faults;
 mod flush;
 mod refusals;
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -110,22 +111,30 @@ impl Running {
     }
 }
 
-/// What is logged on this thread from now on.
+/// What is logged on this thread from now on; a test and what it spawns share one thread.
 struct Log {
     sheet: Sheet,
-    _guard: tracing::subscriber::DefaultGuard,
 }
 
 #[derive(Clone, Default)]
 struct Sheet(Arc<Mutex<Vec<u8>>>);
 
+thread_local! {
+    static PRESENT: RefCell<Sheet> = RefCell::default();
+}
+
 impl Log {
     fn start() -> Self {
+        // One subscriber for all: those that come and go beside each other can miss lines.
+        static INSTALLED: Once = Once::new();
+        INSTALLED.call_once(|| {
+            let present = || PRESENT.with_borrow(Sheet::clone);
+            let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(present).finish();
+            tracing::subscriber::set_global_default(subscriber).unwrap();
+        });
         let sheet = Sheet::default();
-        let writer = sheet.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        Self { sheet, _guard: tracing::subscriber::set_default(subscriber) }
+        PRESENT.set(sheet.clone());
+        Self { sheet }
     }
 
     fn text(&self) -> String {

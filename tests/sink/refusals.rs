@@ -45,6 +45,19 @@ async fn a_state_of_the_cluster_sets_no_document_aside_whatever_it_is_and_is_wai
     }
 }
 
+/// The state is gone between the refusal and the question whether the index takes documents.
+#[tokio::test]
+async fn a_state_that_ends_just_before_the_question_sets_nothing_aside() {
+    for kind in ["mapper_parsing_exception", "a_state_of_tomorrow_exception"] {
+        let state = Some((400, kind, "nobody knows it"));
+        let fake = Fake::start(Rules { state, state_lasts: Some(1), ..Rules::default() }, []).await;
+        let running = Running::new(&config(&fake.url));
+        assert_eq!(running.store(documents(0..5)).await, Ok(created(5)), "{kind}");
+        assert_eq!(fake.reports().len(), 0);
+        running.end().await;
+    }
+}
+
 #[tokio::test]
 async fn a_state_that_lasts_fails_the_message_and_sets_nothing_aside() {
     let state = Some((400, "a_state_of_tomorrow_exception", "nobody knows it"));
@@ -65,11 +78,11 @@ async fn a_lone_document_at_fault_is_set_aside_because_the_index_takes_another()
     let running = Running::new(&config(&fake.url));
     assert_eq!(running.store(vec![document_of("{\"t\":\"bad\"}")]).await, Ok(rejected(1)));
     let bulks = fake.requests().len();
-    assert_eq!(bulks, 3, "the document, the question whether the index takes another, and the report");
+    assert_eq!(bulks, 4, "the document, whether the index takes another, the document again, and the report");
     assert_eq!(running.store(vec![document_of("{\"t\":\"odd\"}")]).await, Ok(rejected(1)));
     assert_eq!(
         fake.requests().len() - bulks,
-        7,
+        10,
         "three times each, for a reason that nobody knows, and the report"
     );
     assert_eq!(fake.events(), 0, "a question stores nothing");
