@@ -32,6 +32,8 @@ make_root() {
 }
 
 [ "$(id -u)" = 0 ] || unable "only root may boot a container"
+unshare --mount --pid --uts --ipc --cgroup --fork true 2>/dev/null || unable "this machine makes no namespaces"
+[ -w /sys/fs/cgroup ] || unable "control groups cannot be made"
 if [ ! -d "$root" ]; then
   for tool in apt-get dpkg-deb wget nsenter setpriv; do
     command -v "$tool" >/dev/null || unable "$tool is missing"
