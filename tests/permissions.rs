@@ -136,7 +136,8 @@ impl Secured {
 
     /// The role that is printed for a command.
     fn printed(&self, command: &str) -> Value {
-        let (code, printed) = self.run(Who::Admin, &["check", "--permissions"], &[("source.allowed_buckets", "[\"trail\"]")]);
+        let (code, printed) =
+            self.run(Who::Admin, &["check", "--permissions"], &[("source.allowed_buckets", "[\"trail\"]")]);
         assert_eq!(code, Some(0), "{printed}");
         let printed: Value = serde_json::from_str(&printed).unwrap();
         printed[command]["opensearch"].clone()
@@ -342,4 +343,35 @@ async fn ship(cluster: &Secured, cloud: &Cloud, who: Who) -> Result<(), String> 
     .await;
     daemon.kill();
     outcome
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_tells_the_bucket_that_the_configuration_does_not_name() {
+    let Some(stack) = Stack::running() else { return };
+    let cloud = Cloud::create(&stack, "permissions-bucket", QueueSettings::default()).await;
+    let aws =
+        aws_config::defaults(aws_config::BehaviorVersion::latest()).endpoint_url(&stack.aws).load().await;
+    let source = format!("arn:aws:s3:::{}", cloud.bucket);
+    let policy = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "*",
+        "Condition": {"ArnEquals": {"aws:SourceArn": source}}}]});
+    let request = aws_sdk_sqs::Client::new(&aws).set_queue_attributes().queue_url(&cloud.queue_url);
+    let name = aws_sdk_sqs::types::QueueAttributeName::Policy;
+    request.attributes(name, policy.to_string()).send().await.unwrap();
+
+    let printed = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sagetrail"));
+        command.args(["check", "--permissions"]).args(arguments);
+        command.env("AWS_ENDPOINT_URL", &stack.aws).env("SAGETRAIL__SOURCE__QUEUE_URL", &cloud.queue_url);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let printed: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+        (printed["run"]["iam"].to_string(), said)
+    };
+    // Without asking it allows every bucket, and says so.
+    let (policy, said) = printed(&[]);
+    assert!(policy.contains(r#""arn:aws:s3:::*""#) && said.contains("every bucket"), "{policy}{said}");
+    let (policy, said) = printed(&["--online"]);
+    assert!(policy.contains(&format!("\"{source}/*\"")) && !policy.contains(":::*"), "{policy}");
+    assert_eq!(said, "");
 }
