@@ -25,10 +25,12 @@ exec setpriv --pdeathsig TERM "$libraries"/ld-linux-*.so.2 --library-path "$libr
   --console=pipe --boot "$@"
 "#;
 
-/// Removes control groups in which nothing runs any more.
+/// Removes control groups once nothing runs in them any more.
 const REMOVE_GROUPS: &str = r#"
 for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
-  [ ! -d "$hierarchy/$1" ] || find "$hierarchy/$1" -depth -type d -exec rmdir {} +
+  for attempt in 1 2 3 4 5 6 7 8 9 10; do
+    [ ! -d "$hierarchy/$1" ] || find "$hierarchy/$1" -depth -type d -exec rmdir {} + || sleep 0.2
+  done
 done
 "#;
 
@@ -159,13 +161,7 @@ impl Drop for Machine {
             let _ = self.nspawn.kill();
         }
         let _ = self.nspawn.wait();
-        for _ in 0..50 {
-            let removed = Command::new("sh").args(["-c", REMOVE_GROUPS, "sh", &self.group]).output();
-            if removed.is_ok_and(|output| output.status.success()) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        let _ = Command::new("sh").args(["-c", REMOVE_GROUPS, "sh", &self.group]).output();
     }
 }
 
