@@ -306,3 +306,23 @@ fn the_readme_grants_the_daemon_what_is_printed_for_it() {
     let role = blocks.iter().find(|block| block.get("cluster_permissions").is_some()).unwrap();
     assert_eq!(role, &printed["opensearch"]);
 }
+
+#[test]
+fn every_deployment_runs_setup_so_that_what_somebody_changed_stops_nothing() {
+    let command = Regex::new(r"(?m)^ *(?:args|command): \[(setup[^\]]*)\]$").unwrap();
+    for (file, text) in [
+        ("setup-job.yaml", include_str!("../deploy/helm/sagetrail/templates/setup-job.yaml")),
+        ("compose.yaml", include_str!("../deploy/docker/compose.yaml")),
+    ] {
+        let found = command.captures(text).unwrap_or_else(|| panic!("{file} does not run setup"));
+        let arguments: Vec<&str> = found[1].split(", ").collect();
+        assert_eq!(arguments, ["setup", "--allow-incomplete"], "{file}");
+        // The binary takes them: what it does not know it refuses before it helps.
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_sagetrail"))
+            .args(&arguments)
+            .arg("--help")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
