@@ -43,8 +43,14 @@ pub fn of_connection(problem: &str, place: &Place) -> Option<String> {
         Trouble::NotYetValid
     } else if has("invalid peer certificate") {
         Trouble::OtherCertificate
-    } else if has("CertificateRequired") || has("alert: BadCertificate") || has("alert: UnknownCA") || has("alert: CertificateUnknown") {
+    } else if has("CertificateRequired")
+        || has("alert: BadCertificate")
+        || has("alert: UnknownCA")
+        || has("alert: CertificateUnknown")
+    {
         Trouble::ClientCertificate
+    } else if has("ProtocolVersion") || has("HandshakeFailure") || has("peer is incompatible") {
+        Trouble::Incompatible
     } else if has("InvalidContentType") {
         Trouble::NoTls
     } else if speaks_no_plain_http(problem) {
@@ -67,9 +73,13 @@ pub fn of_plain_request(body: &[u8], place: &Place) -> Option<String> {
     let Place::Section { name, uses_tls: false } = place else { return None };
     let body = String::from_utf8_lossy(&body[..body.len().min(LOOKED_AT)]);
     // nginx and AWS's load balancers, Go's servers, Apache.
-    let is_told = ["HTTP request was sent to HTTPS port", "HTTP request to an HTTPS server", "plain HTTP to an SSL-enabled"]
-        .iter()
-        .any(|words| body.contains(words));
+    let is_told = [
+        "HTTP request was sent to HTTPS port",
+        "HTTP request to an HTTPS server",
+        "plain HTTP to an SSL-enabled",
+    ]
+    .iter()
+    .any(|words| body.contains(words));
     is_told.then(|| of_section(Trouble::Tls, name, false)).flatten()
 }
 
@@ -78,7 +88,9 @@ pub fn of_denial(body: &[u8], signed_for: Option<&str>) -> Option<String> {
     let body = String::from_utf8_lossy(body);
     if body.contains("scoped to a valid region") {
         let signed = signed_for.map_or_else(String::new, |region| format!(", and not {region}"));
-        Some(format!("the request was signed for another region: set AWS_REGION, or the region of the profile, to that of the address{signed}"))
+        Some(format!(
+            "the request was signed for another region: set AWS_REGION, or the region of the profile, to that of the address{signed}"
+        ))
     } else if body.contains("scoped to correct service") || body.contains("scoped to the correct service") {
         Some("the request was signed for another service: sink.sigv4_service is \"es\" for a domain and \"aoss\" for a collection of OpenSearch Serverless".to_owned())
     } else {
@@ -97,6 +109,8 @@ enum Trouble {
     NotYetValid,
     OtherCertificate,
     ClientCertificate,
+    /// Both speak TLS, and no version or cipher that the other speaks.
+    Incompatible,
     /// TLS was begun, and the server speaks none.
     NoTls,
     /// No TLS was begun, and the server speaks nothing else.
@@ -106,9 +120,14 @@ enum Trouble {
 
 /// A server that awaits TLS closes the connection, or answers with an alert, which is no HTTP.
 fn speaks_no_plain_http(problem: &str) -> bool {
-    ["connection closed before message completed", "invalid HTTP version parsed", "Connection reset by peer", "invalid HTTP header parsed"]
-        .iter()
-        .any(|words| problem.contains(words))
+    [
+        "connection closed before message completed",
+        "invalid HTTP version parsed",
+        "Connection reset by peer",
+        "invalid HTTP header parsed",
+    ]
+    .iter()
+    .any(|words| problem.contains(words))
 }
 
 fn of_section(trouble: Trouble, section: &str, uses_tls: bool) -> Option<String> {
@@ -130,6 +149,7 @@ fn of_section(trouble: Trouble, section: &str, uses_tls: bool) -> Option<String>
         Trouble::OtherCertificate => "give the server a certificate of X.509 version 3 with its name as a subject alternative name".to_owned(),
         Trouble::ClientCertificate if section == "sink" => "the server wants a certificate of the client that it knows: set sink.auth to \"certificate\", and see that client_certificate_file is valid and signed by an authority that the server trusts".to_owned(),
         Trouble::ClientCertificate => format!("the server wants a certificate of the client, which [{section}] cannot give"),
+        Trouble::Incompatible => "let the server speak TLS 1.2 or 1.3 with ciphers of today".to_owned(),
         Trouble::NoTls => format!("the server speaks no TLS there: let {section}.url begin with http://, or name the port with TLS"),
         Trouble::Tls if !uses_tls => format!("if the server speaks TLS there, let {section}.url begin with https://"),
         Trouble::Tls => return None,
@@ -145,13 +165,17 @@ fn of_aws(trouble: Trouble) -> Option<&'static str> {
         Trouble::OtherName | Trouble::AuthorityAsServer | Trouble::OtherCertificate => Some(
             "somebody else answers there: see AWS_ENDPOINT_URL, the proxy and the private endpoint, whose name must be in its certificate",
         ),
-        Trouble::Expired | Trouble::NotYetValid => Some("put this host's clock right; AWS's certificates are valid"),
-        Trouble::NoTls => Some("who answers there speaks no TLS: let AWS_ENDPOINT_URL begin with http://, or see the proxy"),
+        Trouble::Expired | Trouble::NotYetValid => {
+            Some("put this host's clock right; AWS's certificates are valid")
+        }
+        Trouble::NoTls => {
+            Some("who answers there speaks no TLS: let AWS_ENDPOINT_URL begin with http://, or see the proxy")
+        }
         Trouble::Tls => Some("if the endpoint in AWS_ENDPOINT_URL speaks TLS, let it begin with https://"),
         Trouble::NoSuchHost => Some(
             "see whether the region (AWS_REGION, or the profile's) is spelled right, and whether AWS's names can be looked up from here",
         ),
-        Trouble::ClientCertificate => None,
+        Trouble::ClientCertificate | Trouble::Incompatible => None,
     }
 }
 
@@ -162,10 +186,17 @@ mod tests {
     #[test]
     fn what_concerns_neither_tls_nor_names_gets_no_advice() {
         let place = Place::Section { name: "sink", uses_tls: true };
-        for problem in ["Connection refused (os error 111)", "Connection reset by peer (os error 104)", "operation timed out"] {
+        for problem in [
+            "Connection refused (os error 111)",
+            "Connection reset by peer (os error 104)",
+            "operation timed out",
+        ] {
             assert_eq!(of_connection(problem, &place), None, "{problem}");
         }
-        assert_eq!(of_denial(br#"{"error":{"type":"security_exception","reason":"no permissions"}}"#, None), None);
+        assert_eq!(
+            of_denial(br#"{"error":{"type":"security_exception","reason":"no permissions"}}"#, None),
+            None
+        );
         assert_eq!(of_plain_request(b"The plain HTTP request was sent to HTTPS port", &place), None);
     }
 
@@ -174,7 +205,8 @@ mod tests {
         let body = br#"{"message":"Credential should be scoped to a valid region. "}"#;
         let said = of_denial(body, Some("us-east-1")).unwrap();
         assert!(said.contains("AWS_REGION") && said.contains("not us-east-1"), "{said}");
-        let said = of_denial(br#"{"message":"Credential should be scoped to correct service: 'es'."}"#, None).unwrap();
+        let said = of_denial(br#"{"message":"Credential should be scoped to correct service: 'es'."}"#, None)
+            .unwrap();
         assert!(said.contains("sink.sigv4_service"), "{said}");
     }
 
@@ -186,7 +218,11 @@ mod tests {
             "Client sent an HTTP request to an HTTPS server.\n",
             "You're speaking plain HTTP to an SSL-enabled server port.",
         ] {
-            assert!(of_plain_request(body.as_bytes(), &plain).unwrap().contains("dashboards.url begin with https://"));
+            assert!(
+                of_plain_request(body.as_bytes(), &plain)
+                    .unwrap()
+                    .contains("dashboards.url begin with https://")
+            );
         }
         assert_eq!(of_plain_request(b"{}", &plain), None);
     }

@@ -95,6 +95,7 @@ impl IndexName {
     }
 
     /// Where a document of this index is set aside.
+    #[must_use]
     pub fn rejected_beside(&self) -> Self {
         Self { name: format!("{}-rejected", &self.name[..self.prefix]), prefix: self.prefix }
     }

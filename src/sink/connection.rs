@@ -105,7 +105,7 @@ impl Files {
                 let mut pem =
                     read(certificate_key, &named(certificate_key, &config.client_certificate_file)?)?;
                 pem.push(b'\n');
-                pem.extend(read(key_key, &named(key_key, &config.client_key_file)?)?);
+                pem.extend(key_of(key_key, &named(key_key, &config.client_key_file)?)?);
                 Some(pem)
             }
             AuthKind::None | AuthKind::Basic | AuthKind::Sigv4 => None,
@@ -191,7 +191,7 @@ fn trust(config: &SinkConfig, files: &Files) -> Result<Trust, OpenSearchError> {
     let configure = |problem: String| OpenSearchError::Configure { key: "sink.ca_file", problem };
     let authorities = Certificate::from_pem_bundle(pem).map_err(|error| configure(chain(&error)))?;
     // A file that is being written ends in the middle of a certificate.
-    let begun = pem.windows(CERTIFICATE.len()).filter(|window| *window == CERTIFICATE).count();
+    let begun = memchr::memmem::find_iter(pem, CERTIFICATE).count();
     if authorities.is_empty() || authorities.len() != begun {
         return Err(configure("holds no whole certificates in PEM".to_owned()));
     }
@@ -207,6 +207,20 @@ fn password_of(path: &Path) -> Result<String, OpenSearchError> {
     let text = String::from_utf8(read(key, path)?).map_err(|_| configure("is not UTF-8"))?;
     let password = text.trim_end_matches(['\r', '\n']);
     if password.is_empty() { Err(configure("is empty")) } else { Ok(password.to_owned()) }
+}
+
+/// A key that cannot be used is told by its own setting, which the library's error would not name.
+fn key_of(setting: &'static str, path: &Path) -> Result<Vec<u8>, OpenSearchError> {
+    let pem = read(setting, path)?;
+    let has = |words: &[u8]| memchr::memmem::find(&pem, words).is_some();
+    let problem = if has(b"ENCRYPTED") {
+        "is encrypted; give the key without a passphrase, in a file that nobody else may read"
+    } else if has(b"PRIVATE KEY-----") {
+        return Ok(pem);
+    } else {
+        "holds no key in PEM"
+    };
+    Err(OpenSearchError::Configure { key: setting, problem: problem.to_owned() })
 }
 
 fn missing(key: &'static str) -> OpenSearchError {

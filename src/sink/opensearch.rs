@@ -15,8 +15,8 @@ use serde::Deserialize;
 use url::Url;
 
 use super::bulk::ANSWER_FILTER;
-pub use super::transport::Method;
 use super::connection::Connection;
+pub use super::transport::Method;
 use super::transport::{Transport, TransportError};
 use crate::advice::{self, Place};
 use crate::config::{AuthKind, SinkConfig};
@@ -281,7 +281,7 @@ fn gzip(body: &[u8]) -> Bytes {
 /// Where a redirect leads, without the path and the query, which may carry tokens.
 fn shown_target(asked: &Url, location: Option<&str>) -> String {
     let target = location.and_then(|location| asked.join(location).ok());
-    match target.as_ref().map(|target| target.origin()) {
+    match target.as_ref().map(Url::origin) {
         Some(origin) if origin.is_tuple() => origin.ascii_serialization(),
         Some(_) | None => "an address that cannot be read".to_owned(),
     }

@@ -22,7 +22,11 @@ async fn two_prefixes_on_one_cluster_hold_their_own_records_and_content_and_one_
         run(&scene, tenant, "replay", &[&file]).await.ended(0);
     }
     for (tenant, file) in trails {
-        assert_eq!(files_in(&scene, &format!("{tenant}-events")).await, [format!("{file}.json.gz")], "{tenant}");
+        assert_eq!(
+            files_in(&scene, &format!("{tenant}-events")).await,
+            [format!("{file}.json.gz")],
+            "{tenant}"
+        );
         // The policy takes in the month that records made; the plugin itself would in time.
         run(&scene, tenant, "setup", &[]).await.ended(0);
         run(&scene, tenant, "setup", &["--diff"]).await.ended(0).says("0 of");

@@ -88,7 +88,8 @@ async fn each_obstacle_on_the_way_to_a_server_is_told_with_the_setting_that_remo
     let closed = start(ours.identity("localhost", NOW), Some(ours.pem.clone())).await;
     let plain = Server::start(None, Doors::default()).await;
 
-    let secured = |server: &Server| SinkConfig { ca_file: Some(ca.clone()), ..sink("https", "localhost", server.port) };
+    let secured =
+        |server: &Server| SinkConfig { ca_file: Some(ca.clone()), ..sink("https", "localhost", server.port) };
     assert!(OpenSearch::new(&secured(&good), None).unwrap().info().await.is_ok());
     let stranger = SinkConfig { url: Url::parse("https://no-such-host.invalid").unwrap(), ..secured(&good) };
     let cases = [
@@ -111,12 +112,80 @@ async fn each_obstacle_on_the_way_to_a_server_is_told_with_the_setting_that_remo
     }
 }
 
+#[tokio::test]
+async fn a_single_sign_on_before_a_server_is_told_with_where_it_leads_and_no_token() {
+    const LOGIN: &str = "302 Found\r\nlocation: https://login.example.com/saml?SAMLRequest=s3cret";
+    for answer in [(LOGIN, ""), ("200 OK\r\ncontent-type: text/html", "<html>Log in</html>")] {
+        let doors = Doors { answer: Some(answer), ..Doors::default() };
+        let server = Server::start(None, doors).await;
+        let config = sink("http", "localhost", server.port);
+        let is_redirect = answer.1.is_empty();
+        for (said, words) in [
+            (
+                refusal(&config).await,
+                if is_redirect { "https://login.example.com" } else { "a page to log in" },
+            ),
+            (
+                refusal_of_dashboards(&config).await,
+                if is_redirect {
+                    "https://login.example.com, as a single sign-on does"
+                } else {
+                    "dashboards.url: "
+                },
+            ),
+        ] {
+            assert!(said.contains(words) && !said.contains("s3cret"), "{said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_signature_for_another_region_is_told_as_that_and_another_denial_is_not() {
+    let aws = aws_at("http://localhost:9").await;
+    let region = r#"{"message":"Credential should be scoped to a valid region. "}"#;
+    let role =
+        r#"{"Message":"User: arn:aws:iam::111122223333:user/x is not authorized to perform: es:ESHttpGet"}"#;
+    for (body, is_region) in [(region, true), (role, false)] {
+        let doors = Doors { answer: Some(("403 Forbidden", body)), ..Doors::default() };
+        let server = Server::start(None, doors).await;
+        let config = SinkConfig { auth: AuthKind::Sigv4, ..sink("http", "localhost", server.port) };
+        let said = OpenSearch::new(&config, Some(&aws)).unwrap().info().await.unwrap_err().to_string();
+        assert!(said.contains("403"), "{said}");
+        assert_eq!(said.contains("set AWS_REGION") && said.contains("not eu-central-1"), is_region, "{said}");
+    }
+}
+
+#[test]
+fn a_key_of_the_client_that_cannot_be_used_is_told_by_its_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = write(&folder, "client.pem", &Authority::new("ours").identity("me", NOW).certificate);
+    for (text, words) in [
+        (
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIF\n-----END ENCRYPTED PRIVATE KEY-----\n",
+            "is encrypted",
+        ),
+        ("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n", "is encrypted"),
+        ("\0\0\0", "holds no key in PEM"),
+    ] {
+        let config = SinkConfig {
+            auth: AuthKind::Certificate,
+            client_certificate_file: Some(certificate.clone()),
+            client_key_file: Some(write(&folder, "client.key", text)),
+            ..sink("https", "localhost", 9)
+        };
+        let said = OpenSearch::new(&config, None).unwrap_err().to_string();
+        assert!(said.starts_with("sink.client_key_file: ") && said.contains(words), "{said}");
+    }
+}
+
 async fn aws_at(endpoint: &str) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
         .endpoint_url(endpoint)
         .retry_config(RetryConfig::disabled())
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKID", "s", None, None, "test")))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            "AKID", "s", None, None, "test",
+        )))
         .load()
         .await
 }
@@ -127,7 +196,10 @@ async fn each_obstacle_on_the_way_to_aws_is_told_with_what_removes_it() {
     let foreign = Server::start(Some(&foreign), Doors::default()).await;
     let plain = Server::start(None, Doors::default()).await;
     let cases = [
-        (format!("https://localhost:{}", foreign.port), "add its authority to the system's, or let SSL_CERT_FILE"),
+        (
+            format!("https://localhost:{}", foreign.port),
+            "add its authority to the system's, or let SSL_CERT_FILE",
+        ),
         (format!("https://localhost:{}", plain.port), "let AWS_ENDPOINT_URL begin with http://"),
         (format!("http://localhost:{}", foreign.port), "let it begin with https://"),
         ("https://sqs.eu-centrall-1.amazonaws.invalid".to_owned(), "see whether the region (AWS_REGION"),

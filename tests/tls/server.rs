@@ -56,6 +56,8 @@ pub(crate) struct Doors {
     /// Whoever signs the certificates of clients, where they need one.
     pub(crate) clients: Option<String>,
     pub(crate) password: Arc<Mutex<Option<String>>>,
+    /// What everybody is answered: a status with its lines of headers, and a body.
+    pub(crate) answer: Option<(&'static str, &'static str)>,
 }
 
 pub(crate) struct Server {
@@ -135,10 +137,15 @@ async fn answer(mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin, doors: &D
     let wanted = doors.password.lock().unwrap().clone();
     let wanted = wanted.map(|password| BASE64_STANDARD.encode(format!("me:{password}")));
     let (status, body) = match wanted {
+        _ if doors.answer.is_some() => doors.answer.map(|(status, body)| (status, body.to_owned())).unwrap(),
         Some(wanted) if !head.contains(&wanted) => ("401 Unauthorized", "Unauthorized".to_owned()),
-        _ => ("200 OK", r#"{"version":{"distribution":"opensearch","number":"3.0.0"},"saved_objects":[]}"#.to_owned()),
+        _ => (
+            "200 OK",
+            r#"{"version":{"distribution":"opensearch","number":"3.0.0"},"saved_objects":[]}"#.to_owned(),
+        ),
     };
-    let text = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let text =
+        format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let _ = stream.write_all(text.as_bytes()).await;
     let _ = stream.shutdown().await;
 }
