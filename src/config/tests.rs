@@ -70,6 +70,8 @@ fn every_mistake_is_refused_with_its_key_and_what_is_right() {
         ("[sink]\nurl = 'search'", "sink.url: is no URL; give a whole one"),
         ("[sink]\nurl = 'http://me:secret@host:port'", "sink.url: is no URL"),
         ("[sink]\nurl = 'http://me:secret@x'", "sink.url: must not carry credentials"),
+        ("[sink]\nindex_prefix = 'Acme'", "sink.index_prefix: must be 1 to 100 of the characters"),
+        ("[sink]\nindex_prefix = 'a-events'", "sink.index_prefix: must not have `-events` in it"),
         ("[sink]\nauth = 'basic'", "sink.username: is needed"),
         ("[sink]\nauth = 'basic'\nusername = 'me'", "sink.password_file: exactly one of"),
         ("[sink]\nauth = 'certificate'", "sink.client_certificate_file"),
