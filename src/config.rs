@@ -19,13 +19,16 @@ use url::Url;
 
 use crate::source::key::Readable;
 pub use channel::{Channel, Severity, Target};
+pub use exposed::exposed;
 pub use content::{DashboardsConfig, MonitorsConfig, RetentionConfig};
 pub use sink::{AuthKind, Sigv4Service, SinkConfig};
 use variable::Misspelt;
 
 mod channel;
 mod content;
+mod exposed;
 mod mistake;
+mod placeholder;
 mod sink;
 mod variable;
 
@@ -125,6 +128,27 @@ impl Default for SourceConfig {
             allowed_accounts: Vec::new(),
             also_read: Vec::new(),
         }
+    }
+}
+
+impl SourceConfig {
+    /// A name of a kind of which there are none: nothing would ever be equal to it.
+    fn misnamed(&self) -> Option<(&'static str, String)> {
+        let is_digit = |text: &&String| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let in_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let is_bucket = |text: &&String| (3..=255).contains(&text.len()) && text.bytes().all(in_a_name);
+        let is_role = |text: &&String| text.starts_with("arn:") && text.contains(":iam::") && text.contains(":role/");
+        let say = |key, text: &String, is: &str| (key, format!("\"{text}\" is not {is}"));
+        if let Some(wrong) = self.allowed_accounts.iter().find(|text| !is_digit(text)) {
+            return Some(say("source.allowed_accounts", wrong, "an account's id, such as \"111122223333\""));
+        }
+        if let Some(wrong) = self.allowed_buckets.iter().find(|text| !is_bucket(text)) {
+            let is = "the name of a bucket without s3:// and without a path, such as \"my-trail\"";
+            return Some(say("source.allowed_buckets", wrong, is));
+        }
+        let wrong = self.assume_role_arn.as_ref().filter(|text| !is_role(text))?;
+        let is = "a role's ARN, such as \"arn:aws:iam::111122223333:role/trail-reader\"";
+        Some(say("source.assume_role_arn", wrong, is))
     }
 }
 
@@ -257,6 +281,8 @@ pub enum ConfigError {
     Parse { origin: String, problem: String },
     #[error("{key}: {problem}")]
     Value { key: &'static str, problem: String },
+    #[error("rules.placeholders.{name}: {problem}")]
+    Placeholder { name: String, problem: String },
     #[error("channels.{name}: {problem}")]
     Channel { name: String, problem: &'static str },
 }
@@ -286,6 +312,12 @@ impl Config {
         }
         if let Err(error) = Readable::new(&source.also_read) {
             return refuse("source.also_read", format!("cannot be used: {error}"));
+        }
+        if let Some((key, problem)) = source.misnamed() {
+            return refuse(key, problem);
+        }
+        if let Some((name, problem)) = placeholder::problem(&self.rules.placeholders) {
+            return Err(ConfigError::Placeholder { name, problem });
         }
         if self.redaction.key.is_some() && self.redaction.key_file.is_some() {
             return refuse("redaction.key", "is set beside redaction.key_file; keep one of them".to_owned());

@@ -49,6 +49,11 @@ pub fn complain(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
+/// Refuses a filter that logging could not start with.
+pub fn check(config: &LogConfig) -> Result<(), ParseError> {
+    filter(&config.filter).map(|_| ())
+}
+
 /// Whoever asks for more than the usual lines gets all of them.
 fn filter(chosen: &str) -> Result<EnvFilter, ParseError> {
     let filter = EnvFilter::try_new(chosen)?;

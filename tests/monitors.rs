@@ -290,7 +290,9 @@ fn hostile_document() -> Value {
     record["userIdentity"] = json!({"type": "IAMUser", "userName": HOSTILE, "accountId": HOSTILE});
     record["requestParameters"] = json!({"notebookInstanceName": HOSTILE, "roleArn": HOSTILE});
     record["responseElements"] = Value::Null;
-    story::documents(&[record], None).remove(0).source
+    let mut source = story::documents(&[record], None).remove(0).source;
+    source["sagemaker"]["runbook"] = json!(["https://docs.example.com/stop", "https://docs.example.com/revoke"]);
+    source
 }
 
 /// `UPDATE_GOLDEN=1` writes the messages anew.

@@ -229,7 +229,7 @@ async fn a_retag_works_with_its_role_and_without_any_privilege_of_it_does_not() 
         ended(cluster.run(Who::Admin, &replay, &[]), "created")?;
         cluster.refresh().await;
         // Other rules than those that have tagged the documents.
-        let rules = [("rules.placeholders", "{approved_roles=[\"nobody\"]}")];
+        let rules = [("rules.placeholders", "{approved_roles=[\"arn:aws:iam::111122223333:role/nobody\"]}")];
         ended(cluster.run(who, &retag, &rules), r#""retagged": 3"#)
     })
     .await;

@@ -1,30 +1,39 @@
 //! The command `check`: what is wrong with the configuration, the rules and, online, with everything around them.
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use sagetrail::config::Config;
+use anyhow::Context;
+use sagetrail::config::{Config, exposed};
 use sagetrail::doctor;
 use sagetrail::doctor::finding::State;
 use sagetrail::doctor::permissions::permissions;
 use sagetrail::enrich::Knowledge;
 use sagetrail::enrich::rules::RuleSet;
+use sagetrail::{setup, telemetry};
 
 use super::{load, print, runtime};
 use crate::arguments::CheckArgs;
 
 pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let config = load(&args.rules.config)?;
+    // What the other commands would refuse, each of them later.
+    telemetry::check(&config.log).context(LOG_FILTER)?;
+    setup::content::objects(&config)?;
     if args.permissions {
         return print(&format!("{:#}\n", permissions(&config, &buckets(&config, args)?)));
     }
     let Knowledge { rules, .. } = args.rules.load(&config)?;
+    let state = state_of(args.rules.config.path.as_deref(), &config, &rules);
     if !args.online {
-        return print(&state_of(&config, &rules));
+        return print(&state);
     }
     let report = runtime()?.block_on(doctor::examine(&config));
-    print(&if args.json { report.json() } else { state_of(&config, &rules) + &report.text() })?;
+    print(&if args.json { report.json() } else { state + &report.text() })?;
     Ok(ExitCode::from(u8::from(report.count(State::Broken) > 0)))
 }
+
+const LOG_FILTER: &str = "log.filter: must be a filter such as \"info\" or \"sagetrail::sink=debug,warn\"";
 
 /// The buckets that policies name, after a word where none is known and the policies allow all.
 fn buckets(config: &Config, args: &CheckArgs) -> anyhow::Result<Vec<String>> {
@@ -44,8 +53,10 @@ fn buckets(config: &Config, args: &CheckArgs) -> anyhow::Result<Vec<String>> {
 }
 
 /// What can be said of the configuration and the rules without any server.
-fn state_of(config: &Config, rules: &RuleSet) -> String {
+fn state_of(file: Option<&Path>, config: &Config, rules: &RuleSet) -> String {
     let mut lines = vec!["configuration: fine".to_owned(), format!("rules: {} loaded", rules.rules().len())];
+    lines.extend(exposed(file, config));
+    lines.extend(setup::refuse_serverless(&config.sink).err().map(|error| format!("setup: {error}")));
     lines.extend(rules.broken().iter().map(|broken| format!("broken: {broken}")));
     lines.extend(
         rules.silent().iter().map(|silent| {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use regex::Regex;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
@@ -64,10 +65,8 @@ impl Channel {
         let url = match &self.target {
             Target::Slack { url } | Target::Webhook { url, .. } => url.expose_secret(),
             Target::Pagerduty { url, .. } => url.as_str(),
-            Target::Sns { topic_arn, .. } if !topic_arn.starts_with("arn:") => {
-                return Some("topic_arn must be an ARN");
-            }
-            Target::Sns { .. } | Target::Email { .. } => return None,
+            Target::Sns { topic_arn, role_arn } => return sns_problem(topic_arn, role_arn.as_deref()),
+            Target::Email { sender_id, recipients } => return email_problem(sender_id, recipients),
         };
         let is_web = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
         (!is_web).then_some("url must be a whole one that begins with https:// or http://")
@@ -77,6 +76,32 @@ impl Channel {
     pub fn takes(&self, severity: Severity) -> bool {
         self.severities.as_ref().is_none_or(|severities| severities.contains(&severity))
     }
+}
+
+/// What the notifications plugin refuses of an SNS topic.
+fn sns_problem(topic: &str, role: Option<&str>) -> Option<&'static str> {
+    let fits = |pattern: &str, text: &str| Regex::new(pattern).expect("it is well-formed").is_match(text);
+    if !fits(r"^arn:aws(-[^:]+)?:sns:[a-zA-Z0-9-]+:[0-9]{12}:[a-zA-Z0-9_-]+(\.fifo)?$", topic) {
+        return Some("topic_arn must be a topic's ARN, such as arn:aws:sns:eu-central-1:111122223333:pages");
+    }
+    role.filter(|role| !fits(r"^arn:aws(-[^:]+)?:iam::[0-9]{12}:[a-zA-Z0-9_+=,.@/-]+$", role))
+        .map(|_| "role_arn must be a role's ARN, such as arn:aws:iam::111122223333:role/pages")
+}
+
+/// What the notifications plugin refuses of mail.
+fn email_problem(sender: &str, recipients: &[String]) -> Option<&'static str> {
+    let is_address = |text: &String| {
+        let is_plain = |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c == '@');
+        text.split_once('@').is_some_and(|(name, host)| {
+            let has_parts = host.contains('.') && host.split('.').all(|part| !part.is_empty());
+            is_plain(name) && is_plain(host) && has_parts
+        })
+    };
+    if sender.trim().is_empty() {
+        return Some("sender_id must be the id of a sender in the notifications plugin");
+    }
+    (recipients.is_empty() || !recipients.iter().all(is_address))
+        .then_some("recipients must be addresses, such as [\"soc@example.com\"]")
 }
 
 fn pagerduty_url() -> Url {

@@ -80,23 +80,32 @@ impl Thresholds {
 /// What a value should have been, where it does not fit its default.
 fn misfit(default: &toml::Value, value: &toml::Value) -> Option<&'static str> {
     let fits = match (default, value) {
-        (toml::Value::Integer(_), toml::Value::Integer(value)) => *value > 0,
+        (toml::Value::Integer(_), toml::Value::Integer(value)) => (1..=MOST).contains(value),
         (toml::Value::String(_), toml::Value::String(value)) => is_duration(value),
         (toml::Value::Array(_), toml::Value::Array(values)) => values.iter().all(toml::Value::is_str),
         _ => false,
     };
     match default {
         _ if fits => None,
-        toml::Value::Integer(_) => Some("a whole number above zero"),
+        toml::Value::Integer(_) => Some("a whole number above zero, such as 20, and at most 2147483647"),
         toml::Value::Array(_) => Some("a list of texts"),
-        _ => Some("a duration such as \"15m\", \"24h\" or \"7d\""),
+        _ => Some("a duration such as \"15m\", \"24h\" or \"7d\", and at most ten years"),
     }
 }
 
+/// The largest number that a condition compares with.
+const MOST: i64 = 2_147_483_647;
+/// Seconds of ten years, before which there are no records.
+const LONGEST: u64 = 10 * 366 * 86_400;
+
 /// A number and a unit of OpenSearch's date math.
 fn is_duration(text: &str) -> bool {
-    text.strip_suffix(['s', 'm', 'h', 'd'])
-        .is_some_and(|number| number.parse::<u32>().is_ok_and(|number| number > 0))
+    let units = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
+    units.iter().any(|(unit, seconds)| {
+        let digits = text.strip_suffix(*unit).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let number = digits.and_then(|digits| digits.parse::<u32>().ok());
+        number.is_some_and(|number| number > 0 && u64::from(number) * seconds <= LONGEST)
+    })
 }
 
 fn nearest(name: &str, values: &BTreeMap<String, toml::Value>) -> Option<String> {

@@ -1,17 +1,29 @@
 //! OpenSearch Dashboards: its saved objects, through its own API, credentials, tenant and workspace.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use url::Url;
 
 use super::object::Object;
 use super::remote::accepted;
 use super::{SetupError, refused};
 use crate::config::{AuthKind, DashboardsConfig, SinkConfig};
-use crate::sink::{Method, OpenSearch, OpenSearchError};
+use crate::sink::{Answer, Method, OpenSearch, OpenSearchError};
+
+/// Bytes of the objects in one request. Dashboards refuses a request of more than 1 MiB unless it is told otherwise.
+const BYTES_AT_ONCE: usize = 512 << 10;
+/// Objects that one request asks for.
+const ASKED_AT_ONCE: usize = 500;
+/// Removals that wait at once. Dashboards has no request that removes several, and lets each wait up to a second until
+/// searches see it.
+const REMOVALS_AT_ONCE: usize = 32;
 
 /// A client of one Dashboards. It speaks HTTP as OpenSearch does, so the same client carries it.
+#[derive(Clone)]
 pub struct Dashboards {
     client: OpenSearch,
     /// `w/ID/` in a workspace.
@@ -73,28 +85,152 @@ impl Dashboards {
         }
     }
 
-    pub async fn find(&self, object: &Object) -> Result<Option<Value>, SetupError> {
-        let answer = self.client.request_with(Method::Get, &self.path(object), &self.headers, None).await?;
-        if answer.status == 404 { Ok(None) } else { accepted(object, &answer).map(without_address).map(Some) }
+    /// What is there of these objects, in their order.
+    pub async fn find(&self, objects: &[Object]) -> Result<Vec<Option<Value>>, SetupError> {
+        let mut found = Vec::with_capacity(objects.len());
+        for some in objects.chunks(ASKED_AT_ONCE) {
+            let wanted: Value =
+                some.iter().map(|object| json!({"type": object.kind.name(), "id": object.id})).collect();
+            let answer = self.post("_bulk_get", &wanted).await?;
+            let Some(first) = some.first() else { continue };
+            let mut answered = answered(accepted(first, &answer)?);
+            for object in some {
+                match answered.remove(&key(object)) {
+                    None => found.push(None),
+                    Some(there) => match problem(&there) {
+                        None => found.push(Some(without_address(there))),
+                        Some(404) => found.push(None),
+                        Some(status) => return Err(refused_object(object, status, &there)),
+                    },
+                }
+            }
+        }
+        Ok(found)
     }
 
-    /// Writes an object and answers what Dashboards made of it.
-    pub async fn write(&self, object: &Object) -> Result<Value, SetupError> {
-        let path = format!("{}?overwrite=true", self.path(object));
-        let body = Some(Bytes::from(object.body.to_string()));
-        let answer = self.client.request_with(Method::Post, &path, &self.headers, body).await?;
-        accepted(object, &answer)
+    /// Writes objects, over what is there, and answers what Dashboards made of each. Those behind a refusal that would meet
+    /// them as well have no answer.
+    pub async fn write(&self, objects: &[&Object]) -> Vec<Result<Value, SetupError>> {
+        let mut written = Vec::with_capacity(objects.len());
+        for some in in_requests(objects) {
+            let bodies: Value = some.iter().map(|object| body(object)).collect();
+            let answer = match self.post("_bulk_create?overwrite=true", &bodies).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    written.push(Err(error));
+                    return written;
+                }
+            };
+            match answer.status {
+                200 => {
+                    let answer = serde_json::from_slice(&answer.body).unwrap_or_default();
+                    let mut answered = answered(answer);
+                    written.extend(some.iter().map(|object| {
+                        let there = answered.remove(&key(object)).unwrap_or_default();
+                        match problem(&there) {
+                            None if there.is_object() => Ok(there),
+                            None => Err(SetupError::Lost { object: object.to_string() }),
+                            Some(status) => Err(refused_object(object, status, &there)),
+                        }
+                    }));
+                }
+                401 | 403 | 502.. => {
+                    written.push(accepted(some[0], &answer));
+                    return written;
+                }
+                // One object that this Dashboards does not understand takes the whole request with it.
+                _ => {
+                    for object in some {
+                        written.push(self.write_alone(object).await);
+                    }
+                }
+            }
+        }
+        written
     }
 
-    pub async fn remove(&self, object: &Object) -> Result<(), SetupError> {
-        let answer =
-            self.client.request_with(Method::Delete, &self.path(object), &self.headers, None).await?;
-        accepted(object, &answer).map(|_| ())
+    async fn write_alone(&self, object: &Object) -> Result<Value, SetupError> {
+        let path = format!("{}?overwrite=true", path(object));
+        accepted(object, &self.post(&path, &object.body).await?)
     }
 
-    fn path(&self, object: &Object) -> String {
-        format!("{}api/saved_objects/{}/{}", self.prefix, object.kind.name(), object.id)
+    /// Removes objects, several at a time, and answers for each; one that is gone already is removed.
+    pub async fn remove(&self, objects: &[Object]) -> Vec<Result<(), SetupError>> {
+        let mut removed = Vec::with_capacity(objects.len());
+        for some in objects.chunks(REMOVALS_AT_ONCE) {
+            let mut running = JoinSet::new();
+            for (place, object) in some.iter().cloned().enumerate() {
+                let dashboards = self.clone();
+                running.spawn(async move { (place, dashboards.remove_alone(&object).await) });
+            }
+            let mut done = running.join_all().await;
+            done.sort_by_key(|(place, _)| *place);
+            removed.extend(done.into_iter().map(|(_, result)| result));
+        }
+        removed
     }
+
+    async fn remove_alone(&self, object: &Object) -> Result<(), SetupError> {
+        let path = format!("{}api/saved_objects/{}", self.prefix, path(object));
+        let answer = self.client.request_with(Method::Delete, &path, &self.headers, None).await?;
+        if answer.status == 404 { Ok(()) } else { accepted(object, &answer).map(|_| ()) }
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Result<Answer, SetupError> {
+        let path = format!("{}api/saved_objects/{path}", self.prefix);
+        let body = Some(Bytes::from(body.to_string()));
+        Ok(self.client.request_with(Method::Post, &path, &self.headers, body).await?)
+    }
+}
+
+fn path(object: &Object) -> String {
+    format!("{}/{}", object.kind.name(), object.id)
+}
+
+/// The object as a request for several takes it.
+fn body(object: &Object) -> Value {
+    let mut body = object.body.clone();
+    body["type"] = json!(object.kind.name());
+    body["id"] = json!(object.id);
+    body
+}
+
+/// The objects in as few requests as their bytes allow.
+fn in_requests<'o>(objects: &[&'o Object]) -> Vec<Vec<&'o Object>> {
+    let mut requests: Vec<Vec<&Object>> = Vec::new();
+    let mut bytes = BYTES_AT_ONCE;
+    for object in objects {
+        let more = body(object).to_string().len() + 1;
+        if bytes + more > BYTES_AT_ONCE {
+            requests.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += more;
+        requests.last_mut().expect("the first object begins a request").push(object);
+    }
+    requests
+}
+
+/// What an answer says of each object, by type and id.
+fn answered(mut answer: Value) -> BTreeMap<(String, String), Value> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let objects = answer["saved_objects"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    objects.into_iter().map(|object| ((text(&object["type"]), text(&object["id"])), object)).collect()
+}
+
+fn key(object: &Object) -> (String, String) {
+    (object.kind.name().to_owned(), object.id.clone())
+}
+
+/// The status with which Dashboards refuses one object among several.
+fn problem(there: &Value) -> Option<u16> {
+    let error = there.get("error")?;
+    Some(error["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(500))
+}
+
+fn refused_object(object: &Object, status: u16, there: &Value) -> SetupError {
+    let body = there["error"]["message"].as_str().unwrap_or("no reason was given").to_owned();
+    SetupError::Object { object: object.to_string(), status, body }
 }
 
 fn redirected(status: u16, target: &str) -> String {
@@ -129,8 +265,6 @@ fn without_address(mut found: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

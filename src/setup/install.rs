@@ -1,5 +1,7 @@
 //! The installation: brings what is there to what should be there, object by object, and says what it did with each.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -59,12 +61,14 @@ pub async fn difference(
     let mut add = |object: &Object, outcome: Outcome, text: String| {
         differences.push(Difference { object: object.to_string(), outcome, text });
     };
+    let leftovers: Vec<Object> = inventory.leftovers(objects).into_iter().map(bare).collect();
+    let mut saved = Saved::find(remote, objects.iter().chain(&leftovers)).await?;
     for object in objects {
         if let Some(needs) = remote.lacks(object.kind) {
             add(object, Outcome::Skipped { needs }, String::new());
             continue;
         }
-        let (step, found) = look(remote, &inventory, object).await?;
+        let (step, found) = look(remote, &inventory, object, &mut saved).await?;
         let outcome = Outcome::of(step, edits);
         if outcome != Outcome::Unchanged {
             add(object, outcome, difference::between(found.as_ref().map(|found| &found.body), object));
@@ -82,7 +86,7 @@ pub async fn difference(
             continue;
         }
         let object = bare(entry);
-        let found = remote.find(&object, Some(&entry.address)).await?;
+        let found = saved.or_find(remote, &object, Some(&entry.address)).await?;
         match plan_leftover(found.as_ref().map(|found| &found.body), entry) {
             Leftover::Forget => {}
             Leftover::Newer => add(&object, Outcome::KeptNewer, String::new()),
@@ -104,16 +108,12 @@ pub async fn uninstall(
     let work = Work { remote, inventory: &inventory, edits, broken: Vec::new(), kept: Vec::new() };
     let mut forgotten = Vec::new();
     let mut is_left = false;
-    for entry in inventory.backwards().filter(|entry| !is_template(entry.kind)) {
-        let outcome = match remote.lacks(entry.kind) {
-            Some(needs) => Some(Outcome::Skipped { needs }),
-            None => work.clear(entry, &mut forgotten).await?,
-        };
-        if let Some(outcome) = outcome {
-            is_left |= outcome != Outcome::Removed;
-            tell(&bare(entry).to_string(), &outcome);
-        }
-    }
+    let entries: Vec<&Entry> = inventory.backwards().filter(|entry| !is_template(entry.kind)).collect();
+    work.clear_all(&entries, &mut forgotten, &mut |name, outcome| {
+        is_left |= *outcome != Outcome::Removed;
+        tell(name, outcome);
+    })
+    .await?;
     for template in content::templates(remote.opensearch.names()).iter().rev() {
         let Some(found) = remote.find(template, None).await? else { continue };
         let outcome = match edits {
@@ -147,30 +147,87 @@ impl Work<'_> {
         tell: &mut impl FnMut(&str, &Outcome),
     ) -> Result<(), SetupError> {
         let mut data_is_ready = false;
-        for object in objects {
-            let name = object.to_string();
+        for some in objects.chunk_by(|left, right| left.kind.server() == right.kind.server()) {
             // Monitors ask indices, so those are made once their templates and their retention are there.
-            if object.kind > Kind::Index && !data_is_ready {
+            if some[0].kind > Kind::Index && !data_is_ready {
                 make_indices(&self.remote.opensearch, tell).await?;
                 data_is_ready = true;
             }
-            if let Some(needs) = self.lack(object.kind) {
-                tell(&name, &Outcome::Skipped { needs });
+            if some[0].kind.server() == Server::Dashboards && self.lack(some[0].kind).is_none() {
+                self.bring_saved(some, remembered, tell).await;
                 continue;
             }
-            match self.bring(object, remembered).await {
-                Ok(outcomes) => outcomes.iter().for_each(|outcome| tell(&name, outcome)),
-                Err(error) if is_hopeless(&error, object.kind.server()) => return Err(error),
-                Err(error) => {
-                    let problem = error.to_string();
-                    if concerns_server(&error) {
-                        self.broken.push((object.kind.server(), Lack::Server { problem: problem.clone() }));
-                    }
-                    tell(&name, &Outcome::Failed { problem });
+            for object in some {
+                let name = object.to_string();
+                if let Some(needs) = self.lack(object.kind) {
+                    tell(&name, &Outcome::Skipped { needs });
+                    continue;
+                }
+                match self.bring(object, remembered).await {
+                    Ok(outcomes) => outcomes.iter().for_each(|outcome| tell(&name, outcome)),
+                    Err(error) if is_hopeless(&error, object.kind.server()) => return Err(error),
+                    Err(error) => self.fail(object, &error, tell),
                 }
             }
         }
         Ok(())
+    }
+
+    fn fail(&mut self, object: &Object, error: &SetupError, tell: &mut impl FnMut(&str, &Outcome)) {
+        let problem = error.to_string();
+        if concerns_server(error) {
+            self.broken.push((object.kind.server(), Lack::Server { problem: problem.clone() }));
+        }
+        tell(&object.to_string(), &Outcome::Failed { problem });
+    }
+
+    /// Brings saved objects of Dashboards to what they should be, all with few requests: each waits there until searches see
+    /// what it changed, which for hundreds of objects would take minutes.
+    async fn bring_saved(
+        &mut self,
+        objects: &[Object],
+        remembered: &mut Vec<Entry>,
+        tell: &mut impl FnMut(&str, &Outcome),
+    ) {
+        let found = match self.remote.find_saved(objects).await {
+            Ok(found) => found,
+            Err(error) => {
+                self.fail(&objects[0], &error, tell);
+                let problem = error.to_string();
+                let skipped = Outcome::Skipped { needs: Lack::Server { problem } };
+                objects[1..].iter().for_each(|object| tell(&object.to_string(), &skipped));
+                return;
+            }
+        };
+        let mut to_write = Vec::new();
+        for (object, found) in objects.iter().zip(found) {
+            let step = plan(object, found.as_ref().map(|found| &found.body), self.inventory.entry(object));
+            let outcome = Outcome::of(step, self.edits);
+            if outcome.writes() {
+                to_write.push((object, outcome));
+                continue;
+            }
+            if let (Step::Remember, Some(found)) = (step, &found) {
+                remembered.push(Entry::of(object, &found.body, &found.address));
+            }
+            tell(&object.to_string(), &outcome);
+        }
+        let bodies: Vec<&Object> = to_write.iter().map(|(object, _)| *object).collect();
+        let mut written = self.remote.write_saved(&bodies).await.into_iter();
+        for (object, outcome) in to_write {
+            match (written.next(), self.lack(object.kind)) {
+                (Some(Ok(found)), _) => {
+                    remembered.push(Entry::of(object, &found.body, &found.address));
+                    tell(&object.to_string(), &outcome);
+                }
+                (Some(Err(error)), _) => self.fail(object, &error, tell),
+                (None, needs) => {
+                    let unknown = || Lack::Server { problem: "an answer is missing".to_owned() };
+                    let needs = needs.unwrap_or_else(unknown);
+                    tell(&object.to_string(), &Outcome::Skipped { needs });
+                }
+            }
+        }
     }
 
     /// Brings one object to what it should be.
@@ -179,9 +236,9 @@ impl Work<'_> {
         object: &Object,
         remembered: &mut Vec<Entry>,
     ) -> Result<Vec<Outcome>, SetupError> {
-        let (step, mut found) = look(self.remote, self.inventory, object).await?;
+        let (step, mut found) = look(self.remote, self.inventory, object, &mut Saved::default()).await?;
         let outcome = Outcome::of(step, self.edits);
-        let writes = matches!(outcome, Outcome::Created | Outcome::Updated | Outcome::Overwritten);
+        let writes = outcome.writes();
         if writes {
             found = Some(self.remote.write(object, found.as_ref()).await?);
         }
@@ -205,13 +262,59 @@ impl Work<'_> {
         forgotten: &mut Vec<Entry>,
         tell: &mut impl FnMut(&str, &Outcome),
     ) -> Result<(), SetupError> {
-        for entry in self.inventory.leftovers(objects) {
-            if is_template(entry.kind) || self.lack(entry.kind).is_some() {
-                continue;
+        let leftovers = self.inventory.leftovers(objects).into_iter();
+        let entries: Vec<&Entry> = leftovers
+            .filter(|entry| !is_template(entry.kind) && self.lack(entry.kind).is_none())
+            .collect();
+        self.clear_all(&entries, forgotten, tell).await
+    }
+
+    /// Removes what was installed: saved objects together, and everything else one by one.
+    async fn clear_all(
+        &self,
+        entries: &[&Entry],
+        forgotten: &mut Vec<Entry>,
+        tell: &mut impl FnMut(&str, &Outcome),
+    ) -> Result<(), SetupError> {
+        for some in entries.chunk_by(|left, right| left.kind.server() == right.kind.server()) {
+            if let Some(needs) = self.lack(some[0].kind) {
+                let skipped = Outcome::Skipped { needs };
+                some.iter().for_each(|entry| tell(&bare(entry).to_string(), &skipped));
+            } else if some[0].kind.server() == Server::Dashboards {
+                self.clear_saved(some, forgotten, tell).await?;
+            } else {
+                for entry in some {
+                    if let Some(outcome) = self.clear(entry, forgotten).await? {
+                        tell(&bare(entry).to_string(), &outcome);
+                    }
+                }
             }
-            if let Some(outcome) = self.clear(entry, forgotten).await? {
-                tell(&bare(entry).to_string(), &outcome);
+        }
+        Ok(())
+    }
+
+    async fn clear_saved(
+        &self,
+        entries: &[&Entry],
+        forgotten: &mut Vec<Entry>,
+        tell: &mut impl FnMut(&str, &Outcome),
+    ) -> Result<(), SetupError> {
+        let objects: Vec<Object> = entries.iter().map(|entry| bare(entry)).collect();
+        let found = self.remote.find_saved(&objects).await?;
+        let mut to_remove = Vec::new();
+        for ((entry, object), found) in entries.iter().zip(&objects).zip(found) {
+            match plan_leftover(found.as_ref().map(|found| &found.body), entry) {
+                Leftover::Newer => tell(&object.to_string(), &Outcome::KeptNewer),
+                Leftover::Edited if self.edits == Edits::Keep => tell(&object.to_string(), &Outcome::KeptEdited),
+                Leftover::Forget => forgotten.push((*entry).clone()),
+                Leftover::Edited | Leftover::Remove => to_remove.push((*entry, object.clone())),
             }
+        }
+        let bodies: Vec<Object> = to_remove.iter().map(|(_, object)| object.clone()).collect();
+        for ((entry, object), removed) in to_remove.iter().zip(self.remote.remove_saved(&bodies).await?) {
+            removed?;
+            forgotten.push((*entry).clone());
+            tell(&object.to_string(), &Outcome::Removed);
         }
         Ok(())
     }
@@ -257,13 +360,47 @@ async fn govern(
     Ok(Some(Outcome::Governs { indices: ungoverned.indices().count() - refused, refused }))
 }
 
+/// Saved objects of Dashboards as they are there, found together.
+#[derive(Default)]
+struct Saved(BTreeMap<(Kind, String), Option<Found>>);
+
+impl Saved {
+    /// Those among these objects; none where Dashboards is not at hand.
+    async fn find<'o>(
+        remote: &Remote,
+        objects: impl Iterator<Item = &'o Object>,
+    ) -> Result<Self, SetupError> {
+        let is_saved = |object: &&Object| object.kind.server() == Server::Dashboards;
+        let objects: Vec<Object> = objects.filter(is_saved).cloned().collect();
+        if objects.first().is_none_or(|first| remote.lacks(first.kind).is_some()) {
+            return Ok(Self::default());
+        }
+        let found = remote.find_saved(&objects).await?;
+        Ok(Self(objects.into_iter().map(|object| (object.kind, object.id)).zip(found).collect()))
+    }
+
+    /// Takes what was found together, and looks everything else up.
+    async fn or_find(
+        &mut self,
+        remote: &Remote,
+        object: &Object,
+        address: Option<&str>,
+    ) -> Result<Option<Found>, SetupError> {
+        match self.0.remove(&(object.kind, object.id.clone())) {
+            Some(found) => Ok(found),
+            None => remote.find(object, address).await,
+        }
+    }
+}
+
 async fn look(
     remote: &Remote,
     inventory: &Inventory,
     object: &Object,
+    saved: &mut Saved,
 ) -> Result<(Step, Option<Found>), SetupError> {
     let entry = inventory.entry(object);
-    let found = remote.find(object, entry.map(|entry| entry.address.as_str())).await?;
+    let found = saved.or_find(remote, object, entry.map(|entry| entry.address.as_str())).await?;
     Ok((plan(object, found.as_ref().map(|found| &found.body), entry), found))
 }
 

@@ -50,6 +50,11 @@ impl Outcome {
         }
     }
 
+    /// Whether the object has to be written.
+    pub(super) fn writes(&self) -> bool {
+        matches!(self, Self::Created | Self::Updated | Self::Overwritten)
+    }
+
     /// Whether something is not as the configuration asks for. What the configuration itself leaves out is not meant.
     pub fn is_incomplete(&self) -> bool {
         match self {

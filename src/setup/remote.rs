@@ -117,9 +117,36 @@ impl Remote {
             Kind::Monitor => self.find_monitor(object, address).await,
             Kind::Index => Ok(self.get(object, id).await?.map(found)),
             Kind::IndexPattern | Kind::Search | Kind::Visualization | Kind::Dashboard => {
-                Ok(self.dashboards(object)?.find(object).await?.map(found))
+                let one = std::slice::from_ref(object);
+                Ok(self.find_saved(one).await?.pop().flatten())
             }
         }
+    }
+
+    /// Looks saved objects of Dashboards up, all with one request.
+    pub async fn find_saved(&self, objects: &[Object]) -> Result<Vec<Option<Found>>, SetupError> {
+        let Some(first) = objects.first() else { return Ok(Vec::new()) };
+        let there = self.dashboards(first)?.find(objects).await?;
+        let found = |(object, body): (&Object, Option<Value>)| body.map(|body| saved(object, body));
+        Ok(objects.iter().zip(there).map(found).collect())
+    }
+
+    /// Writes saved objects of Dashboards with few requests. Those behind a refusal that would meet them as well have no
+    /// answer.
+    pub async fn write_saved(&self, objects: &[&Object]) -> Vec<Result<Found, SetupError>> {
+        let Some(first) = objects.first() else { return Vec::new() };
+        let written = match self.dashboards(first) {
+            Ok(dashboards) => dashboards.write(objects).await,
+            Err(error) => vec![Err(error)],
+        };
+        let found = |(object, body): (&&Object, Result<Value, SetupError>)| Ok(saved(object, body?));
+        objects.iter().zip(written).map(found).collect()
+    }
+
+    /// Removes saved objects of Dashboards, several at a time.
+    pub async fn remove_saved(&self, objects: &[Object]) -> Result<Vec<Result<(), SetupError>>, SetupError> {
+        let Some(first) = objects.first() else { return Ok(Vec::new()) };
+        Ok(self.dashboards(first)?.remove(objects).await)
     }
 
     /// The plugin chooses the ids of monitors. It is remembered; without the memory, the name tells.
@@ -182,8 +209,8 @@ impl Remote {
                 (Method::Put, format!("_plugins/_alerting/monitors/{}{condition}", found.address))
             }
             (Kind::IndexPattern | Kind::Search | Kind::Visualization | Kind::Dashboard, _) => {
-                let body = self.dashboards(object)?.write(object).await?;
-                return Ok(Found { body, address: id.clone(), version: None });
+                let lost = || Err(SetupError::Lost { object: object.to_string() });
+                return self.write_saved(&[object]).await.pop().unwrap_or_else(lost);
             }
         };
         let body = Some(Bytes::from(body.to_string()));
@@ -208,7 +235,8 @@ impl Remote {
             Kind::Channel => format!("_plugins/_notifications/configs/{id}"),
             Kind::Monitor => format!("_plugins/_alerting/monitors/{id}"),
             Kind::IndexPattern | Kind::Search | Kind::Visualization | Kind::Dashboard => {
-                return self.dashboards(object)?.remove(object).await;
+                let one = std::slice::from_ref(object);
+                return self.remove_saved(one).await?.pop().unwrap_or(Ok(()));
             }
         };
         accepted(object, &self.opensearch.request(Method::Delete, &path, None).await?).map(|_| ())
@@ -224,6 +252,10 @@ impl Remote {
             .as_ref()
             .map_err(|lack| SetupError::Dashboards { problem: format!("{object} needs {lack}") })
     }
+}
+
+fn saved(object: &Object, body: Value) -> Found {
+    Found { body, address: object.id.clone(), version: None }
 }
 
 /// The answer's JSON, or the refusal with what to do about it, without what the object keeps secret.

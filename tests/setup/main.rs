@@ -129,7 +129,8 @@ async fn a_change_by_hand_of_anything_that_decides_on_pages_is_shown_alone_and_r
         edited.pointer_mut(parent).unwrap()[member] = value;
         scene.cluster.lock().monitors.get_mut(&id).unwrap().body = edited;
         let difference = scene.setup(&["--diff"]).await.ended(3);
-        difference.says("1 of ").says("paging-critical: would be kept, as somebody changed it");
+        difference.says("paging-critical: would be kept, as somebody changed it");
+        assert_eq!(difference.lines("monitor").len(), 1, "{path}");
         let lines: Vec<&str> =
             difference.said.lines().filter(|line| line.starts_with("-  ") || line.starts_with("+  ")).collect();
         assert!(lines.iter().any(|line| line.contains(&format!("\"{shown}\""))), "{path}: {lines:#?}");
@@ -310,6 +311,38 @@ async fn without_dashboards_monitors_page_all_the_same() {
         assert!(held.objects.keys().all(|[tenant, workspace, _, _]| tenant == "soc" && workspace == "w1"));
         assert_eq!(held.objects.len(), saved_objects());
     }
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn hundreds_of_saved_objects_come_and_are_compared_with_few_requests() {
+    let Some(scene) = Scene::set().await else { return };
+    scene.setup(&["--diff"]).await.ended(3);
+    assert!(scene.dashboards.take_requests() <= 2, "the probe, and what is there");
+    scene.setup(&[]).await.ended(0);
+    let requests = scene.dashboards.take_requests();
+    assert!(saved_objects() > 150 && requests <= 5, "{} objects with {requests} requests", saved_objects());
+    scene.setup(&[]).await.ended(0);
+    assert!(scene.dashboards.take_requests() <= 2);
+    // Dashboards has no request that removes several.
+    scene.setup(&["--uninstall"]).await.ended(4);
+    let requests = scene.dashboards.take_requests();
+    assert!(requests <= saved_objects() + 2 && scene.count()[3] == 0, "{requests}");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_saved_object_that_is_refused_fails_alone_and_is_named() {
+    let Some(scene) = Scene::set().await else { return };
+    let refused = "sagetrail-dashboard-overview".to_owned();
+    scene.dashboards.lock().unwritable.insert(refused.clone());
+    let run = scene.setup(&[]).await.ended(1);
+    run.says("dashboard sagetrail-dashboard-overview: failed: ").says("version conflict");
+    run.says("dashboard sagetrail-dashboard-threats: created").says("monitor sagetrail-monitor-lag: created");
+    assert_eq!(scene.count()[3], saved_objects() - 1);
+    scene.dashboards.lock().unwritable.clear();
+    scene.setup(&[]).await.ended(0).says("dashboard sagetrail-dashboard-overview: created");
+    scene.setup(&["--diff"]).await.ended(0);
     scene.end().await;
 }
 

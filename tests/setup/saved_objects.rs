@@ -22,6 +22,9 @@ const MIGRATIONS: [(&str, [u32; 3]); 4] = [
     ("dashboard", [7, 9, 3]),
 ];
 
+/// What a request may have, unless `server.maxPayload` says otherwise.
+const MOST_BYTES: usize = 1_048_576;
+
 pub(crate) struct Dashboards {
     pub(crate) url: String,
     state: Arc<Mutex<Held>>,
@@ -33,9 +36,13 @@ pub(crate) struct Held {
     /// By tenant, workspace, type and id.
     pub(crate) objects: BTreeMap<[String; 4], Value>,
     writes: Vec<String>,
+    /// Requests of any kind.
+    requests: usize,
     complaints: BTreeSet<String>,
     /// What every request is answered with.
     refusal: Option<u16>,
+    /// Objects that nobody may write.
+    pub(crate) unwritable: BTreeSet<String>,
 }
 
 impl Dashboards {
@@ -57,6 +64,10 @@ impl Dashboards {
         std::mem::take(&mut self.lock().writes)
     }
 
+    pub(crate) fn take_requests(&self) -> usize {
+        std::mem::take(&mut self.lock().requests)
+    }
+
     pub(crate) fn refuse(&self, status: Option<u16>) {
         self.lock().refusal = status;
     }
@@ -74,6 +85,10 @@ async fn serve(
     body: Bytes,
 ) -> Response {
     let mut held = state.lock().unwrap();
+    held.requests += 1;
+    if body.len() > MOST_BYTES {
+        return answer(error(413, "Payload content length greater than maximum allowed: 1048576"));
+    }
     if let Some(status) = held.refusal {
         return answer(error(status, "Forbidden"));
     }
@@ -91,6 +106,15 @@ async fn serve(
         return answer((200, json!({"page": 1, "per_page": 1, "total": 0, "saved_objects": []})));
     }
     let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    match (method.as_str(), path) {
+        ("POST", "api/saved_objects/_bulk_get") => return answer(bulk_get(&held, &place, &body)),
+        ("POST", "api/saved_objects/_bulk_create") => {
+            held.writes.push(format!("{method} {path}"));
+            let overwrites = uri.query().is_some_and(|query| query.contains("overwrite=true"));
+            return answer(bulk_create(&mut held, &place, &body, overwrites));
+        }
+        _ => {}
+    }
     let parts: Vec<&str> = path.split('/').collect();
     let ["api", "saved_objects", kind, id] = parts.as_slice() else {
         held.complaints.insert(format!("unknown: {method} {path}"));
@@ -121,6 +145,53 @@ async fn serve(
     })
 }
 
+/// Each object, or the error in its place.
+fn bulk_get(held: &Held, [tenant, workspace]: &[String; 2], wanted: &Value) -> Answer {
+    let found = wanted.as_array().unwrap().iter().map(|wanted| {
+        let text = |name: &str| wanted[name].as_str().unwrap().to_owned();
+        let key = [tenant.clone(), workspace.clone(), text("type"), text("id")];
+        held.objects.get(&key).cloned().unwrap_or_else(|| {
+            let message = format!("Saved object [{}/{}] not found", text("type"), text("id"));
+            json!({"type": wanted["type"], "id": wanted["id"],
+                   "error": {"statusCode": 404, "error": "Not Found", "message": message}})
+        })
+    });
+    (200, json!({"saved_objects": found.collect::<Vec<_>>()}))
+}
+
+/// Nothing is stored when one of the objects cannot be migrated; another refusal is one of its object alone.
+fn bulk_create(held: &mut Held, [tenant, workspace]: &[String; 2], objects: &Value, overwrites: bool) -> Answer {
+    let objects = objects.as_array().unwrap();
+    if let Some(newer) = objects.iter().find(|object| is_too_new(object["type"].as_str().unwrap(), object)) {
+        return error(422, format!("{} belongs to a more recent version of OpenSearch Dashboards", newer["id"]));
+    }
+    let mut stored = Vec::new();
+    for object in objects {
+        let text = |name: &str| object[name].as_str().unwrap().to_owned();
+        let key = [tenant.clone(), workspace.clone(), text("type"), text("id")];
+        let mut body = object.clone();
+        body.as_object_mut().unwrap().retain(|name, _| name != "type" && name != "id");
+        let (status, answer) = if held.unwritable.contains(&text("id")) {
+            error(409, "version conflict")
+        } else {
+            store(held, key, body, overwrites)
+        };
+        stored.push(match status {
+            200 => answer,
+            _ => json!({"type": object["type"], "id": object["id"],
+                        "error": {"statusCode": status, "message": answer["error"]["reason"]}}),
+        });
+    }
+    (200, json!({"saved_objects": stored}))
+}
+
+fn is_too_new(kind: &str, body: &Value) -> bool {
+    let Some((_, highest)) = MIGRATIONS.iter().find(|(known, _)| *known == kind) else { return false };
+    let named = body["migrationVersion"][kind].as_str().unwrap_or("0.0.0");
+    let named: Vec<u32> = named.split('.').map(|part| part.parse().unwrap()).collect();
+    named > highest.to_vec()
+}
+
 fn store(held: &mut Held, key: [String; 4], body: Value, overwrites: bool) -> Answer {
     let [tenant, workspace, kind, id] = &key;
     if held.objects.contains_key(&key) && !overwrites {
@@ -130,10 +201,7 @@ fn store(held: &mut Held, key: [String; 4], body: Value, overwrites: bool) -> An
     if let Some(name) = body.as_object().unwrap().keys().find(|name| !known.contains(&name.as_str())) {
         return error(400, format!("[request body.{name}]: definition for this key is missing"));
     }
-    let highest = MIGRATIONS.iter().find(|(known, _)| known == kind).unwrap().1;
-    let named = body["migrationVersion"][kind].as_str().unwrap_or("0.0.0");
-    let named: Vec<u32> = named.split('.').map(|part| part.parse().unwrap()).collect();
-    if named > highest.to_vec() {
+    if is_too_new(kind, &body) {
         return error(422, "belongs to a more recent version of OpenSearch Dashboards");
     }
     for reference in body["references"].as_array().into_iter().flatten() {
