@@ -11,6 +11,15 @@ TABLE_METRICS = ({"is": "count", "label": "records"}, {"is": "max", "of": "@time
 WORST = {"is": "max", "of": "event.severity", "label": "worst"}
 METRIC_WIDTHS = {"@timestamp": 165, "event.ingested": 165, "event.severity": 115}
 NUMBER_WIDTH = 85
+# Of columns whose values are short, so that names and ARNs beside them are not cut.
+SHORT_WIDTHS = {
+    "event.outcome": 90,
+    "event.type": 105,
+    "sagemaker.actor.agent": 120,
+    "sagemaker.actor.via": 90,
+    "sagemaker.resource.type": 150,
+    "source.address": 130,
+}
 Json = dict[str, Any]
 
 
@@ -177,9 +186,10 @@ def table(source: Json, labels: dict[str, str]) -> Json:
 
 
 def column_widths(aggregations: list[Json], chosen: dict[int, int]) -> list[Json]:
-    """In pixels: what the source chooses, and what a time or a number needs; the other columns share the rest."""
+    """In pixels: what the source chooses, and what a time, a number or a short value needs; others share the rest."""
     buckets = [found for found in aggregations if found["schema"] == "bucket"]
-    widths = {}
+    fields = [found["params"].get("field") for found in buckets]
+    widths = {place: SHORT_WIDTHS[field] for place, field in enumerate(fields) if field in SHORT_WIDTHS}
     for place, metric in enumerate((found for found in aggregations if found["schema"] == "metric"), len(buckets)):
         widths[place] = METRIC_WIDTHS.get(metric["params"].get("field"), NUMBER_WIDTH)
     return [{"colIndex": place, "width": width} for place, width in sorted((widths | chosen).items())]

@@ -69,19 +69,33 @@ async fn refusal(plugins: &Mutex<Plugins>, node: &Search, body: &Value) -> Optio
         if !["principal", "resource", "finding"].contains(&name.as_str()) {
             complain(format!("the source {name} does not fit the bucket keys of the other monitors"));
         }
-        let field = source["terms"]["field"].as_str().unwrap_or_default();
-        if source["missing_bucket"] == true || !is_keyword(node, index, field).await {
-            complain(format!("{field} has keys that are no strings"));
+        let source = &source["terms"];
+        let is_text = match (source["field"].as_str(), source["script"]["source"].as_str()) {
+            (Some(field), None) => is_keyword(node, index, field).await,
+            (None, Some(script)) => script.starts_with("String "),
+            _ => false,
+        };
+        if source["missing_bucket"] == true || !is_text {
+            complain(format!("the source {name} has keys that are no strings"));
+        }
+        // Each page of buckets is a script, of which a node compiles seventy-five in five minutes.
+        if source["field"] == "event.id" {
+            complain(format!("the source {name} has a bucket for each record"));
         }
     }
     let path = &body["triggers"][0]["bucket_level_trigger"]["condition"]["parent_bucket_path"];
     if aggregations.as_object().map(serde_json::Map::len) != Some(1) || path != "composite_agg" {
         complain("the shape of its buckets is not that of the other monitors".to_owned());
     }
+    let query = &search["query"]["query"]["bool"];
+    if !query["must"].is_null() || !query["should"].is_null() {
+        complain("a range there says which months are asked, and a late record lies in another".to_owned());
+    }
     for action in body["triggers"][0]["bucket_level_trigger"]["actions"].as_array().into_iter().flatten() {
         if let Some(refusal) = action_refusal(action) {
             return Some(refusal);
         }
+        does_nothing(action).into_iter().for_each(&complain);
         let channel = action["destination_id"].as_str().unwrap_or_default();
         if !plugins.lock().unwrap().channels.contains_key(channel) {
             complain(format!("it pages {channel}, which is not there"));
@@ -117,6 +131,25 @@ fn action_refusal(action: &Value) -> Option<Answer> {
     options
         .is_some_and(|options| !options.keys().eq(["content_type"]))
         .then(|| error(400, "illegal compiler options specified"))
+}
+
+/// What the plugin takes in an action, and what then has no effect.
+fn does_nothing(action: &Value) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let scope = &action["action_execution_policy"]["action_execution_scope"]["per_alert"];
+    if action["throttle_enabled"] == true && scope["actionable_alerts"] == json!(["NEW"]) {
+        complaints.push("a new alert has nothing that a throttle could count from".to_owned());
+    }
+    // Of a sample document come only the fields that a tag between those of the block names by their whole names.
+    let message = action["message_template"]["source"].as_str().unwrap_or_default();
+    let block = message.split_once("{{#sample_documents}}").map_or("", |(_, rest)| rest);
+    let block = block.split_once("{{/sample_documents}}").map_or("", |(block, _)| block);
+    for section in block.split("{{#_source.").skip(1).filter_map(|rest| rest.split_once("}}")) {
+        if !block.contains(&format!("{{{{_source.{}}}}}", section.0)) {
+            complaints.push(format!("the section over {} would be empty", section.0));
+        }
+    }
+    complaints
 }
 
 async fn is_keyword(node: &Search, index: &str, field: &str) -> bool {
