@@ -19,8 +19,8 @@ use url::Url;
 
 use crate::source::key::Readable;
 pub use channel::{Channel, Severity, Target};
-pub use exposed::exposed;
 pub use content::{DashboardsConfig, MonitorsConfig, RetentionConfig};
+pub use exposed::exposed;
 pub use sink::{AuthKind, Sigv4Service, SinkConfig};
 use variable::Misspelt;
 
@@ -137,7 +137,8 @@ impl SourceConfig {
         let is_digit = |text: &&String| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
         let in_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let is_bucket = |text: &&String| (3..=255).contains(&text.len()) && text.bytes().all(in_a_name);
-        let is_role = |text: &&String| text.starts_with("arn:") && text.contains(":iam::") && text.contains(":role/");
+        let is_role =
+            |text: &&String| text.starts_with("arn:") && text.contains(":iam::") && text.contains(":role/");
         let say = |key, text: &String, is: &str| (key, format!("\"{text}\" is not {is}"));
         if let Some(wrong) = self.allowed_accounts.iter().find(|text| !is_digit(text)) {
             return Some(say("source.allowed_accounts", wrong, "an account's id, such as \"111122223333\""));

@@ -291,7 +291,8 @@ fn hostile_document() -> Value {
     record["requestParameters"] = json!({"notebookInstanceName": HOSTILE, "roleArn": HOSTILE});
     record["responseElements"] = Value::Null;
     let mut source = story::documents(&[record], None).remove(0).source;
-    source["sagemaker"]["runbook"] = json!(["https://docs.example.com/stop", "https://docs.example.com/revoke"]);
+    source["sagemaker"]["runbook"] =
+        json!(["https://docs.example.com/stop", "https://docs.example.com/revoke"]);
     source
 }
 

@@ -91,7 +91,8 @@ fn sns_problem(topic: &str, role: Option<&str>) -> Option<&'static str> {
 /// What the notifications plugin refuses of mail.
 fn email_problem(sender: &str, recipients: &[String]) -> Option<&'static str> {
     let is_address = |text: &String| {
-        let is_plain = |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c == '@');
+        let is_plain =
+            |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c == '@');
         text.split_once('@').is_some_and(|(name, host)| {
             let has_parts = host.contains('.') && host.split('.').all(|part| !part.is_empty());
             is_plain(name) && is_plain(host) && has_parts

@@ -58,7 +58,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (file, password) = (folder.path().join("sagetrail.toml"), folder.path().join("password"));
         write(&password, "hunter2").unwrap();
-        let by_file = format!("[sink]\nauth = 'basic'\nusername = 'me'\npassword_file = '{}'\n", password.display());
+        let by_file =
+            format!("[sink]\nauth = 'basic'\nusername = 'me'\npassword_file = '{}'\n", password.display());
         let cases: [(&str, u32, u32, &[&str]); 8] = [
             ("", 0o644, 0o600, &[]),
             (&by_file, 0o644, 0o600, &[]),
@@ -66,8 +67,18 @@ mod tests {
             (&by_file, 0o644, 0o640, &["sink.password_file: everybody in its group"]),
             ("[redaction]\nkey = 'hunter2'", 0o644, 0o600, &["redaction.key: everybody on this machine"]),
             ("[redaction]\nkey = 'hunter2'", 0o600, 0o600, &[]),
-            ("[channels]\nsoc = { kind = 'slack', url = 'https://a/hunter2' }", 0o640, 0o600, &["channels.soc.url: "]),
-            ("[channels]\nsoc = { kind = 'email', sender_id = 'a', recipients = ['a@example.com'] }", 0o644, 0o600, &[]),
+            (
+                "[channels]\nsoc = { kind = 'slack', url = 'https://a/hunter2' }",
+                0o640,
+                0o600,
+                &["channels.soc.url: "],
+            ),
+            (
+                "[channels]\nsoc = { kind = 'email', sender_id = 'a', recipients = ['a@example.com'] }",
+                0o644,
+                0o600,
+                &[],
+            ),
         ];
         for (text, mode, of_password, expected) in cases {
             write(&file, text).unwrap();

@@ -77,9 +77,18 @@ fn every_mistake_is_refused_with_its_key_and_what_is_right() {
         ("[sink]\nauth = 'certificate'", "sink.client_certificate_file"),
         ("[sink]\nbulk_max_bytes = 99999999", "sink.bulk_max_bytes: must not be more than sink.queue_bytes"),
         ("[redaction]\nkey = 'secret'\nkey_file = 'x'", "redaction.key: is set beside redaction.key_file"),
-        ("[source]\nallowed_accounts = ['1111-2222-3333']", "source.allowed_accounts: \"1111-2222-3333\" is not an account's id, such as"),
-        ("[source]\nallowed_buckets = ['s3://trail/']", "source.allowed_buckets: \"s3://trail/\" is not the name of a bucket"),
-        ("[source]\nassume_role_arn = 'reader'", "source.assume_role_arn: \"reader\" is not a role's ARN, such as"),
+        (
+            "[source]\nallowed_accounts = ['1111-2222-3333']",
+            "source.allowed_accounts: \"1111-2222-3333\" is not an account's id, such as",
+        ),
+        (
+            "[source]\nallowed_buckets = ['s3://trail/']",
+            "source.allowed_buckets: \"s3://trail/\" is not the name of a bucket",
+        ),
+        (
+            "[source]\nassume_role_arn = 'reader'",
+            "source.assume_role_arn: \"reader\" is not a role's ARN, such as",
+        ),
         (
             "[rules]\nplaceholders.allowed_networks = ['203.0.113.7']",
             "rules.placeholders.allowed_networks: \"203.0.113.7\" is not a network in CIDR notation",
@@ -88,12 +97,30 @@ fn every_mistake_is_refused_with_its_key_and_what_is_right() {
             "[rules]\nplaceholders.trusted_accounts = ['111122223333', 'prod']",
             "rules.placeholders.trusted_accounts: \"prod\" is not an account's id, twelve digits, such as \"111122223333\"",
         ),
-        ("[channels]\n'a b' = { kind = 'slack', url = 'https://x' }", "channels.a b: a name is made of letters"),
-        ("[channels]\nsoc = { kind = 'sns', topic_arn = 'arn:aws:sqs:eu-central-1:111122223333:q' }", "channels.soc: topic_arn must be a topic's ARN, such as"),
-        ("[channels]\nsoc = { kind = 'sns', topic_arn = 'arn:aws:sns:eu-central-1:111122223333:t', role_arn = 'pages' }", "channels.soc: role_arn must be a role's ARN, such as"),
-        ("[channels]\nsoc = { kind = 'email', sender_id = 'a', recipients = ['soc'] }", "channels.soc: recipients must be addresses, such as"),
-        ("[channels]\nsoc = { kind = 'email', sender_id = 'a', recipients = [] }", "channels.soc: recipients must be addresses, such as"),
-        ("[channels]\nsoc = { kind = 'email', sender_id = '', recipients = ['soc@example.com'] }", "channels.soc: sender_id must be"),
+        (
+            "[channels]\n'a b' = { kind = 'slack', url = 'https://x' }",
+            "channels.a b: a name is made of letters",
+        ),
+        (
+            "[channels]\nsoc = { kind = 'sns', topic_arn = 'arn:aws:sqs:eu-central-1:111122223333:q' }",
+            "channels.soc: topic_arn must be a topic's ARN, such as",
+        ),
+        (
+            "[channels]\nsoc = { kind = 'sns', topic_arn = 'arn:aws:sns:eu-central-1:111122223333:t', role_arn = 'pages' }",
+            "channels.soc: role_arn must be a role's ARN, such as",
+        ),
+        (
+            "[channels]\nsoc = { kind = 'email', sender_id = 'a', recipients = ['soc'] }",
+            "channels.soc: recipients must be addresses, such as",
+        ),
+        (
+            "[channels]\nsoc = { kind = 'email', sender_id = 'a', recipients = [] }",
+            "channels.soc: recipients must be addresses, such as",
+        ),
+        (
+            "[channels]\nsoc = { kind = 'email', sender_id = '', recipients = ['soc@example.com'] }",
+            "channels.soc: sender_id must be",
+        ),
         ("[sink", "TOML parse error at line 1"),
         ("[sink]\npassword = 'secret", "TOML parse error at line 2"),
         ("[sink]\npassword = ['secret']", "sink.password: must be a text in quotes, not a list"),

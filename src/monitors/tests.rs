@@ -73,7 +73,10 @@ fn a_sites_thresholds_take_the_place_of_defaults_and_mistakes_are_refused_by_nam
         ("thresholds = { zzz = 7 }", "config/monitors.toml names all of them"),
         ("thresholds = { denied_calls = 0 }", "denied_calls: must be a whole number above zero"),
         ("thresholds = { denied_calls = '7' }", "a whole number"),
-        ("thresholds = { denied_calls = 2147483648 }", "denied_calls: must be a whole number above zero, such as"),
+        (
+            "thresholds = { denied_calls = 2147483648 }",
+            "denied_calls: must be a whole number above zero, such as",
+        ),
         ("thresholds = { burst_window = '4000000000d' }", "burst_window: must be a duration such as"),
         ("thresholds = { burst_window = '+1h' }", "burst_window: must be a duration such as"),
         ("thresholds = { burst_window = 'soon' }", "a duration such as"),

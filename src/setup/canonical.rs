@@ -55,16 +55,17 @@ fn is_default(name: &str, value: &Value) -> bool {
 fn told(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
-            let told = members.iter().filter(|(name, value)| !is_default(name, value)).map(
-                |(name, value)| match (name.as_str(), value) {
-                    ("range", Value::Object(fields)) => (name.clone(), each(fields, range)),
-                    ("aggs", value) => ("aggregations".to_owned(), self::told(value)),
-                    (clause, Value::Object(fields)) if OF_A_FIELD.contains(&clause) => {
-                        (name.clone(), each(fields, of_a_field))
+            let told =
+                members.iter().filter(|(name, value)| !is_default(name, value)).map(|(name, value)| {
+                    match (name.as_str(), value) {
+                        ("range", Value::Object(fields)) => (name.clone(), each(fields, range)),
+                        ("aggs", value) => ("aggregations".to_owned(), self::told(value)),
+                        (clause, Value::Object(fields)) if OF_A_FIELD.contains(&clause) => {
+                            (name.clone(), each(fields, of_a_field))
+                        }
+                        (_, value) => (name.clone(), self::told(value)),
                     }
-                    (_, value) => (name.clone(), self::told(value)),
-                },
-            );
+                });
             Value::Object(told.collect())
         }
         Value::Array(items) => items.iter().map(told).collect(),
@@ -80,15 +81,18 @@ fn each(fields: &Map<String, Value>, told: fn(&Value) -> Value) -> Value {
 fn range(range: &Value) -> Value {
     let Value::Object(members) = range else { return range.clone() };
     let includes = |name: &str| members.get(name) != Some(&json!(false));
-    let bound = |name: &str| match name {
-        "from" if includes("include_lower") => "gte",
-        "from" => "gt",
-        "to" if includes("include_upper") => "lte",
-        "to" => "lt",
-        other => other,
-    }
-    .to_owned();
-    let is_said = |(name, value): &(&String, &Value)| !name.starts_with("include_") && !is_default(name, value);
+    let bound = |name: &str| {
+        match name {
+            "from" if includes("include_lower") => "gte",
+            "from" => "gt",
+            "to" if includes("include_upper") => "lte",
+            "to" => "lt",
+            other => other,
+        }
+        .to_owned()
+    };
+    let is_said =
+        |(name, value): &(&String, &Value)| !name.starts_with("include_") && !is_default(name, value);
     members.iter().filter(is_said).map(|(name, value)| (bound(name), value.clone())).collect()
 }
 

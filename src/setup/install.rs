@@ -263,9 +263,8 @@ impl Work<'_> {
         tell: &mut impl FnMut(&str, &Outcome),
     ) -> Result<(), SetupError> {
         let leftovers = self.inventory.leftovers(objects).into_iter();
-        let entries: Vec<&Entry> = leftovers
-            .filter(|entry| !is_template(entry.kind) && self.lack(entry.kind).is_none())
-            .collect();
+        let entries: Vec<&Entry> =
+            leftovers.filter(|entry| !is_template(entry.kind) && self.lack(entry.kind).is_none()).collect();
         self.clear_all(&entries, forgotten, tell).await
     }
 
@@ -305,7 +304,9 @@ impl Work<'_> {
         for ((entry, object), found) in entries.iter().zip(&objects).zip(found) {
             match plan_leftover(found.as_ref().map(|found| &found.body), entry) {
                 Leftover::Newer => tell(&object.to_string(), &Outcome::KeptNewer),
-                Leftover::Edited if self.edits == Edits::Keep => tell(&object.to_string(), &Outcome::KeptEdited),
+                Leftover::Edited if self.edits == Edits::Keep => {
+                    tell(&object.to_string(), &Outcome::KeptEdited)
+                }
                 Leftover::Forget => forgotten.push((*entry).clone()),
                 Leftover::Edited | Leftover::Remove => to_remove.push((*entry, object.clone())),
             }

@@ -116,10 +116,18 @@ async fn a_change_by_hand_of_anything_that_decides_on_pages_is_shown_alone_and_r
         (format!("{filter}/1/range/event.ingested/include_upper"), json!(false), "lt"),
         (format!("{filter}/2/range/@timestamp/to"), json!("{{period_end}}||-1d"), "lte"),
         (format!("{filter}/0/term/sagemaker.severity/value"), json!("none"), "value"),
-        ("/inputs/0/search/query/query/bool/must_not".to_owned(), json!([{"match_all": {"boost": 1.0}}]), "must_not"),
+        (
+            "/inputs/0/search/query/query/bool/must_not".to_owned(),
+            json!([{"match_all": {"boost": 1.0}}]),
+            "must_not",
+        ),
         ("/inputs/0/search/query/aggregations/composite_agg/composite/size".to_owned(), json!(1), "size"),
         (format!("{trigger}/condition/script/source"), json!("params.n > 1000000"), "source"),
-        (format!("{trigger}/condition/composite_agg_filter"), json!({"principal": {"exclude": ["a"]}}), "exclude"),
+        (
+            format!("{trigger}/condition/composite_agg_filter"),
+            json!({"principal": {"exclude": ["a"]}}),
+            "exclude",
+        ),
         (format!("{trigger}/actions"), json!([]), "actions"),
         ("/schedule/period/interval".to_owned(), json!(60), "interval"),
     ];
@@ -131,8 +139,11 @@ async fn a_change_by_hand_of_anything_that_decides_on_pages_is_shown_alone_and_r
         let difference = scene.setup(&["--diff"]).await.ended(3);
         difference.says("paging-critical: would be kept, as somebody changed it");
         assert_eq!(difference.lines("monitor").len(), 1, "{path}");
-        let lines: Vec<&str> =
-            difference.said.lines().filter(|line| line.starts_with("-  ") || line.starts_with("+  ")).collect();
+        let lines: Vec<&str> = difference
+            .said
+            .lines()
+            .filter(|line| line.starts_with("-  ") || line.starts_with("+  "))
+            .collect();
         assert!(lines.iter().any(|line| line.contains(&format!("\"{shown}\""))), "{path}: {lines:#?}");
         let is_whole = path.ends_with("actions");
         assert!(is_whole || lines.len() <= 10, "{path}: only what was changed: {lines:#?}");

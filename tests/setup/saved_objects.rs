@@ -160,10 +160,18 @@ fn bulk_get(held: &Held, [tenant, workspace]: &[String; 2], wanted: &Value) -> A
 }
 
 /// Nothing is stored when one of the objects cannot be migrated; another refusal is one of its object alone.
-fn bulk_create(held: &mut Held, [tenant, workspace]: &[String; 2], objects: &Value, overwrites: bool) -> Answer {
+fn bulk_create(
+    held: &mut Held,
+    [tenant, workspace]: &[String; 2],
+    objects: &Value,
+    overwrites: bool,
+) -> Answer {
     let objects = objects.as_array().unwrap();
     if let Some(newer) = objects.iter().find(|object| is_too_new(object["type"].as_str().unwrap(), object)) {
-        return error(422, format!("{} belongs to a more recent version of OpenSearch Dashboards", newer["id"]));
+        return error(
+            422,
+            format!("{} belongs to a more recent version of OpenSearch Dashboards", newer["id"]),
+        );
     }
     let mut stored = Vec::new();
     for object in objects {
