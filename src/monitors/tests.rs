@@ -302,8 +302,12 @@ fn only_known_variables(id: &str, message: &str, by_key: &Value, mapped: &BTreeM
         }
         let in_document = open.iter().any(|section| section == "sample_documents");
         let is_known = match name.as_str() {
-            "ctx.newAlerts.0.id" | "ctx.newAlerts.0.bucket_keys" => true,
-            "ctx.newAlerts" | "ctx.monitor.name" | "ctx.trigger.name" | "url" => true,
+            "ctx.newAlerts.0.id"
+            | "ctx.newAlerts.0.bucket_keys"
+            | "ctx.newAlerts"
+            | "ctx.monitor.name"
+            | "ctx.trigger.name"
+            | "url" => true,
             // Without aggregations of its own alone does a monitor get documents.
             "sample_documents" => by_key["aggregations"].is_null(),
             "id" | "bucket_keys" | "state" | "severity" => {

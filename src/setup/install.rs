@@ -195,7 +195,9 @@ impl Work<'_> {
                 self.fail(&objects[0], &error, tell);
                 let problem = error.to_string();
                 let skipped = Outcome::Skipped { needs: Lack::Server { problem } };
-                objects[1..].iter().for_each(|object| tell(&object.to_string(), &skipped));
+                for object in &objects[1..] {
+                    tell(&object.to_string(), &skipped);
+                }
                 return;
             }
         };
@@ -278,7 +280,9 @@ impl Work<'_> {
         for some in entries.chunk_by(|left, right| left.kind.server() == right.kind.server()) {
             if let Some(needs) = self.lack(some[0].kind) {
                 let skipped = Outcome::Skipped { needs };
-                some.iter().for_each(|entry| tell(&bare(entry).to_string(), &skipped));
+                for entry in some {
+                    tell(&bare(entry).to_string(), &skipped);
+                }
             } else if some[0].kind.server() == Server::Dashboards {
                 self.clear_saved(some, forgotten, tell).await?;
             } else {
@@ -305,7 +309,7 @@ impl Work<'_> {
             match plan_leftover(found.as_ref().map(|found| &found.body), entry) {
                 Leftover::Newer => tell(&object.to_string(), &Outcome::KeptNewer),
                 Leftover::Edited if self.edits == Edits::Keep => {
-                    tell(&object.to_string(), &Outcome::KeptEdited)
+                    tell(&object.to_string(), &Outcome::KeptEdited);
                 }
                 Leftover::Forget => forgotten.push((*entry).clone()),
                 Leftover::Edited | Leftover::Remove => to_remove.push((*entry, object.clone())),
