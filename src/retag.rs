@@ -148,7 +148,10 @@ impl fmt::Display for Summary {
         writeln!(formatter, "rules      {version}")?;
         writeln!(formatter, "outdated   {outdated} documents")?;
         writeln!(formatter, "retagged   {retagged}, {changed} of them with other findings")?;
-        writeln!(formatter, "carried    {carried} documents keep what their text no longer shows (sagemaker.rules.carried)")?;
+        writeln!(
+            formatter,
+            "carried    {carried} documents keep what their text no longer shows (sagemaker.rules.carried)"
+        )?;
         writeln!(
             formatter,
             "left       {conflicts} changed meanwhile, {unreadable} unreadable, {refused} refused"

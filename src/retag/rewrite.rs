@@ -149,8 +149,21 @@ impl Hit {
 
 /// The members of a document that enrichment writes. Others are notes that people or their tools have made on it.
 const WRITTEN: [&str; 15] = [
-    "@timestamp", "tags", "message", "ecs", "event", "cloud", "source", "user", "user_agent", "error", "related",
-    "log", "rule", "threat", "sagemaker",
+    "@timestamp",
+    "tags",
+    "message",
+    "ecs",
+    "event",
+    "cloud",
+    "source",
+    "user",
+    "user_agent",
+    "error",
+    "related",
+    "log",
+    "rule",
+    "threat",
+    "sagemaker",
 ];
 
 #[derive(Deserialize)]
