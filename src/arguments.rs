@@ -169,6 +169,9 @@ pub(crate) struct VerifyArgs {
     /// Minutes until a delivery or a shipping counts as late
     #[arg(long, value_name = "NUMBER", default_value_t = 60)]
     pub(crate) late_minutes: u32,
+    /// Read every file again, also those that were shipped and not touched since
+    #[arg(long)]
+    pub(crate) read_all: bool,
     /// Ship the missing files that are as they were signed
     #[arg(long)]
     pub(crate) repair: bool,

@@ -6,6 +6,8 @@
 pub mod digest;
 pub mod keys;
 mod chain;
+mod content;
+mod expected;
 mod shipped;
 mod judge;
 mod region;
@@ -23,8 +25,10 @@ use serde_json::{Value, json};
 use time::{Date, Duration, OffsetDateTime, Time};
 use tokio::task::JoinSet;
 
+use self::expected::{BY_BUCKET, BY_RECORDS, Expected};
+pub use self::judge::Reading;
 use self::keys::{Keys, KeysError};
-use self::region::Region;
+use self::region::{Region, Verified};
 pub use self::report::{Finding, Kind, Report};
 pub use self::shipped::LedgerError;
 pub use self::watch::watch;
@@ -56,6 +60,7 @@ pub struct Plan {
     pub late: Duration,
     /// A file of public keys in place of the API.
     pub keys: Option<PathBuf>,
+    pub reading: Reading,
 }
 
 /// Why there is no report.
@@ -80,7 +85,7 @@ pub enum VerifyError {
     #[error("a task panicked, which is a bug")]
     Panicked,
     #[error(
-        "{index}: the verification could not be recorded, OpenSearch answered {status}; grant the role create_index and write on it"
+        "{index}: the verification could not be recorded, OpenSearch answered {status}; grant the role create_index, write and indices:admin/mapping/put on it"
     )]
     NotRecorded { index: String, status: u16 },
 }
@@ -92,6 +97,8 @@ struct Scene {
     store: Store,
     opensearch: OpenSearch,
     keys: Keys,
+    /// The only buckets that may be read; all, if there are none.
+    allowed_buckets: Vec<String>,
     limits: crate::decode::Limits,
 }
 
@@ -111,30 +118,40 @@ pub async fn run(config: &Config, plan: Plan, repair: Option<Knowledge>) -> Resu
     let aws = aws::load(config.source.queue_url.as_ref()).await;
     let scene = Arc::new(Scene::new(config, plan, &aws).await?);
     setup::install_templates(&scene.opensearch).await?;
+    map_fields(&scene.opensearch).await?;
 
-    let records = scene.bucket.days(&scene.plan.prefix, &wanted).await?;
-    // What is delivered late on the last day is in a digest of the next.
-    let digests = Wanted { kind: folder::Kind::Digests, to: wanted.to.and_then(Date::next_day), ..wanted };
-    let digests = by_region(scene.bucket.days(&scene.plan.prefix, &digests).await?);
+    let found = Found::of(&scene, &wanted).await?;
     let place = report.place.clone();
     report.standing.cover_trail(&place, scene.plan.from);
-    report.standing.cover(
-        &scene.plan.bucket,
-        records.iter().chain(digests.values().flatten()),
-        scene.plan.to,
-    );
-    for finding in without_digests(&scene.plan, &records, &digests) {
-        report.find(finding);
+    let days = found.records.iter().chain(found.digests.values().flatten());
+    report.standing.cover(&scene.plan.bucket, days, (scene.plan.from, scene.plan.to));
+    if found.known.is_empty() {
+        let nothing =
+            "there is no digest in this period, so nothing is proven; switch on log file validation";
+        let detail = found.nothing.as_deref().unwrap_or(nothing).to_owned();
+        report.find(Finding::new(Kind::MissingDigest, &scene.plan.bucket, &scene.plan.prefix, detail));
     }
     let mut running = JoinSet::new();
-    for days in digests.into_values() {
+    let mut homes = BTreeSet::new();
+    let mut end = |ended, report: &mut Report| {
+        let Verified { report: of_region, homes: of_its_trails } = joined(ended)?;
+        homes.extend(of_its_trails);
+        report.merge(of_region);
+        Ok::<(), VerifyError>(())
+    };
+    for (base, known) in &found.known {
         if running.len() >= REGIONS_AT_ONCE {
-            report.merge(joined(running.join_next().await)?);
+            end(running.join_next().await, &mut report)?;
         }
-        running.spawn(Region::new(Arc::clone(&scene)).verify(days));
+        let region = Region::new(Arc::clone(&scene), base.clone(), known.clone());
+        let days = found.digests.get(base).cloned().unwrap_or_default();
+        running.spawn(async move { region.verify(&days).await });
     }
     while !running.is_empty() {
-        report.merge(joined(running.join_next().await)?);
+        end(running.join_next().await, &mut report)?;
+    }
+    for finding in homeless(&scene.plan, &homes, &found.known) {
+        report.find(finding);
     }
     report.sort();
     if let Some(knowledge) = repair {
@@ -162,6 +179,7 @@ impl Scene {
             store: Store::new(aws, &config.source, Arc::new(Metrics::new())).await,
             opensearch: OpenSearch::new(&config.sink, signing)?,
             keys,
+            allowed_buckets: config.source.allowed_buckets.clone(),
             limits: crate::decode::Limits {
                 uncompressed_bytes: config.source.max_uncompressed_bytes,
                 record_bytes: config.source.max_record_bytes,
@@ -171,42 +189,118 @@ impl Scene {
     }
 }
 
-fn joined(
-    ended: Option<Result<Result<Report, VerifyError>, tokio::task::JoinError>>,
-) -> Result<Report, VerifyError> {
-    ended.and_then(Result::ok).ok_or(VerifyError::Panicked)?
+/// What is known before any digest is read.
+struct Found {
+    /// The folders of the days of files in the period.
+    records: Vec<String>,
+    /// The folders of the days of digests, by the region's folder; also of days before the period and of the one after.
+    digests: BTreeMap<String, BTreeSet<String>>,
+    /// Each region of an account of which anything is known in the period, and what beside its digests.
+    known: Expected,
+    /// Why the bucket holds no trail at all, where it holds none.
+    nothing: Option<String>,
 }
 
-/// The days of each region's folder, which ends before the year.
-fn by_region(days: Vec<String>) -> BTreeMap<String, Vec<String>> {
-    let mut regions: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for day in days {
-        regions.entry(region_of(&day).to_owned()).or_default().push(day);
+impl Found {
+    async fn of(scene: &Scene, wanted: &Wanted) -> Result<Self, VerifyError> {
+        let Scene { plan, bucket, opensearch, .. } = scene;
+        // What is delivered late on the last day is in a digest of the next.
+        let digests = Wanted {
+            kind: folder::Kind::Digests,
+            from: plan.from.checked_sub(Duration::days(expected::KNOWN_DAYS)),
+            to: plan.to.next_day(),
+            ..wanted.clone()
+        };
+        let root = root_of(&plan.prefix);
+        let by_ledger = expected::by_ledger(opensearch, plan, &root).await?;
+        let by_standing = expected::by_standing(opensearch, plan, &root).await?;
+        let (records, digests, nothing) =
+            match (bucket.days(&plan.prefix, wanted).await, bucket.days(&plan.prefix, &digests).await) {
+                (Ok(records), Ok(digests)) => (records, digests, None),
+                // Somebody may have emptied it, if it is known to have held something.
+                (Err(error @ ListError::NoTrail { .. }), _)
+                    if !by_ledger.is_empty() || !by_standing.is_empty() =>
+                {
+                    (Vec::new(), Vec::new(), Some(error.to_string()))
+                }
+                (Err(error), _) | (_, Err(error)) => return Err(error.into()),
+            };
+        let known = known(plan.from, &records, &digests, [by_ledger, by_standing]);
+        let mut by_region: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for day in digests {
+            by_region.entry(expected::base_of(&day).unwrap_or_default()).or_default().insert(day);
+        }
+        Ok(Self { records, digests: by_region, known, nothing })
     }
-    regions
 }
 
-fn region_of(day: &str) -> &str {
-    day.trim_end_matches('/').rsplitn(4, '/').last().unwrap_or_default()
+/// The regions of which anything is known, and what.
+fn known(from: Date, records: &[String], digests: &[String], others: [Expected; 2]) -> Expected {
+    let mut known = Expected::new();
+    let of_records = records.iter().map(|day| (day, Some(BY_RECORDS)));
+    let of_digests = digests.iter().map(|day| (day, (folder::day_of(day) < Some(from)).then_some(BY_BUCKET)));
+    for (day, reason) in of_records.chain(of_digests) {
+        if let Some(base) = expected::base_of(day) {
+            let reasons = known.entry(base).or_default();
+            reasons.extend(reason.filter(|reason| !reasons.contains(reason)));
+        }
+    }
+    for (base, reasons) in others.into_iter().flatten() {
+        known.entry(base).or_default().extend(reasons);
+    }
+    known
 }
 
-/// Regions that have files and no digest at all, and a trail without any.
-fn without_digests(plan: &Plan, records: &[String], digests: &BTreeMap<String, Vec<String>>) -> Vec<Finding> {
-    let detail = "there is no digest in this period, so nothing is proven; switch on log file validation";
-    let find = |place: &str| Finding::new(Kind::MissingDigest, &plan.bucket, place, detail.to_owned());
-    let regions: BTreeSet<String> = records
+/// The home regions of trails that have digests elsewhere and none there, of which nothing else is known.
+fn homeless(plan: &Plan, homes: &BTreeSet<String>, known: &Expected) -> Vec<Finding> {
+    let is_wanted = |base: &str| {
+        let region = base.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        plan.regions.is_empty() || plan.regions.iter().any(|wanted| wanted == region)
+    };
+    homes
         .iter()
-        .map(|day| {
-            region_of(day)
-                .replace("/CloudTrail-NetworkActivity/", "/CloudTrail-Digest/")
-                .replace("/CloudTrail/", "/CloudTrail-Digest/")
+        .filter(|base| !known.contains_key(*base) && is_wanted(base))
+        .map(|base| {
+            let detail = "there is no digest of it in this period, although a trail is at home there whose digests are \
+                          in other regions";
+            Finding::new(Kind::MissingDigest, &plan.bucket, base, detail.to_owned())
         })
-        .filter(|region| !digests.contains_key(region))
-        .collect();
-    if regions.is_empty() && digests.is_empty() {
-        return vec![find(&plan.prefix)];
+        .collect()
+}
+
+/// Where a trail's tree begins, at or below the prefix.
+fn root_of(prefix: &str) -> String {
+    let folder = match prefix {
+        "" => String::new(),
+        _ => format!("{}/", prefix.trim_end_matches('/')),
+    };
+    if folder::is_rooted(&folder) { folder } else { format!("{folder}{}/", folder::ROOT) }
+}
+
+/// Indices that are older than a field lack it in their mapping, so that nobody could count it.
+async fn map_fields(client: &OpenSearch) -> Result<(), VerifyError> {
+    for (index, template) in [
+        (INDEX, include_str!("../mappings/template-verification.json")),
+        (standing::INDEX, include_str!("../mappings/template-verified.json")),
+    ] {
+        let template: Value =
+            serde_json::from_str(template).expect("the template is part of the binary and tested");
+        let body = json!({"properties": template["template"]["mappings"]["properties"]});
+        let answer = client
+            .request(Method::Put, &format!("{index}/_mapping"), Some(Bytes::from(body.to_string())))
+            .await?;
+        // Without the index there is nothing to map.
+        if !matches!(answer.status, 200 | 404) {
+            return Err(VerifyError::NotRecorded { index, status: answer.status });
+        }
     }
-    regions.iter().map(|region| find(&format!("{region}/"))).collect()
+    Ok(())
+}
+
+fn joined(
+    ended: Option<Result<Result<Verified, VerifyError>, tokio::task::JoinError>>,
+) -> Result<Verified, VerifyError> {
+    ended.and_then(Result::ok).ok_or(VerifyError::Panicked)?
 }
 
 /// Ships the files that are missing and neither deleted nor altered: what somebody has changed is evidence and no record.
@@ -294,23 +388,60 @@ mod tests {
             to: date!(2026 - 03 - 02),
             late: Duration::hours(1),
             keys: None,
+            reading: Reading::WhatIsUnproven,
         }
     }
 
     #[test]
-    fn a_region_with_files_and_without_digests_proves_nothing() {
-        let day = |kind: &str, region: &str| format!("AWSLogs/111122223333/{kind}/{region}/2026/03/01/");
-        let digests = by_region(vec![day("CloudTrail-Digest", "eu-west-1")]);
-        let found = |records: &[String], digests| {
-            without_digests(&plan(), records, digests)
+    fn a_region_is_known_by_its_files_its_digests_the_ledger_or_an_earlier_verification() {
+        let day = |kind: &str, region: &str, month: u8| {
+            format!("AWSLogs/111122223333/{kind}/{region}/2026/{month:02}/01/")
+        };
+        let base = |region: &str| format!("AWSLogs/111122223333/CloudTrail-Digest/{region}/");
+        let by_ledger = Expected::from([(base("eu-west-1"), vec![expected::BY_LEDGER])]);
+        let by_standing = Expected::from([(base("eu-west-3"), vec![expected::BY_STANDING])]);
+        let records = [day("CloudTrail", "eu-west-1", 3), day("CloudTrail", "us-east-1", 3)];
+        let digests = [
+            day("CloudTrail-Digest", "eu-west-1", 3),
+            day("CloudTrail-Digest", "eu-west-2", 2),
+            day("CloudTrail-Digest", "sa-east-1", 3),
+        ];
+        let expected = Expected::from([
+            (base("eu-west-1"), vec![BY_RECORDS, expected::BY_LEDGER]),
+            (base("eu-west-2"), vec![BY_BUCKET]),
+            (base("eu-west-3"), vec![expected::BY_STANDING]),
+            (base("sa-east-1"), vec![]),
+            (base("us-east-1"), vec![BY_RECORDS]),
+        ]);
+        assert_eq!(known(plan().from, &records, &digests, [by_ledger, by_standing]), expected);
+    }
+
+    #[test]
+    fn a_trail_has_digests_where_it_is_at_home() {
+        let base = |region: &str| format!("AWSLogs/111122223333/CloudTrail-Digest/{region}/");
+        let homes = BTreeSet::from([base("eu-west-1"), base("us-east-1")]);
+        let known = Expected::from([(base("eu-west-1"), vec![])]);
+        let found = |regions: &[&str]| {
+            let regions = regions.iter().map(|region| (*region).to_owned()).collect();
+            homeless(&Plan { regions, ..plan() }, &homes, &known)
                 .into_iter()
                 .map(|finding| finding.object)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(found(&[day("CloudTrail", "eu-west-1")], &digests), [""; 0]);
-        let missing = "s3://b/AWSLogs/111122223333/CloudTrail-Digest/us-east-1/";
-        assert_eq!(found(&[day("CloudTrail", "us-east-1")], &digests), [missing]);
-        assert_eq!(found(&[], &BTreeMap::new()), ["s3://b/"]);
+        assert_eq!(found(&[]), [format!("s3://b/{}", base("us-east-1"))]);
+        assert_eq!(found(&["eu-west-1"]), [""; 0], "the other region was not asked for");
+    }
+
+    #[test]
+    fn the_tree_begins_at_or_below_the_prefix() {
+        for (prefix, root) in [
+            ("", "AWSLogs/"),
+            ("a/b", "a/b/AWSLogs/"),
+            ("a/", "a/AWSLogs/"),
+            ("a/AWSLogs/o-1", "a/AWSLogs/o-1/"),
+        ] {
+            assert_eq!(root_of(prefix), root, "{prefix}");
+        }
     }
 
     #[test]

@@ -245,7 +245,11 @@ fn verify_role(names: &Names) -> Value {
         "index_patterns": [format!("{}*", names.objects())],
         "allowed_actions": ["indices:data/read/mget*", "indices:data/read/search*"]
     });
-    role["index_permissions"].as_array_mut().expect("it is a list").push(ledger);
+    let found = json!({
+        "index_patterns": ["sagetrail-verified", "sagetrail-verification"],
+        "allowed_actions": ["indices:data/read/search*", "indices:admin/mapping/put"]
+    });
+    role["index_permissions"].as_array_mut().expect("it is a list").extend([ledger, found]);
     role
 }
 

@@ -17,7 +17,7 @@ pub struct DigestKey {
     pub chain: String,
     pub home_region: String,
     pub ended_at: OffsetDateTime,
-    /// A list of files that earlier digests lack. It stands beside the chain.
+    /// A list of files that earlier digests lack. These are chains of their own, which may begin anywhere.
     pub is_backfill: bool,
 }
 
@@ -30,6 +30,8 @@ pub struct Digest {
     pub digest_s3_bucket: String,
     pub digest_s3_object: String,
     pub digest_public_key_fingerprint: String,
+    /// Another bucket where the trail's was exchanged.
+    pub previous_digest_s3_bucket: Option<String>,
     /// None in the first digest after logging or validation was switched on.
     pub previous_digest_s3_object: Option<String>,
     pub previous_digest_hash_value: Option<String>,
@@ -57,6 +59,8 @@ pub struct ReadDigest {
     pub sha256: String,
     /// From the metadata of its object.
     pub signature: Option<String>,
+    /// When it was made and signed, where that is not its end: a backfill digest is made long after.
+    pub generated_at: Option<OffsetDateTime>,
 }
 
 impl DigestKey {
@@ -76,7 +80,7 @@ impl DigestKey {
         }
         Some(Self {
             key: key.to_owned(),
-            chain: chain.to_owned(),
+            chain: if is_backfill { format!("{chain}_backfill") } else { chain.to_owned() },
             home_region: home_region.to_owned(),
             ended_at: PrimitiveDateTime::parse(ended, ENDED).ok()?.assume_utc(),
             is_backfill,
@@ -92,7 +96,28 @@ impl ReadDigest {
             digest: serde_json::from_slice(content)?,
             sha256: hex(&Sha256::digest(content)),
             signature,
+            generated_at: None,
         })
+    }
+
+    /// What its object's metadata says beside the signature.
+    #[must_use]
+    pub fn generated_at(self, time: Option<&str>) -> Self {
+        Self { generated_at: time.and_then(timestamp::parse), ..self }
+    }
+
+    /// The digest before this one, as it is named: bucket and key. None where the chain begins.
+    pub fn previous(&self) -> Option<(&str, &str)> {
+        let Digest { previous_digest_s3_bucket, previous_digest_s3_object, digest_s3_bucket, .. } =
+            &self.digest;
+        let key = previous_digest_s3_object.as_deref()?;
+        Some((previous_digest_s3_bucket.as_deref().unwrap_or(digest_s3_bucket), key))
+    }
+
+    /// Whether this is what the next digest names as the one before it, by content and signature.
+    pub fn is_named_by(&self, next: &Self) -> bool {
+        next.digest.previous_digest_hash_value.as_ref() == Some(&self.sha256)
+            && next.digest.previous_digest_signature.as_ref() == self.signature.as_ref()
     }
 
     /// What CloudTrail has signed.
@@ -135,12 +160,37 @@ pub mod tests {
         assert!(!key.is_backfill);
         let backfill = DigestKey::read(&format!("{folder}/{name}_backfill.json.gz")).unwrap();
         assert!(backfill.is_backfill);
-        assert_eq!(backfill.chain, key.chain);
+        assert_eq!(backfill.chain, format!("{}_backfill", key.chain));
         for name in
             ["", "x.json.gz", "111122223333_CloudTrail_eu-west-1_20260301T0210Z_a.json.gz", "a_b_c_d.json.gz"]
         {
             assert_eq!(DigestKey::read(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn a_digest_names_the_one_before_by_bucket_key_content_and_signature() {
+        let read = |previous: &str| {
+            let content = format!(
+                r#"{{"digestStartTime":"s","digestEndTime":"e","digestS3Bucket":"b","digestS3Object":"k",
+                "digestPublicKeyFingerprint":"f"{previous}}}"#
+            );
+            ReadDigest::parse(content.as_bytes(), Some("5a".to_owned())).unwrap()
+        };
+        let first = read("");
+        assert_eq!(first.previous(), None);
+        let hash = first.sha256.clone();
+        let next = |bucket: &str, hash: &str, signature: &str| {
+            read(&format!(
+                r#",{bucket}"previousDigestS3Object":"k","previousDigestHashValue":"{hash}","previousDigestSignature":"{signature}""#
+            ))
+        };
+        let right = next(r#""previousDigestS3Bucket":"other","#, &hash, "5a");
+        assert_eq!(right.previous(), Some(("other", "k")));
+        assert_eq!(next("", &hash, "5a").previous(), Some(("b", "k")));
+        assert!(first.is_named_by(&right));
+        assert!(!first.is_named_by(&next("", "00", "5a")), "another content");
+        assert!(!first.is_named_by(&next("", &hash, "5b")), "another signature");
     }
 
     #[test]

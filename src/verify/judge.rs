@@ -15,15 +15,36 @@ pub struct Evidence<'e> {
     pub entry: Option<&'e Entry>,
     /// None when it is no longer in the bucket.
     pub listed: Option<&'e Listed>,
-    /// The hash of what is in the bucket, where it had to be read.
-    pub content: Option<&'e str>,
+    pub content: Content<'e>,
+}
+
+/// Which files are read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Those of which the ledger and the `ETag` do not prove that they are what was signed.
+    WhatIsUnproven,
+    Everything,
+}
+
+/// What is known of the content that is in the bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content<'e> {
+    /// Nothing, because it did not have to be read or is not there.
+    NotRead,
+    /// Its hash.
+    Hash(&'e str),
+    /// It cannot be what CloudTrail wrote.
+    Broken(&'e str),
+    /// It is there and could not be read.
+    Unread(&'e str),
 }
 
 impl Evidence<'_> {
     /// Whether what is in the bucket may be something else than what was shipped, so that it has to be read.
-    pub fn needs_content(&self) -> bool {
+    pub fn needs_content(&self, reading: Reading) -> bool {
         match (self.entry, self.listed) {
             (_, None) => false,
+            (_, Some(_)) if reading == Reading::Everything => true,
             (Some(entry), Some(listed)) => {
                 !entry.proves(&self.file.hash_value) || entry.etag.is_none() || entry.etag != listed.etag
             }
@@ -41,7 +62,9 @@ impl Evidence<'_> {
         let is_as_signed = match (&entry.sha256, self.listed, self.content) {
             (Some(sha256), _, _) => *sha256 == self.file.hash_value,
             // With the ETag of what was shipped, the bucket still holds just that.
-            (None, Some(listed), Some(content)) if entry.etag.is_some() && entry.etag == listed.etag => {
+            (None, Some(listed), Content::Hash(content))
+                if entry.etag.is_some() && entry.etag == listed.etag =>
+            {
                 content == self.file.hash_value
             }
             (None, _, _) => return Shipped::Unproven,
@@ -62,7 +85,11 @@ impl Evidence<'_> {
             find(Kind::DeletedFile, "it is no longer in the bucket".to_owned());
         }
         let is_shipped_altered = self.shipped() == Shipped::Altered;
-        let is_altered = self.content.is_some_and(|content| content != self.file.hash_value);
+        let is_altered = match self.content {
+            Content::Hash(content) => content != self.file.hash_value,
+            Content::Broken(_) => true,
+            Content::NotRead | Content::Unread(_) => false,
+        };
         let altered = match (is_altered, is_shipped_altered) {
             (true, true) => Some("what is in the bucket and what was shipped"),
             (true, false) => Some("what is in the bucket"),
@@ -70,9 +97,15 @@ impl Evidence<'_> {
             (false, false) => None,
         };
         if let Some(what) = altered {
-            find(Kind::AlteredFile, format!("{what} is not what CloudTrail has signed"));
+            let why = match self.content {
+                Content::Broken(problem) => format!(": {problem}"),
+                Content::NotRead | Content::Hash(_) | Content::Unread(_) => String::new(),
+            };
+            find(Kind::AlteredFile, format!("{what} is not what CloudTrail has signed{why}"));
         }
-        if self.shipped() == Shipped::Unproven && self.listed.is_some() {
+        if let Content::Unread(problem) = self.content {
+            find(Kind::UnreadObject, problem.to_owned());
+        } else if self.shipped() == Shipped::Unproven && self.listed.is_some() && !is_altered {
             let text =
                 "it was written again since it was shipped, and the ledger has no hash of what was shipped";
             find(Kind::AlteredFile, text.to_owned());
@@ -144,32 +177,42 @@ mod tests {
     }
 
     /// Entry, listing and content; whether it has to be read; what is found.
-    type Case<'c> = (Option<&'c Entry>, Option<&'c Listed>, Option<&'c str>, bool, Vec<Kind>);
+    type Case<'c> = (Option<&'c Entry>, Option<&'c Listed>, Content<'c>, bool, Vec<Kind>);
 
     #[test]
     fn each_way_to_be_wrong_is_found_and_what_is_right_is_not() {
-        use Kind::{AlteredFile, DeletedFile, MissingFile};
+        use Kind::{AlteredFile, DeletedFile, MissingFile, UnreadObject};
         let (file, right, wrong) = (file(), entry("signed"), entry("other"));
         let (same, changed) = (listed("e"), listed("f"));
         let unhashed = Entry { sha256: None, ..entry("") };
-        let table: [Case<'_>; 13] = [
-            (Some(&right), Some(&same), None, false, vec![]),
-            (Some(&right), Some(&changed), Some("signed"), true, vec![]),
-            (Some(&right), Some(&changed), Some("other"), true, vec![AlteredFile]),
-            (Some(&right), None, None, false, vec![DeletedFile]),
-            (Some(&wrong), Some(&same), Some("other"), true, vec![AlteredFile]),
-            (Some(&wrong), Some(&same), Some("signed"), true, vec![AlteredFile]),
-            (None, Some(&same), Some("signed"), true, vec![MissingFile]),
-            (None, Some(&same), Some("other"), true, vec![MissingFile, AlteredFile]),
-            (None, None, None, false, vec![MissingFile, DeletedFile]),
-            (Some(&unhashed), Some(&same), Some("signed"), true, vec![]),
-            (Some(&unhashed), Some(&same), Some("other"), true, vec![AlteredFile]),
-            (Some(&unhashed), Some(&changed), Some("signed"), true, vec![AlteredFile]),
-            (Some(&unhashed), None, None, false, vec![DeletedFile]),
+        let (signed, other) = (Content::Hash("signed"), Content::Hash("other"));
+        let (broken, unread) = (Content::Broken("x"), Content::Unread("x"));
+        let none = Content::NotRead;
+        let table: [Case<'_>; 19] = [
+            (Some(&right), Some(&same), none, false, vec![]),
+            (Some(&right), Some(&changed), signed, true, vec![]),
+            (Some(&right), Some(&changed), other, true, vec![AlteredFile]),
+            (Some(&right), Some(&changed), broken, true, vec![AlteredFile]),
+            (Some(&right), Some(&changed), unread, true, vec![UnreadObject]),
+            (Some(&right), None, none, false, vec![DeletedFile]),
+            (Some(&wrong), Some(&same), other, true, vec![AlteredFile]),
+            (Some(&wrong), Some(&same), signed, true, vec![AlteredFile]),
+            (Some(&wrong), Some(&same), unread, true, vec![AlteredFile, UnreadObject]),
+            (None, Some(&same), signed, true, vec![MissingFile]),
+            (None, Some(&same), other, true, vec![MissingFile, AlteredFile]),
+            (None, Some(&same), unread, true, vec![MissingFile, UnreadObject]),
+            (None, None, none, false, vec![MissingFile, DeletedFile]),
+            (Some(&unhashed), Some(&same), signed, true, vec![]),
+            (Some(&unhashed), Some(&same), other, true, vec![AlteredFile]),
+            (Some(&unhashed), Some(&same), broken, true, vec![AlteredFile]),
+            (Some(&unhashed), Some(&same), unread, true, vec![UnreadObject]),
+            (Some(&unhashed), Some(&changed), signed, true, vec![AlteredFile]),
+            (Some(&unhashed), None, none, false, vec![DeletedFile]),
         ];
         for (entry, listed, content, needs_content, expected) in table {
             let evidence = Evidence { file: &file, entry, listed, content };
-            assert_eq!(evidence.needs_content(), needs_content, "{evidence:?}");
+            assert_eq!(evidence.needs_content(Reading::WhatIsUnproven), needs_content, "{evidence:?}");
+            assert_eq!(evidence.needs_content(Reading::Everything), listed.is_some(), "{evidence:?}");
             assert_eq!(kinds(&evidence), expected, "{evidence:?}");
         }
     }
@@ -178,13 +221,16 @@ mod tests {
     fn a_file_is_late_by_its_delivery_or_by_its_shipping() {
         let (mut file, mut entry, listed) = (file(), entry("signed"), listed("e"));
         entry.ingested = Some(datetime!(2026-03-01 13:01 UTC));
-        let evidence = Evidence { file: &file, entry: Some(&entry), listed: Some(&listed), content: None };
+        let evidence =
+            Evidence { file: &file, entry: Some(&entry), listed: Some(&listed), content: Content::NotRead };
         assert_eq!(kinds(&evidence), [Kind::LateFile]);
         entry.ingested = Some(datetime!(2026-03-01 13:00 UTC));
-        let evidence = Evidence { file: &file, entry: Some(&entry), listed: Some(&listed), content: None };
+        let evidence =
+            Evidence { file: &file, entry: Some(&entry), listed: Some(&listed), content: Content::NotRead };
         assert_eq!(kinds(&evidence), []);
         file.oldest_event_time = Some("2026-03-01T10:59:00Z".to_owned());
-        let evidence = Evidence { file: &file, entry: Some(&entry), listed: Some(&listed), content: None };
+        let evidence =
+            Evidence { file: &file, entry: Some(&entry), listed: Some(&listed), content: Content::NotRead };
         assert_eq!(kinds(&evidence), [Kind::LateFile]);
     }
 }

@@ -1,6 +1,6 @@
 //! The keys: CloudTrail's public keys, from its API or from a file, and what they say about a signature.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use aws_config::{Region, SdkConfig};
@@ -9,7 +9,7 @@ use aws_sdk_cloudtrail::primitives::DateTime;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use tokio::sync::Mutex;
 
 use super::digest::ReadDigest;
@@ -17,14 +17,26 @@ use super::digest::ReadDigest;
 /// Where public keys come from.
 pub enum Keys {
     File(PublicKeys),
-    /// Asked for once for each region.
-    Api {
-        aws: Box<SdkConfig>,
-        from: OffsetDateTime,
-        to: OffsetDateTime,
-        known: Mutex<HashMap<String, PublicKeys>>,
-    },
+    Api(Box<Api>),
 }
+
+/// Keys that are asked for: once for each region and the period, and once more for each hour whose key is not among those.
+pub struct Api {
+    aws: SdkConfig,
+    from: OffsetDateTime,
+    to: OffsetDateTime,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    by_region: HashMap<String, PublicKeys>,
+    /// Regions and hours that were asked for.
+    asked: HashSet<(String, i64)>,
+}
+
+/// A key is valid for more than an hour, so one that signed is among those of an hour before and after.
+const AROUND: Duration = Duration::hours(1);
 
 /// Public keys in DER, by their fingerprints.
 #[derive(Debug, Clone, Default)]
@@ -67,7 +79,7 @@ impl Keys {
     }
 
     pub fn of_api(aws: &SdkConfig, from: OffsetDateTime, to: OffsetDateTime) -> Self {
-        Self::Api { aws: Box::new(aws.clone()), from, to, known: Mutex::default() }
+        Self::Api(Box::new(Api { aws: aws.clone(), from, to, known: Mutex::default() }))
     }
 
     /// Checks a signature with the keys of the region where the digest was made, or else of its trail's home.
@@ -78,21 +90,67 @@ impl Keys {
     ) -> Result<Result<(), SignatureProblem>, KeysError> {
         match self {
             Self::File(keys) => Ok(keys.check(digest)),
-            Self::Api { aws, from, to, known } => {
-                let mut known = known.lock().await;
-                let mut result = Ok(());
-                for region in regions {
-                    if !known.contains_key(region) {
-                        known.insert(region.to_owned(), ask(aws, region, *from, *to).await?);
-                    }
-                    result = known[region].check(digest);
-                    if !matches!(result, Err(SignatureProblem::UnknownKey(_))) {
+            Self::Api(api) => api.check(digest, regions).await,
+        }
+    }
+}
+
+impl Api {
+    async fn check(
+        &self,
+        digest: &ReadDigest,
+        regions: [&str; 2],
+    ) -> Result<Result<(), SignatureProblem>, KeysError> {
+        let mut known = self.known.lock().await;
+        let mut result = None;
+        let mut failure = None;
+        for region in regions {
+            // One region's API may be closed to us while that of the home answers.
+            match known.check(self, digest, region).await {
+                Ok(checked) => {
+                    let is_final = !matches!(checked, Err(SignatureProblem::UnknownKey(_)));
+                    result = Some(checked);
+                    if is_final {
                         break;
                     }
                 }
-                Ok(result)
+                Err(error) => failure = Some(error),
             }
         }
+        match (result, failure) {
+            (Some(Err(SignatureProblem::UnknownKey(_))) | None, Some(failure)) => Err(failure),
+            (Some(result), _) => Ok(result),
+            (None, None) => unreachable!("there are two regions"),
+        }
+    }
+}
+
+impl Known {
+    async fn check(
+        &mut self,
+        api: &Api,
+        digest: &ReadDigest,
+        region: &str,
+    ) -> Result<Result<(), SignatureProblem>, KeysError> {
+        if !self.by_region.contains_key(region) {
+            let keys = ask(&api.aws, region, api.from, api.to).await?;
+            self.by_region.insert(region.to_owned(), keys);
+        }
+        let keys = self.by_region.get_mut(region).expect("it was just asked for");
+        let checked = keys.check(digest);
+        // A backfill digest is signed when it is made, which may be long after the period.
+        let signed_at = digest.generated_at.or_else(|| digest.ended_at());
+        let (Err(SignatureProblem::UnknownKey(_)), Some(signed_at)) = (&checked, signed_at) else {
+            return Ok(checked);
+        };
+        let now = OffsetDateTime::now_utc();
+        let (from, to) = (signed_at - AROUND, (signed_at + AROUND).min(now));
+        let is_covered = api.from <= from && to <= api.to;
+        let hour = signed_at.unix_timestamp() / AROUND.whole_seconds();
+        if !is_covered && from <= to && self.asked.insert((region.to_owned(), hour)) {
+            keys.0.extend(ask(&api.aws, region, from, to).await?.0);
+        }
+        Ok(keys.check(digest))
     }
 }
 

@@ -1,39 +1,54 @@
 //! The region: one account's digests and files in one region, followed in the order of time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use time::{Date, Duration, OffsetDateTime, Time};
 
-use super::chain::{self, Link};
+use super::chain::{self, Before, Joint, Link, PATIENCE};
 use super::digest::{DigestKey, LogFile, ReadDigest};
-use super::judge::Evidence;
+use super::expected::{self, BY_STANDING};
+use super::judge::{Content, Evidence};
 use super::report::{Finding, Kind, Report};
-use super::shipped;
-use super::{Scene, VerifyError};
-use crate::decode;
-use crate::ledger::hex;
+use super::{Scene, VerifyError, content, shipped};
 use crate::source::bucket::Listed;
 use crate::source::folder::day_of;
 use crate::source::key;
 use crate::source::notification::ObjectRef;
 use crate::source::store::StoreError;
 
-/// Files at the edge of what digests cover may be named by one that is not looked at.
-const EDGE: Duration = Duration::minutes(15);
-
 pub struct Region {
     scene: Arc<Scene>,
+    /// The folder of its digests, which ends before the year.
+    base: String,
+    /// What is known of it besides its digests.
+    known: Vec<&'static str>,
     report: Report,
-    chains: BTreeMap<String, Link>,
+    /// The last valid digest of each chain.
+    chains: BTreeMap<String, Option<Link>>,
+    /// Digests that are told by themselves, so that the next one says nothing about them.
+    told: HashSet<String>,
+    /// The home regions of the trails whose digests are here.
+    homes: BTreeSet<String>,
     /// The folders of files that digests still name, by their prefixes.
     folders: BTreeMap<String, Folder>,
-    /// The time that valid digests cover.
-    covered: Option<(OffsetDateTime, OffsetDateTime)>,
 }
 
-/// The files of one day, and whether a digest has named each.
-type Folder = HashMap<String, (Listed, Named)>;
+/// What one region came to.
+pub struct Verified {
+    pub report: Report,
+    /// The folders of digests that each trail must have in its home region.
+    pub homes: BTreeSet<String>,
+}
+
+/// The files of one day.
+#[derive(Default)]
+struct Folder {
+    /// What is in the bucket, and whether a digest has named it. None when it could not be listed.
+    listed: Option<HashMap<String, (Listed, Named)>>,
+    /// What digests have named that is not there.
+    absent: HashSet<String>,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Named {
@@ -41,60 +56,118 @@ enum Named {
     No,
 }
 
+/// An object of the bucket, as far as it could be read.
+enum Fetched<T> {
+    Read(T),
+    /// It is not what CloudTrail wrote.
+    Broken(String),
+    Unread(String),
+    Gone,
+}
+
 impl Region {
-    pub fn new(scene: Arc<Scene>) -> Self {
+    pub fn new(scene: Arc<Scene>, base: String, known: Vec<&'static str>) -> Self {
         let plan = &scene.plan;
         let report = Report::new(String::new(), plan.from, plan.to);
-        Self { scene, report, chains: BTreeMap::new(), folders: BTreeMap::new(), covered: None }
+        Self {
+            report,
+            base,
+            known,
+            chains: BTreeMap::new(),
+            told: HashSet::new(),
+            homes: BTreeSet::new(),
+            folders: BTreeMap::new(),
+            scene,
+        }
     }
 
-    /// Verifies the digests of these days, whose prefixes are in order.
-    pub async fn verify(mut self, days: Vec<String>) -> Result<Report, VerifyError> {
-        for day in &days {
-            for key in self.digests(day).await? {
-                self.follow(&key).await?;
+    /// Verifies the period. `days` are the folders of its digests that are there, also of days before and after.
+    pub async fn verify(mut self, days: &BTreeSet<String>) -> Result<Verified, VerifyError> {
+        let (from, to) = (self.scene.plan.from, self.scene.plan.to);
+        let is_absent = !days.iter().any(|day| day_of(day) >= Some(from));
+        if is_absent {
+            self.miss();
+        } else if let Some(before) = from.previous_day() {
+            self.begin_with(&self.folder(before), days).await;
+        }
+        let mut day = Some(from);
+        while let Some(today) = day.filter(|day| Some(*day) <= to.next_day()) {
+            let folder = self.folder(today);
+            if days.contains(&folder) {
+                for key in self.digests(&folder).await {
+                    self.follow(&key).await?;
+                }
             }
-            if self.is_in_period(day_of(day)) {
-                self.open(&day.replacen("/CloudTrail-Digest/", "/CloudTrail/", 1)).await?;
+            if today <= to {
+                self.open(&files_of(&folder)).await;
             }
             // The digests of a day name files of that day and the one before.
-            let passed = day_of(day).and_then(Date::previous_day);
-            let (old, recent) = std::mem::take(&mut self.folders)
-                .into_iter()
-                .partition(|(prefix, _)| day_of(prefix) < passed);
-            self.folders = recent;
-            self.close(old);
+            self.close_before(today.previous_day()).await?;
+            day = today.next_day();
         }
-        let rest = std::mem::take(&mut self.folders);
-        self.close(rest);
-        let until = self.scene.plan.to.with_time(Time::MIDNIGHT).assume_utc() + Duration::days(1);
-        for link in std::mem::take(&mut self.chains).into_values() {
+        self.close_before(None).await?;
+        let until = to.with_time(Time::MIDNIGHT).assume_utc() + Duration::days(1);
+        for (name, link) in std::mem::take(&mut self.chains) {
             self.report.chains += 1;
-            if let Some(finding) =
+            let ended = link.filter(|_| !is_absent && !name.ends_with("_backfill")).and_then(|link| {
                 chain::end(&link, &self.scene.plan.bucket, until, OffsetDateTime::now_utc())
-            {
+            });
+            if let Some(finding) = ended {
                 self.report.find(finding);
             }
         }
-        Ok(self.report)
+        Ok(Verified { report: self.report, homes: self.homes })
+    }
+
+    /// Tells that there is no digest at all.
+    fn miss(&mut self) {
+        let reasons = self.known.join(", and ");
+        let detail =
+            format!("there is no digest of it in this period, so nothing is proven, although {reasons}");
+        let finding = Finding::new(Kind::MissingDigest, &self.scene.plan.bucket, &self.base, detail);
+        self.report.standing.cover_days(&finding.object, self.scene.plan.from, self.scene.plan.to);
+        self.report.find(finding);
+    }
+
+    /// Takes the last digests of the day before the period as those that the first ones have to name.
+    async fn begin_with(&mut self, folder: &str, days: &BTreeSet<String>) {
+        if days.contains(folder) {
+            for key in self.digests(folder).await {
+                self.chains.insert(key.chain.clone(), Some(Link::named(&key)));
+            }
+        }
+    }
+
+    fn folder(&self, day: Date) -> String {
+        format!("{}{:04}/{:02}/{:02}/", self.base, day.year(), u8::from(day.month()), day.day())
     }
 
     /// The keys of one day's digests, in the order of their ends.
-    async fn digests(&self, day: &str) -> Result<Vec<DigestKey>, VerifyError> {
+    async fn digests(&mut self, folder: &str) -> Vec<DigestKey> {
+        let listed = self.list(folder).await.unwrap_or_default();
         let mut keys: Vec<DigestKey> =
-            self.list(day).await?.iter().filter_map(|listed| DigestKey::read(&listed.key)).collect();
+            listed.iter().filter_map(|listed| DigestKey::read(&listed.key)).collect();
         keys.sort_by_key(|key| key.ended_at);
-        Ok(keys)
+        keys
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, VerifyError> {
+    /// None, and a finding, when it cannot be listed.
+    async fn list(&mut self, prefix: &str) -> Option<Vec<Listed>> {
         let mut all: Vec<Listed> = Vec::new();
         loop {
             let last = all.last().map(|listed| listed.key.clone());
-            let page = self.scene.bucket.page(prefix, last.as_deref()).await?;
-            all.extend(page.objects);
-            if page.is_last {
-                return Ok(all);
+            match self.scene.bucket.page(prefix, last.as_deref()).await {
+                Ok(page) => {
+                    all.extend(page.objects);
+                    if page.is_last {
+                        return Some(all);
+                    }
+                }
+                Err(error) => {
+                    let bucket = &self.scene.plan.bucket;
+                    self.report.find(Finding::new(Kind::UnreadObject, bucket, prefix, error.to_string()));
+                    return None;
+                }
             }
         }
     }
@@ -103,84 +176,140 @@ impl Region {
     async fn follow(&mut self, key: &DigestKey) -> Result<(), VerifyError> {
         let bucket = self.scene.plan.bucket.clone();
         self.report.digests += 1;
-        let read = match self.read(key).await? {
-            Ok(read) => read,
-            Err(problem) => {
-                self.report.find(Finding::new(Kind::InvalidDigest, &bucket, &key.key, problem));
-                self.chains.insert(key.chain.clone(), Link::new(key, None));
+        let before = self.chains.entry(key.chain.clone()).or_default().clone();
+        let (kind, problem) = match self.read(key).await? {
+            Fetched::Read(read) => {
+                self.join(before.as_ref(), key, &read).await;
+                self.chains.insert(key.chain.clone(), Some(Link::new(key, &read)));
+                self.report.prove(&format!("s3://{bucket}/{}", key.key));
+                self.homes.insert(home_of(&self.base, &key.home_region));
+                let files: Vec<&LogFile> = read
+                    .digest
+                    .log_files
+                    .iter()
+                    .filter(|file| self.is_in_period(delivered_on(file)))
+                    .collect();
+                for batch in files.chunks(shipped::BATCH) {
+                    self.compare(batch).await?;
+                }
                 return Ok(());
             }
+            Fetched::Broken(problem) => (Kind::InvalidDigest, problem),
+            Fetched::Unread(problem) => (Kind::UnreadObject, problem),
+            Fetched::Gone => (Kind::MissingDigest, "it was removed while it was to be read".to_owned()),
         };
-        if !key.is_backfill {
-            let finding =
-                self.chains.get(&key.chain).and_then(|before| chain::join(before, &bucket, key, &read));
-            if let Some(finding) = finding {
-                self.report.find(finding);
-            }
-            self.chains.insert(key.chain.clone(), Link::new(key, Some(&read)));
-        }
-        if let (Some(started), Some(ended)) = (read.started_at(), read.ended_at()) {
-            self.covered = Some(match self.covered {
-                Some((first, last)) => (first.min(started), last.max(ended)),
-                None => (started, ended),
-            });
-        }
-        let files: Vec<&LogFile> =
-            read.digest.log_files.iter().filter(|file| self.is_in_period(delivered_on(file))).collect();
-        for batch in files.chunks(shipped::BATCH) {
-            self.compare(batch).await?;
-        }
+        self.report.find(Finding::new(kind, &bucket, &key.key, problem));
+        self.told.insert(key.key.clone());
         Ok(())
     }
 
-    /// Reads a digest and checks that it lies where it says and is signed. A problem is one of the digest's.
-    async fn read(&self, key: &DigestKey) -> Result<Result<ReadDigest, String>, VerifyError> {
-        let Scene { plan, store, keys, limits, .. } = &*self.scene;
-        let object = match store.get(&object(&plan.bucket, &key.key)).await {
-            Ok(object) => object,
-            Err(StoreError::Missing { .. }) => return Ok(Err("it was removed meanwhile".to_owned())),
-            Err(error) => return Err(error.into()),
+    /// Tells what is wrong between a valid digest and the one before it.
+    async fn join(&mut self, last: Option<&Link>, key: &DigestKey, read: &ReadDigest) {
+        let Scene { plan, .. } = &*self.scene;
+        let finding = match chain::join(last, &plan.bucket, key, read) {
+            Joint::Whole => None,
+            Joint::Begins if key.is_backfill => None,
+            Joint::Begins => {
+                let known = self.known.iter().find(|reason| **reason == BY_STANDING).copied();
+                chain::begin(&plan.bucket, key, read, plan.from, known)
+            }
+            Joint::Wrong(finding) => Some(finding),
+            Joint::Names { bucket, key: named } if bucket == plan.bucket && self.told.contains(&named) => {
+                None
+            }
+            Joint::Names { bucket, key: named } => {
+                let before = match self.fetch_digest(&bucket, &named).await {
+                    Fetched::Read(before) => Before::Read(Box::new(before)),
+                    Fetched::Broken(_) => Before::Broken,
+                    Fetched::Unread(problem) => Before::Unread(problem),
+                    Fetched::Gone => Before::Gone,
+                };
+                chain::judge(&before, (&bucket, &named), last, (key, read))
+            }
         };
-        let content = match decode::content(&object.bytes, limits) {
-            Ok(content) => content,
-            Err(damage) => return Ok(Err(damage.to_string())),
-        };
-        let signature = object.metadata.get("signature").cloned();
-        let Ok(read) = ReadDigest::parse(&content, signature) else {
-            return Ok(Err("it is not what a digest is".to_owned()));
+        if let Some(finding) = finding {
+            self.report.find(finding);
+        }
+    }
+
+    /// Reads a digest and checks that it lies where it says and is signed.
+    async fn read(&self, key: &DigestKey) -> Result<Fetched<ReadDigest>, VerifyError> {
+        let Scene { plan, keys, .. } = &*self.scene;
+        let read = match self.fetch_digest(&plan.bucket, &key.key).await {
+            Fetched::Read(read) => read,
+            other => return Ok(other),
         };
         if read.digest.digest_s3_bucket != plan.bucket || read.digest.digest_s3_object != key.key {
             let problem = format!(
                 "it was made for s3://{}/{}",
                 read.digest.digest_s3_bucket, read.digest.digest_s3_object
             );
-            return Ok(Err(problem));
+            return Ok(Fetched::Broken(problem));
         }
         let region = key.chain.split('_').nth(2).unwrap_or_default();
         let checked = keys.check(&read, [region, &key.home_region]).await?;
-        Ok(checked.map(|()| read).map_err(|problem| problem.to_string()))
+        Ok(checked.map_or_else(|problem| Fetched::Broken(problem.to_string()), |()| Fetched::Read(read)))
+    }
+
+    /// Reads a digest as it is.
+    async fn fetch_digest(&self, bucket: &str, key: &str) -> Fetched<ReadDigest> {
+        let stored = match self.fetch(bucket, key).await {
+            Fetched::Read(stored) => stored,
+            Fetched::Broken(problem) => return Fetched::Broken(problem),
+            Fetched::Unread(problem) => return Fetched::Unread(problem),
+            Fetched::Gone => return Fetched::Gone,
+        };
+        let content = match content::whole(&stored.bytes, self.scene.limits.uncompressed_bytes) {
+            Ok(content) => content,
+            Err(problem) => return Fetched::Broken(problem.to_string()),
+        };
+        let signature = stored.metadata.get("signature").cloned();
+        let generated_at = stored.metadata.get("backfill-generation-timestamp").map(String::as_str);
+        match ReadDigest::parse(&content, signature) {
+            Ok(read) => Fetched::Read(read.generated_at(generated_at)),
+            Err(_) => Fetched::Broken("it is not what a digest is".to_owned()),
+        }
+    }
+
+    async fn fetch(&self, bucket: &str, key: &str) -> Fetched<crate::source::store::Object> {
+        let Scene { store, plan, allowed_buckets, .. } = &*self.scene;
+        if bucket != plan.bucket
+            && !allowed_buckets.is_empty()
+            && !allowed_buckets.iter().any(|it| it == bucket)
+        {
+            return Fetched::Unread("its bucket is not in source.allowed_buckets".to_owned());
+        }
+        match store.get(&object(bucket, key)).await {
+            Ok(object) => Fetched::Read(object),
+            Err(StoreError::Missing { .. } | StoreError::NoSuchBucket { .. }) => Fetched::Gone,
+            Err(error) => Fetched::Unread(error.to_string()),
+        }
     }
 
     /// Compares files that a digest names with the ledger and the bucket.
     async fn compare(&mut self, files: &[&LogFile]) -> Result<(), VerifyError> {
         let entries = shipped::entries(&self.scene.opensearch, files).await?;
         for file in files {
-            let prefix = file.s3_object.rsplit_once('/').map_or("", |(folder, _)| folder);
-            let prefix = format!("{prefix}/");
-            self.open(&prefix).await?;
-            let listed = self.folders.get_mut(&prefix).and_then(|folder| folder.get_mut(&file.s3_object));
-            let listed = listed.map(|(listed, named)| {
-                *named = Named::Yes;
-                listed.clone()
-            });
-            let mut evidence = Evidence {
+            let listed = self.look_up(file).await;
+            let evidence = Evidence {
                 file,
                 entry: entries.get(&file.s3_object),
                 listed: listed.as_ref(),
-                content: None,
+                content: Content::NotRead,
             };
-            let content = if evidence.needs_content() { Some(self.hash(file).await?) } else { None };
-            evidence.content = content.as_deref();
+            let read = if evidence.needs_content(self.scene.plan.reading) {
+                Some(self.hash(file).await?)
+            } else {
+                None
+            };
+            let is_gone = matches!(read, Some(Fetched::Gone));
+            let content = match &read {
+                None | Some(Fetched::Gone) => Content::NotRead,
+                Some(Fetched::Read(hash)) => Content::Hash(hash),
+                Some(Fetched::Broken(problem)) => Content::Broken(problem),
+                Some(Fetched::Unread(problem)) => Content::Unread(problem),
+            };
+            let evidence = Evidence { listed: evidence.listed.filter(|_| !is_gone), content, ..evidence };
             let uri = format!("s3://{}/{}", file.s3_bucket, file.s3_object);
             self.report.deliver(&uri);
             if evidence.is_shipped() {
@@ -193,51 +322,97 @@ impl Region {
         Ok(())
     }
 
-    /// The hash of what is in the bucket; that of something else, where it cannot be unfolded.
-    async fn hash(&self, file: &LogFile) -> Result<String, VerifyError> {
-        let stored = match self.scene.store.get(&object(&file.s3_bucket, &file.s3_object)).await {
-            Ok(stored) => stored,
-            Err(StoreError::Missing { .. }) => return Ok(String::new()),
-            Err(error) => return Err(error.into()),
+    /// The file as it is listed. What is in another bucket or cannot be listed may be there, and is read to find out.
+    async fn look_up(&mut self, file: &LogFile) -> Option<Listed> {
+        let perhaps = || Some(Listed { key: file.s3_object.clone(), size: 0, etag: None });
+        if file.s3_bucket != self.scene.plan.bucket {
+            return perhaps();
+        }
+        let prefix = file.s3_object.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let prefix = format!("{prefix}/");
+        self.open(&prefix).await;
+        let folder = self.folders.get_mut(&prefix)?;
+        let Some(there) = &mut folder.listed else { return perhaps() };
+        match there.get_mut(&file.s3_object) {
+            Some((listed, named)) => {
+                *named = Named::Yes;
+                Some(listed.clone())
+            }
+            None => {
+                folder.absent.insert(file.s3_object.clone());
+                None
+            }
+        }
+    }
+
+    /// The hash of what is in the bucket.
+    async fn hash(&self, file: &LogFile) -> Result<Fetched<String>, VerifyError> {
+        let stored = match self.fetch(&file.s3_bucket, &file.s3_object).await {
+            Fetched::Read(stored) => stored,
+            Fetched::Broken(problem) => return Ok(Fetched::Broken(problem)),
+            Fetched::Unread(problem) => return Ok(Fetched::Unread(problem)),
+            Fetched::Gone => return Ok(Fetched::Gone),
         };
-        let limits = self.scene.limits;
-        let hashing = tokio::task::spawn_blocking(move || decode::content_sha256(&stored.bytes, &limits));
+        let limit = self.scene.limits.uncompressed_bytes;
+        let hashing = tokio::task::spawn_blocking(move || content::sha256(&stored.bytes, limit));
         let hash = hashing.await.map_err(|_| VerifyError::Panicked)?;
-        Ok(hash.map_or_else(|damage| damage.to_string(), |hash| hex(&hash)))
+        Ok(hash.map_or_else(|problem| Fetched::Broken(problem.to_string()), Fetched::Read))
     }
 
     /// Lists a folder of files, unless that was done.
-    async fn open(&mut self, prefix: &str) -> Result<(), VerifyError> {
+    async fn open(&mut self, prefix: &str) {
         if self.folders.contains_key(prefix) {
-            return Ok(());
+            return;
         }
-        let files = self.list(prefix).await?;
-        let folder = files.into_iter().map(|listed| (listed.key.clone(), (listed, Named::No))).collect();
-        self.folders.insert(prefix.to_owned(), folder);
+        let listed = self
+            .list(prefix)
+            .await
+            .map(|files| files.into_iter().map(|listed| (listed.key.clone(), (listed, Named::No))).collect());
+        self.folders.insert(prefix.to_owned(), Folder { listed, absent: HashSet::new() });
+    }
+
+    /// Finds the files of folders that no digest will name any more, and that none has named; of all, without a day.
+    async fn close_before(&mut self, day: Option<Date>) -> Result<(), VerifyError> {
+        let (passed, recent) = std::mem::take(&mut self.folders)
+            .into_iter()
+            .partition(|(prefix, _)| day.is_none() || day_of(prefix) < day);
+        self.folders = recent;
+        for (prefix, folder) in passed {
+            self.close(&prefix, &folder).await?;
+        }
         Ok(())
     }
 
-    /// Finds the files of folders that no digest will name any more, and that none has named.
-    fn close(&mut self, folders: BTreeMap<String, Folder>) {
-        let Some((first, last)) = self.covered else { return };
-        let mut unproven: Vec<String> = folders
-            .into_values()
-            .flatten()
-            .filter(|(key, (_, named))| {
-                *named == Named::No
-                    && key::classify(key).is_ok_and(|key| {
-                        self.is_in_period(Some(key.delivered_at.date()))
-                            && first + EDGE < key.delivered_at
-                            && key.delivered_at + EDGE < last
-                    })
-            })
+    async fn close(&mut self, prefix: &str, folder: &Folder) -> Result<(), VerifyError> {
+        let Scene { plan, opensearch, .. } = &*self.scene;
+        let Some(listed) = &folder.listed else { return Ok(()) };
+        let Some(day) = day_of(prefix).filter(|day| self.is_in_period(Some(*day))) else { return Ok(()) };
+        // Where there is no digest at all, that is told once and not for each file.
+        let has_digests = !self.chains.is_empty();
+        let now = OffsetDateTime::now_utc();
+        let mut unproven: Vec<&String> = listed
+            .iter()
+            .filter(|(key, (_, named))| has_digests && *named == Named::No && is_due(key, now))
             .map(|(key, _)| key)
             .collect();
         unproven.sort_unstable();
+        let mut findings = Vec::new();
         for key in unproven {
             let detail = "it is in the bucket, and no valid digest names it".to_owned();
-            self.report.find(Finding::new(Kind::UnprovenFile, &self.scene.plan.bucket, &key, detail));
+            findings.push(Finding::new(Kind::UnprovenFile, &plan.bucket, key, detail));
         }
+        for key in shipped::keys(opensearch, &plan.bucket, prefix, day).await? {
+            let is_known = listed.contains_key(&key) || folder.absent.contains(&key);
+            if !is_known && is_due(&key, now) {
+                let detail =
+                    "it was shipped and is no longer in the bucket, and no valid digest names it".to_owned();
+                findings.push(Finding::new(Kind::DeletedFile, &plan.bucket, &key, detail));
+            }
+        }
+        for finding in findings {
+            self.report.find(finding);
+        }
+        Ok(())
     }
 
     fn is_in_period(&self, day: Option<Date>) -> bool {
@@ -245,10 +420,50 @@ impl Region {
     }
 }
 
+/// Whether a digest that names a file of records must be there by now.
+fn is_due(key: &str, now: OffsetDateTime) -> bool {
+    key::classify(key).is_ok_and(|key| key.delivered_at + PATIENCE < now)
+}
+
 fn delivered_on(file: &LogFile) -> Option<Date> {
     key::classify(&file.s3_object).ok().map(|key| key.delivered_at.date())
 }
 
+/// The folder of a day's files, by that of its digests.
+fn files_of(folder: &str) -> String {
+    folder.replacen("/CloudTrail-Digest/", "/CloudTrail/", 1)
+}
+
+/// The folder of the digests that the same account has in another region.
+fn home_of(base: &str, region: &str) -> String {
+    let account = base.trim_end_matches('/').rsplit_once('/').map_or("", |(account, _)| account);
+    expected::base_of(&format!("{account}/{region}/")).unwrap_or_default()
+}
+
 fn object(bucket: &str, key: &str) -> ObjectRef {
     ObjectRef { bucket: bucket.to_owned(), key: key.to_owned(), ..ObjectRef::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_asked_about_when_its_digest_is_due_and_what_holds_no_records_never() {
+        let key = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/01/111122223333_CloudTrail_eu-west-1_20260301T1200Z_a.json.gz";
+        assert!(!is_due(key, datetime!(2026-03-01 14:00 UTC)));
+        assert!(is_due(key, datetime!(2026-03-01 14:01 UTC)));
+        assert!(!is_due(
+            "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/01/notes.txt",
+            datetime!(2026-04-01 00:00 UTC)
+        ));
+    }
+
+    #[test]
+    fn the_home_of_a_trail_is_beside_its_other_regions() {
+        let base = "p/AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/";
+        assert_eq!(home_of(base, "us-east-1"), "p/AWSLogs/111122223333/CloudTrail-Digest/us-east-1/");
+    }
 }

@@ -27,6 +27,8 @@ pub struct Report {
     /// Files that were missing and are shipped now.
     pub repaired: u64,
     pub counts: BTreeMap<Kind, u64>,
+    /// What to do about the kinds that were found.
+    pub advice: BTreeMap<Kind, &'static str>,
     pub findings: Vec<Finding>,
     /// The same for each day, without what is found.
     #[serde(skip)]
@@ -39,20 +41,24 @@ pub struct Report {
 pub enum Kind {
     /// Delivered, and not in the ledger.
     MissingFile,
-    /// Delivered, and no longer in the bucket.
+    /// Delivered, by a digest or by the ledger, and no longer in the bucket.
     DeletedFile,
     /// Its content is not what CloudTrail has signed: that in the bucket, or that which was shipped.
     AlteredFile,
     /// In the bucket, and named by no digest.
     UnprovenFile,
-    /// Named by the digest after it, and not in the bucket.
+    /// Named by the digest after it, or certainly made for its region, and not in the bucket.
     MissingDigest,
     /// Its signature, its place or its form is wrong.
     InvalidDigest,
     /// A chain that begins anew or ends early.
     BrokenChain,
+    /// In the bucket, and nobody let it be read, so nothing is known of it.
+    UnreadObject,
     /// Delivered or shipped late; it is no gap.
     LateFile,
+    /// Time before a chain began, of which nothing else is known; it is no gap.
+    UnknownPeriod,
 }
 
 /// One thing that was found.
@@ -74,13 +80,15 @@ impl Label for Kind {
             Self::MissingDigest => "missing_digest",
             Self::InvalidDigest => "invalid_digest",
             Self::BrokenChain => "broken_chain",
+            Self::UnreadObject => "unread_object",
             Self::LateFile => "late_file",
+            Self::UnknownPeriod => "unknown_period",
         }
     }
 }
 
 impl Kind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::MissingFile,
         Self::DeletedFile,
         Self::AlteredFile,
@@ -88,7 +96,9 @@ impl Kind {
         Self::MissingDigest,
         Self::InvalidDigest,
         Self::BrokenChain,
+        Self::UnreadObject,
         Self::LateFile,
+        Self::UnknownPeriod,
     ];
 
     /// Those that leave something unproven.
@@ -100,6 +110,7 @@ impl Kind {
         Self::MissingDigest,
         Self::InvalidDigest,
         Self::BrokenChain,
+        Self::UnreadObject,
     ];
 
     pub fn name(self) -> &'static str {
@@ -111,7 +122,9 @@ impl Kind {
             Self::MissingDigest => "missing digests",
             Self::InvalidDigest => "invalid digests",
             Self::BrokenChain => "broken chains",
+            Self::UnreadObject => "unread objects",
             Self::LateFile => "late files",
+            Self::UnknownPeriod => "unknown periods",
         }
     }
 
@@ -125,7 +138,43 @@ impl Kind {
             Self::MissingDigest => "missing_digests",
             Self::InvalidDigest => "invalid_digests",
             Self::BrokenChain => "broken_chains",
+            Self::UnreadObject => "unread_objects",
             Self::LateFile => "late_files",
+            Self::UnknownPeriod => "unknown_periods",
+        }
+    }
+
+    /// What an operator does about it.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::MissingFile => {
+                "ship them: run the same command with --repair; then look why the queue did not hear of them"
+            }
+            Self::DeletedFile => {
+                "find out who deleted them (s3:DeleteObject* and lifecycle rules); restore a version or a copy"
+            }
+            Self::AlteredFile => {
+                "keep them as evidence and find out who wrote them; restore the version that was signed"
+            }
+            Self::UnprovenFile => {
+                "find out who put them there, or restore the digest that names them; do not trust what they hold"
+            }
+            Self::MissingDigest => {
+                "find out who deleted it, or who switched off logging or validation; restore a version of it"
+            }
+            Self::InvalidDigest => {
+                "keep it as evidence and find out who wrote it; restore the version that was signed"
+            }
+            Self::BrokenChain => {
+                "look for StopLogging, UpdateTrail and DeleteTrail at that time; switch logging and validation on"
+            }
+            Self::UnreadObject => {
+                "grant s3:GetObject and kms:Decrypt on it, or restore it from an archive class, and verify again"
+            }
+            Self::LateFile => "nothing is missing; look at the daemon's backlog if there are many",
+            Self::UnknownPeriod => {
+                "ask when the trail was created; if earlier, its digests were removed, or validation was off"
+            }
         }
     }
 
@@ -153,9 +202,15 @@ impl Report {
             shipped: 0,
             repaired: 0,
             counts: Kind::ALL.into_iter().map(|kind| (kind, 0)).collect(),
+            advice: BTreeMap::new(),
             findings: Vec::new(),
             standing: Standing::default(),
         }
+    }
+
+    /// This digest is valid.
+    pub fn prove(&mut self, digest: &str) {
+        self.standing.prove(digest, self.to);
     }
 
     /// A valid digest names this object.
@@ -207,6 +262,8 @@ impl Report {
 
     /// The findings in the order of their kinds and objects.
     pub fn sort(&mut self) {
+        self.advice =
+            self.counts.iter().filter(|it| *it.1 > 0).map(|(kind, _)| (*kind, kind.advice())).collect();
         self.findings.sort_by(|left, right| (left.kind, &left.object).cmp(&(right.kind, &right.object)));
     }
 
@@ -215,7 +272,7 @@ impl Report {
         let spoilt: BTreeSet<&str> = self
             .findings
             .iter()
-            .filter(|finding| matches!(finding.kind, Kind::DeletedFile | Kind::AlteredFile))
+            .filter(|it| matches!(it.kind, Kind::DeletedFile | Kind::AlteredFile | Kind::UnreadObject))
             .map(|finding| finding.object.as_str())
             .collect();
         self.findings
@@ -255,9 +312,16 @@ impl fmt::Display for Report {
         for Finding { kind, object, detail } in &self.findings {
             writeln!(formatter, "{}: {object}: {detail}", kind.name())?;
         }
-        match self.gaps() {
-            0 => writeln!(formatter, "everything that was delivered was shipped, as it was signed"),
-            gaps => writeln!(formatter, "{gaps} gaps"),
+        for kind in Kind::ALL.into_iter().filter(|kind| self.count(*kind) > 0) {
+            writeln!(formatter, "{}: {}", kind.name(), kind.advice())?;
+        }
+        match (self.gaps(), self.count(Kind::UnknownPeriod)) {
+            (0, 0) => writeln!(formatter, "everything that was delivered was shipped, as it was signed"),
+            (0, periods) => writeln!(
+                formatter,
+                "what is proven to be delivered was shipped, as it was signed; {periods} periods are not known"
+            ),
+            (gaps, _) => writeln!(formatter, "{gaps} gaps"),
         }
     }
 }
@@ -277,9 +341,16 @@ mod tests {
         report.find(Finding::new(Kind::DeletedFile, "b", "missing", String::new()));
         assert_eq!(report.gaps(), 2);
         assert_eq!(report.repairable(), [""; 0], "what was deleted cannot be shipped");
+        report.find(Finding::new(Kind::MissingFile, "b", "unread", String::new()));
+        report.find(Finding::new(Kind::UnreadObject, "b", "unread", String::new()));
+        assert_eq!(report.repairable(), [""; 0], "nobody knows whether it is what was signed");
+        report.repair("s3://b/unread");
         report.repair("s3://b/missing");
         report.repair("s3://b/missing");
-        assert_eq!((report.gaps(), report.repaired, report.count(Kind::MissingFile)), (1, 1, 0));
+        assert_eq!((report.gaps(), report.repaired, report.count(Kind::MissingFile)), (2, 2, 0));
+        report.find(Finding::new(Kind::UnknownPeriod, "b", "digest", String::new()));
+        assert_eq!(report.gaps(), 2, "what cannot be known is told and is no gap");
+        assert!(report.to_string().contains("unread objects: grant s3:GetObject"));
         assert!(report.to_string().contains("deleted files: s3://b/missing"));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
 use super::digest::LogFile;
 use crate::document::IndexName;
@@ -75,6 +75,52 @@ pub async fn entries(client: &OpenSearch, files: &[&LogFile]) -> Result<HashMap<
     let Hits { hits } = read("_search", &answer)?;
     keep(&mut found, hits.hits);
     Ok(found)
+}
+
+/// The keys below a day's folder that the ledger has, each once, in order.
+pub async fn keys(
+    client: &OpenSearch,
+    bucket: &str,
+    folder: &str,
+    day: Date,
+) -> Result<Vec<String>, LedgerError> {
+    let path = format!("{}*/_search?ignore_unavailable=true", client.names().objects());
+    let next = day.next_day().unwrap_or(day);
+    let filter = json!([
+        {"term": {"object.bucket": bucket}}, {"prefix": {"object.key": folder}},
+        {"range": {"@timestamp": {"gte": day.to_string(), "lt": next.to_string()}}}
+    ]);
+    let mut keys: Vec<String> = Vec::new();
+    loop {
+        let mut query = json!({
+            "size": 2 * BATCH, "_source": ["object.key"], "query": {"bool": {"filter": filter}},
+            "sort": [{"object.key": "asc"}]
+        });
+        if let Some(last) = keys.last() {
+            query["search_after"] = json!([last]);
+        }
+        let answer = search(client, &path, &query).await?;
+        let hits = answer["hits"]["hits"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let found = hits.iter().filter_map(|hit| hit["_source"]["object"]["key"].as_str());
+        keys.extend(found.map(str::to_owned));
+        keys.dedup();
+        if hits.len() < 2 * BATCH {
+            return Ok(keys);
+        }
+    }
+}
+
+/// Asks, and takes no partial answer for a whole one.
+pub async fn search(client: &OpenSearch, path: &str, query: &Value) -> Result<Value, LedgerError> {
+    let answer = ask(client, "_search", path, query).await?;
+    let answer: Value = read("_search", &answer)?;
+    match answer["_shards"]["failed"].as_u64() {
+        Some(0) => Ok(answer),
+        failed => {
+            let problem = format!("{} shards did not answer", failed.unwrap_or_default());
+            Err(LedgerError::Unexpected { operation: "_search", problem })
+        }
+    }
 }
 
 const SOURCE: &[&str] = &["object.key", "object.etag", "object.sha256", "event"];

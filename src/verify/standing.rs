@@ -45,17 +45,29 @@ struct Folder {
 struct Tally {
     delivered: u64,
     shipped: u64,
+    /// Valid digests that ended on that day.
+    digests: u64,
     found: BTreeMap<Kind, u64>,
+    /// The first gaps, as kind and object, so that nobody has to verify again to see where to look.
+    objects: Vec<(Kind, String)>,
 }
+
+/// Gaps of a day that its document names.
+const NAMED: usize = 10;
 
 impl Standing {
     /// Takes over the days whose folders are there, so that a day without findings is known to be whole.
-    pub fn cover<'d>(&mut self, bucket: &str, days: impl IntoIterator<Item = &'d String>, to: Date) {
+    pub fn cover<'d>(
+        &mut self,
+        bucket: &str,
+        days: impl IntoIterator<Item = &'d String>,
+        (from, to): (Date, Date),
+    ) {
         for day in days {
             let object = format!("s3://{bucket}/{day}");
             let folder = Folder::of(&object, to);
-            // The digests of the next day are read as well, and say nothing about that day.
-            if day_of(day).is_some_and(|day| day <= to) {
+            // Digests of days around the period are looked at as well, and say nothing about those days.
+            if day_of(day).is_some_and(|day| (from..=to).contains(&day)) {
                 self.0.entry(folder).or_default();
             }
         }
@@ -64,6 +76,19 @@ impl Standing {
     /// Takes over that a trail is there at all.
     pub fn cover_trail(&mut self, place: &str, from: Date) {
         self.0.entry(Folder::nothing(place, from)).or_default();
+    }
+
+    /// Takes over each day of a region's folder.
+    pub fn cover_days(&mut self, base: &str, from: Date, to: Date) {
+        let mut day = Some(from);
+        while let Some(today) = day.filter(|day| *day <= to) {
+            self.0.entry(Folder { day: today, ..Folder::of(base, to) }).or_default();
+            day = today.next_day();
+        }
+    }
+
+    pub fn prove(&mut self, digest: &str, to: Date) {
+        self.0.entry(Folder::of(digest, to)).or_default().digests += 1;
     }
 
     pub fn deliver(&mut self, object: &str, to: Date) {
@@ -81,7 +106,7 @@ impl Standing {
             let mut is_known = false;
             for (folder, tally) in &mut self.0 {
                 if (&folder.trail, &folder.account, &folder.region) == (&of.trail, &of.account, &of.region) {
-                    tally.find(finding.kind);
+                    tally.find(finding);
                     is_known = true;
                 }
             }
@@ -90,7 +115,7 @@ impl Standing {
             }
         }
         let day = of.day.max(from);
-        self.0.entry(Folder { day, ..of }).or_default().find(finding.kind);
+        self.0.entry(Folder { day, ..of }).or_default().find(finding);
     }
 
     /// A missing file was shipped.
@@ -100,6 +125,7 @@ impl Standing {
             if let Some(count) = tally.found.get_mut(&Kind::MissingFile) {
                 *count = count.saturating_sub(1);
             }
+            tally.objects.retain(|named| *named != (Kind::MissingFile, object.to_owned()));
         }
     }
 
@@ -109,6 +135,9 @@ impl Standing {
             let known = self.0.entry(folder).or_default();
             known.delivered += tally.delivered;
             known.shipped += tally.shipped;
+            known.digests += tally.digests;
+            let room = NAMED.saturating_sub(known.objects.len());
+            known.objects.extend(tally.objects.into_iter().take(room));
             for (kind, count) in tally.found {
                 *known.found.entry(kind).or_default() += count;
             }
@@ -130,8 +159,11 @@ impl Standing {
 }
 
 impl Tally {
-    fn find(&mut self, kind: Kind) {
-        *self.found.entry(kind).or_default() += 1;
+    fn find(&mut self, finding: &Finding) {
+        *self.found.entry(finding.kind).or_default() += 1;
+        if finding.kind.is_gap() && self.objects.len() < NAMED {
+            self.objects.push((finding.kind, finding.object.clone()));
+        }
     }
 
     fn gaps(&self) -> u64 {
@@ -182,8 +214,12 @@ fn document(folder: &Folder, tally: &Tally, now: OffsetDateTime) -> Value {
     let mut verification = json!({
         "place": folder.trail, "day": folder.day.to_string(),
         "outcome": if tally.gaps() == 0 { "whole" } else { "gap" }, "gaps": tally.gaps(),
-        "delivered": tally.delivered, "shipped": tally.shipped
+        "delivered": tally.delivered, "shipped": tally.shipped, "digests": tally.digests
     });
+    if !tally.objects.is_empty() {
+        let named = tally.objects.iter().map(|(kind, object)| format!("{}: {object}", kind.name()));
+        verification["objects"] = named.collect();
+    }
     for kind in Kind::ALL {
         verification[kind.field()] = json!(tally.found.get(&kind).copied().unwrap_or_default());
     }

@@ -33,10 +33,20 @@ enum WatchError {
 /// Reads it again and again, for as long as it is polled. What was read last stays while it cannot be read.
 pub async fn watch(client: OpenSearch, metrics: Arc<Metrics>) {
     let mut is_failing = false;
+    let mut gaps = 0;
     loop {
         match read(&client).await {
             Ok(known) => {
                 metrics.verification_known(&known);
+                let now: u64 = known.gaps.values().sum();
+                if now > gaps {
+                    warn!(
+                        gaps = now,
+                        "verifications found gaps that are open; each day's document in sagetrail-verified names the \
+                         first in verification.objects, and `sagetrail verify` over that day says what to do"
+                    );
+                }
+                gaps = now;
                 if is_failing {
                     info!("what verifications have found can be read again");
                 }

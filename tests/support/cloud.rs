@@ -16,7 +16,7 @@ pub struct Cloud {
     pub queue_url: String,
     pub dead_letter_url: String,
     pub queue_arn: String,
-    s3: aws_sdk_s3::Client,
+    pub s3: aws_sdk_s3::Client,
     sqs: aws_sdk_sqs::Client,
 }
 
@@ -86,16 +86,22 @@ impl Cloud {
 
     /// Uploads an object with a signature in its metadata, as CloudTrail does with digests.
     pub async fn upload_signed(&self, key: &str, bytes: Vec<u8>, signature: &str) {
-        self.s3
+        self.upload_made_at(key, bytes, signature, None).await;
+    }
+
+    /// Uploads a digest, with the time when it was made where that is not its end, as CloudTrail does with backfills.
+    pub async fn upload_made_at(&self, key: &str, bytes: Vec<u8>, signature: &str, made_at: Option<&str>) {
+        let mut request = self
+            .s3
             .put_object()
             .bucket(&self.bucket)
             .key(key)
             .metadata("signature", signature)
-            .metadata("signature-algorithm", "SHA256withRSA")
-            .body(ByteStream::from(bytes))
-            .send()
-            .await
-            .expect("moto stores the object");
+            .metadata("signature-algorithm", "SHA256withRSA");
+        if let Some(made_at) = made_at {
+            request = request.metadata("backfill-generation-timestamp", made_at);
+        }
+        request.body(ByteStream::from(bytes)).send().await.expect("moto stores the object");
     }
 
     /// Removes an object without a word to the queue.

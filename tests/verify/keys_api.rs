@@ -40,6 +40,8 @@ pub struct KeysApi {
 #[derive(Default)]
 struct Keys {
     by_region: BTreeMap<&'static str, Vec<Key>>,
+    /// Regions whose API refuses whoever asks.
+    closed: Vec<&'static str>,
     /// The region of each request, in order.
     asked: Vec<String>,
     complaints: Vec<String>,
@@ -54,6 +56,11 @@ impl KeysApi {
         let router = Router::new().route("/", post(answer)).with_state(Arc::clone(&state));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
         Self { url, state, server }
+    }
+
+    /// Lets nobody ask in a region, as one that an account has not opted in to.
+    pub fn close(&self, region: &'static str) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).closed.push(region);
     }
 
     /// The regions that were asked since the last time, one for each page. Fails on what was asked in a wrong way.
@@ -102,6 +109,12 @@ impl Keys {
         let [_, _, region, "cloudtrail", "aws4_request"] = scope[..] else {
             return refuse("InvalidSignatureException", text("authorization"));
         };
+        if self.closed.contains(&region) {
+            return refuse(
+                "UnrecognizedClientException",
+                "the security token included in the request is invalid",
+            );
+        }
         let request: Value =
             serde_json::from_str(body).map_err(|error| ("SerializationException", error.to_string()))?;
         let time = |name: &str| {

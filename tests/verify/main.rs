@@ -8,6 +8,7 @@ mod request;
 #[allow(dead_code, reason = "the tests of the dashboards use more of it")]
 mod saved;
 mod signer;
+mod tampered;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -20,7 +21,7 @@ use sagetrail::config::MonitorsConfig;
 use sagetrail::monitors::{Monitor, built_in};
 use sagetrail::names::Names;
 use serde_json::{Value, json};
-use signer::{BEGIN, Signer, file_key};
+use signer::{BEGIN, Making, Signer, file_key};
 use support::cloud::{Cloud, QueueSettings};
 use support::daemon::Daemon;
 use support::search::Search;
@@ -281,6 +282,40 @@ async fn the_keys_of_each_region_are_asked_for_page_by_page_and_a_key_that_is_no
     );
     assert!(report.to_string().contains("no public key has the fingerprint bb"), "{report}");
     api.asked();
+
+    // A backfill digest is signed with the key of the time when it is made, long after the hour that it is about.
+    let made_at = datetime!(2026-11-10 12:34 UTC);
+    let signer = Signer::new("ee");
+    let backfill = Making {
+        of: (account, REGIONS[0]),
+        started: BEGIN,
+        ended: BEGIN + Duration::hours(1),
+        before: None,
+        files: Vec::new(),
+        made_at: Some(made_at),
+    };
+    signer.make(&cloud, backfill).await;
+    let of_then = |days: i64| {
+        let days = Duration::days(days);
+        Key::of(&signer, made_at - Duration::days(1) + days, made_at + Duration::days(1) + days)
+    };
+    for (days, invalid) in [(0, 0), (3, 1)] {
+        let api = KeysApi::serve([
+            (REGIONS[0], vec![key(&signers[0]), of_then(days)]),
+            (REGIONS[1], vec![key(&signers[1])]),
+        ])
+        .await;
+        let (_, report) = verify(&api);
+        assert_eq!(report["counts"]["invalid_digest"], invalid, "{report}");
+        assert_eq!(report["digests"], 7, "{report}");
+        api.asked();
+    }
+
+    // One region's API may be closed, when that of the home answers for its digests.
+    let api = KeysApi::serve([(REGIONS[0], vec![key(&signers[0]), key(&signers[1])])]).await;
+    api.close(REGIONS[1]);
+    let (_, report) = verify(&api);
+    assert_eq!((&report["digests"], &report["delivered"]), (&json!(7), &json!(2)), "{report}");
 
     // Without an answer there is no report, and the error says what to do.
     let nowhere = format!("http://127.0.0.1:{}", support::daemon::free_port());

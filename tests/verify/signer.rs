@@ -30,6 +30,23 @@ pub struct Signer {
 pub struct Delivered {
     pub files: Vec<(String, Vec<u8>)>,
     pub digests: Vec<String>,
+    /// The last digest, which the next one would name.
+    pub last: Option<Before>,
+}
+
+/// The digest before another one: its bucket, its key, the hash of its content and its signature.
+pub type Before = (String, String, String, String);
+
+/// A digest that is to be made.
+pub struct Making<'m> {
+    /// Account and region.
+    pub of: (&'m str, &'m str),
+    pub started: OffsetDateTime,
+    pub ended: OffsetDateTime,
+    pub before: Option<Before>,
+    pub files: Vec<Value>,
+    /// When it is made, where it is a backfill.
+    pub made_at: Option<OffsetDateTime>,
 }
 
 impl Signer {
@@ -64,7 +81,6 @@ impl Signer {
         late: Option<i64>,
     ) -> Delivered {
         let mut delivered = Delivered::default();
-        let mut previous: Option<(String, String, String)> = None;
         for hour in 0..hours {
             let started = BEGIN + Duration::hours(hour);
             let ended = started + Duration::hours(1);
@@ -77,43 +93,65 @@ impl Signer {
                     (number..number + 3).map(|number| trail::record(account, number)).collect();
                 let content = json!({ "Records": records }).to_string();
                 let age = if late == Some(hour) { Duration::hours(3) } else { Duration::minutes(12) };
-                log_files.push(json!({
-                    "s3Bucket": cloud.bucket, "s3Object": key, "hashValue": hex(&Sha256::digest(&content)),
-                    "hashAlgorithm": "SHA-256", "oldestEventTime": text(at - age), "newestEventTime": text(at)
-                }));
+                log_files.push(named(cloud, &key, &content, (at - age, at)));
                 delivered.files.push((key, trail::gzip(content.as_bytes())));
             }
-            let key = digest_key(account, region, ended);
-            let (name, hash, signature) = previous.clone().unzip3();
-            let content = json!({
-                "awsAccountId": account, "digestStartTime": text(started), "digestEndTime": text(ended),
-                "digestS3Bucket": cloud.bucket, "digestS3Object": key,
-                "digestPublicKeyFingerprint": self.fingerprint,
-                "digestSignatureAlgorithm": "SHA256withRSA",
-                "previousDigestS3Bucket": cloud.bucket, "previousDigestS3Object": name,
-                "previousDigestHashValue": hash, "previousDigestHashAlgorithm": "SHA-256",
-                "previousDigestSignature": signature, "logFiles": log_files
-            })
-            .to_string();
-            let hash = hex(&Sha256::digest(&content));
-            let before = signature.as_deref().unwrap_or("null");
-            let signed = self.sign(&format!("{}\n{}/{key}\n{hash}\n{before}", text(ended), cloud.bucket));
-            cloud.upload_signed(&key, trail::gzip(content.as_bytes()), &signed).await;
-            delivered.digests.push(key.clone());
-            previous = Some((key, hash, signed));
+            let made = Making {
+                of: (account, region),
+                started,
+                ended,
+                before: delivered.last.take(),
+                files: log_files,
+                made_at: None,
+            };
+            let before = self.make(cloud, made).await;
+            delivered.digests.push(before.1.clone());
+            delivered.last = Some(before);
         }
         delivered
     }
-}
 
-trait Unzip3 {
-    fn unzip3(self) -> (Option<String>, Option<String>, Option<String>);
-}
-
-impl Unzip3 for Option<(String, String, String)> {
-    fn unzip3(self) -> (Option<String>, Option<String>, Option<String>) {
-        self.map_or((None, None, None), |(first, second, third)| (Some(first), Some(second), Some(third)))
+    /// Signs a digest and delivers it.
+    pub async fn make(&self, cloud: &Cloud, making: Making<'_>) -> Before {
+        let Making { of: (account, region), started, ended, before, files, made_at } = making;
+        let mut key = digest_key(account, region, ended);
+        if made_at.is_some() {
+            key = key.replace(".json.gz", "_backfill.json.gz");
+        }
+        let [bucket, name, hash, signature] = match before {
+            Some((bucket, name, hash, signature)) => [Some(bucket), Some(name), Some(hash), Some(signature)],
+            None => [const { None }; 4],
+        };
+        let content = json!({
+            "awsAccountId": account, "digestStartTime": text(started), "digestEndTime": text(ended),
+            "digestS3Bucket": cloud.bucket, "digestS3Object": key,
+            "digestPublicKeyFingerprint": self.fingerprint,
+            "digestSignatureAlgorithm": "SHA256withRSA",
+            "previousDigestS3Bucket": bucket, "previousDigestS3Object": name,
+            "previousDigestHashValue": hash, "previousDigestHashAlgorithm": "SHA-256",
+            "previousDigestSignature": signature, "logFiles": files
+        })
+        .to_string();
+        let hash = hex(&Sha256::digest(&content));
+        let before = signature.as_deref().unwrap_or("null");
+        let signed = self.sign(&format!("{}\n{}/{key}\n{hash}\n{before}", text(ended), cloud.bucket));
+        let made_at = made_at.map(text);
+        cloud.upload_made_at(&key, trail::gzip(content.as_bytes()), &signed, made_at.as_deref()).await;
+        (cloud.bucket.clone(), key, hash, signed)
     }
+}
+
+/// A file as a digest names it, with the times of its events.
+pub fn named(
+    cloud: &Cloud,
+    key: &str,
+    content: &str,
+    (oldest, newest): (OffsetDateTime, OffsetDateTime),
+) -> Value {
+    json!({
+        "s3Bucket": cloud.bucket, "s3Object": key, "hashValue": hex(&Sha256::digest(content)),
+        "hashAlgorithm": "SHA-256", "oldestEventTime": text(oldest), "newestEventTime": text(newest)
+    })
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -35,7 +35,7 @@ fn gaps(standing: &Standing) -> Vec<(String, u64)> {
 fn a_finding_counts_on_its_day_and_what_is_repaired_no_more() {
     let mut standing = Standing::default();
     let days = [day("CloudTrail", "01"), day("CloudTrail-Digest", "01"), day("CloudTrail-Digest", "03")];
-    standing.cover("b", &days, TO);
+    standing.cover("b", &days, (FROM, TO));
     assert_eq!(gaps(&standing), [("2026-03-01".to_owned(), 0)], "a digest of the next day is no day");
     let find = |standing: &mut Standing, kind, key: &str| {
         standing.find(&Finding::new(kind, "b", key, String::new()), FROM, TO);
@@ -51,14 +51,16 @@ fn a_finding_counts_on_its_day_and_what_is_repaired_no_more() {
     assert_eq!(document["verification"]["place"], "s3://b/logs/AWSLogs/o-1a/");
     assert_eq!(document["cloud"], json!({"account": {"id": "111122223333"}, "region": "eu-west-1"}));
     assert_eq!(document["verification"]["missing_files"], 1);
+    assert_eq!(document["verification"]["objects"], json!([format!("missing files: s3://b/{missing}")]));
     standing.repair(&format!("s3://b/{missing}"), TO);
     assert_eq!(gaps(&standing)[0].1, 0);
+    assert_eq!(documents(&standing)[0].1["verification"]["objects"], Value::Null, "it names no gap any more");
 }
 
 #[test]
 fn a_region_without_digests_is_a_gap_on_each_of_its_days() {
     let mut standing = Standing::default();
-    standing.cover("b", &[day("CloudTrail", "01"), day("CloudTrail", "02")], TO);
+    standing.cover("b", &[day("CloudTrail", "01"), day("CloudTrail", "02")], (FROM, TO));
     let region = "logs/AWSLogs/o-1a/111122223333/CloudTrail-Digest/eu-west-1/";
     standing.find(&Finding::new(Kind::MissingDigest, "b", region, String::new()), FROM, TO);
     assert_eq!(gaps(&standing).iter().map(|(_, gaps)| gaps).collect::<Vec<_>>(), [&1, &1]);
@@ -103,6 +105,7 @@ fn parts_of_a_trail_add_up() {
 fn every_field_of_a_days_document_is_in_the_mapping() {
     let mut standing = Standing::default();
     standing.cover_trail("s3://b/", FROM);
+    standing.find(&Finding::new(Kind::MissingDigest, "b", "", String::new()), FROM, TO);
     let template: Value =
         serde_json::from_str(include_str!("../../../mappings/template-verified.json")).unwrap();
     let mapping = &template["template"]["mappings"]["properties"];
