@@ -8,6 +8,7 @@ pub mod keys;
 mod chain;
 mod content;
 mod expected;
+mod fetched;
 mod shipped;
 mod judge;
 mod region;

@@ -8,14 +8,13 @@ use time::{Date, Duration, OffsetDateTime, Time};
 use super::chain::{self, Before, Joint, Link, PATIENCE};
 use super::digest::{DigestKey, LogFile, ReadDigest};
 use super::expected::{self, BY_STANDING};
+use super::fetched::Fetched;
 use super::judge::{Content, Evidence};
 use super::report::{Finding, Kind, Report};
-use super::{Scene, VerifyError, content, shipped};
+use super::{Scene, VerifyError, shipped};
 use crate::source::bucket::Listed;
 use crate::source::folder::day_of;
 use crate::source::key;
-use crate::source::notification::ObjectRef;
-use crate::source::store::StoreError;
 
 pub struct Region {
     scene: Arc<Scene>,
@@ -28,8 +27,10 @@ pub struct Region {
     chains: BTreeMap<String, Option<Link>>,
     /// Digests that are told by themselves, so that the next one says nothing about them.
     told: HashSet<String>,
-    /// The home regions of the trails whose digests are here.
+    /// The home regions of the trails whose valid digests are here.
     homes: BTreeSet<String>,
+    /// Files that no digest names.
+    unproven: Vec<Finding>,
     /// The folders of files that digests still name, by their prefixes.
     folders: BTreeMap<String, Folder>,
 }
@@ -56,15 +57,6 @@ enum Named {
     No,
 }
 
-/// An object of the bucket, as far as it could be read.
-enum Fetched<T> {
-    Read(T),
-    /// It is not what CloudTrail wrote.
-    Broken(String),
-    Unread(String),
-    Gone,
-}
-
 impl Region {
     pub fn new(scene: Arc<Scene>, base: String, known: Vec<&'static str>) -> Self {
         let plan = &scene.plan;
@@ -76,6 +68,7 @@ impl Region {
             chains: BTreeMap::new(),
             told: HashSet::new(),
             homes: BTreeSet::new(),
+            unproven: Vec::new(),
             folders: BTreeMap::new(),
             scene,
         }
@@ -84,10 +77,7 @@ impl Region {
     /// Verifies the period. `days` are the folders of its digests that are there, also of days before and after.
     pub async fn verify(mut self, days: &BTreeSet<String>) -> Result<Verified, VerifyError> {
         let (from, to) = (self.scene.plan.from, self.scene.plan.to);
-        let is_absent = !days.iter().any(|day| day_of(day) >= Some(from));
-        if is_absent {
-            self.miss();
-        } else if let Some(before) = from.previous_day() {
+        if let Some(before) = from.previous_day() {
             self.begin_with(&self.folder(before), days).await;
         }
         let mut day = Some(from);
@@ -106,6 +96,16 @@ impl Region {
             day = today.next_day();
         }
         self.close_before(None).await?;
+        // Where there is no digest at all, that is told once and not for each file.
+        if self.report.digests > 0 {
+            for finding in std::mem::take(&mut self.unproven) {
+                self.report.find(finding);
+            }
+        }
+        let is_absent = self.homes.is_empty();
+        if is_absent {
+            self.miss();
+        }
         let until = to.with_time(Time::MIDNIGHT).assume_utc() + Duration::days(1);
         for (name, link) in std::mem::take(&mut self.chains) {
             self.report.chains += 1;
@@ -119,11 +119,13 @@ impl Region {
         Ok(Verified { report: self.report, homes: self.homes })
     }
 
-    /// Tells that there is no digest at all.
+    /// Tells that there is no digest, or none that is valid.
     fn miss(&mut self) {
-        let reasons = self.known.join(", and ");
-        let detail =
-            format!("there is no digest of it in this period, so nothing is proven, although {reasons}");
+        let mut detail = "there is no valid digest of it in this period, so nothing is proven".to_owned();
+        if !self.known.is_empty() {
+            let reasons = self.known.join(", and ");
+            detail = format!("{detail}, although {reasons}");
+        }
         let finding = Finding::new(Kind::MissingDigest, &self.scene.plan.bucket, &self.base, detail);
         self.report.standing.cover_days(&finding.object, self.scene.plan.from, self.scene.plan.to);
         self.report.find(finding);
@@ -177,12 +179,14 @@ impl Region {
         let bucket = self.scene.plan.bucket.clone();
         self.report.digests += 1;
         let before = self.chains.entry(key.chain.clone()).or_default().clone();
-        let (kind, problem) = match self.read(key).await? {
+        let (kind, problem) = match self.scene.read(key).await? {
             Fetched::Read(read) => {
                 self.join(before.as_ref(), key, &read).await;
                 self.chains.insert(key.chain.clone(), Some(Link::new(key, &read)));
                 self.report.prove(&format!("s3://{bucket}/{}", key.key));
-                self.homes.insert(home_of(&self.base, &key.home_region));
+                if !key.is_backfill {
+                    self.homes.insert(home_of(&self.base, &key.home_region));
+                }
                 let files: Vec<&LogFile> = read
                     .digest
                     .log_files
@@ -218,7 +222,7 @@ impl Region {
                 None
             }
             Joint::Names { bucket, key: named } => {
-                let before = match self.fetch_digest(&bucket, &named).await {
+                let before = match self.scene.fetch_digest(&bucket, &named).await {
                     Fetched::Read(before) => Before::Read(Box::new(before)),
                     Fetched::Broken(_) => Before::Broken,
                     Fetched::Unread(problem) => Before::Unread(problem),
@@ -229,60 +233,6 @@ impl Region {
         };
         if let Some(finding) = finding {
             self.report.find(finding);
-        }
-    }
-
-    /// Reads a digest and checks that it lies where it says and is signed.
-    async fn read(&self, key: &DigestKey) -> Result<Fetched<ReadDigest>, VerifyError> {
-        let Scene { plan, keys, .. } = &*self.scene;
-        let read = match self.fetch_digest(&plan.bucket, &key.key).await {
-            Fetched::Read(read) => read,
-            other => return Ok(other),
-        };
-        if read.digest.digest_s3_bucket != plan.bucket || read.digest.digest_s3_object != key.key {
-            let problem = format!(
-                "it was made for s3://{}/{}",
-                read.digest.digest_s3_bucket, read.digest.digest_s3_object
-            );
-            return Ok(Fetched::Broken(problem));
-        }
-        let region = key.chain.split('_').nth(2).unwrap_or_default();
-        let checked = keys.check(&read, [region, &key.home_region]).await?;
-        Ok(checked.map_or_else(|problem| Fetched::Broken(problem.to_string()), |()| Fetched::Read(read)))
-    }
-
-    /// Reads a digest as it is.
-    async fn fetch_digest(&self, bucket: &str, key: &str) -> Fetched<ReadDigest> {
-        let stored = match self.fetch(bucket, key).await {
-            Fetched::Read(stored) => stored,
-            Fetched::Broken(problem) => return Fetched::Broken(problem),
-            Fetched::Unread(problem) => return Fetched::Unread(problem),
-            Fetched::Gone => return Fetched::Gone,
-        };
-        let content = match content::whole(&stored.bytes, self.scene.limits.uncompressed_bytes) {
-            Ok(content) => content,
-            Err(problem) => return Fetched::Broken(problem.to_string()),
-        };
-        let signature = stored.metadata.get("signature").cloned();
-        let generated_at = stored.metadata.get("backfill-generation-timestamp").map(String::as_str);
-        match ReadDigest::parse(&content, signature) {
-            Ok(read) => Fetched::Read(read.generated_at(generated_at)),
-            Err(_) => Fetched::Broken("it is not what a digest is".to_owned()),
-        }
-    }
-
-    async fn fetch(&self, bucket: &str, key: &str) -> Fetched<crate::source::store::Object> {
-        let Scene { store, plan, allowed_buckets, .. } = &*self.scene;
-        if bucket != plan.bucket
-            && !allowed_buckets.is_empty()
-            && !allowed_buckets.iter().any(|it| it == bucket)
-        {
-            return Fetched::Unread("its bucket is not in source.allowed_buckets".to_owned());
-        }
-        match store.get(&object(bucket, key)).await {
-            Ok(object) => Fetched::Read(object),
-            Err(StoreError::Missing { .. } | StoreError::NoSuchBucket { .. }) => Fetched::Gone,
-            Err(error) => Fetched::Unread(error.to_string()),
         }
     }
 
@@ -298,7 +248,7 @@ impl Region {
                 content: Content::NotRead,
             };
             let read = if evidence.needs_content(self.scene.plan.reading) {
-                Some(self.hash(file).await?)
+                Some(self.scene.hash(file).await?)
             } else {
                 None
             };
@@ -345,20 +295,6 @@ impl Region {
         }
     }
 
-    /// The hash of what is in the bucket.
-    async fn hash(&self, file: &LogFile) -> Result<Fetched<String>, VerifyError> {
-        let stored = match self.fetch(&file.s3_bucket, &file.s3_object).await {
-            Fetched::Read(stored) => stored,
-            Fetched::Broken(problem) => return Ok(Fetched::Broken(problem)),
-            Fetched::Unread(problem) => return Ok(Fetched::Unread(problem)),
-            Fetched::Gone => return Ok(Fetched::Gone),
-        };
-        let limit = self.scene.limits.uncompressed_bytes;
-        let hashing = tokio::task::spawn_blocking(move || content::sha256(&stored.bytes, limit));
-        let hash = hashing.await.map_err(|_| VerifyError::Panicked)?;
-        Ok(hash.map_or_else(|problem| Fetched::Broken(problem.to_string()), Fetched::Read))
-    }
-
     /// Lists a folder of files, unless that was done.
     async fn open(&mut self, prefix: &str) {
         if self.folders.contains_key(prefix) {
@@ -387,20 +323,19 @@ impl Region {
         let Scene { plan, opensearch, .. } = &*self.scene;
         let Some(listed) = &folder.listed else { return Ok(()) };
         let Some(day) = day_of(prefix).filter(|day| self.is_in_period(Some(*day))) else { return Ok(()) };
-        // Where there is no digest at all, that is told once and not for each file.
-        let has_digests = !self.chains.is_empty();
         let now = OffsetDateTime::now_utc();
         let mut unproven: Vec<&String> = listed
             .iter()
-            .filter(|(key, (_, named))| has_digests && *named == Named::No && is_due(key, now))
+            .filter(|(key, (_, named))| *named == Named::No && is_due(key, now))
             .map(|(key, _)| key)
             .collect();
         unproven.sort_unstable();
-        let mut findings = Vec::new();
-        for key in unproven {
+        let unproven = unproven.into_iter().map(|key| {
             let detail = "it is in the bucket, and no valid digest names it".to_owned();
-            findings.push(Finding::new(Kind::UnprovenFile, &plan.bucket, key, detail));
-        }
+            Finding::new(Kind::UnprovenFile, &plan.bucket, key, detail)
+        });
+        self.unproven.extend(unproven);
+        let mut findings = Vec::new();
         for key in shipped::keys(opensearch, &plan.bucket, prefix, day).await? {
             let is_known = listed.contains_key(&key) || folder.absent.contains(&key);
             if !is_known && is_due(&key, now) {
@@ -438,10 +373,6 @@ fn files_of(folder: &str) -> String {
 fn home_of(base: &str, region: &str) -> String {
     let account = base.trim_end_matches('/').rsplit_once('/').map_or("", |(account, _)| account);
     expected::base_of(&format!("{account}/{region}/")).unwrap_or_default()
-}
-
-fn object(bucket: &str, key: &str) -> ObjectRef {
-    ObjectRef { bucket: bucket.to_owned(), key: key.to_owned(), ..ObjectRef::default() }
 }
 
 #[cfg(test)]

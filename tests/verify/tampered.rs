@@ -124,6 +124,9 @@ impl Scene {
         expected.extend(of.files.iter().map(|(key, _)| self.found("deleted_file", key)));
         // 2: a whole region, of which another one is left.
         remove_all(&self.cloud, &self.delivered[2][1]).await;
+        // What lies there in its place proves nothing.
+        let note = format!("{}2026/10/01/notes.txt", base(&self.accounts[2], REGIONS[1]));
+        self.cloud.upload(&note, b"nothing to see".to_vec()).await;
         expected.insert(self.found("missing_digest", &base(&self.accounts[2], REGIONS[1])));
         expected.extend(self.delivered[2][1].files.iter().map(|(key, _)| self.found("deleted_file", key)));
         // 3: a file in the middle, with the digest that names it.
