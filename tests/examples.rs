@@ -64,6 +64,8 @@ fn text<'r>(record: &'r Value, member: &str) -> &'r str {
 /// The dotted paths to everything in a value that holds nothing more; an array counts for nothing.
 fn ends_of(value: &Value) -> BTreeSet<String> {
     match value {
+        // What CloudTrail writes in place of what it left out.
+        Value::Object(members) if members.get("omitted") == Some(&Value::Bool(true)) => BTreeSet::new(),
         Value::Object(members) => members
             .iter()
             .flat_map(|(name, value)| match ends_of(value) {
