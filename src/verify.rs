@@ -281,8 +281,8 @@ fn root_of(prefix: &str) -> String {
 /// Indices that are older than a field lack it in their mapping, so that nobody could count it.
 async fn map_fields(client: &OpenSearch) -> Result<(), VerifyError> {
     for (index, template) in [
-        (INDEX, include_str!("../mappings/template-verification.json")),
-        (standing::INDEX, include_str!("../mappings/template-verified.json")),
+        (client.names().verification(), include_str!("../mappings/template-verification.json")),
+        (client.names().verified(), include_str!("../mappings/template-verified.json")),
     ] {
         let template: Value =
             serde_json::from_str(template).expect("the template is part of the binary and tested");

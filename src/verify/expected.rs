@@ -7,8 +7,6 @@ use time::{Date, Duration};
 
 use super::Plan;
 use super::shipped::{LedgerError, search};
-use super::standing;
-use crate::document::OBJECTS_ALIAS;
 use crate::sink::OpenSearch;
 
 /// The folders of regions' digests, which end before the year, with what is known of each.
@@ -34,7 +32,7 @@ pub async fn by_ledger(client: &OpenSearch, plan: &Plan, root: &str) -> Result<E
     ];
     filter.extend(chosen(plan));
     let one = json!({"one": {"top_hits": {"size": 1, "_source": ["object.key"]}}});
-    let path = format!("{OBJECTS_ALIAS}*/_search?ignore_unavailable=true");
+    let path = format!("{}*/_search?ignore_unavailable=true", client.names().objects());
     let found = regions(client, &path, filter, &["cloud.account.id", "cloud.region"], one).await?;
     let mut expected = Expected::new();
     for bucket in &found {
@@ -57,7 +55,7 @@ pub async fn by_standing(client: &OpenSearch, plan: &Plan, root: &str) -> Result
         ]}}),
     ];
     filter.extend(chosen(plan));
-    let path = format!("{}/_search?ignore_unavailable=true&allow_no_indices=true", standing::INDEX);
+    let path = format!("{}/_search?ignore_unavailable=true&allow_no_indices=true", client.names().verified());
     let names = ["verification.place", "cloud.account.id", "cloud.region"];
     let found = regions(client, &path, filter, &names, json!({})).await?;
     let mut expected = Expected::new();

@@ -85,5 +85,5 @@ impl Scene {
 }
 
 fn object(bucket: &str, key: &str) -> ObjectRef {
-    ObjectRef { bucket: bucket.to_owned(), key: key.to_owned(), region: None, size: None, put_at: None }
+    ObjectRef { bucket: bucket.to_owned(), key: key.to_owned(), ..ObjectRef::default() }
 }
