@@ -109,8 +109,15 @@ impl Cloud {
         self.s3.delete_object().bucket(&self.bucket).key(key).send().await.expect("moto removes the object");
     }
 
-    /// Makes the bucket keep versions, which its notifications then name.
+    /// Makes the bucket keep versions and notify nobody, because the emulator's notifications do not name them.
     pub async fn keep_versions(&self) {
+        let request = self.s3.put_bucket_notification_configuration().bucket(&self.bucket);
+        let nobody = NotificationConfiguration::builder().build();
+        request
+            .notification_configuration(nobody)
+            .send()
+            .await
+            .expect("moto takes the notification configuration");
         let settings = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
         let request = self.s3.put_bucket_versioning().bucket(&self.bucket).versioning_configuration(settings);
         request.send().await.expect("moto keeps versions");
@@ -163,6 +170,14 @@ impl Cloud {
             "s3": {"bucket": {"name": self.bucket}, "object": {"key": key}}
         }]})
         .to_string()
+    }
+
+    /// The same from a bucket that keeps versions.
+    pub fn notification_of_version(&self, key: &str, version: &str) -> String {
+        let mut notification: serde_json::Value =
+            serde_json::from_str(&self.notification(key)).expect("it is JSON");
+        notification["Records"][0]["s3"]["object"]["versionId"] = version.into();
+        notification.to_string()
     }
 
     /// Waits until nothing waits in the queue and nothing is hidden, which means that all of it was deleted or redriven.
