@@ -103,7 +103,7 @@ impl Courier {
                     doubt::check(&self.client, &part.entries, &mut outcomes).await;
                     parts.extend(self.settle(part.entries, outcomes, &mut postponed));
                 }
-                Verdict::TooLarge if part.entries.len() == 1 => self.too_large(part.entries),
+                Verdict::TooLarge if part.entries.len() == 1 => too_large(part.entries),
                 Verdict::TooLarge => parts.extend(part.halves()),
                 Verdict::Divide(refusal) => match self.at_fault(&part, &refusal).await {
                     true if part.entries.len() == 1 => {
@@ -150,14 +150,6 @@ impl Courier {
                 false
             }
             Finding::Unknown => false,
-        }
-    }
-
-    /// A report would be larger still, so a document that is too large by itself has nowhere to go.
-    fn too_large(&self, entries: Vec<Entry>) {
-        for entry in entries {
-            let bytes = bulk::encoded_len(&entry.document);
-            entry.settle(Ending::Failed(StoreError::TooLarge { bytes }));
         }
     }
 
@@ -285,5 +277,13 @@ impl Part {
         let failures = self.failures;
         // The first half is last, because the last part is sent first.
         [Self { entries: second, failures }, Self { entries: self.entries, failures }]
+    }
+}
+
+/// A report would be larger still, so a document that is too large by itself has nowhere to go.
+fn too_large(entries: Vec<Entry>) {
+    for entry in entries {
+        let bytes = bulk::encoded_len(&entry.document);
+        entry.settle(Ending::Failed(StoreError::TooLarge { bytes }));
     }
 }

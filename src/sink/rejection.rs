@@ -16,9 +16,10 @@ use crate::metrics::{Label, RejectReason};
 pub(super) fn report(document: &Document, refusal: &Refusal, now: OffsetDateTime) -> Document {
     // What a firewall refused once it would refuse again.
     let is_encoded = refusal.kind == REFUSED_ON_THE_WAY;
-    let text = match is_encoded {
-        true => BASE64_STANDARD.encode(&document.source).into(),
-        false => String::from_utf8_lossy(&document.source),
+    let text = if is_encoded {
+        BASE64_STANDARD.encode(&document.source).into()
+    } else {
+        String::from_utf8_lossy(&document.source)
     };
     let report = Report {
         timestamp: now.format(&Rfc3339).expect("the present year has four digits"),

@@ -23,7 +23,7 @@ pub(super) fn check_form(url: &Url) -> Result<(), QueueError> {
     }
     let path: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();
     let Some(name) = path.last() else { return refuse("it names no queue") };
-    if name.ends_with(".fifo") {
+    if name.rsplit_once('.').is_some_and(|(_, kind)| kind == "fifo") {
         return Err(QueueError::Fifo { url: url.as_str().into() });
     }
     let is_account = |part: &str| part.len() == 12 && part.bytes().all(|byte| byte.is_ascii_digit());
