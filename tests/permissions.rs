@@ -259,21 +259,6 @@ async fn a_verification_works_with_its_role_and_without_any_privilege_of_it_does
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rehearsal_works_with_its_role_and_without_any_privilege_of_it_does_not() {
-    let Some(cluster) = Secured::running().await else { return };
-    let (cloud, _keys) = trail_of(&cluster, "permissions-rehearse").await;
-    let replay = ["replay", &format!("s3://{}/", cloud.bucket)];
-    try_out(&cluster, "rehearse", &[], async |who| {
-        ended(cluster.run(Who::Admin, &replay, &[]), "")?;
-        // Nothing was rejected, but a monitor searches there.
-        assert_eq!(cluster.ask("PUT", "sagetrail-rejected", None).await.0, 200);
-        cluster.refresh().await;
-        ended(cluster.run(who, &["rehearse"], &[]), "monitors would send")
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn setup_does_with_its_role_what_it_does_for_somebody_who_may_do_everything() {
     let Some(cluster) = Secured::running().await else { return };
     let attempt = |who: Who| {
