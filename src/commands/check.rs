@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context;
-use sagetrail::config::{Config, exposed};
+use sagetrail::config::{Config, ConfigError, exposed};
 use sagetrail::doctor;
 use sagetrail::doctor::finding::State;
 use sagetrail::doctor::permissions::permissions;
@@ -18,7 +17,7 @@ use crate::arguments::CheckArgs;
 pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let config = load(&args.rules.config)?;
     // What the other commands would refuse, each of them later.
-    telemetry::check(&config.log).context(LOG_FILTER)?;
+    telemetry::check(&config.log).map_err(|error| wrong_filter(&error.to_string()))?;
     setup::content::objects(&config)?;
     if args.permissions {
         return print(&format!("{:#}\n", permissions(&config, &buckets(&config, args)?)));
@@ -33,7 +32,10 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(report.count(State::Broken) > 0)))
 }
 
-const LOG_FILTER: &str = "log.filter: must be a filter such as \"info\" or \"sagetrail::sink=debug,warn\"";
+fn wrong_filter(error: &str) -> ConfigError {
+    let problem = format!("must be a filter such as \"info\" or \"sagetrail::sink=debug,warn\": {error}");
+    ConfigError::Value { key: "log.filter", problem }
+}
 
 /// The buckets that policies name, after a word where none is known and the policies allow all.
 fn buckets(config: &Config, args: &CheckArgs) -> anyhow::Result<Vec<String>> {

@@ -46,6 +46,7 @@ fn is_default(name: &str, value: &Value) -> bool {
         "adjust_pure_negative" => *value == json!(true),
         "missing_bucket" | "show_term_doc_count_error" => *value == json!(false),
         "max_determinized_states" => *value == json!(10_000),
+        "flags_value" => *value == json!(255),
         "shard_min_doc_count" => *value == json!(0),
         "order" => *value == json!("asc") || *value == json!([{"_count": "desc"}, {"_key": "asc"}]),
         _ => value.is_null(),
@@ -106,4 +107,51 @@ fn of_a_field(query: &Value) -> Value {
         _ => (name.clone(), value.clone()),
     })
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setup::object::same;
+
+    /// A search as it was sent, and as the parser of OpenSearch 2.19.4 wrote it.
+    fn pair() -> (Value, Value) {
+        let pair: Value = serde_json::from_str(include_str!("../../tests/setup/rewritten.json")).unwrap();
+        let monitor = |query: &Value| {
+            json!({"name": "m", "inputs": [{"search": {"query": query}}],
+                   "triggers": [{"bucket_level_trigger": {"condition": {"script": {"source": "params.n > 0"}}}}]})
+        };
+        (monitor(&pair["sent"]), monitor(&pair["stored"]))
+    }
+
+    #[test]
+    fn what_the_plugin_stores_is_what_was_sent_and_each_edit_of_it_is_another() {
+        let (sent, stored) = pair();
+        let expected = canonical(Kind::Monitor, &sent);
+        let is_ours = |theirs: &Value| same(&comparable(Kind::Monitor, theirs, &expected), &expected);
+        assert!(is_ours(&sent) && is_ours(&stored));
+        let clauses = "/inputs/0/search/query/query/bool";
+        let edits = [
+            ("/filter/6/range/event.ingested/from", json!("{{period_end}}||-1s")),
+            ("/filter/6/range/event.ingested/to", json!("{{period_end}}||-1d")),
+            ("/filter/6/range/event.ingested/include_lower", json!(false)),
+            ("/filter/6/range/event.ingested/include_upper", json!(false)),
+            ("/filter/6/range/event.ingested/boost", json!(0.0)),
+            ("/filter/7/range/@timestamp/to", json!("{{period_end}}||-1d")),
+            ("/filter/0/term/sagemaker.severity/value", json!("none")),
+            ("/must_not/1/regexp/user.name/flags_value", json!(0)),
+            ("/must_not", json!([{"match_all": {"boost": 1.0}}])),
+            ("/must", json!([{"match_none": {}}])),
+            ("/minimum_should_match", json!("1")),
+        ];
+        for (path, value) in edits {
+            let mut edited = stored.clone();
+            let (parent, member) = path.rsplit_once('/').unwrap();
+            edited.pointer_mut(&format!("{clauses}{parent}")).unwrap()[member] = value;
+            assert!(!is_ours(&edited), "{path}");
+        }
+        let mut filtered = stored;
+        filtered["triggers"][0]["bucket_level_trigger"]["condition"]["composite_agg_filter"] = json!({"a": 1});
+        assert!(!is_ours(&filtered), "buckets that are left out do not page");
+    }
 }
