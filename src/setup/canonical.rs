@@ -151,7 +151,8 @@ mod tests {
             assert!(!is_ours(&edited), "{path}");
         }
         let mut filtered = stored;
-        filtered["triggers"][0]["bucket_level_trigger"]["condition"]["composite_agg_filter"] = json!({"a": 1});
+        filtered["triggers"][0]["bucket_level_trigger"]["condition"]["composite_agg_filter"] =
+            json!({"a": 1});
         assert!(!is_ours(&filtered), "buckets that are left out do not page");
     }
 }

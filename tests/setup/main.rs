@@ -508,8 +508,8 @@ async fn a_rehearsal_prints_the_page_of_each_alert_and_sends_nothing() {
     scene.take_writes();
     let run = scene.run("rehearse", &[]).await.ended(0);
     run.says("sagetrail-monitor-paging-critical: 1 pages").says("sagetrail-monitor-paging-high: 0 pages");
-    run.says("    role/a,notebook/b,Key stolen\n")
-        .says("    \"a\" took the key of b\n")
+    run.says("    Who, what and finding: role/a,notebook/b,Key stolen\n")
+        .says("    Record: \"a\" took the key of b\n")
         .says("    From: 198.51.100.7");
     run.says("monitors would send 1 pages");
     assert!(scene.take_writes().iter().all(|write| write == "POST /_render/template"));
