@@ -110,8 +110,11 @@ pub fn judge(
             let last = last.filter(|last| {
                 last.read.is_some() && before.ended_at().is_some_and(|ended| ended <= last.ended_at)
             })?;
-            let detail = format!("its signature is valid, but {} names {named} as the one before", key.key);
-            Some(Finding::new(Kind::BrokenChain, bucket, &last.key, detail))
+            let detail = format!(
+                "its signature is valid, but {} names s3://{bucket}/{named} as the one before",
+                key.key
+            );
+            Some(Finding::new(Kind::BrokenChain, &read.digest.digest_s3_bucket, &last.key, detail))
         }
     }
 }
@@ -245,6 +248,8 @@ mod tests {
         let passed = Link::new(&second_key, &second);
         let broken = Some((Kind::BrokenChain, uri(&second_key)));
         assert_eq!(judged(read(&first), Some(&passed), (&third_key, &third)), broken);
+        let elsewhere = judge(&read(&first), ("old", &first_key.key), Some(&passed), (&third_key, &third));
+        assert_eq!(told(elsewhere), broken, "it lies in the bucket of the trail");
         assert_eq!(judged(read(&first), Some(&Link::named(&second_key)), (&third_key, &third)), None);
     }
 
