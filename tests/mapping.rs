@@ -3,8 +3,8 @@
 
 mod support;
 
-use std::io::Write;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

@@ -54,7 +54,9 @@ fn reason(record: &Value, raw: &str, resource: &Value, catalogue: &Catalogue) ->
         None => Some("an operation that the catalogue does not know"),
         Some(About::Nothing) => Some("about no resource"),
         Some(_) if !has_parameters => Some("no parameters"),
-        Some(_) if record["requestParameters"]["omitted"] == true => Some("parameters that CloudTrail left out"),
+        Some(_) if record["requestParameters"]["omitted"] == true => {
+            Some("parameters that CloudTrail left out")
+        }
         // The response has the version that SageMaker gives to it.
         Some(_) if resource["parent"]["arn"].is_string() => {
             Some("what it lies in, from a request without response")

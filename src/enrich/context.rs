@@ -194,10 +194,9 @@ fn tags(value: &Value<'_>) -> Vec<String> {
                 Some(pair(member(tag, "key").as_str()?, value))
             })
             .collect(),
-        Value::Object(object) => object
-            .iter()
-            .map(|(key, value)| pair(key, value.as_str().unwrap_or_default()))
-            .collect(),
+        Value::Object(object) => {
+            object.iter().map(|(key, value)| pair(key, value.as_str().unwrap_or_default())).collect()
+        }
         _ => Vec::new(),
     }
 }

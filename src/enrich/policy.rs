@@ -237,17 +237,27 @@ mod tests {
             let raw = json!({"requestParameters": {"policyDocument": text}}).to_string();
             Policy::of(&Record::parse(raw.as_bytes()).unwrap()).is_unreadable
         };
-        let cases = [r#" {"Statement":[{"Effect":"Allow","Princi"#, HIDDEN, "{}", "arn:aws:iam::aws:policy/x", r#"{"Sid":"\ud83d"}"#];
+        let cases = [
+            r#" {"Statement":[{"Effect":"Allow","Princi"#,
+            HIDDEN,
+            "{}",
+            "arn:aws:iam::aws:policy/x",
+            r#"{"Sid":"\ud83d"}"#,
+        ];
         assert_eq!(cases.map(unreadable), [true, true, false, false, false]);
     }
 
     #[test]
     fn no_number_of_own_roles_hides_everyone_and_other_accounts_stand_before_own_ones() {
-        let own: Vec<String> = (0..1_000).map(|number| format!("arn:aws:iam::111122223333:role/r{number}")).collect();
+        let own: Vec<String> =
+            (0..1_000).map(|number| format!("arn:aws:iam::111122223333:role/r{number}")).collect();
         let foreign = "arn:aws:iam::444455556666:root";
-        let all: Vec<&str> = own.iter().map(String::as_str).chain(["111122223333", foreign, "*", foreign]).collect();
+        let all: Vec<&str> =
+            own.iter().map(String::as_str).chain(["111122223333", foreign, "*", foreign]).collect();
         let document = json!({"Statement": {"Effect": "Allow", "Principal": {"AWS": all}}}).to_string();
-        let raw = json!({"recipientAccountId": "111122223333", "requestParameters": {"policyText": document}}).to_string();
+        let raw =
+            json!({"recipientAccountId": "111122223333", "requestParameters": {"policyText": document}})
+                .to_string();
         let principals = Policy::of(&Record::parse(raw.as_bytes()).unwrap()).principals;
         assert_eq!(principals[..3], [EVERYONE, foreign, &own[0]]);
         assert_eq!(principals.len(), 1_000 + 3);

@@ -105,7 +105,10 @@ mod tests {
     fn no_number_of_listed_resources_hides_the_one_that_the_call_names() {
         let listed: Vec<Json> =
             (0..1000).map(|number| json!({"ARN": format!("arn:aws:s3:::bucket/{}", number % 500)})).collect();
-        let found = related("iam.amazonaws.com", &json!({"resources": listed, "requestParameters": {"roleName": "exec"}}));
+        let found = related(
+            "iam.amazonaws.com",
+            &json!({"resources": listed, "requestParameters": {"roleName": "exec"}}),
+        );
         assert_eq!(found.as_array().unwrap().len(), 501);
         assert_eq!(found[500], json!({"type": "role", "name": "exec"}));
     }

@@ -267,7 +267,8 @@ mod tests {
             texts.insert(0, format!("echo {} | base64 -d | sh", STANDARD.encode(&texts[0])));
         }
         let found = scripts_of(&json!({"onStart": [{"content": STANDARD.encode(&texts[0])}]}));
-        let expected: Vec<(&str, &str)> = texts[..=MAX_PACKING].iter().map(|text| ("onStart", text.as_str())).collect();
+        let expected: Vec<(&str, &str)> =
+            texts[..=MAX_PACKING].iter().map(|text| ("onStart", text.as_str())).collect();
         assert_eq!(hooks_and_texts(&found), expected);
         let cut: Vec<bool> = found.iter().map(|script| script.cut).collect();
         assert!(cut[MAX_PACKING] && !cut[..MAX_PACKING].contains(&true), "{cut:?}");
@@ -281,7 +282,9 @@ mod tests {
 
     #[test]
     fn no_number_of_decoys_before_or_after_a_payload_hides_it() {
-        let decoys = |count: usize| (0..count).map(|number| json!({"content": STANDARD.encode(format!("echo {number}"))}));
+        let decoys = |count: usize| {
+            (0..count).map(|number| json!({"content": STANDARD.encode(format!("echo {number}"))}))
+        };
         let payload = json!({"content": STANDARD.encode(PAYLOAD)});
         for before in [0, 16, 17, 64, 1000] {
             let all: Vec<_> = decoys(before).chain([payload.clone()]).chain(decoys(1000 - before)).collect();
@@ -289,16 +292,24 @@ mod tests {
             assert_eq!((found.len(), has_payload(&found)), (1001, true), "{before}");
             assert!(found.iter().all(|script| !script.cut));
         }
-        let packed: Vec<String> = (0..40).map(|number| STANDARD.encode(format!("echo decoy number {number}"))).collect();
-        let script = format!("echo {}; echo {} | base64 -d | sh", packed.join("; echo "), STANDARD.encode(PAYLOAD));
+        let packed: Vec<String> =
+            (0..40).map(|number| STANDARD.encode(format!("echo decoy number {number}"))).collect();
+        let script =
+            format!("echo {}; echo {} | base64 -d | sh", packed.join("; echo "), STANDARD.encode(PAYLOAD));
         assert!(has_payload(&scripts_of(&json!({"onStart": [{"content": STANDARD.encode(script)}]}))));
     }
 
     #[test]
     fn no_filling_before_or_after_a_payload_hides_it_and_what_is_cut_says_so() {
         let words: Vec<String> = (0..5000).map(|number| format!("word{number} ")).collect();
-        for filling in ["#".repeat(64 << 10), "# x\n".repeat(16 << 10), ":\n:;\n".repeat(10 << 10), words.concat()] {
-            for script in [format!("{filling}\n{PAYLOAD}"), format!("{PAYLOAD}\n{filling}"), format!("{filling}\n{PAYLOAD}\n{filling}")] {
+        for filling in
+            ["#".repeat(64 << 10), "# x\n".repeat(16 << 10), ":\n:;\n".repeat(10 << 10), words.concat()]
+        {
+            for script in [
+                format!("{filling}\n{PAYLOAD}"),
+                format!("{PAYLOAD}\n{filling}"),
+                format!("{filling}\n{PAYLOAD}\n{filling}"),
+            ] {
                 // As it stands it is small enough beside the call that carries it, and is kept whole.
                 let found = scripts_of(&json!({"onStart": [{"content": STANDARD.encode(&script)}]}));
                 assert_eq!((found[0].text.as_str(), found[0].cut), (script.as_str(), false));
@@ -319,8 +330,9 @@ mod tests {
     #[test]
     fn what_unfolds_stays_in_proportion_to_what_the_call_carries_and_is_told_when_it_is_cut() {
         let bomb = |text: &str| STANDARD.encode(gzip(text));
-        let noise: String =
-            (0..50_000).map(|number| format!("echo this is line {number} of a script that says much the same\n")).collect();
+        let noise: String = (0..50_000)
+            .map(|number| format!("echo this is line {number} of a script that says much the same\n"))
+            .collect();
         let zeros = "x".repeat(10 << 20);
         let nested = bomb(&format!("echo {}", bomb(&format!("echo {}", bomb(&zeros)))));
         let many = format!("{0}\n", bomb(&zeros[..100_000])).repeat(50);

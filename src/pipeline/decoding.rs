@@ -158,7 +158,8 @@ mod tests {
             metrics: Arc::clone(&metrics),
             chunks,
         };
-        let (decoded, selected) = decoding.run_with(&object, &mut Workplace::default(), panics_at_the_seventh);
+        let (decoded, selected) =
+            decoding.run_with(&object, &mut Workplace::default(), panics_at_the_seventh);
         assert_eq!((decoded.records, decoded.damage, selected), (50, None, 50));
         let documents = received.try_recv().unwrap();
         let (events, rejected): (Vec<_>, Vec<_>) =

@@ -149,7 +149,8 @@ impl Writer<'_> {
     /// A number as it is written, or a word.
     fn scalar(&mut self) {
         let rest = &self.raw[self.at..];
-        let is_end = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b':' | b'"') || byte.is_ascii_whitespace();
+        let is_end =
+            |byte: &u8| matches!(byte, b',' | b'}' | b']' | b':' | b'"') || byte.is_ascii_whitespace();
         let length = rest.iter().position(is_end).unwrap_or(rest.len());
         self.out.extend_from_slice(&rest[..length]);
         self.at += length;
@@ -168,9 +169,7 @@ fn character(escape: &[u8]) -> Option<char> {
         _ => {
             let first = unit(escape)?;
             let second = escape.get(6..).and_then(unit);
-            let code = second.map_or(first, |second| {
-                0x10000 + ((first & 0x3ff) << 10) + (second & 0x3ff)
-            });
+            let code = second.map_or(first, |second| 0x10000 + ((first & 0x3ff) << 10) + (second & 0x3ff));
             char::from_u32(code)?
         }
     })

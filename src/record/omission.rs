@@ -11,7 +11,8 @@ use super::{Record, member};
 pub const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 
 /// The parts of a record that say what was asked and answered.
-const PARTS: [&str; 4] = ["requestParameters", "responseElements", "additionalEventData", "serviceEventDetails"];
+const PARTS: [&str; 4] =
+    ["requestParameters", "responseElements", "additionalEventData", "serviceEventDetails"];
 
 /// The paths of what was left out, such as `requestParameters` or `requestParameters.policyDocument`, each once. Elements of
 /// a list have the path of the list.

@@ -184,7 +184,9 @@ fn half_a_character_costs_no_record_its_event_and_no_rule_its_match() {
     let (whole, _) = findings(&document_of(&record(b"cut")));
     assert!(!whole.as_array().unwrap().is_empty());
     let mut ids = std::collections::BTreeSet::new();
-    for reason in [br"cut\ud83d".as_slice(), br"\uDE00cut", br"\ud83d\ud83d", b"cut\xf0\x9f\x98", b"cut\x00", b"cut\n"] {
+    for reason in
+        [br"cut\ud83d".as_slice(), br"\uDE00cut", br"\ud83d\ud83d", b"cut\xf0\x9f\x98", b"cut\x00", b"cut\n"]
+    {
         let document = document_of(&record(reason));
         let (found, original) = findings(&document);
         assert_eq!(found, whole, "{}", reason.escape_ascii());
@@ -208,7 +210,14 @@ fn a_service_is_judged_alike_in_every_partition() {
     };
     let expected = source_of(&record("amazonaws.com"))["sagemaker"].clone();
     assert!(!expected["categories"].as_array().unwrap().is_empty());
-    for domain in ["amazonaws.com.cn", "amazonaws.eu", "c2s.ic.gov", "sc2s.sgov.gov", "cloud.adc-e.uk", "csp.hci.ic.gov"] {
+    for domain in [
+        "amazonaws.com.cn",
+        "amazonaws.eu",
+        "c2s.ic.gov",
+        "sc2s.sgov.gov",
+        "cloud.adc-e.uk",
+        "csp.hci.ic.gov",
+    ] {
         let source = source_of(&record(domain));
         assert_eq!(source["sagemaker"], expected, "{domain}");
         assert_eq!(source["event"]["provider"], format!("sagemaker.{domain}"), "as it is written");
@@ -229,7 +238,9 @@ fn what_is_left_out_of_a_record_breaks_no_control_and_is_told() {
     for title in ["Direct Internet", "Root Access", "Without A KMS Key", "Outside A VPC"] {
         assert!(titles(&told).contains(title), "{title} {}", titles(&told));
     }
-    for parameters in [json!({"omitted": true, "originalSize": 131_072}), json!("HIDDEN_DUE_TO_SECURITY_REASONS")] {
+    for parameters in
+        [json!({"omitted": true, "originalSize": 131_072}), json!("HIDDEN_DUE_TO_SECURITY_REASONS")]
+    {
         let source = document(parameters);
         let titles = titles(&source);
         assert!(titles.contains("SageMaker Call Whose Parameters Were Left Out"), "{titles}");

@@ -80,7 +80,10 @@ mod tests {
         for (request, expected) in [
             (r#"{"trainingJobDefinition":{"x":1}}"#, 1),
             (r#"{"trainingJobDefinition":{"x":1,"enableNetworkIsolation":true}}"#, 0),
-            (r#"{"trainingJobDefinition":{"x":1,"enableNetworkIsolation":"HIDDEN_DUE_TO_SECURITY_REASONS"}}"#, 0),
+            (
+                r#"{"trainingJobDefinition":{"x":1,"enableNetworkIsolation":"HIDDEN_DUE_TO_SECURITY_REASONS"}}"#,
+                0,
+            ),
             (r#"{"trainingJobDefinition":{"omitted":true,"originalSize":131072}}"#, 0),
             (r#"{"omitted":true,"reason":"requestParameters too large"}"#, 0),
             (r#"{"trainingJobDefinition":"HIDDEN_DUE_TO_SECURITY_REASONS"}"#, 0),
@@ -88,8 +91,13 @@ mod tests {
         ] {
             let request: Value<'_> = serde_json::from_str(request).unwrap();
             let defaults = of("CreateHyperParameterTuningJob").iter();
-            let isolation = defaults.filter(|default| default.path == ["trainingJobDefinition", "enableNetworkIsolation"]);
-            assert_eq!(isolation.flat_map(|default| default.left_out(&request)).count(), expected, "{request:?}");
+            let isolation = defaults
+                .filter(|default| default.path == ["trainingJobDefinition", "enableNetworkIsolation"]);
+            assert_eq!(
+                isolation.flat_map(|default| default.left_out(&request)).count(),
+                expected,
+                "{request:?}"
+            );
         }
     }
 

@@ -270,7 +270,10 @@ fn a_record_without_end_or_of_odd_types_gives_a_context_with_an_end() {
 fn settings_that_the_record_leaves_out_are_not_told() {
     let hidden = json!("HIDDEN_DUE_TO_SECURITY_REASONS");
     for (parameters, omitted) in [
-        (json!({"omitted": true, "reason": "requestParameters too large", "originalSize": 131_072}), json!(["requestParameters"])),
+        (
+            json!({"omitted": true, "reason": "requestParameters too large", "originalSize": 131_072}),
+            json!(["requestParameters"]),
+        ),
         (hidden.clone(), json!(["requestParameters"])),
         (
             json!({"rootAccess": hidden, "directInternetAccess": {"omitted": true}}),

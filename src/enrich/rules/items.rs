@@ -205,7 +205,8 @@ impl<'r, 's, 'a> Answers<'r, 's, 'a> {
             // What is read out of the parameters is unknown with any of them.
             let is_read_out = matches!(field, script::FIELD | policy::FIELD) && path.starts_with(PARAMETERS);
             let rest = field.strip_prefix(path.as_str());
-            is_read_out || rest.is_some_and(|rest| rest.is_empty() && path != PARAMETERS || rest.starts_with('.'))
+            is_read_out
+                || rest.is_some_and(|rest| rest.is_empty() && path != PARAMETERS || rest.starts_with('.'))
         })
     }
 
