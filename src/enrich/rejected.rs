@@ -1,5 +1,7 @@
 //! The rejected record: the document of the rejected index for a record that cannot be stored as an event.
 
+use std::fmt::Write;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -109,7 +111,10 @@ fn emptied(value: &Value) -> Value {
 
 /// What can be said of any bytes.
 fn description(raw: &[u8]) -> String {
-    let hash: String = Sha256::digest(raw).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut hash = String::new();
+    for byte in Sha256::digest(raw) {
+        let _ = write!(hash, "{byte:02x}");
+    }
     format!("{} bytes with the SHA-256 {hash}", raw.len())
 }
 

@@ -330,9 +330,10 @@ mod tests {
     #[test]
     fn what_unfolds_stays_in_proportion_to_what_the_call_carries_and_is_told_when_it_is_cut() {
         let bomb = |text: &str| STANDARD.encode(gzip(text));
-        let noise: String = (0..50_000)
+        let noise: Vec<String> = (0..50_000)
             .map(|number| format!("echo this is line {number} of a script that says much the same\n"))
             .collect();
+        let noise = noise.concat();
         let zeros = "x".repeat(10 << 20);
         let nested = bomb(&format!("echo {}", bomb(&format!("echo {}", bomb(&zeros)))));
         let many = format!("{0}\n", bomb(&zeros[..100_000])).repeat(50);

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 /// The domain under which rules and the catalogue know every service.
 const COMMERCIAL: &str = ".amazonaws.com";
 
-/// The domains of the other partitions: China, the European sovereign cloud, and the isolated ones. GovCloud has the
-/// commercial one.
+/// The domains of the other partitions: China, the European sovereign cloud, and the isolated ones. That of the
+/// government of the United States has the commercial one.
 const OTHERS: [&str; 6] = [
     ".amazonaws.com.cn",
     ".amazonaws.eu",

@@ -78,7 +78,9 @@ mod tests {
     fn each_text_is_kept_once_in_the_order_of_the_record_however_many_there_are() {
         let many: Vec<String> = (0..1000).map(|number| (number % 300).to_string()).collect();
         let mut texts = Texts::default();
-        many.iter().for_each(|text| texts.take(text));
+        for text in &many {
+            texts.take(text);
+        }
         assert_eq!(*texts, many[..300].iter().map(String::as_str).collect::<Vec<_>>());
     }
 }
