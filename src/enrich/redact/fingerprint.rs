@@ -53,6 +53,12 @@ impl FingerprintKey {
         Ok(Self(Hmac::new_from_slice(key).expect("HMAC takes keys of any length")))
     }
 
+    /// What is written for a text that was not searched to its end, and could hold anything.
+    pub fn unsearched(&self, text: &str) -> String {
+        let marker = self.marker(text);
+        format!("{}:unsearched]", &marker[..marker.len() - 1])
+    }
+
     /// What is written where the secret stood. Blanks and quotes around a secret are not of it, and neither are the line
     /// ends of a private key, which every way of quoting writes in its own form.
     pub fn marker(&self, secret: &str) -> String {

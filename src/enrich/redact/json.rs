@@ -58,18 +58,19 @@ impl<'r, 'k, O: Output> Writer<'r, 'k, O> {
     pub fn write(&mut self, value: &Value<'_>, place: Place) {
         match value {
             Value::Object(object) => {
-                let described = describes_secret(value, place);
+                let described = described(value, place);
                 self.output.push_syntax("{");
                 for (position, (name, value)) in object.iter().enumerate() {
                     if position > 0 {
                         self.output.push_syntax(",");
                     }
-                    self.write_text(name, Place::Elsewhere);
+                    self.write_name(name, place);
                     self.output.push_syntax(":");
-                    let below = if described && name.to_ascii_lowercase().ends_with("value") {
-                        Place::Suspect
-                    } else {
-                        SECRETS.below(place, name)
+                    let below = match described {
+                        Described::No => SECRETS.below(place, name),
+                        _ if is_label(name) => Place::Identity,
+                        Described::By(below) if is_value(name) => below,
+                        Described::By(_) | Described::Plainly => SECRETS.below(place, name),
                     };
                     self.write(value, below);
                 }
@@ -108,6 +109,12 @@ impl<'r, 'k, O: Output> Writer<'r, 'k, O> {
         self.redaction.words(&words?)
     }
 
+    /// The name of a member. Those of the API are no secrets; those that a caller chose can be anything.
+    fn write_name(&mut self, name: &str, place: Place) {
+        let is_chosen = matches!(place, Place::Variables | Place::Labels | Place::Command);
+        self.write_text(name, if is_chosen { Place::Elsewhere } else { Place::Identity });
+    }
+
     fn write_text(&mut self, text: &str, place: Place) {
         let redacted = self.redaction.text(text, place);
         self.changed |= redacted.is_some();
@@ -116,15 +123,43 @@ impl<'r, 'k, O: Output> Writer<'r, 'k, O> {
     }
 }
 
-/// Whether an object is a variable with a suspect name, as lists of them are written:
-/// `{"name": "DB_PASSWORD", "value": "…"}`.
-fn describes_secret(value: &Value<'_>, place: Place) -> bool {
-    place == Place::Variables
-        && value.as_object().is_some_and(|object| {
-            object.iter().any(|(name, value)| {
-                let name = name.to_ascii_lowercase();
-                (name.ends_with("name") || name.ends_with("key"))
-                    && value.as_str().is_some_and(|text| SECRETS.is_suspect(text))
-            })
-        })
+/// What the members of an object tell of its value: `{"name": "DB_PASSWORD", "value": "…"}`.
+enum Described {
+    No,
+    /// It has a name and a value, and the name tells nothing.
+    Plainly,
+    By(Place),
+}
+
+fn described(value: &Value<'_>, place: Place) -> Described {
+    let Some(object) = value.as_object().filter(|_| matches!(place, Place::Variables | Place::Labels)) else {
+        return Described::No;
+    };
+    if !object.iter().any(|(name, _)| is_value(name)) {
+        return Described::No;
+    }
+    let label = object.iter().find(|(name, value)| is_label(name) && value.is_string());
+    match label.and_then(|(_, label)| label.as_str()) {
+        None => Described::No,
+        Some(label) => match SECRETS.below(place, label) {
+            below if below == place => Described::Plainly,
+            below @ (Place::Suspect | Place::Likely | Place::Possible | Place::Secret) => {
+                Described::By(below)
+            }
+            _ => Described::Plainly,
+        },
+    }
+}
+
+fn is_label(name: &str) -> bool {
+    ends_with(name, "name") || ends_with(name, "key")
+}
+
+fn is_value(name: &str) -> bool {
+    ends_with(name, "value")
+}
+
+fn ends_with(name: &str, ending: &str) -> bool {
+    name.len() >= ending.len()
+        && name.as_bytes()[name.len() - ending.len()..].eq_ignore_ascii_case(ending.as_bytes())
 }

@@ -1,5 +1,6 @@
 //! The secrets: which members, names and shapes of text redaction takes for one. They are data, in `config/secrets.toml`.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -10,7 +11,12 @@ use regex::{Captures, Regex, RegexSet};
 use serde::Deserialize;
 use serde_json_borrow::Value;
 
+use super::assignment;
+use super::budget::Budget;
 use super::members::Members;
+use super::names::{Names, Strength, looks_random};
+use super::tokens::{FileTokens, Tokens};
+use super::url;
 use crate::enrich::hints::Hints;
 
 pub static SECRETS: LazyLock<Secrets> =
@@ -21,37 +27,70 @@ pub const FILE: &str = include_str!("../../../config/secrets.toml");
 /// Everything that redaction knows.
 pub struct Secrets {
     members: Members,
+    identity_endings: Vec<String>,
+    location_endings: Vec<String>,
     harmless_parameters: Vec<String>,
-    words: Vec<String>,
-    endings: Vec<String>,
-    harmless_endings: Vec<String>,
+    names: Names,
+    /// Words of which a name must hold one to tell anything.
+    name_hints: AhoCorasick,
     harmless_values: RegexSet,
     references: RegexSet,
+    prose: Vec<String>,
+    top_domains: HashSet<String>,
+    tokens: Tokens,
     shapes: Vec<Shape>,
     /// The hints of all shapes, to look for them in one pass.
     shape_hints: AhoCorasick,
     /// For each of those hints, the position of its shape.
     hinted: Vec<usize>,
-    /// Those of the shapes that are looked for in any text.
-    record_hints: Hints,
+    /// Of which any text must hold one to hold a secret.
+    hints: Hints,
 }
 
 /// Where in a record a value stands, which decides how it is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     Elsewhere,
+    /// Who called, what was called, or where: kept as it is.
+    Identity,
+    /// The address of something: its host and its path are kept.
+    Location,
     /// A command line or code in the clear.
     Command,
     /// Inside an environment or a set of hyperparameters; values of variables are often commands too.
     Variables,
+    /// Inside tags, or JSON in a text of which nothing is known.
+    Labels,
     /// Code as base64.
     Script,
     /// A link that opens a door by itself.
     Link,
     /// The value of a variable whose name is suspect.
     Suspect,
+    /// The value of a variable that is a secret when it is neither a path nor a small number.
+    Likely,
+    /// The value of a variable that is a secret when it looks random.
+    Possible,
     /// Under a member whose every value is a secret.
     Secret,
+}
+
+/// How a text is meant, which decides how much a name in it tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    Prose,
+    Label,
+    Code,
+}
+
+impl Place {
+    pub fn tone(self) -> Tone {
+        match self {
+            Self::Command | Self::Variables | Self::Script => Tone::Code,
+            Self::Labels => Tone::Label,
+            _ => Tone::Prose,
+        }
+    }
 }
 
 /// One place in a text where a shape stands.
@@ -74,13 +113,19 @@ struct File {
     links: Vec<String>,
     harmless_parameters: Vec<String>,
     variables: Vec<String>,
+    labels: Vec<String>,
     commands: Vec<String>,
     scripts: Vec<String>,
-    words: Vec<String>,
-    endings: Vec<String>,
-    harmless_endings: Vec<String>,
+    identities: Vec<String>,
+    identity_endings: Vec<String>,
+    location_endings: Vec<String>,
+    #[serde(flatten)]
+    names: Names,
     harmless_values: Vec<String>,
     references: Vec<String>,
+    prose: Vec<String>,
+    top_domains: Vec<String>,
+    tokens: Vec<FileTokens>,
     shapes: Vec<FileShape>,
 }
 
@@ -88,7 +133,6 @@ struct File {
 struct FileShape {
     #[serde(default)]
     commands_only: bool,
-    #[serde(default)]
     hints: Vec<String>,
     pattern: String,
 }
@@ -97,6 +141,8 @@ impl Secrets {
     fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error>> {
         let file: File = Figment::from(Toml::string(text)).extract()?;
         let places = [
+            (&file.identities, Place::Identity),
+            (&file.labels, Place::Labels),
             (&file.members, Place::Secret),
             (&file.links, Place::Link),
             (&file.variables, Place::Variables),
@@ -107,62 +153,74 @@ impl Secrets {
             places.into_iter().flat_map(|(names, place)| names.iter().map(move |name| (name.clone(), place)));
         let members = Members::new(members)?;
 
-        let mut record_hints = Vec::new();
-        let suspect_names = suspect_names(&file.words, &file.endings);
+        let name_hints: Vec<String> = file.names.hints().map(str::to_owned).collect();
+        let mut all_hints = name_hints.clone();
+        all_hints.extend(file.tokens.iter().flat_map(|tokens| tokens.beginnings.iter().cloned()));
+        all_hints.push("@".to_owned());
         let (mut shapes, mut hints, mut hinted) = (Vec::new(), Vec::new(), Vec::new());
         for (position, shape) in file.shapes.into_iter().enumerate() {
-            if shape.hints.is_empty() && !shape.commands_only {
-                return Err(format!(
-                    "nothing hints at the shape {}, which is looked for in any text",
-                    shape.pattern
-                )
-                .into());
+            if shape.hints.is_empty() {
+                return Err(format!("nothing hints at the shape {}", shape.pattern).into());
             }
             if !shape.commands_only {
-                record_hints.extend(shape.hints.iter().cloned());
+                all_hints.extend(shape.hints.iter().cloned());
             }
-            let own = if shape.hints.is_empty() {
-                file.words.iter().chain(&file.endings).cloned().collect()
-            } else {
-                shape.hints
-            };
-            hinted.extend(own.iter().map(|_| position));
-            hints.extend(own);
+            hinted.extend(shape.hints.iter().map(|_| position));
+            hints.extend(shape.hints);
             shapes.push(Shape {
-                pattern: Regex::new(&ascii(&shape.pattern.replace("NAME", &suspect_names)))?,
+                pattern: Regex::new(&ascii(&shape.pattern))?,
                 commands_only: shape.commands_only,
             });
         }
+        // What begins as a shorter hint does is found by that one.
+        all_hints.sort_by_key(String::len);
+        let mut least: Vec<String> = Vec::new();
+        for hint in all_hints {
+            let lowered = hint.to_ascii_lowercase();
+            if !least.iter().any(|known| lowered.contains(known.as_str())) {
+                least.push(lowered);
+            }
+        }
+        let automaton = |words: &[String]| {
+            // This kind is the fastest; its table is made once.
+            AhoCorasick::builder().ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(words)
+        };
         Ok(Self {
             members,
+            identity_endings: file.identity_endings,
+            location_endings: file.location_endings,
             harmless_parameters: file.harmless_parameters,
-            words: file.words,
-            endings: file.endings,
-            harmless_endings: file.harmless_endings,
+            names: file.names,
+            name_hints: automaton(&name_hints)?,
             harmless_values: RegexSet::new(&file.harmless_values)?,
             references: RegexSet::new(&file.references)?,
+            prose: file.prose,
+            top_domains: file.top_domains.into_iter().collect(),
+            tokens: Tokens::new(&file.tokens)?,
             shapes,
-            // This kind is the fastest; its table is made once.
-            shape_hints: AhoCorasick::builder()
-                .ascii_case_insensitive(true)
-                .kind(Some(AhoCorasickKind::DFA))
-                .build(&hints)?,
+            shape_hints: automaton(&hints)?,
             hinted,
-            record_hints: Hints::new(&record_hints)?,
+            hints: Hints::new(&least)?,
         })
+    }
+
+    #[cfg(test)]
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Whether a record could hold a secret. It may say yes too early, and never no to one that does.
     pub fn could_be_in(&self, raw: &[u8], record: &Value<'_>) -> bool {
-        self.record_hints.any_in(raw) || could_hide_hint(raw) || self.could_be_below(record)
+        self.hints.any_in(raw) || could_hide_hint(raw) || self.could_be_below(record)
     }
 
     /// Whether a member is known by its name, or a text could be JSON with members of its own.
     fn could_be_below(&self, value: &Value<'_>) -> bool {
         match value {
-            Value::Object(object) => object
-                .iter()
-                .any(|(name, value)| self.members.place(name).is_some() || self.could_be_below(value)),
+            Value::Object(object) => object.iter().any(|(name, value)| match self.members.place(name) {
+                Some(Place::Identity) | None => self.could_be_below(value),
+                Some(_) => true,
+            }),
             Value::Array(elements) => elements.iter().any(|element| self.could_be_below(element)),
             Value::Str(text) => could_be_json(text),
             Value::Null | Value::Bool(_) | Value::Number(_) => false,
@@ -171,21 +229,46 @@ impl Secrets {
 
     /// Where a value stands that is the member of an object at `place`.
     pub fn below(&self, place: Place, member: &str) -> Place {
-        match (place, self.members.place(member)) {
-            (Place::Secret | Place::Suspect | Place::Link, _) => place,
+        let known = self.members.place(member);
+        match (place, known) {
+            (Place::Identity, Some(known @ (Place::Secret | Place::Link))) => known,
+            (
+                Place::Secret
+                | Place::Suspect
+                | Place::Likely
+                | Place::Possible
+                | Place::Link
+                | Place::Identity,
+                _,
+            ) => place,
+            // Names that a caller chose are none of the API.
+            (Place::Variables | Place::Command | Place::Labels, None | Some(Place::Identity)) => {
+                match (self.strength(member), place) {
+                    (Some(Strength::Strong), _) => Place::Suspect,
+                    (Some(Strength::Likely), Place::Variables | Place::Command) => Place::Likely,
+                    (Some(_), _) => Place::Possible,
+                    (None, _) => place,
+                }
+            }
             (_, Some(known)) => known,
-            (Place::Variables | Place::Command, None) if self.is_suspect(member) => Place::Suspect,
+            (_, None) if ends_in(member, &self.identity_endings) => Place::Identity,
+            (_, None) if ends_in(member, &self.location_endings) => Place::Location,
             (Place::Script, None) => Place::Elsewhere,
             (place, None) => place,
         }
     }
 
-    /// Whether the name of a variable makes its value suspect.
-    pub fn is_suspect(&self, name: &str) -> bool {
-        let name = name.to_ascii_lowercase();
-        let ends_with = |endings: &[String]| endings.iter().any(|ending| name.ends_with(ending.as_str()));
-        !ends_with(&self.harmless_endings)
-            && (ends_with(&self.endings) || self.words.iter().any(|word| name.contains(word.as_str())))
+    /// Whether a member of that name says who or where wherever it stands.
+    pub fn is_identity(&self, member: &str) -> bool {
+        self.members.place(member) == Some(Place::Identity) && member.len() > MOST_COMMON_BYTES
+    }
+
+    /// What the name of a variable tells of its value.
+    pub fn strength(&self, name: &str) -> Option<Strength> {
+        if !self.name_hints.is_match(name) {
+            return None;
+        }
+        self.names.strength(name)
     }
 
     /// Whether a value is no secret under any name.
@@ -198,39 +281,66 @@ impl Secrets {
         self.is_harmless(value) || self.references.is_match(value)
     }
 
+    /// Whether a word goes on with a sentence, and is no value.
+    pub fn is_prose(&self, word: &str) -> bool {
+        self.prose.iter().any(|known| known.eq_ignore_ascii_case(word))
+    }
+
+    pub fn is_top_domain(&self, label: &str) -> bool {
+        self.top_domains.contains(label)
+    }
+
     pub fn is_harmless_parameter(&self, name: &str) -> bool {
         self.harmless_parameters.iter().any(|known| known.eq_ignore_ascii_case(name))
     }
 
-    /// Where in a text secrets stand that show by their shape.
-    pub fn find(&self, text: &str, in_command: bool) -> Vec<Found> {
-        if !in_command && !self.record_hints.any_in(text.as_bytes()) {
-            return Vec::new();
+    /// Whether anything in a text hints at a secret.
+    pub fn hint_in(&self, text: &str) -> bool {
+        self.hints.any_in(text.as_bytes())
+    }
+
+    /// Where in a text secrets stand. None when the budget ends before the text does.
+    pub fn find(&self, text: &str, tone: Tone, budget: &mut Budget) -> Option<Vec<Range<usize>>> {
+        if tone != Tone::Code && !self.hint_in(text) {
+            return Some(Vec::new());
         }
+        let mut found: Vec<Range<usize>> =
+            self.shaped(text, tone, budget)?.into_iter().map(|found| found.secret).collect();
+        if !budget.spend(text.len()) {
+            return None;
+        }
+        found.extend(assignment::find(text, tone, self));
+        Some(found)
+    }
+
+    /// Where in a text secrets stand that show by their shape.
+    pub fn shaped(&self, text: &str, tone: Tone, budget: &mut Budget) -> Option<Vec<Found>> {
+        if !budget.spend(text.len()) {
+            return None;
+        }
+        let tokens = self.tokens.find(text).into_iter();
+        let users = url::users(text).into_iter().filter(|user| !self.is_reference(&text[user.clone()]));
+        let mut found: Vec<Found> =
+            tokens.chain(users).map(|secret| Found { whole: secret.clone(), secret }).collect();
         let mut looked_for = Vec::new();
-        let mut found = Vec::new();
         for hint in self.shape_hints.find_overlapping_iter(text) {
             let position = self.hinted[hint.pattern().as_usize()];
             let shape = &self.shapes[position];
-            if looked_for.contains(&position) || shape.commands_only && !in_command {
+            if looked_for.contains(&position) || shape.commands_only && tone != Tone::Code {
                 continue;
+            }
+            if !budget.spend(text.len()) {
+                return None;
             }
             looked_for.push(position);
             found.extend(
-                shape.pattern.captures_iter(text).filter_map(|captures| self.found(shape, text, &captures)),
+                shape.pattern.captures_iter(text).filter_map(|captures| self.found(shape, &captures)),
             );
         }
-        found
+        Some(found)
     }
 
-    fn found(&self, shape: &Shape, text: &str, captures: &Captures<'_>) -> Option<Found> {
-        if let Some(name) = captures.name("name") {
-            // The parameters of a URL have a shape of their own, which knows where their values end.
-            let is_parameter = text[..name.start()].ends_with(['?', '&']);
-            if is_parameter || !self.is_suspect(name.as_str()) {
-                return None;
-            }
-        }
+    fn found(&self, shape: &Shape, captures: &Captures<'_>) -> Option<Found> {
         let whole = captures.get(0)?.range();
         shape
             .pattern
@@ -240,27 +350,37 @@ impl Secrets {
             .find_map(|name| captures.name(name).map(|secret| (name, secret)))
             .filter(|(name, secret)| match *name {
                 "secret_literal" => !self.is_harmless(secret.as_str()),
+                "secret_random" => looks_random(secret.as_str()),
                 _ => !self.is_reference(secret.as_str()),
             })
             .map(|(_, secret)| Found { whole, secret: secret.range() })
     }
 }
 
+/// Bytes of names that callers use as well, such as `key` and `user`.
+const MOST_COMMON_BYTES: usize = 5;
+
+/// Whether a member's name has one of the endings, as a word of its own.
+fn ends_in(member: &str, endings: &[String]) -> bool {
+    endings.iter().any(|ending| {
+        let Some(start) = member.len().checked_sub(ending.len()) else { return false };
+        let (before, last) = (&member.as_bytes()[..start], &member.as_bytes()[start..]);
+        last.eq_ignore_ascii_case(ending.as_bytes())
+            && before
+                .last()
+                .is_none_or(|byte| last[0].is_ascii_uppercase() || matches!(byte, b'_' | b'-' | b'.'))
+    })
+}
+
 /// Whether a text is looked at as JSON.
 pub fn could_be_json(text: &str) -> bool {
-    text.trim_start().starts_with(['{', '['])
+    text.trim_start().starts_with(['{', '[', '"'])
 }
 
 /// Whether a letter or a slash is written as an escape, which could hide a hint from a search of the bytes.
 fn could_hide_hint(raw: &[u8]) -> bool {
     let mut escapes = memchr::memchr_iter(b'\\', raw);
     escapes.any(|at| matches!(raw.get(at + 1), Some(b'u' | b'/')))
-}
-
-/// A pattern of the names that hold a word or have one of the endings.
-fn suspect_names(words: &[String], endings: &[String]) -> String {
-    let any = |texts: &[String]| texts.iter().map(|text| regex::escape(text)).collect::<Vec<_>>().join("|");
-    format!("[A-Za-z0-9_.-]*(?:(?:{})[A-Za-z0-9_.-]*|(?:{}))", any(words), any(endings))
 }
 
 /// The pattern with boundaries of ASCII words, since matching Unicode's is many times slower.
@@ -279,7 +399,8 @@ mod tests {
             Secrets::parse(&format!("{}[[shapes]]\n{shape}pattern = '(?<secret>x)'", &FILE[..start]))
         };
         assert!(with("hints = ['x']\n").is_ok());
-        assert!(with("commands_only = true\n").is_ok());
+        assert!(with("commands_only = true\nhints = ['x']\n").is_ok());
+        assert!(with("commands_only = true\nhints = []\n").is_err());
         assert!(with("").is_err());
     }
 }

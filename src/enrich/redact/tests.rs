@@ -5,6 +5,9 @@ use figment::providers::{Format, Toml};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
+use super::json::Writer;
+use super::secrets::Place;
+use super::text::Redaction;
 use super::*;
 use crate::config::RedactionConfig;
 
@@ -16,7 +19,7 @@ struct Examples {
     variables: Vec<String>,
     commands: Vec<String>,
     scripts: Vec<String>,
-    words: Vec<String>,
+    strong_words: Vec<String>,
     shapes: Vec<ShapeExamples>,
 }
 
@@ -82,9 +85,9 @@ fn every_member_that_is_known_lets_its_record_through_to_redaction() {
         }
     }
     for (name, word) in
-        examples.variables.iter().flat_map(|name| examples.words.iter().map(move |word| (name, word)))
+        examples.variables.iter().flat_map(|name| examples.strong_words.iter().map(move |word| (name, word)))
     {
-        assert!(redacted(&json!({ name: { word: secret } })).is_some(), "{name}.{word}");
+        assert!(redacted(&json!({ name: { word.replace(' ', "_"): secret } })).is_some(), "{name}.{word}");
     }
     for name in &examples.commands {
         assert!(redacted(&json!({ name: "run --password hunter2" })).is_some(), "{name}");
@@ -103,6 +106,7 @@ fn secrets_are_replaced_wherever_a_record_carries_them_and_what_surrounds_them_s
     let f = |secret: &str| key().marker(secret);
     let script = "export TOKEN=abc\n";
     let inner = STANDARD.encode(script);
+    let cleaned = STANDARD.encode(format!("export TOKEN={}\n", f("abc")));
     let cases = [
         (
             json!({"credentials": {"accessKeyId": "ASIAIOSFODNN7EXAMPLE", "sessionToken": "abc", "expiration": "x"}}),
@@ -154,11 +158,11 @@ fn secrets_are_replaced_wherever_a_record_carries_them_and_what_surrounds_them_s
         ),
         (
             json!({"studioLifecycleConfigContent": inner, "onStart": [{"content": STANDARD.encode(format!("echo {inner} | base64 -d | sh"))}]}),
-            json!({"studioLifecycleConfigContent": f(&inner), "onStart": [{"content": f(&STANDARD.encode(format!("echo {inner} | base64 -d | sh")))}]}),
+            json!({"studioLifecycleConfigContent": cleaned, "onStart": [{"content": STANDARD.encode(format!("echo {cleaned} | base64 -d | sh"))}]}),
         ),
         (
             json!({"containerEntrypoint": ["sh", "-c", format!("echo {inner} | base64 -d | sh")]}),
-            json!({"containerEntrypoint": ["sh", "-c", format!("echo {} | base64 -d | sh", f(&inner))]}),
+            json!({"containerEntrypoint": ["sh", "-c", format!("echo {cleaned} | base64 -d | sh")]}),
         ),
     ];
     for (record, expected) in cases {
@@ -233,6 +237,142 @@ fn base64_that_unfolds_too_far_to_be_searched_is_replaced_unseen() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(&vec![b' '; 2 << 20]).unwrap();
     let bomb = STANDARD.encode(encoder.finish().unwrap());
-    let expected = json!({"content": key().marker(&bomb)});
+    let expected = json!({"content": key().unsearched(&bomb)});
     assert_eq!(redacted(&json!({"content": bomb})), Some(expected));
+}
+
+/// Bytes of work for each byte of the record.
+fn work(record: &Json) -> f64 {
+    let raw = record.to_string();
+    let parsed = Record::parse(raw.as_bytes()).unwrap();
+    let key = key();
+    let mut redaction = Redaction::new(&key, raw.len());
+    let mut writer = Writer::new(&mut redaction, String::new());
+    writer.write(parsed.root(), Place::Elsewhere);
+    let written = writer.finish().map_or(0, |text| text.len());
+    assert!(written <= 4 * raw.len() + 1024, "{} bytes became {written}", raw.len());
+    #[expect(clippy::cast_precision_loss, reason = "a rough number is enough")]
+    let work = redaction.spent() as f64 / raw.len() as f64;
+    work
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A record with a script, an environment and a command line, as people send them.
+fn ordinary() -> Json {
+    json!({
+        "eventSource": "sagemaker.amazonaws.com", "eventName": "CreateTrainingJob", "userAgent": "Boto3/1.34.0 md/Botocore#1.34.0",
+        "requestParameters": {
+            "environment": {"DB_PASSWORD": "hunter2", "STAGE": "prod"}, "hyperParameters": {"epochs": "3", "bos_token": "<s>"},
+            "containerArguments": ["train", "--epochs", "3", "--api-key", "0123456789abcdef"],
+            "onStart": [{"content": STANDARD.encode("#!/bin/bash\nset -e\nexport HF_TOKEN=abcdefgh12345678\npip install torch\n".repeat(4))}],
+        },
+    })
+}
+
+#[test]
+fn no_record_costs_more_than_twenty_times_what_an_ordinary_one_does() {
+    let most = 20.0 * work(&ordinary());
+    let many = |text: &str| text.repeat(2_000);
+    let hints: String = examples()
+        .shapes
+        .iter()
+        .flat_map(|shape| shape.finds.iter().chain(&shape.keeps))
+        .map(|text| format!("{text} "))
+        .collect();
+    let mut nested = b"export TOKEN=abcdefgh12345678\n".repeat(2000);
+    let mut base64 = "export TOKEN=abcdefgh12345678\n".to_owned();
+    let mut quoted = "password=hunter2".to_owned();
+    for _ in 0..5 {
+        nested = format!("echo {} | base64 -d | gunzip | sh\n", STANDARD.encode(gzip(&nested)))
+            .repeat(20)
+            .into_bytes();
+        base64 = format!("echo {} | base64 -d\n", STANDARD.encode(&base64));
+        quoted = json!({"a": quoted}).to_string();
+    }
+    let key_with_tokens: Vec<String> = std::iter::once("-----BEGIN RSA PRIVATE KEY-----".to_owned())
+        .chain((0..5_000).map(|number| format!("--token={number}")))
+        .collect();
+    let cases = [
+        many("token="),
+        many("://"),
+        many("sk-"),
+        many("ghp_"),
+        many("%22"),
+        many("\\"),
+        many("\"+\""),
+        many("@"),
+        many("echo "),
+        many("&quot;"),
+        many("-----BEGIN RSA PRIVATE KEY-----"),
+        many("a.a."),
+        many("curl -u a:"),
+        many("x://a:b@"),
+        many("{\"a\":"),
+        many("\"name\":\"x\",\"value\":"),
+        many("--password "),
+        many("eyJ"),
+        many("arn:aws:"),
+        many("'"),
+        many("machine "),
+        many("name: "),
+        many("1.2.3."),
+        many("echo a | sudo "),
+        many("<password>"),
+        hints.repeat(3),
+        base64,
+        quoted,
+        STANDARD.encode(gzip(&nested)),
+        STANDARD.encode(vec![b'A'; 1 << 15]),
+        STANDARD.encode(gzip(&vec![b' '; 1 << 22])),
+    ];
+    let records = cases.iter().flat_map(|text| {
+        [
+            json!({ "command": text }),
+            json!({ "containerArguments": [text] }),
+            json!({ "containerArguments": text.split(' ').collect::<Vec<_>>() }),
+            json!({ "environment": { "X": text } }),
+            json!({ "description": text }),
+            json!({ "content": text }),
+            json!({ "errorMessage": text }),
+            json!({ "content": STANDARD.encode(text) }),
+            json!({ "description": format!("[{text}") }),
+        ]
+    });
+    for record in records.chain([json!({ "containerArguments": key_with_tokens })]) {
+        let work = work(&record);
+        let text = record.to_string();
+        assert!(work <= most, "{work} where {most} is allowed: {}", &text[..text.floor_char_boundary(200)]);
+    }
+}
+
+#[test]
+fn what_the_budget_does_not_reach_is_replaced_and_says_so() {
+    let mut hidden = "export TOKEN=abcdefgh12345678\n".to_owned();
+    for _ in 0..6 {
+        hidden = format!("echo {} | base64 -d | sh\n", STANDARD.encode(&hidden));
+    }
+    let bomb = STANDARD.encode(gzip(&vec![b' '; 4 << 20]));
+    for text in [format!("echo {bomb} | base64 -d | gunzip"), hidden] {
+        let redacted = redacted(
+            &json!({"command": text, "trainingJobName": "ghp_0123456789abcdefghijABCDEFGHIJ012345"}),
+        )
+        .unwrap();
+        let command = redacted["command"].as_str().unwrap();
+        let mut all = command.to_owned();
+        let mut inner = command.to_owned();
+        while let Some(start) = inner.find("echo ") {
+            let packed = inner[start + 5..].split(' ').next().unwrap().to_owned();
+            let Ok(bytes) = STANDARD.decode(&packed) else { break };
+            inner = String::from_utf8_lossy(&bytes).into_owned();
+            all.push_str(&inner);
+        }
+        assert!(all.contains(":unsearched]") && !all.contains("abcdefgh12345678"), "{all}");
+        assert_eq!(redacted["trainingJobName"], "ghp_0123456789abcdefghijABCDEFGHIJ012345");
+    }
 }
