@@ -93,3 +93,28 @@ impl Tokens {
         found
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_begins_with_a_word_and_ends_with_its_alphabet() {
+        let file = |beginning: &str, alphabet| FileTokens {
+            beginnings: vec![beginning.to_owned()],
+            alphabet,
+            least: 8,
+        };
+        let tokens = Tokens::new(&[file("sk-", Alphabet::Url), file("ghp_", Alphabet::Alnum)]).unwrap();
+        for (text, expected) in [
+            ("use sk-abcdefg1, now", vec!["sk-abcdefg1"]),
+            ("sk-sk-abcdefg1- x", vec!["sk-sk-abcdefg1"]),
+            ("ghp_abcdefg1.ghp_abcdefg2", vec!["ghp_abcdefg1", "ghp_abcdefg2"]),
+            ("risk-abcdefg1 xghp_abcdefg1 _ghp_abcdefg1", vec![]),
+            ("sk-abcdefgh sk-abc1 GHP_abcdefg1 ghp_", vec![]),
+        ] {
+            let found: Vec<&str> = tokens.find(text).into_iter().map(|range| &text[range]).collect();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+}
