@@ -100,7 +100,9 @@ pub fn answer(data: &[u8]) {
             bulk::ItemOutcome::Created => assert!((200..300).contains(&status)),
             bulk::ItemOutcome::Duplicate => assert_eq!(status, 409),
             // What a pipeline dropped has the status of a success.
-            bulk::ItemOutcome::Retry { .. } => assert!(status >= 400 || member(create, "result", 2) == "noop"),
+            bulk::ItemOutcome::Retry { .. } => {
+                assert!(status >= 400 || member(create, "result", 2) == "noop");
+            }
             bulk::ItemOutcome::Refused(_) | bulk::ItemOutcome::Doubtful(_) => assert!(status >= 400),
         }
     }

@@ -35,7 +35,8 @@ pub struct Entry<'e> {
 /// The document of an entry. What is delivered again with the same content has the same id, so the first entry stays;
 /// an object whose content was exchanged has another, beside the first.
 pub fn document(entry: &Entry<'_>) -> Document {
-    let Entry { names, object, trail_key, etag, version, last_modified, contents, documents, shipped_at } = *entry;
+    let Entry { names, object, trail_key, etag, version, last_modified, contents, documents, shipped_at } =
+        *entry;
     let written_at = trail_key.map(|key| key.delivered_at).or(last_modified).unwrap_or(shipped_at);
     let sha256 = contents.sha256.map(|sha256| hex(&sha256));
     let source = Source {

@@ -228,7 +228,7 @@ mod tests {
             max_receive_count: 5,
             dead_letter_queue_arn: "arn:aws:sqs:eu-west-1:1:dead".to_owned(),
         };
-        let visibility = Duration::from_secs(300);
+        let visibility = Duration::from_mins(5);
         let comes_back = |deliveries_left| Next::ComesBack { after: visibility, deliveries_left };
         let dead = || Next::DeadLetter { queue: redrive.dead_letter_queue_arn.clone() };
         for (redrive, receive_count, next) in [

@@ -39,7 +39,11 @@ pub fn keep_panics_quiet() {
         let thread = std::thread::current();
         let thread = thread.name().unwrap_or("without a name");
         let backtrace = Backtrace::capture();
-        let way = if backtrace.status() == BacktraceStatus::Captured { format!("\n{backtrace}") } else { String::new() };
+        let way = if backtrace.status() == BacktraceStatus::Captured {
+            format!("\n{backtrace}")
+        } else {
+            String::new()
+        };
         complain(&format!("sagetrail: panicked at {place} in the thread {thread}{way}"));
     }));
 }

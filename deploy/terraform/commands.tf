@@ -9,7 +9,8 @@ locals {
   commands = {
     run = {
       queue        = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
-      dead_letters = []
+      # How many messages wait there is a metric.
+      dead_letters = ["sqs:GetQueueAttributes"]
       files        = ["s3:GetObject", "s3:GetObjectVersion"]
       # So that a missing object shows as missing and not as denied.
       bucket     = ["s3:ListBucket"]

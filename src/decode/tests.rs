@@ -506,7 +506,7 @@ fn any_content() -> impl Strategy<Value = Vec<u8>> {
                         .unwrap()
                         .encode_utf16()
                         .flat_map(u16::to_le_bytes)
-                        .collect()
+                        .collect();
                 }
                 _ => {}
             }

@@ -68,6 +68,12 @@ impl Queue {
         let Self { partition, region, account, name } = self;
         format!("arn:{partition}:sqs:{region}:{account}:{name}")
     }
+
+    /// The queues of its account and region, its dead-letter queue among them.
+    fn neighbours(&self) -> String {
+        let Self { partition, region, account, .. } = self;
+        format!("arn:{partition}:sqs:{region}:{account}:*")
+    }
 }
 
 fn partition_of(region: &str) -> &'static str {
@@ -89,6 +95,8 @@ fn run(source: &Source) -> Vec<Value> {
             ],
             &[source.queue.arn()],
         ),
+        // How many messages wait in the dead-letter queue, whose name only the queue tells.
+        allow(&["sqs:GetQueueAttributes"], &[source.queue.neighbours()]),
         // A queue that is encrypted with a KMS key is read with it.
         decrypt(&format!("sqs.{}.*", source.queue.region)),
     ];
@@ -112,14 +120,10 @@ fn verify(source: &Source) -> Vec<Value> {
 }
 
 fn check(source: &Source) -> Vec<Value> {
-    let Queue { partition, region, account, .. } = &source.queue;
     let mut statements = vec![
         allow(&["sqs:GetQueueAttributes"], &[source.queue.arn()]),
         // The dead-letter queue, whose name only the queue tells.
-        allow(
-            &["sqs:GetQueueUrl", "sqs:GetQueueAttributes"],
-            &[format!("arn:{partition}:sqs:{region}:{account}:*")],
-        ),
+        allow(&["sqs:GetQueueUrl", "sqs:GetQueueAttributes"], &[source.queue.neighbours()]),
         allow(
             &["cloudtrail:DescribeTrails", "cloudtrail:GetTrailStatus", "cloudtrail:GetEventSelectors"],
             &[UNKNOWN.to_owned()],
@@ -246,7 +250,7 @@ fn verify_role(names: &Names) -> Value {
         "allowed_actions": ["indices:data/read/mget*", "indices:data/read/search*"]
     });
     let found = json!({
-        "index_patterns": ["sagetrail-verified", "sagetrail-verification"],
+        "index_patterns": [names.verified(), names.verification()],
         "allowed_actions": ["indices:data/read/search*", "indices:admin/mapping/put"]
     });
     role["index_permissions"].as_array_mut().expect("it is a list").extend([ledger, found]);

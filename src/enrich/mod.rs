@@ -130,7 +130,12 @@ pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> E
 }
 
 /// Decides on one record by the function, whose panic becomes that record's rejection.
-pub fn contained<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge, decide: impl FnOnce() -> Enriched<'k>) -> Enriched<'k> {
+pub fn contained<'k>(
+    raw: &[u8],
+    origin: Origin<'_>,
+    knowledge: &'k Knowledge,
+    decide: impl FnOnce() -> Enriched<'k>,
+) -> Enriched<'k> {
     // Nothing that a panic could leave half-done outlives the call: what is shared between records is read only, and what
     // is made on first use is made anew.
     std::panic::catch_unwind(AssertUnwindSafe(decide))

@@ -100,9 +100,7 @@ impl StoreError {
             Self::Forbidden { .. }
             | Self::VersionForbidden { .. }
             | Self::KeyForbidden { .. }
-            | Self::Denied { .. } => {
-                ObjectFailure::Forbidden
-            }
+            | Self::Denied { .. } => ObjectFailure::Forbidden,
             Self::Archived { .. } => ObjectFailure::Archived,
             Self::TooLarge { .. } => ObjectFailure::TooLarge,
             Self::Unavailable { .. } => ObjectFailure::Unavailable,

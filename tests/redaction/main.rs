@@ -370,7 +370,7 @@ proptest! {
         let source = std::str::from_utf8(&document.source).unwrap();
         serde_json::from_str::<Value>(source).unwrap();
         document_of(&raw[..raw.len() - 1], &KNOWLEDGE);
-        if glue != "" && parts.contains(&"ghp_0123456789abcdefghijABCDEFGHIJ012345") {
+        if !glue.is_empty() && parts.contains(&"ghp_0123456789abcdefghijABCDEFGHIJ012345") {
             let parsed: Value = serde_json::from_str(source).unwrap();
             let original: Value = serde_json::from_str(parsed["event"]["original"].as_str().unwrap()).unwrap();
             for place in ["containerArguments", "containerEntrypoint"] {

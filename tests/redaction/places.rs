@@ -13,33 +13,33 @@ pub struct Place {
 }
 
 pub const PLACES: [Place; 18] = [
-    Place { name: "environment", record: |text| job(json!({"environment": {"SETTING": text}})) },
-    Place { name: "hyperparameter", record: |text| job(json!({"hyperParameters": {"setting": text}})) },
+    Place { name: "environment", record: |text| job(&json!({"environment": {"SETTING": text}})) },
+    Place { name: "hyperparameter", record: |text| job(&json!({"hyperParameters": {"setting": text}})) },
     Place {
         name: "quoted hyperparameter",
-        record: |text| job(json!({"hyperParameters": {"setting": json!(text).to_string()}})),
+        record: |text| job(&json!({"hyperParameters": {"setting": json!(text).to_string()}})),
     },
     Place {
         name: "hyperparameter of JSON",
-        record: |text| job(json!({"hyperParameters": {"settings": json!({"setting": text}).to_string()}})),
+        record: |text| job(&json!({"hyperParameters": {"settings": json!({"setting": text}).to_string()}})),
     },
     Place {
         name: "arguments in one",
-        record: |text| job(json!({"algorithmSpecification": {"containerArguments": [text]}})),
+        record: |text| job(&json!({"algorithmSpecification": {"containerArguments": [text]}})),
     },
     Place {
         name: "shell's argument",
-        record: |text| job(json!({"algorithmSpecification": {"containerEntrypoint": ["sh", "-c", text]}})),
+        record: |text| job(&json!({"algorithmSpecification": {"containerEntrypoint": ["sh", "-c", text]}})),
     },
     Place {
         name: "arguments",
         record: |text| {
             job(
-                json!({"algorithmSpecification": {"containerArguments": text.split(' ').collect::<Vec<_>>()}}),
+                &json!({"algorithmSpecification": {"containerArguments": text.split(' ').collect::<Vec<_>>()}}),
             )
         },
     },
-    Place { name: "command", record: |text| job(json!({"command": text})) },
+    Place { name: "command", record: |text| job(&json!({"command": text})) },
     Place { name: "script", record: |text| notebook(&STANDARD.encode(script(text))) },
     Place { name: "script in gzip", record: |text| notebook(&STANDARD.encode(gzip(&script(text)))) },
     Place {
@@ -52,27 +52,27 @@ pub const PLACES: [Place; 18] = [
         name: "packed argument",
         record: |text| {
             job(
-                json!({"containerEntrypoint": ["sh", "-c", format!("echo {} | base64 -d | sh", STANDARD.encode(script(text)))]}),
+                &json!({"containerEntrypoint": ["sh", "-c", format!("echo {} | base64 -d | sh", STANDARD.encode(script(text)))]}),
             )
         },
     },
-    Place { name: "tag", record: |text| job(json!({"tags": [{"key": "note", "value": text}]})) },
-    Place { name: "description", record: |text| job(json!({"modelPackageDescription": text})) },
+    Place { name: "tag", record: |text| job(&json!({"tags": [{"key": "note", "value": text}]})) },
+    Place { name: "description", record: |text| job(&json!({"modelPackageDescription": text})) },
     Place {
         name: "JSON in a text",
-        record: |text| job(json!({"policyText": json!({"note": text}).to_string()})),
+        record: |text| job(&json!({"policyText": json!({"note": text}).to_string()})),
     },
-    Place { name: "user agent", record: |text| with(json!({}), "userAgent", &format!("Boto3/1.2 {text}")) },
+    Place { name: "user agent", record: |text| with(&json!({}), "userAgent", &format!("Boto3/1.2 {text}")) },
     Place {
         name: "error",
         record: |text| {
-            with(json!({}), "errorMessage", &format!("Value '{text}' at 'x' failed to satisfy constraint"))
+            with(&json!({}), "errorMessage", &format!("Value '{text}' at 'x' failed to satisfy constraint"))
         },
     },
     Place {
         name: "response",
         record: |text| {
-            let mut record = job(json!({}));
+            let mut record = job(&json!({}));
             record["responseElements"] = json!({"failureReason": text, "detail": {"message": text}});
             record
         },
@@ -83,7 +83,7 @@ fn script(text: &str) -> String {
     format!("#!/bin/sh\nset -e\n{text}\nexit 0\n")
 }
 
-fn job(parameters: Value) -> Value {
+fn job(parameters: &Value) -> Value {
     let mut record = json!({
         "eventVersion": "1.11", "eventSource": "sagemaker.amazonaws.com", "eventName": "CreateTrainingJob",
         "userIdentity": {"type": "IAMUser", "userName": "alice", "arn": "arn:aws:iam::111122223333:user/alice"},
@@ -96,12 +96,12 @@ fn job(parameters: Value) -> Value {
 }
 
 fn notebook(content: &str) -> Value {
-    let mut record = job(json!({"onStart": [{"content": content}]}));
+    let mut record = job(&json!({"onStart": [{"content": content}]}));
     record["eventName"] = json!("CreateNotebookInstanceLifecycleConfig");
     record
 }
 
-fn with(parameters: Value, member: &str, text: &str) -> Value {
+fn with(parameters: &Value, member: &str, text: &str) -> Value {
     let mut record = job(parameters);
     record[member] = json!(text);
     record

@@ -217,7 +217,7 @@ async fn no_state_of_a_real_cluster_sets_a_document_aside_and_each_is_waited_for
     let Some(cluster) = Cluster::of_environment().await else { return };
     let with_pipeline = || json!({"settings": {"index.default_pipeline": "sagetrail-test"}});
     let with = |name, template, before, after| State { name, template, before, after };
-    let states = [
+    let cases = [
         with(
             "a foreign index has the name of the alias",
             json!({"aliases": {TAKEN: {}}}),
@@ -274,7 +274,7 @@ async fn no_state_of_a_real_cluster_sets_a_document_aside_and_each_is_waited_for
         ),
     ];
     let index = cluster.index(Month::July, json!({})).await;
-    for State { name, template, before, after } in states {
+    for State { name, template, before, after } in cases {
         let steps = async |steps: &[(Method, &str, &str)]| {
             for (method, path, body) in steps {
                 let body = (!body.is_empty()).then(|| serde_json::from_str(body).unwrap());

@@ -279,12 +279,13 @@ fn ordinary() -> Json {
 fn no_record_costs_more_than_twenty_times_what_an_ordinary_one_does() {
     let most = 20.0 * work(&ordinary());
     let many = |text: &str| text.repeat(2_000);
-    let hints: String = examples()
+    let examples = examples();
+    let hints: Vec<&str> = examples
         .shapes
         .iter()
-        .flat_map(|shape| shape.finds.iter().chain(&shape.keeps))
-        .map(|text| format!("{text} "))
+        .flat_map(|shape| shape.finds.iter().chain(&shape.keeps).map(String::as_str))
         .collect();
+    let hints = hints.join(" ");
     let mut nested = b"export TOKEN=abcdefgh12345678\n".repeat(2000);
     let mut base64 = "export TOKEN=abcdefgh12345678\n".to_owned();
     let mut quoted = "password=hunter2".to_owned();
