@@ -9,8 +9,7 @@ locals {
   commands = {
     run = {
       queue        = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
-      # How many messages wait there is a metric.
-      dead_letters = ["sqs:GetQueueAttributes"]
+      dead_letters = ["sqs:GetQueueAttributes"] # How many messages wait there is a metric.
       files        = ["s3:GetObject", "s3:GetObjectVersion"]
       # So that a missing object shows as missing and not as denied.
       bucket     = ["s3:ListBucket"]
