@@ -134,7 +134,8 @@ async fn an_outage_of_opensearch_loses_nothing_and_memory_stays_bounded() {
     node.run("stop");
     sleep(Duration::from_secs(30)).await;
     let (status, body) = daemon.get("readyz").await.expect("the daemon is there");
-    assert_eq!((status, body.as_str()), (503, "OpenSearch does not answer\n"));
+    assert_eq!(status, 503);
+    assert!(body.starts_with("OpenSearch does not answer: "), "it says why: {body}");
     node.run("start");
     assert!(before < RECORDS as u64, "the outage came too late to show anything");
 

@@ -113,9 +113,8 @@ fn measured<T>(work: impl FnOnce() -> T) -> T {
 fn document_of(raw: &[u8], knowledge: &Knowledge) -> Document {
     let origin = Origin { path: "s3://trail/file", written_at: None, now: OffsetDateTime::UNIX_EPOCH };
     match enrich(raw, origin, knowledge) {
-        Enriched::Selected { document, .. }
-        | Enriched::Malformed(document)
-        | Enriched::Panicked(document) => document,
+        Enriched::Selected { document, .. } | Enriched::Malformed(document) => document,
+        Enriched::Panicked(_) => panic!("no record makes it panic"),
         Enriched::NotSelected => panic!("each is SageMaker's"),
     }
 }
