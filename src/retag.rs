@@ -19,6 +19,7 @@ use crate::setup::{self, SetupError};
 use crate::sink::{Answer, Method, OpenSearch, OpenSearchError};
 use crate::source::aws;
 use crate::source::folder::Wanted;
+use crate::telemetry::complain;
 use rewrite::{ATTEMPTS, rewrite};
 use view::{View, query};
 
@@ -103,7 +104,10 @@ pub async fn run(
         if shown.elapsed() >= LINE_INTERVAL {
             shown = Instant::now();
             let rate = rate(summary.retagged, began.elapsed());
-            eprintln!("{} of {} documents, {rate:.0} documents/s", summary.retagged, summary.outdated);
+            complain(&format!(
+                "{} of {} documents, {rate:.0} documents/s",
+                summary.retagged, summary.outdated
+            ));
         }
         if let Some(limit) = limit {
             sleep(Duration::from_secs(1).mul_f64(f64::from(read) / f64::from(limit.get()))).await;

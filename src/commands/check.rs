@@ -46,10 +46,10 @@ fn buckets(config: &Config, args: &CheckArgs) -> anyhow::Result<Vec<String>> {
     };
     if known.is_empty() {
         let remedy = if args.online { "" } else { ", or ask AWS for it with --online" };
-        eprintln!(
+        telemetry::complain(&format!(
             "sagetrail: the policies allow to read every bucket, because none is known: name that of the trail in \
              source.allowed_buckets{remedy}"
-        );
+        ));
     }
     Ok(known)
 }
