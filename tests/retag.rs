@@ -254,6 +254,8 @@ async fn hunt(stack: &Stack, opensearch: &str, folder: &Path, account: &str) -> 
     let rules = folder.join("rules");
     std::fs::create_dir_all(&rules).unwrap();
     std::fs::write(rules.join("hunt.yml"), HUNT).unwrap();
+    // What was just shipped becomes visible to searches.
+    documents(stack, account).await;
     let arguments = ["replay", "--retag", "--format", "json", "--account", account];
     let mut command = sagetrail(stack, opensearch, &arguments);
     command.env("SAGETRAIL__RULES__FOLDER", &rules);
