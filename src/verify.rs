@@ -86,7 +86,7 @@ pub enum VerifyError {
     #[error("a task panicked, which is a bug")]
     Panicked,
     #[error(
-        "{index}: the verification could not be recorded, OpenSearch answered {status}; grant the role create_index, write and indices:admin/mapping/put on it"
+        "{index}: the verification could not be recorded, OpenSearch answered {status}; grant the role create_index and write on it"
     )]
     NotRecorded { index: String, status: u16 },
 }

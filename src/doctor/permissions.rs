@@ -250,8 +250,8 @@ fn verify_role(names: &Names) -> Value {
         "allowed_actions": ["indices:data/read/mget*", "indices:data/read/search*"]
     });
     let found = json!({
-        "index_patterns": [names.verified(), names.verification()],
-        "allowed_actions": ["indices:data/read/search*", "indices:admin/mapping/put"]
+        "index_patterns": [names.verified()],
+        "allowed_actions": ["indices:data/read/search*"]
     });
     role["index_permissions"].as_array_mut().expect("it is a list").extend([ledger, found]);
     role
