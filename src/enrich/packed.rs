@@ -114,7 +114,7 @@ impl Form {
             gzip: false,
             url_safe: packed.contains(['-', '_']),
             unpadded: !symbols.len().is_multiple_of(4),
-            line: trimmed.find(['\r', '\n']).filter(|line| *line > 0),
+            line: memchr::memchr2(b'\r', b'\n', trimmed.as_bytes()).filter(|line| *line > 0),
             line_end,
             tail: packed[trimmed.len()..].to_owned(),
         }

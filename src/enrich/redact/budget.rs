@@ -13,7 +13,7 @@ pub struct Budget {
 }
 
 /// Bytes of work for each byte of the record. Ordinary records need one to four.
-const WORK_PER_BYTE: usize = 20;
+const WORK_PER_BYTE: usize = 40;
 /// Bytes of work that any record may have.
 const LEAST_WORK: usize = 12 * 1024;
 

@@ -59,8 +59,8 @@ impl Names {
         if is(&self.harmless_endings, last) {
             return None;
         }
-        let line = format!(" {} ", words.join(" "));
-        let is_strong = self.strong_words.iter().any(|known| line.contains(&format!(" {known} ")))
+        let line = words.join(" ");
+        let is_strong = self.strong_words.iter().any(|known| holds_words(&line, known))
             || words.iter().any(|word| self.strong_parts.iter().any(|part| word.contains(part.as_str())));
         if is_strong {
             return Some(Strength::Strong);
@@ -85,6 +85,15 @@ impl Names {
         word.bytes().all(|byte| byte.is_ascii_digit())
             || self.silent_endings.iter().any(|known| known == word)
     }
+}
+
+/// Whether words stand in a line of words, as whole words.
+fn holds_words(line: &str, words: &str) -> bool {
+    line.match_indices(words).any(|(start, _)| {
+        let is_blank = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == b' ');
+        let (before, after) = (&line.as_bytes()[..start], &line.as_bytes()[start + words.len()..]);
+        is_blank(before.last()) && is_blank(after.first())
+    })
 }
 
 /// The words of a name in lower case: `DB_PASSWORD`, `dbPassword` and `db-password2` are all `db`, `password`.
