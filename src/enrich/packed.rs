@@ -109,10 +109,10 @@ impl Form {
     /// `symbols` are those of the text without its blanks.
     fn of(packed: &str, symbols: &[u8]) -> Self {
         let trimmed = packed.trim_end();
-        let line_end = if packed.contains("\r\n") { "\r\n" } else { "\n" };
+        let line_end = if memchr::memmem::find(packed.as_bytes(), b"\r\n").is_some() { "\r\n" } else { "\n" };
         Self {
             gzip: false,
-            url_safe: packed.contains(['-', '_']),
+            url_safe: memchr::memchr2(b'-', b'_', packed.as_bytes()).is_some(),
             unpadded: !symbols.len().is_multiple_of(4),
             line: memchr::memchr2(b'\r', b'\n', trimmed.as_bytes()).filter(|line| *line > 0),
             line_end,
