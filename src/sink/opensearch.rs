@@ -10,6 +10,7 @@ use aws_config::SdkConfig;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use opensearch::BulkParts;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use serde::Deserialize;
 use url::Url;
@@ -136,7 +137,8 @@ impl OpenSearch {
             }
             Compress::Gzip | Compress::Never => body,
         };
-        self.send("bulk", Method::Post, &format!("_bulk?{ANSWER_FILTER}"), headers, Some(body)).await
+        let path = format!("{}?{ANSWER_FILTER}", BulkParts::None.url());
+        self.send("bulk", Method::Post, &path, headers, Some(body)).await
     }
 
     /// Sends any other request; a body is JSON.

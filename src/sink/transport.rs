@@ -13,20 +13,11 @@ use aws_sigv4::sign::v4;
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
+pub use opensearch::http::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, ClientBuilder, Request, Response, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
-
-/// What a request does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    Get,
-    Put,
-    Post,
-    Delete,
-    Head,
-}
 
 /// How a request proves who sent it.
 pub(super) enum Credentials {
@@ -135,7 +126,7 @@ impl Transport {
         all.insert(ACCEPT, HeaderValue::from_static("application/json"));
         all.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         all.extend(headers);
-        let mut request = self.client.request(method.into(), url);
+        let mut request = self.client.request(verb(method), url);
         if let Some(Credentials::Basic { username, password }) = &self.credentials {
             request = request.basic_auth(username, Some(password.expose_secret()));
         }
@@ -189,14 +180,12 @@ impl Signature {
     }
 }
 
-impl From<Method> for reqwest::Method {
-    fn from(method: Method) -> Self {
-        match method {
-            Method::Get => Self::GET,
-            Method::Put => Self::PUT,
-            Method::Post => Self::POST,
-            Method::Delete => Self::DELETE,
-            Method::Head => Self::HEAD,
-        }
+fn verb(method: Method) -> reqwest::Method {
+    match method {
+        Method::Get => reqwest::Method::GET,
+        Method::Put => reqwest::Method::PUT,
+        Method::Post => reqwest::Method::POST,
+        Method::Delete => reqwest::Method::DELETE,
+        Method::Head => reqwest::Method::HEAD,
     }
 }
