@@ -200,12 +200,18 @@ impl Cloud {
         self.depth(&self.queue_url).await
     }
 
+    /// In one request: a message that comes out of hiding between two would be in neither.
     async fn depth(&self, url: &str) -> (u64, u64) {
-        let number = async |name| queue_attribute(&self.sqs, url, name).await.parse().expect("a number");
-        (
-            number(QueueAttributeName::ApproximateNumberOfMessages).await,
-            number(QueueAttributeName::ApproximateNumberOfMessagesNotVisible).await,
-        )
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let request =
+            self.sqs.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec()));
+        let answer = request.send().await.expect("moto knows the queue");
+        let attributes = answer.attributes.expect("they were asked for");
+        let [waiting, hidden] = names.map(|name| attributes[&name].parse().expect("a number"));
+        (waiting, hidden)
     }
 }
 
