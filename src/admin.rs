@@ -16,7 +16,8 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::{Metrics, Wait};
+use crate::labels::Wait;
+use crate::metrics::Metrics;
 use crate::sink::OpenSearch;
 
 /// How long `/readyz` waits for OpenSearch: below the second that orchestrators give a probe by default.

@@ -51,7 +51,13 @@ impl RuleArgs {
 
     pub(crate) fn load(&self, config: &Config) -> anyhow::Result<Knowledge> {
         let key = FingerprintKey::load(&config.redaction)?;
-        Ok(Knowledge::load(&config.rules, self.broken(), config.select.scope, key, Names::of(&config.sink))?)
+        Ok(Knowledge::load(
+            &config.rules,
+            self.broken(),
+            config.select.scope,
+            key,
+            Names::new(&config.sink.index_prefix),
+        )?)
     }
 }
 

@@ -13,7 +13,6 @@ use std::time::Duration;
 use figment::Figment;
 use figment::error::Kind;
 use figment::providers::{Env, Format, Toml};
-use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
@@ -21,6 +20,7 @@ use crate::source::key::Readable;
 pub use channel::{Channel, Severity, Target};
 pub use content::{DashboardsConfig, MonitorsConfig, RetentionConfig};
 pub use exposed::exposed;
+pub use sagetrail_core::settings::{ContentHash, RedactionConfig, RulesConfig, Scope};
 pub use sink::{AuthKind, Sigv4Service, SinkConfig};
 use variable::Misspelt;
 
@@ -153,27 +153,6 @@ impl SourceConfig {
     }
 }
 
-/// Whether the uncompressed content of each object is hashed for the ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ContentHash {
-    Sha256,
-    /// The ledger proves less by itself; `sagetrail verify` then reads every object.
-    None,
-}
-
-/// Which records are shipped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scope {
-    /// Records whose eventSource belongs to the SageMaker family.
-    Sagemaker,
-    /// Those, and records of other services that a rule names and matches.
-    Related,
-    /// Every record of every file.
-    All,
-}
-
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SelectConfig {
@@ -184,31 +163,6 @@ impl Default for SelectConfig {
     fn default() -> Self {
         Self { scope: Scope::Related }
     }
-}
-
-/// Detection rules beyond the ones that the binary carries.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RulesConfig {
-    /// A folder of Sigma files that are loaded beside the built-in rules.
-    pub folder: Option<PathBuf>,
-    /// The values of the placeholders in rules, by name.
-    pub placeholders: BTreeMap<String, Vec<String>>,
-}
-
-impl RulesConfig {
-    /// Whether a placeholder has something to compare with.
-    pub fn has_values(&self, placeholder: &str) -> bool {
-        self.placeholders.get(placeholder).is_some_and(|values| !values.is_empty())
-    }
-}
-
-/// The key of the fingerprints that stand for redacted secrets.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RedactionConfig {
-    pub key: Option<SecretString>,
-    pub key_file: Option<PathBuf>,
 }
 
 /// How fast history is shipped.

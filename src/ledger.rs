@@ -9,12 +9,12 @@ use serde_with::skip_serializing_none;
 use time::OffsetDateTime;
 
 use crate::document::{Document, DocumentId, IndexName};
-use crate::enrich::format_time;
 use crate::names::Names;
 use crate::pipeline::Contents;
 use crate::sink::Stored;
 use crate::source::key::TrailKey;
 use crate::source::notification::ObjectRef;
+use crate::timestamp;
 
 /// One object that was shipped.
 #[derive(Debug, Clone, Copy)]
@@ -38,10 +38,13 @@ pub fn document(entry: &Entry<'_>) -> Document {
     let Entry { names, object, trail_key, etag, version, last_modified, contents, documents, shipped_at } =
         *entry;
     let written_at = trail_key.map(|key| key.delivered_at).or(last_modified).unwrap_or(shipped_at);
-    let sha256 = contents.sha256.map(|sha256| hex(&sha256));
+    let sha256 = contents.sha256.map(|sha256| hex::encode(sha256));
     let source = Source {
-        timestamp: format_time(written_at),
-        event: Event { created: last_modified.map(format_time), ingested: format_time(shipped_at) },
+        timestamp: timestamp::format(written_at),
+        event: Event {
+            created: last_modified.map(timestamp::format),
+            ingested: timestamp::format(shipped_at),
+        },
         cloud: trail_key.map(|key| Cloud { account: Account { id: &key.account }, region: &key.region }),
         object: Object {
             bucket: &object.bucket,
@@ -72,15 +75,6 @@ pub fn document(entry: &Entry<'_>) -> Document {
 pub fn id(bucket: &str, key: &str, content: &str) -> DocumentId {
     // A bucket's name holds no slash, and neither a hash nor an ETag has a blank in it, so no two objects read the same.
     DocumentId::of(None, format!("{bucket}/{key} {content}").as_bytes())
-}
-
-/// Hexadecimal digits, as CloudTrail writes hashes.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-        text
-    })
 }
 
 #[derive(Serialize)]

@@ -2,8 +2,9 @@
 //!
 //! `ARCHITECTURE.md` has the road that a record takes and the invariants that hold on the way.
 
+pub use sagetrail_core::{decode, document, enrich, labels, names, record, timestamp};
+
 pub mod config;
-pub mod names;
 pub mod advice;
 pub mod telemetry;
 pub mod daemon;
@@ -11,11 +12,6 @@ mod receiver;
 pub mod reload;
 pub mod pipeline;
 pub mod source;
-pub mod decode;
-pub mod record;
-mod timestamp;
-pub mod enrich;
-pub mod document;
 pub mod ledger;
 pub mod sink;
 pub mod setup;

@@ -4,25 +4,23 @@
 //! pins the exposition, because alert rules and dashboards are written against these names.
 
 mod bulks;
-mod labels;
 mod series;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ::time::OffsetDateTime;
 use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
 
 use bulks::Bulks;
-pub(crate) use labels::label_enum;
-pub use labels::{
-    BulkOutcome, FreshnessStage, Label, MessageOutcome, ObjectFailure, ObjectSkip, QueueKind, RejectReason,
-    Reload, Renewal, Retry, VersionPassedOver, Wait,
-};
 use series::{
     build_info, counter, counters, freshness_histograms, gauge, gauges, open_counters, open_gauges,
 };
 
-use crate::verify::report::Kind;
-use crate::verify::standing::Known;
+use crate::labels::{
+    BulkOutcome, FindingKind, FreshnessStage, Label, MessageOutcome, NotificationForm, ObjectFailure,
+    ObjectSkip, QueueKind, RejectReason, Reload, Renewal, Retry, VersionPassedOver, Wait,
+};
 
 /// All series of the daemon.
 pub struct Metrics {
@@ -108,7 +106,7 @@ impl Metrics {
                 "notifications_total",
                 "Notifications understood, by form.",
                 "form",
-                crate::source::notification::Form::ALL,
+                NotificationForm::ALL,
             ),
             visibility_renewals: counters(
                 &registry,
@@ -215,7 +213,7 @@ impl Metrics {
                 "verification_gaps",
                 "What verifications of the last 30 days found and none has found to be right since, by kind.",
                 "kind",
-                Kind::GAPS,
+                FindingKind::GAPS,
             ),
             verification_last_run: gauge(
                 &registry,
@@ -281,7 +279,7 @@ impl Metrics {
         self.messages_in_flight.dec();
     }
 
-    pub fn notification_understood(&self, form: crate::source::notification::Form) {
+    pub fn notification_understood(&self, form: NotificationForm) {
         self.notifications.with_label_values(&[form.label()]).inc();
     }
 
@@ -376,15 +374,15 @@ impl Metrics {
         self.task_panics.inc();
     }
 
-    /// Takes over what verifications have found.
-    pub fn verification_known(&self, known: &Known) {
-        for kind in Kind::GAPS {
-            let count = known.gaps.get(kind).copied().unwrap_or_default();
+    /// Takes over what verifications have found: the open gaps by kind, and when the last one ran, if any has.
+    pub fn verification_known(&self, gaps: &BTreeMap<FindingKind, u64>, last_run_at: Option<OffsetDateTime>) {
+        for kind in FindingKind::GAPS {
+            let count = gaps.get(kind).copied().unwrap_or_default();
             self.verification_gaps
                 .with_label_values(&[kind.label()])
                 .set(i64::try_from(count).unwrap_or(i64::MAX));
         }
-        self.verification_last_run.set(known.last_run_at.map_or(0, time::OffsetDateTime::unix_timestamp));
+        self.verification_last_run.set(last_run_at.map_or(0, OffsetDateTime::unix_timestamp));
     }
 
     pub fn verification_read_failed(&self) {

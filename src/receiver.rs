@@ -12,7 +12,8 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::admin::Readiness;
 use crate::backoff::full_jitter;
-use crate::metrics::{MessageOutcome, Metrics};
+use crate::labels::MessageOutcome;
+use crate::metrics::Metrics;
 use crate::pipeline::{Pipeline, ProcessError};
 use crate::sink::Producer;
 use crate::source::deleter::Deleter;

@@ -16,7 +16,8 @@ use tracing::{error, info, warn};
 use crate::config::{self, ConfigError};
 use crate::enrich::Knowledge;
 use crate::enrich::rules::{BrokenRules, RuleSet, RulesError};
-use crate::metrics::{Metrics, Reload};
+use crate::labels::Reload;
+use crate::metrics::Metrics;
 use crate::sink::OpenSearch;
 
 /// Where a running daemon finds its rules again.

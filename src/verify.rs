@@ -9,6 +9,7 @@ mod chain;
 mod content;
 mod expected;
 mod fetched;
+mod finding;
 mod shipped;
 mod judge;
 mod region;
@@ -27,14 +28,17 @@ use time::{Date, Duration, OffsetDateTime, Time};
 use tokio::task::JoinSet;
 
 use self::expected::{BY_BUCKET, BY_RECORDS, Expected};
+pub use self::finding::Finding;
+use self::finding::plural;
 pub use self::judge::Reading;
 use self::keys::{Keys, KeysError};
 use self::region::{Region, Verified};
-pub use self::report::{Finding, Kind, Report};
+pub use self::report::Report;
 pub use self::shipped::LedgerError;
 pub use self::watch::watch;
 use crate::config::{AuthKind, Config};
-use crate::enrich::{Knowledge, format_time};
+use crate::enrich::Knowledge;
+use crate::labels::{FindingKind, Label};
 use crate::metrics::Metrics;
 use crate::replay::{self, Job, JobError, Options, Place, ReplayError};
 use crate::setup::{self, SetupError};
@@ -43,6 +47,7 @@ use crate::source::aws;
 use crate::source::bucket::{Bucket, ListError};
 use crate::source::folder::{self, Wanted};
 use crate::source::store::{Store, StoreError};
+use crate::timestamp;
 
 /// Regions of accounts that are verified at once. Each holds the keys of two days.
 const REGIONS_AT_ONCE: usize = 8;
@@ -130,7 +135,7 @@ pub async fn run(config: &Config, plan: Plan, repair: Option<Knowledge>) -> Resu
         let nothing =
             "there is no digest in this period, so nothing is proven; switch on log file validation";
         let detail = found.nothing.as_deref().unwrap_or(nothing).to_owned();
-        report.find(Finding::new(Kind::MissingDigest, &scene.plan.bucket, &scene.plan.prefix, detail));
+        report.find(Finding::new(FindingKind::MissingDigest, &scene.plan.bucket, &scene.plan.prefix, detail));
     }
     let mut running = JoinSet::new();
     let mut homes = BTreeSet::new();
@@ -264,7 +269,7 @@ fn homeless(plan: &Plan, homes: &BTreeSet<String>, known: &Expected) -> Vec<Find
         .map(|base| {
             let detail = "there is no digest of it in this period, although a trail is at home there whose digests are \
                           in other regions";
-            Finding::new(Kind::MissingDigest, &plan.bucket, base, detail.to_owned())
+            Finding::new(FindingKind::MissingDigest, &plan.bucket, base, detail.to_owned())
         })
         .collect()
 }
@@ -367,10 +372,10 @@ fn document(report: &Report, now: OffsetDateTime) -> Value {
         "chains": report.chains, "digests": report.digests, "delivered": report.delivered,
         "shipped": report.shipped, "repaired": report.repaired
     });
-    for kind in Kind::ALL {
-        verification[kind.field()] = json!(report.count(kind));
+    for kind in FindingKind::ALL.iter().copied() {
+        verification[plural(kind)] = json!(report.count(kind));
     }
-    json!({"@timestamp": format_time(now), "verification": verification})
+    json!({"@timestamp": timestamp::format(now), "verification": verification})
 }
 
 #[cfg(test)]

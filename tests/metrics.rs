@@ -2,7 +2,8 @@
 
 use sagetrail::config::RulesConfig;
 use sagetrail::enrich::rules::RuleSet;
-use sagetrail::metrics::{Metrics, QueueKind};
+use sagetrail::labels::QueueKind;
+use sagetrail::metrics::Metrics;
 
 /// `UPDATE_GOLDEN=1` writes the file anew. A name that disappears from it is a breaking change for the changelog.
 #[test]

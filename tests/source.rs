@@ -13,7 +13,8 @@ use aws_sdk_s3::types::{
 };
 use aws_sdk_sqs::types::QueueAttributeName;
 use sagetrail::config::SourceConfig;
-use sagetrail::metrics::{Metrics, ObjectFailure};
+use sagetrail::labels::ObjectFailure;
+use sagetrail::metrics::Metrics;
 use sagetrail::source::deleter::{self, NotDeleted};
 use sagetrail::source::hold::hold;
 use sagetrail::source::notification::{self, Form, NotifiedObject, ObjectRef};

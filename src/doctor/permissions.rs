@@ -19,7 +19,7 @@ const REMOVES: &[&str] = &["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut", "es:
 /// `enrich`, `rules` and the other commands ask nobody.
 pub fn permissions(config: &Config, buckets: &[String]) -> Value {
     let source = Source { config, buckets, queue: Queue::of(config.source.queue_url.as_ref()) };
-    let names = Names::of(&config.sink);
+    let names = Names::new(&config.sink.index_prefix);
     let signed = |actions| policy(&signed(config, actions));
     let mut granted = json!({
         "run": {"iam": policy(&run(&source)), "opensearch": run_role(&names)},

@@ -5,7 +5,7 @@ use std::time::Duration;
 use prometheus::{Counter, Gauge, Histogram, IntCounterVec, IntGauge, Registry};
 
 use super::series::{counters, gauge, histogram, options, registered};
-use super::{BulkOutcome, Label};
+use crate::labels::{BulkOutcome, Label};
 
 /// Seconds; a bulk request's round trip.
 const LATENCY_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];

@@ -5,7 +5,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-use super::{FreshnessStage, Label};
+use crate::labels::{FreshnessStage, Label};
 
 /// Seconds; from a quick bulk to a backlog of days.
 const FRESHNESS_BUCKETS: &[f64] = &[

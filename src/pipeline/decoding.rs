@@ -12,7 +12,8 @@ use crate::config::ContentHash;
 use crate::decode::{Decoded, Limits, Workplace, decode};
 use crate::document::Document;
 use crate::enrich::{Enriched, Knowledge, Origin, enrich};
-use crate::metrics::{FreshnessStage, Metrics, RejectReason};
+use crate::labels::{FreshnessStage, RejectReason};
+use crate::metrics::Metrics;
 
 /// Bytes of documents that are handed to the sink together: small enough to bound what a decoder holds, large enough
 /// that handing over costs nothing.

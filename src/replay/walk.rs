@@ -14,7 +14,7 @@ use super::job::{Job, Place};
 use super::progress::PARTS;
 use super::window::Position;
 use crate::config::SourceConfig;
-use crate::metrics::ObjectSkip;
+use crate::labels::ObjectSkip;
 use crate::source::bucket::{Bucket, ListError, Listed, Page};
 use crate::source::folder::{self, Wanted};
 use crate::source::key::{self, Readable};

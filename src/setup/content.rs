@@ -14,7 +14,7 @@ static DASHBOARDS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/dashboards");
 
 /// Everything to install, in an order that works on an empty cluster.
 pub fn objects(config: &Config) -> Result<Vec<Object>, MonitorsError> {
-    let names = Names::of(&config.sink);
+    let names = Names::new(&config.sink.index_prefix);
     let mut objects = templates(&names);
     objects.extend(policies(config, &names));
     objects.extend(saved_objects(&names));

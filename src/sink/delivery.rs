@@ -23,7 +23,8 @@ use super::{OpenSearch, StoreError, rejection};
 use crate::backoff::full_jitter;
 use crate::config::SinkConfig;
 use crate::denial::Denial;
-use crate::metrics::{Metrics, RejectReason, Retry};
+use crate::labels::{RejectReason, Retry};
+use crate::metrics::Metrics;
 
 /// The longest possible wait before the second attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);

@@ -94,7 +94,7 @@ impl OpenSearch {
             place: Place::of(&config.url),
             region: region.map(|region| region.as_ref().into()),
             host: host(config),
-            names: Names::of(config),
+            names: Names::new(&config.index_prefix),
             compress: if config.gzip { Compress::Gzip } else { Compress::Never },
         })
     }

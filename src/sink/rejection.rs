@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use super::bulk::Refusal;
 use super::verdict::REFUSED_ON_THE_WAY;
 use crate::document::Document;
-use crate::metrics::{Label, RejectReason};
+use crate::labels::{Label, RejectReason};
 
 /// The report of `document`, under the same id, with the whole text as one string that no mapping can refuse.
 pub(super) fn report(document: &Document, refusal: &Refusal, now: OffsetDateTime) -> Document {

@@ -7,7 +7,7 @@ use super::entry::Entry;
 use super::health::Trouble;
 use super::{Answer, OpenSearchError};
 use crate::denial::{self, Denial};
-use crate::metrics::BulkOutcome;
+use crate::labels::BulkOutcome;
 
 /// What one attempt came to.
 pub(super) enum Verdict {

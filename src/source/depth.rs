@@ -6,7 +6,8 @@ use std::time::Duration;
 use tracing::info;
 
 use super::queue::{DeadLetterQueue, Queue, QueueError};
-use crate::metrics::{Metrics, QueueKind};
+use crate::labels::QueueKind;
+use crate::metrics::Metrics;
 
 /// Alerts look at minutes, and SQS itself counts roughly.
 const PAUSE: Duration = Duration::from_mins(1);

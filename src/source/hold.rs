@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::time::{self, Instant};
 
 use super::queue::{Message, Queue, QueueError};
-use crate::metrics::{Metrics, Renewal};
+use crate::labels::Renewal;
+use crate::metrics::Metrics;
 
 /// Drives `work` to its end and renews the message's visibility at half its timeout, from the receipt on.
 ///

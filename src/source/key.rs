@@ -10,7 +10,7 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use crate::metrics::ObjectSkip;
+use crate::labels::ObjectSkip;
 
 /// Which objects are read: those with CloudTrail's own names, and those that the configuration names.
 #[derive(Debug, Default)]

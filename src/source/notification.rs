@@ -9,24 +9,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use crate::metrics::{ObjectSkip, label_enum};
+use crate::labels::{NotificationForm as Form, ObjectSkip};
 use crate::timestamp;
-
-label_enum! {
-    /// How the notification was wrapped on its way to the queue.
-    Form {
-        /// S3 straight to SQS, or through SNS with raw delivery, which leaves no trace.
-        S3 => "s3",
-        /// S3 through an SNS envelope.
-        S3OverSns => "s3_sns",
-        /// S3 through EventBridge, with or without an SNS envelope.
-        EventBridge => "eventbridge",
-        /// CloudTrail's own SNS notification, enveloped or raw.
-        CloudTrail => "cloudtrail",
-        /// A message that only proves that the way works: `s3:TestEvent`, CloudTrail's validation message.
-        Test => "test",
-    }
-}
 
 /// Reads a message's body. Pure: whatever the body holds, the answer is a notification or an error.
 pub fn parse(body: &str) -> Result<Notification, NotificationError> {

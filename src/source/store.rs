@@ -23,7 +23,8 @@ use super::notification::ObjectRef;
 use crate::backoff::full_jitter;
 use crate::config::SourceConfig;
 use crate::denial::Denial;
-use crate::metrics::{Metrics, ObjectFailure, Retry, VersionPassedOver};
+use crate::labels::{ObjectFailure, Retry, VersionPassedOver};
+use crate::metrics::Metrics;
 
 /// How often an object is asked for, because its body broke off or turned out to need more memory than was reserved.
 /// The SDK repeats requests that fail before their body begins, and only those.

@@ -5,7 +5,8 @@
 use time::{Date, Duration, OffsetDateTime, Time};
 
 use super::digest::{DigestKey, ReadDigest};
-use super::report::{Finding, Kind};
+use super::finding::Finding;
+use crate::labels::FindingKind;
 
 /// Digests come every hour; one that is twice as late does not come.
 pub const PATIENCE: Duration = Duration::hours(2);
@@ -67,7 +68,7 @@ pub fn join(last: Option<&Link>, bucket: &str, key: &DigestKey, read: &ReadDiges
                  the trail was made anew",
                 before.ended_at
             );
-            Joint::Wrong(Finding::new(Kind::BrokenChain, bucket, &key.key, detail))
+            Joint::Wrong(Finding::new(FindingKind::BrokenChain, bucket, &key.key, detail))
         }
         (Some((named_bucket, named)), Some(Link { key: last, read: Some(before), .. }))
             if named_bucket == bucket && named == last =>
@@ -96,12 +97,12 @@ pub fn judge(
                 "it is not there, and {} names it as the one before: nothing proves what was delivered {since}until {}",
                 key.key, read.digest.digest_start_time
             );
-            Some(Finding::new(Kind::MissingDigest, bucket, named, detail))
+            Some(Finding::new(FindingKind::MissingDigest, bucket, named, detail))
         }
         Before::Unread(problem) => {
             let detail =
                 format!("{} names it as the one before, and it could not be read: {problem}", key.key);
-            Some(Finding::new(Kind::UnreadObject, bucket, named, detail))
+            Some(Finding::new(FindingKind::UnreadObject, bucket, named, detail))
         }
         Before::Broken => Some(not_the_one(bucket, named, key)),
         Before::Read(before) if !before.is_named_by(read) => Some(not_the_one(bucket, named, key)),
@@ -114,14 +115,14 @@ pub fn judge(
                 "its signature is valid, but {} names s3://{bucket}/{named} as the one before",
                 key.key
             );
-            Some(Finding::new(Kind::BrokenChain, &read.digest.digest_s3_bucket, &last.key, detail))
+            Some(Finding::new(FindingKind::BrokenChain, &read.digest.digest_s3_bucket, &last.key, detail))
         }
     }
 }
 
 fn not_the_one(bucket: &str, named: &str, key: &DigestKey) -> Finding {
     let detail = format!("it is not the one that {} names as the one before", key.key);
-    Finding::new(Kind::InvalidDigest, bucket, named, detail)
+    Finding::new(FindingKind::InvalidDigest, bucket, named, detail)
 }
 
 /// What is not known before a chain that begins within the period.
@@ -140,9 +141,9 @@ pub fn begin(
         format!("the chain begins with it at {started}, and no digest says what was delivered before");
     Some(match known {
         Some(known) => {
-            Finding::new(Kind::BrokenChain, bucket, &key.key, format!("{begins}, although {known}"))
+            Finding::new(FindingKind::BrokenChain, bucket, &key.key, format!("{begins}, although {known}"))
         }
-        None => Finding::new(Kind::UnknownPeriod, bucket, &key.key, begins),
+        None => Finding::new(FindingKind::UnknownPeriod, bucket, &key.key, begins),
     })
 }
 
@@ -152,7 +153,7 @@ pub fn end(last: &Link, bucket: &str, until: OffsetDateTime, now: OffsetDateTime
     (last.ended_at + PATIENCE < until).then(|| {
         let detail =
             format!("it is the last one, and nothing proves what was delivered after {}", last.ended_at);
-        Finding::new(Kind::BrokenChain, bucket, &last.key, detail)
+        Finding::new(FindingKind::BrokenChain, bucket, &last.key, detail)
     })
 }
 
@@ -190,7 +191,7 @@ mod tests {
         format!("s3://b/{}", key.key)
     }
 
-    fn told(finding: Option<Finding>) -> Option<(Kind, String)> {
+    fn told(finding: Option<Finding>) -> Option<(FindingKind, String)> {
         finding.map(|finding| (finding.kind, finding.object))
     }
 
@@ -214,12 +215,12 @@ mod tests {
         assert_eq!(join(Some(&link), "c", &second_key, &second), names(&first_key, "b"), "of another bucket");
 
         let (_, other) = digest(1, &json!({"newestEventTime": "2026-03-01T00:00:00Z"}));
-        let invalid = Some((Kind::InvalidDigest, uri(&first_key)));
+        let invalid = Some((FindingKind::InvalidDigest, uri(&first_key)));
         assert_eq!(wrong(join(Some(&Link::new(&first_key, &other)), "b", &second_key, &second)), invalid);
         let resigned = ReadDigest { signature: Some("another signature".to_owned()), ..first.clone() };
         assert_eq!(wrong(join(Some(&Link::new(&first_key, &resigned)), "b", &second_key, &second)), invalid);
         let (anew_key, anew) = digest(4, &json!({}));
-        let broken = Some((Kind::BrokenChain, uri(&anew_key)));
+        let broken = Some((FindingKind::BrokenChain, uri(&anew_key)));
         assert_eq!(wrong(join(Some(&Link::new(&third_key, &third)), "b", &anew_key, &anew)), broken);
         let backfill = DigestKey { is_backfill: true, ..anew_key };
         assert_eq!(join(Some(&Link::new(&third_key, &third)), "b", &backfill, &anew), Joint::Whole);
@@ -236,17 +237,17 @@ mod tests {
         let next = (&second_key, &second);
         let read = |digest: &ReadDigest| Before::Read(Box::new(digest.clone()));
         assert_eq!(judged(read(&first), None, next), None);
-        assert_eq!(judged(Before::Gone, None, next), Some((Kind::MissingDigest, uri(&first_key))));
+        assert_eq!(judged(Before::Gone, None, next), Some((FindingKind::MissingDigest, uri(&first_key))));
         let unread = Before::Unread("denied".to_owned());
-        assert_eq!(judged(unread, None, next), Some((Kind::UnreadObject, uri(&first_key))));
-        let invalid = Some((Kind::InvalidDigest, uri(&first_key)));
+        assert_eq!(judged(unread, None, next), Some((FindingKind::UnreadObject, uri(&first_key))));
+        let invalid = Some((FindingKind::InvalidDigest, uri(&first_key)));
         assert_eq!(judged(Before::Broken, None, next), invalid);
         assert_eq!(judged(read(&second), None, next), invalid);
         let resigned = ReadDigest { signature: None, ..first.clone() };
         assert_eq!(judged(read(&resigned), None, next), invalid);
         // One that is signed and that the next one passes over.
         let passed = Link::new(&second_key, &second);
-        let broken = Some((Kind::BrokenChain, uri(&second_key)));
+        let broken = Some((FindingKind::BrokenChain, uri(&second_key)));
         assert_eq!(judged(read(&first), Some(&passed), (&third_key, &third)), broken);
         let elsewhere = judge(&read(&first), ("old", &first_key.key), Some(&passed), (&third_key, &third));
         assert_eq!(told(elsewhere), broken, "it lies in the bucket of the trail");
@@ -257,9 +258,9 @@ mod tests {
     fn what_lies_before_a_chain_is_unknown_and_a_gap_where_something_is_known_of_it() {
         let (key, read) = digest(5, &json!({}));
         let begun = |from, known| begin("b", &key, &read, from, known).map(|finding| finding.kind);
-        assert_eq!(begun(date!(2026 - 03 - 01), None), Some(Kind::UnknownPeriod));
+        assert_eq!(begun(date!(2026 - 03 - 01), None), Some(FindingKind::UnknownPeriod));
         let known = Some("an earlier verification found digests");
-        assert_eq!(begun(date!(2026 - 03 - 01), known), Some(Kind::BrokenChain));
+        assert_eq!(begun(date!(2026 - 03 - 01), known), Some(FindingKind::BrokenChain));
         assert_eq!(begun(date!(2026 - 03 - 02), known), None);
         let (key, read) = digest(3, &json!({}));
         assert_eq!(begin("b", &key, &read, date!(2026 - 03 - 01), known), None, "within two hours");

@@ -7,8 +7,6 @@ use std::io::Read;
 use flate2::bufread::GzDecoder;
 use sha2::{Digest, Sha256};
 
-use crate::ledger::hex;
-
 /// Why an object cannot be what CloudTrail wrote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContentProblem {
@@ -33,7 +31,7 @@ pub fn whole(object: &[u8], limit: u64) -> Result<Vec<u8>, ContentProblem> {
 pub fn sha256(object: &[u8], limit: u64) -> Result<String, ContentProblem> {
     let mut sha256 = Sha256::new();
     unfold(object, limit, |bytes| sha256.update(bytes))?;
-    Ok(hex(&sha256.finalize()))
+    Ok(hex::encode(sha256.finalize()))
 }
 
 /// Bytes that are unfolded at once.
@@ -82,7 +80,7 @@ mod tests {
         let content = b"{\"Records\":[]}".repeat(10_000);
         let object = gzip(&content);
         assert_eq!(whole(&object, LIMIT).unwrap(), content);
-        assert_eq!(sha256(&object, LIMIT).unwrap(), hex(&Sha256::digest(&content)));
+        assert_eq!(sha256(&object, LIMIT).unwrap(), hex::encode(Sha256::digest(&content)));
         let empty = gzip(b"");
         for trailing in [b"x".as_slice(), b"\0\0", &empty, &gzip(&content), &object[object.len() - 8..]] {
             let extended = [&object, trailing].concat();

@@ -6,7 +6,6 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use crate::ledger::hex;
 use crate::timestamp;
 
 /// What the name of a digest says.
@@ -94,7 +93,7 @@ impl ReadDigest {
     pub fn parse(content: &[u8], signature: Option<String>) -> Result<Self, serde_json::Error> {
         Ok(Self {
             digest: serde_json::from_slice(content)?,
-            sha256: hex(&Sha256::digest(content)),
+            sha256: hex::encode(Sha256::digest(content)),
             signature,
             generated_at: None,
         })

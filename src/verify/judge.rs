@@ -3,8 +3,9 @@
 use time::Duration;
 
 use super::digest::LogFile;
-use super::report::{Finding, Kind};
+use super::finding::Finding;
 use super::shipped::Entry;
+use crate::labels::FindingKind;
 use crate::source::bucket::Listed;
 use crate::source::key;
 
@@ -79,10 +80,10 @@ impl Evidence<'_> {
             findings.push(Finding::new(kind, &self.file.s3_bucket, &self.file.s3_object, detail));
         };
         if self.entry.is_none() {
-            find(Kind::MissingFile, "it was delivered and not shipped".to_owned());
+            find(FindingKind::MissingFile, "it was delivered and not shipped".to_owned());
         }
         if self.listed.is_none() {
-            find(Kind::DeletedFile, "it is no longer in the bucket".to_owned());
+            find(FindingKind::DeletedFile, "it is no longer in the bucket".to_owned());
         }
         let is_shipped_altered = self.shipped() == Shipped::Altered;
         let is_altered = match self.content {
@@ -101,17 +102,17 @@ impl Evidence<'_> {
                 Content::Broken(problem) => format!(": {problem}"),
                 Content::NotRead | Content::Hash(_) | Content::Unread(_) => String::new(),
             };
-            find(Kind::AlteredFile, format!("{what} is not what CloudTrail has signed{why}"));
+            find(FindingKind::AlteredFile, format!("{what} is not what CloudTrail has signed{why}"));
         }
         if let Content::Unread(problem) = self.content {
-            find(Kind::UnreadObject, problem.to_owned());
+            find(FindingKind::UnreadObject, problem.to_owned());
         } else if self.shipped() == Shipped::Unproven && self.listed.is_some() && !is_altered {
             let text =
                 "it was written again since it was shipped, and the ledger has no hash of what was shipped";
-            find(Kind::AlteredFile, text.to_owned());
+            find(FindingKind::AlteredFile, text.to_owned());
         }
         if let Some(text) = self.lateness(late) {
-            find(Kind::LateFile, text);
+            find(FindingKind::LateFile, text);
         }
         findings
     }
@@ -172,16 +173,16 @@ mod tests {
         Listed { key: KEY.to_owned(), size: 1, etag: Some(etag.to_owned()) }
     }
 
-    fn kinds(evidence: &Evidence<'_>) -> Vec<Kind> {
+    fn kinds(evidence: &Evidence<'_>) -> Vec<FindingKind> {
         evidence.findings(Duration::hours(1)).into_iter().map(|finding| finding.kind).collect()
     }
 
     /// Entry, listing and content; whether it has to be read; what is found.
-    type Case<'c> = (Option<&'c Entry>, Option<&'c Listed>, Content<'c>, bool, Vec<Kind>);
+    type Case<'c> = (Option<&'c Entry>, Option<&'c Listed>, Content<'c>, bool, Vec<FindingKind>);
 
     #[test]
     fn each_way_to_be_wrong_is_found_and_what_is_right_is_not() {
-        use Kind::{AlteredFile, DeletedFile, MissingFile, UnreadObject};
+        use FindingKind::{AlteredFile, DeletedFile, MissingFile, UnreadObject};
         let (file, right, wrong) = (file(), entry("signed"), entry("other"));
         let (same, changed) = (listed("e"), listed("f"));
         let unhashed = Entry { sha256: None, ..entry("") };
@@ -223,7 +224,7 @@ mod tests {
         entry.ingested = Some(datetime!(2026-03-01 13:01 UTC));
         let evidence =
             Evidence { file: &file, entry: Some(&entry), listed: Some(&listed), content: Content::NotRead };
-        assert_eq!(kinds(&evidence), [Kind::LateFile]);
+        assert_eq!(kinds(&evidence), [FindingKind::LateFile]);
         entry.ingested = Some(datetime!(2026-03-01 13:00 UTC));
         let evidence =
             Evidence { file: &file, entry: Some(&entry), listed: Some(&listed), content: Content::NotRead };
@@ -231,6 +232,6 @@ mod tests {
         file.oldest_event_time = Some("2026-03-01T10:59:00Z".to_owned());
         let evidence =
             Evidence { file: &file, entry: Some(&entry), listed: Some(&listed), content: Content::NotRead };
-        assert_eq!(kinds(&evidence), [Kind::LateFile]);
+        assert_eq!(kinds(&evidence), [FindingKind::LateFile]);
     }
 }

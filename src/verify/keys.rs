@@ -215,20 +215,11 @@ impl PublicKeys {
         let signature = digest.signature.as_deref().ok_or(SignatureProblem::Absent)?;
         let fingerprint = &digest.digest.digest_public_key_fingerprint;
         let key = self.0.get(fingerprint).ok_or_else(|| SignatureProblem::UnknownKey(fingerprint.clone()))?;
-        let signature = unhex(signature).ok_or(SignatureProblem::Wrong)?;
+        let signature = hex::decode(signature).map_err(|_| SignatureProblem::Wrong)?;
         UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key)
             .verify(digest.signed_text().as_bytes(), &signature)
             .map_err(|_| SignatureProblem::Wrong)
     }
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    if !rest.is_empty() {
-        return None;
-    }
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }
 
 #[cfg(test)]
@@ -239,7 +230,6 @@ mod tests {
     use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 
     use super::*;
-    use crate::ledger::hex;
 
     const CONTENT: &str = r#"{"digestStartTime":"2026-03-01T01:10:11Z","digestEndTime":"2026-03-01T02:10:11Z",
         "digestS3Bucket":"b","digestS3Object":"k","digestPublicKeyFingerprint":"f","logFiles":[]}"#;
@@ -247,7 +237,7 @@ mod tests {
     fn sign(pair: &RsaKeyPair, text: &str) -> String {
         let mut signature = vec![0; pair.public_modulus_len()];
         pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature).unwrap();
-        hex(&signature)
+        hex::encode(signature)
     }
 
     fn file(fingerprint: &str, der: &[u8]) -> String {

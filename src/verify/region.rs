@@ -9,9 +9,11 @@ use super::chain::{self, Before, Joint, Link, PATIENCE};
 use super::digest::{DigestKey, LogFile, ReadDigest};
 use super::expected::{self, BY_STANDING};
 use super::fetched::Fetched;
+use super::finding::Finding;
 use super::judge::{Content, Evidence};
-use super::report::{Finding, Kind, Report};
+use super::report::Report;
 use super::{Scene, VerifyError, shipped};
+use crate::labels::FindingKind;
 use crate::source::bucket::Listed;
 use crate::source::folder::day_of;
 use crate::source::key;
@@ -126,7 +128,7 @@ impl Region {
             let reasons = self.known.join(", and ");
             detail = format!("{detail}, although {reasons}");
         }
-        let finding = Finding::new(Kind::MissingDigest, &self.scene.plan.bucket, &self.base, detail);
+        let finding = Finding::new(FindingKind::MissingDigest, &self.scene.plan.bucket, &self.base, detail);
         self.report.standing.cover_days(&finding.object, self.scene.plan.from, self.scene.plan.to);
         self.report.find(finding);
     }
@@ -167,7 +169,12 @@ impl Region {
                 }
                 Err(error) => {
                     let bucket = &self.scene.plan.bucket;
-                    self.report.find(Finding::new(Kind::UnreadObject, bucket, prefix, error.to_string()));
+                    self.report.find(Finding::new(
+                        FindingKind::UnreadObject,
+                        bucket,
+                        prefix,
+                        error.to_string(),
+                    ));
                     return None;
                 }
             }
@@ -198,9 +205,11 @@ impl Region {
                 }
                 return Ok(());
             }
-            Fetched::Broken(problem) => (Kind::InvalidDigest, problem),
-            Fetched::Unread(problem) => (Kind::UnreadObject, problem),
-            Fetched::Gone => (Kind::MissingDigest, "it was removed while it was to be read".to_owned()),
+            Fetched::Broken(problem) => (FindingKind::InvalidDigest, problem),
+            Fetched::Unread(problem) => (FindingKind::UnreadObject, problem),
+            Fetched::Gone => {
+                (FindingKind::MissingDigest, "it was removed while it was to be read".to_owned())
+            }
         };
         self.report.find(Finding::new(kind, &bucket, &key.key, problem));
         self.told.insert(key.key.clone());
@@ -332,7 +341,7 @@ impl Region {
         unproven.sort_unstable();
         let unproven = unproven.into_iter().map(|key| {
             let detail = "it is in the bucket, and no valid digest names it".to_owned();
-            Finding::new(Kind::UnprovenFile, &plan.bucket, key, detail)
+            Finding::new(FindingKind::UnprovenFile, &plan.bucket, key, detail)
         });
         self.unproven.extend(unproven);
         let mut findings = Vec::new();
@@ -341,7 +350,7 @@ impl Region {
             if !is_known && is_due(&key, now) {
                 let detail =
                     "it was shipped and is no longer in the bucket, and no valid digest names it".to_owned();
-                findings.push(Finding::new(Kind::DeletedFile, &plan.bucket, &key, detail));
+                findings.push(Finding::new(FindingKind::DeletedFile, &plan.bucket, &key, detail));
             }
         }
         for finding in findings {

@@ -6,8 +6,9 @@ use std::fmt;
 use serde::Serialize;
 use time::Date;
 
+use super::finding::{Finding, advice, words};
 use super::standing::Standing;
-use crate::metrics::Label;
+use crate::labels::{FindingKind, Label};
 
 /// Findings of one kind that are kept; all are counted.
 const MOST_FINDINGS: usize = 10_000;
@@ -26,168 +27,13 @@ pub struct Report {
     pub shipped: u64,
     /// Files that were missing and are shipped now.
     pub repaired: u64,
-    pub counts: BTreeMap<Kind, u64>,
+    pub counts: BTreeMap<FindingKind, u64>,
     /// What to do about the kinds that were found.
-    pub advice: BTreeMap<Kind, &'static str>,
+    pub advice: BTreeMap<FindingKind, &'static str>,
     pub findings: Vec<Finding>,
     /// The same for each day, without what is found.
     #[serde(skip)]
     pub standing: Standing,
-}
-
-/// What can be wrong, or worth to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Delivered, and not in the ledger.
-    MissingFile,
-    /// Delivered, by a digest or by the ledger, and no longer in the bucket.
-    DeletedFile,
-    /// Its content is not what CloudTrail has signed: that in the bucket, or that which was shipped.
-    AlteredFile,
-    /// In the bucket, and named by no digest.
-    UnprovenFile,
-    /// Named by the digest after it, or certainly made for its region, and not in the bucket.
-    MissingDigest,
-    /// Its signature, its place or its form is wrong.
-    InvalidDigest,
-    /// A chain that begins anew or ends early.
-    BrokenChain,
-    /// In the bucket, and nobody let it be read, so nothing is known of it.
-    UnreadObject,
-    /// Delivered or shipped late; it is no gap.
-    LateFile,
-    /// Time before a chain began, of which nothing else is known; it is no gap.
-    UnknownPeriod,
-}
-
-/// One thing that was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    pub kind: Kind,
-    /// Its S3 URI.
-    pub object: String,
-    pub detail: String,
-}
-
-impl Label for Kind {
-    fn label(&self) -> &'static str {
-        match self {
-            Self::MissingFile => "missing_file",
-            Self::DeletedFile => "deleted_file",
-            Self::AlteredFile => "altered_file",
-            Self::UnprovenFile => "unproven_file",
-            Self::MissingDigest => "missing_digest",
-            Self::InvalidDigest => "invalid_digest",
-            Self::BrokenChain => "broken_chain",
-            Self::UnreadObject => "unread_object",
-            Self::LateFile => "late_file",
-            Self::UnknownPeriod => "unknown_period",
-        }
-    }
-}
-
-impl Kind {
-    pub const ALL: [Self; 10] = [
-        Self::MissingFile,
-        Self::DeletedFile,
-        Self::AlteredFile,
-        Self::UnprovenFile,
-        Self::MissingDigest,
-        Self::InvalidDigest,
-        Self::BrokenChain,
-        Self::UnreadObject,
-        Self::LateFile,
-        Self::UnknownPeriod,
-    ];
-
-    /// Those that leave something unproven.
-    pub const GAPS: &[Self] = &[
-        Self::MissingFile,
-        Self::DeletedFile,
-        Self::AlteredFile,
-        Self::UnprovenFile,
-        Self::MissingDigest,
-        Self::InvalidDigest,
-        Self::BrokenChain,
-        Self::UnreadObject,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::MissingFile => "missing files",
-            Self::DeletedFile => "deleted files",
-            Self::AlteredFile => "altered files",
-            Self::UnprovenFile => "unproven files",
-            Self::MissingDigest => "missing digests",
-            Self::InvalidDigest => "invalid digests",
-            Self::BrokenChain => "broken chains",
-            Self::UnreadObject => "unread objects",
-            Self::LateFile => "late files",
-            Self::UnknownPeriod => "unknown periods",
-        }
-    }
-
-    /// Its name in documents.
-    pub fn field(self) -> &'static str {
-        match self {
-            Self::MissingFile => "missing_files",
-            Self::DeletedFile => "deleted_files",
-            Self::AlteredFile => "altered_files",
-            Self::UnprovenFile => "unproven_files",
-            Self::MissingDigest => "missing_digests",
-            Self::InvalidDigest => "invalid_digests",
-            Self::BrokenChain => "broken_chains",
-            Self::UnreadObject => "unread_objects",
-            Self::LateFile => "late_files",
-            Self::UnknownPeriod => "unknown_periods",
-        }
-    }
-
-    /// What an operator does about it.
-    pub fn advice(self) -> &'static str {
-        match self {
-            Self::MissingFile => {
-                "ship them: run the same command with --repair; then look why the queue did not hear of them"
-            }
-            Self::DeletedFile => {
-                "find out who deleted them (s3:DeleteObject* and lifecycle rules); restore a version or a copy"
-            }
-            Self::AlteredFile => {
-                "keep them as evidence and find out who wrote them; restore the version that was signed"
-            }
-            Self::UnprovenFile => {
-                "find out who put them there, or restore the digest that names them; do not trust what they hold"
-            }
-            Self::MissingDigest => {
-                "find out who deleted it, or who switched off logging or validation; restore a version of it"
-            }
-            Self::InvalidDigest => {
-                "keep it as evidence and find out who wrote it; restore the version that was signed"
-            }
-            Self::BrokenChain => {
-                "look for StopLogging, UpdateTrail and DeleteTrail at that time; switch logging and validation on"
-            }
-            Self::UnreadObject => {
-                "grant s3:GetObject and kms:Decrypt on it, or restore it from an archive class, and verify again"
-            }
-            Self::LateFile => "nothing is missing; look at the daemon's backlog if there are many",
-            Self::UnknownPeriod => {
-                "ask when the trail was created; if earlier, its digests were removed, or validation was off"
-            }
-        }
-    }
-
-    /// Whether something is not proven to be there and right.
-    pub fn is_gap(self) -> bool {
-        Self::GAPS.contains(&self)
-    }
-}
-
-impl Finding {
-    pub fn new(kind: Kind, bucket: &str, key: &str, detail: String) -> Self {
-        Self { kind, object: format!("s3://{bucket}/{key}"), detail }
-    }
 }
 
 impl Report {
@@ -201,7 +47,7 @@ impl Report {
             delivered: 0,
             shipped: 0,
             repaired: 0,
-            counts: Kind::ALL.into_iter().map(|kind| (kind, 0)).collect(),
+            counts: FindingKind::ALL.iter().copied().map(|kind| (kind, 0)).collect(),
             advice: BTreeMap::new(),
             findings: Vec::new(),
             standing: Standing::default(),
@@ -234,7 +80,7 @@ impl Report {
         }
     }
 
-    pub fn count(&self, kind: Kind) -> u64 {
+    pub fn count(&self, kind: FindingKind) -> u64 {
         self.counts.get(&kind).copied().unwrap_or_default()
     }
 
@@ -263,7 +109,7 @@ impl Report {
     /// The findings in the order of their kinds and objects.
     pub fn sort(&mut self) {
         self.advice =
-            self.counts.iter().filter(|it| *it.1 > 0).map(|(kind, _)| (*kind, kind.advice())).collect();
+            self.counts.iter().filter(|it| *it.1 > 0).map(|(kind, _)| (*kind, advice(*kind))).collect();
         self.findings.sort_by(|left, right| (left.kind, &left.object).cmp(&(right.kind, &right.object)));
     }
 
@@ -272,12 +118,17 @@ impl Report {
         let spoilt: BTreeSet<&str> = self
             .findings
             .iter()
-            .filter(|it| matches!(it.kind, Kind::DeletedFile | Kind::AlteredFile | Kind::UnreadObject))
+            .filter(|it| {
+                matches!(
+                    it.kind,
+                    FindingKind::DeletedFile | FindingKind::AlteredFile | FindingKind::UnreadObject
+                )
+            })
             .map(|finding| finding.object.as_str())
             .collect();
         self.findings
             .iter()
-            .filter(|it| it.kind == Kind::MissingFile && !spoilt.contains(it.object.as_str()))
+            .filter(|it| it.kind == FindingKind::MissingFile && !spoilt.contains(it.object.as_str()))
             .map(|finding| finding.object.clone())
             .collect()
     }
@@ -285,9 +136,10 @@ impl Report {
     /// A file that was missing has been shipped, with the content that was signed.
     pub fn repair(&mut self, object: &str) {
         let before = self.findings.len();
-        self.findings.retain(|finding| !(finding.kind == Kind::MissingFile && finding.object == object));
+        self.findings
+            .retain(|finding| !(finding.kind == FindingKind::MissingFile && finding.object == object));
         if self.findings.len() < before {
-            *self.counts.entry(Kind::MissingFile).or_default() -= 1;
+            *self.counts.entry(FindingKind::MissingFile).or_default() -= 1;
             self.repaired += 1;
             self.shipped += 1;
             self.standing.repair(object, self.to);
@@ -305,17 +157,18 @@ impl fmt::Display for Report {
             ("shipped files", self.shipped),
             ("repaired files", self.repaired),
         ];
-        let counts = Kind::ALL.map(|kind| (kind.name(), self.count(kind)));
-        for (name, count) in rows.into_iter().chain(counts) {
+        let counts = FindingKind::ALL.iter().map(|kind| (words(*kind), self.count(*kind)));
+        let rows = rows.into_iter().map(|(name, count)| (name.to_owned(), count));
+        for (name, count) in rows.chain(counts) {
             writeln!(formatter, "{name:<16} {count}")?;
         }
         for Finding { kind, object, detail } in &self.findings {
-            writeln!(formatter, "{}: {object}: {detail}", kind.name())?;
+            writeln!(formatter, "{}: {object}: {detail}", words(*kind))?;
         }
-        for kind in Kind::ALL.into_iter().filter(|kind| self.count(*kind) > 0) {
-            writeln!(formatter, "{}: {}", kind.name(), kind.advice())?;
+        for kind in FindingKind::ALL.iter().copied().filter(|kind| self.count(*kind) > 0) {
+            writeln!(formatter, "{}: {}", words(kind), advice(kind))?;
         }
-        match (self.gaps(), self.count(Kind::UnknownPeriod)) {
+        match (self.gaps(), self.count(FindingKind::UnknownPeriod)) {
             (0, 0) => writeln!(formatter, "everything that was delivered was shipped, as it was signed"),
             (0, periods) => writeln!(
                 formatter,
@@ -335,20 +188,20 @@ mod tests {
     #[test]
     fn what_is_late_is_no_gap_and_what_is_repaired_is_none_any_more() {
         let mut report = Report::new("s3://b/".to_owned(), date!(2026 - 01 - 01), date!(2026 - 01 - 02));
-        report.find(Finding::new(Kind::LateFile, "b", "late", String::new()));
+        report.find(Finding::new(FindingKind::LateFile, "b", "late", String::new()));
         assert_eq!(report.gaps(), 0);
-        report.find(Finding::new(Kind::MissingFile, "b", "missing", String::new()));
-        report.find(Finding::new(Kind::DeletedFile, "b", "missing", String::new()));
+        report.find(Finding::new(FindingKind::MissingFile, "b", "missing", String::new()));
+        report.find(Finding::new(FindingKind::DeletedFile, "b", "missing", String::new()));
         assert_eq!(report.gaps(), 2);
         assert_eq!(report.repairable(), [""; 0], "what was deleted cannot be shipped");
-        report.find(Finding::new(Kind::MissingFile, "b", "unread", String::new()));
-        report.find(Finding::new(Kind::UnreadObject, "b", "unread", String::new()));
+        report.find(Finding::new(FindingKind::MissingFile, "b", "unread", String::new()));
+        report.find(Finding::new(FindingKind::UnreadObject, "b", "unread", String::new()));
         assert_eq!(report.repairable(), [""; 0], "nobody knows whether it is what was signed");
         report.repair("s3://b/unread");
         report.repair("s3://b/missing");
         report.repair("s3://b/missing");
-        assert_eq!((report.gaps(), report.repaired, report.count(Kind::MissingFile)), (2, 2, 0));
-        report.find(Finding::new(Kind::UnknownPeriod, "b", "digest", String::new()));
+        assert_eq!((report.gaps(), report.repaired, report.count(FindingKind::MissingFile)), (2, 2, 0));
+        report.find(Finding::new(FindingKind::UnknownPeriod, "b", "digest", String::new()));
         assert_eq!(report.gaps(), 2, "what cannot be known is told and is no gap");
         assert!(report.to_string().contains("unread objects: grant s3:GetObject"));
         assert!(report.to_string().contains("deleted files: s3://b/missing"));

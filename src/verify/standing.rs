@@ -10,12 +10,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use time::{Date, OffsetDateTime};
 
-use super::report::{Finding, Kind};
+use super::finding::{Finding, plural, words};
 use crate::document::DocumentId;
-use crate::enrich::format_time;
+use crate::labels::{FindingKind, Label};
 use crate::names::Names;
 use crate::source::folder::{ROOT, day_of};
 use crate::source::key::{is_account, is_region};
+use crate::timestamp;
 
 /// How long a gap that nobody has closed is told, in days after it was last found. A history that was verified once must
 /// not be an alert for ever.
@@ -47,9 +48,9 @@ struct Tally {
     shipped: u64,
     /// Valid digests that ended on that day.
     digests: u64,
-    found: BTreeMap<Kind, u64>,
+    found: BTreeMap<FindingKind, u64>,
     /// The first gaps, as kind and object, so that nobody has to verify again to see where to look.
-    objects: Vec<(Kind, String)>,
+    objects: Vec<(FindingKind, String)>,
 }
 
 /// Gaps of a day that its document names.
@@ -122,10 +123,10 @@ impl Standing {
     pub fn repair(&mut self, object: &str, to: Date) {
         if let Some(tally) = self.0.get_mut(&Folder::of(object, to)) {
             tally.shipped += 1;
-            if let Some(count) = tally.found.get_mut(&Kind::MissingFile) {
+            if let Some(count) = tally.found.get_mut(&FindingKind::MissingFile) {
                 *count = count.saturating_sub(1);
             }
-            tally.objects.retain(|named| *named != (Kind::MissingFile, object.to_owned()));
+            tally.objects.retain(|named| *named != (FindingKind::MissingFile, object.to_owned()));
         }
     }
 
@@ -217,14 +218,14 @@ fn document(folder: &Folder, tally: &Tally, now: OffsetDateTime) -> Value {
         "delivered": tally.delivered, "shipped": tally.shipped, "digests": tally.digests
     });
     if !tally.objects.is_empty() {
-        let named = tally.objects.iter().map(|(kind, object)| format!("{}: {object}", kind.name()));
+        let named = tally.objects.iter().map(|(kind, object)| format!("{}: {object}", words(*kind)));
         verification["objects"] = named.collect();
     }
-    for kind in Kind::ALL {
-        verification[kind.field()] = json!(tally.found.get(&kind).copied().unwrap_or_default());
+    for kind in FindingKind::ALL.iter().copied() {
+        verification[plural(kind)] = json!(tally.found.get(&kind).copied().unwrap_or_default());
     }
     json!({
-        "@timestamp": format_time(now),
+        "@timestamp": timestamp::format(now),
         "cloud": {"account": {"id": folder.account}, "region": folder.region},
         "verification": verification
     })
@@ -234,7 +235,7 @@ fn document(folder: &Folder, tally: &Tally, now: OffsetDateTime) -> Value {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
     /// Gaps of each kind that were found within [`TOLD_DAYS`] and are not closed.
-    pub gaps: BTreeMap<Kind, u64>,
+    pub gaps: BTreeMap<FindingKind, u64>,
     /// When the latest verification ran.
     pub last_run_at: Option<OffsetDateTime>,
 }
@@ -246,11 +247,11 @@ impl Known {
     }
 
     pub fn question() -> Value {
-        let sums: serde_json::Map<String, Value> = Kind::ALL
+        let sums: serde_json::Map<String, Value> = FindingKind::ALL
             .into_iter()
             .map(|kind| {
-                let sum = json!({"sum": {"field": format!("verification.{}", kind.field())}});
-                (kind.field().to_owned(), sum)
+                let sum = json!({"sum": {"field": format!("verification.{}", plural(*kind))}});
+                (plural(*kind), sum)
             })
             .collect();
         json!({
@@ -283,8 +284,8 @@ impl Known {
         }
         let answer: Answer = serde_json::from_slice(body).ok()?;
         let Some(Aggregations { last, told }) = answer.aggregations else { return Some(Self::default()) };
-        let sum = |kind: Kind| {
-            let sum: Measure = serde_json::from_value(told.get(kind.field())?.clone()).ok()?;
+        let sum = |kind: FindingKind| {
+            let sum: Measure = serde_json::from_value(told.get(&plural(kind))?.clone()).ok()?;
             // A sum over whole numbers, written as a number with a point.
             #[expect(
                 clippy::cast_possible_truncation,
@@ -296,7 +297,8 @@ impl Known {
         #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 are far below 2^52")]
         let last_run_at =
             last.value.and_then(|millis| OffsetDateTime::from_unix_timestamp(millis as i64 / 1_000).ok());
-        let gaps = Kind::ALL.into_iter().filter(|kind| kind.is_gap()).map(sum).collect::<Option<_>>()?;
+        let gaps =
+            FindingKind::ALL.iter().copied().filter(|kind| kind.is_gap()).map(sum).collect::<Option<_>>()?;
         Some(Self { gaps, last_run_at })
     }
 }

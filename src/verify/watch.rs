@@ -37,7 +37,7 @@ pub async fn watch(client: OpenSearch, metrics: Arc<Metrics>) {
     loop {
         match read(&client).await {
             Ok(known) => {
-                metrics.verification_known(&known);
+                metrics.verification_known(&known.gaps, known.last_run_at);
                 let now: u64 = known.gaps.values().sum();
                 if now > gaps {
                     warn!(

@@ -41,9 +41,9 @@ fn a_finding_counts_on_its_day_and_what_is_repaired_no_more() {
         standing.find(&Finding::new(kind, "b", key, String::new()), FROM, TO);
     };
     let missing = format!("{}a.json.gz", day("CloudTrail", "01"));
-    find(&mut standing, Kind::MissingFile, &missing);
-    find(&mut standing, Kind::LateFile, &missing);
-    find(&mut standing, Kind::BrokenChain, &format!("{}c.json.gz", day("CloudTrail-Digest", "03")));
+    find(&mut standing, FindingKind::MissingFile, &missing);
+    find(&mut standing, FindingKind::LateFile, &missing);
+    find(&mut standing, FindingKind::BrokenChain, &format!("{}c.json.gz", day("CloudTrail-Digest", "03")));
     let expected = [("2026-03-01".to_owned(), 1), ("2026-03-02".to_owned(), 1)];
     assert_eq!(gaps(&standing), expected, "what lies after the period belongs to its last day");
 
@@ -62,7 +62,7 @@ fn a_region_without_digests_is_a_gap_on_each_of_its_days() {
     let mut standing = Standing::default();
     standing.cover("b", &[day("CloudTrail", "01"), day("CloudTrail", "02")], (FROM, TO));
     let region = "logs/AWSLogs/o-1a/111122223333/CloudTrail-Digest/eu-west-1/";
-    standing.find(&Finding::new(Kind::MissingDigest, "b", region, String::new()), FROM, TO);
+    standing.find(&Finding::new(FindingKind::MissingDigest, "b", region, String::new()), FROM, TO);
     assert_eq!(gaps(&standing).iter().map(|(_, gaps)| gaps).collect::<Vec<_>>(), [&1, &1]);
 }
 
@@ -72,7 +72,7 @@ fn whether_a_trail_holds_anything_is_one_document_that_a_later_period_closes() {
         let mut standing = Standing::default();
         standing.cover_trail("s3://b/wrong/", from);
         if is_empty {
-            standing.find(&Finding::new(Kind::MissingDigest, "b", "wrong/", String::new()), from, TO);
+            standing.find(&Finding::new(FindingKind::MissingDigest, "b", "wrong/", String::new()), from, TO);
         }
         documents(&standing)
     };
@@ -105,7 +105,7 @@ fn parts_of_a_trail_add_up() {
 fn every_field_of_a_days_document_is_in_the_mapping() {
     let mut standing = Standing::default();
     standing.cover_trail("s3://b/", FROM);
-    standing.find(&Finding::new(Kind::MissingDigest, "b", "", String::new()), FROM, TO);
+    standing.find(&Finding::new(FindingKind::MissingDigest, "b", "", String::new()), FROM, TO);
     let template: Value =
         serde_json::from_str(include_str!("../../../mappings/template-verified.json")).unwrap();
     let mapping = &template["template"]["mappings"]["properties"];
@@ -121,14 +121,14 @@ fn every_field_of_a_days_document_is_in_the_mapping() {
 #[test]
 fn the_answer_says_what_is_open_and_one_without_an_index_that_nothing_is_known() {
     let mut told = json!({"doc_count": 2});
-    for kind in Kind::ALL {
-        told[kind.field()] = json!({"value": if kind == Kind::MissingFile { 3.0 } else { 0.0 }});
+    for kind in FindingKind::ALL.iter().copied() {
+        told[plural(kind)] = json!({"value": if kind == FindingKind::MissingFile { 3.0 } else { 0.0 }});
     }
     let answer = json!({"aggregations": {"last": {"value": 1_772_000_000_123.0_f64}, "told": told}});
     let known = Known::read(answer.to_string().as_bytes()).unwrap();
-    assert_eq!(known.gaps[&Kind::MissingFile], 3);
+    assert_eq!(known.gaps[&FindingKind::MissingFile], 3);
     assert_eq!(known.gaps.values().sum::<u64>(), 3);
-    assert!(!known.gaps.contains_key(&Kind::LateFile));
+    assert!(!known.gaps.contains_key(&FindingKind::LateFile));
     assert_eq!(known.last_run_at.unwrap().unix_timestamp(), 1_772_000_000);
     let never = json!({"aggregations": {"last": {"value": null}, "told": told}});
     assert_eq!(Known::read(never.to_string().as_bytes()).unwrap().last_run_at, None);

@@ -1,0 +1,402 @@
+//! The window: the part of an object's uncompressed bytes that is in memory.
+//!
+//! An object of an ordinary size is inflated as a whole, at more than twice the speed of a stream. That is only a short cut:
+//! whatever is out of the ordinary (several gzip members, damage, appended bytes, a size that is large or a lie) is read as a
+//! stream, which knows how to deal with it. Which of the two ways is taken, and how large the window is, changes nothing
+//! of what comes out.
+
+use libdeflater::{Crc, Decompressor};
+use memchr::{memchr2, memmem};
+
+use super::form::{Beginning, Foreign, TELLING_BYTES};
+use super::gzip;
+use super::input::{self, Content, Recoding};
+use super::nesting::Nesting;
+use super::{Damage, Limits};
+use crate::settings::ContentHash;
+
+/// What decoding needs again for each object: a buffer, which grows to what it has to hold, and the state of inflating.
+pub struct Workplace {
+    buffer: Vec<u8>,
+    inflater: Decompressor,
+    /// The most uncompressed bytes that are inflated as a whole.
+    whole_bytes: usize,
+}
+
+impl Default for Workplace {
+    fn default() -> Self {
+        Self::new(WINDOW_BYTES, WHOLE_BYTES)
+    }
+}
+
+impl Workplace {
+    pub(super) fn new(window_bytes: usize, whole_bytes: usize) -> Self {
+        Self { buffer: vec![0; window_bytes], inflater: Decompressor::new(), whole_bytes }
+    }
+
+    /// Gives back what one large record or object made the buffer grow beyond the usual.
+    fn tidy(&mut self) {
+        if self.buffer.len() > WHOLE_BYTES {
+            self.buffer.truncate(WHOLE_BYTES);
+            self.buffer.shrink_to_fit();
+        }
+    }
+
+    /// Inflates the only member of a gzip object at the start of the buffer, if that is what the object is.
+    fn inflate_whole(&mut self, object: &[u8], limits: &Limits) -> Option<usize> {
+        // A header with more than a name is left to the stream, which judges each part of it.
+        const NAME: u8 = 8;
+        let is_ordinary = matches!(object, [0x1f, 0x8b, 8, flags, ..] if flags & !NAME == 0);
+        // The last bytes of a member are its checksum and its size, though nobody vouches for them.
+        let trailer = object.last_chunk::<8>()?;
+        let size = u32::from_le_bytes(*trailer.last_chunk()?) as usize;
+        if !is_ordinary || size > self.whole_bytes || size as u64 > limits.uncompressed_bytes {
+            return None;
+        }
+        // The inflater does not say where the member ends. It does so where these two stand, so when that is at one place
+        // only, nothing was appended.
+        if memmem::find(object, trailer)? + trailer.len() != object.len() {
+            return None;
+        }
+        if self.buffer.len() < size {
+            self.buffer.resize(size, 0);
+        }
+        let inflated = self.inflater.gzip_decompress(object, &mut self.buffer[..size]).ok()?;
+        let mut checksum = Crc::new();
+        checksum.update(&self.buffer[..inflated]);
+        let is_whole = inflated == size && trailer.starts_with(&checksum.sum().to_le_bytes());
+        is_whole.then_some(size)
+    }
+}
+
+/// The part of the uncompressed bytes that is in memory.
+pub(super) struct Window<'a> {
+    content: Content<'a>,
+    recodings: Vec<Recoding>,
+    workplace: &'a mut Workplace,
+    /// The next byte to read, and the end of what has been filled in.
+    position: usize,
+    filled: usize,
+    /// Bytes that have been in the window, which are more or fewer than the content's where that is recoded.
+    passed: u64,
+    kept: Option<Kept>,
+    /// What keeps the window from being filled any further.
+    broken: Option<Damage>,
+    limits: Limits,
+}
+
+/// An object that is kept in the window until it is known what it is.
+struct Kept {
+    start: usize,
+    /// The most bytes that it may have.
+    limit: usize,
+}
+
+/// A name of a member. A long one is cut.
+#[derive(Default)]
+pub(super) struct Name {
+    bytes: [u8; LONGEST_NAME],
+    length: usize,
+}
+
+impl Name {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        let room = &mut self.bytes[self.length..];
+        let length = room.len().min(bytes.len());
+        room[..length].copy_from_slice(&bytes[..length]);
+        self.length += length;
+    }
+}
+
+/// Bytes; longer than every name that is known.
+const LONGEST_NAME: usize = 32;
+/// Bytes that the window starts with: large enough that refilling costs nothing beside inflating.
+const WINDOW_BYTES: usize = 256 * 1024;
+/// The most uncompressed bytes that are inflated as a whole: some thousand records, which is a file of a busy trail.
+const WHOLE_BYTES: usize = 8 << 20;
+/// Bytes of an object among which must be the first sign that it is a record.
+const UNDECIDED_BYTES: usize = 256 * 1024;
+
+impl<'a> Window<'a> {
+    pub(super) fn new(
+        object: &'a [u8],
+        limits: Limits,
+        content_hash: ContentHash,
+        workplace: &'a mut Workplace,
+    ) -> Self {
+        let limit = limits.uncompressed_bytes;
+        let mut filled = 0;
+        let content = if !object.starts_with(gzip::MAGIC) {
+            Content::plain(object, content_hash, limit)
+        } else if let Some(size) = workplace.inflate_whole(object, &limits) {
+            filled = size;
+            Content::whole(&workplace.buffer[..size], content_hash, limit)
+        } else {
+            Content::gzip(object, content_hash, limit)
+        };
+        Self {
+            content,
+            recodings: Vec::new(),
+            workplace,
+            position: 0,
+            filled,
+            passed: filled as u64,
+            kept: None,
+            broken: None,
+            limits,
+        }
+    }
+
+    /// Bytes of the content that were read, which is before anything is unfolded or recoded once more.
+    pub(super) fn raw_bytes(&self) -> u64 {
+        self.content.read_bytes()
+    }
+
+    /// The hash of the content that was read so far, if it was asked for.
+    pub(super) fn sha256(&self) -> Option<[u8; 32]> {
+        self.content.sha256()
+    }
+
+    /// The bytes that are in memory and not read yet.
+    pub(super) fn unread(&self) -> &[u8] {
+        &self.workplace.buffer[self.position..self.filled]
+    }
+
+    /// Reads on without the bytes that are in memory; false when there are no more.
+    pub(super) fn refill(&mut self) -> Result<bool, Damage> {
+        self.position = self.filled;
+        self.fill(self.filled)
+    }
+
+    /// Gets through to the text, which may be wrapped in gzip a second time or be UTF-16.
+    pub(super) fn unwrap(&mut self, stored: &[u8]) -> Result<(), Damage> {
+        let mut unfolded = u32::from(stored.starts_with(gzip::MAGIC));
+        loop {
+            let limit = self.limits.uncompressed_bytes;
+            let recoding = match Beginning::of(self.beginning()) {
+                Beginning::Json => return Ok(()),
+                Beginning::Foreign(foreign) => return Err(Damage::Foreign(foreign)),
+                Beginning::Gzip if unfolded < 2 => {
+                    unfolded += 1;
+                    Recoding::gzip(self.unread().to_vec(), limit)
+                }
+                Beginning::Gzip => return Err(Damage::Foreign(Foreign::GZIP_AGAIN)),
+                Beginning::Utf16(order) => Recoding::utf16(order, self.unread().to_vec(), limit),
+            };
+            self.recodings.push(recoding);
+            (self.position, self.filled, self.passed) = (0, 0, 0);
+            // Whatever broke the filling is met again from above, behind what came before it.
+            self.broken = None;
+        }
+    }
+
+    /// The first bytes, or all where there are fewer. Damage behind them is told when it is reached.
+    fn beginning(&mut self) -> &[u8] {
+        while self.filled < TELLING_BYTES && matches!(self.fill(0), Ok(true)) {}
+        &self.workplace.buffer[..self.filled]
+    }
+
+    /// Reads on, keeping the bytes from `keep_from` and those of a kept object; false when there are no more.
+    fn fill(&mut self, keep_from: usize) -> Result<bool, Damage> {
+        if let Some(damage) = &self.broken {
+            return Err(damage.clone());
+        }
+        if self.kept.as_ref().is_some_and(|kept| self.position - kept.start > kept.limit) {
+            self.kept = None;
+        }
+        let keep_from = self.kept.as_ref().map_or(keep_from, |kept| kept.start.min(keep_from));
+        self.workplace.buffer.copy_within(keep_from..self.filled, 0);
+        self.filled -= keep_from;
+        self.position -= keep_from;
+        if let Some(kept) = &mut self.kept {
+            kept.start -= keep_from;
+        }
+        if self.filled == self.workplace.buffer.len() {
+            self.workplace.buffer.resize((self.workplace.buffer.len() * 2).max(1), 0);
+        }
+        let free = &mut self.workplace.buffer[self.filled..];
+        match input::read(&mut self.content, &mut self.recodings, free) {
+            Ok(read) => {
+                self.filled += read;
+                self.passed += read as u64;
+                Ok(read > 0)
+            }
+            Err(damage) => {
+                self.broken = Some(damage.clone());
+                Err(damage)
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<u8>, Damage> {
+        if self.position == self.filled && !self.fill(self.position)? {
+            return Ok(None);
+        }
+        let byte = self.workplace.buffer[self.position];
+        self.position += 1;
+        Ok(Some(byte))
+    }
+
+    /// The next byte that is not white space.
+    pub(super) fn next_significant(&mut self) -> Result<Option<u8>, Damage> {
+        loop {
+            match self.next()? {
+                Some(b' ' | b'\n' | b'\r' | b'\t') => {}
+                other => return Ok(other),
+            }
+        }
+    }
+
+    /// Reads what must follow a byte of a fixed sequence.
+    pub(super) fn goes_on_with(&mut self, expected: &[u8]) -> Result<bool, Damage> {
+        for byte in expected {
+            if self.next()? != Some(*byte) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads the string whose opening quote was just read, as it stands there.
+    pub(super) fn name(&mut self) -> Result<Name, Damage> {
+        let mut name = Name::default();
+        loop {
+            let unread = &self.workplace.buffer[self.position..self.filled];
+            let plain = memchr2(b'"', b'\\', unread).unwrap_or(unread.len());
+            name.extend(&unread[..plain]);
+            self.position += plain;
+            match self.next()? {
+                Some(b'"') => return Ok(name),
+                Some(byte) => name.extend(&[byte]),
+                None => return Err(self.malformed("the file ends inside a string")),
+            }
+            if self.workplace.buffer[self.position - 1] == b'\\'
+                && let Some(escaped) = self.next()?
+            {
+                name.extend(&[escaped]);
+            }
+        }
+    }
+
+    /// Keeps the object whose opening brace was just read.
+    pub(super) fn keep(&mut self) {
+        self.kept = Some(Kept { start: self.position - 1, limit: UNDECIDED_BYTES });
+    }
+
+    /// Keeps the object for as long as a record may be, because it looks like one.
+    pub(super) fn keep_as_record(&mut self) {
+        let limit = self.limits.record_bytes;
+        match &mut self.kept {
+            Some(kept) if self.position - kept.start <= UNDECIDED_BYTES => {
+                kept.limit = limit.max(UNDECIDED_BYTES);
+            }
+            _ => self.kept = None,
+        }
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.kept = None;
+    }
+
+    /// The kept object, whose closing brace was just read; none when it is larger than a record may be.
+    pub(super) fn kept(&mut self) -> Option<&[u8]> {
+        let start = self.kept.take()?.start;
+        (self.position - start <= self.limits.record_bytes)
+            .then(|| &self.workplace.buffer[start..self.position])
+    }
+
+    /// The string whose opening quote was just read, with its quotes; as large as a record may be.
+    pub(super) fn text(&mut self, index: u64) -> Result<&[u8], Damage> {
+        let mut start = self.position - 1;
+        let mut escaped = false;
+        loop {
+            let unread = &self.workplace.buffer[self.position..self.filled];
+            let end = unread.iter().position(|&byte| {
+                let is_end = byte == b'"' && !escaped;
+                escaped = byte == b'\\' && !escaped;
+                is_end
+            });
+            self.position = end.map_or(self.filled, |at| self.position + at + 1);
+            if self.position - start > self.limits.record_bytes {
+                return Err(Damage::RecordTooLarge { index, limit: self.limits.record_bytes });
+            }
+            if end.is_some() {
+                return Ok(&self.workplace.buffer[start..self.position]);
+            }
+            let more = self.fill(start)?;
+            start = 0;
+            if !more {
+                return Err(self.malformed("the file ends inside a string"));
+            }
+        }
+    }
+
+    /// Skips the value whose first byte was just read.
+    pub(super) fn skip_value(&mut self, first: u8) -> Result<(), Damage> {
+        let mut nesting = match first {
+            b'"' => return self.name().map(drop),
+            b'{' => Nesting::new(b'{'),
+            b'[' => Nesting::new(b'['),
+            _ => return self.skip_scalar(),
+        };
+        loop {
+            if let Some(length) = nesting.end(&self.workplace.buffer[self.position..self.filled]) {
+                self.position += length;
+                return Ok(());
+            }
+            self.position = self.filled;
+            if !self.fill(self.position)? {
+                return Err(self.malformed("the file ends inside a value"));
+            }
+        }
+    }
+
+    fn skip_scalar(&mut self) -> Result<(), Damage> {
+        while let Some(byte) = self.next()? {
+            if matches!(byte, b',' | b']' | b'}') {
+                self.position -= 1;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The record whose opening brace was just read.
+    pub(super) fn record(&mut self, index: u64) -> Result<&[u8], Damage> {
+        let mut start = self.position - 1;
+        let mut nesting = Nesting::new(b'{');
+        loop {
+            let end = nesting.end(&self.workplace.buffer[self.position..self.filled]);
+            self.position = end.map_or(self.filled, |length| self.position + length);
+            if self.position - start > self.limits.record_bytes {
+                return Err(Damage::RecordTooLarge { index, limit: self.limits.record_bytes });
+            }
+            if end.is_some() {
+                return Ok(&self.workplace.buffer[start..self.position]);
+            }
+            let more = self.fill(start)?;
+            start = 0;
+            if !more {
+                return Err(self.malformed("the file ends inside a record"));
+            }
+        }
+    }
+
+    pub(super) fn record_limit(&self) -> usize {
+        self.limits.record_bytes
+    }
+
+    pub(super) fn malformed(&self, problem: &'static str) -> Damage {
+        Damage::MalformedJson { at: self.passed - (self.filled - self.position) as u64, problem }
+    }
+}
+
+impl Drop for Window<'_> {
+    fn drop(&mut self) {
+        self.workplace.tidy();
+    }
+}

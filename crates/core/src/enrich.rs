@@ -1,0 +1,294 @@
+//! Enrichment: from the raw bytes of one record to the document that says what it could mean to a defender.
+//!
+//! Pure: values in, values out, and a record that cannot be understood is a value too.
+
+pub mod select;
+pub mod rules;
+mod version;
+mod rule;
+mod placeholders;
+mod attack;
+mod dispatch;
+mod hints;
+pub mod redact;
+mod packed;
+pub mod script;
+mod indicators;
+mod policy;
+mod cut;
+pub mod subject;
+mod arn;
+mod path;
+mod kind;
+pub mod catalogue;
+mod resource;
+mod related;
+mod user_agent;
+mod actor;
+mod context;
+mod verdict;
+mod reading;
+mod selector;
+mod sentence;
+mod questions;
+mod runbook;
+mod alert;
+mod ecs;
+mod envelope;
+mod carry;
+mod flat;
+mod rejected;
+
+use std::panic::AssertUnwindSafe;
+
+use bytes::Bytes;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::document::{Document, DocumentId, IndexName};
+use crate::names::Names;
+use crate::record::{Record, canonical};
+use crate::settings::{RedactionConfig, RulesConfig, Scope};
+use crate::timestamp;
+pub use attack::{ATTACK_VERSION, Named};
+use catalogue::Catalogue;
+use ecs::Event;
+pub use ecs::UNKNOWN_OPERATION;
+use redact::FingerprintKey;
+pub use rule::{Place, Rule, Severity};
+use rules::{BrokenRules, RuleSet, RulesError};
+use script::Script;
+use subject::Subject;
+
+/// What enrichment knows beside the record: the rules, SageMaker's operations, which records are wanted, and the key of
+/// redaction.
+#[derive(Debug)]
+pub struct Knowledge {
+    pub rules: RuleSet,
+    pub catalogue: Catalogue,
+    pub scope: Scope,
+    pub fingerprint_key: FingerprintKey,
+    /// Of the indices that documents go to.
+    pub names: Names,
+}
+
+impl Knowledge {
+    /// What is known without any configuration: the built-in rules, and a random key.
+    pub fn built_in(scope: Scope) -> Self {
+        let key = FingerprintKey::load(&RedactionConfig::default()).expect("the system gives random bytes");
+        Self::load(&RulesConfig::default(), BrokenRules::Refuse, scope, key, Names::default())
+            .expect("a test loads the built-in rules")
+    }
+
+    pub fn load(
+        rules: &RulesConfig,
+        broken: BrokenRules,
+        scope: Scope,
+        fingerprint_key: FingerprintKey,
+        names: Names,
+    ) -> Result<Self, RulesError> {
+        let rules = match broken {
+            BrokenRules::Refuse => RuleSet::load(rules)?,
+            BrokenRules::Skip => RuleSet::load_usable(rules)?,
+        };
+        Ok(Self { rules, catalogue: Catalogue::built_in(), scope, fingerprint_key, names })
+    }
+}
+
+/// Where a record came from and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'o> {
+    /// Such as `s3://bucket/key`.
+    pub path: &'o str,
+    /// When the object was written.
+    pub written_at: Option<OffsetDateTime>,
+    pub now: OffsetDateTime,
+}
+
+/// What became of one record.
+#[derive(Debug)]
+pub enum Enriched<'k> {
+    NotSelected,
+    Selected {
+        document: Document,
+        /// When the event happened, where the record says so.
+        event_time: Option<OffsetDateTime>,
+        categories: Vec<&'k str>,
+        /// Whether it names an operation of SageMaker that the catalogue lacks.
+        unknown_operation: bool,
+    },
+    /// No JSON that can be read: set aside with the reason and the text.
+    Malformed(Document),
+    /// This code panicked at it: set aside with what can be shown of it without knowing why.
+    Panicked(Document),
+}
+
+/// Decides on one record and, when it is selected, writes its document. It never panics: what goes wrong at a record
+/// is that record's own end, because the others of its file have nothing to do with it.
+pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enriched<'k> {
+    contained(raw, origin, knowledge, || decide(raw, origin, knowledge))
+}
+
+/// Decides on one record by the function, whose panic becomes that record's rejection.
+pub fn contained<'k>(
+    raw: &[u8],
+    origin: Origin<'_>,
+    knowledge: &'k Knowledge,
+    decide: impl FnOnce() -> Enriched<'k>,
+) -> Enriched<'k> {
+    // Nothing that a panic could leave half-done outlives the call: what is shared between records is read only, and what
+    // is made on first use is made anew.
+    std::panic::catch_unwind(AssertUnwindSafe(decide))
+        .unwrap_or_else(|_| Enriched::Panicked(rejected::panicked(raw, origin, &knowledge.names)))
+}
+
+fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enriched<'k> {
+    let Knowledge { rules, catalogue, scope, fingerprint_key, names } = knowledge;
+    if !select::could_be_selected(raw, *scope, rules) {
+        return Enriched::NotSelected;
+    }
+    let mut room = String::new();
+    let (record, text) = match Record::parse_repaired(raw, &mut room) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            return Enriched::Malformed(rejected::malformed(raw, &error.to_string(), origin, knowledge));
+        }
+    };
+    let scripts = script::scripts(&record);
+    let matches = rules.matches(&Subject { record: &record, scripts: &scripts });
+    if !select::is_selected(&record, *scope, &matches) {
+        return Enriched::NotSelected;
+    }
+    let event_time = event_time(&record);
+    let id = DocumentId::of(record.text(&["eventID"]), &canonical(raw));
+    let redacted = redact::redact(text.as_bytes(), &record, fingerprint_key);
+    let scripts: Vec<Script> = scripts.into_iter().map(|script| script.redacted(fingerprint_key)).collect();
+    let times = Times {
+        timestamp: event_time.or(origin.written_at).unwrap_or(origin.now),
+        created: origin.written_at,
+        ingested: origin.now,
+        retagged: None,
+    };
+    let source = match &redacted {
+        None => write_source(&record, text, &scripts, &matches, knowledge, times, origin.path),
+        Some(text) => {
+            let record = Record::parse(text.as_bytes()).expect("redaction writes JSON of the same shape");
+            write_source(&record, text, &scripts, &matches, knowledge, times, origin.path)
+        }
+    };
+    let mut categories: Vec<&str> =
+        matches.iter().flat_map(|rule| &rule.categories).map(String::as_str).collect();
+    categories.sort_unstable();
+    categories.dedup();
+    let document = Document { id, index: IndexName::of_event(names, event_time), source };
+    Enriched::Selected { document, event_time, categories, unknown_operation: catalogue.lacks(&record) }
+}
+
+/// What a stored document keeps when it is written anew.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept<'o> {
+    /// The record's text after redaction.
+    pub original: &'o str,
+    pub path: &'o str,
+    pub timestamp: OffsetDateTime,
+    pub created: Option<OffsetDateTime>,
+    pub ingested: OffsetDateTime,
+    pub retagged: OffsetDateTime,
+    /// The whole source of the document, but for `aws`. It may know what its text no longer shows.
+    pub document: &'o Value,
+}
+
+/// A stored document, written anew.
+#[derive(Debug)]
+pub struct Anew {
+    pub source: Value,
+    /// Ids of rules and names of fields that are kept from before, because the text no longer shows them.
+    pub carried: Vec<String>,
+}
+
+/// Writes a stored document's source anew. Its text is redacted already and is not touched, so that fingerprints stay
+/// what they are. What the text no longer shows is taken from the document, which never knows less than before. None when
+/// its text is no record.
+pub fn enrich_again(kept: &Kept<'_>, knowledge: &Knowledge) -> Option<Anew> {
+    let record = Record::parse(kept.original.as_bytes()).ok()?;
+    let mut scripts: Vec<Script> = script::scripts(&record).into_iter().map(Script::as_written).collect();
+    let carried_scripts = carry::scripts(kept.document, &record, &scripts);
+    let has_all_scripts = carried_scripts.is_empty();
+    scripts.extend(carried_scripts);
+    let subject = Subject { record: &record, scripts: &scripts };
+    let matching = knowledge.rules.matches(&subject);
+    let carried_rules = carry::rules(kept.document, &knowledge.rules, &matching, &subject);
+    // In the order of their files, as they would stand if all had matched.
+    let is_among = |rule: &Rule, rules: &[&Rule]| rules.iter().any(|known| known.id == rule.id);
+    let matches: Vec<&Rule> = knowledge
+        .rules
+        .rules()
+        .iter()
+        .filter(|rule| is_among(rule, &matching) || is_among(rule, &carried_rules))
+        .collect();
+    let times = Times {
+        timestamp: kept.timestamp,
+        created: kept.created,
+        ingested: kept.ingested,
+        retagged: Some(kept.retagged),
+    };
+    let source = write_source(&record, kept.original, &scripts, &matches, knowledge, times, kept.path);
+    let mut source = serde_json::from_slice(&source).expect("what was written as JSON is JSON");
+    let mut carried: Vec<String> = carried_rules.iter().map(|rule| rule.id.clone()).collect();
+    if !has_all_scripts {
+        carried.push(script::FIELD.to_owned());
+    }
+    carried.extend(carry::fields(&mut source, kept.document, &record));
+    if !carried.is_empty() {
+        source["sagemaker"]["rules"]["carried"] = Value::from(carried.clone());
+    }
+    Some(Anew { source, carried })
+}
+
+/// The times of a document.
+#[derive(Clone, Copy)]
+struct Times {
+    timestamp: OffsetDateTime,
+    created: Option<OffsetDateTime>,
+    ingested: OffsetDateTime,
+    retagged: Option<OffsetDateTime>,
+}
+
+fn write_source(
+    record: &Record<'_>,
+    original: &str,
+    scripts: &[Script],
+    matches: &[&Rule],
+    knowledge: &Knowledge,
+    times: Times,
+    path: &str,
+) -> Bytes {
+    let Knowledge { rules, catalogue, .. } = knowledge;
+    let event = Event {
+        record,
+        original,
+        matches,
+        context: context::context(record, scripts, catalogue),
+        unknown_operation: catalogue.lacks(record),
+        actor: actor::actor(record),
+        timestamp: times.timestamp,
+        created: times.created,
+        ingested: times.ingested,
+        retagged: times.retagged,
+        rules_version: rules.version(),
+        path,
+    };
+    let mut source = Vec::with_capacity(2 * original.len() + FIELD_BYTES);
+    serde_json::to_writer(&mut source, &event)
+        .expect("an event of text, numbers and lists can be written as JSON");
+    // What waits for OpenSearch is counted by its length, so it may not occupy more.
+    Bytes::from(source.into_boxed_slice())
+}
+
+/// Bytes that a document usually has beside its record, which is in it twice: as one text and as fields.
+const FIELD_BYTES: usize = 4096;
+
+/// When the event happened; none where the record does not say or nobody could have meant it.
+fn event_time(record: &Record<'_>) -> Option<OffsetDateTime> {
+    record.text(&["eventTime"]).and_then(timestamp::parse)
+}

@@ -1,0 +1,356 @@
+//! The source of an event's document: ECS names for what every SIEM has, `aws.cloudtrail.*` for the envelope,
+//! `sagemaker.*` for our own.
+//!
+//! It serialises straight from the borrowed record; nothing absent is written.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde_with::skip_serializing_none;
+use time::OffsetDateTime;
+
+use super::actor::Actor;
+use super::alert::{self, AlertKey};
+use super::catalogue::Access;
+use super::context::Context;
+use super::envelope::CloudTrail;
+use super::questions;
+use super::reading::Reading;
+use super::rule::Rule;
+use super::runbook;
+use super::sentence;
+use super::verdict::{Ending, MatchedRules, Threat, Verdict, severity};
+use crate::record::Record;
+use crate::timestamp;
+
+/// The version of the Elastic Common Schema whose field names are used.
+const ECS_VERSION: &str = "8.11.0";
+
+/// The tag of a record whose operation nobody has described yet.
+pub const UNKNOWN_OPERATION: &str = "unknown_operation";
+
+/// Everything that the document of one event is written from.
+pub struct Event<'e, 'a> {
+    /// The record with its secrets replaced.
+    pub record: &'e Record<'a>,
+    /// The text that the record was parsed from.
+    pub original: &'e str,
+    pub matches: &'e [&'e Rule],
+    pub actor: Actor<'e>,
+    pub context: Context<'e>,
+    /// Whether the record names an operation of SageMaker that the catalogue lacks.
+    pub unknown_operation: bool,
+    /// When the event happened, or the best that is known where the record does not say.
+    pub timestamp: OffsetDateTime,
+    /// When the object that holds the record was written.
+    pub created: Option<OffsetDateTime>,
+    pub ingested: OffsetDateTime,
+    /// When it was enriched anew, if ever.
+    pub retagged: Option<OffsetDateTime>,
+    /// Which rules and content have decided.
+    pub rules_version: &'e str,
+    /// Where the record was read, such as `s3://bucket/key`.
+    pub path: &'e str,
+}
+
+impl Serialize for Event<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut document = serializer.serialize_map(None)?;
+        let verdict = Verdict::of(self.matches, ending(self.record));
+        let reading = self.reading(&verdict);
+        document.serialize_entry("@timestamp", &Timestamp(self.timestamp))?;
+        if self.unknown_operation {
+            document.serialize_entry("tags", &[UNKNOWN_OPERATION])?;
+        }
+        document.serialize_entry("message", &sentence::sentence(&reading))?;
+        document.serialize_entry("ecs", &Ecs { version: ECS_VERSION })?;
+        document.serialize_entry("event", &self.event())?;
+        document.serialize_entry("cloud", &self.cloud())?;
+        document.serialize_entry("source", &self.source())?;
+        document.serialize_entry("user", &self.user())?;
+        if let Some(original) = self.record.text(&["userAgent"]) {
+            document.serialize_entry("user_agent", &UserAgent { original })?;
+        }
+        if let Some(error) = self.error() {
+            document.serialize_entry("error", &error)?;
+        }
+        document.serialize_entry("related", &self.related())?;
+        document.serialize_entry("log", &Log::of(self.path))?;
+        if !self.matches.is_empty() {
+            document.serialize_entry("rule", &MatchedRules::of(self.matches))?;
+            document.serialize_entry("threat", &Threat::of(self.matches))?;
+        }
+        document.serialize_entry("aws", &Aws { cloudtrail: CloudTrail::of(self.record) })?;
+        document.serialize_entry(
+            "sagemaker",
+            &SageMaker {
+                actor: &self.actor,
+                verdict: &verdict,
+                context: &self.context,
+                alert: AlertKey::of(&self.actor, &self.context, &verdict),
+                questions: questions::answered(&reading),
+                runbook: runbook::links(&reading),
+                rules: Rules { version: self.rules_version, retagged: self.retagged.map(Timestamp) },
+            },
+        )?;
+        document.end()
+    }
+}
+
+impl<'e, 'a> Event<'e, 'a> {
+    fn reading<'v>(&'v self, verdict: &'v Verdict<'e>) -> Reading<'v, 'a> {
+        Reading {
+            record: self.record,
+            matches: self.matches,
+            actor: &self.actor,
+            context: &self.context,
+            verdict,
+            ending: ending(self.record),
+        }
+    }
+
+    fn event(&self) -> EventFields<'e> {
+        let record = self.record;
+        EventFields {
+            // Monitors group by it, by the account and the region, and show them.
+            id: record.text(&["eventID"]).map(alert::plain),
+            action: record.text(&["eventName"]),
+            provider: record.text(&["eventSource"]),
+            outcome: match ending(record) {
+                Ending::Succeeded => "success",
+                Ending::Failed => "failure",
+            },
+            kind: "event",
+            category: category(self),
+            kinds: kinds(self),
+            severity: severity(self.matches, ending(self.record)).map(|severity| severity as u8),
+            created: self.created.map(Timestamp),
+            ingested: Timestamp(self.ingested),
+            original: self.original,
+        }
+    }
+
+    /// Whether the call only looked: by its access level, or else by what CloudTrail says.
+    fn reads(&self) -> bool {
+        let read_only = self.record.at(&["readOnly"]).as_bool() == Some(true);
+        self.context.access_level.map_or(read_only, Access::reads)
+    }
+
+    fn cloud(&self) -> Cloud<'e> {
+        let account = self
+            .record
+            .text(&["recipientAccountId"])
+            .or_else(|| self.record.text(&["userIdentity", "accountId"]));
+        Cloud {
+            provider: "aws",
+            region: self.record.text(&["awsRegion"]).map(alert::plain),
+            account: account.map(|id| Account { id: alert::plain(id) }),
+        }
+    }
+
+    fn source(&self) -> Source<'e> {
+        let address = self.record.text(&["sourceIPAddress"]);
+        Source { address, ip: address.and_then(|address| address.parse().ok()) }
+    }
+
+    fn user(&self) -> User<'e> {
+        User {
+            id: self.record.text(&["userIdentity", "principalId"]),
+            name: self.actor.name(),
+            roles: self.actor.role.into_iter().collect(),
+        }
+    }
+
+    fn error(&self) -> Option<CallError<'e>> {
+        let (code, message) = (self.record.text(&["errorCode"]), self.record.text(&["errorMessage"]));
+        (code.is_some() || message.is_some()).then_some(CallError { code, message })
+    }
+
+    fn related(&self) -> Related<'_> {
+        let Actor { arn, issuer, session_name, source_identity, .. } = &self.actor;
+        let user = [
+            self.actor.name(),
+            self.record.text(&["userIdentity", "userName"]),
+            *arn,
+            issuer.as_ref().and_then(|issuer| issuer.name),
+            *session_name,
+            *source_identity,
+        ];
+        let indicators = &self.context.lifecycle.indicators;
+        Related {
+            ip: self.source().ip.into_iter().chain(indicators.public_addresses()).collect(),
+            hosts: indicators.hosts().collect(),
+            user: user.into_iter().flatten().collect(),
+        }
+    }
+}
+
+#[skip_serializing_none]
+#[derive(Serialize)]
+struct EventFields<'e> {
+    id: Option<Cow<'e, str>>,
+    action: Option<&'e str>,
+    provider: Option<&'e str>,
+    outcome: &'static str,
+    kind: &'static str,
+    category: &'static [&'static str],
+    #[serde(rename = "type")]
+    kinds: Vec<&'static str>,
+    severity: Option<u8>,
+    created: Option<Timestamp>,
+    ingested: Timestamp,
+    original: &'e str,
+}
+
+/// A failed call has an error code, but for the console's sign-in, which says so in its response.
+pub fn ending(record: &Record<'_>) -> Ending {
+    let sign_in = record.text(&["responseElements", "ConsoleLogin"]);
+    if record.text(&["errorCode"]).is_some() || sign_in == Some("Failure") {
+        Ending::Failed
+    } else {
+        Ending::Succeeded
+    }
+}
+
+fn category(event: &Event<'_, '_>) -> &'static [&'static str] {
+    match event.record.event_source() {
+        "iam.amazonaws.com" => &["iam"],
+        "sts.amazonaws.com" | "signin.amazonaws.com" => &["authentication"],
+        _ if event.reads() => &["api"],
+        _ => &["api", "configuration"],
+    }
+}
+
+fn kinds(event: &Event<'_, '_>) -> Vec<&'static str> {
+    let record = event.record;
+    let name = record.event_name();
+    let starts = |verbs: &[&str]| verbs.iter().any(|verb| name.starts_with(verb));
+    let kind = if starts(&["Create", "Register", "Import"]) {
+        "creation"
+    } else if starts(&["Delete", "Deregister"]) {
+        "deletion"
+    } else if starts(&["Start", "Run"]) {
+        "start"
+    } else if starts(&["Stop"]) {
+        "end"
+    } else if event.reads() || starts(&["Get", "List", "Describe", "Search"]) {
+        "access"
+    } else {
+        "change"
+    };
+    let denied = record.text(&["errorCode"]).is_some_and(|code| code.contains("AccessDenied"));
+    if denied { vec![kind, "denied"] } else { vec![kind] }
+}
+
+#[skip_serializing_none]
+#[derive(Serialize)]
+struct Cloud<'e> {
+    provider: &'static str,
+    region: Option<Cow<'e, str>>,
+    account: Option<Account<'e>>,
+}
+
+#[derive(Serialize)]
+struct Account<'e> {
+    id: Cow<'e, str>,
+}
+
+/// `ip` only when the address is one: CloudTrail also writes names of services and broken addresses.
+#[skip_serializing_none]
+#[derive(Serialize)]
+struct Source<'e> {
+    address: Option<&'e str>,
+    ip: Option<IpAddr>,
+}
+
+#[skip_serializing_none]
+#[derive(Serialize)]
+struct User<'e> {
+    id: Option<&'e str>,
+    name: Option<&'e str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    roles: Vec<&'e str>,
+}
+
+#[derive(Serialize)]
+struct Related<'e> {
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    ip: BTreeSet<IpAddr>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    hosts: BTreeSet<&'e str>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    user: BTreeSet<&'e str>,
+}
+
+/// The file that the record was read from.
+#[derive(Serialize)]
+pub struct Log<'e> {
+    file: LogFile<'e>,
+}
+
+impl<'e> Log<'e> {
+    pub fn of(path: &'e str) -> Self {
+        Self { file: LogFile { path } }
+    }
+}
+
+#[derive(Serialize)]
+struct LogFile<'e> {
+    path: &'e str,
+}
+
+#[derive(Serialize)]
+struct Ecs {
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct UserAgent<'e> {
+    original: &'e str,
+}
+
+#[skip_serializing_none]
+#[derive(Serialize)]
+struct CallError<'e> {
+    code: Option<&'e str>,
+    message: Option<&'e str>,
+}
+
+#[derive(Serialize)]
+struct Aws<'e, 'a> {
+    cloudtrail: CloudTrail<'e, 'a>,
+}
+
+#[derive(Serialize)]
+struct SageMaker<'e> {
+    actor: &'e Actor<'e>,
+    #[serde(flatten)]
+    verdict: &'e Verdict<'e>,
+    #[serde(flatten)]
+    context: &'e Context<'e>,
+    alert: AlertKey<'e>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    questions: Vec<u8>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    runbook: Vec<&'static str>,
+    rules: Rules<'e>,
+}
+
+/// The rules that the document was tagged by.
+#[derive(Serialize)]
+struct Rules<'e> {
+    version: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retagged: Option<Timestamp>,
+}
+
+struct Timestamp(OffsetDateTime);
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&timestamp::format(self.0))
+    }
+}

@@ -1,0 +1,404 @@
+//! The secrets: which members, names and shapes of text redaction takes for one. They are data, in `config/secrets.toml`.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use regex::{Captures, Regex, RegexSet};
+use serde::Deserialize;
+use serde_json_borrow::Value;
+
+use super::assignment;
+use super::budget::Budget;
+use super::members::Members;
+use super::names::{Names, Strength, looks_random};
+use super::tokens::{FileTokens, Tokens};
+use super::url;
+use crate::enrich::hints::Hints;
+
+pub static SECRETS: LazyLock<Secrets> =
+    LazyLock::new(|| Secrets::parse(FILE).expect("the file is part of the binary and tested"));
+
+pub const FILE: &str = include_str!("../../../../../config/secrets.toml");
+
+/// Everything that redaction knows.
+pub struct Secrets {
+    members: Members,
+    identity_endings: Vec<String>,
+    location_endings: Vec<String>,
+    harmless_parameters: Vec<String>,
+    names: Names,
+    /// Words of which a name must hold one to tell anything.
+    name_hints: AhoCorasick,
+    harmless_values: RegexSet,
+    references: RegexSet,
+    prose: Vec<String>,
+    top_domains: HashSet<String>,
+    tokens: Tokens,
+    shapes: Vec<Shape>,
+    /// The hints of all shapes, to look for them in one pass.
+    shape_hints: AhoCorasick,
+    /// For each of those hints, the position of its shape.
+    hinted: Vec<usize>,
+    /// Of which any text must hold one to hold a secret.
+    hints: Hints,
+}
+
+/// Where in a record a value stands, which decides how it is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Elsewhere,
+    /// Who called, what was called, or where: kept as it is.
+    Identity,
+    /// The address of something: its host and its path are kept.
+    Location,
+    /// A command line or code in the clear.
+    Command,
+    /// Inside an environment or a set of hyperparameters; values of variables are often commands too.
+    Variables,
+    /// Inside tags, or JSON in a text of which nothing is known.
+    Labels,
+    /// Code as base64.
+    Script,
+    /// A link that opens a door by itself.
+    Link,
+    /// The value of a variable whose name is suspect.
+    Suspect,
+    /// The value of a variable that is a secret when it is neither a path nor a small number.
+    Likely,
+    /// The value of a variable that is a secret when it looks random.
+    Possible,
+    /// Under a member whose every value is a secret.
+    Secret,
+}
+
+/// How a text is meant, which decides how much a name in it tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    Prose,
+    Label,
+    Code,
+}
+
+impl Place {
+    pub fn tone(self) -> Tone {
+        match self {
+            Self::Command | Self::Variables | Self::Script => Tone::Code,
+            Self::Labels => Tone::Label,
+            _ => Tone::Prose,
+        }
+    }
+}
+
+/// One place in a text where a shape stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// All that fits the shape.
+    pub whole: Range<usize>,
+    /// The part of it that is the secret.
+    pub secret: Range<usize>,
+}
+
+struct Shape {
+    pattern: Regex,
+    commands_only: bool,
+}
+
+#[derive(Deserialize)]
+struct File {
+    members: Vec<String>,
+    links: Vec<String>,
+    harmless_parameters: Vec<String>,
+    variables: Vec<String>,
+    labels: Vec<String>,
+    commands: Vec<String>,
+    scripts: Vec<String>,
+    identities: Vec<String>,
+    identity_endings: Vec<String>,
+    location_endings: Vec<String>,
+    #[serde(flatten)]
+    names: Names,
+    harmless_values: Vec<String>,
+    references: Vec<String>,
+    prose: Vec<String>,
+    top_domains: Vec<String>,
+    tokens: Vec<FileTokens>,
+    shapes: Vec<FileShape>,
+}
+
+#[derive(Deserialize)]
+struct FileShape {
+    #[serde(default)]
+    commands_only: bool,
+    hints: Vec<String>,
+    pattern: String,
+}
+
+impl Secrets {
+    fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error>> {
+        let file: File = toml::from_str(text)?;
+        let places = [
+            (&file.identities, Place::Identity),
+            (&file.labels, Place::Labels),
+            (&file.members, Place::Secret),
+            (&file.links, Place::Link),
+            (&file.variables, Place::Variables),
+            (&file.commands, Place::Command),
+            (&file.scripts, Place::Script),
+        ];
+        let members =
+            places.into_iter().flat_map(|(names, place)| names.iter().map(move |name| (name.clone(), place)));
+        let members = Members::new(members)?;
+
+        let name_hints: Vec<String> = file.names.hints().map(str::to_owned).collect();
+        let mut all_hints = name_hints.clone();
+        all_hints.extend(file.tokens.iter().flat_map(|tokens| tokens.beginnings.iter().cloned()));
+        all_hints.push("@".to_owned());
+        let (mut shapes, mut hints, mut hinted) = (Vec::new(), Vec::new(), Vec::new());
+        for (position, shape) in file.shapes.into_iter().enumerate() {
+            if shape.hints.is_empty() {
+                return Err(format!("nothing hints at the shape {}", shape.pattern).into());
+            }
+            if !shape.commands_only {
+                all_hints.extend(shape.hints.iter().cloned());
+            }
+            hinted.extend(shape.hints.iter().map(|_| position));
+            hints.extend(shape.hints);
+            shapes.push(Shape {
+                pattern: Regex::new(&ascii(&shape.pattern))?,
+                commands_only: shape.commands_only,
+            });
+        }
+        // What begins as a shorter hint does is found by that one.
+        all_hints.sort_by_key(String::len);
+        let mut least: Vec<String> = Vec::new();
+        for hint in all_hints {
+            let lowered = hint.to_ascii_lowercase();
+            if !least.iter().any(|known| lowered.contains(known.as_str())) {
+                least.push(lowered);
+            }
+        }
+        let automaton = |words: &[String]| {
+            // This kind is the fastest; its table is made once.
+            AhoCorasick::builder().ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(words)
+        };
+        Ok(Self {
+            members,
+            identity_endings: file.identity_endings,
+            location_endings: file.location_endings,
+            harmless_parameters: file.harmless_parameters,
+            names: file.names,
+            name_hints: automaton(&name_hints)?,
+            harmless_values: RegexSet::new(&file.harmless_values)?,
+            references: RegexSet::new(&file.references)?,
+            prose: file.prose,
+            top_domains: file.top_domains.into_iter().collect(),
+            tokens: Tokens::new(&file.tokens)?,
+            shapes,
+            shape_hints: automaton(&hints)?,
+            hinted,
+            hints: Hints::new(&least)?,
+        })
+    }
+
+    #[cfg(test)]
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Whether a record could hold a secret. It may say yes too early, and never no to one that does.
+    pub fn could_be_in(&self, raw: &[u8], record: &Value<'_>) -> bool {
+        self.hints.any_in(raw) || could_hide_hint(raw) || self.could_be_below(record)
+    }
+
+    /// Whether a member is known by its name, or a text could be JSON with members of its own.
+    fn could_be_below(&self, value: &Value<'_>) -> bool {
+        match value {
+            Value::Object(object) => object.iter().any(|(name, value)| match self.members.place(name) {
+                Some(Place::Identity) | None => self.could_be_below(value),
+                Some(_) => true,
+            }),
+            Value::Array(elements) => elements.iter().any(|element| self.could_be_below(element)),
+            Value::Str(text) => could_be_json(text),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+
+    /// Where a value stands that is the member of an object at `place`.
+    pub fn below(&self, place: Place, member: &str) -> Place {
+        let known = self.members.place(member);
+        match (place, known) {
+            (Place::Identity, Some(known @ (Place::Secret | Place::Link))) => known,
+            (
+                Place::Secret
+                | Place::Suspect
+                | Place::Likely
+                | Place::Possible
+                | Place::Link
+                | Place::Identity,
+                _,
+            ) => place,
+            // Names that a caller chose are none of the API.
+            (Place::Variables | Place::Command | Place::Labels, None | Some(Place::Identity)) => {
+                match (self.strength(member), place) {
+                    (Some(Strength::Strong), _) => Place::Suspect,
+                    (Some(Strength::Likely), Place::Variables | Place::Command) => Place::Likely,
+                    (Some(_), _) => Place::Possible,
+                    (None, _) => place,
+                }
+            }
+            (_, Some(known)) => known,
+            (_, None) if ends_in(member, &self.identity_endings) => Place::Identity,
+            (_, None) if ends_in(member, &self.location_endings) => Place::Location,
+            (Place::Script, None) => Place::Elsewhere,
+            (place, None) => place,
+        }
+    }
+
+    /// Whether a member of that name says who or where wherever it stands.
+    pub fn is_identity(&self, member: &str) -> bool {
+        self.members.place(member) == Some(Place::Identity) && member.len() > MOST_COMMON_BYTES
+    }
+
+    /// What the name of a variable tells of its value.
+    pub fn strength(&self, name: &str) -> Option<Strength> {
+        if !self.name_hints.is_match(name) {
+            return None;
+        }
+        self.names.strength(name)
+    }
+
+    /// Whether a value is no secret under any name.
+    pub fn is_harmless(&self, value: &str) -> bool {
+        value.is_empty() || self.harmless_values.is_match(value)
+    }
+
+    /// Whether a value is no secret under any name, or stands for one that is elsewhere.
+    pub fn is_reference(&self, value: &str) -> bool {
+        self.is_harmless(value) || self.references.is_match(value)
+    }
+
+    /// Whether a word goes on with a sentence, and is no value.
+    pub fn is_prose(&self, word: &str) -> bool {
+        self.prose.iter().any(|known| known.eq_ignore_ascii_case(word))
+    }
+
+    pub fn is_top_domain(&self, label: &str) -> bool {
+        self.top_domains.contains(label)
+    }
+
+    pub fn is_harmless_parameter(&self, name: &str) -> bool {
+        self.harmless_parameters.iter().any(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether anything in a text hints at a secret.
+    pub fn hint_in(&self, text: &str) -> bool {
+        self.hints.any_in(text.as_bytes())
+    }
+
+    /// Where in a text secrets stand. None when the budget ends before the text does.
+    pub fn find(&self, text: &str, tone: Tone, budget: &mut Budget) -> Option<Vec<Range<usize>>> {
+        if tone != Tone::Code && !self.hint_in(text) {
+            return Some(Vec::new());
+        }
+        let mut found: Vec<Range<usize>> =
+            self.shaped(text, tone, budget)?.into_iter().map(|found| found.secret).collect();
+        if !budget.spend(text.len()) {
+            return None;
+        }
+        found.extend(assignment::find(text, tone, self));
+        Some(found)
+    }
+
+    /// Where in a text secrets stand that show by their shape.
+    pub fn shaped(&self, text: &str, tone: Tone, budget: &mut Budget) -> Option<Vec<Found>> {
+        if !budget.spend(text.len()) {
+            return None;
+        }
+        let tokens = self.tokens.find(text).into_iter();
+        let users = url::users(text).into_iter().filter(|user| !self.is_reference(&text[user.clone()]));
+        let mut found: Vec<Found> =
+            tokens.chain(users).map(|secret| Found { whole: secret.clone(), secret }).collect();
+        let mut looked_for = Vec::new();
+        for hint in self.shape_hints.find_overlapping_iter(text) {
+            let position = self.hinted[hint.pattern().as_usize()];
+            let shape = &self.shapes[position];
+            if looked_for.contains(&position) || shape.commands_only && tone != Tone::Code {
+                continue;
+            }
+            if !budget.spend(text.len()) {
+                return None;
+            }
+            looked_for.push(position);
+            found.extend(
+                shape.pattern.captures_iter(text).filter_map(|captures| self.found(shape, &captures)),
+            );
+        }
+        Some(found)
+    }
+
+    fn found(&self, shape: &Shape, captures: &Captures<'_>) -> Option<Found> {
+        let whole = captures.get(0)?.range();
+        shape
+            .pattern
+            .capture_names()
+            .flatten()
+            .filter(|name| name.starts_with("secret"))
+            .find_map(|name| captures.name(name).map(|secret| (name, secret)))
+            .filter(|(name, secret)| match *name {
+                "secret_literal" => !self.is_harmless(secret.as_str()),
+                "secret_random" => looks_random(secret.as_str()),
+                _ => !self.is_reference(secret.as_str()),
+            })
+            .map(|(_, secret)| Found { whole, secret: secret.range() })
+    }
+}
+
+/// Bytes of names that callers use as well, such as `key` and `user`.
+const MOST_COMMON_BYTES: usize = 5;
+
+/// Whether a member's name has one of the endings, as a word of its own.
+fn ends_in(member: &str, endings: &[String]) -> bool {
+    endings.iter().any(|ending| {
+        let Some(start) = member.len().checked_sub(ending.len()) else { return false };
+        let (before, last) = (&member.as_bytes()[..start], &member.as_bytes()[start..]);
+        last.eq_ignore_ascii_case(ending.as_bytes())
+            && before
+                .last()
+                .is_none_or(|byte| last[0].is_ascii_uppercase() || matches!(byte, b'_' | b'-' | b'.'))
+    })
+}
+
+/// Whether a text is looked at as JSON.
+pub fn could_be_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '[', '"'])
+}
+
+/// Whether a letter or a slash is written as an escape, which could hide a hint from a search of the bytes.
+fn could_hide_hint(raw: &[u8]) -> bool {
+    let mut escapes = memchr::memchr_iter(b'\\', raw);
+    escapes.any(|at| matches!(raw.get(at + 1), Some(b'u' | b'/')))
+}
+
+/// The pattern with boundaries of ASCII words, since matching Unicode's is many times slower.
+fn ascii(pattern: &str) -> String {
+    pattern.replace(r"\b", r"(?-u:\b)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_that_no_record_would_be_looked_at_for_is_refused() {
+        let with = |shape: &str| {
+            let start = FILE.find("[[shapes]]").unwrap();
+            Secrets::parse(&format!("{}[[shapes]]\n{shape}pattern = '(?<secret>x)'", &FILE[..start]))
+        };
+        assert!(with("hints = ['x']\n").is_ok());
+        assert!(with("commands_only = true\nhints = ['x']\n").is_ok());
+        assert!(with("commands_only = true\nhints = []\n").is_err());
+        assert!(with("").is_err());
+    }
+}

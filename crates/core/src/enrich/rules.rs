@@ -1,0 +1,153 @@
+//! The rules: detection content in Sigma, loaded once and evaluated on each record.
+//!
+//! What is known about threats lives in `config/rules/`, which the binary carries; a site adds its own folder. A rule's
+//! tags say which threat category it stands for (`sagetrail.…`) and which ATT&CK or ATLAS technique it shows.
+
+mod conditions;
+mod items;
+mod matcher;
+mod file;
+mod loading;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::dispatch::Dispatch;
+use super::rule::Rule;
+use super::subject::Subject;
+use super::version::version;
+use crate::settings::RulesConfig;
+use conditions::Conditions;
+pub use file::Folder;
+use file::RuleFile;
+use loading::Loading;
+
+/// Every loaded rule and the index that finds the few that could match a record.
+#[derive(Debug)]
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    silent: Vec<SilentRule>,
+    broken: Vec<BrokenRule>,
+    dispatch: Dispatch,
+    conditions: Conditions,
+    version: String,
+}
+
+/// The texts of all files of rules.
+pub type RuleTexts<'t> = [&'t str];
+
+/// A rule that cannot speak, because it compares with values that nobody has configured.
+#[derive(Debug)]
+pub struct SilentRule {
+    pub rule: Rule,
+    /// The placeholders without values.
+    pub missing: Vec<String>,
+}
+
+/// A rule, or a file of rules, that cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BrokenRule {
+    pub file: String,
+    /// From 1; none when the whole file cannot be used.
+    pub line: Option<usize>,
+    /// What a person must change.
+    pub problem: String,
+}
+
+/// What becomes of a set of which some rules are broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrokenRules {
+    /// All rules are loaded, or none.
+    Refuse,
+    /// The others are loaded, because somebody said that this is enough.
+    Skip,
+}
+
+/// Why the rules could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    #[error("cannot read the rule folder {}: {source}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{} rule(s) cannot be used:\n  {}", .0.len(), one_per_line(.0))]
+    Broken(Vec<BrokenRule>),
+    #[error("rules.placeholders.{name}: no rule has such a placeholder; those that have one use {known}")]
+    UnknownPlaceholder { name: String, known: String },
+}
+
+impl RuleSet {
+    /// Loads the built-in rules and those of the folder, if one is given; all of them or none.
+    pub fn load(config: &RulesConfig) -> Result<Self, RulesError> {
+        let set = Self::load_usable(config)?;
+        if set.broken.is_empty() { Ok(set) } else { Err(RulesError::Broken(set.broken)) }
+    }
+
+    /// Loads what can be used of them and keeps the reasons why the rest cannot.
+    pub fn load_usable(config: &RulesConfig) -> Result<Self, RulesError> {
+        let mut broken = Vec::new();
+        let mut files = RuleFile::built_in();
+        if let Some(folder) = &config.folder {
+            files.extend(RuleFile::of_site(folder, &mut broken)?);
+        }
+        let texts: Vec<&str> = files.iter().map(RuleFile::text).collect();
+        let version = version(&texts, &config.placeholders);
+        let mut loading = Loading::new(config, version, broken);
+        for file in &files {
+            loading.take_file(file);
+        }
+        loading.finish()
+    }
+
+    /// Changes with every rule, every value and every file that decides what a document says.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The rules that can match.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The rules that are loaded and cannot match, for want of configured values.
+    pub fn silent(&self) -> &[SilentRule] {
+        &self.silent
+    }
+
+    /// The rules that are not loaded.
+    pub fn broken(&self) -> &[BrokenRule] {
+        &self.broken
+    }
+
+    /// Every threat category that a rule stands for.
+    pub fn categories(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().flat_map(|rule| &rule.categories).map(String::as_str)
+    }
+
+    /// The rules that match, in the order of their files.
+    pub fn matches(&self, subject: &Subject<'_, '_>) -> Vec<&Rule> {
+        let candidates = self.dispatch.candidates(subject.record.event_source(), subject.record.event_name());
+        let matching = self.conditions.matching(candidates, subject);
+        matching.into_iter().map(|position| &self.rules[position]).collect()
+    }
+
+    /// Whether the raw bytes could be a record of a service that is wanted anyway, or of another that some rule asks for.
+    pub fn could_ask_for(&self, raw: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> bool {
+        self.dispatch.could_ask_for(raw, is_wanted)
+    }
+}
+
+impl fmt::Display for BrokenRule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, line, problem } = self;
+        match line {
+            Some(line) => write!(formatter, "{file}:{line}: {problem}"),
+            None => write!(formatter, "{file}: {problem}"),
+        }
+    }
+}
+
+fn one_per_line(broken: &[BrokenRule]) -> String {
+    let lines: Vec<String> = broken.iter().map(BrokenRule::to_string).collect();
+    lines.join("\n  ")
+}

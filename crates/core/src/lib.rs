@@ -1,0 +1,13 @@
+//! Reads CloudTrail files and decides on each record: the part of sagetrail that neither waits, logs nor talks to a server.
+//!
+//! [`decode`] finds the records of a file, and [`enrich`] selects, tags and redacts one and writes its [`document`].
+//! What it knows about threats is data in `config/`.
+
+pub mod decode;
+pub mod document;
+pub mod enrich;
+pub mod labels;
+pub mod names;
+pub mod record;
+pub mod settings;
+pub mod timestamp;

@@ -1,0 +1,217 @@
+//! The names: what everything of ours is called in OpenSearch and Dashboards, all under one prefix; pure.
+//!
+//! Two prefixes on one cluster are two tenants that know nothing of each other. The files in `mappings/` and `dashboards/`
+//! are written for the default, and read through [`Names::in_text`].
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// The prefix that the files are written for, and that is used without a setting.
+pub const DEFAULT_PREFIX: &str = "sagetrail";
+
+/// Every name of one tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names {
+    prefix: Arc<str>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { prefix: DEFAULT_PREFIX.into() }
+    }
+}
+
+impl Names {
+    pub fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.into() }
+    }
+
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The alias over every index of events.
+    pub fn events(&self) -> String {
+        self.named("events")
+    }
+
+    /// The alias over every index of the ledger of shipped objects.
+    pub fn objects(&self) -> String {
+        self.named("objects")
+    }
+
+    /// The index of what could not be stored as an event.
+    pub fn rejected(&self) -> String {
+        self.named("rejected")
+    }
+
+    /// The index with one document for each verification.
+    pub fn verification(&self) -> String {
+        self.named("verification")
+    }
+
+    /// The index with one document for each account, region and day that was verified.
+    pub fn verified(&self) -> String {
+        self.named("verified")
+    }
+
+    /// The index that remembers what setup installed.
+    pub fn setup(&self) -> String {
+        self.named("setup")
+    }
+
+    /// The title of something that people see beside that of other tenants.
+    pub fn title(&self, title: &str) -> String {
+        format!("{}: {title}", self.prefix)
+    }
+
+    /// The channel that the configuration calls so.
+    pub fn channel(&self, name: &str) -> String {
+        self.named(&format!("channel-{name}"))
+    }
+
+    /// The patterns of indices and aliases that match all of this tenant's and none of another's.
+    pub fn patterns(&self) -> Vec<String> {
+        ["events*", "objects*", "rejected", "verification", "verified", "setup"]
+            .map(|it| self.named(it))
+            .into()
+    }
+
+    pub fn named(&self, name: &str) -> String {
+        format!("{}-{name}", self.prefix)
+    }
+
+    /// A text of our files, which are written for the default prefix, with this tenant's names and titles.
+    pub fn in_text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if &*self.prefix == DEFAULT_PREFIX {
+            return Cow::Borrowed(text);
+        }
+        let mut renamed = text.to_owned();
+        for after in ["-", ": "] {
+            renamed =
+                renamed.replace(&format!("{DEFAULT_PREFIX}{after}"), &format!("{}{after}", self.prefix));
+        }
+        Cow::Owned(renamed)
+    }
+}
+
+/// What a part of a prefix may not begin with after a hyphen: such a prefix would put its names among another tenant's.
+const RESERVED: &[&str] = &[
+    "events",
+    "objects",
+    "rejected",
+    "verification",
+    "verified",
+    "setup",
+    "settings",
+    "monitor",
+    "channel",
+    "dashboard",
+    "search",
+];
+
+/// The longest prefix. OpenSearch takes names of 255 bytes, and ours add some tens.
+const LONGEST: usize = 100;
+
+/// What is wrong with a prefix, if anything is.
+pub fn problem_of_prefix(prefix: &str) -> Option<String> {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    let taken = || {
+        let mut parts = prefix.split('-').skip(1);
+        parts.find_map(|part| RESERVED.iter().find(|reserved| part.starts_with(**reserved)))
+    };
+    if prefix.is_empty() || prefix.len() > LONGEST || !prefix.bytes().all(is_plain) {
+        Some(format!("must be 1 to {LONGEST} of the characters a-z, 0-9, -, _ and . alone"))
+    } else if !prefix.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit()) {
+        Some("must begin with a letter or a digit: OpenSearch refuses indices that begin otherwise, and hides those with a point".to_owned())
+    } else if prefix.ends_with(['-', '.']) || prefix.contains("--") || prefix.contains("..") {
+        Some("must have something between two hyphens or points, and after the last".to_owned())
+    } else {
+        taken().map(|reserved| {
+            format!(
+                "must not have `-{reserved}` in it: its indices would be among those of the tenant with the prefix before that"
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(prefix: &str) -> Names {
+        Names { prefix: prefix.into() }
+    }
+
+    #[test]
+    fn a_prefix_is_what_an_index_may_begin_with_and_no_tenants_names_match_anothers_patterns() {
+        let long = "a".repeat(LONGEST + 1);
+        for prefix in ["sagetrail", "acme", "sagetrail-acme", "a_b.c-1", "events", "team-x-prod", "1"] {
+            assert_eq!(problem_of_prefix(prefix), None, "{prefix}");
+        }
+        let refused = [
+            "",
+            "Acme",
+            "_acme",
+            "-acme",
+            ".acme",
+            "+acme",
+            "acme-",
+            "acme.",
+            "a--b",
+            "a..b",
+            "a*",
+            "a,b",
+            "a b",
+            "a/b",
+            "a:b",
+            "a#b",
+            "a\"b",
+            "ä",
+            "sagetrail-events",
+            "sagetrail-events-x",
+            "sagetrail-eventsx",
+            "a-objects",
+            "a-rejected",
+            "a-setup2",
+            "a-monitor",
+            "a-channel-b",
+            "a-verified",
+            "a-verification",
+            long.as_str(),
+        ];
+        for prefix in refused {
+            assert!(problem_of_prefix(prefix).is_some(), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn patterns_match_the_tenants_own_names_and_not_those_of_a_longer_or_a_shorter_prefix() {
+        let matches = |pattern: &str, name: &str| match pattern.strip_suffix('*') {
+            Some(beginning) => name.starts_with(beginning),
+            None => name == pattern,
+        };
+        let prefixes =
+            ["sagetrail", "sagetrail-x", "sagetrail-x-y", "sage", "sagetrailx", "sagetrail_x", "events"];
+        for ours in prefixes {
+            for theirs in prefixes {
+                let theirs_names = names(theirs);
+                for name in ["events", "events-2026.01", "objects-2026.01", "rejected", "verified", "setup"] {
+                    let name = theirs_names.named(name);
+                    let is_matched = names(ours).patterns().iter().any(|pattern| matches(pattern, &name));
+                    assert_eq!(is_matched, ours == theirs, "{ours} and {name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_gets_the_tenants_names_and_keeps_the_programs_own() {
+        let text = "sagetrail-events* of sagetrail: see `sagetrail verify`, sagetrail: Overview, sagetrail_freshness_seconds";
+        let renamed =
+            "acme-events* of acme: see `sagetrail verify`, acme: Overview, sagetrail_freshness_seconds";
+        assert_eq!(names("acme").in_text(text), renamed);
+        assert_eq!(Names::default().in_text(text), text);
+        assert_eq!(names("my-sagetrail").in_text("sagetrail-events"), "my-sagetrail-events");
+    }
+}

@@ -1,0 +1,53 @@
+//! Settings of the configuration that decide what becomes of a record.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// Whether the uncompressed content of each object is hashed for the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ContentHash {
+    Sha256,
+    /// The ledger proves less by itself; `sagetrail verify` then reads every object.
+    None,
+}
+
+/// Which records are shipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Records whose eventSource belongs to the SageMaker family.
+    Sagemaker,
+    /// Those, and records of other services that a rule names and matches.
+    Related,
+    /// Every record of every file.
+    All,
+}
+
+/// Detection rules beyond the ones that the binary carries.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RulesConfig {
+    /// A folder of Sigma files that are loaded beside the built-in rules.
+    pub folder: Option<PathBuf>,
+    /// The values of the placeholders in rules, by name.
+    pub placeholders: BTreeMap<String, Vec<String>>,
+}
+
+impl RulesConfig {
+    /// Whether a placeholder has something to compare with.
+    pub fn has_values(&self, placeholder: &str) -> bool {
+        self.placeholders.get(placeholder).is_some_and(|values| !values.is_empty())
+    }
+}
+
+/// The key of the fingerprints that stand for redacted secrets.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedactionConfig {
+    pub key: Option<SecretString>,
+    pub key_file: Option<PathBuf>,
+}

@@ -1,0 +1,43 @@
+//! Reads the times of records and notifications, and writes those of documents.
+
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
+
+/// Reads RFC 3339 into UTC. None for what is no time, and for a time whose year in UTC does not have four digits, which
+/// nothing that reads our documents could take.
+pub fn parse(text: &str) -> Option<OffsetDateTime> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?;
+    (0..=9999).contains(&time.year()).then_some(time)
+}
+
+/// Writes a time as OpenSearch's `date` reads it: RFC 3339 with milliseconds, in UTC.
+pub fn format(time: OffsetDateTime) -> String {
+    let time = time.to_offset(UtcOffset::UTC);
+    let (year, month, day) = time.to_calendar_date();
+    let (hour, minute, second, milli) = time.to_hms_milli();
+    format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z", u8::from(month))
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_time_is_read_into_utc_and_one_beyond_four_digits_is_none() {
+        let cases = [
+            ("2026-11-03T01:12:03Z", Some(datetime!(2026-11-03 01:12:03 UTC))),
+            ("2026-11-01T00:30:00+01:00", Some(datetime!(2026-10-31 23:30 UTC))),
+            ("9999-12-31T23:59:59Z", Some(datetime!(9999-12-31 23:59:59 UTC))),
+            ("9999-12-31T23:59:59-01:00", None),
+            ("0000-01-01T00:00:00Z", Some(datetime!(0000-01-01 00:00 UTC))),
+            ("0000-01-01T00:00:00+01:00", None),
+            ("2026-13-01T00:00:00Z", None),
+            ("yesterday", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse(text), expected, "{text}");
+        }
+    }
+}
