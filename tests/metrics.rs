@@ -2,7 +2,7 @@
 
 use sagetrail::config::RulesConfig;
 use sagetrail::enrich::rules::RuleSet;
-use sagetrail::labels::QueueKind;
+use sagetrail::labels::{Label as _, QueueKind};
 use sagetrail::metrics::Metrics;
 
 /// `UPDATE_GOLDEN=1` writes the file anew. A name that disappears from it is a breaking change for the changelog.
