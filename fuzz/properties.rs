@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sagetrail::config::{ContentHash, Scope};
-use sagetrail::decode::{self, Damage, Decoded, Limits, Workplace};
+use sagetrail::decode::{self, Damage, Decoded, Limits, Scratch};
 use sagetrail::document::Document;
 use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich as enrich_record};
 use sagetrail::record::Record;
@@ -116,9 +116,9 @@ fn member<'v>(value: &'v Value, name: &str, position: usize) -> &'v Value {
 fn decoded(object: &[u8]) -> (Vec<Vec<u8>>, u64, Option<Damage>) {
     const LIMITS: Limits = Limits { uncompressed_bytes: 1 << 20, record_bytes: 4 << 10 };
     let mut found: Vec<Vec<u8>> = Vec::new();
-    let mut workplace = Workplace::default();
+    let mut scratch = Scratch::default();
     let Decoded { records, damage, .. } =
-        decode::decode(object, &LIMITS, ContentHash::Sha256, &mut workplace, |record| {
+        decode::decode(object, &LIMITS, ContentHash::Sha256, &mut scratch, |record| {
             // A text inside of JSON may have been cut; an object ends where it ends.
             assert!(record.starts_with(b"{"));
             assert!(record.len() <= LIMITS.record_bytes);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 
 use crate::config::ContentHash;
-use crate::decode::{Damage, Limits, Workplace, decode};
+use crate::decode::{Damage, Limits, Scratch, decode};
 use crate::enrich::{Enriched, Knowledge, Origin, enrich};
 
 /// The argument that stands for standard input.
@@ -79,7 +79,7 @@ fn enrich_file(
     let path = path.display().to_string();
     let origin = Origin { path: &path, written_at: None, now: OffsetDateTime::now_utc() };
     let mut failure = None;
-    let decoded = decode(bytes, limits, ContentHash::None, &mut Workplace::default(), |raw| {
+    let decoded = decode(bytes, limits, ContentHash::None, &mut Scratch::default(), |raw| {
         let document = match enrich(raw, origin, knowledge) {
             Enriched::NotSelected => return ControlFlow::Continue(()),
             Enriched::Selected { document, .. } => {

@@ -15,7 +15,7 @@ use self::decoding::Decoding;
 pub use self::shipped::{Contents, Shipped};
 use self::shipped::{ReadObject, Underway, all_stored};
 use crate::config::{ContentHash, SourceConfig};
-use crate::decode::{Damage, Decoded, Limits, Workplace};
+use crate::decode::{Damage, Decoded, Limits, Scratch};
 use crate::document::Document;
 use crate::enrich::Knowledge;
 use crate::labels::{FreshnessStage, ObjectFailure, ObjectSkip};
@@ -47,8 +47,8 @@ pub struct Pipeline {
     content_hash: ContentHash,
     /// One for each processor: more decoders at once would only hold more memory.
     decoders: Arc<Semaphore>,
-    /// The workplaces that no decoder uses just now.
-    workplaces: Arc<Mutex<Vec<Workplace>>>,
+    /// The scratches that no decoder uses just now.
+    scratches: Arc<Mutex<Vec<Scratch>>>,
     metrics: Arc<Metrics>,
 }
 
@@ -109,7 +109,7 @@ impl Pipeline {
             limits,
             content_hash: config.content_hash,
             decoders: Arc::new(Semaphore::new(processors)),
-            workplaces: Arc::default(),
+            scratches: Arc::default(),
             metrics,
         }
     }
@@ -283,12 +283,12 @@ impl Pipeline {
             chunks,
         };
         let slot = Arc::clone(&self.decoders).acquire_owned().await.expect("the semaphore is never closed");
-        let workplaces = Arc::clone(&self.workplaces);
+        let scratches = Arc::clone(&self.scratches);
         let decoding = tokio::task::spawn_blocking(move || {
-            let idle = || workplaces.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut workplace = idle().pop().unwrap_or_default();
-            let decoded = job.run(&stored.bytes, &mut workplace);
-            idle().push(workplace);
+            let idle = || scratches.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut scratch = idle().pop().unwrap_or_default();
+            let decoded = job.run(&stored.bytes, &mut scratch);
+            idle().push(scratch);
             // Both go with this thread, which may outlive the message: what it holds stays counted until it ends.
             drop(stored);
             drop(slot);

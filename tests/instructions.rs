@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::Command;
 
 use sagetrail::config::{ContentHash, Scope};
-use sagetrail::decode::{Limits, Workplace, decode};
+use sagetrail::decode::{Limits, Scratch, decode};
 use sagetrail::document::Document;
 use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich};
 use sagetrail::sink::bulk;
@@ -87,13 +87,13 @@ fn run_stages() {
     let knowledge = Knowledge::built_in(Scope::Related);
     let file = |share| Trail::generate(Shape { files: 1, records: RECORDS, share }).files.remove(0);
     let (others, ours) = (file(0), file(100));
-    let mut workplace = Workplace::default();
-    let (others, ours) = (split(&others.gzip, &mut workplace), split(&ours.gzip, &mut workplace));
+    let mut scratch = Scratch::default();
+    let (others, ours) = (split(&others.gzip, &mut scratch), split(&ours.gzip, &mut scratch));
     // The first record makes what is made once.
     enrich_all(&ours[..1], &knowledge);
 
     let object = trail_of(&others);
-    measured(|| split(&object, &mut workplace));
+    measured(|| split(&object, &mut scratch));
     measured(|| enrich_all(&others, &knowledge));
     let documents = measured(|| enrich_all(&ours, &knowledge));
     measured(|| bulk::encode(documents.iter()));
@@ -105,10 +105,10 @@ fn measured<T>(work: impl FnOnce() -> T) -> T {
     black_box(work())
 }
 
-fn split(object: &[u8], workplace: &mut Workplace) -> Vec<Vec<u8>> {
+fn split(object: &[u8], scratch: &mut Scratch) -> Vec<Vec<u8>> {
     let limits = Limits { uncompressed_bytes: 1 << 30, record_bytes: 8 << 20 };
     let mut records = Vec::new();
-    let decoded = decode(object, &limits, ContentHash::None, workplace, |raw| {
+    let decoded = decode(object, &limits, ContentHash::None, scratch, |raw| {
         records.push(raw.to_vec());
         ControlFlow::Continue(())
     });

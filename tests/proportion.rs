@@ -18,7 +18,7 @@ use std::process::Command;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use sagetrail::config::{ContentHash, Scope};
-use sagetrail::decode::{Limits, Workplace, decode};
+use sagetrail::decode::{Limits, Scratch, decode};
 use sagetrail::document::Document;
 use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich};
 use serde_json::{Value, json};
@@ -123,7 +123,7 @@ fn ordinary_records() -> Vec<Vec<u8>> {
     let file = Trail::generate(Shape { files: 1, records: ORDINARY, share: 100 }).files.remove(0);
     let limits = Limits { uncompressed_bytes: 1 << 30, record_bytes: 8 << 20 };
     let mut records = Vec::new();
-    decode(&file.gzip, &limits, ContentHash::None, &mut Workplace::default(), |raw| {
+    decode(&file.gzip, &limits, ContentHash::None, &mut Scratch::default(), |raw| {
         records.push(raw.to_vec());
         ControlFlow::Continue(())
     });

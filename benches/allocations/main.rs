@@ -14,7 +14,7 @@ mod trail;
 
 use allocation_counter::AllocationInfo;
 use sagetrail::config::Scope;
-use sagetrail::decode::Workplace;
+use sagetrail::decode::Scratch;
 use sagetrail::enrich::Knowledge;
 
 use trail::{Shape, Trail};
@@ -35,10 +35,10 @@ fn main() {
 fn spent(share: usize, knowledge: &Knowledge) -> (AllocationInfo, f64) {
     let made_of = Shape { files: 20, records: 1_000, share };
     let trail = Trail::generate(made_of);
-    let mut workplace = Workplace::default();
+    let mut scratch = Scratch::default();
     let mut pass = || {
         for file in &trail.files {
-            core::each_document(file, knowledge, &mut workplace, drop);
+            core::each_document(file, knowledge, &mut scratch, drop);
         }
     };
     pass();

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use rustix::time::{ClockId, clock_gettime};
 use sagetrail::config::ContentHash;
-use sagetrail::decode::{Limits, Workplace, decode};
+use sagetrail::decode::{Limits, Scratch, decode};
 use sagetrail::document::Document;
 use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich};
 use sagetrail::sink::bulk;
@@ -48,10 +48,10 @@ pub fn bodies(trail: &Trail, knowledge: &Knowledge) -> Vec<Bytes> {
 /// Hands over the body of each bulk, and says how many documents there were.
 fn each_bulk(trail: &Trail, knowledge: &Knowledge, mut each: impl FnMut(Bytes)) -> usize {
     let mut documents = 0;
-    let mut workplace = Workplace::default();
+    let mut scratch = Scratch::default();
     let (mut batch, mut bytes) = (Vec::new(), 0);
     for file in &trail.files {
-        each_document(file, knowledge, &mut workplace, |document| {
+        each_document(file, knowledge, &mut scratch, |document| {
             documents += 1;
             bytes += document.source.len();
             batch.push(document);
@@ -69,11 +69,11 @@ fn each_bulk(trail: &Trail, knowledge: &Knowledge, mut each: impl FnMut(Bytes)) 
 pub fn each_document(
     file: &File,
     knowledge: &Knowledge,
-    workplace: &mut Workplace,
+    scratch: &mut Scratch,
     mut each: impl FnMut(Document),
 ) {
     let origin = Origin { path: &file.key, written_at: None, now: OffsetDateTime::UNIX_EPOCH };
-    let decoded = decode(&file.gzip, &LIMITS, ContentHash::None, workplace, |raw| {
+    let decoded = decode(&file.gzip, &LIMITS, ContentHash::None, scratch, |raw| {
         if let Enriched::Selected { document, .. } = enrich(raw, origin, knowledge) {
             each(document);
         }

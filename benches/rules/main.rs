@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use sagetrail::config::ContentHash;
-use sagetrail::decode::{Limits, Workplace, decode};
+use sagetrail::decode::{Limits, Scratch, decode};
 use sagetrail::enrich::rules::RuleSet;
 use sagetrail::enrich::script::{Script, scripts};
 use sagetrail::enrich::subject::Subject;
@@ -118,7 +118,7 @@ fn records(folder: &Path) -> Vec<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut file = std::fs::File::open(path).expect("a file of records can be opened");
         file.read_to_end(&mut bytes).expect("a file of records can be read");
-        decode(&bytes, &limits, ContentHash::None, &mut Workplace::default(), |raw| {
+        decode(&bytes, &limits, ContentHash::None, &mut Scratch::default(), |raw| {
             records.push(raw.to_vec());
             std::ops::ControlFlow::Continue(())
         });

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tracing::error;
 
 use crate::config::ContentHash;
-use crate::decode::{Decoded, Limits, Workplace, decode};
+use crate::decode::{Decoded, Limits, Scratch, decode};
 use crate::document::Document;
 use crate::enrich::{Enriched, Knowledge, Origin, enrich};
 use crate::labels::{FreshnessStage, RejectReason};
@@ -33,22 +33,22 @@ pub(super) struct Decoding {
 impl Decoding {
     /// Sends the documents of the object in chunks, and returns what it came to and how many records were selected. It
     /// breaks off when nobody receives them any more.
-    pub(super) fn run(self, object: &Bytes, workplace: &mut Workplace) -> (Decoded, u64) {
-        self.run_with(object, workplace, enrich)
+    pub(super) fn run(self, object: &Bytes, scratch: &mut Scratch) -> (Decoded, u64) {
+        self.run_with(object, scratch, enrich)
     }
 
     /// Runs with the function that decides on each record.
     fn run_with(
         &self,
         object: &Bytes,
-        workplace: &mut Workplace,
+        scratch: &mut Scratch,
         decide: for<'k> fn(&[u8], Origin<'_>, &'k Knowledge) -> Enriched<'k>,
     ) -> (Decoded, u64) {
         let origin = Origin { path: &self.path, written_at: self.written_at, now: OffsetDateTime::now_utc() };
         let mut chunk = Chunk::default();
         let mut selected = 0;
         let mut panicked = 0_u64;
-        let decoded = decode(object, &self.limits, self.content_hash, workplace, |raw| {
+        let decoded = decode(object, &self.limits, self.content_hash, scratch, |raw| {
             match decide(raw, origin, &self.knowledge) {
                 Enriched::NotSelected => return ControlFlow::Continue(()),
                 Enriched::Selected { document, event_time, categories, unknown_operation } => {
@@ -159,8 +159,7 @@ mod tests {
             metrics: Arc::clone(&metrics),
             chunks,
         };
-        let (decoded, selected) =
-            decoding.run_with(&object, &mut Workplace::default(), panics_at_the_seventh);
+        let (decoded, selected) = decoding.run_with(&object, &mut Scratch::default(), panics_at_the_seventh);
         assert_eq!((decoded.records, decoded.damage, selected), (50, None, 50));
         let documents = received.try_recv().unwrap();
         let (events, rejected): (Vec<_>, Vec<_>) =

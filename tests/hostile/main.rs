@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use records::hostile_records;
 use sagetrail::config::{ContentHash, Scope};
-use sagetrail::decode::{Damage, Limits, Workplace, decode};
+use sagetrail::decode::{Damage, Limits, Scratch, decode};
 use sagetrail::document::Document;
 use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich};
 use serde_json::{Value, json};
@@ -92,7 +92,7 @@ fn a_gigabyte_of_one_line_is_passed_in_a_window_and_never_held() {
     let limits = Limits { uncompressed_bytes: 2 << 30, record_bytes: 8 << 20 };
     let mut decoded = None;
     let memory = allocation_counter::measure(|| {
-        decoded = Some(decode(&object, &limits, ContentHash::None, &mut Workplace::default(), |_| {
+        decoded = Some(decode(&object, &limits, ContentHash::None, &mut Scratch::default(), |_| {
             ControlFlow::Continue(())
         }));
     });
@@ -109,7 +109,7 @@ fn a_gigabyte_in_one_record_is_given_up_at_the_records_cap() {
     let limits = Limits { uncompressed_bytes: 2 << 30, record_bytes: 8 << 20 };
     let mut decoded = None;
     let memory = allocation_counter::measure(|| {
-        decoded = Some(decode(&object, &limits, ContentHash::None, &mut Workplace::default(), |_| {
+        decoded = Some(decode(&object, &limits, ContentHash::None, &mut Scratch::default(), |_| {
             ControlFlow::Continue(())
         }));
     });

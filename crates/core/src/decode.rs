@@ -7,20 +7,22 @@
 //! Damage does not hide what came before it: records are handed over as they are found, and the first thing that was
 //! wrong is returned beside the counts.
 
+mod damage;
 mod form;
 mod input;
 mod gzip;
 mod utf16;
+mod scratch;
 mod window;
 mod nesting;
 
 use std::ops::ControlFlow;
 
-use crate::labels::ObjectFailure;
 use crate::settings::ContentHash;
-use form::{CERTAIN, Embedded, Foreign, Names, UTF8_MARK};
+pub use damage::{Damage, Limits};
+use form::{CERTAIN, Embedded, Names, UTF8_MARK};
+pub use scratch::Scratch;
 use window::Window;
-pub use window::Workplace;
 
 /// Hands every record of the object to `each`, in order, until `each` breaks off.
 ///
@@ -29,15 +31,15 @@ pub use window::Workplace;
 /// is no doubt: one a line, in an array, as answers of `lookup-events`, as events of EventBridge, as deliveries of
 /// `CloudWatch` Logs; and all of it compressed twice, or in UTF-16. NUL bytes at the end are padding.
 ///
-/// The workplace is for one object at a time, and worth keeping for the next.
+/// The scratch is for one object at a time, and worth keeping for the next.
 pub fn decode(
     object: &[u8],
     limits: &Limits,
     content_hash: ContentHash,
-    workplace: &mut Workplace,
+    scratch: &mut Scratch,
     each: impl FnMut(&[u8]) -> ControlFlow<()>,
 ) -> Decoded {
-    let window = Window::new(object, *limits, content_hash, workplace);
+    let window = Window::new(object, *limits, content_hash, scratch);
     let mut decoder = Decoder { window, each, records: 0, blemish: None };
     let end = decoder.window.unwrap(object).and_then(|()| decoder.read_values());
     let Decoder { window, records, blemish, .. } = decoder;
@@ -50,8 +52,8 @@ pub fn decode(
 
 /// The whole content of an object, uncompressed. For small ones: what `decode` reads is never held as a whole.
 pub fn content(object: &[u8], limits: &Limits) -> Result<Vec<u8>, Damage> {
-    let mut workplace = Workplace::default();
-    let mut window = Window::new(object, *limits, ContentHash::None, &mut workplace);
+    let mut scratch = Scratch::default();
+    let mut window = Window::new(object, *limits, ContentHash::None, &mut scratch);
     let mut content = window.unread().to_vec();
     while window.refill()? {
         content.extend_from_slice(window.unread());
@@ -61,19 +63,10 @@ pub fn content(object: &[u8], limits: &Limits) -> Result<Vec<u8>, Damage> {
 
 /// The SHA-256 of an object's uncompressed content, whatever it holds.
 pub fn content_sha256(object: &[u8], limits: &Limits) -> Result<[u8; 32], Damage> {
-    let mut workplace = Workplace::default();
-    let mut window = Window::new(object, *limits, ContentHash::Sha256, &mut workplace);
+    let mut scratch = Scratch::default();
+    let mut window = Window::new(object, *limits, ContentHash::Sha256, &mut scratch);
     while window.refill()? {}
     Ok(window.sha256().expect("it was asked for"))
-}
-
-/// What an object may cost before it is refused.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Bytes after decompression: a small gzip can unfold into gigabytes.
-    pub uncompressed_bytes: u64,
-    /// Bytes of one record. CloudTrail's own limit is 256 KB for an event.
-    pub record_bytes: usize,
 }
 
 /// What decoding one object came to.
@@ -88,53 +81,6 @@ pub struct Decoded {
     pub sha256: Option<[u8; 32]>,
     /// What was wrong with the object, if anything was.
     pub damage: Option<Damage>,
-}
-
-/// Why an object could not be decoded whole. Records that came before the damage were handed over.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Damage {
-    #[error("the gzip data ends too early, after {at} uncompressed bytes")]
-    TruncatedGzip { at: u64 },
-    #[error("the gzip data is corrupt after {at} uncompressed bytes: {problem}")]
-    CorruptGzip { at: u64, problem: &'static str },
-    #[error(
-        "something follows the gzip data, which ends after {at} uncompressed bytes, and is neither gzip nor NUL padding"
-    )]
-    AppendedToGzip { at: u64 },
-    #[error("the text in UTF-16 ends inside a character")]
-    HalfUtf16,
-    #[error("it unfolds to more than {limit} bytes (source.max_uncompressed_bytes)")]
-    UncompressedTooLarge { limit: u64 },
-    #[error("it is empty, so it is not a CloudTrail file")]
-    Empty,
-    #[error("it is {}, and not a CloudTrail file: {}", _0.what, _0.advice)]
-    Foreign(Foreign),
-    #[error(
-        "after {index} record(s) comes an object that is no CloudTrail record and wraps none: it has {names}; \
-         wrap records into {{\"Records\": […]}}, or give one a line"
-    )]
-    NoRecord { index: u64, names: Names },
-    #[error("element {index} of `Records` or another list is not a record")]
-    NotAnObject { index: u64 },
-    #[error("record {index} is larger than {limit} bytes (source.max_record_bytes)")]
-    RecordTooLarge { index: u64, limit: usize },
-    #[error("malformed JSON at byte {at}: {problem}")]
-    MalformedJson { at: u64, problem: &'static str },
-}
-
-impl Damage {
-    /// The metric's label for this damage.
-    pub fn failure(&self) -> ObjectFailure {
-        match self {
-            Self::TruncatedGzip { .. } => ObjectFailure::TruncatedGzip,
-            Self::CorruptGzip { .. } | Self::AppendedToGzip { .. } => ObjectFailure::CorruptGzip,
-            Self::UncompressedTooLarge { .. } => ObjectFailure::UncompressedTooLarge,
-            Self::Empty | Self::Foreign(_) | Self::NoRecord { .. } => ObjectFailure::NoRecords,
-            Self::NotAnObject { .. } => ObjectFailure::NotAnObject,
-            Self::RecordTooLarge { .. } => ObjectFailure::RecordTooLarge,
-            Self::MalformedJson { .. } | Self::HalfUtf16 => ObjectFailure::MalformedJson,
-        }
-    }
 }
 
 /// Whether reading goes on, or `each` broke it off.

@@ -29,6 +29,7 @@ mod context;
 mod verdict;
 mod reading;
 mod selector;
+mod quoted;
 mod sentence;
 mod questions;
 mod runbook;
@@ -38,6 +39,7 @@ mod envelope;
 mod carry;
 mod flat;
 mod rejected;
+mod enricher;
 
 use std::panic::AssertUnwindSafe;
 
@@ -46,64 +48,15 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::document::{Document, DocumentId, IndexName};
-use crate::names::Names;
 use crate::record::{Record, canonical};
-use crate::settings::{RedactionConfig, RulesConfig, Scope};
 use crate::timestamp;
 pub use attack::{ATTACK_VERSION, Named};
-use catalogue::Catalogue;
 use ecs::Event;
 pub use ecs::UNKNOWN_OPERATION;
-use redact::FingerprintKey;
+pub use enricher::{Knowledge, Origin};
 pub use rule::{Place, Rule, Severity};
-use rules::{BrokenRules, RuleSet, RulesError};
 use script::Script;
 use subject::Subject;
-
-/// What enrichment knows beside the record: the rules, SageMaker's operations, which records are wanted, and the key of
-/// redaction.
-#[derive(Debug)]
-pub struct Knowledge {
-    pub rules: RuleSet,
-    pub catalogue: Catalogue,
-    pub scope: Scope,
-    pub fingerprint_key: FingerprintKey,
-    /// Of the indices that documents go to.
-    pub names: Names,
-}
-
-impl Knowledge {
-    /// What is known without any configuration: the built-in rules, and a random key.
-    pub fn built_in(scope: Scope) -> Self {
-        let key = FingerprintKey::load(&RedactionConfig::default()).expect("the system gives random bytes");
-        Self::load(&RulesConfig::default(), BrokenRules::Refuse, scope, key, Names::default())
-            .expect("a test loads the built-in rules")
-    }
-
-    pub fn load(
-        rules: &RulesConfig,
-        broken: BrokenRules,
-        scope: Scope,
-        fingerprint_key: FingerprintKey,
-        names: Names,
-    ) -> Result<Self, RulesError> {
-        let rules = match broken {
-            BrokenRules::Refuse => RuleSet::load(rules)?,
-            BrokenRules::Skip => RuleSet::load_usable(rules)?,
-        };
-        Ok(Self { rules, catalogue: Catalogue::built_in(), scope, fingerprint_key, names })
-    }
-}
-
-/// Where a record came from and when.
-#[derive(Debug, Clone, Copy)]
-pub struct Origin<'o> {
-    /// Such as `s3://bucket/key`.
-    pub path: &'o str,
-    /// When the object was written.
-    pub written_at: Option<OffsetDateTime>,
-    pub now: OffsetDateTime,
-}
 
 /// What became of one record.
 #[derive(Debug)]

@@ -8,7 +8,6 @@ use serde::de::{Deserializer, Visitor};
 use serde_json::value::RawValue;
 
 use super::gzip;
-use super::utf16::Order;
 
 /// How the content begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +99,13 @@ const MAGICS: &[(&[u8], Foreign)] = &[
 
 const fn foreign(what: &'static str, advice: &'static str) -> Foreign {
     Foreign { what, advice }
+}
+
+/// Which byte of a unit of UTF-16 comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    LittleEndian,
+    BigEndian,
 }
 
 /// By its byte order mark, or by two characters as JSON begins with them, each with a zero byte on the same side.

@@ -5,9 +5,10 @@
 
 use sha2::{Digest, Sha256};
 
-use super::Damage;
+use super::damage::Damage;
+use super::form::Order;
 use super::gzip::{Gzip, Problem, Rest};
-use super::utf16::{Order, Utf16};
+use super::utf16::Utf16;
 use crate::settings::ContentHash;
 
 /// The content of an object, from its stored bytes.

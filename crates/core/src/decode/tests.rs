@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use sha2::Digest;
 
 use super::*;
+use crate::labels::ObjectFailure;
 
 const LIMITS: Limits = Limits { uncompressed_bytes: 64 << 20, record_bytes: 1 << 20 };
 
@@ -18,12 +19,12 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn decode_all(object: &[u8], limits: &Limits) -> (Vec<String>, Decoded) {
-    decode_in(object, limits, &mut Workplace::default())
+    decode_in(object, limits, &mut Scratch::default())
 }
 
-fn decode_in(object: &[u8], limits: &Limits, workplace: &mut Workplace) -> (Vec<String>, Decoded) {
+fn decode_in(object: &[u8], limits: &Limits, scratch: &mut Scratch) -> (Vec<String>, Decoded) {
     let mut records = Vec::new();
-    let decoded = decode(object, limits, ContentHash::Sha256, workplace, |record| {
+    let decoded = decode(object, limits, ContentHash::Sha256, scratch, |record| {
         records.push(String::from_utf8_lossy(record).into_owned());
         ControlFlow::Continue(())
     });
@@ -130,7 +131,7 @@ fn breaking_off_stops_without_damage() {
         br#"{"Records":[{"a":1},{"b":2},7"#,
         &LIMITS,
         ContentHash::Sha256,
-        &mut Workplace::default(),
+        &mut Scratch::default(),
         |_| {
             seen += 1;
             ControlFlow::Break(())
@@ -172,12 +173,12 @@ fn records_are_handed_over_without_an_allocation_for_each() {
     let object = |records: usize| {
         gzip(format!(r#"{{"Records":[{}]}}"#, vec![r#"{"a":"b"}"#; records].join(",")).as_bytes())
     };
-    let mut workplace = Workplace::default();
+    let mut scratch = Scratch::default();
     let mut allocations = |records| {
         let object = object(records);
         allocation_counter::measure(|| {
             let decoded =
-                decode(&object, &LIMITS, ContentHash::Sha256, &mut workplace, |_| ControlFlow::Continue(()));
+                decode(&object, &LIMITS, ContentHash::Sha256, &mut scratch, |_| ControlFlow::Continue(()));
             assert_eq!(decoded.records, records as u64);
         })
         .count_total
@@ -199,8 +200,8 @@ fn a_member_whose_size_is_a_lie_is_read_as_a_stream() {
 }
 
 #[test]
-fn one_workplace_serves_objects_of_every_kind_one_after_the_other() {
-    let mut workplace = Workplace::default();
+fn one_scratch_serves_objects_of_every_kind_one_after_the_other() {
+    let mut scratch = Scratch::default();
     let large = format!(r#"{{"Records":[{{"a":"{}"}}]}}"#, "x".repeat(900 << 10));
     let bomb = gzip(&vec![b' '; 80 << 20]);
     for (object, records) in [
@@ -211,7 +212,7 @@ fn one_workplace_serves_objects_of_every_kind_one_after_the_other() {
         (gzip(br#"{"Records":[{"a":1},{"b":2},{"c":3}]}"#), 3),
     ] {
         let decoded =
-            decode(&object, &LIMITS, ContentHash::Sha256, &mut workplace, |_| ControlFlow::Continue(()));
+            decode(&object, &LIMITS, ContentHash::Sha256, &mut scratch, |_| ControlFlow::Continue(()));
         assert_eq!(decoded.records, records, "{decoded:?}");
     }
 }
@@ -223,9 +224,14 @@ fn the_content_is_hashed_when_it_is_asked_for_however_it_is_read() {
     let members = [gzip(&file[..9]), gzip(&file[9..])].concat();
     for object in [file.to_vec(), gzip(file), members] {
         for (content_hash, expected) in [(ContentHash::Sha256, Some(expected)), (ContentHash::None, None)] {
-            let decoded = decode(&object, &LIMITS, content_hash, &mut Workplace::default(), |_| {
-                ControlFlow::Continue(())
-            });
+            let decoded =
+                decode(
+                    &object,
+                    &LIMITS,
+                    content_hash,
+                    &mut Scratch::default(),
+                    |_| ControlFlow::Continue(()),
+                );
             assert_eq!((decoded.records, decoded.sha256), (2, expected));
         }
     }
@@ -471,9 +477,9 @@ fn wrappings_within_wrappings_exhaust_no_stack() {
 fn a_large_object_that_is_no_record_is_passed_in_one_window() {
     let line = vec![b'x'; 20 << 20];
     let file = [br#"{"eventName":1,"junk":""#, line.as_slice(), br#"","Records":[{"a":1}]}"#].concat();
-    let mut workplace = Workplace::default();
+    let mut scratch = Scratch::default();
     let memory = allocation_counter::measure(|| {
-        let (records, decoded) = decode_in(&file, &LIMITS, &mut workplace);
+        let (records, decoded) = decode_in(&file, &LIMITS, &mut scratch);
         assert_eq!((records.len(), decoded.damage), (1, None));
     });
     assert!(memory.bytes_max < 4 << 20, "{}", memory.bytes_max);
@@ -573,7 +579,7 @@ proptest! {
         let limits = Limits { uncompressed_bytes, record_bytes };
         let by = |window, whole| {
             let (records, Decoded { damage, sha256, .. }) =
-                decode_in(&object, &limits, &mut Workplace::new(window, whole));
+                decode_in(&object, &limits, &mut Scratch::new(window, whole));
             assert!(records.iter().all(|record| record.len() <= record_bytes), "no record is over its cap");
             (records, damage, sha256)
         };

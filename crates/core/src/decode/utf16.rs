@@ -1,14 +1,8 @@
 //! UTF-16: recoded to UTF-8 piece by piece, with U+FFFD for half a surrogate pair.
 
-use super::Damage;
+use super::damage::Damage;
+use super::form::Order;
 use super::gzip::{Rest, Step};
-
-/// Which of a unit's bytes comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
-    LittleEndian,
-    BigEndian,
-}
 
 pub(super) struct Utf16 {
     order: Order,

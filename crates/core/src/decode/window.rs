@@ -5,75 +5,21 @@
 //! stream, which knows how to deal with it. Which of the two ways is taken, and how large the window is, changes nothing
 //! of what comes out.
 
-use libdeflater::{Crc, Decompressor};
-use memchr::{memchr2, memmem};
+use memchr::memchr2;
 
+use super::damage::{Damage, Limits};
 use super::form::{Beginning, Foreign, TELLING_BYTES};
 use super::gzip;
 use super::input::{self, Content, Recoding};
 use super::nesting::Nesting;
-use super::{Damage, Limits};
+use super::scratch::Scratch;
 use crate::settings::ContentHash;
-
-/// What decoding needs again for each object: a buffer, which grows to what it has to hold, and the state of inflating.
-pub struct Workplace {
-    buffer: Vec<u8>,
-    inflater: Decompressor,
-    /// The most uncompressed bytes that are inflated as a whole.
-    whole_bytes: usize,
-}
-
-impl Default for Workplace {
-    fn default() -> Self {
-        Self::new(WINDOW_BYTES, WHOLE_BYTES)
-    }
-}
-
-impl Workplace {
-    pub(super) fn new(window_bytes: usize, whole_bytes: usize) -> Self {
-        Self { buffer: vec![0; window_bytes], inflater: Decompressor::new(), whole_bytes }
-    }
-
-    /// Gives back what one large record or object made the buffer grow beyond the usual.
-    fn tidy(&mut self) {
-        if self.buffer.len() > WHOLE_BYTES {
-            self.buffer.truncate(WHOLE_BYTES);
-            self.buffer.shrink_to_fit();
-        }
-    }
-
-    /// Inflates the only member of a gzip object at the start of the buffer, if that is what the object is.
-    fn inflate_whole(&mut self, object: &[u8], limits: &Limits) -> Option<usize> {
-        // A header with more than a name is left to the stream, which judges each part of it.
-        const NAME: u8 = 8;
-        let is_ordinary = matches!(object, [0x1f, 0x8b, 8, flags, ..] if flags & !NAME == 0);
-        // The last bytes of a member are its checksum and its size, though nobody vouches for them.
-        let trailer = object.last_chunk::<8>()?;
-        let size = u32::from_le_bytes(*trailer.last_chunk()?) as usize;
-        if !is_ordinary || size > self.whole_bytes || size as u64 > limits.uncompressed_bytes {
-            return None;
-        }
-        // The inflater does not say where the member ends. It does so where these two stand, so when that is at one place
-        // only, nothing was appended.
-        if memmem::find(object, trailer)? + trailer.len() != object.len() {
-            return None;
-        }
-        if self.buffer.len() < size {
-            self.buffer.resize(size, 0);
-        }
-        let inflated = self.inflater.gzip_decompress(object, &mut self.buffer[..size]).ok()?;
-        let mut checksum = Crc::new();
-        checksum.update(&self.buffer[..inflated]);
-        let is_whole = inflated == size && trailer.starts_with(&checksum.sum().to_le_bytes());
-        is_whole.then_some(size)
-    }
-}
 
 /// The part of the uncompressed bytes that is in memory.
 pub(super) struct Window<'a> {
     content: Content<'a>,
     recodings: Vec<Recoding>,
-    workplace: &'a mut Workplace,
+    scratch: &'a mut Scratch,
     /// The next byte to read, and the end of what has been filled in.
     position: usize,
     filled: usize,
@@ -114,10 +60,6 @@ impl Name {
 
 /// Bytes; longer than every name that is known.
 const LONGEST_NAME: usize = 32;
-/// Bytes that the window starts with: large enough that refilling costs nothing beside inflating.
-const WINDOW_BYTES: usize = 256 * 1024;
-/// The most uncompressed bytes that are inflated as a whole: some thousand records, which is a file of a busy trail.
-const WHOLE_BYTES: usize = 8 << 20;
 /// Bytes of an object among which must be the first sign that it is a record.
 const UNDECIDED_BYTES: usize = 256 * 1024;
 
@@ -126,22 +68,22 @@ impl<'a> Window<'a> {
         object: &'a [u8],
         limits: Limits,
         content_hash: ContentHash,
-        workplace: &'a mut Workplace,
+        scratch: &'a mut Scratch,
     ) -> Self {
         let limit = limits.uncompressed_bytes;
         let mut filled = 0;
         let content = if !object.starts_with(gzip::MAGIC) {
             Content::plain(object, content_hash, limit)
-        } else if let Some(size) = workplace.inflate_whole(object, &limits) {
+        } else if let Some(size) = scratch.inflate_whole(object, &limits) {
             filled = size;
-            Content::whole(&workplace.buffer[..size], content_hash, limit)
+            Content::whole(&scratch.buffer[..size], content_hash, limit)
         } else {
             Content::gzip(object, content_hash, limit)
         };
         Self {
             content,
             recodings: Vec::new(),
-            workplace,
+            scratch,
             position: 0,
             filled,
             passed: filled as u64,
@@ -163,7 +105,7 @@ impl<'a> Window<'a> {
 
     /// The bytes that are in memory and not read yet.
     pub(super) fn unread(&self) -> &[u8] {
-        &self.workplace.buffer[self.position..self.filled]
+        &self.scratch.buffer[self.position..self.filled]
     }
 
     /// Reads on without the bytes that are in memory; false when there are no more.
@@ -197,7 +139,7 @@ impl<'a> Window<'a> {
     /// The first bytes, or all where there are fewer. Damage behind them is told when it is reached.
     fn beginning(&mut self) -> &[u8] {
         while self.filled < TELLING_BYTES && matches!(self.fill(0), Ok(true)) {}
-        &self.workplace.buffer[..self.filled]
+        &self.scratch.buffer[..self.filled]
     }
 
     /// Reads on, keeping the bytes from `keep_from` and those of a kept object; false when there are no more.
@@ -209,16 +151,16 @@ impl<'a> Window<'a> {
             self.kept = None;
         }
         let keep_from = self.kept.as_ref().map_or(keep_from, |kept| kept.start.min(keep_from));
-        self.workplace.buffer.copy_within(keep_from..self.filled, 0);
+        self.scratch.buffer.copy_within(keep_from..self.filled, 0);
         self.filled -= keep_from;
         self.position -= keep_from;
         if let Some(kept) = &mut self.kept {
             kept.start -= keep_from;
         }
-        if self.filled == self.workplace.buffer.len() {
-            self.workplace.buffer.resize((self.workplace.buffer.len() * 2).max(1), 0);
+        if self.filled == self.scratch.buffer.len() {
+            self.scratch.buffer.resize((self.scratch.buffer.len() * 2).max(1), 0);
         }
-        let free = &mut self.workplace.buffer[self.filled..];
+        let free = &mut self.scratch.buffer[self.filled..];
         match input::read(&mut self.content, &mut self.recodings, free) {
             Ok(read) => {
                 self.filled += read;
@@ -236,7 +178,7 @@ impl<'a> Window<'a> {
         if self.position == self.filled && !self.fill(self.position)? {
             return Ok(None);
         }
-        let byte = self.workplace.buffer[self.position];
+        let byte = self.scratch.buffer[self.position];
         self.position += 1;
         Ok(Some(byte))
     }
@@ -265,7 +207,7 @@ impl<'a> Window<'a> {
     pub(super) fn name(&mut self) -> Result<Name, Damage> {
         let mut name = Name::default();
         loop {
-            let unread = &self.workplace.buffer[self.position..self.filled];
+            let unread = &self.scratch.buffer[self.position..self.filled];
             let plain = memchr2(b'"', b'\\', unread).unwrap_or(unread.len());
             name.extend(&unread[..plain]);
             self.position += plain;
@@ -274,7 +216,7 @@ impl<'a> Window<'a> {
                 Some(byte) => name.extend(&[byte]),
                 None => return Err(self.malformed("the file ends inside a string")),
             }
-            if self.workplace.buffer[self.position - 1] == b'\\'
+            if self.scratch.buffer[self.position - 1] == b'\\'
                 && let Some(escaped) = self.next()?
             {
                 name.extend(&[escaped]);
@@ -306,7 +248,7 @@ impl<'a> Window<'a> {
     pub(super) fn kept(&mut self) -> Option<&[u8]> {
         let start = self.kept.take()?.start;
         (self.position - start <= self.limits.record_bytes)
-            .then(|| &self.workplace.buffer[start..self.position])
+            .then(|| &self.scratch.buffer[start..self.position])
     }
 
     /// The string whose opening quote was just read, with its quotes; as large as a record may be.
@@ -314,7 +256,7 @@ impl<'a> Window<'a> {
         let mut start = self.position - 1;
         let mut escaped = false;
         loop {
-            let unread = &self.workplace.buffer[self.position..self.filled];
+            let unread = &self.scratch.buffer[self.position..self.filled];
             let end = unread.iter().position(|&byte| {
                 let is_end = byte == b'"' && !escaped;
                 escaped = byte == b'\\' && !escaped;
@@ -325,7 +267,7 @@ impl<'a> Window<'a> {
                 return Err(Damage::RecordTooLarge { index, limit: self.limits.record_bytes });
             }
             if end.is_some() {
-                return Ok(&self.workplace.buffer[start..self.position]);
+                return Ok(&self.scratch.buffer[start..self.position]);
             }
             let more = self.fill(start)?;
             start = 0;
@@ -344,7 +286,7 @@ impl<'a> Window<'a> {
             _ => return self.skip_scalar(),
         };
         loop {
-            if let Some(length) = nesting.end(&self.workplace.buffer[self.position..self.filled]) {
+            if let Some(length) = nesting.end(&self.scratch.buffer[self.position..self.filled]) {
                 self.position += length;
                 return Ok(());
             }
@@ -370,13 +312,13 @@ impl<'a> Window<'a> {
         let mut start = self.position - 1;
         let mut nesting = Nesting::new(b'{');
         loop {
-            let end = nesting.end(&self.workplace.buffer[self.position..self.filled]);
+            let end = nesting.end(&self.scratch.buffer[self.position..self.filled]);
             self.position = end.map_or(self.filled, |length| self.position + length);
             if self.position - start > self.limits.record_bytes {
                 return Err(Damage::RecordTooLarge { index, limit: self.limits.record_bytes });
             }
             if end.is_some() {
-                return Ok(&self.workplace.buffer[start..self.position]);
+                return Ok(&self.scratch.buffer[start..self.position]);
             }
             let more = self.fill(start)?;
             start = 0;
@@ -397,6 +339,6 @@ impl<'a> Window<'a> {
 
 impl Drop for Window<'_> {
     fn drop(&mut self) {
-        self.workplace.tidy();
+        self.scratch.tidy();
     }
 }

@@ -9,7 +9,7 @@ use serde_with::skip_serializing_none;
 use super::user_agent;
 use crate::record::{Record, member, truth};
 pub use naming::Naming;
-use naming::naming;
+use naming::{SAGEMAKER_SESSION, SERVICE_EVENT, naming};
 
 /// What a record says about its caller. A document has CloudTrail's own words for it under `aws.cloudtrail`, and under
 /// `sagemaker.actor` only what had to be concluded from them.
@@ -71,8 +71,6 @@ pub enum Via {
     Service,
 }
 
-/// The session name of SageMaker's own: Studio, notebooks and jobs all use it, so that it names nobody.
-const SAGEMAKER_SESSION: &str = "SageMaker";
 /// How the roles begin that IAM Identity Center makes of its permission sets.
 const PERMISSION_SET_PREFIX: &str = "AWSReservedSSO_";
 
@@ -135,9 +133,6 @@ impl<'r> Actor<'r> {
             && self.session_name != Some(SAGEMAKER_SESSION)
     }
 }
-
-/// The type of an event that no call of a caller stands behind.
-const SERVICE_EVENT: &str = "AwsServiceEvent";
 
 /// The last part of `arn:aws:sts::111122223333:assumed-role/role/session`, or what follows the colon in the principal's
 /// id, which is all that a call from another account shows.

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::actor::Actor;
 use super::context::Context;
-use super::sentence::is_invisible;
+use super::quoted::is_invisible;
 use super::verdict::Verdict;
 
 /// What `sagemaker.alert` says.

@@ -39,6 +39,19 @@ impl<'r> Arn<'r> {
     }
 }
 
+/// The name at the end of an ARN. Names of roles and policies may have a path before them, which says little.
+pub fn name_in_arn(text: &str) -> &str {
+    let mut parts = text.splitn(6, ':');
+    let (Some("arn"), Some(service), Some(resource)) = (parts.next(), parts.nth(1), parts.nth(2)) else {
+        return text;
+    };
+    match resource.split_once('/') {
+        Some((_, name)) if service == "iam" => name.rsplit('/').next().unwrap_or(name),
+        Some((_, name)) => name,
+        None => resource.rsplit(':').next().unwrap_or(resource),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,7 +22,7 @@ use super::reading::Reading;
 use super::rule::Rule;
 use super::runbook;
 use super::sentence;
-use super::verdict::{Ending, MatchedRules, Threat, Verdict, severity};
+use super::verdict::{Ending, MatchedRules, Threat, Verdict, ending, severity};
 use crate::record::Record;
 use crate::timestamp;
 
@@ -203,16 +203,6 @@ struct EventFields<'e> {
     created: Option<Timestamp>,
     ingested: Timestamp,
     original: &'e str,
-}
-
-/// A failed call has an error code, but for the console's sign-in, which says so in its response.
-pub fn ending(record: &Record<'_>) -> Ending {
-    let sign_in = record.text(&["responseElements", "ConsoleLogin"]);
-    if record.text(&["errorCode"]).is_some() || sign_in == Some("Failure") {
-        Ending::Failed
-    } else {
-        Ending::Succeeded
-    }
 }
 
 fn category(event: &Event<'_, '_>) -> &'static [&'static str] {

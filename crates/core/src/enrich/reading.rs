@@ -35,7 +35,7 @@ pub mod tests {
     use crate::enrich::catalogue::Catalogue;
     use crate::enrich::rule::Place;
     use crate::enrich::rules::Folder;
-    use crate::enrich::{actor, context, ecs};
+    use crate::enrich::{actor, context, verdict};
 
     /// Calls the function with the reading of a record that these rules matched.
     pub fn read<T>(record: &Json, rules: &[Rule], function: impl Fn(&Reading<'_, '_>) -> T) -> T {
@@ -44,7 +44,7 @@ pub mod tests {
         let matches: Vec<&Rule> = rules.iter().collect();
         let catalogue = Catalogue::built_in();
         let (actor, context) = (actor::actor(&record), context::context(&record, &[], &catalogue));
-        let ending = ecs::ending(&record);
+        let ending = verdict::ending(&record);
         let verdict = Verdict::of(&matches, ending);
         function(&Reading {
             record: &record,

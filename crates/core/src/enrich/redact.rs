@@ -3,6 +3,8 @@
 //! CloudTrail masks some secrets and writes others in clear text: session tokens of assumed roles, presigned URLs, the
 //! environment and hyperparameters of jobs. Everything after this stage reads the redacted text, so there is one place
 //! where a secret could get past, and it is this one. What stands for a secret is its fingerprint.
+//!
+//! `text`, `json` and `damaged` call each other: a text can hold JSON, whose values are texts.
 
 mod assignment;
 mod budget;
@@ -10,6 +12,7 @@ mod damaged;
 mod fingerprint;
 mod json;
 mod members;
+mod search;
 mod names;
 mod secrets;
 mod spans;
@@ -21,7 +24,8 @@ mod view;
 use crate::record::Record;
 pub use fingerprint::{FingerprintKey, KeyError, MARKER_START};
 use json::{Nowhere, Writer};
-use secrets::{Place, SECRETS};
+use members::Place;
+use secrets::SECRETS;
 use text::Redaction;
 
 /// The record's JSON text with every secret replaced, or none when the text as it is holds no secret.

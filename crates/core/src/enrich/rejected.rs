@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::ecs;
+use super::enricher::{Knowledge, Origin};
 use super::redact::redact_text;
-use super::{Knowledge, Origin};
 use crate::document::{Document, DocumentId, IndexName};
 use crate::labels::{Label, RejectReason};
 use crate::names::Names;

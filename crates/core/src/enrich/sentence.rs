@@ -3,20 +3,19 @@
 //! It is made of redacted text only. What comes from the record is cut, and quoted unless it is plain.
 
 mod phrase;
-mod quoted;
 
 use std::fmt::Write;
 use std::net::IpAddr;
 
 use super::actor::{Actor, Naming, Via};
+use super::arn::name_in_arn;
 use super::context::Context;
+use super::quoted::{cut, quoted, visible};
 use super::reading::Reading;
 use super::rule::Severity;
 use super::user_agent;
 use super::verdict::{Ending, Finding};
 use phrase::{Phrase, category_in_words};
-pub use quoted::is_invisible;
-use quoted::{cut, quoted, visible};
 
 /// Characters of a sentence: what fits into an alert and a row of a table.
 const MAX_CHARACTERS: usize = 500;
@@ -193,19 +192,6 @@ fn enumerated(words: &[String], conjunction: &str) -> Option<String> {
         [] => last.clone(),
         others => format!("{} {conjunction} {last}", others.join(", ")),
     })
-}
-
-/// The name at the end of an ARN. Names of roles and policies may have a path before them, which says little.
-fn name_in_arn(text: &str) -> &str {
-    let mut parts = text.splitn(6, ':');
-    let (Some("arn"), Some(service), Some(resource)) = (parts.next(), parts.nth(1), parts.nth(2)) else {
-        return text;
-    };
-    match resource.split_once('/') {
-        Some((_, name)) if service == "iam" => name.rsplit('/').next().unwrap_or(name),
-        Some((_, name)) => name,
-        None => resource.rsplit(':').next().unwrap_or(resource),
-    }
 }
 
 fn failure(reading: &Reading<'_, '_>) -> Option<String> {

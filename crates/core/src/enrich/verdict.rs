@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::attack::Named;
 use super::rule::{Rule, Severity};
+use crate::record::Record;
 
 /// The rules that matched, one value per rule and field, in one order.
 #[derive(Serialize)]
@@ -129,4 +130,14 @@ pub fn severity(matches: &[&Rule], ending: Ending) -> Option<Severity> {
 
 fn is_attempt(rule: &Rule, ending: Ending) -> bool {
     ending == Ending::Failed && !rule.judges_failure
+}
+
+/// A failed call has an error code, but for the console's sign-in, which says so in its response.
+pub fn ending(record: &Record<'_>) -> Ending {
+    let sign_in = record.text(&["responseElements", "ConsoleLogin"]);
+    if record.text(&["errorCode"]).is_some() || sign_in == Some("Failure") {
+        Ending::Failed
+    } else {
+        Ending::Succeeded
+    }
 }

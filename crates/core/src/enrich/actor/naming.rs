@@ -2,8 +2,12 @@
 
 use serde::Serialize;
 
-use super::{SAGEMAKER_SESSION, SERVICE_EVENT};
 use crate::record::Record;
+
+/// The session name of SageMaker's own: Studio, notebooks and jobs all use it, so that it names nobody.
+pub const SAGEMAKER_SESSION: &str = "SageMaker";
+/// The type of an event that no call of a caller stands behind.
+pub const SERVICE_EVENT: &str = "AwsServiceEvent";
 
 /// The name, or the reason why there is none: every record has one of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

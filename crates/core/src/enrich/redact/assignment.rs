@@ -5,8 +5,9 @@
 use std::ops::Range;
 
 use super::fingerprint::MARKER_START;
+use super::members::Tone;
 use super::names::{MOST_NAME_BYTES, Strength, looks_random};
-use super::secrets::{Secrets, Tone};
+use super::secrets::Secrets;
 
 /// How a value is given to its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::secrets::{Place, SECRETS};
+use super::members::Place;
+use super::secrets::SECRETS;
 use super::text::Redaction;
 
 /// The text with the secrets of its members and literals replaced, or none when there is none. Names count as those of

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde_json_borrow::Value;
 
-use super::secrets::{Place, SECRETS};
+use super::members::Place;
+use super::secrets::SECRETS;
 use super::text::Redaction;
 
 /// Walks a value and hands what it comes by to the output.

@@ -1,8 +1,6 @@
-//! The members: names that say by themselves how redaction looks at what is under them.
+//! Names of members, and how redaction looks at what is under them.
 
 use std::collections::HashMap;
-
-use super::secrets::Place;
 
 /// Known names of members, compared without regard to case.
 pub struct Members {
@@ -41,6 +39,52 @@ impl Members {
         lowered.copy_from_slice(name.as_bytes());
         lowered.make_ascii_lowercase();
         self.places.get(&*lowered).copied()
+    }
+}
+
+/// Where in a record a value stands, which decides how it is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Elsewhere,
+    /// Who called, what was called, or where: kept as it is.
+    Identity,
+    /// The address of something: its host and its path are kept.
+    Location,
+    /// A command line or code in the clear.
+    Command,
+    /// Inside an environment or a set of hyperparameters; values of variables are often commands too.
+    Variables,
+    /// Inside tags, or JSON in a text of which nothing is known.
+    Labels,
+    /// Code as base64.
+    Script,
+    /// A link that opens a door by itself.
+    Link,
+    /// The value of a variable whose name is suspect.
+    Suspect,
+    /// The value of a variable that is a secret when it is neither a path nor a small number.
+    Likely,
+    /// The value of a variable that is a secret when it looks random.
+    Possible,
+    /// Under a member whose every value is a secret.
+    Secret,
+}
+
+/// How a text is meant, which decides how much a name in it tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    Prose,
+    Label,
+    Code,
+}
+
+impl Place {
+    pub fn tone(self) -> Tone {
+        match self {
+            Self::Command | Self::Variables | Self::Script => Tone::Code,
+            Self::Labels => Tone::Label,
+            _ => Tone::Prose,
+        }
     }
 }
 

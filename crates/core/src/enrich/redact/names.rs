@@ -163,6 +163,17 @@ fn is_random_part(part: &str) -> bool {
     is_hexadecimal || bytes.len() >= 8 && digits > 0 && turns >= 3 || bytes.len() >= 16 && turns >= 5
 }
 
+/// An AWS secret access key by itself: forty characters of base64. Git's commit ids are as long, but plain
+/// hexadecimal, and paths hardly ever mix cases and digits.
+pub fn is_aws_secret_key(text: &str) -> bool {
+    let any = |test: fn(&u8) -> bool| text.as_bytes().iter().any(test);
+    text.len() == 40
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'+'))
+        && any(u8::is_ascii_uppercase)
+        && any(u8::is_ascii_lowercase)
+        && any(u8::is_ascii_digit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::secrets::SECRETS;

@@ -9,9 +9,8 @@ use regex::{Captures, Regex, RegexSet};
 use serde::Deserialize;
 use serde_json_borrow::Value;
 
-use super::assignment;
 use super::budget::Budget;
-use super::members::Members;
+use super::members::{Members, Place, Tone};
 use super::names::{Names, Strength, looks_random};
 use super::tokens::{FileTokens, Tokens};
 use super::url;
@@ -43,52 +42,6 @@ pub struct Secrets {
     hinted: Vec<usize>,
     /// Of which any text must hold one to hold a secret.
     hints: Hints,
-}
-
-/// Where in a record a value stands, which decides how it is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    Elsewhere,
-    /// Who called, what was called, or where: kept as it is.
-    Identity,
-    /// The address of something: its host and its path are kept.
-    Location,
-    /// A command line or code in the clear.
-    Command,
-    /// Inside an environment or a set of hyperparameters; values of variables are often commands too.
-    Variables,
-    /// Inside tags, or JSON in a text of which nothing is known.
-    Labels,
-    /// Code as base64.
-    Script,
-    /// A link that opens a door by itself.
-    Link,
-    /// The value of a variable whose name is suspect.
-    Suspect,
-    /// The value of a variable that is a secret when it is neither a path nor a small number.
-    Likely,
-    /// The value of a variable that is a secret when it looks random.
-    Possible,
-    /// Under a member whose every value is a secret.
-    Secret,
-}
-
-/// How a text is meant, which decides how much a name in it tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
-    Prose,
-    Label,
-    Code,
-}
-
-impl Place {
-    pub fn tone(self) -> Tone {
-        match self {
-            Self::Command | Self::Variables | Self::Script => Tone::Code,
-            Self::Labels => Tone::Label,
-            _ => Tone::Prose,
-        }
-    }
 }
 
 /// One place in a text where a shape stands.
@@ -295,20 +248,6 @@ impl Secrets {
     /// Whether anything in a text hints at a secret.
     pub fn hint_in(&self, text: &str) -> bool {
         self.hints.any_in(text.as_bytes())
-    }
-
-    /// Where in a text secrets stand. None when the budget ends before the text does.
-    pub fn find(&self, text: &str, tone: Tone, budget: &mut Budget) -> Option<Vec<Range<usize>>> {
-        if tone != Tone::Code && !self.hint_in(text) {
-            return Some(Vec::new());
-        }
-        let mut found: Vec<Range<usize>> =
-            self.shaped(text, tone, budget)?.into_iter().map(|found| found.secret).collect();
-        if !budget.spend(text.len()) {
-            return None;
-        }
-        found.extend(assignment::find(text, tone, self));
-        Some(found)
     }
 
     /// Where in a text secrets stand that show by their shape.

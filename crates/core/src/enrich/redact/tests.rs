@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::json::Writer;
-use super::secrets::Place;
+use super::members::Place;
 use super::text::Redaction;
 use super::*;
 use crate::settings::RedactionConfig;

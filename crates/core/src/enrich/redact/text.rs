@@ -11,8 +11,10 @@ use super::budget::Budget;
 use super::damaged;
 use super::fingerprint::FingerprintKey;
 use super::json::Writer;
-use super::names::{Strength, looks_random};
-use super::secrets::{Place, SECRETS, Tone, could_be_json};
+use super::members::{Place, Tone};
+use super::names::{Strength, is_aws_secret_key, looks_random};
+use super::search;
+use super::secrets::{SECRETS, could_be_json};
 use super::spans::{self, Span};
 use super::view::View;
 use crate::enrich::packed;
@@ -226,7 +228,7 @@ impl<'k> Redaction<'k> {
             return Some(Vec::new());
         }
         let mut spans: Vec<Span> =
-            SECRETS.find(text, tone, &mut self.budget)?.into_iter().map(Span::from).collect();
+            search::find(text, tone, &mut self.budget)?.into_iter().map(Span::from).collect();
         let mut views: Vec<View> = Vec::new();
         for number in 0..=MAX_VIEWS {
             let seen = views.last().map_or(text, |view| view.text.as_str());
@@ -240,7 +242,7 @@ impl<'k> Redaction<'k> {
             if !self.budget.spend(2 * view.text.len()) {
                 return None;
             }
-            let found = SECRETS.find(&view.text, tone, &mut self.budget)?;
+            let found = search::find(&view.text, tone, &mut self.budget)?;
             views.push(view);
             let seen = &views[views.len() - 1].text;
             spans.extend(found.into_iter().map(|range| {
@@ -385,15 +387,4 @@ static PARAMETER: LazyLock<Regex> = LazyLock::new(|| {
 
 fn is_likely(text: &str) -> bool {
     !SECRETS.is_reference(text) && !assignment::is_small_number(text) && !assignment::is_path(text)
-}
-
-/// An AWS secret access key by itself: forty characters of base64. Git's commit ids are as long, but plain
-/// hexadecimal, and paths hardly ever mix cases and digits.
-fn is_aws_secret_key(text: &str) -> bool {
-    let any = |test: fn(&u8) -> bool| text.as_bytes().iter().any(test);
-    text.len() == 40
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'+'))
-        && any(u8::is_ascii_uppercase)
-        && any(u8::is_ascii_lowercase)
-        && any(u8::is_ascii_digit)
 }

@@ -6,8 +6,9 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json_borrow::Value;
 
-use super::super::resource::Resource;
-use super::{cut, name_in_arn, quoted};
+use crate::enrich::arn::name_in_arn;
+use crate::enrich::quoted::{cut, quoted};
+use crate::enrich::resource::Resource;
 use crate::record::{Record, member};
 
 /// A verb in the two forms that sentences need, and what it was done to.

@@ -1,0 +1,54 @@
+//! What enrichment knows beside the record, and where a record came from.
+
+use time::OffsetDateTime;
+
+use super::catalogue::Catalogue;
+use super::redact::FingerprintKey;
+use super::rules::{BrokenRules, RuleSet, RulesError};
+use crate::names::Names;
+use crate::settings::{RedactionConfig, RulesConfig, Scope};
+
+/// What enrichment knows beside the record: the rules, SageMaker's operations, which records are wanted, and the key of
+/// redaction.
+#[derive(Debug)]
+pub struct Knowledge {
+    pub rules: RuleSet,
+    pub catalogue: Catalogue,
+    pub scope: Scope,
+    pub fingerprint_key: FingerprintKey,
+    /// Of the indices that documents go to.
+    pub names: Names,
+}
+
+impl Knowledge {
+    /// What is known without any configuration: the built-in rules, and a random key.
+    pub fn built_in(scope: Scope) -> Self {
+        let key = FingerprintKey::load(&RedactionConfig::default()).expect("the system gives random bytes");
+        Self::load(&RulesConfig::default(), BrokenRules::Refuse, scope, key, Names::default())
+            .expect("a test loads the built-in rules")
+    }
+
+    pub fn load(
+        rules: &RulesConfig,
+        broken: BrokenRules,
+        scope: Scope,
+        fingerprint_key: FingerprintKey,
+        names: Names,
+    ) -> Result<Self, RulesError> {
+        let rules = match broken {
+            BrokenRules::Refuse => RuleSet::load(rules)?,
+            BrokenRules::Skip => RuleSet::load_usable(rules)?,
+        };
+        Ok(Self { rules, catalogue: Catalogue::built_in(), scope, fingerprint_key, names })
+    }
+}
+
+/// Where a record came from and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'o> {
+    /// Such as `s3://bucket/key`.
+    pub path: &'o str,
+    /// When the object was written.
+    pub written_at: Option<OffsetDateTime>,
+    pub now: OffsetDateTime,
+}
