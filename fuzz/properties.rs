@@ -1,4 +1,4 @@
-//! What holds for any bytes at all, one function for each stage that reads what others wrote.
+//! What holds for any bytes at all, one function for each pure stage that reads what others wrote.
 //!
 //! The fuzzer calls them with what it makes up (`fuzz/run.sh`), and `tests/hostile/` with what proptest does. A function
 //! panics when its property does not hold.
@@ -11,42 +11,13 @@ use std::sync::LazyLock;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use sagetrail::config::{ContentHash, Scope};
-use sagetrail::decode::{self, Damage, Decoded, Limits, Scratch};
-use sagetrail::document::Document;
-use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich as enrich_record};
-use sagetrail::record::Record;
-use sagetrail::sink::bulk;
-use sagetrail::source::key;
-use sagetrail::source::notification::{self, NotifiedObject};
+use sagetrail_core::decode::{self, Damage, Decoded, Limits, Scratch};
+use sagetrail_core::document::Document;
+use sagetrail_core::enrich::{Enriched, Knowledge, Origin, enrich as enrich_record};
+use sagetrail_core::record::Record;
+use sagetrail_core::settings::{ContentHash, Scope};
 use serde_json::Value;
 use time::macros::datetime;
-
-/// A message is a notification or an error; neither breaks a log line, and an error stays short.
-pub fn notification(data: &[u8]) {
-    let Ok(body) = std::str::from_utf8(data) else { return };
-    match notification::parse(body) {
-        Ok(notification) => {
-            for object in notification.objects {
-                match object {
-                    NotifiedObject::Created(object) => {
-                        assert!(!object.bucket.is_empty() && !object.key.is_empty());
-                        assert_one_line(&object.to_string());
-                        let _ = key::classify(&object.key);
-                    }
-                    NotifiedObject::Skipped { bucket, key, .. } => {
-                        assert!(!bucket.is_empty() && !key.is_empty());
-                    }
-                }
-            }
-        }
-        Err(error) => {
-            let text = error.to_string();
-            assert_one_line(&text);
-            assert!(text.len() < 600, "{text}");
-        }
-    }
-}
 
 /// An object yields the same records compressed and plain, each of them an object under its cap, and damage is told on one
 /// short line.
@@ -82,35 +53,6 @@ pub fn enrich(data: &[u8]) {
     if let Some(document) = document(data, &RELATED) {
         assert_eq!((&first.id, &first.index), (&document.id, &document.index));
     }
-}
-
-/// An answer is believed only where it names each document that was sent and says that it is stored.
-pub fn answer(data: &[u8]) {
-    const SENT: [&str; 3] = ["a", "b-1", "c"];
-    let Ok(outcomes) = bulk::classify(data, SENT.into_iter()) else { return };
-    assert_eq!(outcomes.len(), SENT.len());
-    // Members that nobody reads may hold what no value can: half of a surrogate pair, or a number beyond all.
-    let Ok(answer) = serde_json::from_slice::<Value>(data) else { return };
-    let items = member(&answer, "items", 0);
-    for (position, (outcome, id)) in outcomes.iter().zip(SENT).enumerate() {
-        let create = member(&items[position], "create", 0);
-        assert_eq!(member(create, "_id", 0), id);
-        let status = member(create, "status", 1).as_u64().expect("a status is a number");
-        match outcome {
-            bulk::ItemOutcome::Created => assert!((200..300).contains(&status)),
-            bulk::ItemOutcome::Duplicate => assert_eq!(status, 409),
-            // What a pipeline dropped has the status of a success.
-            bulk::ItemOutcome::Retry { .. } => {
-                assert!(status >= 400 || member(create, "result", 2) == "noop");
-            }
-            bulk::ItemOutcome::Refused(_) | bulk::ItemOutcome::Doubtful(_) => assert!(status >= 400),
-        }
-    }
-}
-
-/// Serde takes a struct also from an array of its members.
-fn member<'v>(value: &'v Value, name: &str, position: usize) -> &'v Value {
-    value.get(name).or_else(|| value.get(position)).unwrap_or(&Value::Null)
 }
 
 fn decoded(object: &[u8]) -> (Vec<Vec<u8>>, u64, Option<Damage>) {
@@ -150,7 +92,7 @@ fn document(raw: &[u8], knowledge: &Knowledge) -> Option<Document> {
     }
 }
 
-/// The names are made of symbols that need no escaping, and the body of a bulk has one action and one object.
+/// The names are made of symbols that need no escaping, and the source is one object on one line.
 pub fn assert_is_ours(document: &Document) {
     let id = document.id.as_str();
     assert!((1..=69).contains(&id.len()), "{id}");
@@ -162,13 +104,9 @@ pub fn assert_is_ours(document: &Document) {
                 || month.len() == 7 && month.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
         });
     assert!(is_known, "{index}");
-    let body = bulk::encode([document].into_iter());
-    let lines: Vec<&[u8]> = body.split(|&byte| byte == b'\n').collect();
-    let [action, source, b""] = lines[..] else { panic!("{} lines", lines.len()) };
-    let expected = format!(r#"{{"create":{{"_index":"{index}","_id":"{id}"}}}}"#);
-    assert_eq!(action, expected.as_bytes());
-    let source: Value = serde_json::from_slice(source).expect("a document is JSON");
+    let source: Value = serde_json::from_slice(&document.source).expect("a document is JSON");
     assert!(source.is_object());
+    assert!(!document.source.contains(&b'\n'));
 }
 
 /// No control character and no line separator, so that it is one line wherever it is shown.

@@ -16,7 +16,8 @@ RUSTFLAGS='-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4'
 RUSTFLAGS+=' -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table'
 RUSTFLAGS+=' -Cllvm-args=-sanitizer-coverage-trace-compares'
 export RUSTFLAGS
-cargo build --locked --release --target "$host" --bin "$target"
+case $target in notification | answer) features=daemon ;; *) features= ;; esac
+cargo build --locked --release --target "$host" --features "$features" --bin "$target"
 
 mkdir -p "found/$target" artifacts
 # The examples of the rules are real-looking records and a good place to start from.

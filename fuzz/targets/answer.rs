@@ -1,6 +1,8 @@
 #![no_main]
 
+#[path = "../daemon.rs"]
+mod daemon;
 #[path = "../properties.rs"]
 mod properties;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::answer(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| daemon::answer(data));

@@ -6,6 +6,8 @@
 
 #[path = "../../fuzz/properties.rs"]
 mod properties;
+#[path = "../../fuzz/daemon.rs"]
+mod daemon;
 mod records;
 
 use std::io::Write;
@@ -28,11 +30,11 @@ use time::macros::datetime;
 type Property = (&'static str, fn(&[u8]));
 
 const PROPERTIES: [Property; 5] = [
-    ("notification", properties::notification),
+    ("notification", daemon::notification),
     ("decode", properties::decode),
     ("record", properties::record),
     ("enrich", properties::enrich),
-    ("answer", properties::answer),
+    ("answer", daemon::answer),
 ];
 
 #[test]
@@ -138,6 +140,7 @@ fn every_hostile_record_becomes_one_document_of_ours_or_is_set_aside() {
     for (name, raw, is_json) in hostile_records("111122223333") {
         let document = document_of(raw.as_bytes());
         properties::assert_is_ours(&document);
+        daemon::assert_is_one_item(&document);
         assert_eq!(document.index.as_str() != "sagetrail-rejected", is_json, "{name}");
     }
 }
