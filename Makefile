@@ -1,7 +1,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-chart test-package bench bench-replay dashboards api lint advisories fmt release reproduce clean \
+.PHONY: help demo test test-chart test-package bench bench-replay score dashboards api lint advisories fmt release reproduce clean \
   lint-tools
 
 LOCAL := deploy/local
@@ -51,6 +51,11 @@ bench: ## Measure speed and memory against plain decompression; ARGS=core or ano
 bench-replay: ## Replay a million records into a real OpenSearch; ARGS=related or all picks a scope, BINARY=FILE a build
 	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
 	SAGETRAIL_BENCH_BINARY=$(abspath $(BINARY)) $(LOCAL)/with-stack.sh cargo bench --locked --profile release --bench replay -- $(ARGS)
+
+score: ## Say which attacks of the corpus the rules find and what everyday work costs; ARGS=--history runs each alone
+	@$(LOCAL)/tools.sh cargo cc python3
+	cargo build --locked
+	@python3 -B tests/detection/score.py $(ARGS)
 
 dashboards: ## Make dashboards/*.ndjson from dashboards/sources
 	@$(LOCAL)/tools.sh python3

@@ -6,9 +6,9 @@ from pathlib import Path
 import records
 
 HERE = Path(__file__).resolve().parent
-# A Tuesday in working hours. What is told of a week before it is the site's history.
-TODAY = datetime.datetime(2026, 11, 10, tzinfo=datetime.timezone.utc)
-ATTACK_HOUR, WORK_HOUR = 13, 7
+# A Tuesday of everyday work, and the Wednesday of the attacks. The same work a week before is the site's history.
+WORK_STARTS = datetime.datetime(2026, 11, 10, 7, tzinfo=datetime.timezone.utc)
+ATTACK_STARTS = datetime.datetime(2026, 11, 11, 13, tzinfo=datetime.timezone.utc)
 CALL = {
     *("call", "like", "with", "by", "from", "agent", "region", "account", "at", "times", "every"),
     *("script", "error", "message", "action", "on", "hidden", "record", "type"),
@@ -19,10 +19,11 @@ ATTACK, WORKDAY = {"id", "title", "technique", "control", "calls"}, {"id", "titl
 def read(site=None):
     """Both halves of the corpus, each case with its records."""
     site = site or records.Site()
-    return expanded(site, "attacks", "attack", ATTACK, ATTACK_HOUR), expanded(site, "workdays", "workday", WORKDAY, WORK_HOUR)
+    attacks = expanded(site, "attacks", "attack", ATTACK, ATTACK_STARTS)
+    return attacks, expanded(site, "workdays", "workday", WORKDAY, WORK_STARTS)
 
 
-def expanded(site, folder, kind, members, hour):
+def expanded(site, folder, kind, members, start):
     cases, seen = [], set()
     for path in sorted((HERE / folder).glob("*.toml")):
         table = records.load(path)
@@ -38,7 +39,6 @@ def expanded(site, folder, kind, members, hour):
             if unknown:
                 raise ValueError(f"{path.name}: {case['id']}: not a member of a case: {', '.join(sorted(unknown))}")
             inherited = [{"call": case["call"]} | call if "call" in case else call for call in calls]
-            start = TODAY + datetime.timedelta(hours=hour)
             case["records"] = records.expand(site, case, inherited, start)
             cases.append(case)
     return cases

@@ -6,9 +6,11 @@ import datetime
 import hashlib
 import json
 import re
-import tomllib
 import uuid
 from pathlib import Path
+from typing import NamedTuple
+
+import tomllib
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -37,6 +39,15 @@ SCRIPTS = {
     "CreateNotebookInstanceLifecycleConfig": "onStart[0].content|base64",
     "UpdateNotebookInstanceLifecycleConfig": "onStart[0].content|base64",
 }
+# Services whose records list the resources of every call; others list them for data events alone.
+LISTS_RESOURCES = {"s3", "kms", "ecr", "secretsmanager"}
+RESOURCES = {
+    "endpointName": ("AWS::SageMaker::Endpoint", "endpoint/"),
+    "featureGroupName": ("AWS::SageMaker::FeatureGroup", "feature-group/"),
+    "repositoryName": ("AWS::ECR::Repository", "repository/"),
+    "keyId": ("AWS::KMS::Key", "key/"),
+    "secretId": ("AWS::SecretsManager::Secret", "secret:"),
+}
 READS = re.compile(r"(BatchGet|BatchDescribe|Describe|Get|Head|List|Lookup|Query|Search|Select|Invoke|Converse)")
 
 
@@ -50,15 +61,15 @@ class Site:
         self.requests = load(HERE / "requests.toml")
         self.catalogue = load(ROOT / "config" / "catalogue.toml")
 
-    def text(self, value, number=0):
-        """The value with the names in angle brackets filled in, and `{n}` with the number of the repetition."""
+    def text(self, value):
+        """The value with the names in angle brackets filled in."""
         if isinstance(value, str):
             filled = re.sub(r"<([a-z_]+)>", lambda name: self.names.get(name[1], name[0]), value)
-            return filled if filled == value or filled == ABSENT else self.text(filled, number)
+            return filled if filled in (value, ABSENT) else self.text(filled)
         if isinstance(value, list):
-            return [self.text(element, number) for element in value]
+            return [self.text(element) for element in value]
         if isinstance(value, dict):
-            return {key: self.text(element, number) for key, element in value.items()}
+            return {key: self.text(element) for key, element in value.items()}
         return value
 
 
@@ -118,8 +129,8 @@ def identity(site, name, time):
     if kind == "service":
         return {"type": "AWSService", "invokedBy": who["service"]}
     if kind == "root":
-        arn = f"arn:aws:iam::{account}:root"
-        return {"type": "Root", "principalId": account, "arn": arn, "accountId": account, "accessKeyId": key("ASIA", name)}
+        root = {"type": "Root", "principalId": account, "arn": f"arn:aws:iam::{account}:root", "accountId": account}
+        return root | {"accessKeyId": key("ASIA", name)}
     if kind == "user":
         return {
             "type": "IAMUser",
@@ -169,9 +180,10 @@ def key(prefix, of, length=20):
 
 def expand(site, case, calls, start):
     """The records of a case, in the order of its calls."""
+    everywhere = {name: case[name] for name in ("by", "from", "agent", "region", "account") if name in case}
     records, minute = [], 0.0
-    for call in calls:
-        call = {name: case[name] for name in ("by", "from", "agent", "region", "account") if name in case} | call
+    for told in calls:
+        call = everywhere | told
         minute = call.get("at", minute)
         for number in range(call.get("times", 1)):
             time = start + datetime.timedelta(seconds=round(minute * 60))
@@ -180,59 +192,82 @@ def expand(site, case, calls, start):
     return records
 
 
-def record(site, call, time, seed, number):
+class Request(NamedTuple):
+    """A call as it was sent: to whom, where, and with which parameters."""
+
+    service: str
+    name: str
+    region: str
+    account: str
+    asked: dict
+
+    @property
+    def data(self):
+        return self.name in DATA_EVENTS.get(self.service, ())
+
+
+def request(site, call, number):
     service, _, name = call["call"].rpartition(":")
     service = service or "sagemaker"
-    who = site.identities[call["by"]]
-    account = site.text(call.get("account", who.get("in", "<own>")))
-    region = GLOBAL_REGION if service in GLOBAL_SERVICES else call.get("region", site.names["region"])
-    parameters = site.requests.get(call.get("like", call["call"]), {}) if call.get("like", "") != "nothing" else {}
-    asked = merged(site.text(parameters), site.text(call.get("with", {})))
+    usual = {} if call.get("like") == "nothing" else site.requests.get(call.get("like", call["call"]), {})
+    asked = merged(site.text(usual), site.text(call.get("with", {})))
     if "script" in call:
         asked = merged(asked, {SCRIPTS[name]: "#!/bin/bash\n" + call["script"]})
-    asked = numbered(asked, number)
-    caller = identity(site, call["by"], time)
-    denied = "denied" in call.get("error", "").lower() or call.get("error") == "UnauthorizedOperation"
+    region = GLOBAL_REGION if service in GLOBAL_SERVICES else call.get("region", site.names["region"])
+    account = site.text(call.get("account", "<own>"))
+    return Request(service, name, region, account, numbered(asked, number))
+
+
+def record(site, call, time, seed, number):
+    who, caller, sent = site.identities[call["by"]], identity(site, call["by"], time), request(site, call, number)
     result = {
         "eventVersion": "1.11",
         "userIdentity": caller,
         "eventTime": time.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "eventSource": f"{service}.amazonaws.com",
-        "eventName": name,
-        "awsRegion": region,
+        "eventSource": f"{sent.service}.amazonaws.com",
+        "eventName": sent.name,
+        "awsRegion": sent.region,
     }
     result |= client(site, call, who)
-    if "error" in call:
-        result["errorCode"] = call["error"]
-        result["errorMessage"] = numbered(site.text(call.get("message") or denial(service, name, caller, call)), number)
-    hidden = call.get("hidden", denied)
-    result["requestParameters"] = None if hidden or name in WITHOUT_PARAMETERS else asked or None
-    result["responseElements"] = response(site, service, name, asked, region, account) if "error" not in call else None
-    result["requestID"] = str(uuid.uuid5(uuid.NAMESPACE_URL, seed + "/request"))
-    result["eventID"] = str(uuid.uuid5(uuid.NAMESPACE_URL, seed))
-    result["readOnly"] = reads(site, service, name)
-    data = name in DATA_EVENTS.get(service, ())
-    resources = touched(service, asked, region, account)
-    if resources and (data or service in ("s3", "kms", "ecr", "secretsmanager")):
+    result |= outcome(site, call, caller, sent, number)
+    result |= {
+        "requestID": str(uuid.uuid5(uuid.NAMESPACE_URL, seed + "/request")),
+        "eventID": str(uuid.uuid5(uuid.NAMESPACE_URL, seed)),
+        "readOnly": reads(site, sent),
+    }
+    resources = touched(sent)
+    if resources and (sent.data or sent.service in LISTS_RESOURCES):
         result["resources"] = resources
     result |= {
         "eventType": call.get("type", "AwsApiCall"),
-        "managementEvent": not data,
-        "recipientAccountId": account,
-        "eventCategory": "Data" if data else "Management",
+        "managementEvent": not sent.data,
+        "recipientAccountId": sent.account,
+        "eventCategory": "Data" if sent.data else "Management",
     }
     if "service" not in who:
         result["tlsDetails"] = {
             "tlsVersion": "TLSv1.3",
             "cipherSuite": "TLS_AES_128_GCM_SHA256",
-            "clientProvidedHostHeader": host(service, region, name),
+            "clientProvidedHostHeader": host(sent),
         }
-    if service == "s3":
+    if sent.service == "s3":
         result["additionalEventData"] = {"SignatureVersion": "SigV4", "AuthenticationMethod": "AuthHeader"}
     return merged(result, site.text(call.get("record", {})))
 
 
+def outcome(site, call, caller, sent, number):
+    """What the call answered. A call that was denied has no parameters in its record."""
+    error = call.get("error", "")
+    hidden = "denied" in error.lower() or sent.name in WITHOUT_PARAMETERS
+    parameters = {"requestParameters": None if hidden else sent.asked or None}
+    if not error:
+        return parameters | {"responseElements": response(site, sent)}
+    message = numbered(site.text(call.get("message") or denial(sent, caller, call)), number)
+    return {"errorCode": error, "errorMessage": message} | parameters | {"responseElements": None}
+
+
 def numbered(value, number):
+    """The value with the number of the repetition in the place of `{n}`."""
     if isinstance(value, str):
         return value.replace("{n}", str(number))
     if isinstance(value, list):
@@ -257,59 +292,58 @@ def client(site, call, who):
     return result
 
 
-def denial(service, name, caller, call):
+def denial(sent, caller, call):
     arn = caller.get("arn", caller.get("accountId", "unknown"))
-    prefix = "sagemaker" if "sagemaker" in service else service
-    action = call.get("action", f"{prefix}:{name}")
+    prefix = "sagemaker" if "sagemaker" in sent.service else sent.service
+    action = call.get("action", f"{prefix}:{sent.name}")
     return (
         f"User: {arn} is not authorized to perform: {action} on resource: {call.get('on', '*')} "
         f"because no identity-based policy allows the {action} action"
     )
 
 
-def reads(site, service, name):
-    if service == "sagemaker" and name in site.catalogue:
-        return site.catalogue[name]["access"] in ("List", "Read")
-    return bool(READS.match(name))
+def reads(site, sent):
+    if sent.service == "sagemaker" and sent.name in site.catalogue:
+        return site.catalogue[sent.name]["access"] in ("List", "Read")
+    return bool(READS.match(sent.name))
 
 
-def response(site, service, name, asked, region, account):
+def response(site, sent):
     """The ARN of what was made, as most calls of SageMaker that change something answer."""
-    known = site.catalogue.get(name) if service == "sagemaker" else None
-    if known is None or reads(site, service, name):
+    known = site.catalogue.get(sent.name) if sent.service == "sagemaker" else None
+    if known is None or reads(site, sent):
         return None
-    answers = [known[member] for member in ("arn",) if isinstance(known.get(member), str)]
     named = [known["name"]] if isinstance(known.get("name"), str) else known.get("name", [])
-    values = [asked.get(path.removeprefix("requestParameters.")) for path in named]
+    values = [sent.asked.get(path.removeprefix("requestParameters.")) for path in named]
     value = next((value for value in values if isinstance(value, str)), None)
-    paths = [path for path in answers if re.fullmatch(r"responseElements\.\w+", path)]
-    if not paths or value is None:
+    path = known.get("arn")
+    if value is None or not isinstance(path, str) or not re.fullmatch(r"responseElements\.\w+", path):
         return None
-    arn = f"arn:aws:sagemaker:{region}:{account}:{known['resource']}/{value.lower()}"
-    return {paths[0].removeprefix("responseElements."): arn}
+    arn = value if value.startswith("arn:") else f"{own(sent)}:{known['resource']}/{value.lower()}"
+    return {path.removeprefix("responseElements."): arn}
 
 
-def touched(service, asked, region, account):
-    prefix = f"arn:aws:{service}:{region}:{account}"
+def own(sent):
+    return f"arn:aws:{sent.service}:{sent.region}:{sent.account}"
+
+
+def touched(sent):
+    asked = sent.asked
     if "bucketName" in asked:
-        bucket = {"accountId": account, "type": "AWS::S3::Bucket", "ARN": f"arn:aws:s3:::{asked['bucketName']}"}
+        bucket = {"accountId": sent.account, "type": "AWS::S3::Bucket", "ARN": f"arn:aws:s3:::{asked['bucketName']}"}
         item = {"type": "AWS::S3::Object", "ARN": f"arn:aws:s3:::{asked['bucketName']}/{asked.get('key')}"}
         return [item, bucket] if "key" in asked else [bucket]
-    kinds = {
-        "endpointName": ("AWS::SageMaker::Endpoint", f"{prefix}:endpoint/"),
-        "featureGroupName": ("AWS::SageMaker::FeatureGroup", f"{prefix}:feature-group/"),
-        "repositoryName": ("AWS::ECR::Repository", f"{prefix}:repository/"),
-        "keyId": ("AWS::KMS::Key", f"{prefix}:key/"),
-        "secretId": ("AWS::SecretsManager::Secret", f"{prefix}:secret:"),
-    }
-    for member, (kind, start) in kinds.items():
+    for member, (kind, start) in RESOURCES.items():
         if isinstance(asked.get(member), str):
-            arn = asked[member] if asked[member].startswith("arn:") else start + asked[member].lower()
-            return [{"accountId": account, "type": kind, "ARN": arn}]
+            name = asked[member]
+            arn = name if name.startswith("arn:") else f"{own(sent)}:{start}{name.lower()}"
+            return [{"accountId": sent.account, "type": kind, "ARN": arn}]
     return []
 
 
-def host(service, region, name):
-    if service == "sagemaker":
-        return f"{'runtime' if name.startswith('Invoke') else 'api'}.sagemaker.{region}.amazonaws.com"
-    return f"{service}.amazonaws.com" if service in GLOBAL_SERVICES else f"{service}.{region}.amazonaws.com"
+def host(sent):
+    if sent.service == "sagemaker":
+        return f"{'runtime' if sent.name.startswith('Invoke') else 'api'}.sagemaker.{sent.region}.amazonaws.com"
+    if sent.service in GLOBAL_SERVICES:
+        return f"{sent.service}.amazonaws.com"
+    return f"{sent.service}.{sent.region}.amazonaws.com"
