@@ -244,6 +244,9 @@ def record(site, call, time, seed, number):
         "recipientAccountId": sent.account,
         "eventCategory": "Data" if sent.data else "Management",
     }
+    if who["kind"] == "account":
+        # The caller's account has a record of the same call under another eventID.
+        result["sharedEventID"] = str(uuid.uuid5(uuid.NAMESPACE_URL, seed + "/shared"))
     if "service" not in who:
         result["tlsDetails"] = {
             "tlsVersion": "TLSv1.3",
@@ -309,7 +312,9 @@ def reads(site, sent):
 
 
 def response(site, sent):
-    """The ARN of what was made, as most calls of SageMaker that change something answer."""
+    """The ARN of what was made, as most calls of SageMaker that change something answer, or the session of a role."""
+    if sent.service == "sts" and "roleArn" in sent.asked:
+        return session(sent.asked["roleArn"], sent.asked["roleSessionName"])
     known = site.catalogue.get(sent.name) if sent.service == "sagemaker" else None
     if known is None or reads(site, sent):
         return None
@@ -321,6 +326,21 @@ def response(site, sent):
         return None
     arn = value if value.startswith("arn:") else f"{own(sent)}:{known['resource']}/{value.lower()}"
     return {path.removeprefix("responseElements."): arn}
+
+
+def session(arn, name):
+    """What AssumeRole answers, without the token; the key is that of the identity's own records in `identity`."""
+    account, role = arn.split(":")[4], arn.rsplit("/", 1)[-1]
+    return {
+        "credentials": {
+            "accessKeyId": key("ASIA", f"{account}/{role}/{name}"),
+            "expiration": "Nov 11, 2026, 2:00:00 PM",
+        },
+        "assumedRoleUser": {
+            "assumedRoleId": f"{key('AROA', f'{account}/{role}', 21)}:{name}",
+            "arn": f"arn:aws:sts::{account}:assumed-role/{role}/{name}",
+        },
+    }
 
 
 def own(sent):

@@ -43,17 +43,20 @@ def main():
         wrong = api.mistakes(attacks + workdays)
         if wrong:
             raise Mistake("requests that the API does not know:\n" + "\n".join(wrong))
-        results = scored(arguments, attacks, workdays)
+        chosen = [attack for attack in attacks if attack["id"].startswith(arguments.only)]
+        results = scored(arguments, chosen, workdays)
     except (Mistake, ValueError) as mistake:
         print(mistake, file=sys.stderr)
         return 2
-    print(head(attacks, workdays), end="")
+    print(head(chosen, workdays), end="")
     for name, result in results.items():
         print(table(name, result), end="")
     if arguments.cases:
         print(cases(results), end="")
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if arguments.only:
+        return 0
     below = [line for name, result in results.items() for line in shortfalls(name, result)]
     for line in below:
         print(line, file=sys.stderr)
@@ -64,6 +67,7 @@ def parsed():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sagetrail", default=records.ROOT / "target" / "debug" / "sagetrail", type=pathlib.Path)
     parser.add_argument("--config", action="append", choices=CONFIGS, help="all three unless given")
+    parser.add_argument("--only", default="", metavar="PREFIX", help="the attacks whose names begin so, without minima")
     parser.add_argument("--cases", action="store_true", help="say of each attack what became of it")
     parser.add_argument("--history", action="store_true", help="a run for each attack, and pages by `backtest`")
     parser.add_argument("--json", type=pathlib.Path, help="keep what was found of each case in this file")
@@ -170,7 +174,7 @@ def summary(result):
     variants = [attack for attack in result["attacks"] if not attack["control"]]
     found = sum(attack["state"] == "found" for attack in variants)
     return {
-        "found": round(found / len(variants), 3),
+        "found": round(found / max(len(variants), 1), 3),
         "controls_missed": sum(attack["control"] and attack["state"] != "found" for attack in result["attacks"]),
         "not_shipped": sum(attack["state"] == "not shipped" for attack in result["attacks"]),
         "findings_a_week": round(sum(weekly(result).values())),
