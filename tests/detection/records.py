@@ -128,6 +128,10 @@ def identity(site, name, time):
     kind, account = who["kind"], who.get("account", site.names["own"])
     if kind == "service":
         return {"type": "AWSService", "invokedBy": who["service"]}
+    if kind == "web":
+        subject = f"{who['provider']}:sts.amazonaws.com:{who['user']}"
+        person = {"type": "WebIdentityUser", "principalId": subject, "userName": who["user"]}
+        return person | {"identityProvider": who["provider"]}
     if kind == "root":
         root = {"type": "Root", "principalId": account, "arn": f"arn:aws:iam::{account}:root", "accountId": account}
         return root | {"accessKeyId": key("ASIA", name)}
