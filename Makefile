@@ -1,7 +1,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-chart test-package bench bench-replay score dashboards api lint advisories fmt release reproduce clean \
+.PHONY: help demo test test-chart test-package bench bench-replay score dashboards guardrails api lint advisories fmt release reproduce clean \
   lint-tools
 
 LOCAL := deploy/local
@@ -60,6 +60,10 @@ score: ## Say which attacks of the corpus the rules find and what everyday work 
 dashboards: ## Make dashboards/*.ndjson from dashboards/sources
 	@$(LOCAL)/tools.sh python3
 	@venv=$$($(LOCAL)/venv.sh $(LOCAL)/requirements-dashboards.txt); $$venv/bin/python -B dashboards/sources/generate.py
+
+guardrails: ## Evaluate the service control policies on the examples of the rules; UPDATE=1 writes the results anew
+	@$(LOCAL)/tools.sh node npm
+	$(LOCAL)/guardrails.sh $(if $(UPDATE),--update)
 
 api: ## Compare the catalogue with the newest botocore, and draft the lines that it lacks
 	@$(LOCAL)/tools.sh python3

@@ -38,9 +38,18 @@ fi
 
 python "$here/check_terraform.py"
 if have terraform "terraform's format"; then
-  terraform fmt -check -recursive -diff terraform
+  terraform fmt -check -recursive -diff terraform guardrails/terraform
+  # This module needs no provider.
+  terraform -chdir=guardrails/terraform/documents init -backend=false >/dev/null
+  terraform -chdir=guardrails/terraform/documents test -no-color >/dev/null
 fi
-left_out+=("terraform validate and terraform test (they fetch the provider of AWS; run them before you apply)")
+left_out+=("terraform validate and terraform test of what makes something (they fetch the provider of AWS; run them before you apply)")
+
+python -W ignore:pkg_resources "$here/check_guardrails.py"
+cfn-lint guardrails/cloudformation/*.json
+if have node "guardrails on the rules' examples" && have npm "guardrails on the rules' examples"; then
+  "$here/guardrails.sh"
+fi
 
 if have promtool "prometheus/alerts.yml"; then
   promtool check rules prometheus/alerts.yml

@@ -1,9 +1,9 @@
-"""Reads the Terraform module and its examples, and finds names that lead nowhere.
+"""Reads the Terraform modules and their examples, and finds names that lead nowhere.
 
 usage: check_terraform.py
 
 `terraform validate` says more, but needs the provider of AWS, which is not to be had everywhere. This finds variables,
-locals, resources and outputs that are used and not declared, or declared and not used, and calls of the module with
+locals, resources and outputs that are used and not declared, or declared and not used, and calls of a module with
 arguments that it does not have or without those that it needs.
 """
 
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import hcl2
 
-MODULE = Path(__file__).resolve().parents[1] / "terraform"
+DEPLOY = Path(__file__).resolve().parents[1]
+MODULES = [DEPLOY / "terraform", DEPLOY / "guardrails/terraform", DEPLOY / "guardrails/terraform/documents"]
 # A reference begins an expression's path; what follows a dot belongs to another.
 REFERENCE = re.compile(r"(?<![\w.\"/:-])(var|local|module|data\.\w+|aws_\w+)\.(\w+)(?:\.(\w+))?")
 # Members of a block that are no arguments.
@@ -58,9 +59,11 @@ def problems(folder: Path) -> Iterator[str]:
     yield from (
         f"{name} is declared and not used" for name in sorted(known - used) if name.startswith(("var.", "local."))
     )
-    variables = dict(blocks(MODULE, "variable"))
-    outputs = {name for name, _ in blocks(MODULE, "output")}
+    outputs = set()
     for name, call in blocks(folder, "module"):
+        called = (folder / call["source"].strip('"')).resolve()
+        variables = dict(blocks(called, "variable"))
+        outputs |= {output for output, _ in blocks(called, "output")}
         given = set(call) - MARKS
         yield from (f"module.{name}: there is no argument {one}" for one in sorted(given - set(variables)))
         needed = {one for one, body in variables.items() if "default" not in body}
@@ -70,8 +73,9 @@ def problems(folder: Path) -> Iterator[str]:
 
 
 def main() -> None:
-    folders = [MODULE, *sorted(path for path in (MODULE / "examples").iterdir() if path.is_dir())]
-    found = [f"{folder.relative_to(MODULE.parent)}: {text}" for folder in folders for text in problems(folder)]
+    examples = sorted(path for module in MODULES for path in module.glob("examples/*") if path.is_dir())
+    folders = [*MODULES, *examples]
+    found = [f"{folder.relative_to(DEPLOY)}: {text}" for folder in folders for text in problems(folder)]
     if found:
         sys.exit("\n".join(found))
     print(f"terraform: every name of {len(folders)} modules leads somewhere")
