@@ -1,4 +1,4 @@
-//! The templates of CloudFormation, written from the policies and the list of AWS Config rules.
+//! The templates of stacks, written from the policies and the list of AWS Config rules.
 
 use serde_json::{Map, Value, json};
 
@@ -86,10 +86,14 @@ fn refer_to_parameters(value: &mut Value, guardrails: &Guardrails) {
     }
     match value {
         Value::Array(elements) => {
-            elements.iter_mut().for_each(|inner| refer_to_parameters(inner, guardrails))
+            for inner in elements {
+                refer_to_parameters(inner, guardrails);
+            }
         }
         Value::Object(members) => {
-            members.values_mut().for_each(|inner| refer_to_parameters(inner, guardrails));
+            for inner in members.values_mut() {
+                refer_to_parameters(inner, guardrails);
+            }
         }
         _ => {}
     }
