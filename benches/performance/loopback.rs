@@ -53,7 +53,7 @@ impl Loopback {
             .with_state(Arc::clone(&sink));
         let (s3, s3_server) = listen(s3).await;
         let (opensearch, opensearch_server) = listen(opensearch).await;
-        let sqs = Sqs::serve([], VISIBILITY_TIMEOUT).await;
+        let sqs = Sqs::serve(VISIBILITY_TIMEOUT).await;
         Self { s3, opensearch, sqs, sink, _servers: [s3_server, opensearch_server] }
     }
 

@@ -116,7 +116,7 @@ mod tests {
 
     /// A search as it was sent, and as the parser of OpenSearch 2.19.4 wrote it.
     fn pair() -> (Value, Value) {
-        let pair: Value = serde_json::from_str(include_str!("../../tests/setup/rewritten.json")).unwrap();
+        let pair: Value = serde_json::from_str(include_str!("../../tests/e2e/setup/rewritten.json")).unwrap();
         let monitor = |query: &Value| {
             json!({"name": "m", "inputs": [{"search": {"query": query}}],
                    "triggers": [{"bucket_level_trigger": {"condition": {"script": {"source": "params.n > 0"}}}}]})

@@ -4,20 +4,17 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{
-    BucketVersioningStatus, Event, NotificationConfiguration, QueueConfiguration, VersioningConfiguration,
-};
+use aws_sdk_s3::types::{Event, NotificationConfiguration, QueueConfiguration};
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 
-use super::{Stack, eventually};
+use crate::support::{Stack, eventually};
 
 pub struct Cloud {
     pub bucket: String,
     pub queue_url: String,
     pub dead_letter_url: String,
-    pub queue_arn: String,
     pub s3: aws_sdk_s3::Client,
-    sqs: aws_sdk_sqs::Client,
+    pub(super) sqs: aws_sdk_sqs::Client,
 }
 
 /// How the queue treats messages.
@@ -69,7 +66,7 @@ impl Cloud {
             .send()
             .await
             .expect("moto takes the notification configuration");
-        Self { bucket, queue_url, dead_letter_url, queue_arn, s3, sqs }
+        Self { bucket, queue_url, dead_letter_url, s3, sqs }
     }
 
     /// Uploads an object, which notifies the queue.
@@ -82,61 +79,6 @@ impl Cloud {
             .send()
             .await
             .expect("moto stores the object");
-    }
-
-    /// Uploads an object with a signature in its metadata, as CloudTrail does with digests.
-    pub async fn upload_signed(&self, key: &str, bytes: Vec<u8>, signature: &str) {
-        self.upload_made_at(key, bytes, signature, None).await;
-    }
-
-    /// Uploads a digest, with the time when it was made where that is not its end, as CloudTrail does with backfills.
-    pub async fn upload_made_at(&self, key: &str, bytes: Vec<u8>, signature: &str, made_at: Option<&str>) {
-        let mut request = self
-            .s3
-            .put_object()
-            .bucket(&self.bucket)
-            .key(key)
-            .metadata("signature", signature)
-            .metadata("signature-algorithm", "SHA256withRSA");
-        if let Some(made_at) = made_at {
-            request = request.metadata("backfill-generation-timestamp", made_at);
-        }
-        request.body(ByteStream::from(bytes)).send().await.expect("moto stores the object");
-    }
-
-    /// Removes an object without a word to the queue.
-    pub async fn remove(&self, key: &str) {
-        self.s3.delete_object().bucket(&self.bucket).key(key).send().await.expect("moto removes the object");
-    }
-
-    /// Makes the bucket keep versions and notify nobody, because the emulator's notifications do not name them.
-    pub async fn keep_versions(&self) {
-        let request = self.s3.put_bucket_notification_configuration().bucket(&self.bucket);
-        let nobody = NotificationConfiguration::builder().build();
-        request
-            .notification_configuration(nobody)
-            .send()
-            .await
-            .expect("moto takes the notification configuration");
-        let settings = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
-        let request = self.s3.put_bucket_versioning().bucket(&self.bucket).versioning_configuration(settings);
-        request.send().await.expect("moto keeps versions");
-    }
-
-    /// Uploads an object and returns the version that it has.
-    pub async fn upload_version(&self, key: &str, bytes: Vec<u8>) -> String {
-        let request = self.s3.put_object().bucket(&self.bucket).key(key).body(ByteStream::from(bytes));
-        request.send().await.expect("moto stores the object").version_id.expect("the bucket keeps versions")
-    }
-
-    /// Lets nobody read an object.
-    pub async fn forbid(&self, key: &str) {
-        let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [{
-            "Effect": "Deny", "Principal": "*", "Action": "s3:GetObject",
-            "Resource": format!("arn:aws:s3:::{}/{key}", self.bucket)
-        }]});
-        let request = self.s3.put_bucket_policy().bucket(&self.bucket).policy(policy.to_string());
-        request.send().await.expect("moto takes the policy");
     }
 
     /// Sends messages as they are, ten with a request.
@@ -172,14 +114,6 @@ impl Cloud {
         .to_string()
     }
 
-    /// The same from a bucket that keeps versions.
-    pub fn notification_of_version(&self, key: &str, version: &str) -> String {
-        let mut notification: serde_json::Value =
-            serde_json::from_str(&self.notification(key)).expect("it is JSON");
-        notification["Records"][0]["s3"]["object"]["versionId"] = version.into();
-        notification.to_string()
-    }
-
     /// Waits until nothing waits in the queue and nothing is hidden, which means that all of it was deleted or redriven.
     pub async fn until_empty(&self, patience: Duration) {
         eventually(patience, async || match self.depth(&self.queue_url).await {
@@ -195,13 +129,8 @@ impl Cloud {
         waiting + hidden
     }
 
-    /// Messages of the queue that wait and that are hidden.
-    pub async fn backlog(&self) -> (u64, u64) {
-        self.depth(&self.queue_url).await
-    }
-
     /// In one request: a message that comes out of hiding between two would be in neither.
-    async fn depth(&self, url: &str) -> (u64, u64) {
+    pub async fn depth(&self, url: &str) -> (u64, u64) {
         let names = [
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
@@ -224,7 +153,11 @@ async fn create_queue(
     answer.expect("moto makes the queue").queue_url.expect("a queue has a URL")
 }
 
-async fn queue_attribute(sqs: &aws_sdk_sqs::Client, url: &str, name: QueueAttributeName) -> String {
+pub(super) async fn queue_attribute(
+    sqs: &aws_sdk_sqs::Client,
+    url: &str,
+    name: QueueAttributeName,
+) -> String {
     let answer = sqs.get_queue_attributes().queue_url(url).attribute_names(name.clone()).send().await;
     let attributes = answer.expect("moto knows the queue").attributes.expect("the attribute was asked for");
     attributes[&name].clone()

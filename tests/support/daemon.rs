@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use super::cloud::Cloud;
-use super::{Stack, eventually};
+use crate::support::cloud::Cloud;
+use crate::support::{Stack, eventually};
 
 pub struct Daemon {
     process: Child,
-    admin: String,
+    pub(super) admin: String,
     log: PathBuf,
     http: reqwest::Client,
 }
@@ -72,11 +72,6 @@ impl Daemon {
     pub async fn get(&self, path: &str) -> Result<(u16, String), reqwest::Error> {
         let answer = self.http.get(format!("{}/{path}", self.admin)).send().await?;
         Ok((answer.status().as_u16(), answer.text().await?))
-    }
-
-    /// Where its admin endpoint listens, as `admin.listen` has it.
-    pub fn listens_on(&self) -> &str {
-        self.admin.trim_start_matches("http://")
     }
 
     /// What Linux says about the process, such as `status` or `mountinfo`.

@@ -33,18 +33,6 @@ pub fn folders() -> Vec<PathBuf> {
     files(&tests().join("rules"), "")
 }
 
-/// The files of the built-in rules.
-pub fn rule_files() -> Vec<PathBuf> {
-    let rules = tests().join("../config/rules");
-    let folders = files(&rules, "").into_iter().filter(|path| path.is_dir());
-    folders.flat_map(|folder| files(&folder, "")).collect()
-}
-
-/// The folder of the rule with this id.
-pub fn folder(id: &str) -> PathBuf {
-    tests().join("rules").join(id)
-}
-
 /// The records of one rule whose files begin with `match-` or `miss-`.
 pub fn records(folder: &Path, prefix: &str) -> impl Iterator<Item = Example> {
     files(folder, prefix).into_iter().map(|path| Example { record: read(&path), path })

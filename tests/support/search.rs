@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 /// One OpenSearch node, asked without a security plugin.
 pub struct Search {
-    url: String,
-    http: reqwest::Client,
+    pub(super) url: String,
+    pub(super) http: reqwest::Client,
 }
 
 impl Search {
@@ -26,14 +26,6 @@ impl Search {
         let status = answer.status().as_u16();
         let text = answer.text().await.expect("OpenSearch answers whole");
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
-    }
-
-    /// Sends lines of JSON, and returns the answer.
-    pub async fn send(&self, path: &str, lines: String) -> Value {
-        let request = self.http.post(format!("{}/{path}", self.url));
-        let answer = request.header("content-type", "application/x-ndjson").body(lines).send().await;
-        let text = answer.expect("OpenSearch answers").text().await.expect("OpenSearch answers whole");
-        serde_json::from_str(&text).expect("the answer is JSON")
     }
 
     /// Every document that the query finds in the indices, by `_id`, with its index and these fields of its source.
@@ -73,16 +65,6 @@ impl Search {
     /// Documents of one account, by `_id`, with their event ids.
     pub async fn of_account(&self, account: &str) -> BTreeMap<String, Vec<Hit>> {
         self.find("sagetrail-events", json!({"term": {"cloud.account.id": account}}), &["event.id"]).await
-    }
-
-    /// How many documents of one account can be found now.
-    pub async fn count(&self, account: &str) -> u64 {
-        self.request("POST", "sagetrail-events*/_refresh?ignore_unavailable=true", None).await;
-        let query = json!({"query": {"term": {"cloud.account.id": account}}});
-        let path = "sagetrail-events*/_count?ignore_unavailable=true";
-        let (status, answer) = self.request("POST", path, Some(query)).await;
-        assert_eq!(status, 200, "{answer}");
-        answer["count"].as_u64().expect("a count")
     }
 }
 

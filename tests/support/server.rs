@@ -29,12 +29,6 @@ impl Server {
         self.status("url=")
     }
 
-    /// Ends the process at once, as the kernel does when memory is short.
-    pub fn kill(&self) {
-        let killed = Command::new("kill").args(["-KILL", &self.status("pid=")]).status();
-        assert!(killed.expect("kill runs").success());
-    }
-
     pub fn run(&self, command: &str) -> String {
         let folder = std::env::var("SAGETRAIL_TEST_LOCAL").expect("it is set beside the servers");
         let output = Command::new(format!("{folder}/{}", self.script))
@@ -46,7 +40,7 @@ impl Server {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn status(&self, name: &str) -> String {
+    pub(super) fn status(&self, name: &str) -> String {
         let status = self.run("status");
         let value = status.lines().find_map(|line| line.strip_prefix(name)).expect("a running server has it");
         value.to_owned()

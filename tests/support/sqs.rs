@@ -26,7 +26,6 @@ struct Queue {
     waiting: VecDeque<Message>,
     hidden: HashMap<String, (Instant, Message)>,
     receipts: u64,
-    receives: usize,
     visibility_timeout: Duration,
 }
 
@@ -36,10 +35,10 @@ struct Message {
 }
 
 impl Sqs {
-    /// Serves a queue that holds these messages.
-    pub async fn serve(bodies: impl IntoIterator<Item = String>, visibility_timeout: Duration) -> Self {
-        let waiting = bodies.into_iter().enumerate().map(|(id, body)| Message { id, body }).collect();
-        let queue = Queue { waiting, hidden: HashMap::new(), receipts: 0, receives: 0, visibility_timeout };
+    /// Serves a queue that holds nothing yet.
+    pub async fn serve(visibility_timeout: Duration) -> Self {
+        let queue =
+            Queue { waiting: VecDeque::new(), hidden: HashMap::new(), receipts: 0, visibility_timeout };
         let queue = Arc::new(Mutex::new(queue));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
@@ -60,11 +59,6 @@ impl Sqs {
         queue
             .waiting
             .extend(bodies.into_iter().enumerate().map(|(id, body)| Message { id: first + id, body }));
-    }
-
-    /// How often the queue was asked for messages.
-    pub fn receives(&self) -> usize {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).receives
     }
 
     /// Messages that wait, and messages that are hidden.
@@ -107,7 +101,6 @@ async fn answer(
 }
 
 async fn receive(queue: &Mutex<Queue>, request: &Value) -> Vec<Value> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner).receives += 1;
     let most = request["MaxNumberOfMessages"].as_u64().unwrap_or(1);
     let give_up = Instant::now() + Duration::from_secs(request["WaitTimeSeconds"].as_u64().unwrap_or(0));
     loop {

@@ -1,0 +1,26 @@
+//! The commands as processes, and their parts, beside a real OpenSearch, an emulated S3 and SQS, and fakes of what those cannot
+//! be made to do. `make test` starts the servers; without them most of these tests skip and say so.
+
+mod backlog;
+mod bad_input;
+mod confinement;
+mod dashboards;
+mod doctor;
+mod monitors;
+mod outages;
+mod permissions;
+mod real_records;
+mod reload;
+mod replay;
+mod retag;
+mod rotation;
+mod setup;
+mod shutdown;
+mod sigma;
+mod sink;
+mod source;
+mod start_up;
+mod support;
+mod systemd;
+mod tls;
+mod verify;

@@ -1,0 +1,147 @@
+//! A password that is exchanged while the daemon ships to a cluster with the security plugin: no record is lost, and the
+//! daemon is not restarted.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::cloud::{Cloud, QueueSettings};
+use crate::support::daemon::Daemon;
+use crate::support::{Stack, eventually, trail};
+
+const ACCOUNT: &str = "630000000001";
+const RECORDS: usize = 100;
+const FIRST: &str = "the-first-Passw0rd-of-the-test";
+const SECOND: &str = "the-second-Passw0rd-of-the-test";
+const THIRD: &str = "the-third-Passw0rd-of-the-test";
+
+/// The cluster as its administrator asks it.
+struct Administrator {
+    url: String,
+    user: String,
+    password: String,
+    ca: String,
+    http: reqwest::Client,
+}
+
+impl Administrator {
+    fn new() -> Option<Self> {
+        let variable = |name: &str| {
+            std::env::var(format!("SAGETRAIL_TEST_OPENSEARCH_SECURE_{name}")).ok().filter(|it| !it.is_empty())
+        };
+        let ca = variable("CA")?;
+        let certificate = reqwest::Certificate::from_pem(&std::fs::read(&ca).unwrap()).unwrap();
+        let http = reqwest::Client::builder().add_root_certificate(certificate).build().unwrap();
+        Some(Self {
+            url: variable("URL")?,
+            user: variable("USER")?,
+            password: variable("PASSWORD")?,
+            ca,
+            http,
+        })
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: Value) -> Value {
+        let request = self.http.request(method.parse().unwrap(), format!("{}/{path}", self.url));
+        let request = request.basic_auth(&self.user, Some(&self.password));
+        let answer =
+            request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
+        let status = answer.status().as_u16();
+        let text = answer.text().await.unwrap();
+        assert!([200, 201].contains(&status), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    async fn set_password(&self, password: &str) {
+        self.ask("PUT", "_plugins/_security/api/internalusers/rotating", json!({"password": password})).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_exchanged_in_either_order_while_records_come_and_none_is_lost() {
+    let (Some(mut stack), Some(administrator)) = (Stack::running(), Administrator::new()) else { return };
+    stack.opensearch.clone_from(&administrator.url);
+    administrator.set_password(FIRST).await;
+    let role = json!({"cluster_permissions": ["*"],
+        "index_permissions": [{"index_patterns": ["sagetrail-rotation-*"], "allowed_actions": ["*"]}]});
+    administrator.ask("PUT", "_plugins/_security/api/roles/rotating", role).await;
+    let users = json!({"users": ["rotating"]});
+    administrator.ask("PUT", "_plugins/_security/api/rolesmapping/rotating", users).await;
+
+    // As Kubernetes mounts a secret: a link to a folder, which a rename exchanges.
+    let folder = tempfile::tempdir().unwrap();
+    mount(folder.path(), "v1", FIRST);
+    let file = folder.path().join("secret/password").display().to_string();
+    let cloud = Cloud::create(&stack, "rotation", QueueSettings::default()).await;
+    let settings = [
+        ("sink.auth", "basic"),
+        ("sink.username", "rotating"),
+        ("sink.password_file", file.as_str()),
+        ("sink.ca_file", administrator.ca.as_str()),
+        ("sink.index_prefix", "sagetrail-rotation"),
+        ("select.scope", "all"),
+    ];
+    let mut daemon = Daemon::start(&stack, &cloud, &settings);
+    daemon.until_ready().await;
+    upload(&cloud, 0).await;
+    cloud.until_empty(Duration::from_mins(1)).await;
+
+    // The cluster is first: bulks are denied, and each denial looks at the file.
+    administrator.set_password(SECOND).await;
+    upload(&cloud, 1).await;
+    told(&daemon, "OpenSearch denies bulk requests", 1).await;
+    mount(folder.path(), "v2", SECOND);
+    told(&daemon, "the files of [sink] have changed", 1).await;
+    cloud.until_empty(Duration::from_mins(2)).await;
+
+    // The file is first: nothing is denied yet, and it is found because it is looked at.
+    mount(folder.path(), "v3", THIRD);
+    told(&daemon, "the files of [sink] have changed", 2).await;
+    upload(&cloud, 2).await;
+    told(&daemon, "OpenSearch denies bulk requests", 2).await;
+    administrator.set_password(THIRD).await;
+    cloud.until_empty(Duration::from_mins(2)).await;
+
+    // What is no password keeps the old one, is told once however often it is looked at, and SIGHUP looks as well.
+    mount(folder.path(), "v4", "");
+    daemon.signal("HUP");
+    told(&daemon, "sink.password_file: is empty", 1).await;
+    daemon.signal("HUP");
+    upload(&cloud, 3).await;
+    cloud.until_empty(Duration::from_mins(1)).await;
+    assert_eq!(daemon.log().matches("sink.password_file: is empty").count(), 1, "{}", daemon.log());
+
+    administrator.ask("POST", "sagetrail-rotation-events/_refresh", json!({})).await;
+    let query = json!({"query": {"term": {"cloud.account.id": ACCOUNT}}});
+    let counted = administrator.ask("GET", "sagetrail-rotation-events/_count", query).await;
+    assert_eq!(counted["count"], 4 * RECORDS);
+    assert_eq!(cloud.dead_letters().await, 0);
+    let log = daemon.log();
+    for secret in [FIRST, SECOND, THIRD] {
+        assert!(!log.contains(secret), "{log}");
+    }
+    daemon.stop().await;
+    administrator.ask("DELETE", "sagetrail-rotation-*", json!({})).await;
+}
+
+async fn upload(cloud: &Cloud, number: usize) {
+    let records: Vec<_> =
+        (number * RECORDS..(number + 1) * RECORDS).map(|record| trail::record(ACCOUNT, record)).collect();
+    cloud.upload(&trail::key(ACCOUNT, number), trail::file(&records)).await;
+}
+
+fn mount(folder: &Path, version: &str, password: &str) {
+    std::fs::create_dir(folder.join(version)).unwrap();
+    std::fs::write(folder.join(version).join("password"), password).unwrap();
+    std::os::unix::fs::symlink(folder.join(version), folder.join("link")).unwrap();
+    std::fs::rename(folder.join("link"), folder.join("secret")).unwrap();
+}
+
+async fn told(daemon: &Daemon, words: &str, times: usize) {
+    eventually(Duration::from_mins(1), async || {
+        let log = daemon.log();
+        if log.matches(words).count() >= times { Ok(()) } else { Err(log) }
+    })
+    .await;
+}

@@ -1,0 +1,515 @@
+//! `sagetrail setup` against a real node with a strict fake of the plugins in front of it, and a fake of Dashboards.
+//!
+//! `full.rs` runs the same command against a cluster with all plugins, where there is one.
+
+mod alerting;
+mod fake;
+mod full;
+mod management;
+mod notifications;
+mod rewritten;
+mod saved_objects;
+mod scene;
+mod tenants;
+
+use scene::{CHANNELS, Scene};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+#[tokio::test]
+async fn an_empty_cluster_gets_everything_in_an_order_that_works_and_a_second_run_changes_nothing() {
+    let Some(scene) = Scene::set().await else { return };
+    scene.setup(&["--diff"]).await.ended(3).says("policy sagetrail-events: would be created");
+    assert_eq!(scene.take_writes(), [""; 0]);
+    let first = scene.setup(&[]).await.ended(0);
+    first.says("index-template sagetrail-events: created").says("policy sagetrail-events: created");
+    assert_eq!(scene.count()[..2], [2, 3]);
+    assert_eq!(first.lines("monitor").len(), scene.count()[2]);
+    assert!(scene.count()[2] >= 14 && scene.count()[3] == saved_objects(), "{:?}", scene.count());
+    let (status, alias) = scene.node.request("GET", "_alias/sagetrail-events", None).await;
+    assert_eq!((status, alias.as_object().unwrap().len()), (200, 1), "{alias}");
+    for index in ["sagetrail-rejected", "sagetrail-verification", "sagetrail-verified"] {
+        assert_eq!(scene.node.request("GET", &format!("{index}/_settings"), None).await.0, 200, "{index}");
+    }
+    let month = alias.as_object().unwrap().keys().next().unwrap().clone();
+    assert!(scene.cluster.lock().governed.contains_key(&month), "retention governs the first index");
+    let installed = scene.take_writes();
+    let position = |part: &str| installed.iter().position(|write| write.contains(part)).unwrap();
+    let order = [
+        "_component_template/",
+        "_index_template/",
+        "_ism/policies/",
+        &month,
+        "_notifications/",
+        "_alerting/",
+    ];
+    assert!(order.map(position).is_sorted(), "{installed:#?}");
+
+    scene.setup(&[]).await.ended(0).says("objects, ").says(" of them unchanged");
+    // Its own index is asked to be there, which changes nothing when it is.
+    let inventory = ["PUT /sagetrail-setup"];
+    assert_eq!(scene.take_writes(), inventory);
+    scene.setup(&["--diff"]).await.ended(0).says("0 of ");
+    assert_eq!(scene.take_writes(), [""; 0]);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn what_a_person_has_changed_is_shown_and_kept_until_it_is_forced() {
+    let Some(scene) = Scene::set().await else { return };
+    scene.setup(&[]).await.ended(0);
+    let name = "sagetrail: A critical finding";
+    let (id, mut monitor) = scene.monitor(name);
+    monitor["enabled"] = json!(false);
+    // The editor of Dashboards writes metadata of its own over ours.
+    monitor["ui_metadata"] = json!({"search": {"searchType": "query"}});
+    let sequence = scene.cluster.lock().monitors[&id].sequence;
+    let path = format!("_plugins/_alerting/monitors/{id}?if_seq_no={sequence}&if_primary_term=1");
+    let (status, answer) = scene.search.request("PUT", &path, Some(monitor)).await;
+    assert_eq!(status, 200, "{answer}");
+    let settings = json!({"version": 1, "_meta": {"managed_by": "sagetrail"},
+        "template": {"settings": {"index": {"number_of_shards": 3, "auto_expand_replicas": "0-1", "codec": "best_compression"}}}});
+    scene.search.request("PUT", "_component_template/sagetrail-settings", Some(settings)).await;
+    let renamed = rename_a_dashboard(&scene);
+    scene.take_writes();
+
+    let shown = scene.setup(&["--diff"]).await.ended(3);
+    shown.says("monitor sagetrail-monitor-paging-critical: would be kept, as somebody changed it");
+    shown.says("-  \"enabled\": false").says("+  \"enabled\": true");
+    shown.says("component-template sagetrail-settings: would be kept");
+    assert_eq!(shown.said.matches("-    \"title\": \"Mine\"").count(), renamed);
+    assert_eq!(scene.take_writes(), [""; 0], "a difference changes nothing");
+
+    let kept = scene.setup(&[]).await.ended(4);
+    kept.says(
+        "monitor sagetrail-monitor-paging-critical: kept, as somebody changed it; --force does not keep it",
+    );
+    assert_eq!(scene.monitor(name).1["enabled"], false);
+    scene.setup(&["--allow-incomplete"]).await.ended(0).says("kept, as somebody changed it");
+
+    scene.setup(&["--diff", "--force"]).await.ended(3).says("would be overwritten");
+    let forced = scene.setup(&["--force"]).await.ended(0);
+    assert_eq!(forced.said.matches("overwritten").count(), 2 + renamed, "{}", forced.said);
+    let (same, monitor) = scene.monitor(name);
+    assert_eq!((same, &monitor["enabled"]), (id, &json!(true)), "it is the same monitor");
+    scene.setup(&["--diff"]).await.ended(0);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_change_by_hand_of_anything_that_decides_on_pages_is_shown_alone_and_repaired() {
+    let Some(scene) = Scene::set().await else { return };
+    scene.configure_with(CHANNELS);
+    scene.setup(&[]).await.ended(0);
+    let name = "sagetrail: A critical finding";
+    let (id, original) = scene.monitor(name);
+    let filter = "/inputs/0/search/query/query/bool/filter";
+    let trigger = "/triggers/0/bucket_level_trigger";
+    let window = original.pointer(&format!("{filter}/1/range/event.ingested/from"));
+    assert_eq!(window, Some(&json!("{{period_end}}||-15m")), "as the plugin stores it");
+    let cases = [
+        (format!("{filter}/1/range/event.ingested/from"), json!("{{period_end}}||-1s"), "gte"),
+        (format!("{filter}/1/range/event.ingested/to"), json!("{{period_end}}||-1d"), "lte"),
+        (format!("{filter}/1/range/event.ingested/include_upper"), json!(false), "lt"),
+        (format!("{filter}/2/range/@timestamp/to"), json!("{{period_end}}||-1d"), "lte"),
+        (format!("{filter}/0/term/sagemaker.severity/value"), json!("none"), "value"),
+        (
+            "/inputs/0/search/query/query/bool/must_not".to_owned(),
+            json!([{"match_all": {"boost": 1.0}}]),
+            "must_not",
+        ),
+        ("/inputs/0/search/query/aggregations/composite_agg/composite/size".to_owned(), json!(1), "size"),
+        (format!("{trigger}/condition/script/source"), json!("params.n > 1000000"), "source"),
+        (
+            format!("{trigger}/condition/composite_agg_filter"),
+            json!({"principal": {"exclude": ["a"]}}),
+            "exclude",
+        ),
+        (format!("{trigger}/actions"), json!([]), "actions"),
+        ("/schedule/period/interval".to_owned(), json!(60), "interval"),
+    ];
+    for (path, value, shown) in cases {
+        let mut edited = original.clone();
+        let (parent, member) = path.rsplit_once('/').unwrap();
+        edited.pointer_mut(parent).unwrap()[member] = value;
+        scene.cluster.lock().monitors.get_mut(&id).unwrap().body = edited;
+        let difference = scene.setup(&["--diff"]).await.ended(3);
+        difference.says("paging-critical: would be kept, as somebody changed it");
+        assert_eq!(difference.lines("monitor").len(), 1, "{path}");
+        let lines: Vec<&str> = difference
+            .said
+            .lines()
+            .filter(|line| line.starts_with("-  ") || line.starts_with("+  "))
+            .collect();
+        assert!(lines.iter().any(|line| line.contains(&format!("\"{shown}\""))), "{path}: {lines:#?}");
+        let is_whole = path.ends_with("actions");
+        assert!(is_whole || lines.len() <= 10, "{path}: only what was changed: {lines:#?}");
+        scene.setup(&["--force"]).await.ended(0).says("paging-critical: overwritten");
+        assert_eq!(scene.monitor(name).1, original, "{path}");
+    }
+    // Without its memory as well.
+    scene.node.request("DELETE", "sagetrail-setup", None).await;
+    let difference = scene.setup(&["--diff"]).await;
+    assert_eq!(difference.lines("monitor"), [""; 0]);
+    scene.end().await;
+}
+
+/// Changes the title of one dashboard, as an analyst does, if there are any.
+fn rename_a_dashboard(scene: &Scene) -> usize {
+    let mut held = scene.dashboards.lock();
+    let mut dashboards = held.objects.iter_mut().filter(|([_, _, kind, _], _)| kind == "dashboard");
+    let renamed = dashboards.next().map(|(_, dashboard)| dashboard["attributes"]["title"] = json!("Mine"));
+    usize::from(renamed.is_some())
+}
+
+/// How many saved objects the files have; some stand in several of them.
+fn saved_objects() -> usize {
+    let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/dashboards")).unwrap();
+    let files = folder
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|it| it == "ndjson"));
+    let mut objects = std::collections::BTreeSet::new();
+    for line in files.flat_map(|path| {
+        std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+    }) {
+        let object: Value = serde_json::from_str(&line).unwrap();
+        objects.insert((object["type"].to_string(), object["id"].to_string()));
+    }
+    objects.len()
+}
+
+#[tokio::test]
+async fn an_older_content_is_updated_and_what_it_does_not_have_any_more_is_removed() {
+    let Some(scene) = Scene::set().await else { return };
+    scene.setup(&[]).await.ended(0);
+    let before = scene.count();
+    // Another configuration makes other content, as another version does: a threshold, a monitor and a channel less.
+    let other = "[channels]\nsoc = { kind = 'slack', url = 'https://hooks.example.com/services/s3cret-other' }\n\
+        [retention]\nevents_days = 500\n\
+        [monitors]\ndisabled = ['sagetrail-monitor-lag']\nthresholds = { denied_calls = 99 }\n";
+    scene.configure(other);
+    let shown = scene.setup(&["--diff"]).await.ended(3);
+    shown.says("monitor sagetrail-monitor-lag: would be removed").says("params.calls >= 99");
+    shown.says("channel sagetrail-channel-night: would be removed").says("(only a secret differs)");
+    let updated = scene.setup(&[]).await.ended(0);
+    updated.says("monitor sagetrail-monitor-denied-calls: updated");
+    updated.says("policy sagetrail-events: updated");
+    updated.says("policy sagetrail-events: put in charge of 1 indices that were there before it");
+    updated.says("channel sagetrail-channel-night: removed").says("monitor sagetrail-monitor-lag: removed");
+    assert_eq!(scene.count(), [before[0], before[1] - 2, before[2] - 1, before[3]]);
+    scene.setup(&["--diff"]).await.ended(0);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_channel_that_a_changed_monitor_pages_is_kept_with_it() {
+    let Some(scene) = Scene::set().await else { return };
+    scene.setup(&[]).await.ended(0);
+    let (id, _) = scene.monitor("sagetrail: A critical finding");
+    scene.cluster.lock().monitors.get_mut(&id).unwrap().body["enabled"] = json!(false);
+    scene.configure("");
+    let run = scene.setup(&[]).await.ended(4);
+    run.says("channel sagetrail-channel-night: kept, as a monitor that somebody changed pages it");
+    assert_eq!(scene.count()[1], 3);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn what_a_newer_version_installed_is_left_alone() {
+    let Some(scene) = Scene::set().await else { return };
+    scene.setup(&[]).await.ended(0);
+    let newer = json!({"script": "ctx._source.version = 1000", "query": {"match_all": {}}});
+    let path = "sagetrail-setup/_update_by_query?refresh=true";
+    let (status, answer) = scene.node.request("POST", path, Some(newer)).await;
+    assert_eq!(status, 200, "{answer}");
+    // One of its monitors is unknown here, and must not be taken for a leftover.
+    scene.configure(&format!("{CHANNELS}[monitors]\ndisabled = ['sagetrail-monitor-lag']\n"));
+    scene.take_writes();
+    let run = scene.setup(&[]).await.ended(4);
+    run.says("monitor sagetrail-monitor-lag: kept, as a newer sagetrail has installed it");
+    run.says("policy sagetrail-events: kept, as a newer sagetrail has installed it");
+    assert_eq!(scene.take_writes(), ["PUT /sagetrail-setup"]);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn uninstalling_removes_what_was_installed_and_neither_data_nor_what_others_made() {
+    let Some(scene) = Scene::set().await else { return };
+    scene.setup(&[]).await.ended(0);
+    let event = json!({"@timestamp": "2026-11-20T12:00:00Z"});
+    let put = "sagetrail-events-2026.11/_doc/1?refresh=true";
+    assert_eq!(scene.node.request("PUT", put, Some(event)).await.0, 201);
+    let mut theirs = scene.monitor("sagetrail: Records arrive late").1;
+    theirs["name"] = json!("sagetrail: mine");
+    theirs["triggers"][0]["bucket_level_trigger"]["actions"] = json!([]);
+    assert_eq!(scene.search.request("POST", "_plugins/_alerting/monitors", Some(theirs)).await.0, 201);
+    let edited = scene.monitor("sagetrail: A critical finding").0;
+    {
+        let mut plugins = scene.cluster.lock();
+        let actions = "/triggers/0/bucket_level_trigger/actions";
+        *plugins.monitors.get_mut(&edited).unwrap().body.pointer_mut(actions).unwrap() = json!([]);
+        plugins.channels.insert("theirs".to_owned(), json!({"name": "theirs"}));
+    }
+
+    let run = scene.setup(&["--uninstall"]).await.ended(4);
+    run.says("monitor sagetrail-monitor-paging-critical: kept, as somebody changed it");
+    run.says("index-template sagetrail-events: kept, as a daemon that runs needs it");
+    assert_eq!(scene.count(), [0, 1, 2, 0], "theirs and the changed one are left");
+    assert!(scene.cluster.lock().governed.is_empty(), "no copy of the policy removes data later");
+
+    scene.setup(&["--uninstall", "--force"]).await.ended(0);
+    assert_eq!(scene.count(), [0, 1, 1, 0]);
+    for gone in
+        ["_index_template/sagetrail-events", "_component_template/sagetrail-settings", "sagetrail-setup"]
+    {
+        assert_eq!(scene.node.request("GET", gone, None).await.0, 404, "{gone}");
+    }
+    let (status, count) = scene.node.request("GET", "sagetrail-events-2026.11/_count", None).await;
+    assert_eq!((status, &count["count"]), (200, &json!(1)));
+    scene.setup(&["--uninstall"]).await.ended(0).says("0 objects were removed");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_plugin_that_is_missing_is_named_and_the_rest_is_installed() {
+    let Some(scene) = Scene::set().await else { return };
+    for plugin in ["opensearch-alerting", "opensearch-index-management"] {
+        scene.cluster.remove_plugin(plugin);
+    }
+    let run = scene.setup(&[]).await.ended(4);
+    run.says("monitor sagetrail-monitor-lag: skipped, as it needs the plugin opensearch-alerting");
+    run.says("policy sagetrail-events: skipped, as it needs the plugin opensearch-index-management");
+    run.says("channel sagetrail-channel-soc: created");
+    assert_eq!(scene.count()[..3], [0, 3, 0]);
+    scene
+        .setup(&["--diff"])
+        .await
+        .ended(4)
+        .says("would be skipped, as it needs the plugin opensearch-alerting");
+
+    scene.cluster.add_plugins();
+    let run = scene.setup(&[]).await.ended(0);
+    run.says("policy sagetrail-events: put in charge of 1 indices that were there before it");
+    assert_eq!(scene.count()[0], 2);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn without_dashboards_monitors_page_all_the_same() {
+    let Some(scene) = Scene::set().await else { return };
+    // Left out on purpose.
+    scene.configure_with(CHANNELS);
+    let run = scene.setup(&[]).await.ended(0);
+    run.says(": skipped, as it needs dashboards.url in the configuration");
+    assert!(scene.count()[2] >= 14 && scene.count()[3] == 0);
+    // Forbidden.
+    scene.configure(CHANNELS);
+    scene.dashboards.refuse(Some(403));
+    scene.setup(&[]).await.ended(4).says("OpenSearch Dashboards: the server answered 403");
+    // Down.
+    scene.configure_with(&format!("[dashboards]\nurl = 'http://127.0.0.1:1'\n{CHANNELS}"));
+    scene.setup(&[]).await.ended(4).says("skipped, as it needs a server that answers");
+    // Back, in a tenant and a workspace of their own.
+    scene.dashboards.refuse(None);
+    let place = "tenant = 'soc'\nworkspace = 'w1'\n";
+    scene.configure_with(&format!("[dashboards]\nurl = '{}'\n{place}{CHANNELS}", scene.dashboards.url));
+    scene.setup(&[]).await.ended(0);
+    {
+        let held = scene.dashboards.lock();
+        assert!(held.objects.keys().all(|[tenant, workspace, _, _]| tenant == "soc" && workspace == "w1"));
+        assert_eq!(held.objects.len(), saved_objects());
+    }
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn hundreds_of_saved_objects_come_and_are_compared_with_few_requests() {
+    let Some(scene) = Scene::set().await else { return };
+    scene.setup(&["--diff"]).await.ended(3);
+    assert!(scene.dashboards.take_requests() <= 2, "the probe, and what is there");
+    scene.setup(&[]).await.ended(0);
+    let requests = scene.dashboards.take_requests();
+    assert!(saved_objects() > 150 && requests <= 5, "{} objects with {requests} requests", saved_objects());
+    scene.setup(&[]).await.ended(0);
+    assert!(scene.dashboards.take_requests() <= 2);
+    // Dashboards has no request that removes several.
+    scene.setup(&["--uninstall"]).await.ended(0);
+    let requests = scene.dashboards.take_requests();
+    assert!(requests <= saved_objects() + 2 && scene.count()[3] == 0, "{requests}");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_saved_object_that_is_refused_fails_alone_and_is_named() {
+    let Some(scene) = Scene::set().await else { return };
+    let refused = "sagetrail-dashboard-overview".to_owned();
+    scene.dashboards.lock().unwritable.insert(refused.clone());
+    let run = scene.setup(&[]).await.ended(1);
+    run.says("dashboard sagetrail-dashboard-overview: failed: ").says("version conflict");
+    run.says("dashboard sagetrail-dashboard-threats: created").says("monitor sagetrail-monitor-lag: created");
+    assert_eq!(scene.count()[3], saved_objects() - 1);
+    scene.dashboards.lock().unwritable.clear();
+    scene.setup(&[]).await.ended(0).says("dashboard sagetrail-dashboard-overview: created");
+    scene.setup(&["--diff"]).await.ended(0);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_plugin_that_refuses_stops_its_own_objects_only_and_the_hint_says_what_is_needed() {
+    let Some(scene) = Scene::set().await else { return };
+    scene.cluster.forbid(Some("_notifications"));
+    // What is refused is a failure, whatever may be left.
+    let run = scene.setup(&["--allow-incomplete"]).await.ended(1);
+    run.says("failed: channel sagetrail-channel-night: the server answered 403")
+        .says("notifications_full_access");
+    run.says("channel sagetrail-channel-soar: skipped, as it needs a server that answers");
+    run.says("monitor sagetrail-monitor-lag: created");
+    scene.cluster.forbid(None);
+    scene.setup(&[]).await.ended(0);
+    assert_eq!(scene.count()[1], 3);
+    scene.setup(&["--diff"]).await.ended(0);
+}
+
+#[tokio::test]
+async fn an_installation_that_was_interrupted_anywhere_is_finished_by_the_next_run() {
+    let Some(scene) = Scene::set().await else { return };
+    // Its hundreds of saved objects would only repeat the same.
+    scene.configure_with(CHANNELS);
+    scene.setup(&[]).await.ended(0);
+    let (whole, writes) = (scene.count(), scene.cluster.take_writes());
+    let first_monitor = writes.iter().position(|write| write.contains("_alerting/monitors")).unwrap();
+    // The indices are there by then, which saves four writes, and have to be put under their policy, which costs one.
+    let last = writes.len() - 4;
+    // Before anything, half-way, between the monitors, and before what was done is remembered.
+    for stop in [0, 5, first_monitor + 1, last] {
+        scene.setup(&["--uninstall", "--force"]).await.ended(0);
+        scene.cluster.allow_writes(Some(stop));
+        let run = scene.setup(&[]).await.ended(1);
+        run.says("503");
+        scene.cluster.allow_writes(None);
+        scene.setup(&[]).await.ended(0);
+        assert_eq!(scene.count(), whole, "after {stop} writes");
+        scene.setup(&["--diff"]).await.ended(0);
+    }
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn the_memory_of_an_installation_holds_no_secret_and_can_be_lost() {
+    let Some(scene) = Scene::set().await else { return };
+    scene.setup(&[]).await.ended(0);
+    let (status, inventory) = scene.node.request("GET", "sagetrail-setup/_search?size=1000", None).await;
+    assert_eq!(status, 200);
+    assert!(!inventory.to_string().contains("s3cret"));
+    let whole = scene.count();
+    scene.node.request("DELETE", "sagetrail-setup", None).await;
+    scene.setup(&[]).await.ended(0);
+    assert_eq!(scene.count(), whole, "nothing is there twice");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn the_export_is_what_the_apis_take_and_holds_no_secret() {
+    let Some(scene) = Scene::set().await else { return };
+    let folder = scene.folder.path().join("content");
+    scene.setup(&["--export", folder.to_str().unwrap()]).await.ended(0).says("objects were written into");
+    let read = |name: String| -> Value {
+        let text =
+            std::fs::read_to_string(folder.join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(!text.contains("s3cret"), "{name}");
+        serde_json::from_str(&text).unwrap()
+    };
+    for (kind, path) in [("component-template", "_component_template"), ("index-template", "_index_template")]
+    {
+        for id in names(&folder.join(format!("{kind}s"))) {
+            let body = read(format!("{kind}s/{id}.json"));
+            assert_eq!(scene.search.request("PUT", &format!("{path}/{id}"), Some(body)).await.0, 200);
+        }
+    }
+    for index in
+        ["sagetrail-events-2026.11", "sagetrail-rejected", "sagetrail-verification", "sagetrail-verified"]
+    {
+        assert_eq!(scene.search.request("PUT", index, None).await.0, 200);
+    }
+    let policy = read("policies/sagetrail-events.json".to_owned());
+    assert_eq!(
+        scene.search.request("PUT", "_plugins/_ism/policies/sagetrail-events", Some(policy)).await.0,
+        201
+    );
+    for id in names(&folder.join("channels")) {
+        let mut channel = read(format!("channels/{id}.json"));
+        // The one thing to fill in.
+        let text = channel.to_string().replace("[secret]", "https://hooks.example.com");
+        channel = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            scene.search.request("POST", "_plugins/_notifications/configs", Some(channel)).await.0,
+            200
+        );
+    }
+    for id in names(&folder.join("monitors")) {
+        let monitor = read(format!("monitors/{id}.json"));
+        let (status, answer) =
+            scene.search.request("POST", "_plugins/_alerting/monitors", Some(monitor)).await;
+        assert_eq!(status, 201, "{answer}");
+    }
+    let lines = std::fs::read_to_string(folder.join("dashboards.ndjson")).unwrap();
+    assert_eq!(lines.lines().count(), saved_objects());
+    for line in lines.lines() {
+        let object: Value = serde_json::from_str(line).unwrap();
+        assert!(object["id"].is_string() && object["type"].is_string() && object["attributes"].is_object());
+    }
+    scene.end().await;
+}
+
+/// The names of the JSON files in a folder.
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut names: Vec<String> =
+        entries.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    names.sort();
+    assert!(!names.is_empty());
+    names
+}
+
+#[tokio::test]
+async fn serverless_is_refused_with_what_would_be_lost() {
+    let Some(scene) = Scene::set().await else { return };
+    let text = "[sink]\nurl = 'https://abc.eu-central-1.aoss.amazonaws.com'\n";
+    std::fs::write(scene.folder.path().join("sagetrail.toml"), text).unwrap();
+    let run = scene.setup(&[]).await.ended(1);
+    run.says("stored twice").says("neither retention policies nor alerting").says("use a managed domain");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_rehearsal_prints_the_page_of_each_alert_and_sends_nothing() {
+    let Some(scene) = Scene::set().await else { return };
+    scene.run("rehearse", &[]).await.ended(1).says("no such index [sagetrail-events]");
+    scene.configure_with(CHANNELS);
+    scene.setup(&[]).await.ended(0);
+    scene.run("rehearse", &[]).await.ended(0).says("monitors would send 0 pages");
+
+    let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap();
+    let record = |severity: &str, message: &str| {
+        json!({"@timestamp": now, "event": {"ingested": now}, "message": message,
+            "source": {"ip": "198.51.100.7"},
+            "sagemaker": {"severity": severity,
+                "alert": {"principal": "role/a", "resource": "notebook/b", "finding": "Key stolen"}}})
+    };
+    for (id, document) in
+        [record("critical", "\"a\" took the key of b"), record("low", "nothing")].iter().enumerate()
+    {
+        let path = format!("sagetrail-events-2026.11/_doc/{id}?refresh=true");
+        assert_eq!(scene.node.request("PUT", &path, Some(document.clone())).await.0, 201);
+    }
+    scene.take_writes();
+    let run = scene.run("rehearse", &[]).await.ended(0);
+    run.says("sagetrail-monitor-paging-critical: 1 pages").says("sagetrail-monitor-paging-high: 0 pages");
+    run.says("    Who, what and finding: role/a,notebook/b,Key stolen\n")
+        .says("    Record: \"a\" took the key of b\n")
+        .says("    From: 198.51.100.7");
+    run.says("monitors would send 1 pages");
+    assert!(scene.take_writes().iter().all(|write| write == "POST /_render/template"));
+    scene.end().await;
+}

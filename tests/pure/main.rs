@@ -1,0 +1,19 @@
+//! What needs no server: values, files, the documentation, and the command line where it does not ask anybody.
+
+mod actors;
+mod command_line;
+mod dashboards;
+mod deploy;
+mod docs;
+mod documents;
+mod examples;
+mod hostile;
+mod listing;
+mod mapping;
+mod metrics;
+mod proportion;
+mod redaction;
+mod resources;
+mod rules;
+mod sigmahq;
+mod support;

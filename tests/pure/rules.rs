@@ -1,0 +1,171 @@
+//! Every rule on its own examples: `tests/rules/<id>/match-*.json` must match and `miss-*.json` must not, though each
+//! differs by the one thing that matters. `placeholders.json` holds the values that a site would configure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use sagetrail::config::{RulesConfig, Scope};
+use sagetrail::enrich::rules::RuleSet;
+use sagetrail::enrich::{Enriched, Knowledge, Origin, Severity, enrich};
+use serde_json::Value;
+use time::macros::datetime;
+
+use crate::support::examples::{self, Example, Values};
+
+const NEAR_MISSES: usize = 2;
+
+/// The rules as a site would load them that has configured these values.
+fn load(placeholders: Values) -> Knowledge {
+    let config = RulesConfig { placeholders, ..RulesConfig::default() };
+    Knowledge { rules: RuleSet::load(&config).unwrap(), ..Knowledge::built_in(Scope::All) }
+}
+
+/// The document of a record.
+fn document(record: &Value, knowledge: &Knowledge) -> Value {
+    let origin = Origin { path: "example", written_at: None, now: datetime!(2026-11-23 12:00 UTC) };
+    match enrich(record.to_string().as_bytes(), origin, knowledge) {
+        Enriched::Selected { document, .. } => serde_json::from_slice(&document.source).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Whether a list of texts, or of objects with an id, has this one.
+fn has(list: &Value, id: &str) -> bool {
+    list.as_array().into_iter().flatten().any(|entry| entry == id || entry["id"] == id)
+}
+
+#[test]
+fn every_rule_matches_its_examples_and_none_of_its_near_misses() {
+    let plain = load(Values::new());
+    let mut rules: BTreeMap<String, String> =
+        plain.rules.rules().iter().map(|rule| (rule.id.clone(), rule.title.clone())).collect();
+    rules.extend(
+        plain.rules.silent().iter().map(|silent| (silent.rule.id.clone(), silent.rule.title.clone())),
+    );
+    assert!(rules.len() > 100);
+
+    let mut problems = Vec::new();
+    for (id, title) in &rules {
+        let folder = folder(id);
+        let matches: Vec<Example> = examples::records(&folder, "match-").collect();
+        let misses: Vec<Example> = examples::records(&folder, "miss-").collect();
+        if matches.is_empty() || misses.len() < NEAR_MISSES {
+            problems.push(format!("\"{title}\" ({id}) lacks examples"));
+        }
+        let values = examples::values(&folder);
+        let with_values = (!values.is_empty()).then(|| load(values));
+        let knowledge = with_values.as_ref().unwrap_or(&plain);
+        let matches = matches.iter().map(|example| (example, true));
+        for (Example { path, record }, expected) in
+            matches.chain(misses.iter().map(|example| (example, false)))
+        {
+            if has(&document(record, knowledge)["rule"]["id"], id) != expected {
+                let what = if expected { "does not match" } else { "matches" };
+                problems.push(format!("\"{title}\" {what} {}", path.display()));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn a_match_on_a_call_that_failed_is_an_attempt_unless_the_rule_is_about_the_failure() {
+    let knowledge = load(examples::all_values());
+    for rule in knowledge.rules.rules().iter().filter(|rule| rule.level > Severity::Informational) {
+        for Example { path, mut record } in examples::records(&folder(&rule.id), "match-") {
+            let verdict = |record: &Value| document(record, &knowledge)["sagemaker"].clone();
+            if record["errorCode"].is_null() || rule.judges_failure {
+                assert!(has(&verdict(&record)["findings"], &rule.id), "{}", path.display());
+            }
+            if !rule.judges_failure {
+                record["errorCode"] = "AccessDenied".into();
+                assert!(has(&verdict(&record)["attempts"], &rule.id), "{}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_folder_of_examples_belongs_to_a_rule() {
+    let plain = load(Values::new());
+    for folder in examples::folders() {
+        let id = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let known = plain.rules.rules().iter().any(|rule| rule.id == id)
+            || plain.rules.silent().iter().any(|silent| silent.rule.id == id);
+        assert!(known, "{id} is no rule's id");
+    }
+}
+
+/// Members of the API that hold a script or a command line.
+const SCRIPTS: [&str; 5] = [
+    "containerEntrypoint",
+    "containerArguments",
+    "studioLifecycleConfigContent",
+    "onCreate.content",
+    "onStart.content",
+];
+
+#[test]
+fn every_rule_about_scripts_names_each_call_that_carries_one() {
+    let shapes: BTreeMap<String, Value> =
+        serde_json::from_str(include_str!("../api/sagemaker-shapes.json")).unwrap();
+    let carries_script = |shape: &Value| {
+        let mut members = shape["input"].as_array().unwrap().iter().filter_map(Value::as_str);
+        members.any(|member| SCRIPTS.iter().any(|script| member.ends_with(script)))
+    };
+    let calls: Vec<String> = shapes
+        .iter()
+        .filter(|(_, shape)| carries_script(shape))
+        .map(|(name, _)| format!("'{name}'"))
+        .collect();
+    assert!(calls.len() > 9, "{calls:?}");
+    let mut rules = 0;
+    for path in rule_files() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        if text.contains("sagemaker.lifecycle.script|") {
+            rules += 1;
+            let missing: Vec<&String> = calls.iter().filter(|call| !text.contains(*call)).collect();
+            assert!(missing.is_empty(), "{}: {missing:?}", path.display());
+        }
+    }
+    assert!(rules > 10, "{rules}");
+}
+
+/// sigma-cli would fetch ATT&CK for this check.
+#[test]
+fn every_attack_and_atlas_tag_is_one_that_documents_have_a_name_for() {
+    let known: BTreeMap<String, BTreeMap<String, Value>> =
+        serde_json::from_str(include_str!("../../config/attack.json")).unwrap();
+    let techniques: BTreeSet<String> = known["techniques"].keys().map(|id| id.to_ascii_lowercase()).collect();
+    let mut tags = 0;
+    for path in rule_files() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for tag in rsigma_parser::parse_sigma_yaml(&text).unwrap().rules.iter().flat_map(|rule| &rule.tags) {
+            let (namespace, name) = tag.split_once('.').unwrap();
+            if matches!(namespace, "attack" | "atlas") {
+                tags += 1;
+                let is_tactic = namespace == "attack" && known["tactics"].contains_key(name);
+                assert!(is_tactic || techniques.contains(name), "{}: {tag}", path.display());
+            }
+        }
+    }
+    assert!(tags > 300, "{tags}");
+}
+
+/// The folder of the rule with this id.
+fn folder(id: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules").join(id)
+}
+
+/// The files of the built-in rules.
+fn rule_files() -> Vec<PathBuf> {
+    let entries = |folder: &Path| {
+        let mut paths: Vec<PathBuf> =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        paths
+    };
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/rules");
+    let folders = entries(&rules).into_iter().filter(|path| path.is_dir());
+    folders.flat_map(|folder| entries(&folder)).collect()
+}

@@ -1,0 +1,176 @@
+//! Records that somebody makes dear: each as large as it may be for its point, by what it makes the stages do.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+/// Bytes of a large record, about.
+const LARGE: usize = 8 * 1024;
+
+/// Each way to make a record dear, small ones and large ones.
+#[expect(clippy::too_many_lines, reason = "a list of records")]
+pub fn costly_records() -> Vec<(String, Vec<u8>)> {
+    let mut records: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut add = |name: &str, raw: String| records.push((name.to_owned(), raw.into_bytes()));
+    let job = |parameters: Value| record("CreateTrainingJob", &parameters).to_string();
+    let lifecycle = |text: &str| record("CreateNotebookInstanceLifecycleConfig", &script(text)).to_string();
+
+    // What unfolds.
+    let zeros = gzip(&vec![b'x'; 1 << 20]);
+    let twice = gzip(format!("echo {} | base64 -d", gzip(&vec![b'#'; 200_000])).as_bytes());
+    let urls: String = (0..4000).fold(String::new(), |mut all, number| {
+        let _ = write!(all, "curl http://h{number}.example/{number};");
+        all
+    });
+    add("gzip of one character", lifecycle(&format!("echo {}", &zeros[..zeros.len().min(65_000)])));
+    add("a small gzip of one character", lifecycle(&format!("echo {}", gzip(&vec![b'#'; 100_000]))));
+    add("gzip in gzip", lifecycle(&format!("echo {twice} | base64 -d | gunzip")));
+    add(
+        "gzip in place of base64",
+        record("CreateStudioLifecycleConfig", &json!({"studioLifecycleConfigContent": twice})).to_string(),
+    );
+    add("gzip of addresses", lifecycle(&format!("echo {}", gzip(urls.as_bytes()))));
+    add("many small gzips", lifecycle(&pieces(|_| gzip(&[b'a'; 3000])).join("\n")));
+    let mut packed = "curl http://evil.example".repeat(40);
+    for _ in 0..7 {
+        packed = format!("echo {} | base64 -d", BASE64_STANDARD.encode(&packed));
+    }
+    add("base64 in base64", lifecycle(&packed));
+    add(
+        "many runs of base64",
+        lifecycle(&pieces(|number| BASE64_STANDARD.encode(format!("command {number:08}"))).join(" ")),
+    );
+    add(
+        "many scripts",
+        job(
+            json!({"x": pieces(|_| String::new()).iter().take(2000).map(|_| json!({"content": "aWQ="})).collect::<Vec<_>>()}),
+        ),
+    );
+
+    // What is searched.
+    for (name, piece) in [
+        ("words like options", "--token="),
+        ("openers of keys", "-----BEGIN PRIVATE KEY-----"),
+        ("addresses", "http://"),
+        ("users", "x@y."),
+        ("colons", "a:b:"),
+        ("quotes", "\\\"'"),
+        ("braces", "{\"a\":"),
+        ("escapes", "\\\\u0041"),
+        ("equals", "password="),
+        ("numbers", "1.2.3."),
+    ] {
+        let all = pieces(|number| format!("{piece}{number}"));
+        add(&format!("{name} as words"), job(json!({"containerArguments": all})));
+        add(&format!("{name} as one text"), job(json!({"hyperParameters": {"x": all.concat()}})));
+        add(&format!("{name} in a script"), lifecycle(&all.join(" ")));
+        add(&format!("{name} after an opener"), {
+            let opener = ["-----BEGIN PRIVATE KEY-----".to_owned()];
+            let words = [&opener, all.as_slice()].concat();
+            job(json!({ "containerArguments": words }))
+        });
+    }
+
+    // What is compared with each other.
+    let member = |number: usize| format!("m{number:06}");
+    let members: Value =
+        pieces(member).into_iter().map(|name| (name, json!(1))).collect::<serde_json::Map<_, _>>().into();
+    add("many parameters", job(members.clone()));
+    add("many members", {
+        let mut all = record("CreateTrainingJob", &Value::Null);
+        all.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        all.to_string()
+    });
+    add(
+        "one parameter many times",
+        job(json!({"q": 1})).replace("\"q\":1", &vec!["\"trainingJobName\":\"x\""; LARGE / 22].join(",")),
+    );
+    add("many texts", job(json!({"subnets": pieces(|number| number.to_string())})));
+    add(
+        "many tags",
+        job(
+            json!({"tags": pieces(|number| number.to_string()).iter().take(1500).map(|key| json!({"key": key, "value": ""})).collect::<Vec<_>>()}),
+        ),
+    );
+    add("many empty lists", job(json!({"x": vec![json!([]); LARGE / 3]})));
+    add("many resources", {
+        let mut all = record("CreateTrainingJob", &Value::Null);
+        all["resources"] = pieces(|number| format!("arn:aws:s3:::bucket/{number:040}"))
+            .iter()
+            .map(|arn| json!({"ARN": arn}))
+            .collect();
+        all.to_string()
+    });
+    let principals =
+        json!({"Statement": {"Effect": "Allow", "Principal": {"AWS": pieces(|number| number.to_string())}}});
+    add(
+        "many principals",
+        record("PutModelPackageGroupPolicy", &json!({"resourcePolicy": principals.to_string()})).to_string(),
+    );
+    let statements = vec![
+        json!({"Effect": "Allow", "Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalAccount": "1"}}});
+        400
+    ];
+    add(
+        "many statements",
+        record(
+            "PutModelPackageGroupPolicy",
+            &json!({"resourcePolicy": json!({"Statement": statements}).to_string()}),
+        )
+        .to_string(),
+    );
+
+    // What is nested.
+    for (name, open, close, depth) in [
+        ("objects", "{\"a\":", "}", 110),
+        ("lists", "[", "]", 110),
+        ("objects in order", "{\"b\":1,\"a\":", "}", 110),
+    ] {
+        let one = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+        let count = LARGE / one.len();
+        add(
+            &format!("nested {name}"),
+            job(json!({"x": "PLACE"})).replace("\"PLACE\"", &format!("[{}]", vec![one; count].join(","))),
+        );
+    }
+    let mut text = json!({"password": "x"});
+    for _ in 0..10 {
+        text = json!({ "a": text.to_string() });
+    }
+    add("json in json", job(json!({"environment": {"x": text.to_string()}})));
+    add("characters as escapes", job(json!({"x": "PLACE"})).replace("PLACE", &"\\u0041".repeat(LARGE / 6)));
+    add("halves of characters", job(json!({"x": "PLACE"})).replace("PLACE", &"\\ud83d".repeat(LARGE / 6)));
+    records
+}
+
+fn record(name: &str, parameters: &Value) -> Value {
+    json!({
+        "eventVersion": "1.11", "eventTime": "2026-11-01T12:00:00Z", "eventSource": "sagemaker.amazonaws.com",
+        "eventName": name, "awsRegion": "eu-central-1", "recipientAccountId": "111122223333",
+        "userIdentity": {"type": "IAMUser", "userName": "alice", "arn": "arn:aws:iam::111122223333:user/alice"},
+        "requestParameters": parameters,
+    })
+}
+
+fn gzip(bytes: &[u8]) -> String {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    BASE64_STANDARD.encode(encoder.finish().unwrap())
+}
+
+/// Numbered pieces up to the size of a large record.
+fn pieces(piece: impl Fn(usize) -> String) -> Vec<String> {
+    let mut bytes = 0;
+    let all = (0..).map(piece).take_while(|piece| {
+        bytes += piece.len() + 3;
+        bytes < LARGE
+    });
+    all.collect()
+}
+
+fn script(text: &str) -> Value {
+    json!({"notebookInstanceLifecycleConfigName": "x", "onStart": [{"content": BASE64_STANDARD.encode(text)}]})
+}
