@@ -4,15 +4,11 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::sync::{Mutex, MutexGuard};
 
 use crate::setup::fake::Cluster;
 use crate::setup::saved_objects::Dashboards;
-use crate::support::Stack;
+use crate::support::cleared::Cleared;
 use crate::support::search::Search;
-
-/// What is installed has one name for the whole cluster, so tests take turns.
-static TURN: Mutex<()> = Mutex::const_new(());
 
 /// Two channels, so that secrets of both kinds are at hand.
 pub(crate) const CHANNELS: &str = "[channels]\n\
@@ -28,7 +24,7 @@ pub(crate) struct Scene {
     /// The cluster as the command sees it.
     pub(crate) search: Search,
     pub(crate) folder: TempDir,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Cleared,
 }
 
 /// What a run of the command said.
@@ -58,11 +54,10 @@ impl Run {
 
 impl Scene {
     pub(crate) async fn set() -> Option<Self> {
-        let stack = Stack::running()?;
-        let turn = TURN.lock().await;
-        let node = Search::new(&stack.opensearch);
+        let turn = Cleared::running().await?;
+        let node = Search::new(&turn.url);
         clear(&node).await;
-        let cluster = Cluster::start(&stack.opensearch).await;
+        let cluster = Cluster::start(&turn.url).await;
         let scene = Self {
             search: Search::new(&cluster.url),
             cluster,

@@ -43,7 +43,7 @@ async fn header(config: &SinkConfig, fake: &Fake, aws: Option<&SdkConfig>, name:
 /// The environment belongs to the whole process, so the test that a proxy would break runs in one of its own.
 #[test]
 fn a_proxy_in_the_environment_does_not_get_to_see_documents() {
-    let test = "auth::without_authentication_nothing_is_said_of_it";
+    let test = "sink::auth::without_authentication_nothing_is_said_of_it";
     let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args([test, "--exact"])
         .envs(["http_proxy", "HTTP_PROXY", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:1")))

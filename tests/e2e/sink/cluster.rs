@@ -1,4 +1,4 @@
-//! The sink against a real OpenSearch, whose URL is in `SAGETRAIL_TEST_OPENSEARCH_URL`.
+//! The sink against a real OpenSearch, which some of these tests block as a whole.
 
 use bytes::Bytes;
 use sagetrail::document::{Document, IndexName};
@@ -6,9 +6,9 @@ use sagetrail::names::Names;
 use sagetrail::sink::{Method, OpenSearch, StoreError, Stored};
 use serde_json::{Value, json};
 use time::{Date, Month};
-use tokio::sync::{Mutex, MutexGuard};
 
 use crate::sink::{Running, attempts, config, created, document_of, duplicate};
+use crate::support::cleared::Cleared;
 
 /// The value of a variable, or a printed line that says what is skipped for want of it.
 pub(crate) fn environment(name: &str) -> Option<String> {
@@ -24,19 +24,16 @@ pub(crate) fn unique() -> String {
     time::OffsetDateTime::now_utc().unix_timestamp_nanos().to_string()
 }
 
-/// Some of these tests block the rejected index, which all share, so they run one after the other.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
-
 struct Cluster {
     client: OpenSearch,
     url: String,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Cleared,
 }
 
 impl Cluster {
     async fn of_environment() -> Option<Self> {
-        let url = environment("SAGETRAIL_TEST_OPENSEARCH_URL")?;
-        let turn = ONE_AT_A_TIME.lock().await;
+        let turn = Cleared::running().await?;
+        let url = turn.url.clone();
         let client = OpenSearch::new(&config(&url), None).unwrap();
         let cluster = Self { client, url, _turn: turn };
         // It may exist already.

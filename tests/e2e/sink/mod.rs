@@ -7,10 +7,8 @@ mod faults;
 mod flush;
 mod refusals;
 
-use std::cell::RefCell;
-use std::io::Write;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -108,52 +106,6 @@ impl Running {
         assert!(self.metric("sagetrail_task_panics_total").abs() < f64::EPSILON, "nothing panicked");
         drop(self.sink);
         patiently(self.task.drain()).await;
-    }
-}
-
-/// What is logged on this thread from now on; a test and what it spawns share one thread.
-struct Log {
-    sheet: Sheet,
-}
-
-#[derive(Clone, Default)]
-struct Sheet(Arc<Mutex<Vec<u8>>>);
-
-thread_local! {
-    static PRESENT: RefCell<Sheet> = RefCell::default();
-}
-
-impl Log {
-    fn start() -> Self {
-        // One subscriber for all: those that come and go beside each other can miss lines.
-        static INSTALLED: Once = Once::new();
-        INSTALLED.call_once(|| {
-            let present = || PRESENT.with_borrow(Sheet::clone);
-            let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(present).finish();
-            tracing::subscriber::set_global_default(subscriber).unwrap();
-        });
-        let sheet = Sheet::default();
-        PRESENT.set(sheet.clone());
-        Self { sheet }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.sheet.0.lock().unwrap().clone()).unwrap()
-    }
-
-    fn lines(&self, with: &str) -> Vec<String> {
-        self.text().lines().filter(|line| line.contains(with)).map(str::to_owned).collect()
-    }
-}
-
-impl Write for Sheet {
-    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(text);
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

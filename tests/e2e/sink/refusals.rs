@@ -6,8 +6,9 @@ use sagetrail::sink::{OpenSearch, StoreError, Stored};
 
 use crate::sink::fake::{Fake, Rules};
 use crate::sink::{
-    Log, Running, at_least_one, attempts, config, created, document_of, documents, patiently, rejected,
+    Running, at_least_one, attempts, config, created, document_of, documents, patiently, rejected,
 };
+use crate::support::log::Log;
 
 /// The states are those that a real OpenSearch 2.19 answered with.
 #[tokio::test]

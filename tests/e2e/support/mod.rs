@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: a real OpenSearch, moto's S3 and SQS, and the daemon as its own process.
 
 pub mod alerts;
+pub mod cleared;
 pub mod cloud;
 pub mod daemon;
 #[path = "../../support/examples.rs"]
@@ -9,6 +10,7 @@ pub mod examples;
 pub mod hostile;
 #[path = "../../support/saved.rs"]
 pub mod saved;
+pub mod log;
 pub mod scene;
 pub mod search;
 pub mod server;

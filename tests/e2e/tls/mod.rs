@@ -3,10 +3,8 @@
 
 mod server;
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{LazyLock, Mutex};
 
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -20,29 +18,11 @@ use server::{Authority, Doors, Identity, NOW, Server};
 use tempfile::TempDir;
 use url::Url;
 
-/// What every client of this process has logged.
-static LOG: LazyLock<&'static Mutex<Vec<u8>>> = LazyLock::new(|| {
-    let log: &'static Mutex<Vec<u8>> = Box::leak(Box::default());
-    tracing_subscriber::fmt().with_ansi(false).with_writer(move || Log(log)).init();
-    log
-});
-
-struct Log(&'static Mutex<Vec<u8>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::support::log::Log;
 
 /// How many lines of the log have all these words.
 fn logged(words: &[&str]) -> usize {
-    let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
-    log.lines().filter(|line| words.iter().all(|word| line.contains(word))).count()
+    Log::of_all_threads().lines().filter(|line| words.iter().all(|word| line.contains(word))).count()
 }
 
 fn sink(scheme: &str, host: &str, port: u16) -> SinkConfig {
@@ -233,7 +213,7 @@ async fn a_host_without_authorities_is_told_what_to_install_and_needs_none_witho
 
 #[tokio::test]
 async fn a_password_that_was_exchanged_is_used_at_once_and_a_file_half_way_keeps_the_old_one() {
-    LazyLock::force(&LOG);
+    Log::start();
     let folder = tempfile::tempdir().unwrap();
     let file = write(&folder, "password", "one\n");
     let doors = Doors::default();
