@@ -1,8 +1,8 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-chart test-package bench bench-replay score dashboards guardrails api lint advisories fmt release reproduce clean \
-  lint-tools
+.PHONY: help demo check stack test instructions test-chart test-package bench bench-replay score dashboards guardrails api lint advisories \
+  fmt release reproduce clean lint-tools
 
 LOCAL := deploy/local
 KUBERNETES_VERSION := 1.34.2
@@ -16,6 +16,8 @@ SIGMA_EXCLUDED := namespace_tag attacktag d3_fendtag
 # Parts of the benchmark that bring their own servers do not wait for the real ones.
 BENCH_STACK = $(if $(filter allocations core shipping growth latency rules,$(ARGS)),,$(LOCAL)/with-stack.sh)
 BENCH = $(if $(filter allocations rules,$(ARGS)),--bench $(ARGS),--bench performance -- $(ARGS))
+# The wheel holds the program itself, so nothing is compiled for it.
+NEXTEST = $$($(LOCAL)/venv.sh $(LOCAL)/requirements-test.txt)/bin/cargo-nextest nextest run --locked
 SHELL_SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './target/*' -not -path './.local/*')
 
 help: ## Say what can be made
@@ -25,10 +27,23 @@ demo: ## Show the daemon at work on a real OpenSearch until Ctrl-C; ONCE=1 ends 
 	@$(LOCAL)/tools.sh cargo cc curl java mvn python3 setpriv
 	@venv=$$($(LOCAL)/venv.sh $(LOCAL)/requirements.txt); $$venv/bin/python $(LOCAL)/demo $(if $(ONCE),--once)
 
-test: ## Run every test beside a real OpenSearch, S3 and SQS; ARGS="--test NAME" picks some
+check: ## Check format and code, and run the tests that need no server
+	@$(LOCAL)/tools.sh cargo cc python3
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	$(NEXTEST) --lib --bins --test pure
+
+stack: ## Leave the servers of the tests running until Ctrl-C, for any number of make test ARGS=… beside them
 	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
-	SAGETRAIL_TEST_SYSTEMD_ROOT=$$($(LOCAL)/systemd-root.sh) \
-	  $(LOCAL)/with-stack.sh cargo test --locked --no-fail-fast $(ARGS)
+	@$(LOCAL)/with-stack.sh --keep
+
+test: ## Run every test beside a real OpenSearch, S3 and SQS; ARGS="--test e2e NAME" picks some
+	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
+	SAGETRAIL_TEST_SYSTEMD_ROOT=$$($(LOCAL)/systemd-root.sh) $(LOCAL)/with-stack.sh --kept $(NEXTEST) $(ARGS)
+
+instructions: ## Count the instructions of each stage for a record, in a build of its own
+	@$(LOCAL)/tools.sh cargo cc valgrind
+	cargo test --locked --profile instructions --bench instructions
 
 test-chart: $(KUBERNETES)/kube-apiserver ## Install the chart into a real Kubernetes API, which the first run builds (10 minutes)
 	@$(LOCAL)/tools.sh openssl python3
@@ -40,7 +55,7 @@ test-package: ## Build the Debian package without optimisation, and run the test
 	PROFILE=dev DRAFT=1 $(MAKE) release
 	SAGETRAIL_TEST_SYSTEMD_ROOT=$$($(LOCAL)/systemd-root.sh) \
 	  SAGETRAIL_TEST_PACKAGE=$$(ls "$$PWD"/target/package/*/*.deb) \
-	  $(LOCAL)/with-stack.sh cargo test --locked --test systemd
+	  $(LOCAL)/with-stack.sh cargo test --locked --test e2e systemd::
 
 bench: ## Measure speed and memory against plain decompression; ARGS=core or another part picks one
 	@$(LOCAL)/tools.sh cargo cc python3 taskset $(if $(BENCH_STACK),curl java mvn openssl setpriv)

@@ -1,6 +1,6 @@
 //! What holds for any bytes at all, one function for each pure stage that reads what others wrote.
 //!
-//! The fuzzer calls them with what it makes up (`fuzz/run.sh`), and `tests/hostile/` with what proptest does. A function
+//! The fuzzer calls them with what it makes up (`fuzz/run.sh`), and `tests/pure/hostile/` with what proptest does. A function
 //! panics when its property does not hold.
 
 #![allow(dead_code, reason = "each target uses one function of these")]

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints the folder of a Debian 12 with systemd 252, in which tests/systemd.rs installs and starts the units, once it is made.
+# Prints the folder of a Debian 12 with systemd 252, in which tests/e2e/systemd/ installs and starts the units, once it is made.
 #
 # usage: systemd-root.sh
 #

@@ -4,10 +4,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::cloud::{Cloud, QueueSettings};
 use crate::support::daemon::Daemon;
+use crate::support::secured::Secured;
 use crate::support::{Stack, eventually, trail};
 
 const ACCOUNT: &str = "630000000001";
@@ -17,57 +18,16 @@ const SECOND: &str = "the-second-Passw0rd-of-the-test";
 const THIRD: &str = "the-third-Passw0rd-of-the-test";
 
 /// The cluster as its administrator asks it.
-struct Administrator {
-    url: String,
-    user: String,
-    password: String,
-    ca: String,
-    http: reqwest::Client,
-}
-
-impl Administrator {
-    fn new() -> Option<Self> {
-        let variable = |name: &str| {
-            std::env::var(format!("SAGETRAIL_TEST_OPENSEARCH_SECURE_{name}")).ok().filter(|it| !it.is_empty())
-        };
-        let ca = variable("CA")?;
-        let certificate = reqwest::Certificate::from_pem(&std::fs::read(&ca).unwrap()).unwrap();
-        let http = reqwest::Client::builder().add_root_certificate(certificate).build().unwrap();
-        Some(Self {
-            url: variable("URL")?,
-            user: variable("USER")?,
-            password: variable("PASSWORD")?,
-            ca,
-            http,
-        })
-    }
-
-    async fn ask(&self, method: &str, path: &str, body: Value) -> Value {
-        let request = self.http.request(method.parse().unwrap(), format!("{}/{path}", self.url));
-        let request = request.basic_auth(&self.user, Some(&self.password));
-        let answer =
-            request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
-        let status = answer.status().as_u16();
-        let text = answer.text().await.unwrap();
-        assert!([200, 201].contains(&status), "{path}: {status} {text}");
-        serde_json::from_str(&text).unwrap()
-    }
-
-    async fn set_password(&self, password: &str) {
-        self.ask("PUT", "_plugins/_security/api/internalusers/rotating", json!({"password": password})).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_is_exchanged_in_either_order_while_records_come_and_none_is_lost() {
-    let (Some(mut stack), Some(administrator)) = (Stack::running(), Administrator::new()) else { return };
+    let (Some(mut stack), Some(administrator)) = (Stack::running(), Secured::running()) else { return };
     stack.opensearch.clone_from(&administrator.url);
-    administrator.set_password(FIRST).await;
+    set_password(&administrator, FIRST).await;
     let role = json!({"cluster_permissions": ["*"],
         "index_permissions": [{"index_patterns": ["sagetrail-rotation-*"], "allowed_actions": ["*"]}]});
-    administrator.ask("PUT", "_plugins/_security/api/roles/rotating", role).await;
+    administrator.secure("PUT", "roles/rotating", role).await;
     let users = json!({"users": ["rotating"]});
-    administrator.ask("PUT", "_plugins/_security/api/rolesmapping/rotating", users).await;
+    administrator.secure("PUT", "rolesmapping/rotating", users).await;
 
     // As Kubernetes mounts a secret: a link to a folder, which a rename exchanges.
     let folder = tempfile::tempdir().unwrap();
@@ -88,7 +48,7 @@ async fn a_password_is_exchanged_in_either_order_while_records_come_and_none_is_
     cloud.until_empty(Duration::from_mins(1)).await;
 
     // The cluster is first: bulks are denied, and each denial looks at the file.
-    administrator.set_password(SECOND).await;
+    set_password(&administrator, SECOND).await;
     upload(&cloud, 1).await;
     told(&daemon, "OpenSearch denies bulk requests", 1).await;
     mount(folder.path(), "v2", SECOND);
@@ -100,7 +60,7 @@ async fn a_password_is_exchanged_in_either_order_while_records_come_and_none_is_
     told(&daemon, "the files of [sink] have changed", 2).await;
     upload(&cloud, 2).await;
     told(&daemon, "OpenSearch denies bulk requests", 2).await;
-    administrator.set_password(THIRD).await;
+    set_password(&administrator, THIRD).await;
     cloud.until_empty(Duration::from_mins(2)).await;
 
     // What is no password keeps the old one, is told once however often it is looked at, and SIGHUP looks as well.
@@ -112,9 +72,9 @@ async fn a_password_is_exchanged_in_either_order_while_records_come_and_none_is_
     cloud.until_empty(Duration::from_mins(1)).await;
     assert_eq!(daemon.log().matches("sink.password_file: is empty").count(), 1, "{}", daemon.log());
 
-    administrator.ask("POST", "sagetrail-rotation-events/_refresh", json!({})).await;
+    assert_eq!(administrator.ask("POST", "sagetrail-rotation-events/_refresh", None).await.0, 200);
     let query = json!({"query": {"term": {"cloud.account.id": ACCOUNT}}});
-    let counted = administrator.ask("GET", "sagetrail-rotation-events/_count", query).await;
+    let (_, counted) = administrator.ask("GET", "sagetrail-rotation-events/_count", Some(query)).await;
     assert_eq!(counted["count"], 4 * RECORDS);
     assert_eq!(cloud.dead_letters().await, 0);
     let log = daemon.log();
@@ -122,7 +82,11 @@ async fn a_password_is_exchanged_in_either_order_while_records_come_and_none_is_
         assert!(!log.contains(secret), "{log}");
     }
     daemon.stop().await;
-    administrator.ask("DELETE", "sagetrail-rotation-*", json!({})).await;
+    assert_eq!(administrator.ask("DELETE", "sagetrail-rotation-*", None).await.0, 200);
+}
+
+async fn set_password(cluster: &Secured, password: &str) {
+    cluster.secure("PUT", "internalusers/rotating", json!({"password": password})).await;
 }
 
 async fn upload(cloud: &Cloud, number: usize) {

@@ -14,6 +14,7 @@ pub mod log;
 pub mod scene;
 pub mod search;
 pub mod server;
+pub mod secured;
 #[path = "../../support/sqs.rs"]
 pub mod sqs;
 #[path = "../../support/stack.rs"]

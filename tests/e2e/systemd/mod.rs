@@ -6,45 +6,21 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use machine::Machine;
-use serde_json::Value;
+use serde_json::json;
 
 use crate::support::cloud::{Cloud, QueueSettings};
+use crate::support::secured::Secured;
 use crate::support::{Stack, eventually, trail};
 
 const PASSWORD_FILE: &str = "/etc/sagetrail/opensearch-password";
 
-/// Where the daemon and the verification write: a cluster that asks for a password.
-struct Secured {
-    url: String,
-    ca: String,
-    user: String,
-    password: String,
-}
-
-impl Secured {
-    fn running() -> Option<Self> {
-        let variable = |name: &str| std::env::var(format!("SAGETRAIL_TEST_OPENSEARCH_SECURE_{name}")).ok();
-        Some(Self {
-            url: variable("URL")?,
-            ca: variable("CA")?,
-            user: variable("USER")?,
-            password: variable("PASSWORD")?,
-        })
-    }
-
-    /// How many documents an index has.
-    async fn count(&self, index: &str) -> u64 {
-        let certificate = reqwest::Certificate::from_pem(&std::fs::read(&self.ca).unwrap()).unwrap();
-        let http = reqwest::Client::builder().add_root_certificate(certificate).build().unwrap();
-        let ask = |method: &str, path: &str| {
-            let request = http.request(method.parse().unwrap(), format!("{}/{index}/{path}", self.url));
-            request.basic_auth(&self.user, Some(&self.password)).send()
-        };
-        ask("POST", "_refresh?ignore_unavailable=true").await.unwrap();
-        let answer = ask("GET", "_count?ignore_unavailable=true").await.unwrap();
-        let answer: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
-        answer["count"].as_u64().unwrap_or_else(|| panic!("{answer}"))
-    }
+/// How many documents of an account the indices of a pattern have, on the cluster that asks for a password.
+async fn count(cluster: &Secured, indices: &str, account: &str) -> u64 {
+    cluster.ask("POST", &format!("{indices}/_refresh?ignore_unavailable=true"), None).await;
+    let query = json!({"query": {"term": {"cloud.account.id": account}}});
+    let path = format!("{indices}/_count?ignore_unavailable=true");
+    let (_, answer) = cluster.ask("GET", &path, Some(query)).await;
+    answer["count"].as_u64().unwrap_or_else(|| panic!("{answer}"))
 }
 
 /// Installs everything but secrets, and gives the address at which the daemon says how it is.
@@ -94,21 +70,21 @@ async fn both_units_reach_the_cluster(
 ) {
     machine.must("systemctl start sagetrail");
     until_ready(machine, admin).await;
-    let before = cluster.count("sagetrail-events-*").await;
+    let before = count(cluster, "sagetrail-events-*", account).await;
     let record = trail::record(account, 4 * std::process::id() as usize);
     cloud.upload(&trail::key(account, 1), trail::file(&[record])).await;
-    eventually(Duration::from_mins(1), async || match cluster.count("sagetrail-events-*").await {
+    eventually(Duration::from_mins(1), async || match count(cluster, "sagetrail-events-*", account).await {
         count if count > before => Ok(()),
         _ => Err(machine.journal("sagetrail")),
     })
     .await;
 
-    let before = cluster.count("sagetrail-verified*").await;
+    let before = count(cluster, "sagetrail-verified*", account).await;
     let (code, text) = machine.run("systemctl start sagetrail-verify");
     let journal = machine.journal("sagetrail-verify");
     assert_eq!(code, Some(1), "gaps fail the unit: {text}{journal}");
     assert_eq!(machine.property("sagetrail-verify", "ExecMainStatus"), "3", "{journal}");
-    assert!(cluster.count("sagetrail-verified*").await > before, "{journal}");
+    assert!(count(cluster, "sagetrail-verified*", account).await > before, "{journal}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
