@@ -4,11 +4,9 @@
 //! are, with the trigger's condition, and their messages are rendered by OpenSearch's own mustache.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 
 use regex::Regex;
 use sagetrail::config::{Channel, MonitorsConfig};
-use sagetrail::monitors::thresholds::documented;
 use sagetrail::monitors::{Monitor, built_in};
 use sagetrail::names::Names;
 use serde_json::{Value, json};
@@ -249,31 +247,6 @@ async fn whatever_was_set_aside_pages_with_its_reason() {
     let alerts = scene.alerts(&monitors("")["rejected"], &[NOW]).await;
     assert_eq!(alerts, ["malformed", "refused"].map(str::to_owned).into());
     scene.remove().await;
-}
-
-/// `UPDATE_GOLDEN=1` writes the page anew.
-#[test]
-fn the_page_about_monitors_says_what_the_files_say() {
-    let mut page = String::from(
-        "# Monitors\n\nWhat pages a responder. The files are in `dashboards/monitors/`, the thresholds in `config/monitors.toml`; \
-         this page is made\nfrom both by `UPDATE_GOLDEN=1 cargo test --test monitors`.\n\n\
-         | monitor | severity | what it tells |\n|---|---|---|\n",
-    );
-    for monitor in built_in(&Names::default(), &MonitorsConfig::default(), &BTreeMap::new(), None).unwrap() {
-        let severity = format!("{:?}", monitor.severity).to_lowercase();
-        writeln!(page, "| `{}` | {severity} | {} |", monitor.id, monitor.description).unwrap();
-    }
-    page += "\n## Thresholds\n\nA site gives its own values under `[monitors]` `thresholds`.\n\n\
-             | threshold | default | why |\n|---|---|---|\n";
-    for (name, threshold) in documented() {
-        writeln!(page, "| `{name}` | `{}` | {} |", threshold.default, threshold.reason).unwrap();
-    }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/monitors.md");
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(path, page).unwrap();
-    } else {
-        assert!(page == std::fs::read_to_string(path).unwrap(), "docs/monitors.md is out of date");
-    }
 }
 
 /// A name that tries to break out of JSON, mustache, a URL, the state and the query in it, and a chat.

@@ -105,7 +105,7 @@ impl<'c> Tenant<'c> {
         }
         let mut process = command.spawn().expect("the binary runs");
         let text = || String::from_utf8_lossy(&std::fs::read(said.path()).unwrap()).into_owned();
-        let mut give_up = Instant::now() + Duration::from_mins(1);
+        let mut give_up = Instant::now() + Duration::from_mins(3);
         let mut is_refused = false;
         loop {
             if let Some(status) = process.try_wait().unwrap() {

@@ -22,7 +22,7 @@ fn the_documents_are_as_the_rules_are() {
             continue;
         }
         let written = std::fs::read_to_string(path).unwrap();
-        assert!(written == text, "{file} is stale; run `UPDATE_GOLDEN=1 cargo test --test listing`");
+        assert!(written == text, "{file} is stale; run `UPDATE_GOLDEN=1 cargo test --test pure listing`");
     }
 }
 

@@ -11,6 +11,7 @@ mod hostile;
 mod listing;
 mod mapping;
 mod metrics;
+mod monitors;
 mod proportion;
 mod redaction;
 mod resources;
