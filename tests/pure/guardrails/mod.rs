@@ -4,8 +4,6 @@
 mod cloudformation;
 mod files;
 mod page;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,8 +12,8 @@ use sagetrail::config::RulesConfig;
 use sagetrail::enrich::rules::{Folder, RuleSet};
 use sagetrail::listing::list;
 use serde_json::Value;
-use support::examples;
 
+use crate::support::examples;
 use files::{CONFIG_PAGES, HUB_PAGE, Tied, config_rules, guardrails, policy};
 
 /// How many characters AWS Organizations takes in one policy.
@@ -183,6 +181,6 @@ fn what_is_generated_is_as_its_sources_are() {
             continue;
         }
         let written = std::fs::read_to_string(path).unwrap();
-        assert!(written == text, "{file} is stale; run `UPDATE_GOLDEN=1 cargo test --test guardrails`");
+        assert!(written == text, "{file} is stale; run `UPDATE_GOLDEN=1 cargo test --test pure guardrails`");
     }
 }

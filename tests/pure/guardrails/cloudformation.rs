@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::files::{ConfigRule, Guardrails, bundles};
+use super::files::{ConfigRule, Guardrails, bundles};
 
 const VERSION: &str = "2010-09-09";
 
