@@ -36,7 +36,11 @@ async fn memory_stays_bounded_while_a_hundred_thousand_messages_wait() {
     .await;
     let (waiting, hidden) = sqs.depth();
     let peak = daemon.peak_memory();
-    println!("{waiting} messages still wait and {hidden} are in flight; {} MiB at most", peak >> 20);
+    println!(
+        "{} requests for messages; {waiting} still wait and {hidden} are in flight; {} MiB at most",
+        sqs.receives(),
+        peak >> 20
+    );
     assert!(waiting > 90_000, "only {waiting} messages were left, so this shows nothing");
     assert!(hidden <= 32 + 20, "{hidden} messages are hidden, more than there is room for");
     assert!(peak < MOST_MEMORY, "{peak} bytes");

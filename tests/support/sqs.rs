@@ -26,6 +26,7 @@ struct Queue {
     waiting: VecDeque<Message>,
     hidden: HashMap<String, (Instant, Message)>,
     receipts: u64,
+    receives: usize,
     visibility_timeout: Duration,
 }
 
@@ -37,8 +38,13 @@ struct Message {
 impl Sqs {
     /// Serves a queue that holds nothing yet.
     pub async fn serve(visibility_timeout: Duration) -> Self {
-        let queue =
-            Queue { waiting: VecDeque::new(), hidden: HashMap::new(), receipts: 0, visibility_timeout };
+        let queue = Queue {
+            waiting: VecDeque::new(),
+            hidden: HashMap::new(),
+            receipts: 0,
+            receives: 0,
+            visibility_timeout,
+        };
         let queue = Arc::new(Mutex::new(queue));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
@@ -59,6 +65,11 @@ impl Sqs {
         queue
             .waiting
             .extend(bodies.into_iter().enumerate().map(|(id, body)| Message { id: first + id, body }));
+    }
+
+    /// How often the queue was asked for messages.
+    pub fn receives(&self) -> usize {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).receives
     }
 
     /// Messages that wait, and messages that are hidden.
@@ -102,6 +113,7 @@ async fn answer(
 
 async fn receive(queue: &Mutex<Queue>, request: &Value) -> Vec<Value> {
     let most = request["MaxNumberOfMessages"].as_u64().unwrap_or(1);
+    queue.lock().unwrap_or_else(PoisonError::into_inner).receives += 1;
     let give_up = Instant::now() + Duration::from_secs(request["WaitTimeSeconds"].as_u64().unwrap_or(0));
     loop {
         let messages = queue.lock().unwrap_or_else(PoisonError::into_inner).take(most);
