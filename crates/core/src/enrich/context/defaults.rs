@@ -58,7 +58,7 @@ fn as_record_writes(value: &toml::Value) -> Value<'static> {
     match value {
         toml::Value::Boolean(value) => Value::Bool(*value),
         toml::Value::String(text) => Value::Str(Cow::Owned(text.clone())),
-        other => panic!("a test reads the defaults, of which {other} is none"),
+        other => panic!("a test reads the defaults, of which {other:?} is none"),
     }
 }
 
