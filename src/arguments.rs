@@ -13,11 +13,11 @@ use serde::Serialize;
 use time::Date;
 use time::macros::format_description;
 
-use crate::commands::print;
+use crate::commands::{exit, print};
 
 /// Ships SageMaker's CloudTrail records from S3 to OpenSearch, tagged with what they could mean to a defender.
 #[derive(Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, max_term_width = 100, after_help = exit::help())]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

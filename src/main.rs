@@ -65,6 +65,6 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     {
         exit::CONFIG
     } else {
-        1
+        exit::FAILED
     }
 }

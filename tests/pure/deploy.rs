@@ -243,12 +243,6 @@ fn actions(policy: &Value) -> BTreeSet<String> {
     written.map(|action| action.as_str().unwrap().to_owned()).collect()
 }
 
-/// The blocks of JSON in a page, in order.
-fn json_blocks(page: &str) -> Vec<Value> {
-    let blocks = page.split("```json\n").skip(1).filter_map(|rest| rest.split_once("```"));
-    blocks.filter_map(|(block, _)| serde_json::from_str(block).ok()).collect()
-}
-
 #[test]
 fn terraform_grants_each_command_what_is_printed_for_it() {
     let text = include_str!("../../deploy/terraform/commands.tf");
@@ -285,26 +279,6 @@ fn terraform_grants_each_command_what_is_printed_for_it() {
         })
         .collect();
     assert_eq!(granted, printed);
-}
-
-#[test]
-fn the_readme_grants_the_daemon_what_is_printed_for_it() {
-    let readme = include_str!("../../README.md");
-    let blocks = json_blocks(readme);
-    let printed = &printed_permissions()["run"];
-    let policy = blocks.iter().find(|block| block.get("Statement").is_some()).unwrap();
-    let mut granted = actions(policy);
-    // These stand in a sentence, because they are for signed requests alone.
-    let signed: BTreeSet<String> =
-        actions(&printed["iam"]).into_iter().filter(|one| one.starts_with("es:")).collect();
-    assert!(
-        !signed.is_empty() && signed.iter().all(|action| readme.contains(&format!("`{action}`"))),
-        "{signed:?}"
-    );
-    granted.extend(signed);
-    assert_eq!(granted, actions(&printed["iam"]));
-    let role = blocks.iter().find(|block| block.get("cluster_permissions").is_some()).unwrap();
-    assert_eq!(role, &printed["opensearch"]);
 }
 
 #[test]

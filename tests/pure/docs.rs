@@ -9,19 +9,28 @@ use sagetrail::config::Config;
 /// Settings with keys of the operator's own below them.
 const OPEN: &[&str] = &["channels", "rules.placeholders", "monitors.thresholds"];
 
-/// What pages name besides, under the name of a section.
-const FIELDS_AND_FILES: &[&str] = &["source.ip", "source.address", "log.file.path", "dashboards.ndjson"];
+/// What pages name besides under the name of a section: fields, files and values of the chart.
+const FIELDS_AND_FILES: &[&str] =
+    &["source.ip", "source.address", "log.file.path", "dashboards.ndjson", "rules.files"];
 
-/// README and every page in `docs/`, with its text.
+/// Every page for readers, with its text.
 fn pages() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let docs = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
-    let pages = docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
-    [root.join("README.md"), root.join("SECURITY.md"), root.join("ARCHITECTURE.md")]
-        .into_iter()
-        .chain(pages)
-        .map(|path| (path.clone(), std::fs::read_to_string(path).unwrap()))
-        .collect()
+    let folders = [
+        "",
+        "docs",
+        "config/rules",
+        "deploy",
+        "deploy/docker",
+        "deploy/helm",
+        "deploy/systemd",
+        "deploy/terraform",
+    ];
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
+    let mut pages: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
+    pages.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    pages.sort();
+    pages.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
 }
 
 /// Every key of the documented configuration, such as `sink.url`; another test holds that file against the real keys.
@@ -75,16 +84,60 @@ fn each_example_of_a_configuration_loads() {
     assert!(examples >= 2, "{examples}");
 }
 
+/// The anchors of a page's headings, as GitHub makes them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings =
+        text.lines().filter_map(|line| Some(line.strip_prefix('#')?.trim_start_matches('#').trim()));
+    let kept = |letter: &char| letter.is_alphanumeric() || " -_".contains(*letter);
+    headings.map(|it| it.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
+}
+
 #[test]
-fn each_link_to_a_file_leads_to_one() {
-    let link = Regex::new(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)").unwrap();
+fn each_link_leads_to_a_file_and_to_a_heading_in_it() {
+    let link = Regex::new(r#"\]\(([^)#:\s]*)(?:#([^)\s]*))?\)|src="([^"]*)""#).unwrap();
     let mut links = 0;
     for (path, text) in pages() {
         for found in link.captures_iter(&text) {
-            let target = path.parent().unwrap().join(&found[1]);
-            assert!(target.exists(), "{}: {}", path.display(), &found[1]);
+            let file = found.get(1).or(found.get(3)).unwrap().as_str();
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(target.exists(), "{}: {file}", path.display());
+            if let Some(anchor) = found.get(2) {
+                let known = anchors(&std::fs::read_to_string(&target).unwrap());
+                assert!(known.contains(anchor.as_str()), "{}: {}", path.display(), &found[0]);
+            }
             links += 1;
         }
     }
     assert!(links > 50, "{links}");
+}
+
+#[test]
+fn each_metric_and_each_exit_code_that_a_page_names_exists() {
+    let exposition = include_str!("golden/metrics.txt");
+    let metric = Regex::new(r#"`(sagetrail_[a-z_]+)(?:\{([a-z_]+)(?:="([a-z_]+)")?\})?`"#).unwrap();
+    let code = Regex::new(r"exit codes? (?:is )?(\d+)(?: and (\d+))?|exits with (\d+)").unwrap();
+    let codes: BTreeSet<&str> = Regex::new(r"(?m)^\| (\d+) \|")
+        .unwrap()
+        .captures_iter(include_str!("../docs/commands.md"))
+        .map(|found| found.get(1).unwrap().as_str())
+        .collect();
+    let (mut metrics, mut exits) = (0, 0);
+    for (path, text) in pages() {
+        for found in metric.captures_iter(&text) {
+            let label = found.get(2).map_or(String::new(), |label| format!("{}=\"", label.as_str()));
+            let value = found.get(3).map_or(String::new(), |value| format!("{label}{}\"", value.as_str()));
+            let known = exposition
+                .lines()
+                .any(|line| line.starts_with(&found[1]) && line.contains(&label) && line.contains(&value));
+            assert!(known, "{}: {}", path.display(), &found[0]);
+            metrics += 1;
+        }
+        for found in code.captures_iter(&text) {
+            for named in found.iter().skip(1).flatten() {
+                assert!(codes.contains(named.as_str()), "{}: {}", path.display(), &found[0]);
+                exits += 1;
+            }
+        }
+    }
+    assert!(metrics > 20 && exits > 5, "{metrics} metrics, {exits} exit codes");
 }

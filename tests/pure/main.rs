@@ -8,6 +8,7 @@ mod detection;
 mod docs;
 mod documents;
 mod examples;
+mod generated_docs;
 mod guardrails;
 mod hostile;
 mod listing;
