@@ -141,3 +141,60 @@ fn each_metric_and_each_exit_code_that_a_page_names_exists() {
     }
     assert!(metrics > 20 && exits > 5, "{metrics} metrics, {exits} exit codes");
 }
+
+/// Where modules are, from which pages name paths.
+const ROOTS: &[&str] = &["", "src", "crates/core/src"];
+
+/// Every source file below the folders, with its text.
+fn sources(folders: &[&str]) -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut left, mut found): (Vec<PathBuf>, _) =
+        (folders.iter().map(|folder| root.join(folder)).filter(|it| it.exists()).collect(), Vec::new());
+    while let Some(folder) = left.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                left.push(path);
+            } else if path.extension() == Some("rs".as_ref()) {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_architecture_cites_only_what_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let code = sources(&["src", "crates", "tests"]);
+    let said = |needle: &str| code.iter().any(|(_, text)| text.contains(needle));
+    let is_module = |name: &str| {
+        code.iter().any(|(path, _)| {
+            let parent = path.parent().and_then(Path::file_name);
+            path.file_stem() == Some(name.as_ref()) || parent == Some(name.as_ref())
+        })
+    };
+    let cited = |pattern: &str| -> Vec<String> {
+        Regex::new(pattern).unwrap().captures_iter(&page).map(|found| found[1].to_owned()).collect()
+    };
+    let (tests, errors) = (cited(r"`([a-z0-9]+(?:_[a-z0-9]+){3,})`"), cited(r"`(\w+Error)`"));
+    let (modules, paths) = (cited(r"\*\*`(\w+)`\*\*"), cited(r"`([a-z]+/[\w./-]*)`"));
+    let mut unknown: Vec<&String> = Vec::new();
+    unknown.extend(tests.iter().filter(|name| !said(&format!("fn {name}("))));
+    unknown.extend(errors.iter().filter(|name| !said(&format!("enum {name} "))));
+    unknown.extend(modules.iter().filter(|name| !is_module(name)));
+    unknown.extend(paths.iter().filter(|path| !ROOTS.iter().any(|it| root.join(it).join(path).exists())));
+    assert!(unknown.is_empty(), "{unknown:#?}");
+    let counts = [tests.len(), errors.len(), modules.len(), paths.len()];
+    assert!(counts.iter().zip([50, 4, 20, 4]).all(|(count, least)| *count >= least), "{counts:?}");
+}
+
+#[test]
+fn the_readme_and_the_architecture_stay_short() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (page, most) in [("README.md", 7 << 10), ("ARCHITECTURE.md", 20 << 10)] {
+        let size = std::fs::metadata(root.join(page)).unwrap().len();
+        assert!(size <= most, "{page}: {size} bytes, of at most {most}");
+    }
+}
