@@ -1,7 +1,7 @@
-//! The admin endpoint: what operators and orchestrators ask the daemon over HTTP.
+//! Serves the admin endpoint, which operators and orchestrators ask over HTTP.
 //!
-//! `/metrics` is for Prometheus, `/healthz` says that the process runs, `/readyz` that it can do its work: the queue
-//! answers and OpenSearch answers; `sagetrail_ready` tells the same. It listens on loopback unless the configuration says otherwise.
+//! `/metrics` is for Prometheus. `/healthz` says that the process runs. `/readyz`, and the metric `sagetrail_ready`,
+//! say that the queue and OpenSearch answer. The endpoint listens on loopback unless the configuration says otherwise.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,7 +1,8 @@
-//! The advice: what to change when no connection comes about or nobody is let in, read off the words of the error; pure.
+//! Says what to change when a connection fails or is denied, from the words of the error (pure).
 //!
-//! The libraries' errors have no types for most of this, so their words are compared, and tests against real servers hold
-//! the words. Whoever builds the text of such an error adds the advice to it, so the daemon and the doctor say the same.
+//! The libraries' errors have no types for most of these causes, so this module compares their words, and tests against
+//! real servers pin the words. The text of such an error includes the advice, so the daemon and the doctor say the
+//! same.
 
 use url::Url;
 

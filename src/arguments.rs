@@ -1,4 +1,4 @@
-//! The arguments: every command with its options, as `--help` shows them.
+//! Defines every command with its options, as `--help` shows them.
 
 use std::fmt::Display;
 use std::num::NonZeroU32;

@@ -1,4 +1,4 @@
-//! The backoff: how long to wait before something that failed is tried again.
+//! Computes how long to wait before a failed attempt is repeated.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The commands: each runs one and says how it ended. What several of them begin with is here.
+//! Runs one command and returns its exit code; this file has what several commands begin with.
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -1,8 +1,7 @@
-//! The configuration: every setting of the daemon, read once at start-up from TOML and the environment.
+//! Reads the configuration once at start-up, from TOML and the environment.
 //!
-//! `config/sagetrail.toml` documents each key and holds its default; a test keeps the two the same. An environment
-//! variable `SAGETRAIL__SECTION__KEY` overrides the file. AWS settings (region, credentials, endpoints) are not ours:
-//! they come the AWS way.
+//! `config/sagetrail.toml` documents each key with its default; a test keeps the two the same. An environment variable
+//! `SAGETRAIL__SECTION__KEY` overrides the file. The AWS SDK reads region, credentials and endpoints by itself.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};

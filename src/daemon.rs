@@ -1,4 +1,4 @@
-//! The daemon: builds the parts, starts their tasks and watches over all of them until it is told to stop.
+//! Builds the daemon, starts its tasks, and watches all of them until it is told to stop.
 
 use std::mem;
 use std::pin::pin;

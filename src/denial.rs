@@ -1,4 +1,4 @@
-//! The denial: why a server says no to who asks, read off what it says; pure. Not every 403 is a missing permission.
+//! Reads from an error why a server denied a request (pure). Not every 403 is a missing permission.
 
 /// Why a request was denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,7 +1,7 @@
-//! The doctor: asks every part that the daemon needs whether it works, and AWS and the index whether they see everything.
+//! Asks every part that the daemon needs whether it works, and AWS and the index whether they see everything.
 //!
-//! It changes nothing anywhere. Each part has a file that asks, and beside it a pure function that judges the answers,
-//! so that what is said about an answer can be tested without the server that gives it.
+//! The doctor changes nothing anywhere. Each part has a file that asks, and in it a pure function that judges the
+//! answers, so tests cover each judgement without a server.
 
 use crate::config::{AuthKind, Config};
 use crate::source::aws;

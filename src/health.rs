@@ -1,4 +1,4 @@
-//! The health probe: asks a running daemon's admin endpoint how it is, for images without a shell.
+//! Asks a running daemon's admin endpoint how it is, for images without a shell.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;

@@ -1,7 +1,8 @@
-//! The ledger: one small document for each object of S3 that was shipped, with what became of its records.
+//! Writes the ledger: one small document for each S3 object that was shipped, with the outcomes of its records (pure).
 //!
-//! It is what CloudTrail's own lists of delivered files are compared with. An entry is written after the object's records
-//! have ended and before its message is deleted, so that an object without an entry was not shipped; pure.
+//! `sagetrail verify` compares the ledger with CloudTrail's own lists of delivered files. An entry is written after the
+//! outcomes of the object's records are known and before its message is deleted, so an object without an entry was not
+//! shipped.
 
 use bytes::Bytes;
 use serde::Serialize;

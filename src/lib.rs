@@ -1,6 +1,6 @@
-//! sagetrail ships SageMaker's CloudTrail records from S3 to OpenSearch, tagged with what they could mean to a defender.
+//! sagetrail ships SageMaker's CloudTrail records from S3 to OpenSearch and tags them with Sigma rules.
 //!
-//! `ARCHITECTURE.md` has the road that a record takes and the invariants that hold on the way.
+//! `ARCHITECTURE.md` describes the way of a record and the invariants that hold on it.
 
 pub use sagetrail_core::{decode, document, enrich, labels, names, record, timestamp};
 

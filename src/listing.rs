@@ -1,4 +1,4 @@
-//! The listing: every rule as an operator, a document or another tool wants to see it.
+//! Lists the rules, for operators and other tools.
 
 pub mod markdown;
 pub mod navigator;

@@ -1,4 +1,4 @@
-//! The command line: reads the arguments, runs one command, and turns its result into an exit code.
+//! Reads the command line, runs one command, and turns its result into an exit code.
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
-//! The metrics: every number that the daemon tells an operator, in one struct whose methods are domain events.
+//! Registers every metric of the daemon, in one struct whose methods are events of the domain.
 //!
-//! Labels are closed sets (enums of ours, or the categories of the loaded rules), never text from a record. A test
-//! pins the exposition, because alert rules and dashboards are written against these names.
+//! Labels are closed sets (our enums, or the categories of the loaded rules), never text from a record. A test pins the
+//! exposition, because alert rules and dashboards are written against these names.
 
 mod bulks;
 mod series;

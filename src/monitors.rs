@@ -1,8 +1,8 @@
-//! The monitors: what pages a responder, read from the files in `dashboards/monitors/`.
+//! Builds the monitors, which page responders, from the files in `dashboards/monitors/`.
 //!
 //! A file is the body that OpenSearch's alerting plugin takes, with placeholders for thresholds and without actions.
-//! This module fills in the thresholds and adds an action for each channel. The daemon has already decided what a record
-//! means, so monitors ask for its decision and never judge parameters themselves.
+//! This module fills in the thresholds and adds an action for each channel. The daemon has already decided what a
+//! record means, so monitors query its decision and never judge parameters themselves.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The offline run: local files in, the documents that would be indexed out, without any server.
+//! Prints the documents that would be indexed for local files, without any server.
 
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;

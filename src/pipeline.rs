@@ -1,8 +1,8 @@
-//! The pipeline: one message on its way from the queue to OpenSearch.
+//! Takes one message from the queue to OpenSearch.
 //!
-//! This is the only place that knows more than one stage. A message is done when `process` returned Ok: each of its
-//! records is then stored, deliberately not selected, or set aside in the rejected index, and the ledger has an entry for
-//! each of its objects. Nothing has to be undone when it is dropped half-way, because ids make a second delivery harmless.
+//! This is the only module that knows more than one stage. A message is done when `process` returned Ok: each of its
+//! records is then stored, not selected, or rejected, and the ledger has an entry for each of its objects. Nothing has
+//! to be undone when it is dropped half-way, because ids make a second delivery harmless.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! The receiver: takes messages from the queue while there is room for them, and gives each a task of its own.
+//! Receives messages from the queue while the budget allows, and gives each a task of its own.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! The reload: other rules and other secrets for a running daemon, without losing a message.
+//! Exchanges the rules and the secrets of a running daemon without losing a message.
 //!
-//! A new set is used only when it could be loaded; otherwise the old one stays. A message keeps the rules that it began
-//! with, because the pipeline takes them once for each message. Files with secrets are looked at all the time, because those
-//! who exchange them, such as Kubernetes, signal nobody.
+//! A new set of rules is used only when it loads; otherwise the old one stays. A message keeps the rules that it began
+//! with, because the pipeline takes them once for each message. Files with secrets are checked all the time, because
+//! the tools that exchange them, such as Kubernetes, send no signal.
 
 use std::path::PathBuf;
 use std::sync::Arc;

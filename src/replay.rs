@@ -1,7 +1,7 @@
-//! The replay: history through the same pipeline as the daemon's, from a bucket, from files or from standard input.
+//! Ships history through the daemon's own pipeline, from a bucket, from files or from standard input.
 //!
-//! Ids and indices depend on nothing but the record, so what was shipped before is met as a duplicate. A checkpoint holds
-//! the last key up to which everything has ended; a second run goes on behind it.
+//! Ids and indices depend only on the record, so what was shipped before is a duplicate. A checkpoint holds the last
+//! key up to which every object has an outcome; a second run goes on behind it.
 
 pub mod job;
 mod walk;

@@ -1,8 +1,8 @@
-//! The retag: documents that other rules have tagged are enriched anew, from the text that they keep.
+//! Enriches stored documents again that other rules have tagged, from the text that they keep.
 //!
-//! `event.original` is redacted, so rules see `[redacted:FINGERPRINT]` where a secret was, and the text is never redacted a
-//! second time. Id, index, times and path stay, and so does what the text no longer shows: a document never knows less than
-//! before. It is only written when nobody has changed it since it was read.
+//! `event.original` is redacted, so rules see `[redacted:FINGERPRINT]` where a secret was, and the text is never
+//! redacted a second time. Id, index, times and path stay, and so does what the text no longer shows: a document never
+//! knows less than before. It is only written when nobody has changed it since it was read.
 
 use std::fmt;
 use std::time::Duration;

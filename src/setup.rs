@@ -1,10 +1,10 @@
-//! The setup: what OpenSearch and Dashboards must hold, installed from the files in `mappings/` and `dashboards/`.
+//! Installs what OpenSearch and Dashboards must hold, from the files in `mappings/` and `dashboards/`.
 //!
-//! `install_templates` is the part without which no document may be stored, so the daemon does it at each start. The rest
-//! is for a person to install.
+//! The daemon calls `install_templates` at each start, because no document may be stored without the templates. A
+//! person installs the rest.
 //!
-//! It is idempotent. A template is written when it is absent or of an older version; one of a newer version is left
-//! alone, because during an upgrade two versions of the daemon run side by side.
+//! A template is written when it is absent or of an older version. One of a newer version is left alone, because during
+//! an upgrade two versions of the daemon run side by side.
 
 use bytes::Bytes;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! Telemetry: where log lines go and in which form.
+//! Sets up logging: the format, the filter, and standard error as the target.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{IsTerminal, Write};

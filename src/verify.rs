@@ -1,7 +1,7 @@
-//! The verification: whether everything that CloudTrail says it delivered was shipped, and is what it was.
+//! Verifies that everything that CloudTrail says it delivered was shipped, unchanged.
 //!
-//! CloudTrail's digests name each delivered file with its hash. They are signed and chained, so whoever removes or alters
-//! a file or a digest is found out. What they name is compared with the ledger and with the bucket.
+//! CloudTrail's digests name each delivered file with its hash. They are signed and chained, so a removed or altered
+//! file or digest is found. What they name is compared with the ledger and with the bucket.
 
 pub mod digest;
 pub mod keys;

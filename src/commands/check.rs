@@ -1,4 +1,4 @@
-//! The command `check`: what is wrong with the configuration, the rules and, online, with everything around them.
+//! Runs `check`, which validates the configuration and the rules and, with `--online`, asks the servers.
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! The content's commands: `setup` installs it, `rehearse` tries the monitors.
+//! Runs `setup`, which installs dashboards and monitors, and `rehearse`, which tries the monitors.
 
 use std::process::ExitCode;
 

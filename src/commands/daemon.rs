@@ -1,4 +1,4 @@
-//! The daemon's commands: `run`, and `health`, which asks the one that runs.
+//! Runs `run`, the daemon, and `health`, which asks a running daemon.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The commands about what lies in the bucket or in the index already: `replay` and `verify`.
+//! Runs `replay` and `verify`, which work on what is in the bucket or the index already.
 
 use std::process::ExitCode;
 

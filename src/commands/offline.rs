@@ -1,4 +1,4 @@
-//! The commands that need no server: `enrich`, `rules`, `manual` and `completions`.
+//! Runs `enrich`, `rules`, `manual` and `completions`, which need no server.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! A channel: one way in which the monitors reach a person.
+//! Describes a notification channel, through which monitors page people.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The settings of the content: what `sagetrail setup` installs beside the index templates.
+//! Holds the settings of what `sagetrail setup` installs beside the index templates.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

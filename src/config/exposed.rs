@@ -1,4 +1,4 @@
-//! The exposed file: a configuration with secrets, or a file of one, that others on the machine may read.
+//! Warns of configuration files with secrets that other users of the host may read.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -1,6 +1,6 @@
-//! The mistake: what is wrong with a value of the configuration, said for the person who wrote it.
+//! Words what is wrong with a value of the configuration, for the person who wrote it.
 //!
-//! What was found there is not repeated, because a password in the wrong place or of the wrong type would reach logs.
+//! The message does not repeat the value, because a password in the wrong place or of the wrong type would reach logs.
 
 use figment::error::{Actual, Kind};
 

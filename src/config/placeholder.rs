@@ -1,4 +1,4 @@
-//! The placeholder: what a site's values for the built-in rules must look like.
+//! Validates a site's values for the placeholders of the built-in rules.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The sink's settings: where documents go, how requests are authenticated, and how fast they may be sent.
+//! Holds the settings of the sink: address, authentication, TLS, batching and rate limits.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The variable: the name in the environment that sets an option, and names that only seem to.
+//! Finds environment variables that set an option, and names that look like one but set nothing.
 
 use figment::Figment;
 use figment::error::Kind;

@@ -1,4 +1,4 @@
-//! The arrivals: which records came in lately, and which kinds that should come did not.
+//! Checks which records came in lately, and which kinds that should come did not.
 
 use bytes::Bytes;
 use serde_json::{Value, json};

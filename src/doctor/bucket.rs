@@ -1,4 +1,4 @@
-//! The bucket: whether it tells the queue of new files, and whether they can be read and decrypted.
+//! Checks that the bucket notifies the queue of new files, and that they can be read and decrypted.
 
 use std::sync::Arc;
 

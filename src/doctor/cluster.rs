@@ -1,4 +1,4 @@
-//! The cluster: whether OpenSearch takes documents, has what the content needs, and holds the content as it should be.
+//! Checks that OpenSearch takes documents, has the needed plugins, and holds the installed content.
 
 use std::collections::BTreeSet;
 

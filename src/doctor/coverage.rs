@@ -1,4 +1,4 @@
-//! The coverage: which records the selectors of trails let CloudTrail write; pure.
+//! Works out which records the event selectors of trails let CloudTrail write (pure).
 
 use std::collections::BTreeSet;
 

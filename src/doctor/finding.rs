@@ -1,4 +1,4 @@
-//! The finding: what is known of one part, whether that is as it should be, and how to mend it.
+//! Describes what the doctor found about one part, whether that is as it should be, and how to mend it.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! The identity: whom AWS takes us for, and whether its clock and ours agree.
+//! Checks which identity AWS sees, and whether the clocks of AWS and this host agree.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

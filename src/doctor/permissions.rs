@@ -1,4 +1,4 @@
-//! The permissions: the least that AWS and OpenSearch have to grant for a configuration; pure.
+//! Lists the least permissions that a configuration needs in AWS and OpenSearch (pure).
 
 use serde_json::{Value, json};
 use url::Url;

@@ -1,4 +1,4 @@
-//! The policy of a queue: who may send to it; pure.
+//! Reads from a queue's policy who may send to it (pure).
 
 use std::collections::BTreeSet;
 use std::fmt;

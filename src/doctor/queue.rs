@@ -1,4 +1,4 @@
-//! The queue: whether S3 can write to it, the daemon read it, and nothing that fails be forgotten.
+//! Checks that S3 can write to the queue, that the daemon can read it, and that failed messages are kept.
 
 use std::collections::{BTreeSet, HashMap};
 

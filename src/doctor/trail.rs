@@ -1,4 +1,4 @@
-//! The trails: whether CloudTrail writes, everywhere, with digests, and without errors.
+//! Checks that CloudTrail writes records of all regions, with digests and without errors.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The document: the rules as Markdown, which is what `docs/rules.md` holds.
+//! Lists the rules as Markdown; `docs/rules.md` is made by it.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! The layer: the rules on MITRE's ATT&CK matrix, for the ATT&CK Navigator. `docs/attack-navigator.json` is one.
+//! Lists the rules as a layer for MITRE's ATT&CK Navigator; `docs/attack-navigator.json` is made by it.
 
 use std::collections::BTreeMap;
 

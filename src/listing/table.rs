@@ -1,4 +1,4 @@
-//! The table: the rules in columns that fit a terminal.
+//! Lists the rules in columns that fit a terminal.
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 

@@ -1,4 +1,4 @@
-//! The bulks: how many there are, how large and how quick, and how fast they may be sent.
+//! Registers the metrics of bulk requests: how many, how large, how fast, and their present limits.
 
 use std::time::Duration;
 

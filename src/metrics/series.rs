@@ -1,4 +1,4 @@
-//! The series: how one is made and registered, by its sort.
+//! Creates and registers a metric of each type.
 
 use prometheus::core::Collector;
 use prometheus::{

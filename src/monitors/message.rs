@@ -1,4 +1,4 @@
-//! The message of a page: mustache that the notifications plugin renders, in the form that each kind of channel takes.
+//! Writes the message of a page as a mustache template, in the form that each kind of channel takes.
 
 use std::fmt::Write;
 

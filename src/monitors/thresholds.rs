@@ -1,4 +1,4 @@
-//! The thresholds: the numbers and windows of the monitors, with a site's own in place of the defaults.
+//! Reads the thresholds of the monitors: the defaults, and a site's own values in place of them.
 
 use std::collections::BTreeMap;
 

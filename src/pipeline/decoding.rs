@@ -1,4 +1,4 @@
-//! The decoding of one object: from its bytes to chunks of documents, on a thread where it may block.
+//! Decodes one object into chunks of documents, on a thread that may block.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What is shipped: an object on its way to being stored, and what it came to once it is.
+//! Tracks an object until its records are stored, and then writes its ledger entry.
 
 use time::OffsetDateTime;
 use tracing::info;

@@ -1,4 +1,4 @@
-//! The checkpoint: a small file that says up to where a job has ended, and which objects before that failed.
+//! Keeps a small file with the key up to which a job is done, and the objects before it that failed.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};

@@ -1,4 +1,4 @@
-//! The job: what is to be replayed, as a person asks for it.
+//! Parses what a person asks to replay.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The progress: a bar on a terminal, and a line now and then elsewhere.
+//! Shows the progress of a replay: a bar on a terminal, and a line every ten seconds elsewhere.
 
 use std::io::IsTerminal;
 use std::time::Duration;

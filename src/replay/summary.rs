@@ -1,4 +1,4 @@
-//! The summary: what a replay came to, for people and for machines.
+//! Sums up a replay, for people and for machines.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The walk: lists what a job names, in the order of the job, a little ahead of what is worked on.
+//! Lists the objects of a job in order, a little ahead of the work on them.
 
 use std::collections::VecDeque;
 use std::fmt;

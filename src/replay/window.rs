@@ -1,6 +1,6 @@
-//! The window: what has begun and not everything before it has ended; pure.
+//! Tracks the objects that have begun, and knows up to which one all are done (pure).
 //!
-//! Items end in any order. The checkpoint may only name one before which nothing is missing.
+//! Objects are done in any order. The checkpoint may only name one before which nothing is missing.
 
 use std::collections::VecDeque;
 

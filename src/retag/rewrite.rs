@@ -1,4 +1,4 @@
-//! The rewrite: one page of documents on its way back to OpenSearch, enriched anew.
+//! Enriches one page of stored documents and writes it back to OpenSearch.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The view: the stored events as they were at one moment, read in pages.
+//! Reads the stored events in pages, as they were at one moment.
 
 use bytes::Bytes;
 use serde::Deserialize;

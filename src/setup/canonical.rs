@@ -1,8 +1,8 @@
-//! The canonical form: a body as it can be compared, whichever of its spellings stands there; pure.
+//! Brings the bodies of monitors into one canonical form, so that they can be compared (pure).
 //!
-//! The alerting plugin parses a monitor and answers with what it understood. A range that was sent with `gte` comes back
-//! with `from` and `include_lower`, a term with its boost, and what was left out with its default. So both sides are
-//! brought into one form, and then a window that somebody narrowed is a difference and the spelling is none.
+//! The alerting plugin parses a monitor and answers with what it understood. A range that was sent with `gte` comes
+//! back with `from` and `include_lower`, a term with its boost, and omitted members with their defaults. In the
+//! canonical form a window that somebody narrowed is a difference, and another spelling is none.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! The content: every object that the configuration asks for, made from the files that the binary carries; pure.
+//! Builds every object that the configuration asks for, from the files that the binary carries (pure).
 
 use include_dir::{Dir, include_dir};
 use secrecy::ExposeSecret;

@@ -1,4 +1,4 @@
-//! OpenSearch Dashboards: its saved objects, through its own API, credentials, tenant and workspace.
+//! Reads and writes saved objects of OpenSearch Dashboards through its API.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The difference: what is there against what should be there, as lines that a person reads, without secrets; pure.
+//! Prints the differences between what is installed and what should be, without secrets (pure).
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! The export: the content as files, for those who import it by hand or with another tool, without secrets.
+//! Writes the content as files without secrets, for those who import it by hand or with another tool.
 
 use std::io;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The installation: brings what is there to what should be there, object by object, and says what it did with each.
+//! Installs, updates and removes objects one by one, and reports what it did with each.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! The inventory: what was installed, remembered in an index of its own, so that a person's edit can be told from our own
-//! older content and so that exactly that can be removed again.
+//! Remembers in an index of its own what was installed, so that setup can tell a person's edit from older content of
+//! ours, and remove exactly what it installed.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The object: one thing that `sagetrail setup` installs, as it should be.
+//! Describes one object that `sagetrail setup` installs, as it should be.
 
 use std::fmt::{self, Write};
 

@@ -1,4 +1,4 @@
-//! The outcome: what became of an object, in the words that a person reads.
+//! Words what became of an object during a setup.
 
 use std::fmt;
 

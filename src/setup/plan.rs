@@ -1,4 +1,4 @@
-//! The plan: what has to be done about one object, decided from what is there and what was installed before; pure.
+//! Decides what to do with one object, from what is there and what was installed before (pure).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,7 +1,7 @@
-//! The rehearsal: the search of each monitor, run once, and the page that each alert would send. Nothing is sent or stored.
+//! Runs the search of each monitor once and renders the page that each alert would send. Nothing is sent or stored.
 //!
-//! It evaluates a trigger as the alerting plugin does, with a bucket selector, and renders a message with OpenSearch's own
-//! mustache. So thresholds can be tried before they page anybody, and on a cluster without the plugin.
+//! It evaluates a trigger as the alerting plugin does, with a bucket selector, and renders a message with OpenSearch's
+//! own mustache. So thresholds can be tried before they page anybody, and on a cluster without the plugin.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The remote: how each kind of object is read, written and removed, through OpenSearch or through Dashboards.
+//! Reads, writes and removes each kind of object, through OpenSearch or through Dashboards.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! Retention of indices that were there before their policy: index state management takes in new indices by itself, and
-//! old ones only when it is asked.
+//! Attaches the retention policy to indices that are older than it. Index state management attaches it to new indices
+//! by itself.
 
 use bytes::Bytes;
 use serde_json::{Value, json};

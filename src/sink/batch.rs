@@ -1,4 +1,4 @@
-//! The batch: which of the waiting documents travel together, and when they set out.
+//! Decides which of the waiting documents travel in one bulk, and when it is sent.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The batcher: the one task that collects what is handed over and starts bulks with it.
+//! Runs the one task that collects submitted documents and starts bulks.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

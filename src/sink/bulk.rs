@@ -1,7 +1,7 @@
-//! The bulk: what one request of OpenSearch's bulk API says, and what its answer says of each document.
+//! Writes a request of OpenSearch's bulk API, and reads from its answer the outcome of each document.
 //!
-//! The answer is not believed blindly: it must name every document that was sent, in the same order. A bulk whose
-//! answer cannot be used is sent again, which is harmless because `create` with an id stores nothing twice.
+//! The answer must name every document that was sent, in the same order. A bulk whose answer cannot be used is sent
+//! again, which is harmless because `create` with an id stores nothing twice.
 
 use std::borrow::Cow;
 use std::io::Write;

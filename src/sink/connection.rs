@@ -1,7 +1,7 @@
-//! The connection: the transport to the cluster, made anew when a file that `[sink]` names has other content.
+//! Holds the transport to the cluster, and replaces it when a file that `[sink]` names has new content.
 //!
-//! A request keeps the transport that it began with, so an exchange breaks none. What cannot be read or used is left
-//! alone and told once: whoever writes a new file may be half-way.
+//! A request keeps the transport that it began with, so an exchange breaks none. A file that cannot be read or used is
+//! left alone and logged once, because its writer may be half-way.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,7 +1,6 @@
-//! The delivery: one batch on its way, repeated and divided until each of its documents has an ending.
+//! Sends one batch, and repeats and divides it until each of its documents has an outcome.
 //!
-//! A refusal is believed of a document only when its index takes others, or at least the probe. `verdict.rs` reads an
-//! answer.
+//! A document is only rejected when its index takes others, or at least the probe. `verdict.rs` reads an answer.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

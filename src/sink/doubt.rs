@@ -1,4 +1,4 @@
-//! The doubt: a refusal is believed of a document only when its index takes others.
+//! Doubts the refusal of a document until its index has taken another one.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! An entry: one document on its way, which holds its room and owes its submission an ending.
+//! Holds a document in flight: it keeps its budget and resolves its submission exactly once.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,7 +1,6 @@
-//! The fault: whom the error of an item is about, the document or the cluster; pure.
+//! Tells whether the error of an item is about the document or about the cluster (pure).
 //!
-//! The table is closed. An error that it does not know is believed of no document before the document was sent again
-//! and others were taken.
+//! The table is closed. A document with an unknown error is sent again, and only rejected after others were taken.
 
 use super::obstacle::Obstacle;
 

@@ -1,4 +1,4 @@
-//! Health: whether bulks get through at all, told to the operator once when it changes and not once per attempt.
+//! Logs once when bulks stop getting through and once when they do again, and not for each attempt.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,4 +1,4 @@
-//! The limit: how many documents and bytes may be sent in a second, where the operator has set one.
+//! Limits the documents and bytes that are sent in a second, where the operator has set a limit.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

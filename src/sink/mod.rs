@@ -1,7 +1,7 @@
-//! The sink: documents in, proof of storage out.
+//! Takes documents and answers with the proof that they are stored.
 //!
-//! Documents of all messages in flight travel together in bulks; each submission gets its own answer, as a value. What
-//! is not proven to be stored is answered with an error, so the message it came from is left in the queue.
+//! Documents of all messages in flight travel together in bulks; each submission gets its own answer, as a value. A
+//! document that is not proven to be stored is answered with an error, so its message stays in the queue.
 
 mod batch;
 mod batcher;

@@ -1,7 +1,7 @@
-//! The obstacle: what in the cluster's state keeps it from taking documents that are in order, until a human changes it.
+//! Logs states of the cluster in which an index takes no documents until a human changes something.
 //!
-//! The other documents of the same bulk may be taken, so this is no trouble of the bulk as a whole. It is told when it is
-//! met, and not again for each document and attempt. `fault.rs` reads it off an item's error.
+//! The other documents of the same bulk may be taken, so the bulk as a whole does not fail. Each such state is logged
+//! when it begins, and not for each document and attempt. `fault.rs` reads it from an item's error.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! OpenSearch: the one client through which every request to the cluster goes, authenticated as configured.
+//! Sends every request to OpenSearch through one client, authenticated as configured.
 
 use std::error::Error;
 use std::fmt;

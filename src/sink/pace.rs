@@ -1,7 +1,7 @@
-//! The pace: how many bulks may be in flight and how large they may be, learnt from how OpenSearch takes them.
+//! Adapts how many bulks may be in flight and how large they may be to how OpenSearch takes them (AIMD).
 //!
-//! Additive increase, multiplicative decrease: push-back halves both limits, every quiet answer raises them a step up
-//! to what is configured. There is no clock in here; durations come in as values.
+//! Push-back halves both limits; every quiet answer raises them a step, up to what is configured. The module reads no
+//! clock: durations come in as values.
 
 use std::time::Duration;
 

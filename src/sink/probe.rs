@@ -1,7 +1,7 @@
-//! The probe: asks whether an index takes documents at all, with one that is known to be in order and is never stored.
+//! Asks whether an index takes documents at all, with a write that is valid and is never stored.
 //!
-//! It takes the whole way of a write, through pipelines and the mapping, and then fails on its condition: no document has
-//! the sequence number that it names. So a conflict is the proof that the index takes documents.
+//! The write takes the whole way, through pipelines and the mapping, and then fails on its condition: no document has
+//! the sequence number that it names. So a conflict proves that the index takes documents.
 
 use bytes::Bytes;
 use serde::Deserialize;

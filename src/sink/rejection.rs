@@ -1,4 +1,4 @@
-//! The rejection: the report that is stored in the rejected index in place of a document OpenSearch refused.
+//! Writes the report that is stored in the rejected index in place of a document that OpenSearch refused.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

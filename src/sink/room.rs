@@ -1,4 +1,4 @@
-//! Room: the bytes that documents may occupy while they wait for OpenSearch, given out in order of arrival.
+//! Holds the budget of bytes for documents that wait for OpenSearch, and gives it out in order of arrival.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

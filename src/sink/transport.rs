@@ -1,5 +1,4 @@
-//! The transport: how a request gets to one server. It follows no redirect, because whom documents are sent to is the
-//! configuration's decision and not that of whoever answers.
+//! Sends a request to one server. It follows no redirect, because only the configuration decides where documents go.
 
 use std::error::Error;
 use std::time::Duration;

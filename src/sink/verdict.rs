@@ -1,4 +1,4 @@
-//! The verdict: what one attempt at a bulk came to, as everybody who learns from it sees it; pure.
+//! Sums up one attempt at a bulk, for everything that learns from it (pure).
 
 use serde::de::IgnoredAny;
 

@@ -1,7 +1,7 @@
-//! The allow-list: from which buckets and accounts files are read, whatever a message asks for.
+//! Decides from which buckets and accounts files are read, whatever a message asks for.
 //!
-//! A bucket's name comes from a message, and whoever may send to the queue could otherwise make the daemon read any
-//! object that its role can read, or ship records that somebody made up.
+//! The bucket's name comes from a message. Whoever may send to the queue could otherwise make the daemon read any
+//! object that its role can read, or ship forged records.
 
 use crate::config::SourceConfig;
 

@@ -1,4 +1,4 @@
-//! The AWS settings: what the clients of the queue and the store have in common.
+//! Holds the AWS settings that the clients of SQS and S3 share.
 //!
 //! Region, credentials and endpoints come the AWS way: environment, profile, web identity, container, instance. The
 //! SDK's standard retries (three attempts, or `AWS_MAX_ATTEMPTS`) cover each request up to its response's head.

@@ -1,4 +1,4 @@
-//! The bucket: its folders and keys, listed page by page with a delimiter, never as a whole.
+//! Lists the folders and keys of a bucket, page by page with a delimiter, never as a whole.
 
 use std::sync::Arc;
 

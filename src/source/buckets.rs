@@ -1,4 +1,4 @@
-//! The buckets' clients: one for each region, made when the first object there is asked for.
+//! Keeps one S3 client for each region, and creates it when the first object there is asked for.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

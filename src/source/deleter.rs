@@ -1,4 +1,4 @@
-//! The deleter: the one task that deletes finished messages, many with one request.
+//! Runs the one task that deletes finished messages, many with one request.
 
 use std::sync::Arc;
 use std::time::Duration;

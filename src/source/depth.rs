@@ -1,4 +1,4 @@
-//! The depth: how many messages wait in the queue and in its dead-letter queue, asked once a minute for the metrics.
+//! Asks once a minute how many messages wait in the queue and its dead-letter queue, for the metrics.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
-//! The fake: an HTTP server whose answers, broken ones too, are written down beforehand.
+//! Serves scripted HTTP answers, broken ones too, to tests.
 //!
-//! It answers each request with the next step of its script. A request beyond the script, and a step that nobody came
-//! for, fail the test.
+//! Each request gets the next step of the script. A request beyond the script fails the test, and so does a step that
+//! no request asked for.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! The folder: where in a trail's tree a prefix is, and which folders below it hold what is wanted; pure.
+//! Tells where in a trail's tree a prefix is, and which folders below it are wanted (pure).
 //!
 //! `[prefix/]AWSLogs/[o-ID/]ACCOUNT/KIND/REGION/YYYY/MM/DD/`. The dates are those of the delivery.
 

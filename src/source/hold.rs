@@ -1,4 +1,4 @@
-//! The hold: what keeps a message hidden from other receivers while it is worked on.
+//! Renews a message's visibility timeout while a task works on it.
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -1,9 +1,9 @@
-//! The object key: what it says about the file behind it, before anything is read.
+//! Classifies an object by its key, before anything of it is read (pure).
 //!
 //! CloudTrail puts its kinds of files under sibling folders of one bucket:
-//! `[prefix/]AWSLogs/[o-ID/]ACCOUNT/KIND/REGION/YYYY/MM/DD/ACCOUNT_KIND_REGION_YYYYMMDDTHHmmZ_RANDOM.json.gz`.
-//! The file's name alone tells a record file, so that one that was moved or copied by hand still counts; the folder
-//! has the last word on digests and Insights, which hold no records.
+//! `[prefix/]AWSLogs/[o-ID/]ACCOUNT/KIND/REGION/YYYY/MM/DD/ACCOUNT_KIND_REGION_YYYYMMDDTHHmmZ_RANDOM.json.gz`. The
+//! file's name alone identifies a record file, so one that was moved or copied by hand still counts. The folder decides
+//! on digests and Insights, which hold no records.
 
 use regex::Regex;
 use time::format_description::BorrowedFormatItem;

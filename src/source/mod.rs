@@ -1,4 +1,4 @@
-//! The source: the queue that says which objects are new, and the store that holds them.
+//! Reads notifications from the queue and the objects that they name from S3.
 
 pub mod allowed;
 pub mod aws;

@@ -1,6 +1,6 @@
-//! The notification: what one queue message says about new objects.
+//! Parses which objects a queue message announces (pure).
 //!
-//! Its form is recognised by its content, so nobody has to say how a bucket was wired to the queue.
+//! The form is recognised by its content, so no setting has to say how a bucket was wired to the queue.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! The queue: where messages wait until every record they lead to is stored.
+//! Receives, renews, releases and deletes messages of the SQS queue.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The store: the S3 objects that notifications lead to, read whole and within a memory budget.
+//! Reads whole S3 objects within a memory budget.
 
 use std::collections::HashMap;
 use std::sync::Arc;

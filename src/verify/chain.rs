@@ -1,6 +1,7 @@
-//! The chain: whether each digest names the one before it, as it is; pure.
+//! Checks that each digest names the one before it, unchanged (pure).
 //!
-//! Only digests with a valid signature are links. Whatever else lies between them is told by itself and joins nothing.
+//! Only digests with a valid signature are links. Whatever else lies between them is reported by itself and joins
+//! nothing.
 
 use time::{Date, Duration, OffsetDateTime, Time};
 

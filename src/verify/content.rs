@@ -1,6 +1,6 @@
-//! The content: what CloudTrail hashed of an object, which is one gzip member unfolded and nothing else; pure.
+//! Unfolds the content of an object that CloudTrail hashed, which is exactly one gzip member (pure).
 //!
-//! It is stricter than the decoder: whatever stands beside the member, somebody else has put there.
+//! It is stricter than the decoder, because CloudTrail writes nothing beside the member.
 
 use std::io::Read;
 

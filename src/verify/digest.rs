@@ -1,4 +1,5 @@
-//! The digest: CloudTrail's own list of the files that it delivered in an hour, signed and chained to the one before; pure.
+//! Parses a digest: CloudTrail's signed list of the files that it delivered in an hour, chained to the one before
+//! (pure).
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};

@@ -1,4 +1,4 @@
-//! The expected: regions of accounts of which something is known besides digests, so that one without any is missed.
+//! Finds the regions that must have digests, from everything but digests, so that a region without any is missed.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The fetched: digests and files of the bucket, as far as they can be read.
+//! Fetches digests and files from the bucket, and keeps what could not be read as a finding.
 
 use super::digest::{DigestKey, LogFile, ReadDigest};
 use super::{Scene, VerifyError, content};

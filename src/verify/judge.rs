@@ -1,4 +1,4 @@
-//! The judge: what is wrong with one delivered file, from what the digest, the ledger and the bucket say; pure.
+//! Decides what is wrong with one delivered file, from what the digest, the ledger and the bucket say (pure).
 
 use time::Duration;
 

@@ -1,4 +1,4 @@
-//! The keys: CloudTrail's public keys, from its API or from a file, and what they say about a signature.
+//! Gets CloudTrail's public keys from its API or a file, and checks signatures with them.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The region: one account's digests and files in one region, followed in the order of time.
+//! Follows the digests and files of one account in one region, in the order of time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

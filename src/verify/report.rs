@@ -1,4 +1,4 @@
-//! The report: what was found, for people and for machines.
+//! Collects the findings of a verification, for people and for machines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

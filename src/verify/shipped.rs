@@ -1,4 +1,4 @@
-//! The shipped: what the ledger in OpenSearch says about files that digests name.
+//! Asks the ledger in OpenSearch about the files that digests name.
 
 use std::collections::HashMap;
 

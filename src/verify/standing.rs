@@ -1,7 +1,7 @@
-//! The standing: of each account, region and day of delivery, what the latest verification came to.
+//! Keeps what the latest verification found of each account, region and day of delivery.
 //!
-//! A run's document says what one run found. Whether a gap is still open is another question, because a later run over
-//! another period may have found or made the day whole. So each day has one document, which every verification writes anew.
+//! The document of a run says what that run found. A later run over another period may have closed its gaps, so each
+//! day has a document of its own, which every verification writes again.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
-//! The watch: a running daemon reads what verifications have found, and tells it as metrics.
+//! Reads in a running daemon what verifications have found, and reports it as metrics.
 //!
-//! The daemon does not verify by itself: it would have to list the bucket, and every daemon would do it again. Whoever
-//! runs `sagetrail verify` leaves in OpenSearch what it found, and there every daemon reads the same.
+//! The daemon does not verify by itself: it would have to list the bucket, and every daemon would repeat it. `sagetrail
+//! verify` leaves its findings in OpenSearch, and every daemon reads them there.
 
 use std::sync::Arc;
 use std::time::Duration;

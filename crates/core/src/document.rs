@@ -1,4 +1,4 @@
-//! The document: what the sink is handed for one record, and where and under which id it is stored.
+//! Gives each record the id and the index under which it is stored.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};

@@ -1,7 +1,7 @@
-//! The names: what everything of ours is called in OpenSearch and Dashboards, all under one prefix; pure.
+//! Names everything that sagetrail creates in OpenSearch and Dashboards, all under one prefix (pure).
 //!
-//! Two prefixes on one cluster are two tenants that know nothing of each other. The files in `mappings/` and `dashboards/`
-//! are written for the default, and read through [`Names::in_text`].
+//! Two prefixes on one cluster are two independent tenants. The files in `mappings/` and `dashboards/` are written for
+//! the default prefix, and read through [`Names::in_text`].
 
 use std::borrow::Cow;
 use std::sync::Arc;

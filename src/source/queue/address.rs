@@ -1,4 +1,4 @@
-//! The address: what the URL of a queue tells, and what it cannot be; pure.
+//! Reads region, account and name from the URL of a queue, and refuses what is no such URL (pure).
 
 use std::sync::Arc;
 
