@@ -15,7 +15,7 @@ use time::macros::format_description;
 
 use crate::commands::{exit, print};
 
-/// Ships SageMaker's CloudTrail records from S3 to OpenSearch, tagged with what they could mean to a defender.
+/// Ships SageMaker's CloudTrail records from S3 to OpenSearch and tags them with Sigma rules.
 #[derive(Parser)]
 #[command(version, max_term_width = 100, after_help = exit::help())]
 pub(crate) struct Cli {
@@ -27,59 +27,63 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the daemon until SIGTERM or SIGINT
     ///
-    /// The first signal stops receiving and finishes what is in flight within `shutdown.grace`; a second one ends the
-    /// process at once. Nothing is lost either way: what was not finished comes back from the queue. SIGHUP loads the
-    /// rules again.
+    /// The first signal stops receiving and finishes the messages in flight within `shutdown.grace`. A second one ends the
+    /// process at once. The queue delivers unfinished messages again, so nothing is lost. SIGHUP loads the rules again.
     Run(RuleArgs),
-    /// Install templates, retention, dashboards, channels and monitors; running it again changes nothing
+    /// Install templates, retention, dashboards, channels and monitors in OpenSearch, or update them
     ///
-    /// What a person has changed is kept and named, and what an earlier version or configuration installed and this one
-    /// does not want is removed. Exit codes: 0, everything is as it should be; 1, something was refused; 3, `--diff`
-    /// found something; 4, objects were kept because somebody changed them, or skipped because a plugin is missing or
-    /// Dashboards does not answer.
+    /// Setup keeps and names objects that a person has changed. It removes objects that an earlier version or
+    /// configuration installed and this one does not need. A second run changes nothing.
     Setup(SetupArgs),
-    /// Ship history through the same pipeline: a trail's bucket, files and folders, or standard input
+    /// Ship records of the past: from a trail's bucket, files and folders, or standard input
     ///
-    /// What was shipped before is met as a duplicate and changes nothing. The period is that of CloudTrail's delivery, by
-    /// the folders of the bucket. Exit code 1 says that objects failed, 130 that the run was interrupted.
+    /// Records that were shipped before are duplicates and change nothing. `--from` and `--to` are days of CloudTrail's
+    /// delivery, after which the folders of the bucket are named.
     Replay(ReplayArgs),
-    /// Run the search of each monitor once, now, and print the pages that it would send; nothing is sent
+    /// Run the search of each monitor once and print the pages that it would send, without sending them
     ///
-    /// For trying thresholds before they page anybody. It needs the events in OpenSearch and no plugin.
+    /// This tries thresholds before they page anybody. It needs events in OpenSearch, and no plugin.
     Rehearse(ConfigFile),
-    /// Prove with CloudTrail's digests that everything that was delivered was shipped, as it was signed
+    /// Compare CloudTrail's signed digests with what was shipped, and report missing, deleted and altered files
     ///
-    /// Needs log file validation on the trail. Exit code 3 says that there are gaps; late files are none.
+    /// The trail needs log file validation. Late files are reported and are not gaps.
     Verify(VerifyArgs),
-    /// Print the documents that would be indexed for local CloudTrail files, as NDJSON, without any server
+    /// Print the documents for local CloudTrail files as NDJSON, without any server
     Enrich {
         #[command(flatten)]
         rules: RuleArgs,
-        /// CloudTrail files (gzip or plain JSON); `-` is standard input
+        /// CloudTrail files, gzip or plain JSON; `-` is standard input
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Ask the daemon that runs on this host whether it can do its work; exit code 1 when not
+    /// Ask the daemon on this host whether it is ready; exit code 1 when it is not
     Health {
         #[command(flatten)]
         config: ConfigFile,
-        /// Ask only whether the process runs, for whoever would restart it
+        /// Only ask whether the process runs, as a liveness probe does
         #[arg(long)]
         live: bool,
     },
-    /// Validate the configuration and the rules; with `--online` also ask AWS and OpenSearch
+    /// Validate the configuration and the rules; with `--online` also check AWS and OpenSearch
     Check(CheckArgs),
-    /// List the rules, silent ones included
+    /// List the rules, with those that are inactive because a placeholder has no values
     Rules {
         #[command(flatten)]
         rules: RuleArgs,
+        /// The form of the list
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
     /// Write the manual pages into a folder
-    Manual { folder: PathBuf },
-    /// Print the completions of a shell
-    Completions { shell: Shell },
+    Manual {
+        /// An existing folder
+        folder: PathBuf,
+    },
+    /// Print the completion script of a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
 
 #[derive(Args)]
@@ -87,19 +91,19 @@ pub(crate) enum Command {
 pub(crate) struct SetupArgs {
     #[command(flatten)]
     pub(crate) config: ConfigFile,
-    /// Only print what would change, as a difference for each object
+    /// Only print what would change, as a diff of each object; exit code 3 when something would
     #[arg(long, conflicts_with_all = ["uninstall", "export"])]
     pub(crate) diff: bool,
-    /// Do not keep what a person has changed; with --uninstall, neither the templates
+    /// Overwrite objects that a person has changed; with --uninstall, remove them and the templates too
     #[arg(long, conflicts_with = "export")]
     pub(crate) force: bool,
-    /// Remove what was installed, but no data, and no templates, which a daemon that runs needs
+    /// Remove the installed objects, but no data, and not the templates, which a running daemon needs
     #[arg(long, conflicts_with = "export")]
     pub(crate) uninstall: bool,
-    /// Write the content into a folder, for those who import it by hand, without any server
+    /// Write the objects as files into a folder, to import them by hand; asks no server
     #[arg(long, value_name = "FOLDER")]
     pub(crate) export: Option<PathBuf>,
-    /// End with 0 instead of 4 where something was kept that somebody changed, or skipped, such as for a missing plugin
+    /// Exit with 0 instead of 4 when setup kept objects that somebody changed, or skipped some, such as for a missing plugin
     #[arg(long, conflicts_with_all = ["diff", "export"])]
     pub(crate) allow_incomplete: bool,
 }
@@ -108,14 +112,14 @@ pub(crate) struct SetupArgs {
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
-    /// Also ask AWS and OpenSearch whether everything works and what is not seen; nothing is changed
+    /// Also check in AWS and OpenSearch that everything works and which records are not logged; changes nothing
     #[arg(long)]
     pub(crate) online: bool,
-    /// Print what `--online` found as JSON
+    /// Print the findings of `--online` as JSON
     #[arg(long, requires = "online")]
     pub(crate) json: bool,
-    /// Print the least permissions that each command needs in AWS and OpenSearch, as JSON, and nothing else; with `--online`
-    /// the queue's policy or the trails are asked for the bucket
+    /// Only print, as JSON, the least permissions that each command needs in AWS and OpenSearch; with `--online` the bucket
+    /// comes from the queue's policy or the trails
     #[arg(long, conflicts_with = "json")]
     pub(crate) permissions: bool,
 }
@@ -127,23 +131,24 @@ pub(crate) struct ReplayArgs {
     /// `s3://BUCKET/PREFIX`, CloudTrail files, or folders with such files; `-` is standard input
     #[arg(required_unless_present = "retag", value_name = "PLACE")]
     pub(crate) places: Vec<Place>,
-    /// Enrich the documents in OpenSearch anew that other rules have tagged, from the text that they keep
+    /// Tag stored documents again that other rules have tagged; reads their `event.original`, and no bucket
     #[arg(long, conflicts_with_all = ["places", "checkpoint", "dry_run", "bytes_per_second"])]
     pub(crate) retag: bool,
     #[command(flatten)]
     pub(crate) wanted: WantedArgs,
-    /// A file that remembers what is done; a second run with it goes on from there
+    /// A file that keeps how far the run is; the next run with it goes on from there
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: Option<PathBuf>,
     /// Only count the objects and bytes that would be read
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Documents that may be sent in a second, in place of the configured limit
+    /// Documents to send per second at most, in place of the configured limit
     #[arg(long, value_name = "NUMBER")]
     pub(crate) documents_per_second: Option<NonZeroU32>,
-    /// Bytes that may be sent in a second, in place of the configured limit
+    /// Bytes to send per second at most, in place of the configured limit
     #[arg(long, value_name = "NUMBER")]
     pub(crate) bytes_per_second: Option<NonZeroU32>,
+    /// The form of the summary
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) format: ReportFormat,
 }
@@ -166,15 +171,16 @@ pub(crate) struct VerifyArgs {
     /// Public keys as `aws cloudtrail list-public-keys` prints them, in place of asking CloudTrail
     #[arg(long, value_name = "FILE")]
     pub(crate) keys: Option<PathBuf>,
-    /// Minutes until a delivery or a shipping counts as late
+    /// Minutes after which a delivery or a shipment counts as late
     #[arg(long, value_name = "NUMBER", default_value_t = 60)]
     pub(crate) late_minutes: u32,
-    /// Read every file again, also those that were shipped and not touched since
+    /// Read every file again, also those that were shipped and have the same ETag
     #[arg(long)]
     pub(crate) read_all: bool,
-    /// Ship the missing files that are as they were signed
+    /// Ship missing files whose content is as it was signed
     #[arg(long)]
     pub(crate) repair: bool,
+    /// The form of the report
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) format: ReportFormat,
 }
@@ -189,7 +195,7 @@ pub(crate) struct PeriodArgs {
     /// The last day of delivery, in UTC
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day, requires = "from")]
     to: Option<Date>,
-    /// In place of both: the last whole days before today, for a timer
+    /// In place of both: this many whole days before today, for a timer
     #[arg(long, value_name = "NUMBER", conflicts_with_all = ["from", "to"], value_parser = clap::value_parser!(u16).range(1..))]
     days: Option<u16>,
 }
@@ -265,7 +271,7 @@ pub(crate) enum Format {
     Table,
     /// Everything about each rule
     Json,
-    /// A document, as docs/rules.md
+    /// A page like docs/rules.md
     Markdown,
     /// A layer for the ATT&CK Navigator
     Navigator,
@@ -275,14 +281,14 @@ pub(crate) enum Format {
 pub(crate) struct RuleArgs {
     #[command(flatten)]
     pub(crate) config: ConfigFile,
-    /// Use the other rules when some are broken, instead of refusing all
+    /// Skip broken rules and use the others, instead of refusing to start
     #[arg(long)]
     pub(crate) skip_broken_rules: bool,
 }
 
 #[derive(Args)]
 pub(crate) struct ConfigFile {
-    /// The configuration file; without one, defaults and variables like `SAGETRAIL__SINK__URL` apply
+    /// The configuration file; without one, defaults apply. Variables such as `SAGETRAIL__SINK__URL` override it
     #[arg(long = "config", value_name = "FILE", env = "SAGETRAIL_CONFIG")]
     pub(crate) path: Option<PathBuf>,
 }
