@@ -73,7 +73,7 @@ impl Readiness {
 
     fn judge(&self) -> Result<(), Unready> {
         if !self.queue_opened.load(Ordering::Relaxed) {
-            return Err(unready(Wait::Queue, "starting: the queue has not answered yet"));
+            return Err(unready(Wait::Queue, "starting: waiting for the queue"));
         }
         if !self.started.load(Ordering::Relaxed) {
             let problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,7 +96,7 @@ fn unready(wait: Wait, why: &str) -> Unready {
 pub enum AdminError {
     #[error("admin.listen: cannot listen on {address}: {source}")]
     Listen { address: SocketAddr, source: std::io::Error },
-    #[error("the admin endpoint failed: {0}")]
+    #[error("the admin endpoint at admin.listen failed: {0}")]
     Serve(std::io::Error),
 }
 

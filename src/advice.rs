@@ -137,44 +137,44 @@ fn of_section(trouble: Trouble, section: &str, uses_tls: bool) -> Option<String>
             "this host has no authorities to trust: install the package ca-certificates, or set {section}.ca_file to the authority of the server's certificate"
         ),
         Trouble::UnknownIssuer => format!(
-            "set {section}.ca_file to a PEM file with the authority that has signed the server's certificate, and let the server send its intermediate certificates; where a proxy opens TLS on the way, that is the proxy's authority"
+            "set {section}.ca_file to a PEM file with the authority that signed the server's certificate, and configure the server to send its intermediate certificates; if a proxy intercepts TLS, name the proxy's authority"
         ),
         Trouble::AuthorityAsServer => format!(
-            "the server shows the certificate of an authority as its own: give it one that an authority has signed, and put the authority into {section}.ca_file"
+            "the server uses the certificate of an authority as its own; give it one that an authority has signed, and put the authority into {section}.ca_file"
         ),
         Trouble::OtherName => format!(
-            "let {section}.url have a name that is in the server's certificate, or give the server a certificate for the name in {section}.url"
+            "use a name in {section}.url that is in the server's certificate, or give the server a certificate for the name in {section}.url"
         ),
-        Trouble::Expired => "renew the server's certificate; if it is not over yet, put this host's clock right".to_owned(),
-        Trouble::NotYetValid => "put this host's clock right; if it is right, wait for the server's certificate to begin".to_owned(),
+        Trouble::Expired => "renew the server's certificate; if it has not expired, correct this host's clock".to_owned(),
+        Trouble::NotYetValid => "correct this host's clock; if it is correct, wait until the server's certificate becomes valid".to_owned(),
         Trouble::OtherCertificate => "give the server a certificate of X.509 version 3 with its name as a subject alternative name".to_owned(),
-        Trouble::ClientCertificate if section == "sink" => "the server wants a certificate of the client that it knows: set sink.auth to \"certificate\", and see that client_certificate_file is valid and signed by an authority that the server trusts".to_owned(),
-        Trouble::ClientCertificate => format!("the server wants a certificate of the client, which [{section}] cannot give"),
-        Trouble::Incompatible => "let the server speak TLS 1.2 or 1.3 with ciphers of today".to_owned(),
-        Trouble::NoTls => format!("the server speaks no TLS there: let {section}.url begin with http://, or name the port with TLS"),
-        Trouble::Tls if !uses_tls => format!("if the server speaks TLS there, let {section}.url begin with https://"),
+        Trouble::ClientCertificate if section == "sink" => "the server asks for a client certificate that it trusts; set sink.auth to \"certificate\", and check that client_certificate_file is valid and signed by an authority that the server trusts".to_owned(),
+        Trouble::ClientCertificate => format!("the server asks for a client certificate, which [{section}] does not support"),
+        Trouble::Incompatible => "enable TLS 1.2 or 1.3 with current ciphers on the server".to_owned(),
+        Trouble::NoTls => format!("the server speaks no TLS on this port; begin {section}.url with http://, or name the port with TLS"),
+        Trouble::Tls if !uses_tls => format!("if the server speaks TLS on this port, begin {section}.url with https://"),
         Trouble::Tls => return None,
-        Trouble::NoSuchHost => format!("see whether the host in {section}.url is spelled right, and whether it can be looked up from here"),
+        Trouble::NoSuchHost => format!("check the spelling of the host in {section}.url, and whether this host can resolve it"),
     })
 }
 
 fn of_aws(trouble: Trouble) -> Option<&'static str> {
     match trouble {
         Trouble::NoAuthorities | Trouble::UnknownIssuer => Some(
-            "install the package ca-certificates; where a proxy opens TLS on the way, add its authority to the system's, or let SSL_CERT_FILE name a file with all authorities",
+            "install the package ca-certificates; if a proxy intercepts TLS, add its authority to the system's, or name a file with all authorities in SSL_CERT_FILE",
         ),
         Trouble::OtherName | Trouble::AuthorityAsServer | Trouble::OtherCertificate => Some(
-            "somebody else answers there: see AWS_ENDPOINT_URL, the proxy and the private endpoint, whose name must be in its certificate",
+            "another server answers there; check AWS_ENDPOINT_URL, the proxy and the private endpoint, whose name must be in its certificate",
         ),
         Trouble::Expired | Trouble::NotYetValid => {
-            Some("put this host's clock right; AWS's certificates are valid")
+            Some("correct this host's clock; AWS's certificates are valid")
         }
         Trouble::NoTls => {
-            Some("who answers there speaks no TLS: let AWS_ENDPOINT_URL begin with http://, or see the proxy")
+            Some("the server there speaks no TLS; begin AWS_ENDPOINT_URL with http://, or check the proxy")
         }
-        Trouble::Tls => Some("if the endpoint in AWS_ENDPOINT_URL speaks TLS, let it begin with https://"),
+        Trouble::Tls => Some("if the endpoint in AWS_ENDPOINT_URL speaks TLS, begin the URL with https://"),
         Trouble::NoSuchHost => Some(
-            "see whether the region (AWS_REGION, or the profile's) is spelled right, and whether AWS's names can be looked up from here",
+            "check the spelling of the region (AWS_REGION, or the profile's), and whether this host can resolve AWS's names",
         ),
         Trouble::ClientCertificate | Trouble::Incompatible => None,
     }
@@ -222,7 +222,7 @@ mod tests {
             assert!(
                 of_plain_request(body.as_bytes(), &plain)
                     .unwrap()
-                    .contains("dashboards.url begin with https://")
+                    .contains("begin dashboards.url with https://")
             );
         }
         assert_eq!(of_plain_request(b"{}", &plain), None);

@@ -128,7 +128,9 @@ pub(crate) fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<tokio::
                 _ = interrupt.recv() => {}
             }
             if stop.is_cancelled() {
-                warn!("a second signal: ending at once; what is in flight is not lost, and comes again");
+                warn!(
+                    "received a second signal, exiting at once; the queue delivers the messages in flight again"
+                );
                 std::process::exit(1);
             }
             stop.cancel();

@@ -253,7 +253,7 @@ impl Config {
             return refuse(
                 "source.max_object_bytes",
                 format!(
-                    "is {}, more than source.in_flight_bytes ({}): such an object could never be read; lower this or raise that",
+                    "is {}, more than source.in_flight_bytes ({}), so an object of that size could never be read; lower the one or raise the other",
                     source.max_object_bytes, source.in_flight_bytes
                 ),
             );

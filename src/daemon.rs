@@ -44,7 +44,7 @@ const CLOSING_TIME: Duration = Duration::from_secs(5);
 /// Why the daemon ended otherwise than by being told to.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
-    #[error("source.queue_url: is not set; give the URL of the SQS queue that S3 notifies")]
+    #[error("source.queue_url is not set; give the URL of the SQS queue that S3 notifies")]
     NoQueue,
     #[error(transparent)]
     Queue(#[from] QueueError),
@@ -54,7 +54,7 @@ pub enum DaemonError {
     Setup(#[from] SetupError),
     #[error(transparent)]
     Admin(#[from] AdminError),
-    #[error("the {0} ended although nothing told it to")]
+    #[error("task {0} exited unexpectedly; the log before this line may say why")]
     Ended(&'static str),
 }
 
@@ -112,7 +112,7 @@ pub async fn run_on(
     let opening = attend(opening, || {
         warn!(
             queue = %queue_url,
-            "waiting for the queue, which has not answered yet; if this lasts, see whether SQS and the source of the AWS credentials can be reached from here"
+            "waiting for the queue, which has not answered yet; if this lasts, check that SQS and the source of the AWS credentials can be reached from here"
         );
     });
     let Some(queue) = stop.run_until_cancelled(opening).await.transpose()? else {
@@ -168,13 +168,13 @@ pub async fn run_on(
     };
     let Parts { mut receivers, reloading: _reloading, watching: _watching, sink, deleter, admin } = parts;
     if let Some(part) = ended {
-        error!(part, "a part of the daemon ended unexpectedly, so all of it stops");
+        error!(part, "a task exited unexpectedly, so the daemon stops");
         stop.cancel();
     }
 
-    info!(grace = ?config.shutdown.grace, "stopping: nothing new is received, what is in flight is finished");
+    info!(grace = ?config.shutdown.grace, "stopping: the daemon receives nothing more and finishes the messages in flight");
     if timeout(config.shutdown.grace, join_all(&mut receivers)).await.is_err() {
-        warn!("the grace time is over: what is still in flight is given back to the queue");
+        warn!("shutdown.grace is over: the daemon gives the messages in flight back to the queue");
         release.cancel();
         within_closing_time("receivers", join_all(&mut receivers)).await;
     }
@@ -234,7 +234,7 @@ fn describe(queue: &Queue) {
             queue = queue.url(),
             ?visibility_timeout,
             backlog = queue.backlog(),
-            "the queue has no redrive policy: a message that always fails comes back until it expires; give the queue a dead-letter queue"
+            "the queue has no redrive policy, so a message that always fails comes back until it expires; give the queue a dead-letter queue"
         ),
     }
 }
@@ -247,7 +247,7 @@ async fn prepare(opensearch: &OpenSearch, readiness: &Readiness) -> Result<(), S
             if !mem::replace(&mut is_told, true) {
                 warn!(
                     host = opensearch.host(),
-                    "waiting for OpenSearch, which has not answered yet; if this lasts, see whether sink.url is right and can be reached from here"
+                    "waiting for OpenSearch, which has not answered yet; if this lasts, check that sink.url is right and can be reached from here"
                 );
             }
         });
@@ -281,7 +281,7 @@ async fn join_all(tasks: &mut JoinSet<()>) {
 
 async fn within_closing_time<F: Future>(part: &'static str, end: F) {
     if timeout(CLOSING_TIME, end).await.is_err() {
-        warn!(part, "a part did not end in time; what it still held comes back from the queue");
+        warn!(part, "a task did not stop in time; the queue delivers its messages again");
     }
 }
 

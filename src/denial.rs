@@ -84,23 +84,21 @@ impl Denial {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Expired => {
-                "the credentials have expired; see why whatever renews them no longer does (the role of the task, pod or instance, or the profile), or renew them"
+                "the credentials have expired; renew them, or check why the role of the task, pod or instance, or the profile, no longer renews them"
             }
             Self::ClockSkew => {
-                "the clock of this host is wrong by minutes, so signatures are not accepted; set it by NTP"
+                "the clock of this host is wrong by minutes, so AWS refuses signatures; synchronise it by NTP"
             }
             Self::Signature => {
-                "the signature does not match; see whether the secret key belongs to the access key, whether the region and the service are right, and whether a proxy changes requests"
+                "the signature does not match; check that the secret key belongs to the access key, that region and service are right, and that no proxy changes requests"
             }
             Self::Unknown => {
-                "the credentials are not known there; check them, and the account that they belong to"
+                "AWS does not know the credentials; check them, and the account that they belong to"
             }
-            Self::Throttled => "too much was asked in too short a time; it is asked again more slowly",
-            Self::Key => "its KMS key may not be used; grant kms:Decrypt on the key that encrypts it",
-            Self::Firewall => {
-                "something that stands before the server refused the request in its place; look at the rules of the firewall or proxy on the way"
-            }
-            Self::Permission => "who asks is known and may not",
+            Self::Throttled => "AWS throttles the requests; sagetrail repeats them more slowly",
+            Self::Key => "use of its KMS key was denied; grant kms:Decrypt on the key that encrypts it",
+            Self::Firewall => "a firewall or proxy before the server refused the request; check its rules",
+            Self::Permission => "the identity lacks a permission",
         }
     }
 }

@@ -33,7 +33,7 @@ pub async fn examine(config: &Config) -> Report {
         if buckets.is_empty() {
             report.extend([Finding::warning(
                 "bucket",
-                "source.allowed_buckets is empty and no trail tells a bucket, so none was looked at",
+                "source.allowed_buckets is empty and no trail names a bucket, so no bucket was checked",
                 "name the bucket of the trail in source.allowed_buckets",
             )]);
         }
@@ -61,7 +61,7 @@ pub async fn known_buckets(config: &Config) -> Result<Vec<String>, String> {
         }
     }
     let identity = identity::examine(&aws).await;
-    let account = identity.account.ok_or("AWS does not say who asks")?;
+    let account = identity.account.ok_or("AWS does not say which identity this is")?;
     Ok(buckets(&[], &trail::examine(&aws, &account).await.buckets))
 }
 

@@ -18,7 +18,9 @@ pub enum Question {
 /// Why the daemon is not healthy.
 #[derive(Debug, thiserror::Error)]
 pub enum HealthError {
-    #[error("GET {url}: no answer, so the daemon does not run or admin.listen is another address: {source}")]
+    #[error(
+        "GET {url}: no answer; check that the daemon runs and that admin.listen is its address: {source}"
+    )]
     NoAnswer { url: String, source: Box<ureq::Error> },
     #[error("GET {url}: {status}: {reason}")]
     NotReady { url: String, status: u16, reason: String },
@@ -92,7 +94,7 @@ mod tests {
         assert_eq!(ask(waiting, Question::Live).await, Ok(()), "a restart would not help it");
         let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         for question in [Question::Live, Question::Ready] {
-            assert!(ask(nobody, question).await.unwrap_err().contains("the daemon does not run"));
+            assert!(ask(nobody, question).await.unwrap_err().contains("check that the daemon runs"));
         }
     }
 }

@@ -29,7 +29,7 @@ pub enum OfflineError {
     Read { path: PathBuf, source: io::Error },
     #[error("{} is damaged: {damage}", path.display())]
     Damaged { path: PathBuf, damage: Damage },
-    #[error("cannot write: {0}")]
+    #[error("cannot write to standard output: {0}")]
     Write(io::Error),
 }
 

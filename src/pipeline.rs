@@ -55,7 +55,7 @@ pub struct Pipeline {
 /// Why a message stays in the queue.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
-    #[error("the message is no notification that is known: {0}")]
+    #[error("unrecognised notification: {0}")]
     NotUnderstood(#[from] NotificationError),
     #[error(transparent)]
     NotAllowed(#[from] NotAllowed),
@@ -63,11 +63,11 @@ pub enum ProcessError {
     Store(#[from] store::StoreError),
     #[error("{object} is damaged: {damage}")]
     Damaged { object: String, damage: Damage },
-    #[error("the documents of {object} are not all stored: {source}")]
+    #[error("{object}: not all of its documents are stored: {source}")]
     NotStored { object: String, source: sink::StoreError },
-    #[error("the entries for the ledger of shipped objects are not stored: {0}")]
+    #[error("the ledger entries of the message's objects are not stored: {0}")]
     NotEntered(sink::StoreError),
-    #[error("decoding {object} panicked, which is a bug")]
+    #[error("decoding {object} panicked; this is a bug, please report it")]
     Panicked { object: String },
 }
 
@@ -135,7 +135,7 @@ impl Pipeline {
                     underway.push(self.hand_over(object, &knowledge, received_at, &producer).await);
                 }
                 NotifiedObject::Skipped { reason, bucket, key } => {
-                    debug!(bucket, key, ?reason, "an object is deliberately not read");
+                    debug!(bucket, key, ?reason, "an object is skipped");
                     self.metrics.object_skipped(*reason);
                 }
             }
@@ -149,7 +149,7 @@ impl Pipeline {
                 Ok(shipped) => entries.extend(shipped.and_then(|shipped| shipped.entry)),
                 Err(error) if failure.is_none() => failure = Some(error),
                 // The message tells its first failure, and has room for one.
-                Err(error) => warn!(%error, "another object of the message was not shipped whole"),
+                Err(error) => warn!(%error, "another object of the message failed too"),
             }
         }
         if let Err(error) = self.enter(entries).await {
@@ -226,7 +226,7 @@ impl Pipeline {
         let trail_key = match self.readable.classify(&object.key) {
             Ok(trail_key) => trail_key,
             Err(reason) => {
-                debug!(%object, ?reason, "an object is deliberately not read");
+                debug!(%object, ?reason, "an object is skipped");
                 self.metrics.object_skipped(reason);
                 if reason == ObjectSkip::Foreign {
                     self.tell_of_foreign(&object.key);

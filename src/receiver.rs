@@ -60,7 +60,7 @@ pub async fn receive(shared: Arc<Receiving>) {
         match batch {
             Ok(batch) => {
                 if failures > 0 {
-                    info!("the queue can be read again");
+                    info!("receiving from the queue works again");
                 }
                 failures = 0;
                 shared.readiness.queue_answered();
@@ -78,8 +78,8 @@ pub async fn receive(shared: Arc<Receiving>) {
                 shared.readiness.queue_failed();
                 shared.metrics.receive_failed();
                 match failures {
-                    0 => warn!(%error, "the queue cannot be read; trying again until it can"),
-                    LASTING => error!(%error, "the queue still cannot be read; trying again until it can"),
+                    0 => warn!(%error, "cannot receive from the queue; trying again"),
+                    LASTING => error!(%error, "still cannot receive from the queue; trying again"),
                     _ => {}
                 }
                 tokio::select! {
@@ -139,7 +139,7 @@ async fn settle(
         },
         Some(Err(error @ ProcessError::NotUnderstood(_))) => {
             let next = Next::of(&shared.queue, message);
-            warn!(%error, "the message is left to the queue's redrive policy; {next}");
+            warn!(%error, "a message is not understood and stays for the queue's redrive policy; {next}");
             MessageOutcome::NotUnderstood
         }
         Some(Err(error)) => {
@@ -149,7 +149,9 @@ async fn settle(
         None => {
             match shared.queue.release(&message.receipt).await {
                 Ok(()) => info!("the message was given back to the queue"),
-                Err(error) => warn!(%error, "the message comes back when its visibility timeout is over"),
+                Err(error) => {
+                    warn!(%error, "a message could not be given back; it comes back after its visibility timeout")
+                }
             }
             MessageOutcome::Released
         }
@@ -159,7 +161,7 @@ async fn settle(
 /// One line for each message that failed: its cause names the object, and what is to come says where the records are.
 fn tell_failure(queue: &Queue, message: &Message, error: &ProcessError) {
     let next = Next::of(queue, message);
-    warn!(%error, "a message failed, and what it names is not all shipped: {next}");
+    warn!(%error, "a message failed, and not all of its objects are shipped: {next}");
 }
 
 /// What becomes of a message that is left as it is.
@@ -215,7 +217,9 @@ fn note_panic(ended: &Result<(), JoinError>, metrics: &Metrics) {
     if ended.as_ref().is_err_and(JoinError::is_panic) {
         metrics.task_panicked();
         metrics.message_settled(MessageOutcome::Panicked);
-        error!("a message's task panicked, which is a bug; the message stays in the queue");
+        error!(
+            "the task of a message panicked; this is a bug, please report it; the message stays in the queue"
+        );
     }
 }
 

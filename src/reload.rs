@@ -35,7 +35,7 @@ enum ReloadError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Rules(#[from] RulesError),
-    #[error("loading the rules panicked, which is a bug")]
+    #[error("loading the rules panicked; this is a bug, please report it")]
     Panicked,
 }
 
@@ -73,7 +73,7 @@ pub fn announce(rules: &RuleSet, metrics: &Metrics) {
     metrics.know_categories(rules.categories());
     metrics.rules_in_use(rules.rules().len(), rules.broken().len());
     for broken in rules.broken() {
-        warn!(rule = %broken, "a rule is broken and not used");
+        warn!(rule = %broken, "skipped a broken rule");
     }
 }
 
@@ -97,7 +97,7 @@ fn exchange(
             metrics.rules_reloaded(Reload::Reloaded);
         }
         Err(error) => {
-            error!(%error, "the rules could not be loaded again; the old ones stay in use");
+            error!(%error, "cannot load the new rules; the old ones stay in use");
             metrics.rules_reloaded(Reload::Refused);
         }
     }

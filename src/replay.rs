@@ -77,10 +77,10 @@ pub enum ReplayError {
     #[error(transparent)]
     Setup(#[from] SetupError),
     #[error(
-        "{MOST_FAILURES} objects failed, the last with: {last}; something is wrong with more than single objects"
+        "the replay stopped after {MOST_FAILURES} failed objects, the last with: {last}; remove the common cause and run it again"
     )]
     TooManyFailures { last: String },
-    #[error("the task that lists what to read panicked, which is a bug")]
+    #[error("the task that lists the objects panicked; this is a bug, please report it")]
     Panicked,
 }
 
@@ -202,7 +202,7 @@ enum ItemError {
     Process(#[from] ProcessError),
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("{} has {bytes} bytes or more; source.max_object_bytes allows {limit}", path.display())]
+    #[error("{} has {bytes} bytes or more, and source.max_object_bytes allows {limit}; raise that to read it", path.display())]
     TooLarge { path: PathBuf, bytes: u64, limit: u64 },
 }
 

@@ -61,9 +61,13 @@ pub enum RetagError {
         "{operation}: OpenSearch answered {status}; the role needs read, write and indices:admin/mapping/put on the indices of events; `sagetrail check --permissions` prints it"
     )]
     Refused { operation: &'static str, status: u16 },
-    #[error("{operation}: the answer is not that of OpenSearch: {problem}")]
+    #[error(
+        "{operation}: the answer is not from OpenSearch ({problem}); check whether a proxy or a login page answers at sink.url"
+    )]
     Unexpected { operation: &'static str, problem: String },
-    #[error("bulk: OpenSearch did not take the documents in {ATTEMPTS} attempts")]
+    #[error(
+        "bulk: OpenSearch did not take the documents in {ATTEMPTS} attempts; run the retag again, it goes on from here"
+    )]
     Unavailable,
 }
 

@@ -73,10 +73,10 @@ pub(crate) struct Template {
 /// Why the cluster could not be prepared. Where the operator must act, the text says how.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    #[error("OpenSearch could not be asked: {0}{hint}", hint = hint_for_request(.0))]
+    #[error("request to OpenSearch failed: {0}{hint}", hint = hint_for_request(.0))]
     Request(#[from] OpenSearchError),
     #[error(
-        "the cluster runs {found}; sagetrail needs OpenSearch {}.{} or later, which has the field type flat_object as it is used here",
+        "the cluster runs {found}; sagetrail needs OpenSearch {}.{} or later, for the field type flat_object",
         OLDEST_VERSION.0,
         OLDEST_VERSION.1
     )]
@@ -85,14 +85,16 @@ pub enum SetupError {
     Refused { path: String, status: u16, body: String },
     #[error("{object}: the server answered {status}: {body}{}", hint_for_object(*status))]
     Object { object: String, status: u16, body: String },
-    #[error("{object}: it was written, and is not there")]
+    #[error(
+        "{object}: not found after a successful write; check whether something else deletes it, and run setup again"
+    )]
     Lost { object: String },
     #[error("{problem}")]
     Dashboards { problem: String },
     #[error(transparent)]
     Monitors(#[from] MonitorsError),
     #[error(
-        "OpenSearch Serverless is not supported: its time series collections refuse ids, so that a redelivered record would be stored twice, and it has neither retention policies nor alerting; use a managed domain"
+        "OpenSearch Serverless is not supported: its time series collections take no ids, so redelivered records would be stored twice, and it has neither retention policies nor alerting; use a managed domain"
     )]
     Serverless,
 }
@@ -140,7 +142,7 @@ fn hint_for_object(status: u16) -> &'static str {
         403 => {
             "; setup needs the roles index_management_full_access, notifications_full_access and alerting_full_access, and write access to the tenant"
         }
-        409 => "; somebody changed it meanwhile: run it again",
+        409 => "; somebody changed it meanwhile; run setup again",
         _ => "",
     }
 }

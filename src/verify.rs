@@ -88,10 +88,10 @@ pub enum VerifyError {
     Setup(#[from] SetupError),
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    #[error("a task panicked, which is a bug")]
+    #[error("a task of the verification panicked; this is a bug, please report it")]
     Panicked,
     #[error(
-        "{index}: the verification could not be recorded, OpenSearch answered {status}; grant the role create_index and write on it"
+        "{index}: the findings could not be stored, OpenSearch answered {status}; grant the role create_index and write on this index"
     )]
     NotRecorded { index: String, status: u16 },
 }
@@ -337,7 +337,7 @@ async fn ship_missing(
         let (object, shipped) = ended.map_err(|_| VerifyError::Panicked)?;
         match shipped {
             Ok(()) => report.repair(&object),
-            Err(error) => tracing::warn!(object, %error, "a missing file could not be shipped"),
+            Err(error) => tracing::warn!(object, %error, "a missing file could not be repaired"),
         }
     }
     drop(pipeline);

@@ -47,7 +47,7 @@ fn buckets(config: &Config, args: &CheckArgs) -> anyhow::Result<Vec<String>> {
     if known.is_empty() {
         let remedy = if args.online { "" } else { ", or ask AWS for it with --online" };
         telemetry::complain(&format!(
-            "sagetrail: the policies allow to read every bucket, because none is known: name that of the trail in \
+            "sagetrail: the policies allow every bucket, because none is configured: name the trail's bucket in \
              source.allowed_buckets{remedy}"
         ));
     }

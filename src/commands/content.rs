@@ -36,7 +36,7 @@ pub(crate) fn set_up(args: &SetupArgs) -> anyhow::Result<ExitCode> {
             for difference in &differences {
                 say(&format!("{}: would be {}\n{}", difference.object, difference.outcome, difference.text));
             }
-            say(&format!("{} of {} objects would not be as they are", differences.len(), objects.len()));
+            say(&format!("{} of {} objects would change", differences.len(), objects.len()));
             return Ok(ExitCode::from(code_of_differences(&differences)));
         }
         let mut outcomes = Vec::new();

@@ -21,7 +21,7 @@ pub(crate) fn run(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
     telemetry::start(&config.log).context("log.filter")?;
     info!(version = env!("CARGO_PKG_VERSION"), rules = knowledge.rules.rules().len(), "starting");
     if config.redaction.key.is_none() && config.redaction.key_file.is_none() {
-        info!("redaction.key_file is not set: fingerprints of secrets agree within this process only");
+        info!("redaction.key_file is not set, so fingerprints of secrets agree within this process only");
     }
     let runtime = runtime()?;
     let result = runtime.block_on(async {

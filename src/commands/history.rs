@@ -45,8 +45,8 @@ pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     args.format.print(&summary)?;
     if summary.interrupted {
         let advice = match &args.checkpoint {
-            Some(file) => format!("the same command goes on from {}", file.display()),
-            None => "with --checkpoint FILE a second run would go on from here".to_owned(),
+            Some(file) => format!("run the same command again to go on from {}", file.display()),
+            None => "to go on from here next time, give --checkpoint FILE".to_owned(),
         };
         complain(&format!("sagetrail: interrupted; {advice}"));
         return Ok(ExitCode::from(exit::INTERRUPTED));
@@ -95,7 +95,7 @@ fn retag(args: &ReplayArgs, mut config: Config) -> anyhow::Result<ExitCode> {
     })?;
     args.format.print(&summary)?;
     if summary.interrupted {
-        complain("sagetrail: interrupted; the same command takes what is left");
+        complain("sagetrail: interrupted; run the same command again for the rest");
         return Ok(ExitCode::from(exit::INTERRUPTED));
     }
     let left = summary.conflicts + summary.unreadable + summary.refused;

@@ -69,7 +69,7 @@ impl Channel {
             Target::Email { sender_id, recipients } => return email_problem(sender_id, recipients),
         };
         let is_web = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-        (!is_web).then_some("url must be a whole one that begins with https:// or http://")
+        (!is_web).then_some("url must be a complete URL that begins with https:// or http://")
     }
 
     /// Whether monitors of a severity page here.

@@ -11,13 +11,13 @@ pub(super) fn describe(key: &str, kind: &Kind) -> String {
         Kind::InvalidValue(_, expected) => format!("must be {}", needed(expected)),
         // Names of choices are no secrets.
         Kind::UnknownVariant(found, allowed) => {
-            format!("`{found}` is none of what is allowed: {}", allowed.join(", "))
+            format!("`{found}` is not allowed; give one of {}", allowed.join(", "))
         }
         Kind::Message(_) if key.ends_with("url") => {
-            "is no URL; give a whole one, such as https://host.example.com:9200".to_owned()
+            "is not a URL; give a complete one, such as https://host.example.com:9200".to_owned()
         }
         Kind::Message(_) if key.ends_with("listen") => {
-            "is no address; give an IP address and a port, such as 127.0.0.1:9600".to_owned()
+            "is not an address; give an IP address and a port, such as 127.0.0.1:9600".to_owned()
         }
         Kind::Message(text) if key.is_empty() => without_excerpt(text),
         kind => kind.to_string(),

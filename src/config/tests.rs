@@ -47,7 +47,7 @@ fn every_mistake_is_refused_with_its_key_and_what_is_right() {
         ("[select]\nzzz = 1", "select.zzz: there is no such key; the keys here are scope"),
         (
             "[select]\nscope = 'some'",
-            "select.scope: `some` is none of what is allowed: sagemaker, related, all",
+            "select.scope: `some` is not allowed; give one of sagemaker, related, all",
         ),
         ("[source]\nreceivers = 0", "source.receivers: must be a whole number above 0"),
         ("[source]\nreceivers = 'many'", "source.receivers: must be a whole number above 0, not a text"),
@@ -55,7 +55,7 @@ fn every_mistake_is_refused_with_its_key_and_what_is_right() {
         ("[source]\nallowed_buckets = 'a'", "source.allowed_buckets: must be a list such as [\"a\", \"b\"]"),
         ("[source]\nrequester_pays = 'yes'", "source.requester_pays: must be true or false, not a text"),
         ("[rules]\nfolder = ['secret']", "rules.folder: must be a text in quotes, not a list"),
-        ("[admin]\nlisten = '9600'", "admin.listen: is no address; give an IP address and a port"),
+        ("[admin]\nlisten = '9600'", "admin.listen: is not an address; give an IP address and a port"),
         ("[admin]\nlisten = 9600", "admin.listen: must be an address in quotes"),
         (
             "[shutdown]\ngrace = 25",
@@ -67,8 +67,8 @@ fn every_mistake_is_refused_with_its_key_and_what_is_right() {
         ("[source]\nmax_object_bytes = 67108865", "source.max_object_bytes: is 67108865, more than"),
         ("[source]\nexternal_id = 'x'", "source.external_id: needs source.assume_role_arn"),
         ("[sink]\nurl = 'ftp://x'", "sink.url: must begin with http:// or https://"),
-        ("[sink]\nurl = 'search'", "sink.url: is no URL; give a whole one"),
-        ("[sink]\nurl = 'http://me:secret@host:port'", "sink.url: is no URL"),
+        ("[sink]\nurl = 'search'", "sink.url: is not a URL; give a complete one"),
+        ("[sink]\nurl = 'http://me:secret@host:port'", "sink.url: is not a URL"),
         ("[sink]\nurl = 'http://me:secret@x'", "sink.url: must not carry credentials"),
         ("[sink]\nindex_prefix = 'Acme'", "sink.index_prefix: must be 1 to 100 of the characters"),
         ("[sink]\nindex_prefix = 'a-events'", "sink.index_prefix: must not have `-events` in it"),

@@ -96,8 +96,8 @@ fn judge(subject: &str, configuration: &Configuration, queue_arn: Option<&str>) 
     }
     Finding::broken(
         subject,
-        "it tells nobody we know of new objects, unless the trail itself notifies through SNS",
-        "let the bucket notify the queue of s3:ObjectCreated:*",
+        "it has no notification of new objects, unless the trail itself notifies through SNS",
+        "configure the bucket to notify the queue of s3:ObjectCreated:*",
     )
 }
 

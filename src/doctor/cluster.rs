@@ -78,7 +78,7 @@ fn judge_write(status: Result<u16, String>) -> Finding {
         }
         Ok(403) => Finding::broken(
             SUBJECT,
-            "status 403: documents may not be written, for want of a privilege or because the index is blocked",
+            "status 403: writing documents is denied: a privilege is missing, or the index is blocked",
             "grant the role that `sagetrail check --permissions` prints; when a disk is full, make room and remove index.blocks",
         ),
         Ok(status) => Finding::warning(
@@ -114,7 +114,7 @@ async fn content(config: &Config, opensearch: &OpenSearch) -> Vec<Finding> {
         let mut differences = differences.map_err(|error| error.to_string())?;
         differences.retain(|difference| !matches!(difference.outcome, Outcome::Skipped { .. }));
         findings.push(if differences.is_empty() {
-            Finding::fine(SUBJECT, "everything that can be installed is, as it should be")
+            Finding::fine(SUBJECT, "all content is installed and up to date")
         } else {
             let names: Vec<&str> =
                 differences.iter().map(|difference| difference.object.as_str()).take(3).collect();

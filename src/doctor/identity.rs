@@ -49,7 +49,7 @@ pub(super) async fn examine(aws: &SdkConfig) -> Identity {
 /// Says what a difference between the clocks leads to.
 pub(super) fn judge_clock(subject: &str, whose: &str, ahead: Duration) -> Finding {
     let off = format!(
-        "our clock is {} s {} {whose}'s",
+        "this host's clock is {} s {} {whose}'s",
         ahead.whole_seconds().abs(),
         if ahead.is_negative() { "behind" } else { "ahead of" }
     );

@@ -174,7 +174,7 @@ fn judge_dead_letters(redrive: &Redrive, waiting: Result<u64, String>) -> Findin
         Ok(0) => Finding::fine(SUBJECT, "empty"),
         Ok(waiting) => Finding::broken(
             SUBJECT,
-            format!("messages that were given up, so that their files are not in OpenSearch: {waiting}"),
+            format!("it holds {waiting} failed messages, whose files are not in OpenSearch"),
             format!(
                 "see the daemon's log for why, then: aws sqs start-message-move-task --source-arn {}",
                 redrive.dead_letter_queue_arn
@@ -182,7 +182,7 @@ fn judge_dead_letters(redrive: &Redrive, waiting: Result<u64, String>) -> Findin
         ),
         Err(problem) => Finding::warning(
             SUBJECT,
-            format!("{} could not be looked at: {problem}", redrive.dead_letter_queue_arn),
+            format!("cannot read the attributes of {}: {problem}", redrive.dead_letter_queue_arn),
             "grant sqs:GetQueueUrl and sqs:GetQueueAttributes on it",
         ),
     }

@@ -98,7 +98,7 @@ fn judge(trails: &[Trail], account: &str, now: OffsetDateTime) -> Vec<Finding> {
         return vec![Finding::warning(
             "trails",
             format!("no trail can be seen from account {account}"),
-            "create one, or run this in the account that has it: what it covers could not be looked at",
+            "create one, or run this in the account that has it; its coverage could not be checked",
         )];
     }
     let mut findings: Vec<Finding> = trails.iter().flat_map(|trail| judge_trail(trail, now)).collect();

@@ -87,7 +87,7 @@ impl Decoding {
             error!(
                 object = self.path,
                 records = panicked,
-                "records made sagetrail panic, which is a fault of it; they are set aside in sagetrail-rejected"
+                "sagetrail panicked at records and rejected them; this is a bug, please report it"
             );
         }
         self.metrics.records_decoded(decoded.records, selected, decoded.raw_bytes);

@@ -51,14 +51,14 @@ pub enum CheckpointError {
     #[error("cannot write the checkpoint {}: {source}", path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error(
-        "{} is larger than {MOST_BYTES} bytes, which no checkpoint becomes; give another file, or remove it to begin anew",
+        "{} is larger than {MOST_BYTES} bytes and so not a checkpoint; give another file, or remove it to start again",
         path.display()
     )]
     TooLarge { path: PathBuf },
-    #[error("{} is no checkpoint of this version: {problem}; give another file", path.display())]
+    #[error("{} is not a checkpoint of this version ({problem}); give another file", path.display())]
     NotOne { path: PathBuf, problem: String },
     #[error(
-        "{} is the checkpoint of another job; give another file, or remove it to begin anew\n  it is for:  {theirs}\n  this is:    {ours}",
+        "{} is the checkpoint of another job; give another file, or remove it to start again\n  it is for:  {theirs}\n  this is:    {ours}",
         path.display()
     )]
     OtherJob { path: PathBuf, theirs: String, ours: String },
@@ -201,7 +201,7 @@ mod tests {
         assert!(error(&job("s3://trail/x"), Scope::All).contains("another job"));
         assert!(error(&job("-"), Scope::All).contains("standard input"));
         fs::write(&path, "{}").unwrap();
-        assert!(error(&job("s3://trail/x"), Scope::Related).contains("is no checkpoint"));
+        assert!(error(&job("s3://trail/x"), Scope::Related).contains("is not a checkpoint"));
         fs::write(&path, vec![b'['; 17 << 20]).unwrap();
         assert!(error(&job("s3://trail/x"), Scope::Related).contains("is larger than 16777216 bytes"));
         let endless = Checkpoint::open(Some(Path::new("/dev/zero")), &job("s3://trail/x"), Scope::Related);

@@ -33,7 +33,7 @@ pub enum Place {
 /// Why a job makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JobError {
-    #[error("{0}: names no bucket; give s3://BUCKET or s3://BUCKET/PREFIX")]
+    #[error("{0}: there is no bucket in it; give s3://BUCKET or s3://BUCKET/PREFIX")]
     NoBucket(String),
     #[error("{0}: only s3:// is understood; give a bucket as s3://BUCKET/PREFIX, or a file by its path")]
     Scheme(String),
@@ -43,7 +43,7 @@ pub enum JobError {
         "bucket {0} is not in source.allowed_buckets; add it there, or set SAGETRAIL__SOURCE__ALLOWED_BUCKETS='[]' for this run"
     )]
     NotAllowed(String),
-    #[error("standard input cannot be read twice, so it has no checkpoint")]
+    #[error("standard input cannot be read twice; leave out --checkpoint, or give files")]
     InputWithCheckpoint,
 }
 

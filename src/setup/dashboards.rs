@@ -79,7 +79,7 @@ impl Dashboards {
         match serde_json::from_slice::<Value>(&answer.body) {
             Ok(page) if page["saved_objects"].is_array() => Ok(()),
             _ => Err(SetupError::Dashboards {
-                problem: "dashboards.url: who answers there is not OpenSearch Dashboards, or sends to a page to log in"
+                problem: "dashboards.url: the server there is not OpenSearch Dashboards, or it redirects to a login page"
                     .to_owned(),
             }),
         }

@@ -73,23 +73,22 @@ impl fmt::Display for Outcome {
             Self::Updated => formatter.write_str("updated"),
             Self::Overwritten => formatter.write_str("overwritten"),
             Self::Unchanged => formatter.write_str("unchanged"),
-            Self::KeptEdited => formatter.write_str("kept, as somebody changed it; --force does not keep it"),
-            Self::KeptNewer => formatter.write_str("kept, as a newer sagetrail has installed it"),
-            Self::KeptUsed => formatter.write_str("kept, as a monitor that somebody changed pages it"),
+            Self::KeptEdited => {
+                formatter.write_str("kept, because somebody changed it; --force overwrites it")
+            }
+            Self::KeptNewer => formatter.write_str("kept, because a newer sagetrail installed it"),
+            Self::KeptUsed => formatter.write_str("kept, because a monitor that somebody changed uses it"),
             Self::KeptTemplate => {
-                formatter.write_str("kept, as a daemon that runs needs it; --force does not keep it")
+                formatter.write_str("kept, because a running daemon needs it; --force removes it")
             }
             Self::Removed => formatter.write_str("removed"),
             Self::Governs { indices, refused: 0 } => {
-                write!(formatter, "put in charge of {indices} indices that were there before it")
+                write!(formatter, "attached to {indices} older indices")
             }
             Self::Governs { indices, refused } => {
-                write!(
-                    formatter,
-                    "put in charge of {indices} indices that were there before it; {refused} refused"
-                )
+                write!(formatter, "attached to {indices} older indices; {refused} refused")
             }
-            Self::Skipped { needs } => write!(formatter, "skipped, as it needs {needs}"),
+            Self::Skipped { needs } => write!(formatter, "skipped, because it needs {needs}"),
             Self::Failed { problem } => write!(formatter, "failed: {problem}"),
         }
     }

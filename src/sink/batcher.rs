@@ -134,7 +134,9 @@ impl Batcher {
     fn lost(&self, failure: &JoinError) {
         if failure.is_panic() {
             self.metrics.task_panicked();
-            error!("a bulk panicked, which is a bug; its documents are left to be delivered again");
+            error!(
+                "sending a bulk panicked; this is a bug, please report it; the queue delivers its messages again"
+            );
         }
     }
 }

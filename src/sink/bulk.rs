@@ -86,16 +86,16 @@ pub struct Refusal {
 pub enum AnswerError {
     #[error("the answer is not UTF-8")]
     NotUtf8,
-    #[error("the answer is not that of a bulk ({category:?} error at line {line}, column {column})")]
+    #[error("the answer is not one of the bulk API ({category:?} error at line {line}, column {column})")]
     NotABulkAnswer { category: serde_json::error::Category, line: usize, column: usize },
-    #[error("{sent} documents were sent and {answered} answered")]
+    #[error("{sent} documents were sent, and the answer has {answered} items")]
     Count { sent: usize, answered: usize },
-    #[error("item {position} of the answer is about another document than was sent")]
+    #[error("item {position} of the answer is not about the document that was sent there")]
     OtherDocument { position: usize },
-    #[error("item {position} of the answer has status {status}, which means nothing for a document")]
+    #[error("item {position} of the answer has the unexpected status {status}")]
     Status { position: usize, status: u16 },
     #[error(
-        "item {position} of the answer has status {status} and does not say that the document was stored"
+        "item {position} of the answer has status {status}, but does not say that the document was stored"
     )]
     Result { position: usize, status: u16 },
 }

@@ -68,15 +68,15 @@ impl Connection {
                 if let Some((transport, fingerprint)) = made {
                     current.transport = Arc::new(transport);
                     current.fingerprint = fingerprint;
-                    info!("the files of [sink] have changed; what they hold now is in use");
+                    info!("a file that [sink] names has changed; its new content is in use");
                 } else if had_problem {
-                    info!("the files of [sink] can be used again, and hold what is in use");
+                    info!("the files that [sink] names can be used again, with the same content");
                 }
             }
             Err(error) => {
                 let problem = error.to_string();
                 if current.problem.as_ref() != Some(&problem) {
-                    warn!(problem, "a file of [sink] cannot be used; what it held before stays in use");
+                    warn!(problem, "a file that [sink] names cannot be used; its old content stays in use");
                     current.problem = Some(problem);
                 }
             }

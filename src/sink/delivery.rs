@@ -189,7 +189,7 @@ impl Courier {
                 warn!(
                     refused_bytes = bytes,
                     most,
-                    "a bulk was too large for OpenSearch or a proxy before it (413); bulks stay below that from now on: raise http.max_content_length or the proxy's limit, or lower sink.bulk_max_bytes"
+                    "OpenSearch or a proxy before it refused a bulk as too large (413), so bulks stay below that size from now on: raise http.max_content_length or the proxy's limit, or lower sink.bulk_max_bytes"
                 );
             }
         }
@@ -240,7 +240,7 @@ impl Courier {
                 ItemOutcome::Doubtful(refusal)
                     if entry.attempts < self.item_attempts.min(DOUBTFUL_ATTEMPTS) =>
                 {
-                    debug!(kind = refusal.kind, "a document was refused for a reason that is not known");
+                    debug!(kind = refusal.kind, "OpenSearch refused a document for an unknown reason");
                     again += 1;
                     postponed.push(entry);
                 }
@@ -261,11 +261,11 @@ impl Courier {
         self.metrics.records_stored(created, duplicate);
         if again > 0 {
             self.metrics.retried(Retry::BulkItem, again);
-            debug!(sent, again, "some documents of a bulk are to be sent again");
+            debug!(sent, again, "sending some documents of a bulk again");
         }
         if let Some(kind) = first_refusal {
             let refused = reports.len();
-            warn!(sent, refused, kind, "OpenSearch refused documents, which go to the rejected index");
+            warn!(sent, refused, kind, "OpenSearch refused documents; they go to the rejected index");
         }
         (!reports.is_empty()).then_some(Part { entries: reports, failures: 0 })
     }

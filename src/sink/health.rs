@@ -52,27 +52,24 @@ impl Health {
             Trouble::Denied(Denial::Permission) => {
                 error!(
                     problem,
-                    "OpenSearch denies bulk requests; they are repeated until it allows them: grant their user the role that `sagetrail check --permissions` prints"
+                    "OpenSearch denies bulk requests, and sagetrail repeats them: grant their user the role that `sagetrail check --permissions` prints"
                 );
             }
             Trouble::Denied(denial) => {
                 let advice = denial.advice();
-                error!(
-                    problem,
-                    "OpenSearch denies bulk requests; they are repeated until it allows them: {advice}"
-                );
+                error!(problem, "OpenSearch denies bulk requests, and sagetrail repeats them: {advice}");
             }
             Trouble::Compressed => {
                 error!(
                     problem,
-                    "OpenSearch or a proxy before it refuses compressed requests; they are repeated until it takes them: set sink.gzip = false, or let it take Content-Encoding: gzip"
+                    "OpenSearch or a proxy before it refuses compressed requests, and sagetrail repeats them: set sink.gzip = false, or let it take Content-Encoding: gzip"
                 );
             }
             Trouble::Unusable => {
-                error!(problem, "bulk requests get no usable answer; they are repeated until they do");
+                error!(problem, "bulk requests get no usable answer, and sagetrail repeats them");
             }
             Trouble::Unreachable | Trouble::TimedOut | Trouble::Throttled => {
-                warn!(problem, "bulk requests do not get through; they are repeated until they do");
+                warn!(problem, "bulk requests fail, and sagetrail repeats them");
             }
         }
     }
@@ -81,7 +78,7 @@ impl Health {
     pub(super) fn answered(&self) {
         let episode = self.episode.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Episode { since, failures, .. }) = episode {
-            info!(failures, seconds = since.elapsed().as_secs(), "bulk requests get through again");
+            info!(failures, seconds = since.elapsed().as_secs(), "bulk requests succeed again");
         }
     }
 }

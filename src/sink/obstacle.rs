@@ -48,7 +48,10 @@ impl Obstacles {
     pub(super) fn met(&self, obstacle: Obstacle, index: &str, status: u16, kind: &str) {
         if self.is_news(obstacle) {
             let advice = obstacle.advice();
-            error!(index, status, kind, "OpenSearch does not take documents, which are sent again: {advice}");
+            error!(
+                index,
+                status, kind, "OpenSearch does not take documents, and sagetrail sends them again: {advice}"
+            );
         }
     }
 
@@ -90,7 +93,7 @@ impl Obstacle {
                 "no index can be made, because the cluster has all the shards that it may have; remove indices or raise cluster.max_shards_per_node"
             }
             Self::AliasTaken => {
-                "a name is taken: an index of somebody else has the name of an alias of sagetrail, or an alias the name of the index; remove or rename it (reindex what it holds first)"
+                "a name is taken: another index has the name of an alias of sagetrail, or an alias has the name of the index; reindex its documents, then remove it"
             }
             Self::IndexRefused => {
                 "the index cannot be made as the index templates say; see what another template or a setting of the cluster adds (POST _index_template/_simulate_index/NAME)"
@@ -111,10 +114,10 @@ impl Obstacle {
                 "the index belongs to a data stream; remove the template that makes one of it, because sagetrail needs plain indices"
             }
             Self::IdsRefused => {
-                "the collection gives ids itself, so that a record delivered again would be stored twice; use a collection of the type SEARCH, for collections of the types TIMESERIES and VECTORSEARCH refuse ids"
+                "the collection takes no ids, so a record that is delivered again would be stored twice; use a collection of the type SEARCH, because the types TIMESERIES and VECTORSEARCH take none"
             }
             Self::TakesNone => {
-                "the index refuses even a document that is known to be in order, so the records are not at fault; look for a changed mapping, template or pipeline of the index"
+                "the index refuses even a valid test document, so the records are not the cause; check the mapping, template and pipelines of the index for changes"
             }
         }
     }

@@ -102,7 +102,7 @@ fn refused_on_the_way(status: u16) -> Reading {
     divide(Refusal {
         status,
         kind: REFUSED_ON_THE_WAY.to_owned(),
-        reason: "something before OpenSearch refused the request with this document in it".to_owned(),
+        reason: "a firewall or proxy before OpenSearch refused the request with this document".to_owned(),
     })
 }
 

@@ -47,7 +47,7 @@ pub struct Page {
 /// Why a bucket could not be listed. Where the operator must act, the text says how.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
-    #[error("ListObjectsV2 s3://{place}: there is no such bucket")]
+    #[error("ListObjectsV2 s3://{place}: there is no such bucket; check its name")]
     NoSuchBucket { place: String },
     #[error("ListObjectsV2 s3://{place} was denied ({cause}); grant s3:ListBucket on the bucket")]
     Forbidden { place: String, cause: String },
@@ -55,9 +55,11 @@ pub enum ListError {
     Denied { place: String, denial: Denial, cause: String },
     #[error("ListObjectsV2 s3://{place} failed: {cause}")]
     Failed { place: String, cause: String },
-    #[error("s3://{place} holds no folder AWSLogs/, with which a trail begins; it holds {found}")]
+    #[error(
+        "s3://{place} has no folder AWSLogs/, where a trail begins; it has {found}; give the prefix that stands before AWSLogs/"
+    )]
     NoTrail { place: String, found: String },
-    #[error("listing s3://{place} panicked, which is a bug")]
+    #[error("listing s3://{place} panicked; this is a bug, please report it")]
     Panicked { place: String },
 }
 

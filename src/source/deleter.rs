@@ -29,7 +29,7 @@ pub struct Deleter {
 /// The message was not deleted; the deleter has logged and counted why. It will be delivered again, and everything
 /// in it will be found to be stored already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the message was not deleted and will be delivered again")]
+#[error("the message was not deleted; SQS delivers it again")]
 pub struct NotDeleted;
 
 /// Starts the task. Dropping every [`Deleter`] makes it delete what still waits and end; its owner joins it then.
@@ -116,7 +116,7 @@ fn give_up(batch: Vec<Deletion>, metrics: &Metrics, reason: &str) {
     if batch.is_empty() {
         return;
     }
-    tracing::warn!(messages = batch.len(), reason, "messages were not deleted and will be delivered again");
+    tracing::warn!(messages = batch.len(), reason, "messages were not deleted; SQS delivers them again");
     for deletion in batch {
         metrics.delete_failed();
         deletion.settle(Err(NotDeleted));

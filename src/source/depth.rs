@@ -37,7 +37,7 @@ impl Depth {
             Ok(_) => self.is_told = false,
             Err(error) if !self.is_told => {
                 self.is_told = true;
-                info!(%error, "how many messages wait in a queue is not known, and no metric tells it");
+                info!(%error, "cannot read how many messages wait in a queue, so sagetrail_queue_messages is absent for it");
             }
             Err(_) => {}
         }

@@ -81,7 +81,7 @@ where
         if !logged {
             logged = true;
             let error = failure.as_ref().map_or("no answer in time".to_owned(), ToString::to_string);
-            tracing::warn!(message_id, error, "a message's visibility was not renewed");
+            tracing::warn!(message_id, error, "a message's visibility timeout could not be renewed");
         }
         if matches!(failure, Some(QueueError::Gone { .. })) {
             return std::future::pending().await;
@@ -232,6 +232,6 @@ mod tests {
             Duration::from_secs(1_000),
             "the work goes on: its records are worth storing"
         );
-        assert!(outcome.log.contains("no longer ours"), "{}", outcome.log);
+        assert!(outcome.log.contains("no longer valid"), "{}", outcome.log);
     }
 }

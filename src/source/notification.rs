@@ -63,17 +63,17 @@ pub struct ObjectRef {
 pub enum NotificationError {
     #[error("the message is not a JSON object ({problem} at line {line}, column {column})")]
     NotJson { problem: &'static str, line: usize, column: usize },
-    #[error("no known notification form: a JSON object with {members}")]
+    #[error("no known form of notification: a JSON object with {members}")]
     UnknownForm { members: String },
     #[error(
-        "an SNS {kind} is not a notification: whoever owns the topic must finish the subscription through its URL"
+        "an SNS {kind} is not a notification; the owner of the topic must confirm the subscription through its URL"
     )]
     SnsConfirmation { kind: String },
     #[error("an EventBridge event from {source_name} is not about an S3 object")]
     ForeignEvent { source_name: String },
-    #[error("`{list}` names no object")]
+    #[error("the list `{list}` names no object")]
     Empty { list: &'static str },
-    #[error("`{part}` does not have the structure of its form")]
+    #[error("`{part}` does not have the structure of a notification")]
     Malformed { part: &'static str },
     #[error("a record comes from {event_source}, not from S3")]
     ForeignRecord { event_source: String },

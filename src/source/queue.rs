@@ -60,7 +60,7 @@ pub struct Receipt(String);
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     #[error(
-        "source.queue_url: {url} is no URL of a queue ({problem}); give https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, which `aws sqs get-queue-url --queue-name NAME` prints"
+        "source.queue_url: {url} is not the URL of a queue ({problem}); give https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, which `aws sqs get-queue-url --queue-name NAME` prints"
     )]
     NotAQueueUrl { url: Arc<str>, problem: &'static str },
     #[error(
@@ -80,13 +80,17 @@ pub enum QueueError {
     Forbidden { operation: &'static str, action: &'static str, url: Arc<str>, cause: String, source: Source },
     #[error("{operation} on {url} could not be signed ({cause}); {}", aws::GIVE_IDENTITY)]
     Unsigned { operation: &'static str, url: Arc<str>, cause: String, source: Source },
-    #[error("{operation} on {url}: the delivery is no longer ours ({cause}); the queue may deliver it again")]
+    #[error(
+        "{operation} on {url}: the receipt is no longer valid ({cause}); SQS may deliver the message again"
+    )]
     Gone { operation: &'static str, url: Arc<str>, cause: String, source: Source },
     #[error(
         "the visibility timeout of {url} is 0, so each message would be delivered again at once; set VisibilityTimeout to 60 or more"
     )]
     NoVisibility { url: Arc<str> },
-    #[error("GetQueueAttributes on {url} answered without a usable {attribute}")]
+    #[error(
+        "GetQueueAttributes on {url}: the answer has no usable {attribute}; check whether source.queue_url leads to SQS"
+    )]
     Attribute { url: Arc<str>, attribute: &'static str },
     #[error("{operation} on {url} failed: {cause}")]
     Failed { operation: &'static str, url: Arc<str>, cause: String, source: Source },

@@ -66,10 +66,10 @@ pub enum StoreError {
     #[error("GetObject {object}: there is no such object; it was deleted or moved after its notification")]
     Missing { object: String, source: Source },
     #[error(
-        "GetObject {object}: the version that was announced may not be read ({cause}), and there is no current one; grant s3:GetObjectVersion on it"
+        "GetObject {object}: the announced version was denied ({cause}), and there is no current one; grant s3:GetObjectVersion on it"
     )]
     VersionForbidden { object: String, cause: String, source: Source },
-    #[error("GetObject {object}: there is no such bucket")]
+    #[error("GetObject {object}: there is no such bucket; check who may send to the queue")]
     NoSuchBucket { object: String, source: Source },
     #[error(
         "GetObject {object} was denied ({cause}); grant s3:GetObject on it, and s3:ListBucket on its bucket so that a missing object shows as missing"
@@ -78,14 +78,16 @@ pub enum StoreError {
     #[error("GetObject {object} was denied ({cause}): {}", denial.advice())]
     Denied { object: String, denial: Denial, cause: String, source: Source },
     #[error(
-        "GetObject {object}: its KMS key may not be used ({cause}); grant kms:Decrypt on the key that encrypts it"
+        "GetObject {object}: use of its KMS key was denied ({cause}); grant kms:Decrypt on the key that encrypts it"
     )]
     KeyForbidden { object: String, cause: String, source: Source },
     #[error(
-        "GetObject {object}: it is archived and cannot be read until it is restored; move record files to an archive class only after they were read"
+        "GetObject {object}: it is archived; restore it, and let a lifecycle rule archive record files only after they were shipped"
     )]
     Archived { object: String, source: Source },
-    #[error("GetObject {object}: it has {bytes} bytes or more; source.max_object_bytes allows {limit}")]
+    #[error(
+        "GetObject {object}: it has {bytes} bytes or more, and source.max_object_bytes allows {limit}; raise that to read it"
+    )]
     TooLarge { object: String, bytes: u64, limit: u64 },
     #[error("GetObject {object} failed: {cause}")]
     Unavailable { object: String, cause: String, source: Option<Source> },
@@ -141,11 +143,11 @@ impl Store {
                     room = Some(self.room(bytes).await);
                 }
                 Attempt::NeedsRoom { .. } => {
-                    let cause = "its size was another one each time that it was asked for".to_owned();
+                    let cause = "its size changed with each request".to_owned();
                     return Err(StoreError::Unavailable { object: object.to_string(), cause, source: None });
                 }
                 Attempt::BrokeOff { cause, room: reserved } if retries + 1 < ATTEMPTS => {
-                    tracing::debug!(%object, cause, "an object's body broke off and is asked for again");
+                    tracing::debug!(%object, cause, "the body of an object broke off; reading it again");
                     self.metrics.retried(Retry::Object, 1);
                     room = Some(reserved);
                     tokio::time::sleep(full_jitter(FIRST_PAUSE, LONGEST_PAUSE, retries)).await;
@@ -250,18 +252,18 @@ impl Store {
     fn tell_of_version(&self, object: &ObjectRef, reason: VersionPassedOver, cause: &str) {
         match reason {
             VersionPassedOver::Gone => {
-                tracing::warn!(%object, cause, "the announced version of an object is gone; the current one is read");
+                tracing::warn!(%object, cause, "the announced version of an object is gone; reading the current one");
             }
             VersionPassedOver::Denied if !self.told_of_versions.swap(true, Ordering::Relaxed) => {
                 tracing::warn!(
                     %object,
                     cause,
-                    "the announced versions of objects may not be read, and the current ones are, which others may have \
-                     overwritten; grant s3:GetObjectVersion"
+                    "S3 denies the announced versions of objects, so their current versions are read, which somebody may \
+                     have overwritten; grant s3:GetObjectVersion"
                 );
             }
             VersionPassedOver::Denied => {
-                tracing::debug!(%object, cause, "the announced version of an object may not be read");
+                tracing::debug!(%object, cause, "S3 denies the announced version of an object");
             }
         }
     }
@@ -367,7 +369,7 @@ async fn read(mut body: ByteStream, length: Option<u64>, limit: u64) -> Result<B
         }
     }
     if announced.is_some_and(|announced| announced != bytes.len()) {
-        let cause = format!("{} bytes came of {} announced", bytes.len(), length.unwrap_or_default());
+        let cause = format!("only {} of {} bytes arrived", bytes.len(), length.unwrap_or_default());
         return Err(BodyError::BrokeOff { cause });
     }
     Ok(bytes.freeze())

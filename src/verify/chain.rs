@@ -138,8 +138,7 @@ pub fn begin(
     if started <= from.with_time(Time::MIDNIGHT).assume_utc() + PATIENCE {
         return None;
     }
-    let begins =
-        format!("the chain begins with it at {started}, and no digest says what was delivered before");
+    let begins = format!("the chain begins with it at {started}; nothing proves what was delivered before");
     Some(match known {
         Some(known) => {
             Finding::new(FindingKind::BrokenChain, bucket, &key.key, format!("{begins}, although {known}"))

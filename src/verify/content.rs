@@ -10,13 +10,13 @@ use sha2::{Digest, Sha256};
 /// Why an object cannot be what CloudTrail wrote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContentProblem {
-    #[error("it is no gzip")]
+    #[error("it is not gzip")]
     NotGzip,
     #[error("its gzip is damaged: {0}")]
     Damaged(String),
     #[error("{0} bytes follow after its gzip, which CloudTrail did not write")]
     Trailing(usize),
-    #[error("it unfolds to more than {limit} bytes (source.max_uncompressed_bytes)")]
+    #[error("it decompresses to more than {limit} bytes (source.max_uncompressed_bytes)")]
     TooLarge { limit: u64 },
 }
 

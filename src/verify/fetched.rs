@@ -50,7 +50,7 @@ impl Scene {
         let generated_at = stored.metadata.get("backfill-generation-timestamp").map(String::as_str);
         match ReadDigest::parse(&content, signature) {
             Ok(read) => Fetched::Read(read.generated_at(generated_at)),
-            Err(_) => Fetched::Broken("it is not what a digest is".to_owned()),
+            Err(_) => Fetched::Broken("it is not a digest".to_owned()),
         }
     }
 

@@ -65,7 +65,7 @@ pub enum SignatureProblem {
     Absent,
     #[error("no public key has the fingerprint {0}")]
     UnknownKey(String),
-    #[error("its signature is not that of its content, its place and the digest before it")]
+    #[error("its signature does not match its content, its place and the digest before it")]
     Wrong,
 }
 

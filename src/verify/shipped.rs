@@ -44,7 +44,9 @@ pub enum LedgerError {
         "{operation}: OpenSearch answered {status}; grant the role read on the indices of the ledger; `sagetrail check --permissions` prints it"
     )]
     Refused { operation: &'static str, status: u16 },
-    #[error("{operation}: the answer is not that of OpenSearch: {problem}")]
+    #[error(
+        "{operation}: the answer is not from OpenSearch ({problem}); check whether a proxy or a login page answers at sink.url"
+    )]
     Unexpected { operation: &'static str, problem: String },
 }
 

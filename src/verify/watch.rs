@@ -23,10 +23,10 @@ enum WatchError {
     #[error(transparent)]
     Request(#[from] OpenSearchError),
     #[error(
-        "OpenSearch answered {status}; grant the role read on the index of what was verified; `sagetrail check --permissions` prints it"
+        "OpenSearch answered {status} to a search in the findings of verifications; grant the role read on their index; `sagetrail check --permissions` prints it"
     )]
     Refused { status: u16 },
-    #[error("the answer is not that of OpenSearch")]
+    #[error("the answer is not from OpenSearch; check whether a proxy or a login page answers at sink.url")]
     Unexpected,
 }
 
@@ -42,20 +42,20 @@ pub async fn watch(client: OpenSearch, metrics: Arc<Metrics>) {
                 if now > gaps {
                     warn!(
                         gaps = now,
-                        "verifications found gaps that are open; each day's document in sagetrail-verified names the \
-                         first in verification.objects, and `sagetrail verify` over that day says what to do"
+                        "verifications found gaps that are still open; the document of each day in sagetrail-verified \
+                         names the first in verification.objects, and `sagetrail verify` of that day says what to do"
                     );
                 }
                 gaps = now;
                 if is_failing {
-                    info!("what verifications have found can be read again");
+                    info!("the findings of verifications can be read again");
                 }
                 is_failing = false;
             }
             Err(error) => {
                 metrics.verification_read_failed();
                 if !is_failing {
-                    warn!(%error, "what verifications have found cannot be read, so the metrics about it stay as they are");
+                    warn!(%error, "the findings of verifications cannot be read, so their metrics stay as they are");
                 }
                 is_failing = true;
             }

@@ -201,7 +201,7 @@ async fn a_message_that_nobody_understands_is_left_to_the_redrive_policy() {
     scene.until_dead_letters(2).await;
     scene.until_counted(r#"sagetrail_messages_total{outcome="not_understood"}"#, 4).await;
     let log = scene.daemon.log();
-    let line = log.lines().find(|line| line.contains("left to the queue's redrive policy"));
+    let line = log.lines().find(|line| line.contains("stays for the queue's redrive policy"));
     assert!(line.is_some_and(|line| line.contains("message{id=")), "the log names the message: {line:?}");
     scene.daemon.stop().await;
 }

@@ -155,7 +155,7 @@ async fn the_doctor_finds_what_works_and_names_what_was_broken() {
         ("queue encryption", "alias/aws/sqs"),
         ("queue policy", "no service may send"),
         ("dead-letter queue", "not in OpenSearch: 1"),
-        (&bucket, "tells nobody"),
+        (&bucket, "has no notification of new objects"),
     ] {
         has(&findings, "broken", subject, part);
     }

@@ -147,7 +147,7 @@ async fn the_trail_of_an_organisation_is_found_below_its_prefix() {
     let output = sagetrail(&stack, &["replay", &place]).output().unwrap();
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1));
-    assert!(complaint.contains("holds no folder AWSLogs/") && complaint.contains("audit/"), "{complaint}");
+    assert!(complaint.contains("has no folder AWSLogs/") && complaint.contains("audit/"), "{complaint}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -294,7 +294,10 @@ async fn an_interrupted_replay_finishes_what_is_in_flight_and_the_next_run_does_
     let complaint: Vec<String> = complaint.collect();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{complaint:?}");
-    assert!(complaint.iter().any(|line| line.contains("the same command goes on from")), "{complaint:?}");
+    assert!(
+        complaint.iter().any(|line| line.contains("run the same command again to go on from")),
+        "{complaint:?}"
+    );
     let first = report(&output);
     assert_eq!(first["interrupted"], true);
     assert_eq!(first["duplicate"], 0);

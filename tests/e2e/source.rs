@@ -259,7 +259,11 @@ async fn an_object_that_cannot_be_read_says_why() {
         (cloud.object("missing"), ObjectFailure::Missing, "no such object"),
         (nowhere, ObjectFailure::Missing, "no such bucket"),
         (forbidden, ObjectFailure::Forbidden, "was denied"),
-        (large, ObjectFailure::TooLarge, "it has 1025 bytes or more; source.max_object_bytes allows 1024"),
+        (
+            large,
+            ObjectFailure::TooLarge,
+            "it has 1025 bytes or more, and source.max_object_bytes allows 1024",
+        ),
     ] {
         let error = store.get(&object).await.expect_err(text);
         assert_eq!(error.failure(), failure, "{error}");

@@ -42,7 +42,7 @@ async fn what_cannot_work_ends_the_start_with_its_name_and_what_to_do() {
         (&[("source.queue_url", "arn:aws:sqs:eu-west-1:111122223333:trail")], "it is an ARN"),
         (
             &[("sink.url", &redirecting)],
-            "it was redirected (302) to https://login.example, which is not followed",
+            "the server redirects (302) to https://login.example, and redirects are not followed",
         ),
         (
             &[("sink.url", &old)],

@@ -257,7 +257,7 @@ fn what_is_not_understood_is_an_error_that_says_what_it_saw() {
             "`s3ObjectKey` does not have the structure",
         ),
         (enveloped("hello").to_string(), "a syntax error"),
-        (enveloped(&enveloped("{}").to_string()).to_string(), "no known notification form"),
+        (enveloped(&enveloped("{}").to_string()).to_string(), "no known form of notification"),
         (json!({"Type": "Notification"}).to_string(), "`Message` does not have the structure"),
         (
             json!({"Type": "SubscriptionConfirmation", "SubscribeURL": "https://secret"}).to_string(),

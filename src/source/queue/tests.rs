@@ -124,7 +124,7 @@ async fn a_denial_that_is_no_missing_permission_says_what_it_is() {
         (400, "ExpiredTokenException", "have expired"),
         (403, "RequestExpired", "clock of this host"),
         (403, "SignatureDoesNotMatch", "the signature does not match"),
-        (403, "InvalidClientTokenId", "are not known there"),
+        (403, "InvalidClientTokenId", "does not know the credentials"),
         (400, "KmsAccessDenied", "kms:Decrypt"),
         (400, "KmsDisabled", "kms:Decrypt"),
     ] {
@@ -135,7 +135,7 @@ async fn a_denial_that_is_no_missing_permission_says_what_it_is() {
     let page = Step::answer(403, &[("Content-Type", "text/html")], b"<html>Blocked by policy</html>");
     let (_fake, queue) = queue([page]).await;
     let error = queue.renew(&receipts(1)[0]).await.expect_err("it is refused").to_string();
-    assert!(error.contains("stands before the server"), "{error}");
+    assert!(error.contains("before the server refused the request"), "{error}");
     let (_fake, queue) = self::queue([refusal(403, "OverLimit", "OverLimit")]).await;
     let error = queue.renew(&receipts(1)[0]).await.expect_err("it is refused");
     assert!(matches!(error, QueueError::Failed { .. }), "{error}");

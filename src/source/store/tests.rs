@@ -140,12 +140,12 @@ async fn a_refusal_is_sorted_by_what_the_operator_must_do() {
             "KMS.DisabledException",
             "It is disabled",
             ObjectFailure::Forbidden,
-            "its KMS key may not be used",
+            "use of its KMS key was denied",
         ),
         (403, "ExpiredToken", "The provided token has expired.", ObjectFailure::Forbidden, "have expired"),
         (403, "SignatureDoesNotMatch", "no", ObjectFailure::Forbidden, "the signature does not match"),
         (403, "InvalidAccessKeyId", "No such key id", ObjectFailure::Forbidden, "InvalidAccessKeyId"),
-        (403, "InvalidObjectState", "Not valid for the storage class", ObjectFailure::Archived, "restored"),
+        (403, "InvalidObjectState", "Not valid for the storage class", ObjectFailure::Archived, "restore it"),
         (
             400,
             "InvalidRequest",
@@ -171,7 +171,10 @@ async fn an_object_beyond_the_cap_is_refused_before_its_body_is_read() {
     let Setup { fake: _fake, store, .. } = setup(limits(KIB, 100), [announced, good(&[7; 100])]).await;
     let error = store.get(&object(None)).await.expect_err("it is too large");
     assert_eq!(error.failure(), ObjectFailure::TooLarge);
-    assert!(error.to_string().contains("101 bytes or more; source.max_object_bytes allows 100"), "{error}");
+    assert!(
+        error.to_string().contains("101 bytes or more, and source.max_object_bytes allows 100"),
+        "{error}"
+    );
 
     let claimed_too_large = object(Some(u64::MAX));
     let read = store.get(&claimed_too_large).await.expect("S3 decides what its size is, not the claim");
@@ -311,7 +314,7 @@ async fn without_a_current_version_the_error_says_what_to_grant_and_other_errors
         (vec![denied(), missing()], "grant s3:GetObjectVersion"),
         (vec![denied(), denied()], "grant s3:GetObject on it"),
         (vec![missing(), missing()], "no such object"),
-        (vec![Step::s3_error(403, "InvalidObjectState", "Archived", &[])], "restored"),
+        (vec![Step::s3_error(403, "InvalidObjectState", "Archived", &[])], "restore it"),
         (vec![Step::s3_error(404, "NoSuchBucket", "None", &[])], "no such bucket"),
         (
             vec![Step::s3_error(403, "AccessDenied", "not authorized to perform: kms:Decrypt", &[])],

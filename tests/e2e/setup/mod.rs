@@ -75,7 +75,7 @@ async fn what_a_person_has_changed_is_shown_and_kept_until_it_is_forced() {
     scene.take_writes();
 
     let shown = scene.setup(&["--diff"]).await.ended(3);
-    shown.says("monitor sagetrail-monitor-paging-critical: would be kept, as somebody changed it");
+    shown.says("monitor sagetrail-monitor-paging-critical: would be kept, because somebody changed it");
     shown.says("-  \"enabled\": false").says("+  \"enabled\": true");
     shown.says("component-template sagetrail-settings: would be kept");
     assert_eq!(shown.said.matches("-    \"title\": \"Mine\"").count(), renamed);
@@ -83,10 +83,10 @@ async fn what_a_person_has_changed_is_shown_and_kept_until_it_is_forced() {
 
     let kept = scene.setup(&[]).await.ended(4);
     kept.says(
-        "monitor sagetrail-monitor-paging-critical: kept, as somebody changed it; --force does not keep it",
+        "monitor sagetrail-monitor-paging-critical: kept, because somebody changed it; --force overwrites it",
     );
     assert_eq!(scene.monitor(name).1["enabled"], false);
-    scene.setup(&["--allow-incomplete"]).await.ended(0).says("kept, as somebody changed it");
+    scene.setup(&["--allow-incomplete"]).await.ended(0).says("kept, because somebody changed it");
 
     scene.setup(&["--diff", "--force"]).await.ended(3).says("would be overwritten");
     let forced = scene.setup(&["--force"]).await.ended(0);
@@ -135,7 +135,7 @@ async fn a_change_by_hand_of_anything_that_decides_on_pages_is_shown_alone_and_r
         edited.pointer_mut(parent).unwrap()[member] = value;
         scene.cluster.lock().monitors.get_mut(&id).unwrap().body = edited;
         let difference = scene.setup(&["--diff"]).await.ended(3);
-        difference.says("paging-critical: would be kept, as somebody changed it");
+        difference.says("paging-critical: would be kept, because somebody changed it");
         assert_eq!(difference.lines("monitor").len(), 1, "{path}");
         let lines: Vec<&str> = difference
             .said
@@ -210,7 +210,7 @@ async fn a_channel_that_a_changed_monitor_pages_is_kept_with_it() {
     scene.cluster.lock().monitors.get_mut(&id).unwrap().body["enabled"] = json!(false);
     scene.configure("");
     let run = scene.setup(&[]).await.ended(4);
-    run.says("channel sagetrail-channel-night: kept, as a monitor that somebody changed pages it");
+    run.says("channel sagetrail-channel-night: kept, because a monitor that somebody changed uses it");
     assert_eq!(scene.count()[1], 3);
     scene.end().await;
 }
@@ -227,8 +227,8 @@ async fn what_a_newer_version_installed_is_left_alone() {
     scene.configure(&format!("{CHANNELS}[monitors]\ndisabled = ['sagetrail-monitor-lag']\n"));
     scene.take_writes();
     let run = scene.setup(&[]).await.ended(4);
-    run.says("monitor sagetrail-monitor-lag: kept, as a newer sagetrail has installed it");
-    run.says("policy sagetrail-events: kept, as a newer sagetrail has installed it");
+    run.says("monitor sagetrail-monitor-lag: kept, because a newer sagetrail installed it");
+    run.says("policy sagetrail-events: kept, because a newer sagetrail installed it");
     assert_eq!(scene.take_writes(), ["PUT /sagetrail-setup"]);
     scene.end().await;
 }
@@ -253,7 +253,7 @@ async fn uninstalling_removes_what_was_installed_and_neither_data_nor_what_other
     }
 
     let run = scene.setup(&["--uninstall"]).await.ended(4);
-    run.says("monitor sagetrail-monitor-paging-critical: kept, as somebody changed it");
+    run.says("monitor sagetrail-monitor-paging-critical: kept, because somebody changed it");
     run.says("index-template sagetrail-events: kept, as a daemon that runs needs it");
     assert_eq!(scene.count(), [0, 1, 2, 0], "theirs and the changed one are left");
     assert!(scene.cluster.lock().governed.is_empty(), "no copy of the policy removes data later");

@@ -166,7 +166,7 @@ async fn a_firewall_that_lets_nothing_through_sets_nothing_aside() {
     drop(producer);
     running.until_retried("bulk_request", 2.0).await;
     assert_eq!((fake.events(), fake.reports().len()), (0, 0));
-    assert_eq!(log.lines("stands before the server").len(), 1, "{}", log.text());
+    assert_eq!(log.lines("before the server refused the request").len(), 1, "{}", log.text());
     fake.change(Rules::default());
     assert_eq!(patiently(submission.stored()).await, Ok(created(20)));
     running.end().await;
@@ -175,7 +175,7 @@ async fn a_firewall_that_lets_nothing_through_sets_nothing_aside() {
 #[tokio::test]
 async fn a_denial_is_told_by_its_own_cause() {
     for (status, said, told) in [
-        (401, "Unauthorized", "the credentials are not known there"),
+        (401, "Unauthorized", "AWS does not know the credentials"),
         (403, r#"{"message":"The security token included in the request is expired"}"#, "have expired"),
         (403, r#"{"message":"Signature expired: 20260101T000000Z is now earlier"}"#, "clock of this host"),
         (403, r#"{"message":"The request signature we calculated does not match"}"#, "does not match"),

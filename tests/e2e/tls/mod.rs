@@ -77,10 +77,10 @@ async fn each_obstacle_on_the_way_to_a_server_is_told_with_the_setting_that_remo
         (secured(&foreign), "set [section].ca_file to a PEM file"),
         (secured(&elsewhere), "let [section].url have a name that is in the server's certificate"),
         (secured(&over), "renew the server's certificate"),
-        (secured(&early), "put this host's clock right"),
+        (secured(&early), "correct this host's clock"),
         (secured(&plain), "let [section].url begin with http://"),
         (sink("http", "localhost", good.port), "let [section].url begin with https://"),
-        (secured(&closed), "the server wants a certificate of the client"),
+        (secured(&closed), "the server asks for a client certificate"),
         (stranger, "see whether the host in [section].url is spelled right"),
     ];
     for (config, advice) in &cases {
@@ -101,10 +101,7 @@ async fn a_single_sign_on_before_a_server_is_told_with_where_it_leads_and_no_tok
         let config = sink("http", "localhost", server.port);
         let is_redirect = answer.1.is_empty();
         for (said, words) in [
-            (
-                refusal(&config).await,
-                if is_redirect { "https://login.example.com" } else { "a page to log in" },
-            ),
+            (refusal(&config).await, if is_redirect { "https://login.example.com" } else { "a login page" }),
             (
                 refusal_of_dashboards(&config).await,
                 if is_redirect {
@@ -178,11 +175,14 @@ async fn each_obstacle_on_the_way_to_aws_is_told_with_what_removes_it() {
     let cases = [
         (
             format!("https://localhost:{}", foreign.port),
-            "add its authority to the system's, or let SSL_CERT_FILE",
+            "add its authority to the system's, or name a file with all authorities in SSL_CERT_FILE",
         ),
-        (format!("https://localhost:{}", plain.port), "let AWS_ENDPOINT_URL begin with http://"),
-        (format!("http://localhost:{}", foreign.port), "let it begin with https://"),
-        ("https://sqs.eu-centrall-1.amazonaws.invalid".to_owned(), "see whether the region (AWS_REGION"),
+        (format!("https://localhost:{}", plain.port), "begin AWS_ENDPOINT_URL with http://"),
+        (format!("http://localhost:{}", foreign.port), "begin the URL with https://"),
+        (
+            "https://sqs.eu-centrall-1.amazonaws.invalid".to_owned(),
+            "check the spelling of the region (AWS_REGION",
+        ),
     ];
     for (endpoint, advice) in cases {
         let url = Url::parse("https://sqs.eu-central-1.amazonaws.com/111122223333/trail").unwrap();
