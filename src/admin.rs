@@ -23,7 +23,7 @@ use crate::sink::OpenSearch;
 /// How long `/readyz` waits for OpenSearch: below the second that orchestrators give a probe by default.
 const READY_TIMEOUT: Duration = Duration::from_millis(800);
 
-/// What the endpoint reads.
+/// The state that the endpoint reads.
 #[derive(Clone)]
 pub struct Admin {
     pub metrics: Arc<Metrics>,
@@ -31,17 +31,17 @@ pub struct Admin {
     pub readiness: Arc<Readiness>,
 }
 
-/// What has to be so before the daemon can do its work.
+/// The conditions under which the daemon is ready.
 #[derive(Debug, Default)]
 pub struct Readiness {
     queue_opened: AtomicBool,
     started: AtomicBool,
     queue_answers: AtomicBool,
-    /// What kept OpenSearch from being prepared at the last attempt.
+    /// Why the last attempt to prepare OpenSearch failed.
     problem: Mutex<Option<String>>,
 }
 
-/// Why the daemon cannot do its work now.
+/// Why the daemon is not ready.
 struct Unready {
     wait: Wait,
     why: String,

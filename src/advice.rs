@@ -6,7 +6,7 @@
 
 use url::Url;
 
-/// Where a connection was to lead, and which settings decide that.
+/// The target of a connection, by the settings that decide it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// `[sink]` or `[dashboards]`, over TLS or without.
@@ -84,7 +84,7 @@ pub fn of_plain_request(body: &[u8], place: &Place) -> Option<String> {
     is_told.then(|| of_section(Trouble::Tls, name, false)).flatten()
 }
 
-/// What to change when AWS lets nobody in because of how the request was signed.
+/// What to change when AWS denies a request because of its signature.
 pub fn of_denial(body: &[u8], signed_for: Option<&str>) -> Option<String> {
     let body = String::from_utf8_lossy(body);
     if body.contains("scoped to a valid region") {
@@ -99,7 +99,7 @@ pub fn of_denial(body: &[u8], signed_for: Option<&str>) -> Option<String> {
     }
 }
 
-/// Why no connection comes about.
+/// Why a connection fails.
 #[derive(Debug, Clone, Copy)]
 enum Trouble {
     NoAuthorities,
@@ -110,11 +110,11 @@ enum Trouble {
     NotYetValid,
     OtherCertificate,
     ClientCertificate,
-    /// Both speak TLS, and no version or cipher that the other speaks.
+    /// The two sides have no TLS version or cipher in common.
     Incompatible,
-    /// TLS was begun, and the server speaks none.
+    /// The client began TLS, and the server speaks plain HTTP.
     NoTls,
-    /// No TLS was begun, and the server speaks nothing else.
+    /// The client spoke plain HTTP, and the server expects TLS.
     Tls,
     NoSuchHost,
 }

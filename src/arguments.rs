@@ -27,8 +27,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the daemon until SIGTERM or SIGINT
     ///
-    /// The first signal stops receiving and finishes the messages in flight within `shutdown.grace`. A second one ends the
-    /// process at once. The queue delivers unfinished messages again, so nothing is lost. SIGHUP loads the rules again.
+    /// The first signal stops receiving and finishes the messages in flight within `shutdown.grace`. A second one ends
+    /// the process at once. The queue delivers unfinished messages again, so nothing is lost. SIGHUP reloads the rules.
     Run(RuleArgs),
     /// Install templates, retention, dashboards, channels and monitors in OpenSearch, or update them
     ///
@@ -103,7 +103,7 @@ pub(crate) struct SetupArgs {
     /// Write the objects as files into a folder, to import them by hand; asks no server
     #[arg(long, value_name = "FOLDER")]
     pub(crate) export: Option<PathBuf>,
-    /// Exit with 0 instead of 4 when setup kept objects that somebody changed, or skipped some, such as for a missing plugin
+    /// Exit with 0 instead of 4 when setup kept changed objects, or skipped some, such as for a missing plugin
     #[arg(long, conflicts_with_all = ["diff", "export"])]
     pub(crate) allow_incomplete: bool,
 }
@@ -118,8 +118,8 @@ pub(crate) struct CheckArgs {
     /// Print the findings of `--online` as JSON
     #[arg(long, requires = "online")]
     pub(crate) json: bool,
-    /// Only print, as JSON, the least permissions that each command needs in AWS and OpenSearch; with `--online` the bucket
-    /// comes from the queue's policy or the trails
+    /// Only print, as JSON, the least permissions that each command needs in AWS and OpenSearch; with `--online` the
+    /// bucket comes from the queue's policy or the trails
     #[arg(long, conflicts_with = "json")]
     pub(crate) permissions: bool,
 }
@@ -174,7 +174,7 @@ pub(crate) struct VerifyArgs {
     /// Minutes after which a delivery or a shipment counts as late
     #[arg(long, value_name = "NUMBER", default_value_t = 60)]
     pub(crate) late_minutes: u32,
-    /// Read every file again, also those that were shipped and have the same ETag
+    /// Read every file again, also those that were shipped and have the same `ETag`
     #[arg(long)]
     pub(crate) read_all: bool,
     /// Ship missing files whose content is as it was signed

@@ -108,7 +108,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// A line on standard output. When nobody reads it any more, the work goes on all the same.
+/// Prints a line on standard output. The work goes on when the reader has closed it.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stdout().lock(), "{line}");
 }

@@ -34,14 +34,14 @@ use crate::verify;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// A server that is there answers sooner. A firewall that swallows requests lets one last until its own timeout, up to a
-/// minute, and an operator who looks at an empty log meanwhile must not guess.
+/// A reachable server answers sooner. Behind a firewall that drops packets a request lasts until its timeout, up to a
+/// minute, and the log should not be empty until then.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// What each of the last steps of a stop may take after the grace time: giving messages back, answering requests.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
-/// Why the daemon ended otherwise than by being told to.
+/// Why the daemon exited without a signal.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     #[error("source.queue_url is not set; give the URL of the SQS queue that S3 notifies")]
@@ -58,7 +58,7 @@ pub enum DaemonError {
     Ended(&'static str),
 }
 
-/// What an operator tells a running daemon.
+/// The signals of an operator to a running daemon.
 pub struct Orders {
     /// Each loads the rules again.
     pub hangups: Signal,
@@ -77,7 +77,7 @@ pub async fn run(
     run_on(&aws, config, Arc::new(knowledge), source, orders).await
 }
 
-/// Does so with AWS settings that are loaded already, whose transport, credentials and clock may be others.
+/// Runs as [`run`] does, with given AWS settings. Tests replace their transport, credentials and clock.
 pub async fn run_on(
     aws: &SdkConfig,
     config: &Config,
@@ -193,7 +193,7 @@ pub async fn run_on(
     Ok(())
 }
 
-/// What runs until the daemon stops it, so that a part which ends before has failed.
+/// The tasks that run until the daemon stops them. One that exits before that has failed.
 struct Parts<S> {
     receivers: JoinSet<()>,
     reloading: JoinSet<()>,
@@ -204,7 +204,7 @@ struct Parts<S> {
 }
 
 impl<S: Future<Output = ()> + Unpin> Parts<S> {
-    /// Waits for the first part that ends, and says which. Nothing is lost when it is dropped.
+    /// Waits for the first task that exits, and returns its name. It is safe to cancel.
     async fn first_end(&mut self) -> &'static str {
         tokio::select! {
             _ = self.receivers.join_next() => "receiver",
@@ -217,8 +217,8 @@ impl<S: Future<Output = ()> + Unpin> Parts<S> {
     }
 }
 
-/// Says what the queue is like. Without a redrive policy a message that can never be processed comes back until it
-/// expires, and nobody sees it.
+/// Logs the attributes of the queue, and warns when it has no redrive policy: a message that can never be processed
+/// would come back unnoticed until it expires.
 fn describe(queue: &Queue) {
     let visibility_timeout = queue.visibility_timeout();
     match queue.redrive() {
@@ -239,7 +239,7 @@ fn describe(queue: &Queue) {
     }
 }
 
-/// Installs the templates, waiting for as long as OpenSearch does not answer.
+/// Installs the templates, and waits for OpenSearch for as long as that takes.
 async fn prepare(opensearch: &OpenSearch, readiness: &Readiness) -> Result<(), SetupError> {
     let mut is_told = false;
     for failures in 0.. {
@@ -265,7 +265,7 @@ async fn prepare(opensearch: &OpenSearch, readiness: &Readiness) -> Result<(), S
     unreachable!("the loop has no end of its own")
 }
 
-/// Waits for an answer, and tells when it is long in coming.
+/// Waits for an answer, and logs a warning when it takes long.
 async fn attend<F: Future>(answer: F, tell: impl FnOnce()) -> F::Output {
     let mut answer = pin!(answer);
     if let Ok(answer) = timeout(SILENCE, &mut answer).await {

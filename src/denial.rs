@@ -9,7 +9,7 @@ pub enum Denial {
     ClockSkew,
     /// The signature was made with another key, service, region or over other bytes.
     Signature,
-    /// Nobody knows the credentials.
+    /// The service does not know the credentials.
     Unknown,
     /// Too much was asked in too short a time.
     Throttled,
@@ -21,8 +21,8 @@ pub enum Denial {
     Permission,
 }
 
-/// A piece of what servers say, in lower case, and what it means. The first that is found decides: what is told of the
-/// credentials comes before what is told of permissions, because servers deny in both cases.
+/// Parts of servers' messages, in lower case, with their meaning. The first match decides. Those about credentials come
+/// before those about permissions, because servers deny in both cases.
 const SAID: &[(&str, Denial)] = &[
     ("expiredtoken", Denial::Expired),
     ("token included in the request is expired", Denial::Expired),
@@ -80,7 +80,7 @@ impl Denial {
         }
     }
 
-    /// What an operator does about it.
+    /// What an operator should do about it.
     pub fn advice(self) -> &'static str {
         match self {
             Self::Expired => {
@@ -103,8 +103,8 @@ impl Denial {
     }
 }
 
-/// The permission that a server names as lacking, such as `indices:data/write/bulk` or `s3:GetObject`. Nothing else that
-/// it says is repeated.
+/// The permission that a server names as lacking, such as `indices:data/write/bulk` or `s3:GetObject`. Nothing else
+/// that it says is repeated.
 pub fn lacking(said: &str) -> Option<String> {
     let is_part = |character: char| character.is_ascii_alphanumeric() || "_:/*.".contains(character);
     ["no permissions for [", "not authorized to perform: "].iter().find_map(|before| {

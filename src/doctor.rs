@@ -19,7 +19,7 @@ mod cluster;
 mod arrivals;
 pub mod permissions;
 
-/// Asks everything that the configuration leads to. What cannot be asked is a finding as well.
+/// Examines every part that the configuration names. A part that cannot be asked is a finding too.
 pub async fn examine(config: &Config) -> Report {
     let mut report = Report::default();
     let aws = aws::load(config.source.queue_url.as_ref()).await;
@@ -47,8 +47,8 @@ pub async fn examine(config: &Config) -> Report {
     report
 }
 
-/// The buckets of the trail: those that the configuration allows, or else those that the queue's policy names, or else those
-/// that the trails write to. What cannot be asked is said.
+/// Finds the buckets of the trail: those that the configuration allows, else those that the queue's policy names, else
+/// those that the trails write to. Fails when AWS cannot be asked.
 pub async fn known_buckets(config: &Config) -> Result<Vec<String>, String> {
     if !config.source.allowed_buckets.is_empty() {
         return Ok(config.source.allowed_buckets.clone());

@@ -9,7 +9,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// What is asked of the daemon.
 #[derive(Clone, Copy, Debug)]
 pub enum Question {
-    /// Whether the process runs: for whoever restarts what does not.
+    /// Whether the process runs, for a liveness probe.
     Live,
     /// Whether it can do its work, which a restart would not change while a server is away.
     Ready,

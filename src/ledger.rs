@@ -22,7 +22,7 @@ use crate::timestamp;
 pub struct Entry<'e> {
     pub names: &'e Names,
     pub object: &'e ObjectRef,
-    /// None where CloudTrail did not give the name, which then tells nothing.
+    /// None for an object whose name is not CloudTrail's.
     pub trail_key: Option<&'e TrailKey>,
     pub etag: Option<&'e str>,
     /// The version that was read.
@@ -33,8 +33,8 @@ pub struct Entry<'e> {
     pub shipped_at: OffsetDateTime,
 }
 
-/// The document of an entry. What is delivered again with the same content has the same id, so the first entry stays;
-/// an object whose content was exchanged has another, beside the first.
+/// The document of an entry. An object that is delivered again with the same content has the same id, so the first
+/// entry stays. With other content it gets an entry of its own.
 pub fn document(entry: &Entry<'_>) -> Document {
     let Entry { names, object, trail_key, etag, version, last_modified, contents, documents, shipped_at } =
         *entry;
@@ -74,7 +74,8 @@ pub fn document(entry: &Entry<'_>) -> Document {
 
 /// The id of the entry for an object with this content, which its SHA-256 names, or else its `ETag`.
 pub fn id(bucket: &str, key: &str, content: &str) -> DocumentId {
-    // A bucket's name holds no slash, and neither a hash nor an ETag has a blank in it, so no two objects read the same.
+    // A bucket's name holds no slash, and neither a hash nor an ETag has a blank in it, so no two objects read the
+    // same.
     DocumentId::of(None, format!("{bucket}/{key} {content}").as_bytes())
 }
 

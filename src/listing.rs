@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::enrich::rules::{Folder, RuleSet};
 use crate::enrich::{Named, Rule, Severity};
 
-/// All rules that are loaded, silent ones included: by folder, the most worrying first.
+/// All loaded rules, inactive ones included, by folder and from the highest level down.
 pub fn list(rules: &RuleSet) -> Vec<Listed<'_>> {
     let speaking = rules.rules().iter().map(|rule| Listed::of(rule, &[]));
     let silent = rules.silent().iter().map(|silent| Listed::of(&silent.rule, &silent.missing));
@@ -20,8 +20,7 @@ pub fn list(rules: &RuleSet) -> Vec<Listed<'_>> {
     listed
 }
 
-/// The rules as JSON. The members are stable: new ones may come, and none changes or goes without a word in the
-/// changelog.
+/// The rules as JSON. Its members are stable: a change or removal needs an entry in the changelog.
 pub fn json(rules: &RuleSet) -> String {
     #[derive(Serialize)]
     struct Rules<'r> {
@@ -66,7 +65,7 @@ pub struct Listed<'r> {
     pub references: &'r [String],
     pub file: &'r str,
     pub line: usize,
-    /// Whether it cannot match for want of configured values.
+    /// Whether the rule is inactive because a placeholder has no values.
     pub silent: bool,
     /// The placeholders without values.
     pub missing_placeholders: &'r [String],

@@ -70,18 +70,18 @@ impl Metrics {
         let registry = Registry::new();
         build_info(&registry);
         let metrics = Self {
-            ready: gauge(&registry, "ready", "Whether the daemon can do its work, as /readyz tells: 1 or 0."),
+            ready: gauge(&registry, "ready", "1 when the daemon is ready, as /readyz says, and 0 otherwise."),
             waiting: gauges(
                 &registry,
                 "waiting",
-                "What the daemon waits for because it cannot work without it: 1 or 0.",
+                "1 for what the daemon waits for before it can work, and 0 otherwise.",
                 "for",
                 Wait::ALL,
             ),
             queue_messages: open_gauges(
                 &registry,
                 "queue_messages",
-                "Messages that wait in a queue, roughly; absent where the role may not ask.",
+                "Approximate number of messages waiting in a queue; absent where the role lacks sqs:GetQueueAttributes.",
                 "queue",
             ),
             messages_received: counter(
@@ -123,13 +123,13 @@ impl Metrics {
             delete_failures: counter(
                 &registry,
                 "delete_failures_total",
-                "Messages that could not be deleted; they will be delivered again, which is harmless.",
+                "Messages that could not be deleted; SQS delivers them again, which is harmless.",
             ),
             objects_read: counter(&registry, "objects_read_total", "S3 objects read to their end."),
             objects_skipped: counters(
                 &registry,
                 "objects_skipped_total",
-                "Notified objects that are deliberately not read, by reason.",
+                "Notified objects that are not read on purpose, by reason.",
                 "reason",
                 ObjectSkip::ALL,
             ),
@@ -167,12 +167,12 @@ impl Metrics {
             records_duplicate: counter(
                 &registry,
                 "records_duplicate_total",
-                "Records that the events index already held (409), which is success.",
+                "Records that were stored already (409), which is success.",
             ),
             records_rejected: counters(
                 &registry,
                 "records_rejected_total",
-                "Records set aside in the rejected index, by reason.",
+                "Records rejected into the rejected index, by reason.",
                 "reason",
                 RejectReason::ALL,
             ),
@@ -185,12 +185,18 @@ impl Metrics {
             records_unknown_operation: counter(
                 &registry,
                 "records_unknown_operation_total",
-                "Records selected whose operation of SageMaker the catalogue lacks.",
+                "Records selected whose SageMaker operation is not in the catalogue.",
             ),
             bulks: Bulks::new(&registry),
-            retries: counters(&registry, "retries_total", "Things sent or asked again.", "what", Retry::ALL),
+            retries: counters(
+                &registry,
+                "retries_total",
+                "Retries, by what was repeated.",
+                "what",
+                Retry::ALL,
+            ),
             freshness: freshness_histograms(&registry),
-            rules_loaded: gauge(&registry, "rules_loaded", "Rules in use, without the silent ones."),
+            rules_loaded: gauge(&registry, "rules_loaded", "Rules in use, without inactive ones."),
             rules_broken: gauge(
                 &registry,
                 "rules_broken",
@@ -199,7 +205,7 @@ impl Metrics {
             rules_reloads: counters(
                 &registry,
                 "rules_reloads_total",
-                "Orders to load the rules again, by outcome; after a refusal the old rules stay in use.",
+                "Attempts to load the rules again, by outcome; after a refusal the old rules stay in use.",
                 "outcome",
                 Reload::ALL,
             ),
@@ -211,19 +217,19 @@ impl Metrics {
             verification_gaps: gauges(
                 &registry,
                 "verification_gaps",
-                "What verifications of the last 30 days found and none has found to be right since, by kind.",
+                "Gaps that verifications found within 30 days and that are still open, by kind.",
                 "kind",
                 FindingKind::GAPS,
             ),
             verification_last_run: gauge(
                 &registry,
                 "verification_last_run_timestamp_seconds",
-                "When a verification ran last, in seconds since 1970; 0 when none is known.",
+                "Time of the last verification, in seconds since 1970; 0 when none is known.",
             ),
             verification_read_failures: counter(
                 &registry,
                 "verification_read_failures_total",
-                "Attempts to read what verifications have found that failed.",
+                "Failed attempts to read the findings of verifications.",
             ),
             registry,
         };

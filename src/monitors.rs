@@ -26,7 +26,7 @@ static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/dashboards/monitors");
 #[derive(Debug, Clone)]
 pub struct Monitor {
     pub id: String,
-    /// Of its content; a higher one replaces what is installed.
+    /// The version of its content; a higher one replaces what is installed.
     pub version: u64,
     pub severity: Severity,
     pub description: String,
@@ -80,8 +80,8 @@ struct MonitorFile {
     monitor: Value,
     /// Lines of mustache about each alert.
     message: Vec<String>,
-    /// Lines about each document that the plugin brings as a sample. It brings none for a search that has aggregations of
-    /// its own.
+    /// Lines about each document that the plugin brings as a sample. It brings none for a search that has aggregations
+    /// of its own.
     #[serde(default)]
     document: Vec<String>,
     /// What to do, below each message.
@@ -134,7 +134,7 @@ impl MonitorFile {
             .map(|(name, channel)| action(names, name, channel, &message))
             .collect();
         let trigger = &mut body["triggers"][0]["bucket_level_trigger"];
-        // With ids of their own choosing an update would end the alerts that are open, and raise them anew.
+        // If the plugin chose new ids, an update would close the open alerts and raise them again.
         trigger["id"] = json!(self.id);
         trigger["name"] = json!(self.name);
         trigger["severity"] = json!(trigger_severity(self.severity));

@@ -86,7 +86,7 @@ fn enrich_file(
                 summary.selected += 1;
                 document
             }
-            // A word on standard error has told of a panic already.
+            // The panic hook has reported it on standard error already.
             Enriched::Malformed(document) | Enriched::Panicked(document) => {
                 summary.malformed += 1;
                 document

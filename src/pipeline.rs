@@ -29,17 +29,17 @@ use crate::source::store::{self, Store};
 mod decoding;
 mod shipped;
 
-/// Chunks between the decoder's thread and the message's task. One is enough to let both work.
+/// Chunks between the decoder's thread and the message's task. One is enough for both to work at the same time.
 const CHUNKS: usize = 1;
-/// Places of objects under foreign names that are told of; a bucket with more has names that say nothing.
+/// How many folders of skipped objects are logged. In a bucket with more, such names tell an operator nothing.
 const FOREIGN_PLACES: usize = 32;
 
-/// Everything that a message needs on its way.
+/// Ships messages: holds what all of them share.
 pub struct Pipeline {
     store: Store,
     allowed: Allowed,
     readable: Readable,
-    /// Where objects under foreign names were met: each place is told once.
+    /// Folders with skipped objects that were logged; each is logged once.
     foreign: Mutex<HashSet<String>>,
     sink: Sink,
     knowledge: watch::Receiver<Arc<Knowledge>>,
@@ -177,7 +177,7 @@ impl Pipeline {
         Ok(shipped)
     }
 
-    /// Ships bytes that lie elsewhere than in S3. The ledger has no entry for them.
+    /// Ships bytes that do not come from S3. The ledger gets no entry for them.
     pub async fn ship_file(&self, path: &str, file: store::Object) -> Result<Shipped, ProcessError> {
         let knowledge = Arc::clone(&self.knowledge.borrow());
         let producer = self.announce();
@@ -192,7 +192,7 @@ impl Pipeline {
         Ok(Shipped { contents, documents, entry: None })
     }
 
-    /// The store, for those who read what is no object of S3 within the same budget.
+    /// The store, for callers that read files within the same budget.
     pub fn store(&self) -> &Store {
         &self.store
     }
@@ -248,7 +248,7 @@ impl Pipeline {
         Ok(Some(ReadObject { object: object.clone(), trail_key, etag, version, last_modified, contents }))
     }
 
-    /// Says once for each kind of neighbourhood that its objects are skipped.
+    /// Logs once for each folder that its objects are skipped.
     fn tell_of_foreign(&self, key: &str) {
         let place = key::neighbourhood(key);
         let mut told = self.foreign.lock().unwrap_or_else(PoisonError::into_inner);
@@ -312,8 +312,8 @@ impl Pipeline {
         Ok(Contents { stored_bytes, raw_bytes, sha256, records, selected })
     }
 
-    /// Enters objects that are shipped into the ledger. A message whose entries are not stored stays in the queue, so
-    /// that the ledger never lacks what a deleted message named.
+    /// Writes the ledger entries of shipped objects. A message whose entries are not stored stays in the queue, so the
+    /// ledger has every object of a deleted message.
     async fn enter(&self, entries: Vec<Document>) -> Result<(), ProcessError> {
         if entries.is_empty() {
             return Ok(());
@@ -327,7 +327,7 @@ impl Pipeline {
     }
 }
 
-/// Where the bytes of a file come from, as its documents tell it.
+/// The origin of a file's bytes, for its documents.
 struct FileOrigin {
     path: String,
     written_at: Option<OffsetDateTime>,

@@ -23,10 +23,10 @@ use crate::source::queue::{self, Message, Queue};
 /// Pauses after a receive that failed.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Failures in a row before it is no hiccup any more: a minute of pauses, and what the SDK tried before each.
+/// Failures in a row after which the log level rises: about a minute of pauses, beside the SDK's own retries.
 const LASTING: u32 = 8;
 
-/// What every receiver and every message's task shares.
+/// The state that all receivers and message tasks share.
 pub struct Receiving {
     pub queue: Queue,
     pub pipeline: Pipeline,
@@ -36,9 +36,9 @@ pub struct Receiving {
     pub wait: Duration,
     pub readiness: Arc<Readiness>,
     pub metrics: Arc<Metrics>,
-    /// No message is received any more.
+    /// Cancelled to stop receiving.
     pub stop: CancellationToken,
-    /// What is in flight is given back to the queue.
+    /// Cancelled to give the messages in flight back to the queue.
     pub release: CancellationToken,
 }
 
@@ -95,7 +95,7 @@ pub async fn receive(shared: Arc<Receiving>) {
     }
 }
 
-/// Waits for room, then for messages: never more than there is room for, so that none is hidden while it waits for us.
+/// Waits for permits, then receives at most as many messages, so that none is hidden while it waits for a task.
 async fn take_batch(
     shared: &Receiving,
 ) -> Result<impl Iterator<Item = (Message, OwnedSemaphorePermit)> + use<>, queue::QueueError> {
@@ -111,7 +111,7 @@ async fn take_batch(
     Ok(messages.into_iter().zip(permits))
 }
 
-/// Sees one message to its end. The permit makes room for the next when this returns.
+/// Processes and settles one message. Its permit is free when this returns.
 async fn handle(shared: Arc<Receiving>, message: Message, producer: Producer, room: OwnedSemaphorePermit) {
     let work = async {
         let result = tokio::select! {
@@ -158,13 +158,13 @@ async fn settle(
     }
 }
 
-/// One line for each message that failed: its cause names the object, and what is to come says where the records are.
+/// Logs one line for a failed message, with the cause, which names the object, and what happens to the message next.
 fn tell_failure(queue: &Queue, message: &Message, error: &ProcessError) {
     let next = Next::of(queue, message);
     warn!(%error, "a message failed, and not all of its objects are shipped: {next}");
 }
 
-/// What becomes of a message that is left as it is.
+/// What happens next to a message that stays in the queue.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
     /// It comes back after the queue's visibility timeout.

@@ -20,10 +20,10 @@ use crate::labels::Reload;
 use crate::metrics::Metrics;
 use crate::sink::OpenSearch;
 
-/// Where a running daemon finds its rules again.
+/// Where a running daemon loads its rules from.
 #[derive(Debug, Clone)]
 pub struct RuleSource {
-    /// Of which the section `[rules]` is read again, and no other.
+    /// The configuration file, of which only the section `[rules]` is read again.
     pub config_file: Option<PathBuf>,
     pub broken: BrokenRules,
 }
@@ -39,7 +39,7 @@ enum ReloadError {
     Panicked,
 }
 
-/// How often files with secrets are looked at. The old ones mostly work for minutes after the new ones were written, and
+/// How often files with secrets are checked. The old secrets mostly work for minutes after new ones are written, and
 /// reading some kilobytes costs nothing.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -68,7 +68,7 @@ pub async fn reload_at(
     }
 }
 
-/// Says which rules are in use from now on.
+/// Logs which rules are in use from now on.
 pub fn announce(rules: &RuleSet, metrics: &Metrics) {
     metrics.know_categories(rules.categories());
     metrics.rules_in_use(rules.rules().len(), rules.broken().len());
@@ -77,7 +77,7 @@ pub fn announce(rules: &RuleSet, metrics: &Metrics) {
     }
 }
 
-/// Everything but the rules stays as it is: a new key of redaction would break the links between fingerprints.
+/// Loads the rules and keeps everything else: a new redaction key would break the links between fingerprints.
 fn load(source: &RuleSource, in_use: &Knowledge) -> Result<Knowledge, ReloadError> {
     let config = config::load(source.config_file.as_deref())?;
     let (key, names) = (in_use.fingerprint_key.clone(), in_use.names.clone());

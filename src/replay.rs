@@ -100,7 +100,7 @@ pub async fn count(config: &Config, job: &Job) -> Result<Count, ReplayError> {
     Ok(count)
 }
 
-/// Ships what the job names until it has ended or `stop` is cancelled.
+/// Ships the objects of the job until all are done or `stop` is cancelled.
 pub async fn run(
     config: &Config,
     knowledge: Knowledge,
@@ -144,7 +144,7 @@ pub async fn run(
     Ok(summary)
 }
 
-/// Builds the pipeline, and what has to be there before the first document.
+/// Builds the pipeline, and installs the templates before the first document.
 pub async fn build(
     config: &Config,
     knowledge: Knowledge,
@@ -188,7 +188,7 @@ struct Shipping {
     tasks: JoinSet<Ended>,
 }
 
-/// One item that has ended.
+/// One item that is done.
 struct Ended {
     item: Item,
     number: Option<u64>,
@@ -216,7 +216,7 @@ impl Shipping {
         let began = Instant::now();
         let mut ticks = interval(CHECKPOINT_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // They stay in the checkpoint until they have ended otherwise.
+        // They stay in the checkpoint until a later run ships them.
         for name in checkpoint.state.failed.clone() {
             self.room(checkpoint).await?;
             self.start(Item::again(&name));
@@ -254,7 +254,7 @@ impl Shipping {
         Ok(self.summary)
     }
 
-    /// Waits until one more may begin.
+    /// Waits until one more object may begin.
     async fn room(&mut self, checkpoint: &mut Checkpoint) -> Result<(), ReplayError> {
         while self.tasks.len() >= self.most_at_once
             && let Some(ended) = self.tasks.join_next().await

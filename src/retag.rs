@@ -29,7 +29,7 @@ mod rewrite;
 /// How often a terminal or a log hears how far it is.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What a retag came to.
+/// The numbers of one retag.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// The rules' version that documents have now.
@@ -37,15 +37,15 @@ pub struct Summary {
     /// Documents that other rules had tagged.
     pub outdated: u64,
     pub retagged: u64,
-    /// Those whose findings are others than before.
+    /// Documents whose findings changed.
     pub changed: u64,
-    /// Those that keep findings, scripts or fields which their text no longer shows.
+    /// Documents that keep findings, scripts or fields which their text no longer shows.
     pub carried: u64,
-    /// Those that somebody changed again and again meanwhile; the next run takes them.
+    /// Documents that were changed during each attempt; the next run takes them.
     pub conflicts: u64,
-    /// Those that keep no text that can be read.
+    /// Documents without a readable text.
     pub unreadable: u64,
-    /// Those that OpenSearch refused.
+    /// Documents that OpenSearch refused.
     pub refused: u64,
     pub interrupted: bool,
 }
@@ -71,7 +71,7 @@ pub enum RetagError {
     Unavailable,
 }
 
-/// Enriches every document anew that is wanted and that these rules have not tagged.
+/// Enriches each selected document again that other rules have tagged.
 pub async fn run(
     config: &Config,
     knowledge: &Knowledge,
@@ -121,7 +121,7 @@ pub async fn run(
     result.map(|()| summary)
 }
 
-/// Indices that are older than the field lack it in their mapping, and could not be asked for it.
+/// Adds the version field to the mapping of indices that are older than it, so that searches can ask for it.
 async fn map_version(client: &OpenSearch) -> Result<(), RetagError> {
     let path = format!("{}-*/_mapping", client.names().events());
     let fields = json!({"version": {"type": "keyword", "ignore_above": 8191}, "retagged": {"type": "date", "ignore_malformed": true},
@@ -141,7 +141,7 @@ fn rate(count: u64, took: Duration) -> f64 {
     count / took.as_secs_f64().max(0.001)
 }
 
-/// Reads an answer of OpenSearch that says it did what was asked.
+/// Parses a successful answer of OpenSearch.
 fn read<'a, T: Deserialize<'a>>(operation: &'static str, answer: &'a Answer) -> Result<T, RetagError> {
     if !(200..300).contains(&answer.status) {
         return Err(RetagError::Refused { operation, status: answer.status });

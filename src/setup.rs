@@ -70,7 +70,7 @@ pub(crate) struct Template {
     text: &'static str,
 }
 
-/// Why the cluster could not be prepared. Where the operator must act, the text says how.
+/// Why the cluster could not be set up. Where the operator must act, the text says how.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     #[error("request to OpenSearch failed: {0}{hint}", hint = hint_for_request(.0))]
@@ -100,7 +100,7 @@ pub enum SetupError {
 }
 
 impl SetupError {
-    /// Whether the same request may succeed later, without anybody changing anything.
+    /// Whether the same request may succeed later by itself.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Request(OpenSearchError::Status { status, .. }) | Self::Refused { status, .. } => {

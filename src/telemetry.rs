@@ -8,9 +8,9 @@ use tracing_subscriber::filter::{LevelFilter, ParseError};
 
 use crate::config::{LogConfig, LogFormat};
 
-/// What the AWS SDK warns of and we tell ourselves: that the metadata of an instance name no region, which is asked for even
-/// where the queue's URL names it, and that a source of credentials failed, which is the cause in the error of the request
-/// that needed them. Off EC2 each start would begin with pages of both.
+/// What the AWS SDK warns of and we tell ourselves: that the metadata of an instance name no region, which is asked for
+/// even where the queue's URL names it, and that a source of credentials failed, which is the cause in the error of the
+/// request that needed them. Off EC2 each start would begin with pages of both.
 const TOLD_OTHERWISE: [&str; 2] =
     ["aws_config::imds::region=error", "aws_config::meta::credentials::chain=error"];
 
@@ -21,7 +21,7 @@ pub fn start(config: &LogConfig) -> Result<(), ParseError> {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
-        // They would be told on standard error, which is what cannot be written then, and panic.
+        // Errors of the writer would go to standard error, which cannot be written then, and panic.
         .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match config.format {
@@ -31,8 +31,8 @@ pub fn start(config: &LogConfig) -> Result<(), ParseError> {
     Ok(())
 }
 
-/// Lets a panic say where it happened and nothing of what it was about: its message may quote a record. With
-/// `RUST_BACKTRACE` set it shows the way there too.
+/// Makes panics print their place without their message, which may quote a record. With `RUST_BACKTRACE` set they also
+/// print a backtrace.
 pub fn keep_panics_quiet() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
@@ -48,7 +48,7 @@ pub fn keep_panics_quiet() {
     }));
 }
 
-/// A line on standard error for whoever sits before it. When nobody does any more, the work goes on all the same.
+/// Prints a line on standard error. The work goes on when the reader has closed it.
 pub fn complain(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
@@ -58,7 +58,7 @@ pub fn check(config: &LogConfig) -> Result<(), ParseError> {
     filter(&config.filter).map(|_| ())
 }
 
-/// Whoever asks for more than the usual lines gets all of them.
+/// Builds the filter. One that asks for more than `info` applies as it is; others keep defaults for noisy libraries.
 fn filter(chosen: &str) -> Result<EnvFilter, ParseError> {
     let filter = EnvFilter::try_new(chosen)?;
     if filter.max_level_hint().is_some_and(|most| most > LevelFilter::INFO) {

@@ -309,7 +309,8 @@ fn joined(
     ended.and_then(Result::ok).ok_or(VerifyError::Panicked)?
 }
 
-/// Ships the files that are missing and neither deleted nor altered: what somebody has changed is evidence and no record.
+/// Ships the files that are missing and neither deleted nor altered: what somebody has changed is evidence and no
+/// record.
 async fn ship_missing(
     config: &Config,
     knowledge: Knowledge,

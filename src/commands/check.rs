@@ -16,7 +16,7 @@ use crate::arguments::CheckArgs;
 
 pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let config = load(&args.rules.config)?;
-    // What the other commands would refuse, each of them later.
+    // Checks now what other commands would refuse later.
     telemetry::check(&config.log).map_err(|error| wrong_filter(&error.to_string()))?;
     setup::content::objects(&config)?;
     if args.permissions {
@@ -37,7 +37,7 @@ fn wrong_filter(error: &str) -> ConfigError {
     ConfigError::Value { key: "log.filter", problem }
 }
 
-/// The buckets that policies name, after a word where none is known and the policies allow all.
+/// The buckets that policies name. Without any, a warning says that the policies allow all.
 fn buckets(config: &Config, args: &CheckArgs) -> anyhow::Result<Vec<String>> {
     let known = if args.online {
         runtime()?.block_on(doctor::known_buckets(config)).map_err(anyhow::Error::msg)?
@@ -54,7 +54,7 @@ fn buckets(config: &Config, args: &CheckArgs) -> anyhow::Result<Vec<String>> {
     Ok(known)
 }
 
-/// What can be said of the configuration and the rules without any server.
+/// Describes the configuration and the rules, without asking a server.
 fn state_of(file: Option<&Path>, config: &Config, rules: &RuleSet) -> String {
     let mut lines = vec!["configuration: fine".to_owned(), format!("rules: {} loaded", rules.rules().len())];
     lines.extend(exposed(file, config));

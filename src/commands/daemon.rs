@@ -31,7 +31,7 @@ pub(crate) fn run(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
         daemon::run(&config, knowledge, source, Orders { hangups, stop }).await?;
         Ok(ExitCode::SUCCESS)
     });
-    // A decoder may still be busy with an object that nobody waits for any more.
+    // A decoder may still be busy with an object whose message was given back.
     runtime.shutdown_background();
     result
 }

@@ -51,7 +51,7 @@ pub enum Target {
     Email { sender_id: String, recipients: Vec<String> },
 }
 
-/// A URL that is a secret, as those of webhooks are: whoever has it can write there.
+/// A URL that is a secret, because it alone allows posting to a webhook.
 type SecretUrl = SecretString;
 
 impl Channel {

@@ -33,7 +33,7 @@ impl Default for RetentionConfig {
 pub struct DashboardsConfig {
     /// Its address for `setup`; without one, dashboards are not installed.
     pub url: Option<Url>,
-    /// Its address in the browser of whoever follows a link, where that is another one.
+    /// The address of Dashboards in browsers, where it differs; links in pages begin with it.
     pub public_url: Option<Url>,
     /// With a name, requests use basic authentication.
     pub username: Option<String>,
@@ -54,7 +54,7 @@ impl Default for DashboardsConfig {
             username: None,
             password: None,
             password_file: None,
-            // What only the user of the setup could see would help nobody.
+            // Objects in a private tenant would be visible to the user of the setup alone.
             tenant: "global".to_owned(),
             workspace: None,
             ca_file: None,

@@ -7,7 +7,8 @@ use toml::{Table, Value};
 
 use super::Config;
 
-/// What to tell whoever checks the configuration, a line for each file. Files are not opened, but for the configuration.
+/// What to tell whoever checks the configuration, a line for each file. Files are not opened, but for the
+/// configuration.
 pub fn exposed(file: Option<&Path>, config: &Config) -> Vec<String> {
     let secrets = [
         ("sink.password_file", &config.sink.password_file),

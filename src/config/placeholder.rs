@@ -18,7 +18,8 @@ struct Form {
     pattern: Option<String>,
 }
 
-/// The first placeholder with a value of another form, and what is right. Placeholders of a site's own rules may have any.
+/// The first placeholder with a value of another form, and what is right. Placeholders of a site's own rules may have
+/// any.
 pub(super) fn problem(placeholders: &BTreeMap<String, Vec<String>>) -> Option<(String, String)> {
     if placeholders.is_empty() {
         return None;

@@ -36,7 +36,7 @@ pub enum Sigv4Service {
 #[serde(default, deny_unknown_fields)]
 pub struct SinkConfig {
     pub url: Url,
-    /// What the names of everything of ours in OpenSearch begin with.
+    /// The prefix of every name that sagetrail uses in OpenSearch.
     pub index_prefix: String,
     pub auth: AuthKind,
     pub username: Option<String>,

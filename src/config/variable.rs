@@ -8,7 +8,7 @@ use super::Config;
 /// What every variable of an option begins with.
 pub(super) const PREFIX: &str = "SAGETRAIL__";
 
-/// A variable that would be left out in silence, and the one that was meant by it.
+/// A variable that sets nothing, and the one that its author probably meant.
 pub(super) struct Misspelt {
     pub(super) name: String,
     pub(super) meant: String,
@@ -20,7 +20,7 @@ pub(super) struct Misspelt {
 /// for a service, such as `SAGETRAIL_SERVICE_PORT`. So only what an option is called is refused.
 pub(super) fn find_misspelt(names: impl Iterator<Item = String>) -> Option<Misspelt> {
     let mut suspects = names.filter(|name| may_be_meant(name)).peekable();
-    // Whoever spells right, as nearly everybody does, does not wait for the list of options.
+    // Building the list of options takes time, and correct names do not need it.
     suspects.peek()?;
     let options = options();
     suspects.find_map(|name| {
@@ -29,7 +29,7 @@ pub(super) fn find_misspelt(names: impl Iterator<Item = String>) -> Option<Missp
     })
 }
 
-/// Whether a name begins as ours do, in capitals or not, because the reader of variables takes both.
+/// Whether a name begins with our prefix, in capitals or not, because the environment provider takes both.
 fn may_be_meant(name: &str) -> bool {
     let prefix = PREFIX.trim_end_matches('_');
     name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
@@ -41,7 +41,7 @@ fn meant_by(name: &str, options: &[String]) -> Option<String> {
     if let Some(right) = options.iter().find(|option| joined(option) == joined(name)) {
         return (!right.eq_ignore_ascii_case(name)).then(|| right.clone());
     }
-    // Options whose names the operator chooses are in no list, but nobody else writes two underscores after one.
+    // Options whose names the operator chooses are in no list, but only such a variable has two underscores after one.
     let rest = name[PREFIX.trim_end_matches('_').len()..].strip_prefix('_')?;
     (!rest.starts_with('_') && rest.contains("__")).then(|| format!("{PREFIX}{rest}"))
 }

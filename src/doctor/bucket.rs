@@ -16,8 +16,8 @@ use crate::source::key::classify;
 use crate::source::notification::ObjectRef;
 use crate::source::store::Store;
 
-/// Folders from the bucket's root down to a day: prefix (rarely more than three), `AWSLogs`, organisation, account, kind,
-/// region, year, month, day.
+/// Folders from the bucket's root down to a day: prefix (rarely more than three), `AWSLogs`, organisation, account,
+/// kind, region, year, month, day.
 const DEEPEST: usize = 12;
 /// The header in which S3 says where a bucket is, when it is asked for elsewhere.
 const REGION: &str = "x-amz-bucket-region";
@@ -61,7 +61,7 @@ pub(super) async fn examine(
     findings
 }
 
-/// The client of the bucket's own region, which S3 tells whoever asks elsewhere.
+/// The client of the bucket's own region, which S3 names when a request goes to another one.
 async fn client(buckets: &Buckets, bucket: &str) -> Result<Client, String> {
     let first = buckets.client(bucket, None);
     let Err(error) = first.client.head_bucket().bucket(bucket).send().await else { return Ok(first.client) };
@@ -76,7 +76,7 @@ async fn client(buckets: &Buckets, bucket: &str) -> Result<Client, String> {
     }
 }
 
-/// Says whether new objects are told to the queue.
+/// Judges whether the bucket notifies the queue of new objects.
 fn judge(subject: &str, configuration: &Configuration, queue_arn: Option<&str>) -> Finding {
     let created =
         |events: &[Event]| events.iter().any(|event| event.as_str().starts_with("s3:ObjectCreated:"));
@@ -121,7 +121,7 @@ async fn newest(client: &Client, bucket: &str) -> Result<Option<String>, String>
     Ok(None)
 }
 
-/// Records lie beside digests, Insights and other services' logs, and organisations' beside single accounts'.
+/// The folder to descend into: record files are beside digests, Insights and other services' logs.
 fn next_folder<'a>(folders: &[&'a str]) -> Option<&'a str> {
     let named = |name: &str| {
         folders.iter().copied().find(|folder| folder.trim_end_matches('/').rsplit('/').next() == Some(name))

@@ -43,7 +43,7 @@ pub(super) async fn examine(config: &Config, aws: Option<&SdkConfig>) -> Vec<Fin
     findings
 }
 
-/// The cluster's own time, where we may ask for it.
+/// The cluster's time, where our role may ask for it.
 async fn clock(opensearch: &OpenSearch) -> Option<Finding> {
     let answer = opensearch.request(Method::Get, "_cluster/stats?filter_path=timestamp", None).await.ok()?;
     let answer: Value = serde_json::from_slice(&answer.body).ok()?;
@@ -53,8 +53,8 @@ async fn clock(opensearch: &OpenSearch) -> Option<Finding> {
     Some(judge_clock("opensearch clock", "OpenSearch", OffsetDateTime::now_utc() - theirs))
 }
 
-/// Asks for a write that needs the daemon's privileges and can never happen: its condition names a version that no
-/// document has.
+/// Tries a write that needs the daemon's privileges and stores nothing: its condition names a version that no document
+/// has.
 async fn write(opensearch: &OpenSearch) -> Result<u16, String> {
     let rejected = opensearch.names().rejected();
     let exists = opensearch.request(Method::Get, &format!("{rejected}/_settings"), None).await;
@@ -94,7 +94,7 @@ fn judge_write(status: Result<u16, String>) -> Finding {
     }
 }
 
-/// Holds what is installed against what the configuration asks for.
+/// Compares what is installed with what the configuration asks for.
 async fn content(config: &Config, opensearch: &OpenSearch) -> Vec<Finding> {
     const SUBJECT: &str = "content";
     let compared = async {
@@ -135,7 +135,7 @@ async fn content(config: &Config, opensearch: &OpenSearch) -> Vec<Finding> {
     })
 }
 
-/// What some of the objects need and is not there, each once.
+/// What some of the objects need and the cluster lacks, each once.
 fn lacking(remote: &Remote, objects: &[Object]) -> BTreeSet<String> {
     objects.iter().filter_map(|object| remote.lacks(object.kind)).map(|lack| lack.to_string()).collect()
 }

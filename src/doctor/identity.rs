@@ -18,7 +18,7 @@ const REFUSED: Duration = Duration::minutes(5);
 const NOTABLE: Duration = Duration::seconds(30);
 
 pub(super) struct Identity {
-    /// None when AWS does not know us, and then nothing else can be asked of it.
+    /// None when AWS does not accept the credentials; then it answers no other question.
     pub(super) account: Option<String>,
     pub(super) findings: Vec<Finding>,
 }
@@ -46,7 +46,7 @@ pub(super) async fn examine(aws: &SdkConfig) -> Identity {
     Identity { account, findings }
 }
 
-/// Says what a difference between the clocks leads to.
+/// Judges a difference between two clocks.
 pub(super) fn judge_clock(subject: &str, whose: &str, ahead: Duration) -> Finding {
     let off = format!(
         "this host's clock is {} s {} {whose}'s",

@@ -16,7 +16,7 @@ const REMOVES: &[&str] = &["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut", "es:
 
 /// The policies and roles, by the command that needs them. `buckets` are those of the trail; where none is known, all.
 ///
-/// `enrich`, `rules` and the other commands ask nobody.
+/// `enrich`, `rules` and the other commands need no permissions.
 pub fn permissions(config: &Config, buckets: &[String]) -> Value {
     let source = Source { config, buckets, queue: Queue::of(config.source.queue_url.as_ref()) };
     let names = Names::new(&config.sink.index_prefix);
@@ -45,7 +45,7 @@ struct Source<'c> {
     queue: Queue,
 }
 
-/// What the URL of a queue tells about it.
+/// The parts of a queue's URL.
 struct Queue {
     partition: &'static str,
     region: String,
@@ -142,7 +142,7 @@ const CURRENT: &[&str] = &["s3:GetObject"];
 const ANNOUNCED: &[&str] = &["s3:GetObject", "s3:GetObjectVersion"];
 
 impl Source<'_> {
-    /// Reads objects, or takes the role that does.
+    /// The statements for reading objects, or for assuming the role that does.
     fn read_objects_as_configured(&self, actions: &[&str]) -> Vec<Value> {
         match &self.config.source.assume_role_arn {
             Some(role) => vec![allow(&["sts:AssumeRole"], std::slice::from_ref(role))],
@@ -168,7 +168,7 @@ impl Source<'_> {
     }
 }
 
-/// Where requests to OpenSearch are signed, AWS grants them as well.
+/// The statements for signed requests to OpenSearch; none without signatures.
 fn signed(config: &Config, actions: &[&str]) -> Vec<Value> {
     match (config.sink.auth, config.sink.sigv4_service) {
         (AuthKind::Sigv4, Sigv4Service::Es) => vec![allow(actions, &[domain_arn(config)])],
@@ -216,8 +216,8 @@ const STORING: [&str; 3] =
     ["cluster:monitor/main", "cluster_manage_index_templates", "indices:data/write/bulk"];
 const WRITING: [&str; 3] = ["create_index", "indices:data/write/index*", "indices:data/write/bulk*"];
 
-/// Where documents of the pipeline are stored. A pattern such as `sagetrail-*` would let in a tenant to the indices of one
-/// whose prefix begins alike.
+/// Where documents of the pipeline are stored. A pattern such as `sagetrail-*` would let in a tenant to the indices of
+/// one whose prefix begins alike.
 fn stored(names: &Names) -> [String; 3] {
     [format!("{}*", names.events()), format!("{}*", names.objects()), names.rejected()]
 }

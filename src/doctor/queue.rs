@@ -44,7 +44,7 @@ pub(super) async fn examine(aws: &SdkConfig, url: Option<&Url>) -> Queue {
     Queue { arn: attributes.get(&Attribute::QueueArn).cloned(), findings }
 }
 
-/// The buckets whose news the queue takes, as its policy names them.
+/// The buckets that may send to the queue, by its policy.
 pub(super) async fn buckets(aws: &SdkConfig, url: &Url) -> Result<BTreeSet<String>, String> {
     let attributes = attributes(&aws::queue_client(aws, url), url.as_str()).await?;
     Ok(attributes.get(&Attribute::Policy).map(|policy| policy::buckets(policy)).unwrap_or_default())
@@ -56,7 +56,7 @@ async fn attributes(client: &Client, url: &str) -> Result<HashMap<Attribute, Str
     Ok(answer.attributes.unwrap_or_default())
 }
 
-/// The number of messages that were given up.
+/// The number of messages in the dead-letter queue.
 async fn dead_letters(client: &Client, redrive: &Redrive) -> Result<u64, String> {
     let mut parts = redrive.dead_letter_queue_arn.rsplit(':');
     let (name, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -131,7 +131,7 @@ fn judge_redrive(policy: Option<&str>) -> Finding {
     }
 }
 
-/// S3 has no grant on the key that AWS manages for SQS, and nobody can give it one.
+/// S3 has no grant on the key that AWS manages for SQS, and an account cannot add one.
 fn judge_encryption(key: Option<&str>) -> Finding {
     const SUBJECT: &str = "queue encryption";
     match key {

@@ -21,7 +21,7 @@ pub(super) struct Trails {
     pub(super) findings: Vec<Finding>,
 }
 
-/// What is asked about a trail.
+/// The facts about a trail.
 struct Trail {
     name: String,
     bucket: String,
@@ -66,7 +66,7 @@ pub(super) async fn examine(aws: &SdkConfig, account: &str) -> Trails {
     }
 }
 
-/// A trail is asked about in its home region; elsewhere it is only a shadow.
+/// Asks about a trail in its home region; in other regions it is only a shadow trail.
 async fn ask(aws: &SdkConfig, trail: Described) -> Trail {
     let region = trail.home_region.map(Region::new).or_else(|| aws.region().cloned());
     let client = Client::from_conf(aws_sdk_cloudtrail::config::Builder::from(aws).region(region).build());

@@ -5,7 +5,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use super::{Listed, list, summary};
 use crate::enrich::rules::RuleSet;
 
-/// Columns of a terminal where nobody says how wide it is, as behind a pipe.
+/// The width of the table where the output has none, as in a pipe.
 pub const DEFAULT_WIDTH: u16 = 100;
 
 /// Characters of the column that holds ids, which stay whole with them and can be copied.
@@ -31,7 +31,7 @@ pub fn table(rules: &RuleSet, width: u16) -> String {
     format!("{}\n\n{}\n", table.trim_fmt(), summary(rules))
 }
 
-/// The title, what finds the rule again, and what it lacks.
+/// The title, the id and the file of a rule, and the placeholders that lack values.
 fn name(rule: &Listed<'_>) -> String {
     let name = format!("{}\n{}\n{}", rule.title, rule.id, rule.file);
     if rule.silent {

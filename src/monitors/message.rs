@@ -10,7 +10,7 @@ use url::Url;
 use crate::config::{Severity, Target};
 use crate::names::Names;
 
-/// What a page says.
+/// The text of a page.
 pub(super) struct Message<'m> {
     pub(super) title: &'m str,
     pub(super) severity: Severity,
@@ -27,7 +27,7 @@ impl Message<'_> {
     pub(super) fn template(&self, target: &Target) -> Value {
         let source = self.source(target);
         match target {
-            // The plugin escapes for JSON unless it is told otherwise, and a person would read `\"`.
+            // The plugin escapes for JSON by default, and a person would read `\"`.
             Target::Slack { .. } | Target::Sns { .. } | Target::Email { .. } => {
                 json!({"source": source, "lang": "mustache", "options": {"content_type": "text/plain"}})
             }
@@ -48,8 +48,8 @@ impl Message<'_> {
                 "text": self.text(),
             })
             .to_string(),
-            // Each alert has an id of its own, so that the same alert twice is one incident there. More alerts than the plugin
-            // sends one by one come as one message, and the ids of all would be longer than such a key may be.
+            // Each alert has an id of its own, so that the same alert twice is one incident there. More alerts than the
+            // plugin sends one by one come as one message, and the ids of all would be longer than such a key may be.
             Target::Pagerduty { routing_key, .. } => json!({
                 "routing_key": routing_key.expose_secret(),
                 "event_action": "trigger",
@@ -65,9 +65,9 @@ impl Message<'_> {
         }
     }
 
-    /// The text, laid out for a mustache that eats line ends: after a section's first tag unless a word follows it on the
-    /// line, and after its last one unless that begins a line. So a first tag has a word behind it, and a last one begins
-    /// the line that goes on behind it.
+    /// The text, laid out for a mustache that eats line ends: after a section's first tag unless a word follows it on
+    /// the line, and after its last one unless that begins a line. So a first tag has a word behind it, and a last one
+    /// begins the line that goes on behind it.
     fn text(&self) -> String {
         let mut lines = vec![format!("[{}] {}", self.severity_name(), self.title)];
         let link = self.link.iter().map(|link| format!("Look: {link}"));

@@ -45,7 +45,8 @@ fn every_file_is_named_after_its_id_and_every_threshold_is_used() {
     assert_eq!(used, documented);
 }
 
-/// The alerting plugin has one mapping for the bucket keys of a whole cluster: another shape makes no alert, in silence.
+/// The alerting plugin has one mapping for the bucket keys of a whole cluster: another shape makes no alert, in
+/// silence.
 #[test]
 fn all_monitors_share_one_shape_of_buckets() {
     for monitor in built_in(&Names::default(), &MonitorsConfig::default(), &BTreeMap::new(), None).unwrap() {
@@ -261,7 +262,8 @@ fn every_monitor_keeps_clear_of_what_the_plugin_drops_in_silence() {
                 "{id}: {field} {text}"
             );
         }
-        // Among other clauses the plugin takes a range for a hint at the months to ask, and a late record is in another.
+        // Among other clauses the plugin takes a range for a hint at the months to ask, and a late record is in
+        // another.
         let filters = query["query"]["bool"]["filter"].as_array().unwrap();
         assert!(filters.iter().any(|clause| clause.get("range").is_some()), "{id}");
         assert!(["must", "should"].iter().all(|clause| query["query"]["bool"][*clause].is_null()), "{id}");

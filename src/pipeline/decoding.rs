@@ -80,7 +80,7 @@ impl Decoding {
             }
         });
         if !chunk.documents.is_empty() {
-            // When nobody receives it any more, the message is being given back.
+            // Without a receiver the message is being given back.
             let _ = self.chunks.blocking_send(chunk.take());
         }
         if panicked > 0 {
@@ -104,7 +104,7 @@ impl Decoding {
     }
 }
 
-/// Documents that wait for enough company to be handed over.
+/// Documents that wait until a chunk is full.
 #[derive(Default)]
 struct Chunk {
     documents: Vec<Document>,

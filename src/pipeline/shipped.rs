@@ -11,7 +11,7 @@ use crate::sink::{self, Stored, Submission};
 use crate::source::key::TrailKey;
 use crate::source::notification::ObjectRef;
 
-/// One object whose documents are handed over. Nothing of it is proven to be stored yet.
+/// An object whose documents are submitted and not yet proven to be stored.
 pub(super) struct Underway {
     pub(super) object: String,
     /// None when its key says that it holds no records.
@@ -41,17 +41,17 @@ pub struct Contents {
     pub selected: u64,
 }
 
-/// One file that ended well: each of its records is stored, not selected, or set aside.
+/// One file whose records are all stored, not selected or rejected.
 #[derive(Debug)]
 pub struct Shipped {
     pub contents: Contents,
     pub documents: Stored,
-    /// What the ledger is still to hold.
+    /// The ledger entry that is still to be written.
     pub(super) entry: Option<Document>,
 }
 
 impl Underway {
-    /// Waits for what was handed over, also of an object that could not be read whole.
+    /// Waits for the submitted documents, also of an object that could not be read whole.
     pub(super) async fn stored(self, names: &Names) -> Result<Option<Shipped>, ProcessError> {
         let documents = all_stored(self.submissions).await;
         let Some(ReadObject { object, trail_key, etag, version, last_modified, contents }) = self.read?
@@ -79,7 +79,7 @@ impl Underway {
     }
 }
 
-/// Waits for every submission, and answers with the first failure.
+/// Waits for every submission, and returns the first failure.
 pub(super) async fn all_stored(submissions: Vec<Submission>) -> Result<Stored, sink::StoreError> {
     let mut all = Ok(Stored::default());
     for submission in submissions {

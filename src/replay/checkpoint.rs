@@ -17,7 +17,7 @@ pub struct State {
     version: u32,
     /// The job, as `Job::describe` says it.
     job: String,
-    /// Everything up to this has ended.
+    /// Everything up to this key is done.
     pub done: Option<Position>,
     /// Objects up to there that failed, and are tried first the next time.
     pub failed: Vec<String>,
@@ -43,7 +43,7 @@ enum Found {
     No,
 }
 
-/// Why there is no use in a checkpoint.
+/// Why a checkpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     #[error("cannot read the checkpoint {}: {source}", path.display())]
@@ -113,13 +113,12 @@ impl Checkpoint {
         }
     }
 
-    /// Forgets an object that failed before and now has not.
+    /// Forgets an object that failed before and is now shipped.
     pub fn note_success(&mut self, object: &str) {
         self.state.failed.retain(|failed| failed != object);
     }
 
-    /// Writes the state if it has changed: whoever reads the file finds the old state or the new one, also after a
-    /// power failure.
+    /// Writes the state if it has changed. A reader finds the old state or the new one, also after a power failure.
     pub fn save(&mut self) -> Result<(), CheckpointError> {
         let Some(path) = &self.file else { return Ok(()) };
         if self.saved.as_ref() == Some(&self.state) {
@@ -130,7 +129,7 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Removes the file of a job that has ended.
+    /// Removes the file of a finished job.
     pub fn remove(self) -> Result<(), CheckpointError> {
         match self.file {
             Some(path) => fs::remove_file(&path).map_err(|source| CheckpointError::Write { path, source }),

@@ -10,14 +10,14 @@ use crate::source::folder::Wanted;
 /// The place that stands for standard input.
 pub const STANDARD_INPUT: &str = "-";
 
-/// What is to be replayed.
+/// What to replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     pub places: Vec<Place>,
     pub wanted: Wanted,
 }
 
-/// Where CloudTrail files lie.
+/// A place with CloudTrail files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A part of a bucket; the prefix is that of a trail, a folder of it or a single object.
@@ -30,7 +30,7 @@ pub enum Place {
     StandardInput,
 }
 
-/// Why a job makes no sense.
+/// Why a job is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JobError {
     #[error("{0}: there is no bucket in it; give s3://BUCKET or s3://BUCKET/PREFIX")]

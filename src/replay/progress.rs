@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::summary::Summary;
 use crate::telemetry::complain;
 
-/// The parts that a job is measured in. What is left of it is told from the days and the bytes behind, because objects
-/// are counted only when they are listed.
+/// The parts into which a job is divided. The progress comes from the days and the bytes that are done, because the
+/// number of objects is unknown until they are listed.
 pub const PARTS: u64 = 1_000_000;
 
 /// Lines in a log are for looking back, and need not be many.
@@ -41,7 +41,7 @@ impl Progress {
         Self { face, began: Instant::now(), first: None, part: 0 }
     }
 
-    /// An item has ended, and so much of the job is behind it.
+    /// Counts an item that is done, and the share of the job up to it.
     pub fn reach(&mut self, part: u64, summary: &Summary) {
         self.first.get_or_insert(part);
         // Items end in any order.
@@ -52,7 +52,7 @@ impl Progress {
         }
     }
 
-    /// Shows where the job is, if that was not shown for a while.
+    /// Shows the progress, unless it was shown a moment ago.
     pub fn show(&mut self, summary: &Summary, took: Duration) {
         let line = self.line(summary, took);
         match &mut self.face {
@@ -65,7 +65,7 @@ impl Progress {
         }
     }
 
-    /// Says what went wrong without disturbing the bar.
+    /// Prints an error without disturbing the bar.
     pub fn complain(&self, text: &str) {
         match &self.face {
             Face::Bar(bar) => bar.println(format!("failed: {text}")),
@@ -86,7 +86,7 @@ impl Progress {
         format!("{objects} objects, {records} records, {rate:.0} records/s{left}")
     }
 
-    /// What is left at the pace of this run so far.
+    /// The time left at the rate of this run so far.
     fn left(&self, took: Duration) -> Option<Duration> {
         let behind = self.part.checked_sub(self.first?).filter(|behind| *behind > 0)?;
         #[expect(clippy::cast_precision_loss, reason = "a million parts fit")]

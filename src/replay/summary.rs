@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::pipeline::Shipped;
 
-/// What a replay came to.
+/// The numbers of one replay.
 #[derive(Debug, Default, Serialize)]
 pub struct Summary {
     pub objects: u64,
@@ -23,7 +23,7 @@ pub struct Summary {
     pub raw_bytes: u64,
     #[serde(rename = "seconds", serialize_with = "seconds")]
     pub took: Duration,
-    /// Whether a checkpoint was gone on from; the numbers are those of this run alone.
+    /// Whether the run went on from a checkpoint; the numbers are those of this run alone.
     pub resumed: bool,
     pub interrupted: bool,
     pub failed: Vec<Failure>,

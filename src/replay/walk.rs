@@ -26,7 +26,7 @@ const DAYS_AHEAD: usize = 8;
 /// One thing to ship.
 pub struct Item {
     pub what: What,
-    /// None for what is tried again, which the checkpoint names otherwise.
+    /// None for an object that is tried again; the checkpoint lists it among the failed ones.
     pub position: Option<Position>,
     /// Bytes as stored, where they are known.
     pub size: Option<u64>,
@@ -74,7 +74,7 @@ pub struct Walk {
     pub after: Option<Position>,
 }
 
-/// Whoever takes the items has gone, and nothing more is to be listed.
+/// The receiver of the items is gone, so listing stops.
 struct Gone;
 
 impl Walk {
@@ -205,7 +205,7 @@ impl Walk {
     }
 }
 
-/// Sends what the configuration lets be read of a folder that is no trail's.
+/// Sends the objects of a folder outside of a trail that the configuration allows.
 async fn walk_folder(
     bucket: &Bucket,
     prefix: &str,
@@ -224,7 +224,7 @@ async fn walk_folder(
                 continue;
             }
             let what = What::Object(object(&bucket.name, &key, Some(size)));
-            // Nobody knows how many more there are.
+            // How many more there are is unknown.
             if sender.send(what, key, Some(size), 0.0).await.is_err() {
                 return Ok(Err(Gone));
             }

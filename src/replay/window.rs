@@ -15,7 +15,7 @@ pub struct Position {
     pub key: String,
 }
 
-/// As long as the distance between the oldest and the newest item in flight.
+/// The items in flight, in order. Its length is the distance between the oldest and the newest.
 #[derive(Debug, Default)]
 pub struct Window {
     /// The number of the first that is kept.
@@ -36,7 +36,7 @@ impl Window {
         self.first + self.items.len() as u64 - 1
     }
 
-    /// Marks an item as ended. Where that moves the last position before which everything has ended, it is returned.
+    /// Marks an item as done. Returns the last position up to which everything is done, if that moved.
     pub fn end(&mut self, number: u64) -> Option<Position> {
         let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
         self.items.get_mut(at)?.1 = State::Ended;

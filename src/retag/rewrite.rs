@@ -20,7 +20,7 @@ pub(super) const ATTEMPTS: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Writes one page anew. What somebody changes meanwhile is read and enriched once more, and never overwritten.
+/// Enriches and writes one page again. A document that is changed meanwhile is read and enriched once more.
 pub(super) async fn rewrite(
     client: &OpenSearch,
     knowledge: &Knowledge,
@@ -79,7 +79,7 @@ struct Write {
     is_carried: bool,
 }
 
-/// Enriches documents anew, without those that these rules have tagged meanwhile.
+/// Enriches documents again, but for those that these rules have tagged meanwhile.
 fn prepare(knowledge: &Knowledge, hits: Vec<Hit>, summary: &mut Summary) -> Vec<Write> {
     let now = OffsetDateTime::now_utc();
     let mut writes = Vec::new();
@@ -100,7 +100,7 @@ fn prepare(knowledge: &Knowledge, hits: Vec<Hit>, summary: &mut Summary) -> Vec<
     writes
 }
 
-/// A source is one line.
+/// The body of a bulk request, in which a source is one line.
 fn encode(writes: &[Write]) -> Bytes {
     let mut body = Vec::new();
     for Write { hit, source, .. } in writes {
@@ -117,7 +117,7 @@ fn encode(writes: &[Write]) -> Bytes {
 }
 
 impl Hit {
-    /// The document as these rules write it, with what others have added to it. None without a text that can be read.
+    /// The document as these rules write it, with the fields that others have added. None without a readable text.
     fn written_anew(&self, knowledge: &Knowledge, now: OffsetDateTime) -> Option<Anew> {
         let text = |path: &str| self.source.pointer(path).and_then(Value::as_str);
         let time = |path: &str| text(path).and_then(timestamp::parse);

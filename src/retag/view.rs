@@ -61,8 +61,8 @@ impl View {
         Ok(hits.hits)
     }
 
-    /// The same documents as they are now, as far as a search finds them. Whoever changed one made it visible to searches
-    /// at the next refresh, so one that is read too early is met once more.
+    /// Reads the same documents as they are now. A change is visible to searches after the next refresh, so a document
+    /// that is read too early conflicts again and is read once more.
     pub(super) async fn again(client: &OpenSearch, hits: &[Hit]) -> Result<Vec<Hit>, RetagError> {
         let ids: Vec<&str> = hits.iter().map(|hit| hit.id.as_str()).collect();
         let body = json!({
@@ -88,7 +88,7 @@ fn source() -> Value {
     json!({"excludes": ["aws"]})
 }
 
-/// What other rules have tagged, by the time of the event.
+/// The query for documents that other rules have tagged, by the time of the event.
 pub(super) fn query(wanted: &Wanted, version: &str) -> Value {
     let mut filter = Vec::new();
     let day = |day: Date| day.to_string();

@@ -16,8 +16,8 @@ pub fn canonical(kind: Kind, body: &Value) -> Value {
     if kind == Kind::Monitor { monitor(body) } else { body.clone() }
 }
 
-/// What is there, as far as it can differ from ours, which is canonical: only the members that ours has. Of what decides
-/// on pages it is every member, because a clause that somebody adds there can silence a monitor.
+/// Reduces an installed body to the members that can differ from ours, which is canonical: those that ours has. In
+/// parts that decide on pages every member counts, because an added clause can silence a monitor.
 pub fn comparable(kind: Kind, theirs: &Value, ours: &Value) -> Value {
     let whole = if kind == Kind::Monitor { DECIDES } else { &[] };
     projected(&canonical(kind, theirs), ours, whole)
@@ -39,7 +39,7 @@ fn monitor(body: &Value) -> Value {
 /// Queries of one field, whose value may stand alone or in a member.
 const OF_A_FIELD: &[&str] = &["term", "prefix", "wildcard", "regexp"];
 
-/// What the plugin writes where nothing was said, beside `null`.
+/// Whether the plugin writes this value, beside `null`, for an omitted member.
 fn is_default(name: &str, value: &Value) -> bool {
     match name {
         "boost" => *value == json!(1.0) || *value == json!(1),

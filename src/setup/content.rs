@@ -48,8 +48,8 @@ pub(super) fn templates(names: &Names) -> Vec<Object> {
     TEMPLATES.iter().map(object).collect()
 }
 
-/// Retention: a month's index is removed when it is older than the configuration says. The index of rejected records is
-/// one for all times, so removing it would remove what was set aside yesterday; it has no policy.
+/// The retention policies, which remove a month's index when it is older than the configuration says. The index of
+/// rejected records has none: it is one for all times, and removing it would remove the latest records too.
 fn policies(config: &Config, names: &Names) -> impl Iterator<Item = Object> {
     let retention = &config.retention;
     [(names.events(), retention.events_days), (names.objects(), retention.objects_days)]

@@ -22,7 +22,7 @@ const ASKED_AT_ONCE: usize = 500;
 /// searches see it.
 const REMOVALS_AT_ONCE: usize = 32;
 
-/// A client of one Dashboards. It speaks HTTP as OpenSearch does, so the same client carries it.
+/// A client of one Dashboards, through the HTTP client for OpenSearch.
 #[derive(Clone)]
 pub struct Dashboards {
     client: OpenSearch,
@@ -62,7 +62,7 @@ impl Dashboards {
         Ok(Some(Self { client, prefix, headers }))
     }
 
-    /// Asks for something that needs the address, the credentials, the tenant and the workspace to be right.
+    /// Checks the address, the credentials, the tenant and the workspace with one request.
     pub async fn probe(&self) -> Result<(), SetupError> {
         let path = format!("{}api/saved_objects/_find?type=index-pattern&per_page=1", self.prefix);
         let answer = match self.client.request_with(Method::Get, &path, &self.headers, None).await {
@@ -85,7 +85,7 @@ impl Dashboards {
         }
     }
 
-    /// What is there of these objects, in their order.
+    /// Finds these objects, in their order.
     pub async fn find(&self, objects: &[Object]) -> Result<Vec<Option<Value>>, SetupError> {
         let mut found = Vec::with_capacity(objects.len());
         for some in objects.chunks(ASKED_AT_ONCE) {
@@ -108,8 +108,8 @@ impl Dashboards {
         Ok(found)
     }
 
-    /// Writes objects, over what is there, and answers what Dashboards made of each. Those behind a refusal that would meet
-    /// them as well have no answer.
+    /// Writes or overwrites objects, and returns what Dashboards made of each. Objects after a refusal that concerns
+    /// all have no result.
     pub async fn write(&self, objects: &[&Object]) -> Vec<Result<Value, SetupError>> {
         let mut written = Vec::with_capacity(objects.len());
         for some in in_requests(objects) {
@@ -248,8 +248,8 @@ fn with_slash(url: &Url) -> Url {
     url
 }
 
-/// The saved object without the address that Dashboards itself writes into the formats of an index pattern when somebody
-/// opens it, which is no person's edit.
+/// The saved object without the address that Dashboards itself writes into an index pattern when a person opens it,
+/// because that is not an edit.
 fn without_address(mut found: Value) -> Value {
     let Some(Value::String(text)) = found.pointer_mut("/attributes/fieldFormatMap") else { return found };
     if let Ok(Value::Object(mut formats)) = serde_json::from_str(text) {

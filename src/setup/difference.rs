@@ -26,7 +26,7 @@ pub fn between(theirs: Option<&Value>, object: &Object) -> String {
     TextDiff::from_lines(&theirs, &ours).unified_diff().context_radius(2).header("there", "here").to_string()
 }
 
-/// What is there, with our spelling of what is the same: a server that writes numbers as texts has changed nothing.
+/// The installed body with our spelling of equal values: a server may write numbers as texts.
 fn spelt_alike(theirs: &Value, ours: &Value) -> Value {
     match (theirs, ours) {
         (Value::Object(theirs), Value::Object(ours)) => {

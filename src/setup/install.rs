@@ -21,7 +21,7 @@ pub enum Edits {
     Overwrite,
 }
 
-/// Installs everything, in order, removes what is not wanted any more, and tells of each object as it is done.
+/// Installs everything, in order, removes what is no longer wanted, and reports each object when it is done.
 ///
 /// A server that refuses stops its own objects only: without Dashboards, monitors still have to page.
 pub async fn install(
@@ -42,7 +42,7 @@ pub async fn install(
     done
 }
 
-/// What would become of one object.
+/// What an installation would do with one object.
 #[derive(Debug)]
 pub struct Difference {
     pub object: String,
@@ -50,7 +50,7 @@ pub struct Difference {
     pub text: String,
 }
 
-/// What `install` would do, as a readable difference for each object. Nothing is changed.
+/// Returns what `install` would do, as a readable diff of each object, and changes nothing.
 pub async fn difference(
     remote: &Remote,
     objects: &[Object],
@@ -181,8 +181,8 @@ impl Work<'_> {
         tell(&object.to_string(), &Outcome::Failed { problem });
     }
 
-    /// Brings saved objects of Dashboards to what they should be, all with few requests: each waits there until searches see
-    /// what it changed, which for hundreds of objects would take minutes.
+    /// Brings saved objects of Dashboards to what they should be, all with few requests: each waits there until
+    /// searches see what it changed, which for hundreds of objects would take minutes.
     async fn bring_saved(
         &mut self,
         objects: &[Object],
@@ -437,7 +437,7 @@ async fn make_indices(
     Ok(())
 }
 
-/// An object of which only the memory is left.
+/// An object that only the inventory knows.
 fn bare(entry: &Entry) -> Object {
     Object { kind: entry.kind, id: entry.id.clone(), body: Value::Null }
 }
@@ -446,7 +446,7 @@ fn is_template(kind: Kind) -> bool {
     kind.server() == Server::OpenSearch
 }
 
-/// Nothing can follow when OpenSearch itself does not answer or refuses its templates.
+/// Whether the setup has to stop, because OpenSearch does not answer or refuses the templates.
 fn is_hopeless(error: &SetupError, server: Server) -> bool {
     server == Server::OpenSearch || (server != Server::Dashboards && matches!(error, SetupError::Request(_)))
 }

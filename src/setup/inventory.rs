@@ -75,7 +75,7 @@ impl Inventory {
         self.entries.get(&(object.kind, object.id.clone()))
     }
 
-    /// Every entry, what needs others before what it needs.
+    /// Every entry, each before those that it depends on.
     pub(super) fn backwards(&self) -> impl Iterator<Item = &Entry> {
         self.entries.values().rev()
     }
@@ -87,8 +87,8 @@ impl Inventory {
         self.backwards().filter(|entry| !is_wanted(entry)).collect()
     }
 
-    /// Writes what is to be remembered and strikes out what is to be forgotten, with one request. What is lost when this is
-    /// not reached does no harm: the next run finds each object as it should be, and remembers it.
+    /// Writes new entries and deletes old ones with one request. A run that is interrupted before this does no harm:
+    /// the next one finds each object as it should be, and remembers it.
     pub(super) async fn write(&self, remembered: &[Entry], forgotten: &[Entry]) -> Result<(), SetupError> {
         let mut lines = String::new();
         for entry in remembered {

@@ -103,10 +103,10 @@ impl Object {
     }
 }
 
-/// The same shape with a fingerprint in place of each value: enough to see that something was changed, and nothing that
-/// a channel or a monitor keeps secret.
+/// Replaces each value by a fingerprint. They show that a value changed, and reveal no secret of a channel or a
+/// monitor.
 pub fn fingerprints(value: &Value) -> Value {
-    /// Bytes of the SHA-256; a change is to be noticed, and nobody gains from hiding one.
+    /// Bytes of the SHA-256. They detect changes, and need not resist an attacker.
     const LENGTH: usize = 12;
     match value {
         Value::Object(members) => {
@@ -123,8 +123,8 @@ pub fn fingerprints(value: &Value) -> Value {
     }
 }
 
-/// What is there, without what a server adds or changes by itself: only the members that ours has. Members of these names
-/// are kept whole, and so is a list of another length, because then somebody changed it.
+/// Reduces an installed body to the members that ours has, without what a server adds by itself. Members of these
+/// names are kept whole, and so is a list of another length, because a person changed it.
 pub fn projected(theirs: &Value, ours: &Value, whole: &[&str]) -> Value {
     match (theirs, ours) {
         (Value::Object(theirs), Value::Object(ours)) => {
@@ -142,7 +142,7 @@ pub fn projected(theirs: &Value, ours: &Value, whole: &[&str]) -> Value {
     }
 }
 
-/// Whether two values say the same. Some servers give numbers and truth values back as texts.
+/// Whether two values are equal. Some servers return numbers and booleans as texts.
 pub fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Object(left), Value::Object(right)) => {

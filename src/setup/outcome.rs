@@ -6,7 +6,7 @@ use super::install::Edits;
 use super::plan::Step;
 use super::remote::Lack;
 
-/// What became of an object, or would become of it.
+/// The outcome of an object, or the one that it would have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Created,
@@ -22,7 +22,7 @@ pub enum Outcome {
     /// A template, which daemons need.
     KeptTemplate,
     Removed,
-    /// A policy was put in charge of indices that were there before it.
+    /// The retention policy was attached to older indices.
     Governs {
         indices: usize,
         refused: usize,
@@ -55,7 +55,7 @@ impl Outcome {
         matches!(self, Self::Created | Self::Updated | Self::Overwritten)
     }
 
-    /// Whether something is not as the configuration asks for. What the configuration itself leaves out is not meant.
+    /// Whether an object is not as the configuration asks. Objects disabled by the configuration do not count.
     pub fn is_incomplete(&self) -> bool {
         match self {
             Self::KeptEdited | Self::KeptNewer | Self::KeptUsed => true,

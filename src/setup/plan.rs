@@ -15,9 +15,9 @@ pub struct Entry {
     pub version: u64,
     /// The id that the server chose, where it does not take ours.
     pub address: String,
-    /// Fingerprints of what was sent, by which new content is told from old.
+    /// Fingerprints of what was sent; they distinguish new content from old.
     sent: Value,
-    /// Fingerprints of what the server made of it, by which a person's edit is told from what a server adds by itself.
+    /// Fingerprints of what the server made of it; they distinguish a person's edit from additions of the server.
     stored: Value,
     /// Whether they are of the form in which bodies are compared. Those of older installations are not.
     #[serde(default)]
@@ -38,7 +38,7 @@ impl Entry {
         }
     }
 
-    /// Whether nobody has changed the object since.
+    /// Whether the object is unchanged since.
     pub fn is_untouched(&self, theirs: &Value) -> bool {
         let theirs = if self.is_canonical {
             comparable(self.kind, theirs, &self.stored)
@@ -49,11 +49,11 @@ impl Entry {
     }
 }
 
-/// What is to be done.
+/// What to do with an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     Create,
-    /// Ours, of an older content or another configuration, and untouched since.
+    /// Installed by us with older content or another configuration, and unchanged since.
     Update,
     /// It is as it should be.
     Keep,
@@ -101,7 +101,7 @@ pub fn plan_leftover(theirs: Option<&Value>, entry: &Entry) -> Leftover {
     }
 }
 
-/// What is to be done about an object that is not wanted any more.
+/// What to do with an object that is no longer wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leftover {
     /// It is gone already.

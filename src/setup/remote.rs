@@ -18,7 +18,7 @@ pub struct Remote {
     plugins: Option<Vec<String>>,
 }
 
-/// What is missing to install a kind of objects, in the words of whoever can add it.
+/// What is missing to install a kind of objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lack {
     Plugin(&'static str),
@@ -45,7 +45,7 @@ pub struct Found {
     pub body: Value,
     /// The id that a request names; the server's where it does not take ours.
     pub address: String,
-    /// The sequence number and the primary term, which a write names so that nobody's change is lost.
+    /// The sequence number and the primary term. A write names them, so that it overwrites no change.
     version: Option<(u64, u64)>,
 }
 
@@ -56,7 +56,7 @@ impl Found {
 }
 
 impl Remote {
-    /// Asks which plugins there are and whether Dashboards lets us in.
+    /// Asks which plugins the cluster has, and whether Dashboards accepts the credentials.
     pub async fn connect(opensearch: OpenSearch, dashboards: Option<Dashboards>) -> Result<Self, SetupError> {
         let answer = opensearch.request(Method::Get, "_cat/plugins?format=json", None).await?;
         let listed = serde_json::from_slice::<Vec<Value>>(&answer.body).ok().filter(|_| answer.status == 200);
@@ -131,8 +131,8 @@ impl Remote {
         Ok(objects.iter().zip(there).map(found).collect())
     }
 
-    /// Writes saved objects of Dashboards with few requests. Those behind a refusal that would meet them as well have no
-    /// answer.
+    /// Writes saved objects of Dashboards with few requests. Those behind a refusal that would meet them as well have
+    /// no answer.
     pub async fn write_saved(&self, objects: &[&Object]) -> Vec<Result<Found, SetupError>> {
         let Some(first) = objects.first() else { return Vec::new() };
         let written = match self.dashboards(first) {
@@ -149,7 +149,7 @@ impl Remote {
         Ok(self.dashboards(first)?.remove(objects).await)
     }
 
-    /// The plugin chooses the ids of monitors. It is remembered; without the memory, the name tells.
+    /// Finds a monitor, whose id the plugin chose, by the remembered id or else by its name.
     async fn find_monitor(
         &self,
         object: &Object,

@@ -31,7 +31,7 @@ impl Ungoverned {
     }
 }
 
-/// Finds the indices that a policy does not govern as it is now. Those of a policy of somebody else are left to it.
+/// Finds the indices without the present version of a policy, but for those with a policy of somebody else.
 pub(super) async fn ungoverned(
     opensearch: &OpenSearch,
     policy: &Object,
@@ -52,7 +52,7 @@ pub(super) async fn ungoverned(
     Ok(ungoverned)
 }
 
-/// Puts the policy, as it is now, in charge of those indices, and answers how many refused.
+/// Attaches the present version of the policy to those indices, and returns how many refused.
 pub(super) async fn govern(
     opensearch: &OpenSearch,
     policy: &Object,
@@ -62,7 +62,7 @@ pub(super) async fn govern(
         + ask(opensearch, policy, "change_policy", &ungoverned.outdated).await?)
 }
 
-/// Frees every index of the policy. Without this they would be removed by the copy of the policy that each has.
+/// Detaches the policy from every index. Otherwise the copy of the policy that each index has would remove it.
 pub(super) async fn release(opensearch: &OpenSearch, policy: &Object) -> Result<(), SetupError> {
     let states = explain(opensearch, policy, &format!("{}-*", policy.id)).await?;
     let is_ours = |state: &Value| state["policy_id"] == *policy.id;
@@ -71,7 +71,7 @@ pub(super) async fn release(opensearch: &OpenSearch, policy: &Object) -> Result<
     ask(opensearch, policy, "remove", &governed).await.map(|_| ())
 }
 
-/// What governs each index of a pattern.
+/// The policy of each index of a pattern.
 async fn explain(
     opensearch: &OpenSearch,
     policy: &Object,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::bulk;
 use super::entry::Entry;
 
-/// A due time for what is to wait longer than clocks can count.
+/// The due time of a wait that is too long for the clock.
 const FAR_FUTURE: Duration = Duration::from_hours(24 * 365);
 
 /// Entries that wait to be sent, in the order in which they arrived.
@@ -16,7 +16,7 @@ pub(super) struct Buffer {
     age: Duration,
     waiting: VecDeque<Waiting>,
     bytes: usize,
-    /// Entries that OpenSearch did not take and that are to be sent again at that time.
+    /// Entries that OpenSearch did not take, with the time at which they are sent again.
     postponed: Vec<(Instant, Vec<Entry>)>,
 }
 
@@ -27,12 +27,12 @@ pub(super) struct Limits {
     pub(super) documents: usize,
 }
 
-/// Whether it is worth waiting for a batch to become fuller.
+/// Whether a batch may become fuller if it waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Prospect {
-    /// Somebody may hand over more before they need an answer.
+    /// A producer may still submit more documents before it waits for an answer.
     More,
-    /// Nobody will: all who could wait for answers.
+    /// No producer will: all of them wait for answers.
     NoMore,
 }
 
@@ -43,7 +43,7 @@ struct Waiting {
 }
 
 impl Buffer {
-    /// A buffer whose entries wait no longer than `age` for company.
+    /// A buffer whose entries wait at most `age` for a fuller batch.
     pub(super) fn new(age: Duration) -> Self {
         Self { age, waiting: VecDeque::new(), bytes: 0, postponed: Vec::new() }
     }
@@ -57,12 +57,12 @@ impl Buffer {
         }
     }
 
-    /// Keeps entries aside until they may be sent again. They hold their room meanwhile, but no bulk slot.
+    /// Keeps entries until they may be sent again. They keep their budget meanwhile, but no bulk slot.
     pub(super) fn postpone(&mut self, until: Instant, entries: Vec<Entry>) {
         self.postponed.push((until, entries));
     }
 
-    /// The next batch, if one is to set out now.
+    /// The next batch, if one should be sent now.
     pub(super) fn cut(&mut self, now: Instant, limits: Limits, prospect: Prospect) -> Option<Vec<Entry>> {
         self.recall(now);
         let full = self.bytes >= limits.bytes || self.waiting.len() >= limits.documents;
@@ -73,7 +73,7 @@ impl Buffer {
         let mut batch = Vec::new();
         let mut bytes = 0;
         while let Some(next) = self.waiting.front() {
-            // A document larger than a batch may be travels alone rather than never.
+            // A document that is larger than a batch is sent alone.
             let fits = batch.is_empty() || bytes + next.bytes <= limits.bytes;
             if !fits || batch.len() >= limits.documents {
                 break;
@@ -85,7 +85,7 @@ impl Buffer {
         Some(batch)
     }
 
-    /// When `cut` could give something that it does not give now, if nothing arrives.
+    /// When `cut` may next return a batch if nothing arrives.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let first = self.waiting.front().map(|first| first.due);
         self.postponed.iter().map(|(until, _)| *until).chain(first).min()
@@ -95,7 +95,7 @@ impl Buffer {
         self.waiting.is_empty() && self.postponed.is_empty()
     }
 
-    /// Puts postponed entries whose time has come in front: they have waited longest, and need no company.
+    /// Puts postponed entries that are due in front: they have waited longest, and need no fuller batch.
     fn recall(&mut self, now: Instant) {
         for (_, entries) in self.postponed.extract_if(.., |(until, _)| *until <= now) {
             for entry in entries.into_iter().rev() {

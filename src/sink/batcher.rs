@@ -28,11 +28,11 @@ pub(super) struct Batcher {
     metrics: Arc<Metrics>,
 }
 
-/// Something that may let a batch set out.
+/// An event after which a batch may be sent.
 enum Event {
     Received(Option<Vec<Entry>>),
     Ended(Result<Option<Postponed>, JoinError>),
-    /// The last producer left, somebody waits for room, or a batch is due.
+    /// The last producer is gone, a document waits for budget, or a batch is due.
     LookAgain,
 }
 
@@ -57,7 +57,7 @@ impl Batcher {
         }
     }
 
-    /// Runs until every sender is gone and everything is answered.
+    /// Runs until every sender is gone and every submission is answered.
     pub(super) async fn run(mut self) {
         let mut open = true;
         loop {
@@ -77,7 +77,7 @@ impl Batcher {
         }
     }
 
-    /// Starts as many bulks as the pace allows and the buffer gives.
+    /// Starts as many bulks as the limits allow and the buffer has.
     fn start_bulks(&mut self, open: &mut bool) {
         loop {
             let (concurrency, bytes) = self.courier.pace();
@@ -96,7 +96,7 @@ impl Batcher {
         }
     }
 
-    /// With no bulk in flight, somebody who waits for room waits for the very batch that waits for company.
+    /// With no bulk in flight, only the batch in the buffer can free the budget that a document waits for.
     fn prospect(&self) -> Prospect {
         let is_stuck = self.bulks.is_empty() && self.room.0.is_short();
         if is_stuck || self.producers.alive.load(Ordering::Acquire) == 0 {
@@ -117,10 +117,10 @@ impl Batcher {
         }
     }
 
-    /// Waits for something to happen. Each branch is safe to cancel: nothing is taken unless its branch is the one.
+    /// Waits for the next event. Each branch is safe to cancel: only the branch that wins takes something.
     async fn next_event(&mut self, open: bool) -> Event {
         let has_slot = self.bulks.len() < self.courier.pace().0;
-        // While no bulk can start, a due batch must not keep the loop spinning; the end of a bulk ends the wait.
+        // While no bulk can start, a due batch must not keep the loop spinning; the end of a bulk wakes it.
         let due = self.buffer.next_due().filter(|_| has_slot);
         tokio::select! {
             entries = self.received.recv(), if open => Event::Received(entries),
@@ -141,7 +141,7 @@ impl Batcher {
     }
 }
 
-/// Closes the room when the batcher ends, so that nobody waits for room that will never come.
+/// Closes the budget when the batcher ends, so that no task waits for it for ever.
 struct Closing(Arc<Room>);
 
 impl Drop for Closing {

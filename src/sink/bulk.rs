@@ -39,7 +39,7 @@ pub fn encode<'a>(documents: impl Iterator<Item = &'a Document> + Clone) -> Byte
     let mut body = Vec::with_capacity(documents.clone().map(encoded_len).sum());
     for document in documents {
         let (index, id) = (document.index.as_str(), document.id.as_str());
-        // Neither name needs escaping; their types see to that.
+        // Neither name needs escaping, by the types of both.
         writeln!(body, r#"{{"create":{{"_index":"{index}","_id":"{id}"}}}}"#)
             .expect("writing to memory does not fail");
         let line = body.len();
@@ -60,16 +60,16 @@ pub enum ItemOutcome {
     Created,
     /// The index holds it already.
     Duplicate,
-    /// The cluster's state is in the way, not the document.
+    /// The state of the cluster prevents it, not the document.
     Retry {
         status: u16,
         kind: String,
-        /// What a human has to change first, where that is known.
+        /// What a person has to change first, where that is known.
         obstacle: Option<Obstacle>,
     },
-    /// The document is at fault, as long as its index takes others.
+    /// The document is the cause, as long as its index takes others.
     Refused(Refusal),
-    /// A refusal that nobody knows: it may be about the document, or about the cluster.
+    /// An unknown refusal: it may be about the document, or about the cluster.
     Doubtful(Refusal),
 }
 
@@ -105,7 +105,7 @@ pub fn classify<'a>(
     answer: &[u8],
     sent: impl ExactSizeIterator<Item = &'a str>,
 ) -> Result<Vec<ItemOutcome>, AnswerError> {
-    // Members that nobody reads would pass otherwise, and an answer that was damaged anywhere proves nothing.
+    // Unread members would pass unchecked otherwise, and an answer that is damaged anywhere proves nothing.
     let answer = std::str::from_utf8(answer).map_err(|_| AnswerError::NotUtf8)?;
     let Answer { items } = serde_json::from_str(answer).map_err(|error| AnswerError::NotABulkAnswer {
         category: error.classify(),

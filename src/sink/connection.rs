@@ -29,7 +29,7 @@ struct Current {
     transport: Arc<Transport>,
     /// Of the files that it was made from.
     fingerprint: [u8; 32],
-    /// Why newer files are not in use, as it was told.
+    /// Why newer files are not in use, as it was logged.
     problem: Option<String>,
 }
 
@@ -183,7 +183,7 @@ fn credentials(
 }
 
 fn trust(config: &SinkConfig, files: &Files) -> Result<Trust, OpenSearchError> {
-    // Without TLS nobody shows a certificate, and a host without any authorities must not be an obstacle.
+    // Without TLS there are no certificates to check, so a host without any authorities is no error.
     if config.danger_accept_invalid_certificates || config.url.scheme() == "http" {
         return Ok(Trust::Anybody);
     }
@@ -205,7 +205,7 @@ fn password_of(path: &Path) -> Result<String, OpenSearchError> {
     if password.is_empty() { Err(configure("is empty")) } else { Ok(password.to_owned()) }
 }
 
-/// A key that cannot be used is told by its own setting, which the library's error would not name.
+/// Names the setting of a key that cannot be used, which the library's error would not.
 fn key_of(setting: &'static str, path: &Path) -> Result<Vec<u8>, OpenSearchError> {
     let pem = read(setting, path)?;
     let has = |words: &[u8]| memchr::memmem::find(&pem, words).is_some();

@@ -30,7 +30,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// No wait is longer: a cluster that is back should not stand idle for minutes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// How often a document is sent before a refusal that nobody knows is believed.
+/// How often a document is sent before an unknown refusal is believed.
 const DOUBTFUL_ATTEMPTS: u32 = 3;
 
 /// A wait after this many failures in a row.
@@ -38,7 +38,7 @@ fn pause(failures: u32) -> Duration {
     full_jitter(FIRST_PAUSE, LONGEST_PAUSE, failures.saturating_sub(1))
 }
 
-/// Carries batches to OpenSearch. What one delivery learns about the cluster holds for all.
+/// Sends batches to OpenSearch. All deliveries share what one of them learns about the cluster.
 pub(super) struct Courier {
     client: OpenSearch,
     pace: Mutex<Pace>,
@@ -84,13 +84,13 @@ impl Courier {
         (pace.concurrency(), pace.bytes())
     }
 
-    /// Delivers a batch. While the request as a whole fails it is held here and keeps its slot: a cluster that takes
-    /// nothing should not be asked by more and more bulks.
+    /// Delivers a batch. While the request as a whole fails, the batch keeps its slot, so that a cluster that takes
+    /// nothing does not get more and more bulks.
     pub(super) async fn deliver(&self, batch: Vec<Entry>) -> Option<Postponed> {
         let mut parts = vec![Part { entries: batch, failures: 0 }];
         let mut postponed = Vec::new();
         while let Some(part) = parts.pop() {
-            // The pace may have fallen since the batch was cut, and a bulk that timed out must not time out for ever.
+            // The limits may have fallen since the batch was cut, and a bulk that timed out must not do so for ever.
             let part = match self.outgrown(part) {
                 Ok(halves) => {
                     parts.extend(halves);
@@ -159,7 +159,7 @@ impl Courier {
         if part.entries.len() > 1 && bytes > self.pace().1 { Ok(part.halves()) } else { Err(part) }
     }
 
-    /// Sends the entries once, and tells everybody who learns from it how that went.
+    /// Sends the entries once, and reports the verdict to the limits, the health and the metrics.
     async fn attempt(&self, entries: &[Entry]) -> Verdict {
         let body = bulk::encode(entries.iter().map(|entry| &entry.document));
         let bytes = body.len();
@@ -195,15 +195,15 @@ impl Courier {
         }
         match (reading.trouble, &reading.verdict) {
             (Some((trouble, problem)), _) => self.health.failed(trouble, &problem),
-            // Whose fault that is shows only when another document was asked about.
+            // Only another document shows whether this one is the cause.
             (None, Verdict::Divide(_)) => {}
             (None, _) => self.health.answered(),
         }
         reading.verdict
     }
 
-    /// Ends each entry as its outcome says. Those to be sent again go to `postponed`; those that were refused come back
-    /// as a part of reports for the rejected index.
+    /// Resolves each entry by its outcome. Entries to be sent again go to `postponed`; refused ones come back as a part
+    /// of reports for the rejected index.
     fn settle(
         &self,
         entries: Vec<Entry>,
@@ -280,7 +280,7 @@ impl Part {
     }
 }
 
-/// A report would be larger still, so a document that is too large by itself has nowhere to go.
+/// Fails the entries: a report of a document that is too large would be larger still.
 fn too_large(entries: Vec<Entry>) {
     for entry in entries {
         let bytes = bulk::encoded_len(&entry.document);

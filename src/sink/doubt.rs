@@ -9,8 +9,8 @@ use super::probe::{self, Finding};
 use super::{Answer, OpenSearch};
 use crate::document::IndexName;
 
-/// Turns the refusals of each index that has taken nothing into something to wait for, unless it takes the probe and
-/// then refuses the same documents again: what was in the way of all may have gone just before the probe.
+/// Postpones the refused documents of each index that has taken nothing, unless it takes the probe and then refuses the
+/// same documents again. The obstacle may have gone just before the probe, so they are sent again first.
 pub(super) async fn check(client: &OpenSearch, entries: &[Entry], outcomes: &mut [ItemOutcome]) {
     for (index, refusals) in unproven(entries, outcomes) {
         let obstacle = match probe::ask(client, index).await {
@@ -36,7 +36,7 @@ pub(super) async fn check(client: &OpenSearch, entries: &[Entry], outcomes: &mut
     }
 }
 
-/// What becomes of the refused documents now. None is no answer that can be used.
+/// Sends the refused documents again and returns their outcomes; None without a usable answer.
 async fn send_again(client: &OpenSearch, entries: &[Entry], refusals: &[usize]) -> Option<Vec<ItemOutcome>> {
     let documents = refusals.iter().map(|position| &entries[*position].document);
     let Ok(Answer { status: 200..=299, body }) = client.bulk(bulk::encode(documents.clone())).await else {

@@ -8,14 +8,14 @@ use super::room::Space;
 use super::{StoreError, Stored};
 use crate::document::Document;
 
-/// One document between its submission and its ending.
+/// A document in flight: holds its budget and resolves its submission exactly once.
 pub(super) struct Entry {
     pub(super) document: Document,
     /// How often it was sent in a bulk that was answered.
     pub(super) attempts: u32,
     /// Set once OpenSearch has refused the document, which is now its own report in the rejected index.
     pub(super) set_aside: Option<SetAside>,
-    /// Given back before the tally answers: whoever has the answer finds the room free.
+    /// Given back before the submission is answered, so that the submitter finds the budget free.
     _space: Space,
     tally: Arc<Tally>,
 }
@@ -40,7 +40,7 @@ impl Entry {
         let rejected = self.is_for_rejected();
         let mut counts = self.tally.counts.lock().unwrap_or_else(PoisonError::into_inner);
         match ending {
-            // Whatever lies in the rejected index is set aside, whether this attempt wrote it or an earlier one.
+            // A document in the rejected index counts as rejected, whether this attempt wrote it or an earlier one.
             Ending::Created | Ending::Duplicate if rejected => counts.stored.rejected += 1,
             Ending::Created => counts.stored.created += 1,
             Ending::Duplicate => counts.stored.duplicate += 1,
@@ -64,8 +64,8 @@ impl Entry {
     }
 }
 
-/// What is known of one submission's documents. The answer goes out when the last entry lets go of it, so that no
-/// way of ending, a panic and an abort included, leaves the submitter waiting.
+/// Counts the outcomes of one submission's documents. The last entry to drop it sends the answer, so no panic or abort
+/// leaves the submitter waiting.
 pub(super) struct Tally {
     expected: u64,
     counts: Mutex<Counts>,
@@ -109,7 +109,7 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// Waits until every document has ended. Ok only when each of them is in an index.
+    /// Waits until every document has an outcome. Ok only when each of them is in an index.
     pub async fn stored(self) -> Result<Stored, StoreError> {
         self.verdict.await.unwrap_or(Err(StoreError::Closed))
     }

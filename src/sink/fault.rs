@@ -4,18 +4,18 @@
 
 use super::obstacle::Obstacle;
 
-/// Whom an error is about.
+/// What an error is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum About {
-    /// This document, whatever is sent beside it, as long as its index takes others.
+    /// It is about this document, as long as its index takes others.
     Document,
-    /// What all documents of the index meet.
+    /// It is about every document of the index.
     Cluster(Obstacle),
-    /// Nobody knows.
+    /// Unknown.
     Unknown,
 }
 
-/// An error's type, a piece of its reason, and whom it is about.
+/// An error's type, a part of its reason, and what it is about.
 type Known = (&'static str, &'static str, About);
 
 /// The errors of a 400, as OpenSearch 2.19 and 3 word them. The first line that fits decides.
@@ -51,7 +51,7 @@ const KNOWN: &[Known] = &[
     ("json_parse_exception", "", About::Document),
 ];
 
-/// Whom a 400 of this type and reason is about.
+/// What a 400 of this type and reason is about.
 pub(super) fn about(kind: &str, reason: &str) -> About {
     let known = KNOWN.iter().find(|(known, piece, _)| *known == kind && reason.contains(piece));
     known.map_or(About::Unknown, |(_, _, about)| *about)

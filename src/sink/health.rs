@@ -7,16 +7,16 @@ use tracing::{error, info, warn};
 
 use crate::denial::Denial;
 
-/// Why bulks do not get through.
+/// Why bulk requests fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trouble {
     /// No connection, or it broke.
     Unreachable,
     /// No answer in time.
     TimedOut,
-    /// 429 or a 5xx: the cluster has no room, or is in trouble of its own.
+    /// 429 or a 5xx: the cluster is overloaded or fails.
     Throttled,
-    /// 401 or 403: only a human can put that right.
+    /// 401 or 403: a person has to change something.
     Denied(Denial),
     /// Compressed requests are refused.
     Compressed,
@@ -24,7 +24,7 @@ pub(super) enum Trouble {
     Unusable,
 }
 
-/// The present episode of trouble, if there is one.
+/// The failures since bulk requests last succeeded, if there are any.
 #[derive(Default)]
 pub(super) struct Health {
     episode: Mutex<Option<Episode>>,

@@ -23,7 +23,7 @@ impl Limit {
         Self { documents: documents_per_second.map(Gate::new), bytes: bytes_per_second.map(Gate::new) }
     }
 
-    /// Waits until a bulk of this size may be sent, and says how long that took.
+    /// Waits until a bulk of this size may be sent, and returns how long that took.
     pub(super) async fn pass(&self, documents: usize, bytes: usize) -> Duration {
         let began = Instant::now();
         if let Some(gate) = &self.documents {

@@ -73,22 +73,21 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Announces that documents may come from one more place. As long as any producer lives, a batch may wait for
-    /// more company; once none does, what is there sets out at once.
+    /// Registers one more producer of documents. While any producer lives, a batch may wait to become fuller; without
+    /// producers it is sent at once.
     pub fn join(&self) -> Producer {
         self.producers.alive.fetch_add(1, Ordering::AcqRel);
         Producer { sink: self.clone() }
     }
 }
 
-/// One place that documents come from, which is one message in flight. Drop it when nothing more will come, and before
-/// waiting for answers.
+/// Submits the documents of one message in flight. Drop it after the last document and before waiting for answers.
 pub struct Producer {
     sink: Sink,
 }
 
 impl Producer {
-    /// Hands documents over, waiting for room where there is none.
+    /// Submits documents, and waits for budget where there is none.
     pub async fn submit(&self, documents: Vec<Document>) -> Result<Submission, SinkClosed> {
         let (tally, submission) = Tally::open(documents.len());
         let mut handover = Vec::with_capacity(documents.len());
@@ -97,7 +96,7 @@ impl Producer {
             let space = if let Some(space) = self.sink.room.try_take(bytes)? {
                 space
             } else {
-                // What already has room must be on its way before this waits, or it would wait for itself.
+                // Documents that have budget must be on their way before this waits, or it would wait for itself.
                 self.hand_over(mem::take(&mut handover)).await?;
                 self.sink.room.take(bytes).await?
             };
@@ -123,7 +122,7 @@ impl Drop for Producer {
     }
 }
 
-/// How many producers are alive, and the bell that tells the batcher to look again.
+/// How many producers are alive, and the signal that wakes the batcher.
 struct Producers {
     alive: AtomicUsize,
     bell: Arc<Notify>,
@@ -151,7 +150,7 @@ impl SinkTask {
     }
 }
 
-/// Where the documents of one submission are now.
+/// How many documents of one submission are in which index.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stored {
     /// Newly stored in the index they were meant for.
@@ -170,7 +169,7 @@ impl AddAssign for Stored {
     }
 }
 
-/// Why not every document of a submission is stored. The others may well be; sending all of them again is harmless.
+/// Why not every document of a submission is stored. The others may be; sending all of them again is harmless.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     #[error(

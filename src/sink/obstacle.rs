@@ -10,16 +10,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::error;
 
-/// One that lasts is told again after this, and so is one that was removed and came back.
+/// Time after which a state that lasts, or has come back, is logged again.
 const REMINDER: Duration = Duration::from_hours(1);
 
-/// Which ones were told, and when.
+/// Which states were logged, and when.
 #[derive(Default)]
 pub(super) struct Obstacles {
     told: Mutex<BTreeMap<Obstacle, Instant>>,
 }
 
-/// What a human has to change before documents are taken.
+/// A state of the cluster that a person has to change before an index takes documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Obstacle {
     Denied,
@@ -44,7 +44,7 @@ pub enum Obstacle {
 }
 
 impl Obstacles {
-    /// Tells what keeps a document from being taken, if that is news.
+    /// Logs what keeps an index from taking documents, unless it was logged lately.
     pub(super) fn met(&self, obstacle: Obstacle, index: &str, status: u16, kind: &str) {
         if self.is_news(obstacle) {
             let advice = obstacle.advice();
@@ -66,8 +66,8 @@ impl Obstacles {
 }
 
 impl Obstacle {
-    /// What an item's status alone tells, with the type of its error. None for what passes by itself, as load and the
-    /// loss of a node do.
+    /// Reads the state from an item's status and the type of its error. None for what passes by itself, such as load
+    /// and the loss of a node.
     pub(super) fn of(status: u16, kind: &str) -> Option<Self> {
         match (status, kind) {
             // A full disk answers 429 or 403, by the version.

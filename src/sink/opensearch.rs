@@ -111,12 +111,12 @@ impl OpenSearch {
         let _ = tokio::task::spawn_blocking(move || connection.renew()).await;
     }
 
-    /// Where the cluster is, as it is shown to people.
+    /// The address of the cluster for messages.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// What everything of ours is called there.
+    /// The names of our objects on this cluster.
     pub fn names(&self) -> &Names {
         &self.names
     }
@@ -172,7 +172,7 @@ impl OpenSearch {
         self.send(&operation, method, path, headers, body).await
     }
 
-    /// Asks who answers, which also proves that the configured credentials are accepted.
+    /// Asks for the kind and version of the server, which also proves that it accepts the credentials.
     pub async fn info(&self) -> Result<Info, OpenSearchError> {
         #[derive(Deserialize)]
         struct Root {
@@ -234,7 +234,7 @@ impl OpenSearch {
         }
     }
 
-    /// Another transport than the one that was turned away, where the files have changed since it was made.
+    /// A new transport in place of the denied one, if the files have changed since that was made.
     async fn renewed(&self, turned_away: &Arc<Transport>) -> Option<Arc<Transport>> {
         self.renew().await;
         let transport = self.connection.transport();

@@ -27,11 +27,11 @@ const SIZE_CLASSES: usize = usize::BITS as usize + 1;
 pub(super) struct Pace {
     most_concurrency: usize,
     most_bytes: usize,
-    /// What may be sent at once as far as is known: all that is configured, or less after a 413.
+    /// The most bytes that a bulk may have, as far as is known: the configured limit, or less after a 413.
     ceiling: usize,
     /// Answers since the ceiling was found or last lifted.
     below_ceiling: u32,
-    /// The lowest ceiling that was told.
+    /// The lowest ceiling that was logged.
     told: usize,
     concurrency: usize,
     bytes: usize,
@@ -42,7 +42,7 @@ pub(super) struct Pace {
     usual: [Usual; SIZE_CLASSES],
 }
 
-/// When an attempt began. Bulks in flight together fail together, and that is one event, not one for each.
+/// When an attempt began. Bulks that fail together count as one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Era(u64);
 
@@ -51,9 +51,9 @@ pub(super) struct Era(u64);
 pub(super) enum Signal {
     /// OpenSearch took it all.
     Answered { bytes: usize, took: Duration },
-    /// It said that it is too much (429, 503), or did not answer in time.
+    /// Push-back: 429, 503, or no answer in time.
     PushedBack,
-    /// It never takes so many bytes at once (413).
+    /// It takes no request of that many bytes (413).
     TooLarge { bytes: usize },
 }
 
@@ -89,12 +89,12 @@ impl Pace {
         self.bytes
     }
 
-    /// To be asked before an attempt, and handed back with its signal.
+    /// Returns the token of an attempt that begins now, for `learn`.
     pub(super) fn era(&self) -> Era {
         self.era
     }
 
-    /// Learns from the end of an attempt that began in `began`. A ceiling lower than any that was told is returned.
+    /// Learns from the outcome of an attempt that began in `began`. Returns a new lowest ceiling, to be logged.
     pub(super) fn learn(&mut self, began: Era, signal: Signal) -> Option<usize> {
         match signal {
             Signal::TooLarge { bytes } => return self.too_large(bytes),
@@ -107,7 +107,7 @@ impl Pace {
         None
     }
 
-    /// A bulk of more than the ceiling set out before the ceiling was known, and teaches nothing new.
+    /// A bulk above the ceiling was sent before the ceiling was known, and teaches nothing new.
     fn too_large(&mut self, bytes: usize) -> Option<usize> {
         if bytes > self.ceiling {
             return None;
@@ -131,7 +131,7 @@ impl Pace {
     }
 
     fn increase(&mut self) {
-        // Whoever limits bodies may have raised the limit meanwhile.
+        // The limit of the server or proxy may have been raised meanwhile.
         self.below_ceiling += 1;
         if self.ceiling < self.most_bytes && self.below_ceiling >= ANSWERS_TO_LIFT {
             self.below_ceiling = 0;

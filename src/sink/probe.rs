@@ -11,8 +11,8 @@ use super::bulk::CONFLICT;
 use super::{Answer, OpenSearch, OpenSearchError};
 use crate::document::IndexName;
 
-/// A document as `enrich` writes it, with the fields that every record has. It is long enough to be compressed where that
-/// is on, as bulks are.
+/// A document as `enrich` writes it, with the fields that every record has. It is long enough to be compressed where
+/// that is on, as bulks are.
 const EVENT: &str = include_str!("example-event.json");
 /// One for the other indices, whose templates share this field.
 const OTHER: &str = r#"{"@timestamp":"2026-11-03T03:13:48.000Z"}"#;

@@ -8,12 +8,12 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use super::SinkClosed;
 use crate::metrics::Metrics;
 
-/// All the room there is. It is what bounds the sink's memory.
+/// The budget of bytes for documents. It bounds the sink's memory.
 pub(super) struct Room {
     bytes: Arc<Semaphore>,
     capacity: u32,
     waiting: AtomicUsize,
-    /// Rung when somebody begins to wait, because a batch that is not full yet may be what takes up the room.
+    /// Wakes the batcher when a task begins to wait, because a batch that is not full yet may hold the budget.
     bell: Arc<Notify>,
     /// Held while the gauge is set, so that the last to set it is also the last to have looked.
     gauge: Mutex<Arc<Metrics>>,
@@ -32,7 +32,7 @@ impl Room {
         }
     }
 
-    /// Takes room at once, or says that there is none now.
+    /// Takes budget at once, or returns None when there is not enough.
     pub(super) fn try_take(self: &Arc<Self>, bytes: usize) -> Result<Option<Space>, SinkClosed> {
         match Arc::clone(&self.bytes).try_acquire_many_owned(self.permits(bytes)) {
             Ok(permit) => Ok(Some(self.space(permit))),
@@ -41,7 +41,7 @@ impl Room {
         }
     }
 
-    /// Takes room, waiting for it behind those who came before.
+    /// Takes budget, and waits for it in order of arrival.
     pub(super) async fn take(self: &Arc<Self>, bytes: usize) -> Result<Space, SinkClosed> {
         let waiting = Waiting::begin(self);
         let permit = Arc::clone(&self.bytes).acquire_many_owned(self.permits(bytes)).await;
@@ -49,17 +49,17 @@ impl Room {
         Ok(self.space(permit.map_err(|_| SinkClosed)?))
     }
 
-    /// Whether somebody waits for room.
+    /// Whether a task waits for budget.
     pub(super) fn is_short(&self) -> bool {
         self.waiting.load(Ordering::Acquire) > 0
     }
 
-    /// Turns away everybody who waits or will come.
+    /// Fails all waiting and later requests.
     pub(super) fn close(&self) {
         self.bytes.close();
     }
 
-    /// A document larger than the whole room takes all of it: it travels alone rather than never.
+    /// The permits for a document. One larger than the whole budget takes all of it, and is sent alone.
     fn permits(&self, bytes: usize) -> u32 {
         u32::try_from(bytes).unwrap_or(u32::MAX).min(self.capacity)
     }
@@ -78,7 +78,7 @@ impl Room {
 /// Permits in a semaphore at most: what a 32-bit machine's semaphore can hold as well.
 const MOST_PERMITS: u32 = u32::MAX >> 3;
 
-/// Room that one document occupies, given back on drop.
+/// The budget of one document, given back on drop.
 pub(super) struct Space {
     permit: Option<OwnedSemaphorePermit>,
     room: Arc<Room>,
@@ -91,7 +91,7 @@ impl Drop for Space {
     }
 }
 
-/// One who waits for room; counted out on drop, so that giving up waiting is counted too.
+/// Counts a task that waits for budget; on drop it no longer counts, also when it gives up.
 struct Waiting<'a>(&'a Room);
 
 impl<'a> Waiting<'a> {

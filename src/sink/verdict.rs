@@ -81,7 +81,7 @@ pub(super) fn read(answer: Result<Answer, OpenSearchError>, entries: &[Entry]) -
 /// What is quoted of the answer is the name of a permission alone.
 fn denied(status: u16, body: &[u8]) -> Reading {
     let said = String::from_utf8_lossy(body);
-    // OpenSearch and AWS give their reason as JSON; a text without it is somebody else's.
+    // OpenSearch and AWS give their reason as JSON; another text comes from a firewall or proxy.
     let is_foreign = !body.is_empty() && serde_json::from_slice::<IgnoredAny>(body).is_err();
     match Denial::read(status, &said) {
         Denial::Permission if is_foreign => refused_on_the_way(status),
@@ -97,7 +97,7 @@ fn denied(status: u16, body: &[u8]) -> Reading {
     }
 }
 
-/// Whoever it is may dislike the text of one document.
+/// A firewall or proxy may refuse the text of one document.
 fn refused_on_the_way(status: u16) -> Reading {
     divide(Refusal {
         status,

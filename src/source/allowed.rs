@@ -36,7 +36,7 @@ impl Allowed {
         if !allows(&self.buckets, &object.bucket) {
             return Err(NotAllowed::Bucket { object: object.to_string() });
         }
-        // A name that the configuration lets be read tells no account.
+        // The name of an object that source.also_read allows names no account.
         if let Some(key) = key
             && !allows(&self.accounts, &key.account)
         {

@@ -97,7 +97,7 @@ where
     format!("{}\n{}", cause(error), String::from_utf8_lossy(body))
 }
 
-/// Whether a request was never sent, because nothing told who we are or in which region.
+/// Whether a request was never sent, for want of credentials or a region.
 pub(crate) fn is_unsigned(error: &(dyn std::error::Error + 'static)) -> bool {
     let causes = std::iter::successors(Some(error), |error| error.source());
     // The SDK has no type for a region that is missing.

@@ -53,7 +53,7 @@ impl Buckets {
         self.client_in(home.or(notified).or_else(|| self.default_region.clone()))
     }
 
-    /// The client for a bucket that S3 says is in another region than the one where it was asked for.
+    /// The client for a bucket that S3 says is in another region.
     pub(crate) fn moved(&self, bucket: &str, region: String) -> RegionalClient {
         let mut homes = locked(&self.homes);
         if homes.len() < KEPT || homes.contains_key(bucket) {

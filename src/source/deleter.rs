@@ -15,12 +15,12 @@ use crate::metrics::Metrics;
 const WAITING: usize = 4 * BATCH;
 /// A batch that is not full waits this long for more: short beside a delivery, long beside a request.
 const LINGER: Duration = Duration::from_millis(100);
-/// Requests for one message, the first included, before it is left to be delivered again.
+/// Requests for one message, the first included, before SQS delivers it again.
 const ATTEMPTS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Hands receipts to the task. Cloning it is cheap; the task ends when the last clone is gone.
+/// Sends receipts to the task. Cloning it is cheap; the task ends when the last clone is gone.
 #[derive(Clone)]
 pub struct Deleter {
     waiting: mpsc::Sender<Deletion>,
@@ -32,7 +32,7 @@ pub struct Deleter {
 #[error("the message was not deleted; SQS delivers it again")]
 pub struct NotDeleted;
 
-/// Starts the task. Dropping every [`Deleter`] makes it delete what still waits and end; its owner joins it then.
+/// Starts the task. When every [`Deleter`] is dropped, it deletes what still waits and ends; its owner joins it then.
 pub fn start(queue: Queue, metrics: Arc<Metrics>) -> (Deleter, JoinHandle<()>) {
     let (sender, receiver) = mpsc::channel(WAITING);
     let task = tokio::spawn(async move {
@@ -42,7 +42,7 @@ pub fn start(queue: Queue, metrics: Arc<Metrics>) -> (Deleter, JoinHandle<()>) {
 }
 
 impl Deleter {
-    /// Waits for room, then for the outcome.
+    /// Deletes a message, and waits for the outcome.
     pub async fn delete(&self, receipt: Receipt) -> Result<(), NotDeleted> {
         let (answer, outcome) = oneshot::channel();
         self.waiting.send(Deletion { receipt, answer }).await.map_err(|_| NotDeleted)?;
@@ -52,7 +52,7 @@ impl Deleter {
 
 struct Deletion {
     receipt: Receipt,
-    /// Nobody may be listening any more; the message is deleted all the same.
+    /// The caller may be gone; the message is deleted all the same.
     answer: oneshot::Sender<Result<(), NotDeleted>>,
 }
 

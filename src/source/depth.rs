@@ -12,7 +12,7 @@ use crate::metrics::Metrics;
 /// Alerts look at minutes, and SQS itself counts roughly.
 const PAUSE: Duration = Duration::from_mins(1);
 
-/// Asks for ever. A queue that may not be asked has no number, and that is said once.
+/// Updates the metrics until dropped. A queue whose attributes are denied has no number, which is logged once.
 pub async fn watch(queue: Queue, dead_letters: Option<DeadLetterQueue>, metrics: Arc<Metrics>) {
     let mut source = Depth { kind: QueueKind::Source, is_told: false };
     let mut dead = Depth { kind: QueueKind::DeadLetter, is_told: false };

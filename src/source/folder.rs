@@ -6,7 +6,7 @@ use time::{Date, Month};
 
 use super::key::{TrailKey, is_account, is_region};
 
-/// What is wanted of a trail. Empty lists and absent dates want everything.
+/// Selects files of a trail. Empty lists and absent dates select everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
     pub kind: Kind,
@@ -79,7 +79,7 @@ impl Wanted {
             && self.to.is_none_or(|to| day <= to)
     }
 
-    /// Whether anything at all is left out.
+    /// Whether it leaves anything out.
     pub fn is_narrow(&self) -> bool {
         !self.accounts.is_empty() || !self.regions.is_empty() || self.from.is_some() || self.to.is_some()
     }

@@ -11,9 +11,9 @@ use crate::metrics::Metrics;
 
 /// Drives `work` to its end and renews the message's visibility at half its timeout, from the receipt on.
 ///
-/// Both are polled by the caller's task and dropped together with this future, so nothing is renewed that nobody works
-/// on any more. A renewal that hangs or fails leaves the work alone. Work that computes for long must do so on another
-/// thread: while it blocks this task, nothing is renewed.
+/// Both are polled by the caller's task and dropped with this future, so renewal ends with the work. A renewal that
+/// hangs or fails does not disturb the work. Long computation belongs on another thread: nothing is renewed while it
+/// blocks this task.
 pub async fn hold<F: Future>(queue: &Queue, message: &Message, metrics: &Metrics, work: F) -> F::Output {
     let visibility = Visibility { timeout: queue.visibility_timeout(), since: message.received_at };
     // A request's future takes many KiB, which would make each future around this one as large.

@@ -12,7 +12,7 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 
 use crate::labels::ObjectSkip;
 
-/// Which objects are read: those with CloudTrail's own names, and those that the configuration names.
+/// Decides which objects are read: those with CloudTrail's own names, and those that the configuration names.
 #[derive(Debug, Default)]
 pub struct Readable {
     also: Vec<Regex>,
@@ -40,7 +40,7 @@ impl Readable {
         }
     }
 
-    /// Whether keys are read that only their folder tells from others.
+    /// Whether any patterns are configured.
     pub fn has_patterns(&self) -> bool {
         !self.also.is_empty()
     }
@@ -62,8 +62,8 @@ fn expression(pattern: &str) -> String {
     expression + "$"
 }
 
-/// Where a key lies, as far as it says of what kind its neighbours are: the first folder, or in AWS's own tree the one that
-/// names the kind.
+/// Where a key lies, as far as it says of what kind its neighbours are: the first folder, or in AWS's own tree the one
+/// that names the kind.
 pub fn neighbourhood(key: &str) -> String {
     let folders = key.rsplit_once('/').map_or("", |(folders, _)| folders);
     match (kind_folder(folders), folders.split('/').next()) {
@@ -73,7 +73,7 @@ pub fn neighbourhood(key: &str) -> String {
     }
 }
 
-/// Reads off its (decoded) key whether an object is a record file of CloudTrail.
+/// Decides by its (decoded) key whether an object is a record file of CloudTrail.
 pub fn classify(key: &str) -> Result<TrailKey, ObjectSkip> {
     let (folders, name) = key.rsplit_once('/').unwrap_or(("", key));
     let kind = kind_folder(folders).map(Kind::of);

@@ -51,7 +51,7 @@ pub struct ObjectRef {
     /// As S3 knows it: decoded.
     pub key: String,
     pub region: Option<String>,
-    /// A claim, good enough to reserve memory by; the object's own length decides.
+    /// The announced size, used to reserve memory; the object's own length decides.
     pub size: Option<u64>,
     /// The version that was written, where the bucket keeps versions and the notification names it.
     pub version: Option<String>,
@@ -299,7 +299,7 @@ fn notified(
     Ok(NotifiedObject::Skipped { bucket: object.bucket, key: object.key, reason })
 }
 
-/// Undoes the form encoding that S3 (and nobody else) puts on keys: `+` is a space, then `%XX` are bytes of UTF-8.
+/// Undoes the form encoding that only S3 puts on keys: `+` is a space, then `%XX` are bytes of UTF-8.
 fn url_decoded(key: &str) -> Result<String, NotificationError> {
     let spaced = key.replace('+', " ");
     let decoded = percent_decode(spaced.as_bytes()).decode_utf8();
@@ -330,7 +330,7 @@ fn members(object: &Map<String, Value>) -> String {
     format!("the members {}{more}", names.join(", "))
 }
 
-/// A name from a message, cut down to what can be shown whoever wrote it.
+/// A name from a message, reduced to characters that are safe in a log.
 fn word(text: &str) -> String {
     /// Characters; longer than every name of a known form.
     const LONGEST: usize = 32;

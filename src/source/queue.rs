@@ -19,7 +19,7 @@ use crate::denial::Denial;
 
 mod address;
 
-/// What one request may carry, for receiving and for deleting.
+/// Messages in one request at most, for receiving and for deleting.
 pub const BATCH: usize = 10;
 
 /// An SQS queue whose own settings are known. Cloning it is cheap.
@@ -32,7 +32,7 @@ pub struct Queue {
     backlog: Option<u64>,
 }
 
-/// The queue's redrive policy: when a message is given up, and where it goes then.
+/// The queue's redrive policy: after how many deliveries a message moves, and to which queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redrive {
     pub max_receive_count: u32,
@@ -56,7 +56,7 @@ pub struct Message {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt(String);
 
-/// Why the queue did not do what it was asked. Where the operator must act, the text says how.
+/// Why a request to the queue failed. Where the operator must act, the text says how.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     #[error(
@@ -139,7 +139,7 @@ impl Queue {
         depth(&self.client, &self.url).await
     }
 
-    /// Where messages go that failed too often.
+    /// The dead-letter queue, if there is one.
     pub fn dead_letter_queue(&self) -> Option<DeadLetterQueue> {
         let url = dead_letter_url(&self.url, &self.redrive.as_ref()?.dead_letter_queue_arn)?;
         Some(DeadLetterQueue { client: self.client.clone(), url })
@@ -257,14 +257,14 @@ impl Queue {
     }
 }
 
-/// The queue of what failed too often, which is only counted.
+/// The dead-letter queue, whose messages are only counted.
 pub struct DeadLetterQueue {
     client: Client,
     url: Arc<str>,
 }
 
 impl DeadLetterQueue {
-    /// Roughly how many messages lie there.
+    /// Roughly how many messages are in it.
     pub async fn depth(&self) -> Result<u64, QueueError> {
         depth(&self.client, &self.url).await
     }
@@ -284,7 +284,7 @@ async fn depth(client: &Client, url: &Arc<str>) -> Result<u64, QueueError> {
     depth.ok_or_else(|| QueueError::Attribute { url: url.clone(), attribute: "ApproximateNumberOfMessages" })
 }
 
-/// What became of one message of a batch that was to be deleted.
+/// The outcome of one message in a batch to delete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DeleteOutcome {
     Deleted,

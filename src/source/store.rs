@@ -34,14 +34,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Bytes in one unit of the budget: a semaphore counts in 32 bits, and objects are files of many KiB.
 const UNIT: u64 = 1024;
 
-/// Reads objects. All that are held at once share one budget of bytes.
+/// Reads objects whole. All objects in memory share one budget of bytes.
 pub struct Store {
     buckets: Buckets,
     budget: Arc<Semaphore>,
     budget_units: u32,
     max_object_bytes: u64,
     request_payer: Option<RequestPayer>,
-    /// Whether a version that may not be read was told of.
+    /// Whether a denied version was logged.
     told_of_versions: AtomicBool,
     metrics: Arc<Metrics>,
 }
@@ -55,7 +55,7 @@ pub struct Object {
     pub etag: Option<String>,
     /// The version that was read, where the bucket keeps versions.
     pub version: Option<String>,
-    /// What its owner has attached to it.
+    /// The object's user metadata.
     pub metadata: HashMap<String, String>,
     _permit: OwnedSemaphorePermit,
 }
@@ -125,10 +125,10 @@ impl Store {
         }
     }
 
-    /// Reads an object whole, once there is room for it in the budget.
+    /// Reads an object whole, once the budget allows.
     ///
-    /// Room is never waited for while a response is open: S3 would close it, and the wait has no limit. A caller that
-    /// holds an object while it waits for the next one could wait for itself.
+    /// It never waits for budget while a response is open: S3 would close it, and the wait has no limit. A caller must
+    /// not hold an object while it waits for the next one, because it could wait for itself.
     pub async fn get(&self, object: &ObjectRef) -> Result<Object, StoreError> {
         let mut room = match object.size {
             Some(size) if size <= self.max_object_bytes => Some(self.room(size).await),
@@ -248,7 +248,7 @@ impl Store {
         }
     }
 
-    /// Says that what was read may not be what was announced: of a permission that lacks once, because it concerns all.
+    /// Logs that the current version was read in place of the announced one. A missing permission is logged only once.
     fn tell_of_version(&self, object: &ObjectRef, reason: VersionPassedOver, cause: &str) {
         match reason {
             VersionPassedOver::Gone => {
@@ -310,7 +310,7 @@ impl Store {
         outcome.map_err(Box::new)
     }
 
-    /// Waits until the budget has room for so many bytes.
+    /// Waits until the budget has so many bytes free.
     async fn room(&self, bytes: u64) -> OwnedSemaphorePermit {
         let needed = units(bytes).min(self.budget_units);
         let room = Arc::clone(&self.budget).acquire_many_owned(needed).await;
@@ -333,7 +333,7 @@ impl Store {
     }
 }
 
-/// How one attempt at an object ended, when not with a refusal.
+/// The outcome of one attempt to read an object, other than a refusal.
 enum Attempt {
     Read(Object),
     /// It is larger than what was reserved, and the budget has no more at once.

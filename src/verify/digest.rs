@@ -64,8 +64,8 @@ pub struct ReadDigest {
 }
 
 impl DigestKey {
-    /// Reads `ACCOUNT_CloudTrail-Digest_REGION_TRAIL_HOMEREGION_YYYYMMDDTHHmmssZ[_backfill].json.gz`. A trail's name may
-    /// hold underscores too.
+    /// Reads `ACCOUNT_CloudTrail-Digest_REGION_TRAIL_HOMEREGION_YYYYMMDDTHHmmssZ[_backfill].json.gz`. A trail's name
+    /// may hold underscores too.
     pub fn read(key: &str) -> Option<Self> {
         let name = key.rsplit_once('/').map_or(key, |(_, name)| name);
         let stem = name.strip_suffix(".json.gz")?;

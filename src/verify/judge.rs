@@ -9,7 +9,7 @@ use crate::labels::FindingKind;
 use crate::source::bucket::Listed;
 use crate::source::key;
 
-/// What has to be known for a judgement.
+/// The facts about a file that a judgement needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Evidence<'e> {
     pub file: &'e LogFile,
@@ -19,7 +19,7 @@ pub struct Evidence<'e> {
     pub content: Content<'e>,
 }
 
-/// Which files are read again.
+/// Which files to read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
     /// Those of which the ledger and the `ETag` do not prove that they are what was signed.

@@ -20,7 +20,8 @@ pub enum Keys {
     Api(Box<Api>),
 }
 
-/// Keys that are asked for: once for each region and the period, and once more for each hour whose key is not among those.
+/// Keys that are asked for: once for each region and the period, and once more for each hour whose key is not among
+/// those.
 pub struct Api {
     aws: SdkConfig,
     from: OffsetDateTime,

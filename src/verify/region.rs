@@ -37,7 +37,7 @@ pub struct Region {
     folders: BTreeMap<String, Folder>,
 }
 
-/// What one region came to.
+/// The result of one region.
 pub struct Verified {
     pub report: Report,
     /// The folders of digests that each trail must have in its home region.
@@ -216,7 +216,7 @@ impl Region {
         Ok(())
     }
 
-    /// Tells what is wrong between a valid digest and the one before it.
+    /// Reports what is wrong between a valid digest and the one before it.
     async fn join(&mut self, last: Option<&Link>, key: &DigestKey, read: &ReadDigest) {
         let Scene { plan, .. } = &*self.scene;
         let finding = match chain::join(last, &plan.bucket, key, read) {

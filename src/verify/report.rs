@@ -88,7 +88,7 @@ impl Report {
         self.counts.iter().filter(|(kind, _)| kind.is_gap()).map(|(_, count)| count).sum()
     }
 
-    /// Takes over what another part of the trail came to.
+    /// Adds the findings of another part of the trail.
     pub fn merge(&mut self, other: Self) {
         self.chains += other.chains;
         self.digests += other.digests;

@@ -112,7 +112,7 @@ pub async fn keys(
     }
 }
 
-/// Asks, and takes no partial answer for a whole one.
+/// Searches, and refuses partial answers.
 pub async fn search(client: &OpenSearch, path: &str, query: &Value) -> Result<Value, LedgerError> {
     let answer = ask(client, "_search", path, query).await?;
     let answer: Value = read("_search", &answer)?;

@@ -18,8 +18,8 @@ use crate::source::folder::{ROOT, day_of};
 use crate::source::key::{is_account, is_region};
 use crate::timestamp;
 
-/// How long a gap that nobody has closed is told, in days after it was last found. A history that was verified once must
-/// not be an alert for ever.
+/// How long a gap that nobody has closed is told, in days after it was last found. A history that was verified once
+/// must not be an alert for ever.
 pub const TOLD_DAYS: u32 = 30;
 
 /// Documents in one bulk: some hundred kilobytes.
@@ -130,7 +130,7 @@ impl Standing {
         }
     }
 
-    /// Takes over what another part of the trail came to.
+    /// Adds the findings of another part of the trail.
     pub fn merge(&mut self, other: Self) {
         for (folder, tally) in other.0 {
             let known = self.0.entry(folder).or_default();
@@ -231,7 +231,7 @@ fn document(folder: &Folder, tally: &Tally, now: OffsetDateTime) -> Value {
     })
 }
 
-/// What all days together come to, for metrics.
+/// The sums over all days, for metrics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
     /// Gaps of each kind that were found within [`TOLD_DAYS`] and are not closed.
@@ -241,7 +241,7 @@ pub struct Known {
 }
 
 impl Known {
-    /// Where the question goes. An index that is not there yet holds nothing.
+    /// The path of the search. A missing index counts as empty.
     pub fn path(names: &Names) -> String {
         format!("{}/_search?ignore_unavailable=true&allow_no_indices=true", names.verified())
     }

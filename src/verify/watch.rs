@@ -30,7 +30,7 @@ enum WatchError {
     Unexpected,
 }
 
-/// Reads it again and again, for as long as it is polled. What was read last stays while it cannot be read.
+/// Reads the findings regularly until dropped. The metrics keep the last findings while they cannot be read.
 pub async fn watch(client: OpenSearch, metrics: Arc<Metrics>) {
     let mut is_failing = false;
     let mut gaps = 0;

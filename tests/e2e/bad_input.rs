@@ -294,7 +294,8 @@ async fn what_was_delivered_is_shipped_although_it_was_overwritten_or_deleted_be
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_opensearch_refuses_is_set_aside_with_its_text_and_the_message_is_deleted() {
     let Some(scene) = Scene::set("bad-refused", "300000000016", &[]).await else { return };
-    // The month's index is there already, with a mapping in which the code of an error is a number. It takes what has none.
+    // The month's index is there already, with a mapping in which the code of an error is a number. It takes what has
+    // none.
     let month = "sagetrail-events-2032.05";
     let number = json!({"mappings": {"properties": {"error": {"properties": {"code": {"type": "long"}}}}}});
     let (status, answer) = scene.search.request("PUT", month, Some(number)).await;
@@ -407,8 +408,8 @@ async fn each_forged_record_is_found_once_under_its_own_id_and_changes_no_other_
     scene.daemon.stop().await;
 }
 
-/// Whether the document quotes this record: as a whole, or the beginning that is kept of a long one. What JSON forbids in a
-/// text is stored as JSON takes it: half a character as U+FFFD, control characters as their escapes.
+/// Whether the document quotes this record: as a whole, or the beginning that is kept of a long one. What JSON forbids
+/// in a text is stored as JSON takes it: half a character as U+FFFD, control characters as their escapes.
 fn is_text_of(found: &Value, text: &str) -> bool {
     let found = found.as_str().expect("it is a text");
     let mut repaired = text.replace("\\ud800", "\\ufffd").replace("\\udfff", "\\ufffd");

@@ -1,5 +1,5 @@
-//! The daemon as its image runs it: a root file system that holds the binary, the C library and the certificates alone and
-//! cannot be written to, a user that is not root, no capabilities.
+//! The daemon as its image runs it: a root file system that holds the binary, the C library and the certificates alone
+//! and cannot be written to, a user that is not root, no capabilities.
 
 use std::process::Command;
 use std::time::Duration;

@@ -154,7 +154,7 @@ async fn the_doctor_finds_what_works_and_names_what_was_broken() {
         ("trail doctor", "does not log"),
         ("queue encryption", "alias/aws/sqs"),
         ("queue policy", "no service may send"),
-        ("dead-letter queue", "not in OpenSearch: 1"),
+        ("dead-letter queue", "it holds 1 failed"),
         (&bucket, "has no notification of new objects"),
     ] {
         has(&findings, "broken", subject, part);

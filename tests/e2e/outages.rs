@@ -1,5 +1,5 @@
-//! Outages of real parts: a daemon that is frozen, an index that a full disk made read-only, an OpenSearch that is killed
-//! or has no room for more writes, and a queue that is away for a while.
+//! Outages of real parts: a daemon that is frozen, an index that a full disk made read-only, an OpenSearch that is
+//! killed or has no room for more writes, and a queue that is away for a while.
 
 use std::time::Duration;
 

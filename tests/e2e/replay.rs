@@ -1,4 +1,5 @@
-//! The replay as an operator runs it: whole trails, parts of them, files, and what happens when it is stopped or killed.
+//! The replay as an operator runs it: whole trails, parts of them, files, and what happens when it is stopped or
+//! killed.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

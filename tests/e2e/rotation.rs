@@ -1,5 +1,5 @@
-//! A password that is exchanged while the daemon ships to a cluster with the security plugin: no record is lost, and the
-//! daemon is not restarted.
+//! A password that is exchanged while the daemon ships to a cluster with the security plugin: no record is lost, and
+//! the daemon is not restarted.
 
 use std::path::Path;
 use std::time::Duration;

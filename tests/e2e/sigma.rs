@@ -1,5 +1,5 @@
-//! The rules as searches: Sigma's own tools turn each rule into a query, which in the real OpenSearch must find just the
-//! documents that the daemon tags with it. `tests/sigma/differences.toml` lists the rules that cannot keep to that.
+//! The rules as searches: Sigma's own tools turn each rule into a query, which in the real OpenSearch must find just
+//! the documents that the daemon tags with it. `tests/sigma/differences.toml` lists the rules that cannot keep to that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
-//! The source against an emulator of SQS and S3, whose endpoint is `SAGETRAIL_TEST_AWS_URL`. Credentials and region come
-//! from the environment, as the daemon's do. Without the endpoint each test says so and ends.
+//! The source against an emulator of SQS and S3, whose endpoint is `SAGETRAIL_TEST_AWS_URL`. Credentials and region
+//! come from the environment, as the daemon's do. Without the endpoint each test says so and ends.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

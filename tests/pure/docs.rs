@@ -1,4 +1,5 @@
-//! What the documentation says of settings: each that it names is there, its examples load, and its links lead somewhere.
+//! What the documentation says of settings: each that it names is there, its examples load, and its links lead
+//! somewhere.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

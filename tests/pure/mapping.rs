@@ -1,5 +1,5 @@
-//! The mapping: each alias in it leads to what a record has under that very name, and no field in it stays empty for ever.
-//! That documents hold no field that it lacks is shown in `documents.rs`.
+//! The mapping: each alias in it leads to what a record has under that very name, and no field in it stays empty for
+//! ever. That documents hold no field that it lacks is shown in `documents.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -23,8 +23,8 @@ const OF_THE_DAEMON: &str = "event.created";
 /// What only a document that was enriched anew has.
 const OF_A_RETAG: [&str; 2] = ["sagemaker.rules.retagged", "sagemaker.rules.carried"];
 
-/// A record with every member that has an alias, no two of them alike, and with parameters that no other example has. No
-/// call takes all of them.
+/// A record with every member that has an alias, no two of them alike, and with parameters that no other example has.
+/// No call takes all of them.
 fn whole_record() -> Value {
     json!({
         "eventVersion": "1.11",

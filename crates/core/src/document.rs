@@ -21,15 +21,15 @@ pub struct Document {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DocumentId(String);
 
-/// Bytes of the SHA-256 that an id carries: enough that nobody can forge a second record with the same id.
+/// Bytes of the SHA-256 in an id: enough to make forging a second record with the same id infeasible.
 const HASH_BYTES: usize = 16;
 
 /// The longest eventID that becomes part of an id: the length of a UUID, which is what AWS writes.
 const MAX_EVENT_ID_LENGTH: usize = 36;
 
 impl DocumentId {
-    /// The id of a record: its eventID and a hash of its canonical text, or the hash alone where the eventID is absent or is
-    /// not one that AWS would write. Two records with one eventID and different content keep both their places.
+    /// The id of a record: its eventID and a hash of its canonical text, or the hash alone where the eventID is absent
+    /// or is not one that AWS would write. Two records with one eventID and different content keep both their places.
     pub fn of(event_id: Option<&str>, content: &[u8]) -> Self {
         let mut id = String::with_capacity(MAX_EVENT_ID_LENGTH + 1 + 2 * HASH_BYTES);
         if let Some(event_id) = event_id.filter(|event_id| is_plain(event_id)) {
@@ -56,7 +56,7 @@ fn is_plain(event_id: &str) -> bool {
         && event_id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
-/// The name of an index of ours. It is made here from numbers, never from a record's text.
+/// The name of an index. It is made from numbers, never from a record's text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IndexName {
     name: String,
@@ -89,18 +89,18 @@ impl IndexName {
         Self { name, prefix: names.prefix().len() }
     }
 
-    /// Where records are set aside, with the reason, that cannot be stored as events.
+    /// The index of records that cannot be stored as events, with the reasons.
     pub fn rejected(names: &Names) -> Self {
         Self { name: names.rejected(), prefix: names.prefix().len() }
     }
 
-    /// Where a document of this index is set aside.
+    /// The rejected index for documents of this index.
     #[must_use]
     pub fn rejected_beside(&self) -> Self {
         Self { name: format!("{}-rejected", &self.name[..self.prefix]), prefix: self.prefix }
     }
 
-    /// Whether it is the one for records that were set aside.
+    /// Whether this is the rejected index.
     pub fn is_for_rejected(&self) -> bool {
         self.kind() == "rejected"
     }

@@ -40,7 +40,7 @@ impl Names {
         self.named("objects")
     }
 
-    /// The index of what could not be stored as an event.
+    /// The index of records that could not be stored as events.
     pub fn rejected(&self) -> String {
         self.named("rejected")
     }
@@ -95,7 +95,7 @@ impl Names {
     }
 }
 
-/// What a part of a prefix may not begin with after a hyphen: such a prefix would put its names among another tenant's.
+/// Words that may not follow a hyphen in a prefix, because the names would match the patterns of another tenant.
 const RESERVED: &[&str] = &[
     "events",
     "objects",
@@ -110,10 +110,10 @@ const RESERVED: &[&str] = &[
     "search",
 ];
 
-/// The longest prefix. OpenSearch takes names of 255 bytes, and ours add some tens.
+/// The longest prefix. OpenSearch takes names of 255 bytes, and what follows the prefix takes some tens.
 const LONGEST: usize = 100;
 
-/// What is wrong with a prefix, if anything is.
+/// Checks a prefix, and returns what is wrong with it.
 pub fn problem_of_prefix(prefix: &str) -> Option<String> {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
     let taken = || {

@@ -1,4 +1,5 @@
-//! A cluster with plugins: a real node, and in front of it a strict fake of the plugins that cannot be put together here.
+//! A cluster with plugins: a real node, and in front of it a strict fake of the plugins that cannot be put together
+//! here.
 //!
 //! It holds state as the plugins do and refuses what they refuse. What they take in silence, and break on later, and
 //! every request that it does not know, is a complaint that fails the test.

@@ -1,8 +1,8 @@
 //! The same command against a cluster with all plugins, and a page that really arrives.
 //!
 //! `SAGETRAIL_TEST_OPENSEARCH_FULL` is the address of such a cluster, without a security plugin, whose content of
-//! sagetrail may be removed. It has to reach this host under the name in `SAGETRAIL_TEST_HOST` (127.0.0.1 by default) and
-//! to allow that address in `plugins.alerting.destination.host.deny_list` and the notifications' settings.
+//! sagetrail may be removed. It has to reach this host under the name in `SAGETRAIL_TEST_HOST` (127.0.0.1 by default)
+//! and to allow that address in `plugins.alerting.destination.host.deny_list` and the notifications' settings.
 //! `SAGETRAIL_TEST_DASHBOARDS_FULL` is the address of a Dashboards of it.
 
 use std::process::Command;

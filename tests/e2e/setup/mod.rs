@@ -195,7 +195,7 @@ async fn an_older_content_is_updated_and_what_it_does_not_have_any_more_is_remov
     let updated = scene.setup(&[]).await.ended(0);
     updated.says("monitor sagetrail-monitor-denied-calls: updated");
     updated.says("policy sagetrail-events: updated");
-    updated.says("policy sagetrail-events: put in charge of 1 indices that were there before it");
+    updated.says("policy sagetrail-events: attached to 1 older indices");
     updated.says("channel sagetrail-channel-night: removed").says("monitor sagetrail-monitor-lag: removed");
     assert_eq!(scene.count(), [before[0], before[1] - 2, before[2] - 1, before[3]]);
     scene.setup(&["--diff"]).await.ended(0);
@@ -254,7 +254,7 @@ async fn uninstalling_removes_what_was_installed_and_neither_data_nor_what_other
 
     let run = scene.setup(&["--uninstall"]).await.ended(4);
     run.says("monitor sagetrail-monitor-paging-critical: kept, because somebody changed it");
-    run.says("index-template sagetrail-events: kept, as a daemon that runs needs it");
+    run.says("index-template sagetrail-events: kept, because a running daemon needs it");
     assert_eq!(scene.count(), [0, 1, 2, 0], "theirs and the changed one are left");
     assert!(scene.cluster.lock().governed.is_empty(), "no copy of the policy removes data later");
 
@@ -278,19 +278,19 @@ async fn a_plugin_that_is_missing_is_named_and_the_rest_is_installed() {
         scene.cluster.remove_plugin(plugin);
     }
     let run = scene.setup(&[]).await.ended(4);
-    run.says("monitor sagetrail-monitor-lag: skipped, as it needs the plugin opensearch-alerting");
-    run.says("policy sagetrail-events: skipped, as it needs the plugin opensearch-index-management");
+    run.says("monitor sagetrail-monitor-lag: skipped, because it needs the plugin opensearch-alerting");
+    run.says("policy sagetrail-events: skipped, because it needs the plugin opensearch-index-management");
     run.says("channel sagetrail-channel-soc: created");
     assert_eq!(scene.count()[..3], [0, 3, 0]);
     scene
         .setup(&["--diff"])
         .await
         .ended(4)
-        .says("would be skipped, as it needs the plugin opensearch-alerting");
+        .says("would be skipped, because it needs the plugin opensearch-alerting");
 
     scene.cluster.add_plugins();
     let run = scene.setup(&[]).await.ended(0);
-    run.says("policy sagetrail-events: put in charge of 1 indices that were there before it");
+    run.says("policy sagetrail-events: attached to 1 older indices");
     assert_eq!(scene.count()[0], 2);
     scene.end().await;
 }
@@ -301,7 +301,7 @@ async fn without_dashboards_monitors_page_all_the_same() {
     // Left out on purpose.
     scene.configure_with(CHANNELS);
     let run = scene.setup(&[]).await.ended(0);
-    run.says(": skipped, as it needs dashboards.url in the configuration");
+    run.says(": skipped, because it needs dashboards.url in the configuration");
     assert!(scene.count()[2] >= 14 && scene.count()[3] == 0);
     // Forbidden.
     scene.configure(CHANNELS);
@@ -309,7 +309,7 @@ async fn without_dashboards_monitors_page_all_the_same() {
     scene.setup(&[]).await.ended(4).says("OpenSearch Dashboards: the server answered 403");
     // Down.
     scene.configure_with(&format!("[dashboards]\nurl = 'http://127.0.0.1:1'\n{CHANNELS}"));
-    scene.setup(&[]).await.ended(4).says("skipped, as it needs a server that answers");
+    scene.setup(&[]).await.ended(4).says("skipped, because it needs a server that answers");
     // Back, in a tenant and a workspace of their own.
     scene.dashboards.refuse(None);
     let place = "tenant = 'soc'\nworkspace = 'w1'\n";
@@ -363,7 +363,7 @@ async fn a_plugin_that_refuses_stops_its_own_objects_only_and_the_hint_says_what
     let run = scene.setup(&["--allow-incomplete"]).await.ended(1);
     run.says("failed: channel sagetrail-channel-night: the server answered 403")
         .says("notifications_full_access");
-    run.says("channel sagetrail-channel-soar: skipped, as it needs a server that answers");
+    run.says("channel sagetrail-channel-soar: skipped, because it needs a server that answers");
     run.says("monitor sagetrail-monitor-lag: created");
     scene.cluster.forbid(None);
     scene.setup(&[]).await.ended(0);

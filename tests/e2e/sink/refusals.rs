@@ -1,4 +1,5 @@
-//! What the sink makes of refusals: whose fault each is, what is told of it, and nothing set aside that is the cluster's.
+//! What the sink makes of refusals: whose fault each is, what is told of it, and nothing set aside that is the
+//! cluster's.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

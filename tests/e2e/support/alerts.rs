@@ -1,5 +1,5 @@
-//! The alerts that a monitor would raise: its search as it is, with the trigger's condition as a bucket selector, which is
-//! how the alerting plugin itself evaluates it.
+//! The alerts that a monitor would raise: its search as it is, with the trigger's condition as a bucket selector, which
+//! is how the alerting plugin itself evaluates it.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;

@@ -1,6 +1,7 @@
 //! A Debian with systemd 252, booted in namespaces of this machine, in which the units are installed as README.md says.
 //!
-//! It shares the network with the tests, so the servers on loopback are its own. What it writes is in memory and gone with it.
+//! It shares the network with the tests, so the servers on loopback are its own. What it writes is in memory and gone
+//! with it.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use crate::support::eventually;
 
-/// Becomes `systemd-nspawn`, the one of that Debian, in control groups of its own: it takes those that it is started in.
+/// Becomes `systemd-nspawn`, the one of that Debian, in control groups of its own: it takes those that it is started
+/// in.
 const BOOT: &str = r#"
 set -eu
 root=$1 group=$2

@@ -1,4 +1,5 @@
-//! The units as systemd runs them: installed, started, reloaded and stopped on a machine of their own, beside real servers.
+//! The units as systemd runs them: installed, started, reloaded and stopped on a machine of their own, beside real
+//! servers.
 
 mod machine;
 

@@ -1,4 +1,5 @@
-//! The verification: a trail of three days, two accounts and two regions, whose digests are signed as CloudTrail signs them.
+//! The verification: a trail of three days, two accounts and two regions, whose digests are signed as CloudTrail signs
+//! them.
 
 mod keys_api;
 pub mod signer;
@@ -156,7 +157,8 @@ async fn each_gap_in_three_days_is_found_and_nothing_else_and_repair_ships_what_
     assert_eq!(gaps.count(), 3);
 }
 
-/// What operators look at: a daemon's metrics, a monitor and a panel. The daemon has a queue of its own, so it ships nothing.
+/// What operators look at: a daemon's metrics, a monitor and a panel. The daemon has a queue of its own, so it ships
+/// nothing.
 struct Watch {
     daemon: Daemon,
     search: Search,

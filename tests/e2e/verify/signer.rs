@@ -71,8 +71,8 @@ impl Signer {
         hex(&signature)
     }
 
-    /// Delivers a file each fourth hour and a digest each hour. The file of the hour `late` holds an event that is hours
-    /// old.
+    /// Delivers a file each fourth hour and a digest each hour. The file of the hour `late` holds an event that is
+    /// hours old.
     pub async fn deliver(
         &self,
         cloud: &Cloud,

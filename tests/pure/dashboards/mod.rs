@@ -102,7 +102,8 @@ fn migration_versions_are_those_that_every_dashboards_accepts() {
     }
 }
 
-/// `UPDATE_GOLDEN=1` writes the list anew. An id that disappears leaves an object behind at each site, and breaks links.
+/// `UPDATE_GOLDEN=1` writes the list anew. An id that disappears leaves an object behind at each site, and breaks
+/// links.
 #[test]
 fn ids_are_our_own_stay_and_mean_one_thing_in_every_file() {
     let mut known: BTreeMap<(String, String), saved::Saved> = BTreeMap::new();
