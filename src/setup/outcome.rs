@@ -74,7 +74,7 @@ impl fmt::Display for Outcome {
             Self::Overwritten => formatter.write_str("overwritten"),
             Self::Unchanged => formatter.write_str("unchanged"),
             Self::KeptEdited => {
-                formatter.write_str("kept, because somebody changed it; --force overwrites it")
+                formatter.write_str("kept, because somebody changed it; --force overrides this")
             }
             Self::KeptNewer => formatter.write_str("kept, because a newer sagetrail installed it"),
             Self::KeptUsed => formatter.write_str("kept, because a monitor that somebody changed uses it"),

@@ -75,6 +75,7 @@ fn entries(help: &str, section: &str) -> Vec<Entry> {
     }
     for entry in &mut entries {
         entry.text = entry.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        entry.text = entry.text.replace(" Possible values:", ". Possible values:");
     }
     entries
         .retain(|entry| entry.name != "-h, --help" && entry.name != "-V, --version" && entry.name != "help");

@@ -83,7 +83,7 @@ async fn what_a_person_has_changed_is_shown_and_kept_until_it_is_forced() {
 
     let kept = scene.setup(&[]).await.ended(4);
     kept.says(
-        "monitor sagetrail-monitor-paging-critical: kept, because somebody changed it; --force overwrites it",
+        "monitor sagetrail-monitor-paging-critical: kept, because somebody changed it; --force overrides this",
     );
     assert_eq!(scene.monitor(name).1["enabled"], false);
     scene.setup(&["--allow-incomplete"]).await.ended(0).says("kept, because somebody changed it");
