@@ -160,7 +160,7 @@ pub async fn run_on(
         deleter: deleter_task,
         admin: admin_task,
     };
-    // A stop is looked at first, because it makes the receivers end as well.
+    // The stop comes first, because it makes the receivers end too.
     let ended = tokio::select! {
         biased;
         () = stop.cancelled() => None,
@@ -293,7 +293,7 @@ async fn close_admin(
     match timeout(CLOSING_TIME, task).await {
         Ok(Ok(result)) => Ok(result?),
         Ok(Err(_panicked)) => Err(DaemonError::Ended("admin endpoint")),
-        // A client keeps its connection open; that is no reason not to end.
+        // A client that keeps its connection open must not keep the daemon from ending.
         Err(_elapsed) => Ok(()),
     }
 }

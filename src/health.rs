@@ -36,7 +36,7 @@ pub fn probe(listen: SocketAddr, question: Question) -> Result<(), HealthError> 
     let agent = ureq::Agent::config_builder()
         .timeout_global(Some(TIMEOUT))
         .http_status_as_error(false)
-        // It is this very host, which no proxy stands before.
+        // The daemon runs on this host, so no proxy is used.
         .proxy(None)
         .build()
         .new_agent();

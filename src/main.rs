@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         let mut message = io::stderr().lock();
-        // There is nowhere left to complain to when this fails.
+        // An error of standard error itself cannot be reported.
         let _ = writeln!(message, "sagetrail: {}", describe(&error));
         ExitCode::from(exit_code(&error))
     })

@@ -270,7 +270,7 @@ impl Metrics {
                 .queue_messages
                 .with_label_values(&[queue.label()])
                 .set(i64::try_from(messages).unwrap_or(i64::MAX)),
-            // There is nothing to remove where nothing was ever known.
+            // The series is absent already when no number was ever known.
             None => drop(self.queue_messages.remove_label_values(&[queue.label()])),
         }
     }

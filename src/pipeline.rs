@@ -148,7 +148,7 @@ impl Pipeline {
             match object.stored(&knowledge.names).await {
                 Ok(shipped) => entries.extend(shipped.and_then(|shipped| shipped.entry)),
                 Err(error) if failure.is_none() => failure = Some(error),
-                // The message tells its first failure, and has room for one.
+                // A message reports only its first failure, so the others are logged here.
                 Err(error) => warn!(%error, "another object of the message failed too"),
             }
         }

@@ -129,7 +129,7 @@ pub async fn run(
         tasks: JoinSet::new(),
     };
     let shipped = shipping.run(items, &mut checkpoint, &stop).await;
-    // The checkpoint is as good when the rest failed.
+    // The checkpoint is saved also when the rest failed.
     checkpoint.save()?;
     let mut summary = shipped?;
     if summary.interrupted {
@@ -247,7 +247,7 @@ impl Shipping {
         while let Ok(Some(ended)) = timeout_at(until, self.tasks.join_next()).await {
             self.settle(ended, checkpoint)?;
         }
-        // Whatever is still in flight is not finished in the checkpoint, and comes again.
+        // Objects in flight are not done in the checkpoint, so the next run ships them again.
         self.tasks.abort_all();
         self.summary.took = began.elapsed();
         self.progress.end();

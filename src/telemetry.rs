@@ -64,7 +64,7 @@ fn filter(chosen: &str) -> Result<EnvFilter, ParseError> {
     if filter.max_level_hint().is_some_and(|most| most > LevelFilter::INFO) {
         return Ok(filter);
     }
-    // What was chosen comes last, so that it overrules.
+    // The configured filter comes last, so that it overrides the defaults.
     EnvFilter::try_new(format!("{},{chosen}", TOLD_OTHERWISE.join(",")))
 }
 

@@ -223,7 +223,7 @@ impl Found {
         let (records, digests, nothing) =
             match (bucket.days(&plan.prefix, wanted).await, bucket.days(&plan.prefix, &digests).await) {
                 (Ok(records), Ok(digests)) => (records, digests, None),
-                // Somebody may have emptied it, if it is known to have held something.
+                // If it is known to have held something, somebody may have emptied it.
                 (Err(error @ ListError::NoTrail { .. }), _)
                     if !by_ledger.is_empty() || !by_standing.is_empty() =>
                 {

@@ -154,7 +154,7 @@ fn replace(path: &Path, state: &State) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&new, path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    // The name itself is only safe once its folder is.
+    // The rename is durable only after a sync of the folder.
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 

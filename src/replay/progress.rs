@@ -44,7 +44,7 @@ impl Progress {
     /// Counts an item that is done, and the share of the job up to it.
     pub fn reach(&mut self, part: u64, summary: &Summary) {
         self.first.get_or_insert(part);
-        // Items end in any order.
+        // Items are done in any order.
         self.part = self.part.max(part);
         if let Face::Bar(bar) = &self.face {
             bar.set_position(self.part);

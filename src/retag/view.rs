@@ -42,7 +42,7 @@ impl View {
         let mut body = json!({
             "size": PAGE, "query": query, "pit": {"id": self.id, "keep_alive": KEEP_ALIVE},
             "seq_no_primary_term": true, "track_total_hits": self.after.is_none(),
-            // Together they tell any two documents apart, also of one event in two shards.
+            // Both together are unique, also for one event in two shards.
             "sort": [{"@timestamp": "asc"}, {"_seq_no": "asc"}, {"event.id": "asc"}],
             "_source": source()
         });

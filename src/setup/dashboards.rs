@@ -69,7 +69,7 @@ impl Dashboards {
             Err(OpenSearchError::Redirected { status, target, .. }) => {
                 return Err(SetupError::Dashboards { problem: redirected(status, &target) });
             }
-            // What else it is names Dashboards already.
+            // Other errors name Dashboards already.
             Err(error) => return Err(SetupError::Dashboards { problem: error.to_string() }),
             Ok(answer) => answer,
         };
@@ -138,7 +138,7 @@ impl Dashboards {
                     written.push(accepted(some[0], &answer));
                     return written;
                 }
-                // One object that this Dashboards does not understand takes the whole request with it.
+                // One object that this version of Dashboards does not support fails the whole request.
                 _ => {
                     for object in some {
                         written.push(self.write_alone(object).await);

@@ -76,11 +76,11 @@ pub fn plan(object: &Object, theirs: Option<&Value>, entry: Option<&Entry>) -> S
     match entry.filter(|entry| entry.is_untouched(theirs)) {
         Some(entry) if entry.sent != fingerprints(&object.body) => Step::Update,
         Some(entry) if entry.version == CONTENT_VERSION && entry.is_canonical => Step::Keep,
-        // What its old memory could not see is written over as any older content is.
+        // Changes that the old fingerprints could not show are overwritten like older content.
         Some(entry) if !entry.is_canonical && !is_as_expected(object, theirs) => Step::Update,
         Some(_) => Step::Remember,
         None if is_as_expected(object, theirs) => Step::Remember,
-        // The daemon installs templates as well, at each start, and remembers nothing. Their own version tells.
+        // The daemon installs templates too, at each start, without an inventory, so their own version decides.
         None if template_version(theirs) < template_version(&object.body) => Step::Update,
         None => Step::Edited,
     }

@@ -44,7 +44,7 @@ pub(super) async fn ungoverned(
         match state["policy_id"].as_str() {
             None => ungoverned.free.push(index),
             Some(id) if id != policy.id => {}
-            // Until it has run for the first time it has not chosen a version, and will take the newest.
+            // Before its first run the plugin has chosen no version, and will take the newest.
             Some(_) if state["policy_seq_no"].is_null() || state["policy_seq_no"].as_u64() == current => {}
             Some(_) => ungoverned.outdated.push(index),
         }

@@ -275,7 +275,7 @@ impl Part {
     fn halves(mut self) -> [Self; 2] {
         let second = self.entries.split_off(self.entries.len() / 2);
         let failures = self.failures;
-        // The first half is last, because the last part is sent first.
+        // The first half is pushed last, because the last part is sent first.
         [Self { entries: second, failures }, Self { entries: self.entries, failures }]
     }
 }

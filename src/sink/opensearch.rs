@@ -107,7 +107,7 @@ impl OpenSearch {
     /// Reads the files again that the configuration names, and uses what they hold from the next request on.
     pub async fn renew(&self) {
         let connection = Arc::clone(&self.connection);
-        // A reading that panicked changed nothing, and the next look repeats it.
+        // A renewal that panicked has changed nothing, and the next one repeats it.
         let _ = tokio::task::spawn_blocking(move || connection.renew()).await;
     }
 

@@ -80,7 +80,7 @@ fn read(answer: Result<Answer, OpenSearchError>) -> Finding {
     let kind = error.as_ref().and_then(|error| error.kind.as_deref()).unwrap_or_default();
     match status {
         409 if kind == CONFLICT => Finding::Takes,
-        // Nothing but a pipeline that drops it answers so.
+        // Only a pipeline that drops the document gives this answer.
         200..=299 | 400..=499 if *status != 429 => {
             Finding::Refuses { status: *status, kind: kind.to_owned() }
         }

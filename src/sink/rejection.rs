@@ -14,7 +14,7 @@ use crate::labels::{Label, RejectReason};
 
 /// The report of `document`, under the same id, with the whole text as one string that no mapping can refuse.
 pub(super) fn report(document: &Document, refusal: &Refusal, now: OffsetDateTime) -> Document {
-    // What a firewall refused once it would refuse again.
+    // A firewall that refused the text once would refuse it again.
     let is_encoded = refusal.kind == REFUSED_ON_THE_WAY;
     let text = if is_encoded {
         BASE64_STANDARD.encode(&document.source).into()

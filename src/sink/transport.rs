@@ -96,7 +96,7 @@ impl Transport {
         let mut builder = ClientBuilder::new()
             .timeout(timeout)
             .user_agent(user_agent)
-            // Nor does a variable in the environment decide it.
+            // Proxy variables of the environment must not decide where documents go.
             .no_proxy()
             .redirect(redirect::Policy::none());
         if let Some(Credentials::Certificate(pem)) = &credentials {

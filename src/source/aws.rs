@@ -111,7 +111,7 @@ pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut texts = vec![error.to_string()];
     let mut source = error.source();
     while let Some(error) = source {
-        // The sources of credentials that were tried stand on a line each.
+        // The SDK lists the sources of credentials that it tried on a line each.
         let text = error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
         // Wrappers often repeat what they wrap.
         if texts.last() != Some(&text) {

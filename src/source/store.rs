@@ -132,7 +132,7 @@ impl Store {
     pub async fn get(&self, object: &ObjectRef) -> Result<Object, StoreError> {
         let mut room = match object.size {
             Some(size) if size <= self.max_object_bytes => Some(self.room(size).await),
-            // The size is unknown, or the claim about it would be refused: S3 shall say.
+            // The size is unknown, or the announced one exceeds the limit, so S3's answer decides.
             _ => None,
         };
         let mut retries = 0;
@@ -413,11 +413,11 @@ fn passed_over(error: &GetObjectFailure) -> Option<VersionPassedOver> {
     let status = error.raw_response().map(|response| response.status().as_u16());
     match (error.code(), status) {
         (Some("NoSuchBucket" | "InvalidObjectState"), _) => None,
-        // A KMS key that may not be used is in the way of every version.
+        // A denied KMS key affects every version.
         (Some(code), _) if code.starts_with("KMS.") => None,
         (_, Some(403)) if aws::cause(error).contains("kms:") => None,
         (_, Some(403)) => Some(VersionPassedOver::Denied),
-        // There is none, its id is none of this bucket, or it only marks a delete.
+        // The version does not exist, its id is not of this bucket, or it is a delete marker.
         (Some("InvalidArgument"), Some(400)) | (_, Some(404 | 405)) => Some(VersionPassedOver::Gone),
         _ => None,
     }

@@ -119,7 +119,7 @@ async fn regions(
         }
         let body = json!({"size": 0, "query": {"bool": {"filter": filter}}, "aggs": {"regions": regions}});
         let mut answer = search(client, path, &body).await?;
-        // There are no aggregations where no index was there to be asked.
+        // Without any index the answer has no aggregations.
         let page = answer["aggregations"]["regions"].take();
         let Some(buckets) = page["buckets"].as_array().filter(|buckets| !buckets.is_empty()) else {
             return Ok(found);

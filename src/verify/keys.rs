@@ -106,7 +106,7 @@ impl Api {
         let mut result = None;
         let mut failure = None;
         for region in regions {
-            // One region's API may be closed to us while that of the home answers.
+            // The role may lack access to one region's API while that of the home region answers.
             match known.check(self, digest, region).await {
                 Ok(checked) => {
                     let is_final = !matches!(checked, Err(SignatureProblem::UnknownKey(_)));

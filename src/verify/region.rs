@@ -98,7 +98,7 @@ impl Region {
             day = today.next_day();
         }
         self.close_before(None).await?;
-        // Where there is no digest at all, that is told once and not for each file.
+        // Without any digest there is one finding, and not one for each file.
         if self.report.digests > 0 {
             for finding in std::mem::take(&mut self.unproven) {
                 self.report.find(finding);

@@ -56,7 +56,7 @@ pub async fn entries(client: &OpenSearch, files: &[&LogFile]) -> Result<HashMap<
     if files.is_empty() {
         return Ok(found);
     }
-    // By its id an entry is found at once; a search finds it only after the index was refreshed.
+    // A get by id finds an entry at once; a search finds it only after a refresh of the index.
     let documents: Vec<Value> = files.iter().filter_map(|file| wanted(client.names(), file)).collect();
     let answer = ask(client, "_mget", "_mget", &json!({"docs": documents})).await?;
     let Answers { docs } = read("_mget", &answer)?;

@@ -67,7 +67,7 @@ impl Standing {
         for day in days {
             let object = format!("s3://{bucket}/{day}");
             let folder = Folder::of(&object, to);
-            // Digests of days around the period are looked at as well, and say nothing about those days.
+            // Digests of days around the period are read too, but those days are not verified.
             if day_of(day).is_some_and(|day| (from..=to).contains(&day)) {
                 self.0.entry(folder).or_default();
             }
