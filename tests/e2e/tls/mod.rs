@@ -75,13 +75,13 @@ async fn each_obstacle_on_the_way_to_a_server_is_told_with_the_setting_that_remo
     let cases = [
         (sink("https", "localhost", good.port), "set [section].ca_file to a PEM file"),
         (secured(&foreign), "set [section].ca_file to a PEM file"),
-        (secured(&elsewhere), "let [section].url have a name that is in the server's certificate"),
+        (secured(&elsewhere), "use a name in [section].url that is in the server's certificate"),
         (secured(&over), "renew the server's certificate"),
         (secured(&early), "correct this host's clock"),
-        (secured(&plain), "let [section].url begin with http://"),
-        (sink("http", "localhost", good.port), "let [section].url begin with https://"),
+        (secured(&plain), "begin [section].url with http://"),
+        (sink("http", "localhost", good.port), "begin [section].url with https://"),
         (secured(&closed), "the server asks for a client certificate"),
-        (stranger, "see whether the host in [section].url is spelled right"),
+        (stranger, "check the spelling of the host in [section].url"),
     ];
     for (config, advice) in &cases {
         let said = refusal(config).await;
