@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use crate::labels::{NotificationForm as Form, ObjectSkip};
 use crate::timestamp;
 
-/// Reads a message's body. Pure: whatever the body holds, the answer is a notification or an error.
+/// Parses a message's body. Any body gives a notification or an error.
 pub fn parse(body: &str) -> Result<Notification, NotificationError> {
     if is_validation_message(body) {
         return Ok(Notification::test());

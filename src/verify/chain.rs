@@ -122,7 +122,7 @@ pub fn judge(
 }
 
 fn not_the_one(bucket: &str, named: &str, key: &DigestKey) -> Finding {
-    let detail = format!("it is not the one that {} names as the one before", key.key);
+    let detail = format!("{} names another digest before it", key.key);
     Finding::new(FindingKind::InvalidDigest, bucket, named, detail)
 }
 

@@ -42,7 +42,7 @@ pub fn advice(kind: FindingKind) -> &'static str {
             "keep them as evidence and find out who wrote them; restore the version that was signed"
         }
         FindingKind::UnprovenFile => {
-            "find out who put them there, or restore the digest that names them; do not trust what they hold"
+            "find out who put them there, or restore the digest that names them; do not trust their content"
         }
         FindingKind::MissingDigest => {
             "find out who deleted it, or who switched off logging or validation; restore a version of it"

@@ -80,7 +80,7 @@ impl Evidence<'_> {
             findings.push(Finding::new(kind, &self.file.s3_bucket, &self.file.s3_object, detail));
         };
         if self.entry.is_none() {
-            find(FindingKind::MissingFile, "it was delivered and not shipped".to_owned());
+            find(FindingKind::MissingFile, "it was delivered but not shipped".to_owned());
         }
         if self.listed.is_none() {
             find(FindingKind::DeletedFile, "it is no longer in the bucket".to_owned());
@@ -102,7 +102,7 @@ impl Evidence<'_> {
                 Content::Broken(problem) => format!(": {problem}"),
                 Content::NotRead | Content::Hash(_) | Content::Unread(_) => String::new(),
             };
-            find(FindingKind::AlteredFile, format!("{what} is not what CloudTrail has signed{why}"));
+            find(FindingKind::AlteredFile, format!("{what} differs from what CloudTrail signed{why}"));
         }
         if let Content::Unread(problem) = self.content {
             find(FindingKind::UnreadObject, problem.to_owned());
