@@ -15,6 +15,7 @@ mod packed;
 pub mod script;
 mod indicators;
 mod policy;
+pub mod embedded;
 mod cut;
 pub mod subject;
 mod arn;
@@ -50,10 +51,13 @@ use time::OffsetDateTime;
 use crate::document::{Document, DocumentId, IndexName};
 use crate::record::{Record, canonical};
 use crate::timestamp;
+use actor::Actor;
 pub use attack::{ATTACK_VERSION, Named};
+use context::Context;
 use ecs::Event;
 pub use ecs::UNKNOWN_OPERATION;
 pub use enricher::{Knowledge, Origin};
+use embedded::Documents;
 pub use rule::{Place, Rule, Severity};
 use script::Script;
 use subject::Subject;
@@ -107,27 +111,33 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enric
             return Enriched::Malformed(rejected::malformed(raw, &error.to_string(), origin, knowledge));
         }
     };
-    let scripts = script::scripts(&record);
-    let matches = rules.matches(&Subject { record: &record, scripts: &scripts });
+    let (scripts, documents) = (script::scripts(&record), Documents::of(&record));
+    let subject = Subject::new(&record, &scripts, &documents, catalogue);
+    let matches = rules.matches(&subject);
     if !select::is_selected(&record, *scope, &matches) {
         return Enriched::NotSelected;
     }
     let event_time = event_time(&record);
     let id = DocumentId::of(record.text(&["eventID"]), &canonical(raw));
-    let redacted = redact::redact(text.as_bytes(), &record, fingerprint_key);
-    let scripts: Vec<Script> = scripts.into_iter().map(|script| script.redacted(fingerprint_key)).collect();
     let times = Times {
         timestamp: event_time.or(origin.written_at).unwrap_or(origin.now),
         created: origin.written_at,
         ingested: origin.now,
         retagged: None,
     };
-    let source = match &redacted {
-        None => write_source(&record, text, &scripts, &matches, knowledge, times, origin.path),
-        Some(text) => {
-            let record = Record::parse(text.as_bytes()).expect("redaction writes JSON of the same shape");
-            write_source(&record, text, &scripts, &matches, knowledge, times, origin.path)
-        }
+    let redacted = redact::redact(text.as_bytes(), &record, fingerprint_key);
+    let source = if redacted.is_none() && scripts.is_empty() {
+        // Nothing was redacted, so what the rules asked for is what the document states.
+        write_source(&record, text, subject.into_facts(), &matches, knowledge, times, origin.path)
+    } else {
+        drop(subject);
+        let text = redacted.as_deref().unwrap_or(text);
+        let record = Record::parse(text.as_bytes()).expect("redaction writes JSON of the same shape");
+        let scripts: Vec<Script> =
+            scripts.into_iter().map(|script| script.redacted(fingerprint_key)).collect();
+        let documents = Documents::of(&record);
+        let facts = Subject::new(&record, &scripts, &documents, catalogue).into_facts();
+        write_source(&record, text, facts, &matches, knowledge, times, origin.path)
     };
     let mut categories: Vec<&str> =
         matches.iter().flat_map(|rule| &rule.categories).map(String::as_str).collect();
@@ -168,7 +178,8 @@ pub fn enrich_again(kept: &Kept<'_>, knowledge: &Knowledge) -> Option<Anew> {
     let carried_scripts = carry::scripts(kept.document, &record, &scripts);
     let has_all_scripts = carried_scripts.is_empty();
     scripts.extend(carried_scripts);
-    let subject = Subject { record: &record, scripts: &scripts };
+    let documents = Documents::of(&record);
+    let subject = Subject::new(&record, &scripts, &documents, &knowledge.catalogue);
     let matching = knowledge.rules.matches(&subject);
     let carried_rules = carry::rules(kept.document, &knowledge.rules, &matching, &subject);
     // In the order of their files, as they would stand if all had matched.
@@ -185,7 +196,8 @@ pub fn enrich_again(kept: &Kept<'_>, knowledge: &Knowledge) -> Option<Anew> {
         ingested: kept.ingested,
         retagged: Some(kept.retagged),
     };
-    let source = write_source(&record, kept.original, &scripts, &matches, knowledge, times, kept.path);
+    let facts = subject.into_facts();
+    let source = write_source(&record, kept.original, facts, &matches, knowledge, times, kept.path);
     let mut source = serde_json::from_slice(&source).expect("what was written as JSON is JSON");
     let mut carried: Vec<String> = carried_rules.iter().map(|rule| rule.id.clone()).collect();
     if !has_all_scripts {
@@ -210,7 +222,7 @@ struct Times {
 fn write_source(
     record: &Record<'_>,
     original: &str,
-    scripts: &[Script],
+    (context, actor): (Context<'_>, Actor<'_>),
     matches: &[&Rule],
     knowledge: &Knowledge,
     times: Times,
@@ -221,9 +233,9 @@ fn write_source(
         record,
         original,
         matches,
-        context: context::context(record, scripts, catalogue),
+        context,
         unknown_operation: catalogue.lacks(record),
-        actor: actor::actor(record),
+        actor,
         timestamp: times.timestamp,
         created: times.created,
         ingested: times.ingested,

@@ -7,6 +7,7 @@
 
 mod code;
 mod compute;
+mod foreign;
 mod image;
 mod location;
 mod network;
@@ -19,8 +20,10 @@ use serde::Serialize;
 use serde_json_borrow::Value;
 use serde_with::skip_serializing_none;
 
+use super::arn::Arn;
 use super::catalogue::{Access, Catalogue};
 use super::cut;
+use super::embedded::Documents;
 use super::indicators::Indicators;
 use super::policy::Policy;
 use super::related::{RelatedResource, related_resources};
@@ -28,7 +31,9 @@ use super::resource::{Resource, resource};
 use super::script::Script;
 use crate::record::{Record, member, omissions};
 pub use code::{CodeRepository, Lifecycle};
+use compute::Fleet;
 pub use compute::Instance;
+pub use foreign::Foreign;
 pub use image::Image;
 pub use location::{Direction, S3};
 pub use network::Network;
@@ -63,6 +68,8 @@ pub struct Context<'r> {
     pub network: Network<'r>,
     #[serde(skip_serializing_if = "Policy::lets_nobody_in")]
     pub policy: Policy,
+    #[serde(skip_serializing_if = "Foreign::is_empty")]
+    pub foreign: Foreign<'r>,
     pub root_access: Option<bool>,
     /// The least version of the instance metadata service that a notebook instance allows.
     pub metadata_service_version: Option<&'r str>,
@@ -92,6 +99,8 @@ pub struct Context<'r> {
 #[derive(Debug, Default, Serialize, PartialEq)]
 pub struct ExecutionRole<'r> {
     pub arn: Texts<'r>,
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub account_id: Texts<'r>,
 }
 
 /// Resources of one kind that the call refers to.
@@ -100,9 +109,23 @@ pub struct Named<'r> {
     pub name: Texts<'r>,
 }
 
-/// Reads the context off a redacted record and its redacted scripts. One of another service has no settings of
-/// SageMaker's.
-pub fn context<'r>(record: &'r Record<'_>, scripts: &'r [Script], catalogue: &'r Catalogue) -> Context<'r> {
+impl<'r> ExecutionRole<'r> {
+    fn take(&mut self, text: &'r str) {
+        self.arn.take(text);
+        if let Some(arn) = Arn::parse(text) {
+            self.account_id.take(arn.account);
+        }
+    }
+}
+
+/// Reads the context off a record, its scripts and the documents in its texts; for a document of OpenSearch all three are
+/// redacted. A record of another service has no settings of SageMaker's.
+pub fn context<'r>(
+    record: &'r Record<'_>,
+    scripts: &'r [Script],
+    documents: &'r Documents,
+    catalogue: &'r Catalogue,
+) -> Context<'r> {
     let mut context = Context {
         access_level: catalogue.operation(record).map(|operation| operation.access),
         resource: resource(record, catalogue),
@@ -111,11 +134,16 @@ pub fn context<'r>(record: &'r Record<'_>, scripts: &'r [Script], catalogue: &'r
         omitted: omissions(record),
         ..Context::default()
     };
-    context.cut = cut::fields(scripts, &context.policy);
+    context.cut = cut::fields(scripts, documents, &context.policy);
     context.cut.extend(cut::flat_fields(record));
     if record.is_sagemaker() {
+        context.foreign = Foreign::to(record.text(&["recipientAccountId"]));
         let request = record.at(&["requestParameters"]);
-        context.take(request, Direction::Read);
+        let mut fleet = context.take("", request, Direction::Read);
+        for (document, direction) in documents.iter() {
+            context.take_member("", document, direction);
+            fleet = fleet.and(context.take("", document, direction));
+        }
         for (name, value) in
             defaults::of(record.event_name()).iter().flat_map(|default| default.left_out(request))
         {
@@ -127,30 +155,37 @@ pub fn context<'r>(record: &'r Record<'_>, scripts: &'r [Script], catalogue: &'r
             context.lifecycle.show(script);
         }
         context.lifecycle.indicators = Indicators::of(scripts);
-        context.instance.judge();
+        context.instance.judge(fleet);
     }
     context
 }
 
 impl<'r> Context<'r> {
-    /// Takes what is known by its member's name, at any depth.
-    fn take(&mut self, value: &'r Value<'_>, direction: Direction) {
+    /// Takes what is known by its member's name, at any depth, and returns the instances that it makes up. The name of a
+    /// list is that of its elements.
+    fn take(&mut self, name: &str, value: &'r Value<'_>, direction: Direction) -> Fleet {
         match value {
             Value::Object(object) => {
+                let mut inner = Fleet::default();
                 for (name, value) in object.iter() {
                     let lower = name.to_ascii_lowercase();
                     let direction = Direction::of(&lower).unwrap_or(direction);
                     self.studio.take_app_settings(name, value);
                     self.take_member(&lower, value, direction);
-                    self.take(value, direction);
+                    if value.is_object() || value.is_array() {
+                        let within = self.take(&lower, value, direction);
+                        inner = if Fleet::is_of_group(&lower) { inner } else { inner.and(within) };
+                    }
                 }
+                Fleet::of(object, inner)
             }
             Value::Array(elements) => {
-                for element in elements {
-                    self.take(element, direction);
-                }
+                let join = if Fleet::are_alternatives(name) { Fleet::or } else { Fleet::and };
+                elements
+                    .iter()
+                    .fold(Fleet::default(), |fleet, element| join(fleet, self.take(name, element, direction)))
             }
-            _ => {}
+            _ => Fleet::default(),
         }
     }
 
@@ -162,10 +197,11 @@ impl<'r> Context<'r> {
         self.timeouts.take(name, value);
         match name {
             "volumesizeingb" | "ebsvolumesizeingb" => add(&mut self.volume_gb, value),
-            "pipelinedefinitions3location" => self.s3.take_bucket(value),
+            "pipelinedefinitions3location" => self.s3.take_parts(value),
             _ => {}
         }
-        for text in texts::of(value) {
+        for text in texts::of(value).map(unquoted) {
+            self.foreign.take(name, text);
             match name {
                 "rootaccess" => self.root_access = Some(self.root_access == Some(true) || is_enabled(text)),
                 "minimuminstancemetadataserviceversion" => self.metadata_service_version = Some(text),
@@ -173,7 +209,7 @@ impl<'r> Context<'r> {
                 "modelname" => self.model.name.take(text),
                 "endpointconfigname" => self.endpoint_config.name.take(text),
                 _ if name.contains("kmskey") => self.kms_key.take(text),
-                _ if name.contains("role") && text.contains(":role/") => self.execution_role.arn.take(text),
+                _ if name.contains("role") && text.contains(":role/") => self.execution_role.take(text),
                 _ => {
                     self.image.take(name, text);
                     self.s3.take(text, direction);
@@ -199,6 +235,12 @@ fn tags(value: &Value<'_>) -> Vec<String> {
         }
         _ => Vec::new(),
     }
+}
+
+/// Hyperparameters of the SDK are JSON, so that texts among them stand in quotes of their own.
+fn unquoted(text: &str) -> &str {
+    let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    inner.filter(|inner| !inner.is_empty()).unwrap_or(text)
 }
 
 /// The largest number that a field of type `long` takes. OpenSearch would refuse the whole document for a larger one.

@@ -30,6 +30,11 @@ const EVERYONE: &str = "everyone";
 /// Members of a request that hold a policy as a text.
 const MEMBERS: [&str; 5] =
     ["resourcePolicy", "assumeRolePolicyDocument", "policyDocument", "policyText", "policy"];
+/// Whether a member of that name holds a policy.
+pub fn holds_policy(member: &str) -> bool {
+    MEMBERS.contains(&member)
+}
+
 /// Keys of conditions that say who the principal is.
 const KEYS: [&str; 4] =
     ["aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:PrincipalAccount", "aws:PrincipalArn"];

@@ -33,6 +33,7 @@ pub mod tests {
 
     use super::*;
     use crate::enrich::catalogue::Catalogue;
+    use crate::enrich::embedded::Documents;
     use crate::enrich::rule::Place;
     use crate::enrich::rules::Folder;
     use crate::enrich::{actor, context, verdict};
@@ -43,7 +44,9 @@ pub mod tests {
         let record = Record::parse(raw.as_bytes()).unwrap();
         let matches: Vec<&Rule> = rules.iter().collect();
         let catalogue = Catalogue::built_in();
-        let (actor, context) = (actor::actor(&record), context::context(&record, &[], &catalogue));
+        let documents = Documents::of(&record);
+        let (actor, context) =
+            (actor::actor(&record), context::context(&record, &[], &documents, &catalogue));
         let ending = verdict::ending(&record);
         let verdict = Verdict::of(&matches, ending);
         function(&Reading {

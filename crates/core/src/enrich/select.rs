@@ -39,6 +39,8 @@ static SAGEMAKER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"sag
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::enrich::catalogue::Catalogue;
+    use crate::enrich::embedded::Documents;
     use crate::enrich::subject::Subject;
     use crate::settings::RulesConfig;
 
@@ -70,9 +72,10 @@ mod tests {
     #[test]
     fn each_scope_ships_what_it_says_and_the_bytes_never_hide_a_selected_record() {
         let rules = RuleSet::load(&RulesConfig::default()).unwrap();
+        let (documents, catalogue) = (Documents::default(), Catalogue::built_in());
         for (raw, expected) in CASES {
             let record = Record::parse(raw.as_bytes()).unwrap();
-            let matches = rules.matches(&Subject { record: &record, scripts: &[] });
+            let matches = rules.matches(&Subject::new(&record, &[], &documents, &catalogue));
             for (scope, expected) in [Scope::Sagemaker, Scope::Related, Scope::All].into_iter().zip(expected)
             {
                 let selected = is_selected(&record, scope, &matches);

@@ -1,10 +1,20 @@
-//! The subject: what a rule is evaluated on, which is the record and what was decoded from it or read out of its texts.
+//! The subject: what a rule is evaluated on, which is the record, what was decoded from it, and every fact that a document
+//! states of it, under the name that the fact has there.
+//!
+//! Facts are found when a rule first asks for one, and the document is written from the same ones.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use rsigma_eval::{Event, EventValue};
+use serde::Serialize;
+use serde_json::Value as Json;
 
+use super::actor::{Actor, actor};
+use super::catalogue::Catalogue;
+use super::context::{Context, Texts, context};
 use super::cut;
+use super::embedded::Documents;
 use super::policy::{self, Policy};
 use super::script::{self, Script};
 use crate::record::{Record, commercial_name, omissions};
@@ -12,34 +22,129 @@ use crate::record::{Record, commercial_name, omissions};
 /// The name under which rules find what CloudTrail left out, which is also its field in a document.
 pub const OMITTED: &str = "sagemaker.omitted";
 
+/// What the names of facts begin with.
+const FACTS: &str = "sagemaker.";
+
 /// Fields that hold the name of a service, which differs between the partitions of AWS.
 const SERVICES: [&str; 3] = ["eventSource", "userIdentity.invokedBy", "sourceIPAddress"];
 
-#[derive(Debug, Clone, Copy)]
+/// Whether the field is a fact that is found in the parameters of a call.
+pub fn is_of_parameters(field: &str) -> bool {
+    field.strip_prefix(FACTS).is_some_and(|fact| {
+        !["actor.", "omitted", "cut", "access_level"].iter().any(|other| fact.starts_with(other))
+    })
+}
+
+#[derive(Debug)]
 pub struct Subject<'s, 'a> {
     pub record: &'s Record<'a>,
     pub scripts: &'s [Script],
+    pub documents: &'s Documents,
+    catalogue: &'s Catalogue,
+    context: OnceCell<Context<'s>>,
+    actor: OnceCell<Actor<'s>>,
+    /// All facts as a document has them, for those that are rarely asked for.
+    written: OnceCell<Json>,
+}
+
+#[derive(Serialize)]
+struct Written<'f, 's> {
+    actor: &'f Actor<'s>,
+    #[serde(flatten)]
+    context: &'f Context<'s>,
+}
+
+impl<'s, 'a> Subject<'s, 'a> {
+    pub fn new(
+        record: &'s Record<'a>,
+        scripts: &'s [Script],
+        documents: &'s Documents,
+        catalogue: &'s Catalogue,
+    ) -> Self {
+        Self {
+            record,
+            scripts,
+            documents,
+            catalogue,
+            context: OnceCell::new(),
+            actor: OnceCell::new(),
+            written: OnceCell::new(),
+        }
+    }
+
+    /// What was found, for the document.
+    pub fn into_facts(self) -> (Context<'s>, Actor<'s>) {
+        let Self { record, scripts, documents, catalogue, context: found, actor: caller, .. } = self;
+        (
+            found.into_inner().unwrap_or_else(|| context(record, scripts, documents, catalogue)),
+            caller.into_inner().unwrap_or_else(|| actor(record)),
+        )
+    }
+
+    fn context(&self) -> &Context<'s> {
+        self.context.get_or_init(|| context(self.record, self.scripts, self.documents, self.catalogue))
+    }
+
+    fn fact(&self, name: &str) -> Option<EventValue<'_>> {
+        match name {
+            // What rules of other services ask for as well needs no more than this.
+            policy::FIELD => return Some(owned(Policy::of(self.record).principals)),
+            OMITTED => return Some(owned(omissions(self.record))),
+            cut::FIELD => {
+                let fields = cut::fields(self.scripts, self.documents, &Policy::of(self.record));
+                return Some(owned(fields.into_iter().map(str::to_owned).collect()));
+            }
+            script::FIELD => {
+                return match self.scripts {
+                    [] => None,
+                    [script] => Some(text(script)),
+                    scripts => Some(EventValue::Array(scripts.iter().map(text).collect())),
+                };
+            }
+            _ => {}
+        }
+        if let Some(texts) = often_asked(self.context(), name) {
+            return all_of(texts);
+        }
+        let written = self.written.get_or_init(|| {
+            let written =
+                Written { actor: self.actor.get_or_init(|| actor(self.record)), context: self.context() };
+            serde_json::to_value(written).expect("what a document states can be written as JSON")
+        });
+        let mut found = Vec::new();
+        collect(written, name.strip_prefix(FACTS)?, &mut found);
+        if found.len() > 1 { Some(EventValue::Array(found)) } else { found.pop() }
+    }
+}
+
+/// The facts that the built-in rules ask for most, as they are found.
+fn often_asked<'c, 's>(context: &'c Context<'s>, name: &str) -> Option<&'c Texts<'s>> {
+    let Context { s3, image, execution_role, foreign, instance, .. } = context;
+    Some(match name {
+        "sagemaker.s3.input_buckets" => &s3.input_buckets,
+        "sagemaker.s3.output_buckets" => &s3.output_buckets,
+        "sagemaker.s3.model_buckets" => &s3.model_buckets,
+        "sagemaker.s3.code_buckets" => &s3.code_buckets,
+        "sagemaker.s3.buckets" => &s3.buckets,
+        "sagemaker.image.uri" => &image.uri,
+        "sagemaker.image.account_id" => &image.account_id,
+        "sagemaker.image.registry" => &image.registry,
+        "sagemaker.execution_role.arn" => &execution_role.arn,
+        "sagemaker.foreign.role" => &foreign.role,
+        "sagemaker.foreign.key" => &foreign.key,
+        "sagemaker.foreign.arn" => &foreign.arn,
+        "sagemaker.instance.type" => &instance.kinds,
+        _ => return None,
+    })
 }
 
 impl Event for Subject<'_, '_> {
     fn get_field(&self, path: &str) -> Option<EventValue<'_>> {
-        match path {
-            policy::FIELD => Some(owned(Policy::of(self.record).principals)),
-            OMITTED => Some(owned(omissions(self.record))),
-            cut::FIELD => {
-                let fields = cut::fields(self.scripts, &Policy::of(self.record));
-                Some(owned(fields.into_iter().map(str::to_owned).collect()))
-            }
-            script::FIELD => match self.scripts {
-                [] => None,
-                [script] => Some(text(script)),
-                scripts => Some(EventValue::Array(scripts.iter().map(text).collect())),
-            },
-            _ => {
-                let value = self.record.get_field(path)?;
-                Some(if SERVICES.contains(&path) { in_commercial_partition(value) } else { value })
-            }
+        if path.starts_with(FACTS) {
+            return self.fact(path);
         }
+        let value = self.record.get_field(path)?;
+        Some(if SERVICES.contains(&path) { in_commercial_partition(value) } else { value })
     }
 
     fn any_string_value(&self, predicate: &dyn Fn(&str) -> bool) -> bool {
@@ -52,7 +157,7 @@ impl Event for Subject<'_, '_> {
         all
     }
 
-    fn to_json(&self) -> serde_json::Value {
+    fn to_json(&self) -> Json {
         self.record.to_json()
     }
 }
@@ -61,8 +166,45 @@ fn text(script: &Script) -> EventValue<'_> {
     EventValue::Str(Cow::Borrowed(&script.text))
 }
 
+/// None of a list without texts, which no document has.
+fn all_of<'v>(texts: &'v Texts<'_>) -> Option<EventValue<'v>> {
+    let values = texts.iter().map(|text| EventValue::Str(Cow::Borrowed(*text)));
+    (!texts.is_empty()).then(|| EventValue::Array(values.collect()))
+}
+
 fn owned<'v>(texts: Vec<String>) -> EventValue<'v> {
     EventValue::Array(texts.into_iter().map(|text| EventValue::Str(Cow::Owned(text))).collect())
+}
+
+/// What is found at a dotted path, through lists.
+fn collect<'v>(value: &'v Json, path: &str, found: &mut Vec<EventValue<'v>>) {
+    match value {
+        Json::Array(elements) => elements.iter().for_each(|element| collect(element, path, found)),
+        Json::Object(members) => {
+            let (first, rest) =
+                path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+            match (members.get(first), rest) {
+                (Some(value), Some(rest)) => collect(value, rest, found),
+                (Some(value), None) => found.extend(event_value(value)),
+                (None, _) => {}
+            }
+        }
+        _ => {}
+    }
+}
+
+/// None of an object, which is no fact by itself.
+fn event_value(value: &Json) -> Option<EventValue<'_>> {
+    Some(match value {
+        Json::Null | Json::Object(_) => return None,
+        Json::Bool(value) => EventValue::Bool(*value),
+        Json::Number(number) => match number.as_i64() {
+            Some(integer) => EventValue::Int(integer),
+            None => EventValue::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => EventValue::Str(Cow::Borrowed(text)),
+        Json::Array(elements) => EventValue::Array(elements.iter().filter_map(event_value).collect()),
+    })
 }
 
 fn in_commercial_partition(value: EventValue<'_>) -> EventValue<'_> {

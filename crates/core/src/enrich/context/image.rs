@@ -14,20 +14,43 @@ pub struct Image<'r> {
     pub account_id: Texts<'r>,
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub region: Texts<'r>,
+    /// The hosts that the images come from; `docker.io` where an image names none.
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub registry: Texts<'r>,
+    /// Images that SageMaker knows by a name, an ARN or an id of its own, and those of machines.
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub name: Texts<'r>,
 }
+
+/// Members in lower case that name an image which SageMaker has registered, or the image of a machine.
+const NAMES: [&str; 5] =
+    ["imagename", "sagemakerimagename", "sagemakerimagearn", "sagemakerimageversionarn", "imageid"];
 
 impl<'r> Image<'r> {
     /// Takes an image by the name of its member, or by its look wherever it stands.
     pub fn take(&mut self, name: &str, text: &'r str) {
+        if NAMES.contains(&name) {
+            self.name.take(text);
+        }
         let registry = ecr_registry(text);
         let is_image_member = name.ends_with("image") || name.ends_with("imageuri");
         if registry.is_some() || is_image_member && !text.starts_with("arn:") {
             self.uri.take(text);
+            self.registry.take(host(text));
         }
         if let Some((account_id, region)) = registry {
             self.account_id.take(account_id);
             self.region.take(region);
         }
+    }
+}
+
+/// The host of an image. As Docker has it, what stands before the first slash is one if it has a dot or a port.
+fn host(uri: &str) -> &str {
+    let uri = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    match uri.split_once('/') {
+        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
+        _ => "docker.io",
     }
 }
 
@@ -70,6 +93,23 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(ecr_registry(uri), expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn the_registry_is_the_host_of_an_image() {
+        for (uri, expected) in [
+            (
+                "444455556666.dkr.ecr.eu-west-1.amazonaws.com/x:1",
+                "444455556666.dkr.ecr.eu-west-1.amazonaws.com",
+            ),
+            ("public.ecr.aws/x/y:1", "public.ecr.aws"),
+            ("registry.example.com:5000/x", "registry.example.com:5000"),
+            ("https://ghcr.io/x/y", "ghcr.io"),
+            ("python:3", "docker.io"),
+            ("library/python:3", "docker.io"),
+        ] {
+            assert_eq!(host(uri), expected, "{uri}");
         }
     }
 

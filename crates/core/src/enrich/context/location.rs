@@ -9,12 +9,27 @@ use serde_json_borrow::Value;
 use super::texts::Texts;
 use crate::record::{is_service_domain, member};
 
+/// Each location stands in one list, by what the call does there; its bucket stands in the list of all buckets as well.
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 pub struct S3<'r> {
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub inputs: Texts<'r>,
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub outputs: Texts<'r>,
+    /// Artefacts of models.
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub models: Texts<'r>,
+    /// Scripts, sources and templates that are run.
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub code: Texts<'r>,
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub input_buckets: Texts<'r>,
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub output_buckets: Texts<'r>,
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub model_buckets: Texts<'r>,
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub code_buckets: Texts<'r>,
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub buckets: Texts<'r>,
 }
@@ -23,56 +38,88 @@ impl<'r> S3<'r> {
     /// Takes a text that is a location, which is known by its look.
     pub fn take(&mut self, text: &'r str, direction: Direction) {
         let Some(bucket) = bucket(text) else { return };
-        self.buckets.take(bucket);
+        self.take_bucket(bucket, direction);
         match direction {
             Direction::Read => self.inputs.take(text),
             Direction::Written => self.outputs.take(text),
+            Direction::Model => self.models.take(text),
+            Direction::Code => self.code.take(text),
         }
     }
 
     /// Takes the bucket of a location that is given as bucket and key, as that of a pipeline's definition.
-    pub fn take_bucket(&mut self, location: &'r Value<'_>) {
+    pub fn take_parts(&mut self, location: &'r Value<'_>) {
         if let Some(bucket) = member(location, "bucket").as_str().filter(|bucket| !bucket.is_empty()) {
-            self.buckets.take(bucket);
+            self.take_bucket(bucket, Direction::Code);
+        }
+    }
+
+    fn take_bucket(&mut self, bucket: &'r str, direction: Direction) {
+        self.buckets.take(bucket);
+        match direction {
+            Direction::Read => self.input_buckets.take(bucket),
+            Direction::Written => self.output_buckets.take(bucket),
+            Direction::Model => self.model_buckets.take(bucket),
+            Direction::Code => self.code_buckets.take(bucket),
         }
     }
 }
 
-/// Whether a call reads a location or writes to it.
+/// What a call does at a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     Read,
     Written,
+    /// It takes a model from there.
+    Model,
+    /// It runs what is there.
+    Code,
 }
 
 impl Direction {
     /// The direction of what a member holds, by the member's name in lower case. None where the name does not say, and
     /// what the member stands in decides.
     pub fn of(name: &str) -> Option<Self> {
+        // What an endpoint captured, which a monitoring job reads.
         if name == "datacaptureddestinations3uri" {
-            // What an endpoint captured, which a monitoring job reads.
             return Some(Self::Read);
         }
-        WRITTEN.is_match(name).then_some(Self::Written)
+        let word = WORDS.find(name)?.pattern().as_usize();
+        Some(BY_WORD[word].1)
     }
 }
 
-/// Words in the names of members that say where something is written.
-static WRITTEN: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    let words = AhoCorasick::new([
-        "output",
-        "destination",
-        "datacapture",
-        // A job saves its state there.
-        "checkpointconfig",
-        // The offline store of a feature group.
-        "offlinestoreconfig",
-        // The artefacts of MLflow and of Canvas.
-        "artifactstoreuri",
-        "s3artifactpath",
-        "s3failurepath",
-        "s3upload",
-    ]);
+/// Words in the names of members that say what is done with a location. The first in a name decides.
+const BY_WORD: &[(&str, Direction)] = &[
+    ("output", Direction::Written),
+    ("destination", Direction::Written),
+    ("datacapture", Direction::Written),
+    // A job saves its state there.
+    ("checkpointconfig", Direction::Written),
+    ("offlinestoreconfig", Direction::Written),
+    // The artefacts of MLflow and of Canvas.
+    ("artifactstoreuri", Direction::Written),
+    ("s3artifactpath", Direction::Written),
+    ("s3failurepath", Direction::Written),
+    ("s3upload", Direction::Written),
+    // What an inference experiment captures.
+    ("datastorageconfig", Direction::Written),
+    ("projects3path", Direction::Written),
+    ("modeldata", Direction::Model),
+    ("modelsource", Direction::Model),
+    ("modelartifact", Direction::Model),
+    ("artifacturl", Direction::Model),
+    ("adaptersource", Direction::Model),
+    // The scripts of a cluster's nodes and of a monitoring job.
+    ("sources3uri", Direction::Code),
+    ("processorsourceuri", Direction::Code),
+    ("submit_directory", Direction::Code),
+    ("uitemplates3uri", Direction::Code),
+    ("templateurl", Direction::Code),
+];
+
+static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let words = AhoCorasick::new(BY_WORD.iter().map(|(word, _)| word));
     words.expect("a few words can be looked for")
 });
 

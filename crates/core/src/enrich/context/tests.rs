@@ -13,7 +13,8 @@ static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(Catalogue::built_in);
 fn context_of(record: &Json) -> Json {
     let raw = record.to_string();
     let record = Record::parse(raw.as_bytes()).unwrap();
-    serde_json::to_value(context(&record, &[], &CATALOGUE)).unwrap()
+    let (scripts, documents) = (crate::enrich::script::scripts(&record), Documents::of(&record));
+    serde_json::to_value(context(&record, &scripts, &documents, &CATALOGUE)).unwrap()
 }
 
 fn call(name: &str, parameters: &Json) -> Json {
@@ -46,12 +47,15 @@ fn a_training_job_shows_role_compute_images_data_and_network() {
             "access_level": "write",
             "resource": {"type": "training-job", "name": "t1",
                 "arn": "arn:aws:sagemaker:eu-west-1:111122223333:training-job/t1"},
-            "execution_role": {"arn": ["arn:aws:iam::111122223333:role/Exec"]},
-            "instance": {"type": ["ml.p4d.24xlarge"], "count": 4, "accelerated": true},
+            "execution_role": {"arn": ["arn:aws:iam::111122223333:role/Exec"], "account_id": ["111122223333"]},
+            "instance": {"type": ["ml.p4d.24xlarge"], "count": 4, "total": 4, "accelerated": true, "accelerators": 32,
+                "vcpus": 384},
             "volume_gb": 50,
             "image": {"uri": ["444455556666.dkr.ecr.eu-west-1.amazonaws.com/miner:1"],
-                "account_id": ["444455556666"], "region": ["eu-west-1"]},
+                "account_id": ["444455556666"], "region": ["eu-west-1"],
+                "registry": ["444455556666.dkr.ecr.eu-west-1.amazonaws.com"]},
             "s3": {"inputs": ["s3://training/in"], "outputs": ["s3://elsewhere/out", "s3://elsewhere/state"],
+                "input_buckets": ["training"], "output_buckets": ["elsewhere"],
                 "buckets": ["training", "elsewhere"]},
             "kms_key": ["alias/k"],
             "network": {"subnets": ["subnet-1", "subnet-2"], "security_groups": ["sg-1"], "isolated": false,
@@ -87,7 +91,7 @@ fn a_domain_shows_network_role_and_the_settings_of_its_apps() {
         json!({
             "access_level": "write",
             "resource": {"type": "domain", "name": "lab"},
-            "execution_role": {"arn": [role]},
+            "execution_role": {"arn": [role], "account_id": ["111122223333"]},
             "app_type": ["Canvas", "JupyterLab"],
             "kms_key": ["alias/home"],
             "network": {"vpc": "vpc-1", "subnets": ["subnet-1"], "security_groups": ["sg-1"],
@@ -115,8 +119,47 @@ fn a_field_is_what_the_whole_request_says() {
             "CreateCluster",
             json!({"instanceGroups": [{"instanceType": "ml.p5.48xlarge", "instanceCount": 8, "executionRole":
                 "arn:aws:iam::111122223333:role/A"}, {"instanceType": "ml.c5.large", "instanceCount": 1}]}),
-            "/instance/count /instance/accelerated /execution_role/arn/0",
-            json!([9, true, "arn:aws:iam::111122223333:role/A"]),
+            "/instance/count /instance/accelerated /execution_role/arn/0 /instance/accelerators",
+            json!([9, true, "arn:aws:iam::111122223333:role/A", 64]),
+        ),
+        (
+            "CreateHyperParameterTuningJob",
+            json!({"hyperParameterTuningJobConfig": {"resourceLimits": {"maxParallelTrainingJobs": 10}},
+                "trainingJobDefinitions": [
+                    {"resourceConfig": {"instanceType": "ml.p4d.24xlarge", "instanceCount": 4}},
+                    {"hyperParameterTuningResourceConfig": {"instanceConfigs": [
+                        {"instanceType": "ml.g5.xlarge", "instanceCount": 1},
+                        {"instanceType": "ml.m5.large", "instanceCount": 2}]}}]}),
+            "/instance/count /instance/total /instance/accelerators",
+            json!([7, 40, 320]),
+        ),
+        (
+            "CreateEndpointConfig",
+            json!({"productionVariants": [
+                    {"instanceType": "ml.g5.xlarge", "initialInstanceCount": 1,
+                        "managedInstanceScaling": {"minInstanceCount": 1, "maxInstanceCount": 64}}],
+                "shadowProductionVariants": [{"instanceType": "ml.g5.12xlarge", "initialInstanceCount": 2}]}),
+            "/instance/count /instance/total /instance/accelerators /instance/vcpus",
+            json!([3, 66, 72, 352]),
+        ),
+        (
+            "CreatePipeline",
+            json!({"pipelineDefinition": json!({"Steps": [{"Arguments": {
+                "RoleArn": "arn:aws:iam::111122223333:role/P",
+                "AlgorithmSpecification": {"TrainingImage": "ghcr.io/x/y:1"},
+                "ResourceConfig": {"InstanceType": "ml.p5.48xlarge", "InstanceCount": 3},
+                "OutputDataConfig": {"S3OutputPath": "s3://away/x", "KmsKeyId": "alias/k"},
+                "HyperParameters": {"sagemaker_submit_directory": "\"s3://code/s.tar.gz\""}}}]}).to_string()}),
+            "/execution_role/arn /image/registry /instance/total /s3/output_buckets /s3/code_buckets /kms_key",
+            json!([["arn:aws:iam::111122223333:role/P"], ["ghcr.io"], 3, ["away"], ["code"], ["alias/k"]]),
+        ),
+        (
+            "CreateProcessingJob",
+            json!({"processingInputs": [{"datasetDefinition": {
+                "redshiftDatasetDefinition": {"clusterRoleArn": "arn:aws:iam::111122223333:role/R", "outputS3Uri": "s3://r/x"},
+                "athenaDatasetDefinition": {"outputS3Uri": "s3://a/x"}}}]}),
+            "/execution_role/arn /s3/output_buckets",
+            json!([["arn:aws:iam::111122223333:role/R"], ["r", "a"]]),
         ),
         (
             "CreateNotebookInstance",
@@ -137,8 +180,8 @@ fn a_field_is_what_the_whole_request_says() {
             "CreateModel",
             json!({"containers": [{"image": "ghcr.io/x/y:1",
                 "modelDataUrl": "https://models.s3.eu-west-1.amazonaws.com/m.tar.gz"}]}),
-            "/image/uri /image/account_id /s3/buckets /s3/outputs",
-            json!([["ghcr.io/x/y:1"], null, ["models"], null]),
+            "/image/uri /image/account_id /s3/buckets /s3/outputs /s3/model_buckets /s3/inputs",
+            json!([["ghcr.io/x/y:1"], null, ["models"], null, ["models"], null]),
         ),
         (
             "CreateModelBiasJobDefinition",
@@ -169,8 +212,8 @@ fn a_field_is_what_the_whole_request_says() {
         (
             "CreatePipeline",
             json!({"pipelineDefinitionS3Location": {"bucket": "defs", "objectKey": "p.json"}}),
-            "/s3/buckets",
-            json!([["defs"]]),
+            "/s3/buckets /s3/code_buckets",
+            json!([["defs"], ["defs"]]),
         ),
     ] {
         let context = context_of(&call(name, &parameters));
@@ -240,6 +283,88 @@ fn no_member_of_the_api_that_belongs_into_the_context_is_missed() {
     assert_eq!(missed, BTreeSet::new());
 }
 
+/// Members of the API whose names speak of a role, a location, an image, a key, instances or a script, the value that such
+/// a member has, and the facts of which one must show it.
+fn speaking() -> Vec<(&'static str, Json, Vec<&'static str>)> {
+    vec![
+        (r"(?i)role", json!(["arn:aws:iam::111122223333:role/Exec"]), vec!["/execution_role/arn/0"]),
+        (r"(?i)s3|bucket|uri$|url$|location$|path$", json!(["s3://b/k", "b"]), vec!["/s3/buckets/0"]),
+        (r"(?i)image|(?-i:^ecr|Ecr)", json!(["ghcr.io/x/y:1"]), vec!["/image/uri/0", "/image/name/0"]),
+        (r"(?i)kms|encryptionKey", json!(["alias/k"]), vec!["/kms_key/0"]),
+        (
+            r"(?i)instance",
+            json!(["ml.m5.large", 3]),
+            vec!["/instance/type/0", "/instance/total", "/lifecycle/name/0"],
+        ),
+        (
+            r"(?i)script$|entryPoint|arguments$|command|lifecycleConfig|(^|[a-z])(content|document|definition)$",
+            json!(["bWFpbg==", ["sleep", "1"], "[\"s3://b/k\"]"]),
+            vec!["/lifecycle/name/0", "/lifecycle/script/0", "/s3/buckets/0"],
+        ),
+    ]
+}
+
+/// Those of them that no fact shows, by their names, and why.
+const WITHOUT_FACT: [(&str, &str); 21] = [
+    (r"^executionRole(IdentityConfig|SessionNameMode)$|^enableIotRoleAlias$", "a switch about roles"),
+    (r"^roleName$", "a role inside the application of a partner"),
+    (r"^s3(CompressionType|DataDistributionType|DataType|InputMode|UploadMode)$", "how a location is read or written"),
+    (r"^s3BucketOwner(AccountId|Verification)$", "who must own the bucket"),
+    (r"^s3OutputPathExtension$", "a part of a path below a location"),
+    (r"(?i)kmsKey", "a key that belongs to a location, and is shown as a key"),
+    (r"^(directory|fileSystem|local|mount|metricsEndpoint)Path$", "a path in a container or file system"),
+    (r"(?i)image.*(Digest|ReleaseVersion|VersionNumber|VersionAlias)$", "the version of an image that has a name"),
+    (r"(?i)imageConfig(Name)?$|^appImageConfigName|NameContains$", "the resource that the call is about, or a search"),
+    (r"^exportSourceImages$|^imageAssets$|^imageMask$", "pictures of the earth"),
+    (r"^supported|^hidden", "where a model would also run, or what a portal hides"),
+    (r"(?i)instance(Group)?(Name|Names|Id|Ids)$|instanceGroup(Name|sToDelete)|^instanceArn$", "the name of what is there already"),
+    (r"PerInstance$|MemoryAllocationPercentage$|ProvisionTimeoutInSeconds$|PerUltraServer$", "a limit for each instance"),
+    (r"^minInstanceCount$", "the least of a group, of which the most counts"),
+    (r"^selectedInstanceCount$", "what SageMaker chose among those that were asked for"),
+    (r"^minimumInstanceMetadataServiceVersion$", "a fact of its own"),
+    (r"^disassociateLifecycleConfig$|^builtInLifecycleConfigArn$", "no script of the caller"),
+    (r"^enable", "a switch"),
+    (r"(?i)description$|policy$", "prose, or a policy with facts of its own"),
+    (r"^roleGroup", "groups of a partner's application"),
+    (r"Type$", "a type"),
+];
+
+#[test]
+fn each_member_that_speaks_of_what_a_defender_asks_for_is_read_or_has_a_reason() {
+    let shapes: BTreeMap<String, Shape> =
+        serde_json::from_str(include_str!("../../../../../tests/api/sagemaker-shapes.json")).unwrap();
+    let reasons = WITHOUT_FACT.map(|(pattern, _)| regex::Regex::new(pattern).unwrap());
+    let (mut missed, mut used) = (BTreeSet::new(), BTreeSet::new());
+    for (pattern, values, pointers) in speaking() {
+        let pattern = regex::Regex::new(pattern).unwrap();
+        for (name, shape) in &shapes {
+            for path in shape.input.iter().filter(|path| !path.contains('*')) {
+                let last = path.rsplit('.').next().unwrap();
+                if !pattern.is_match(last) {
+                    continue;
+                }
+                let is_read = values.as_array().unwrap().iter().any(|value| {
+                    let parameters =
+                        path.rsplit('.').fold(value.clone(), |inner, member| json!({ member: inner }));
+                    let context = context_of(&call(name, &parameters));
+                    pointers.iter().any(|pointer| context.pointer(pointer).is_some())
+                });
+                if is_read {
+                    continue;
+                }
+                match reasons.iter().position(|reason| reason.is_match(last)) {
+                    Some(reason) => drop(used.insert(reason)),
+                    None => drop(missed.insert(format!("{pattern}: {last} ({name} {path})"))),
+                }
+            }
+        }
+    }
+    assert_eq!(missed, BTreeSet::new());
+    let unused: Vec<_> =
+        (0..reasons.len()).filter(|reason| !used.contains(reason)).map(|reason| WITHOUT_FACT[reason]).collect();
+    assert_eq!(unused, [], "reasons that no member needs");
+}
+
 #[test]
 fn a_record_without_end_or_of_odd_types_gives_a_context_with_an_end() {
     let many = |value: fn(usize) -> Json| (0..5_000).map(value).collect::<Vec<Json>>();
@@ -255,7 +380,7 @@ fn a_record_without_end_or_of_odd_types_gives_a_context_with_an_end() {
         }),
     );
     let context = context_of(&record);
-    for pointer in ["/network/subnets", "/tags", "/image/uri", "/s3/inputs", "/s3/buckets", "/app_type"] {
+    for pointer in ["/network/subnets", "/tags", "/image/uri", "/s3/models", "/s3/buckets", "/app_type"] {
         // All of them, because no order may hide one.
         assert_eq!(context.pointer(pointer).unwrap().as_array().unwrap().len(), 5_000, "{pointer}");
     }
@@ -295,6 +420,25 @@ fn a_record_of_another_service_has_related_resources_and_no_settings() {
     let record = json!({"eventSource": "iam.amazonaws.com", "eventName": "CreateRole",
         "requestParameters": {"roleName": "exec", "instanceType": "ml.m5.large"}});
     assert_eq!(context_of(&record), json!({"related_resource": [{"type": "role", "name": "exec"}]}));
+}
+
+#[test]
+fn what_other_accounts_own_is_told_from_what_the_own_one_does() {
+    let role = "arn:aws:iam::444455556666:role/x-111122223333";
+    let key = "arn:aws:kms:eu-west-1:444455556666:key/1";
+    let package = "arn:aws:sagemaker:eu-west-1:777788889999:model-package/p/1";
+    let mut record = call(
+        "CreateModel",
+        &json!({"executionRoleArn": role, "x": {"kmsKeyId": key}, "modelPackageName": package,
+            "own": "arn:aws:sagemaker:eu-west-1:111122223333:hub/h", "aws": "arn:aws:sagemaker:eu-west-1:aws:hub/h",
+            "bucket": "arn:aws:s3:::b"}),
+    );
+    assert_eq!(context_of(&record).get("foreign"), None, "without the own account nothing is another's");
+    record["recipientAccountId"] = json!("111122223333");
+    assert_eq!(
+        context_of(&record)["foreign"],
+        json!({"account_id": ["444455556666", "777788889999"], "arn": [role, key, package], "role": [role], "key": [key]})
+    );
 }
 
 #[test]

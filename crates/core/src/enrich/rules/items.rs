@@ -10,7 +10,7 @@ use rsigma_eval::{CompiledDetection, CompiledDetectionItem, CompiledMatcher, Eve
 use rsigma_parser::ConditionExpr;
 
 use super::matcher::{FieldValue, Matcher};
-use crate::enrich::subject::Subject;
+use crate::enrich::subject::{self, Subject};
 use crate::enrich::{policy, script};
 use crate::record::omissions;
 
@@ -137,6 +137,8 @@ pub struct Answers<'r, 's, 'a> {
     found: Vec<Option<FieldValue<'r>>>,
     /// The paths under which the record says nothing.
     unknown: Vec<String>,
+    /// Whether the parameters are among these as a whole, so that no fact that is found in them is known.
+    lacks_parameters: bool,
 }
 
 const UNASKED: u8 = 0;
@@ -146,13 +148,15 @@ const UNSURE: u8 = 3;
 
 impl<'r, 's, 'a> Answers<'r, 's, 'a> {
     pub fn of(subject: &'r Subject<'s, 'a>, items: &'r Items) -> Self {
+        let unknown = unknown(subject);
         Self {
             items,
             subject,
             holding: vec![UNASKED; items.items.len()],
             places: vec![0; items.fields.len()],
             found: Vec::new(),
-            unknown: unknown(subject),
+            lacks_parameters: unknown.iter().any(|path| path == PARAMETERS),
+            unknown,
         }
     }
 
@@ -201,13 +205,15 @@ impl<'r, 's, 'a> Answers<'r, 's, 'a> {
 
     /// Whether something of what the field would hold was left out of the record.
     fn is_unknown(&self, field: &str) -> bool {
-        self.unknown.iter().any(|path| {
-            // What is read out of the parameters is unknown with any of them.
-            let is_read_out = matches!(field, script::FIELD | policy::FIELD) && path.starts_with(PARAMETERS);
-            let rest = field.strip_prefix(path.as_str());
-            is_read_out
-                || rest.is_some_and(|rest| rest.is_empty() && path != PARAMETERS || rest.starts_with('.'))
-        })
+        self.lacks_parameters && subject::is_of_parameters(field)
+            || self.unknown.iter().any(|path| {
+                // What is read out of the parameters is unknown with any of them.
+                let is_read_out =
+                    matches!(field, script::FIELD | policy::FIELD) && path.starts_with(PARAMETERS);
+                let rest = field.strip_prefix(path.as_str());
+                is_read_out
+                    || rest.is_some_and(|rest| rest.is_empty() && path != PARAMETERS || rest.starts_with('.'))
+            })
     }
 
     fn value(&mut self, field: usize) -> Option<&FieldValue<'r>> {

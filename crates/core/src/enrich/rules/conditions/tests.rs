@@ -8,6 +8,8 @@ use rsigma_eval::evaluate_rule;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::enrich::catalogue::Catalogue;
+use crate::enrich::embedded::Documents;
 use crate::enrich::rules::RuleSet;
 use crate::enrich::script::scripts;
 use crate::record::Record;
@@ -47,12 +49,13 @@ fn on_every_example_the_rules_match_that_match_by_the_library_and_the_dispatch_h
     let set = RuleSet::load(&RulesConfig { folder: None, placeholders }).unwrap();
     assert!(set.silent().is_empty() && set.rules().len() > 100 && records.len() > 400);
     let rules: Vec<&CompiledRule> = set.rules().iter().map(crate::enrich::Rule::compiled).collect();
+    let catalogue = Catalogue::built_in();
     let mut found = 0;
     for record in records {
         let text = record.to_string();
         let record = Record::parse(text.as_bytes()).unwrap();
-        let scripts = scripts(&record);
-        let subject = Subject { record: &record, scripts: &scripts };
+        let (scripts, documents) = (scripts(&record), Documents::of(&record));
+        let subject = Subject::new(&record, &scripts, &documents, &catalogue);
         let expected = by_the_library(&rules, &subject);
         let all = (0..rules.len()).collect();
         assert_eq!(set.conditions.matching(all, &subject), expected, "{text}");
@@ -121,15 +124,16 @@ fn compiled() -> Vec<CompiledRule> {
 }
 
 fn assert_agrees(record: &Value) -> Vec<usize> {
-    thread_local!(static RULES: (Vec<CompiledRule>, Conditions) = {
+    thread_local!(static RULES: (Vec<CompiledRule>, Conditions, Catalogue) = {
         let rules = compiled();
         let conditions = Conditions::of(&rules);
-        (rules, conditions)
+        (rules, conditions, Catalogue::built_in())
     });
-    RULES.with(|(rules, conditions)| {
+    RULES.with(|(rules, conditions, catalogue)| {
         let text = record.to_string();
         let record = Record::parse(text.as_bytes()).unwrap();
-        let subject = Subject { record: &record, scripts: &[] };
+        let documents = Documents::default();
+        let subject = Subject::new(&record, &[], &documents, catalogue);
         let ours = conditions.matching((0..rules.len()).collect(), &subject);
         let theirs = by_the_library(&rules.iter().collect::<Vec<_>>(), &subject);
         let named = |positions: &[usize]| -> Vec<&str> {

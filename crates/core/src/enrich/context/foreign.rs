@@ -1,0 +1,51 @@
+//! The foreign: what a call names of other accounts than the one that it is made in.
+
+use serde::Serialize;
+
+use super::texts::Texts;
+use crate::enrich::arn::Arn;
+
+/// What other accounts own, as the ARNs in a request say. AWS's own resources count as no other account's.
+#[derive(Debug, Default, Serialize, PartialEq, Eq)]
+pub struct Foreign<'r> {
+    #[serde(skip)]
+    own_account: Option<&'r str>,
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub account_id: Texts<'r>,
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub arn: Texts<'r>,
+    /// Those of the ARNs that are roles which SageMaker is given.
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub role: Texts<'r>,
+    /// Those of the ARNs that are KMS keys.
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub key: Texts<'r>,
+}
+
+impl<'r> Foreign<'r> {
+    /// Without the own account nothing can be told to be another's.
+    pub fn to(own_account: Option<&'r str>) -> Self {
+        Self { own_account, ..Self::default() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.arn.is_empty()
+    }
+
+    /// Takes a text of a request, by the name of its member in lower case.
+    pub fn take(&mut self, name: &str, text: &'r str) {
+        let Some(own) = self.own_account.filter(|_| text.starts_with("arn:")) else { return };
+        let Some(arn) = Arn::parse(text) else { return };
+        let is_account = arn.account.len() == 12 && arn.account.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_account || arn.account == own {
+            return;
+        }
+        self.account_id.take(arn.account);
+        self.arn.take(text);
+        match arn.service {
+            "kms" => self.key.take(text),
+            "iam" if name.contains("role") => self.role.take(text),
+            _ => {}
+        }
+    }
+}
