@@ -47,8 +47,9 @@ RENAMED = {
     "sagemaker.lifecycle.script": SCRIPT,
     "sourceIPAddress": "source.ip",
 }
-# Truth values and addresses, which are no texts.
-NO_TEXTS = {"managementEvent", "readOnly", "sessionCredentialFromConsole", "sourceIPAddress"}
+# Types of fields that are no texts, and an address under a name of its own.
+NO_TEXTS = {"boolean", "long"}
+ADDRESS = "sourceIPAddress"
 # The largest number in Lucene's intervals of numbers.
 LARGEST = 2**31 - 1
 # What means something in a regular expression of Lucene and nothing in Python's.
@@ -134,6 +135,7 @@ class ToTerms(DetectionItemTransformation):
     """Rewrites comparisons as regular expressions on the terms of sagetrail's fields."""
 
     fields: dict[str, str]
+    no_texts: set[str]
 
     def apply_detection_item(self, item: SigmaDetectionItem) -> SigmaDetection | SigmaDetectionItem | None:
         if item.field is None:
@@ -147,7 +149,7 @@ class ToTerms(DetectionItemTransformation):
             return of_elements(item, f"{flat}._valueAndPath", f"{flat}.{rest}")
         # Every element is a term of its own here too.
         field = self.fields.get(item.field, item.field).removesuffix("[any]")
-        if item.field in NO_TEXTS:
+        if item.field == ADDRESS or field in self.no_texts:
             item.field = field
             return None
         return rewritten(item, field, "")
@@ -199,11 +201,21 @@ def aliases(properties: dict, path: str = "") -> dict[str, str]:
     return found
 
 
+def typed(properties: dict, types: set[str], path: str = "") -> set[str]:
+    """The fields of these types."""
+    found = {path + name for name, field in properties.items() if field.get("type") in types}
+    for name, field in properties.items():
+        found |= typed(field.get("properties", {}), types, f"{path}{name}.")
+    return found
+
+
 def main(values: str, *paths: str) -> None:
     placeholders = json.loads(pathlib.Path(values).read_text(encoding="utf-8"))
     mapping = json.loads(MAPPING.read_text(encoding="utf-8"))
-    fields = aliases(mapping["template"]["mappings"]["properties"]) | RENAMED
-    items = [ProcessingItem(ValueListPlaceholderTransformation()), ProcessingItem(ToTerms(fields))]
+    properties = mapping["template"]["mappings"]["properties"]
+    fields = aliases(properties) | RENAMED
+    to_terms = ToTerms(fields, typed(properties, NO_TEXTS))
+    items = [ProcessingItem(ValueListPlaceholderTransformation()), ProcessingItem(to_terms)]
     backend = OpensearchLuceneBackend(ProcessingPipeline(items=items, vars=placeholders))
     queries = {}
     for path in map(pathlib.Path, paths):

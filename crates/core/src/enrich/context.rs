@@ -156,6 +156,7 @@ pub fn context<'r>(
         }
         context.lifecycle.indicators = Indicators::of(scripts);
         context.instance.judge(fleet);
+        context.foreign.judge_buckets(&context.s3);
     }
     context
 }

@@ -132,6 +132,7 @@ fn often_asked<'c, 's>(context: &'c Context<'s>, name: &str) -> Option<&'c Texts
         "sagemaker.execution_role.arn" => &execution_role.arn,
         "sagemaker.foreign.role" => &foreign.role,
         "sagemaker.foreign.key" => &foreign.key,
+        "sagemaker.foreign.output_bucket" => &foreign.output_bucket,
         "sagemaker.foreign.arn" => &foreign.arn,
         "sagemaker.instance.type" => &instance.kinds,
         _ => return None,

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::location::S3;
 use super::texts::Texts;
 use crate::enrich::arn::Arn;
 
@@ -20,6 +21,12 @@ pub struct Foreign<'r> {
     /// Those of the ARNs that are KMS keys.
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub key: Texts<'r>,
+    /// Buckets that have the id of another account in their names, as those that SageMaker makes.
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub bucket: Texts<'r>,
+    /// Those of the buckets that the call writes to.
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub output_bucket: Texts<'r>,
 }
 
 impl<'r> Foreign<'r> {
@@ -29,15 +36,14 @@ impl<'r> Foreign<'r> {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.arn.is_empty()
+        self.arn.is_empty() && self.bucket.is_empty()
     }
 
     /// Takes a text of a request, by the name of its member in lower case.
     pub fn take(&mut self, name: &str, text: &'r str) {
         let Some(own) = self.own_account.filter(|_| text.starts_with("arn:")) else { return };
         let Some(arn) = Arn::parse(text) else { return };
-        let is_account = arn.account.len() == 12 && arn.account.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_account || arn.account == own {
+        if !is_account(arn.account) || arn.account == own {
             return;
         }
         self.account_id.take(arn.account);
@@ -48,4 +54,19 @@ impl<'r> Foreign<'r> {
             _ => {}
         }
     }
+
+    /// Sorts out the buckets of a call.
+    pub fn judge_buckets(&mut self, s3: &S3<'r>) {
+        let Some(own) = self.own_account else { return };
+        let names_another = |bucket: &&&'r str| {
+            let parts = || bucket.split(|character: char| !character.is_ascii_alphanumeric());
+            parts().any(is_account) && !parts().any(|part| part == own)
+        };
+        s3.buckets.iter().filter(names_another).for_each(|bucket| self.bucket.take(bucket));
+        s3.output_buckets.iter().filter(names_another).for_each(|bucket| self.output_bucket.take(bucket));
+    }
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -305,14 +305,8 @@ fn speaking() -> Vec<(&'static str, Json, Vec<&'static str>)> {
 }
 
 /// Those of them that no fact shows, by their names, and why.
-const WITHOUT_FACT: [(&str, &str); 21] = [
-    (r"^executionRole(IdentityConfig|SessionNameMode)$|^enableIotRoleAlias$", "a switch about roles"),
-    (r"^roleName$", "a role inside the application of a partner"),
-    (r"^s3(CompressionType|DataDistributionType|DataType|InputMode|UploadMode)$", "how a location is read or written"),
-    (r"^s3BucketOwner(AccountId|Verification)$", "who must own the bucket"),
-    (r"^s3OutputPathExtension$", "a part of a path below a location"),
+const WITHOUT_FACT: [(&str, &str); 10] = [
     (r"(?i)kmsKey", "a key that belongs to a location, and is shown as a key"),
-    (r"^(directory|fileSystem|local|mount|metricsEndpoint)Path$", "a path in a container or file system"),
     (r"(?i)image.*(Digest|ReleaseVersion|VersionNumber|VersionAlias)$", "the version of an image that has a name"),
     (r"(?i)imageConfig(Name)?$|^appImageConfigName|NameContains$", "the resource that the call is about, or a search"),
     (r"^exportSourceImages$|^imageAssets$|^imageMask$", "pictures of the earth"),
@@ -322,11 +316,6 @@ const WITHOUT_FACT: [(&str, &str); 21] = [
     (r"^minInstanceCount$", "the least of a group, of which the most counts"),
     (r"^selectedInstanceCount$", "what SageMaker chose among those that were asked for"),
     (r"^minimumInstanceMetadataServiceVersion$", "a fact of its own"),
-    (r"^disassociateLifecycleConfig$|^builtInLifecycleConfigArn$", "no script of the caller"),
-    (r"^enable", "a switch"),
-    (r"(?i)description$|policy$", "prose, or a policy with facts of its own"),
-    (r"^roleGroup", "groups of a partner's application"),
-    (r"Type$", "a type"),
 ];
 
 #[test]
@@ -430,6 +419,9 @@ fn what_other_accounts_own_is_told_from_what_the_own_one_does() {
     let mut record = call(
         "CreateModel",
         &json!({"executionRoleArn": role, "x": {"kmsKeyId": key}, "modelPackageName": package,
+            "outputDataConfig": {"s3OutputPath": "s3://sagemaker-eu-west-1-444455556666/x"},
+            "checkpointConfig": {"s3Uri": "s3://sagemaker-eu-west-1-111122223333/x"},
+            "vpcConfig": {"s3Uri": "s3://data-1234567890123"}, "hubs": [{"s3Uri": "s3://777788889999-data"}],
             "own": "arn:aws:sagemaker:eu-west-1:111122223333:hub/h", "aws": "arn:aws:sagemaker:eu-west-1:aws:hub/h",
             "bucket": "arn:aws:s3:::b"}),
     );
@@ -437,7 +429,9 @@ fn what_other_accounts_own_is_told_from_what_the_own_one_does() {
     record["recipientAccountId"] = json!("111122223333");
     assert_eq!(
         context_of(&record)["foreign"],
-        json!({"account_id": ["444455556666", "777788889999"], "arn": [role, key, package], "role": [role], "key": [key]})
+        json!({"account_id": ["444455556666", "777788889999"], "arn": [role, key, package], "role": [role], "key": [key],
+            "bucket": ["sagemaker-eu-west-1-444455556666", "777788889999-data"],
+            "output_bucket": ["sagemaker-eu-west-1-444455556666"]})
     );
 }
 
