@@ -150,7 +150,7 @@ async fn settle(
             match shared.queue.release(&message.receipt).await {
                 Ok(()) => info!("the message was given back to the queue"),
                 Err(error) => {
-                    warn!(%error, "a message could not be given back; it comes back after its visibility timeout")
+                    warn!(%error, "a message could not be given back; it comes back after its visibility timeout");
                 }
             }
             MessageOutcome::Released
