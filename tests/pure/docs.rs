@@ -114,12 +114,12 @@ fn each_link_leads_to_a_file_and_to_a_heading_in_it() {
 
 #[test]
 fn each_metric_and_each_exit_code_that_a_page_names_exists() {
-    let exposition = include_str!("golden/metrics.txt");
+    let exposition = include_str!("../golden/metrics.txt");
     let metric = Regex::new(r#"`(sagetrail_[a-z_]+)(?:\{([a-z_]+)(?:="([a-z_]+)")?\})?`"#).unwrap();
     let code = Regex::new(r"exit codes? (?:is )?(\d+)(?: and (\d+))?|exits with (\d+)").unwrap();
     let codes: BTreeSet<&str> = Regex::new(r"(?m)^\| (\d+) \|")
         .unwrap()
-        .captures_iter(include_str!("../docs/commands.md"))
+        .captures_iter(include_str!("../../docs/commands.md"))
         .map(|found| found.get(1).unwrap().as_str())
         .collect();
     let (mut metrics, mut exits) = (0, 0);
