@@ -71,6 +71,10 @@ pub struct Context<'r> {
     #[serde(skip_serializing_if = "Foreign::is_empty")]
     pub foreign: Foreign<'r>,
     pub root_access: Option<bool>,
+    /// Whether people may open a shell or an editor on what runs: in a job, behind an endpoint, in a space.
+    pub remote_access: Option<bool>,
+    /// Whether people of a domain may run containers of their own.
+    pub docker_access: Option<bool>,
     /// The least version of the instance metadata service that a notebook instance allows.
     pub metadata_service_version: Option<&'r str>,
     #[serde(skip_serializing_if = "is_default")]
@@ -80,7 +84,7 @@ pub struct Context<'r> {
     #[serde(skip_serializing_if = "is_default")]
     pub timeouts: Timeouts,
     #[serde(skip_serializing_if = "is_default")]
-    pub model: Named<'r>,
+    pub model: Model<'r>,
     #[serde(skip_serializing_if = "is_default")]
     pub endpoint_config: Named<'r>,
     /// Whether a model package may be deployed: `Approved`, `Rejected` or `PendingManualApproval`.
@@ -101,6 +105,18 @@ pub struct ExecutionRole<'r> {
     pub arn: Texts<'r>,
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub account_id: Texts<'r>,
+}
+
+#[skip_serializing_none]
+#[derive(Debug, Default, Serialize, PartialEq)]
+pub struct Model<'r> {
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub name: Texts<'r>,
+    /// Its names on a public hub, which containers load it from.
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub hub_id: Texts<'r>,
+    /// Whether code that lies beside it on the hub is run.
+    pub remote_code: Option<bool>,
 }
 
 /// Resources of one kind that the call refers to.
@@ -198,6 +214,9 @@ impl<'r> Context<'r> {
         self.timeouts.take(name, value);
         match name {
             "volumesizeingb" | "ebsvolumesizeingb" => add(&mut self.volume_gb, value),
+            "enableremotedebug" | "enablessmaccess" => {
+                self.remote_access = self.remote_access.max(value.as_bool());
+            }
             "pipelinedefinitions3location" => self.s3.take_parts(value),
             _ => {}
         }
@@ -205,8 +224,15 @@ impl<'r> Context<'r> {
             self.foreign.take(name, text);
             match name {
                 "rootaccess" => self.root_access = Some(self.root_access == Some(true) || is_enabled(text)),
+                "remoteaccess" => self.remote_access = self.remote_access.max(Some(is_enabled(text))),
+                "enabledockeraccess" => self.docker_access = self.docker_access.max(Some(is_enabled(text))),
                 "minimuminstancemetadataserviceversion" => self.metadata_service_version = Some(text),
                 "modelapprovalstatus" => self.approval_status = Some(text),
+                "hf_model_id" | "option_model_id" => self.model.hub_id.take(text),
+                _ if name.ends_with("trust_remote_code") => {
+                    let is_trusted = text == "1" || text.eq_ignore_ascii_case("true");
+                    self.model.remote_code = self.model.remote_code.max(Some(is_trusted));
+                }
                 "modelname" => self.model.name.take(text),
                 "endpointconfigname" => self.endpoint_config.name.take(text),
                 _ if name.contains("kmskey") => self.kms_key.take(text),

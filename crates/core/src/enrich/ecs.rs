@@ -22,7 +22,7 @@ use super::reading::Reading;
 use super::rule::Rule;
 use super::runbook;
 use super::sentence;
-use super::verdict::{Ending, MatchedRules, Threat, Verdict, ending, severity};
+use super::verdict::{Ending, MatchedRules, Possible, Threat, Verdict, ending, severity};
 use crate::record::Record;
 use crate::timestamp;
 
@@ -81,7 +81,9 @@ impl Serialize for Event<'_, '_> {
         document.serialize_entry("log", &Log::of(self.path))?;
         if !self.matches.is_empty() {
             document.serialize_entry("rule", &MatchedRules::of(self.matches))?;
-            document.serialize_entry("threat", &Threat::of(self.matches))?;
+        }
+        if let Some(threat) = Threat::of(self.matches) {
+            document.serialize_entry("threat", &threat)?;
         }
         document.serialize_entry("aws", &Aws { cloudtrail: CloudTrail::of(self.record) })?;
         document.serialize_entry(
@@ -89,6 +91,7 @@ impl Serialize for Event<'_, '_> {
             &SageMaker {
                 actor: &self.actor,
                 verdict: &verdict,
+                possible: Possible::of(self.matches),
                 context: &self.context,
                 alert: AlertKey::of(&self.actor, &self.context, &verdict),
                 questions: questions::answered(&reading),
@@ -319,6 +322,8 @@ struct SageMaker<'e> {
     actor: &'e Actor<'e>,
     #[serde(flatten)]
     verdict: &'e Verdict<'e>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    possible: Option<Possible<'e>>,
     #[serde(flatten)]
     context: &'e Context<'e>,
     alert: AlertKey<'e>,

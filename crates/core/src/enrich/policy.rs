@@ -63,6 +63,11 @@ impl Policy {
                 let_in.take_statement(statement);
             }
         }
+        // A share of Resource Access Manager lists them without a document.
+        if record.event_source() == "ram.amazonaws.com" {
+            let listed = record.at(&["requestParameters", "principals"]).as_array().unwrap_or_default();
+            listed.iter().filter_map(|principal| principal.as_str()).for_each(|text| let_in.take(text));
+        }
         Self { principals: let_in.ordered(record.text(&["recipientAccountId"])), is_unreadable }
     }
 }
@@ -189,6 +194,16 @@ mod tests {
                 assert_eq!(principals(member, &document.to_string()), expected, "{member} {document}");
             }
         }
+    }
+
+    #[test]
+    fn a_share_lets_in_whom_it_lists() {
+        let share = |source: &str| {
+            let raw = json!({"eventSource": source, "requestParameters": {"principals": ["444455556666"]}});
+            Policy::of(&Record::parse(raw.to_string().as_bytes()).unwrap()).principals
+        };
+        assert_eq!(share("ram.amazonaws.com"), ["444455556666"]);
+        assert_eq!(share("sagemaker.amazonaws.com"), Vec::<String>::new());
     }
 
     #[test]

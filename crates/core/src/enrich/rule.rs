@@ -89,6 +89,11 @@ impl Rule {
         self.calls.names_call(record.event_source(), record.event_name())
     }
 
+    /// Whether a match is more than a tag for searches and counts.
+    pub fn asks_for_a_look(&self) -> bool {
+        self.level > Severity::Informational
+    }
+
     /// The rule as Sigma's library has it.
     pub fn compiled(&self) -> &CompiledRule {
         &self.compiled

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use super::actor::{Actor, Naming, Via};
 use super::arn::name_in_arn;
+use super::catalogue::Access;
 use super::context::Context;
 use super::quoted::{cut, quoted, visible};
 use super::reading::Reading;
@@ -113,7 +114,7 @@ fn notes(actor: &Actor<'_>) -> Vec<String> {
 fn details(context: &Context<'_>) -> String {
     let mut details = String::new();
     if let Some(instances) = first_few(&context.instance.kinds) {
-        let _ = match context.instance.count {
+        let _ = match context.instance.total.or(context.instance.count) {
             Some(count) if count > 1 => write!(details, " on {count} × {instances}"),
             _ => write!(details, " on {instances}"),
         };
@@ -125,6 +126,12 @@ fn details(context: &Context<'_>) -> String {
     if context.network.direct_internet == Some(true) {
         doors.push("direct internet access".to_owned());
     }
+    if context.remote_access == Some(true) {
+        doors.push("remote access".to_owned());
+    }
+    if context.docker_access == Some(true) {
+        doors.push("Docker access".to_owned());
+    }
     let about = context.resource.as_ref().and_then(|resource| resource.name.as_deref());
     if let Some(name) = context.lifecycle.name.first().filter(|name| about != Some(**name)) {
         doors.push(format!("lifecycle configuration {}", quoted(name_in_arn(name))));
@@ -132,16 +139,26 @@ fn details(context: &Context<'_>) -> String {
     if let Some(doors) = enumerated(&doors, "and") {
         let _ = write!(details, " with {doors}");
     }
-    if let Some(role) = context.execution_role.arn.first() {
+    // One of another account is what must not be missed among several.
+    if let Some(role) = context.foreign.role.first() {
+        let account = role.split(':').nth(4).unwrap_or_default();
+        let _ = write!(details, ", passing role {} of account {}", quoted(name_in_arn(role)), quoted(account));
+    } else if let Some(role) = context.execution_role.arn.first() {
         let _ = write!(details, ", passing role {}", quoted(name_in_arn(role)));
+    }
+    if let Some(image) = context.image.uri.first() {
+        let _ = write!(details, ", running image {}", quoted(image));
+    }
+    let set_tags: Vec<&str> = context.tags.iter().map(String::as_str).collect();
+    if let Some(tags) = first_few(&set_tags).filter(|_| context.access_level == Some(Access::Tagging)) {
+        let _ = write!(details, ", setting {tags}");
     }
     if let Some(principals) = let_in(&context.policy.principals) {
         let _ = write!(details, ", letting in {principals}");
     }
-    let places = context.s3.outputs.iter().filter_map(|uri| uri.strip_prefix("s3://")?.split('/').next());
-    let mut buckets: Vec<&str> = places.collect();
-    buckets.sort_unstable();
-    buckets.dedup();
+    let mut buckets = context.s3.output_buckets.to_vec();
+    // Those of other accounts first.
+    buckets.sort_unstable_by_key(|bucket| (!context.foreign.output_bucket.contains(bucket), *bucket));
     if let Some(names) = first_few(&buckets) {
         let noun = if buckets.len() == 1 { "bucket" } else { "buckets" };
         let _ = write!(details, ", writing to {noun} {names}");

@@ -35,12 +35,32 @@ pub struct Threat<'e> {
 }
 
 impl<'e> Threat<'e> {
-    pub fn of(matches: &[&'e Rule]) -> Self {
-        Self {
+    /// Of the rules that ask for a look; none where none does.
+    pub fn of(matches: &[&'e Rule]) -> Option<Self> {
+        let worth_a_look = || matches.iter().filter(|rule| rule.asks_for_a_look());
+        worth_a_look().next().is_some().then(|| Self {
             framework: "MITRE ATT&CK",
-            tactic: NamedFields::of(matches.iter().flat_map(|rule| &rule.tactics)),
-            technique: NamedFields::of(matches.iter().flat_map(|rule| &rule.techniques)),
-        }
+            tactic: NamedFields::of(worth_a_look().flat_map(|rule| &rule.tactics)),
+            technique: NamedFields::of(worth_a_look().flat_map(|rule| &rule.techniques)),
+        })
+    }
+}
+
+/// What the call can be part of, as the rules say that only tag it. It stands apart, so that a count of techniques counts
+/// what is worth a look and not everyday work.
+#[derive(Serialize)]
+pub struct Possible<'e> {
+    tactic: NamedFields<'e>,
+    technique: NamedFields<'e>,
+}
+
+impl<'e> Possible<'e> {
+    pub fn of(matches: &[&'e Rule]) -> Option<Self> {
+        let tagging = || matches.iter().filter(|rule| !rule.asks_for_a_look());
+        tagging().next().is_some().then(|| Self {
+            tactic: NamedFields::of(tagging().flat_map(|rule| &rule.tactics)),
+            technique: NamedFields::of(tagging().flat_map(|rule| &rule.techniques)),
+        })
     }
 }
 
@@ -93,7 +113,7 @@ pub enum Ending {
 impl<'e> Verdict<'e> {
     pub fn of(matches: &[&'e Rule], ending: Ending) -> Self {
         let mut worth_a_look: Vec<&'e Rule> =
-            matches.iter().copied().filter(|rule| rule.level > Severity::Informational).collect();
+            matches.iter().copied().filter(|rule| rule.asks_for_a_look()).collect();
         worth_a_look.sort_by_key(|rule| Reverse(rule.level));
         let (attempts, findings): (Vec<&Rule>, Vec<&Rule>) =
             worth_a_look.into_iter().partition(|rule| is_attempt(rule, ending));

@@ -36,12 +36,18 @@ impl<'r> Foreign<'r> {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.arn.is_empty() && self.bucket.is_empty()
+        self.account_id.is_empty() && self.bucket.is_empty()
     }
 
     /// Takes a text of a request, by the name of its member in lower case.
     pub fn take(&mut self, name: &str, text: &'r str) {
-        let Some(own) = self.own_account.filter(|_| text.starts_with("arn:")) else { return };
+        let Some(own) = self.own_account else { return };
+        if name.ends_with("accounts") && is_account(text) && text != own {
+            self.account_id.take(text);
+        }
+        if !text.starts_with("arn:") {
+            return;
+        }
         let Some(arn) = Arn::parse(text) else { return };
         if !is_account(arn.account) || arn.account == own {
             return;
