@@ -59,6 +59,7 @@ mod tests {
     use crate::enrich::reading::tests::{read, rule};
 
     const DOCUMENTATION: &str = "https://docs.aws.amazon.com/";
+    const LAST: &str = "logging-using-cloudtrail.html";
 
     fn sagemaker(call: &str, more: &Json) -> Json {
         let mut record = json!({"eventSource": "sagemaker.amazonaws.com", "eventName": call});
@@ -80,17 +81,21 @@ mod tests {
         let named = |member: &str| json!({"requestParameters": {member: "x"}});
         let threat = ["sagetrail.resource-abuse"];
         let endpoint = "realtime-endpoints-delete-resources.html#realtime-endpoints-delete-endpoint";
+        let failed = json!({"requestParameters": {"endpointName": "x"}, "errorCode": "ValidationException"});
         let cases = [
             (sagemaker("CreateEndpoint", &named("endpointName")), "informational", vec![endpoint]),
+            // There is nothing to delete.
+            (sagemaker("CreateEndpoint", &failed), "informational", vec![]),
+            (sagemaker("CreateEndpoint", &failed), "medium", vec![LAST]),
             (
                 sagemaker("CreateTrainingJob", &named("trainingJobName")),
                 "informational",
                 vec!["API_StopTrainingJob.html"],
             ),
             (sagemaker("ListModels", &by_role), "informational", vec![]),
-            (sagemaker("ListModels", &by_role), "high", vec!["id_roles_use_revoke-sessions.html"]),
-            (sagemaker("ListModels", &by_person), "high", vec!["useraccess.html#revoke-user-permissions"]),
-            (sagemaker("ListModels", &by_user), "critical", vec!["access-keys-admin-managed.html"]),
+            (sagemaker("ListModels", &by_role), "high", vec!["id_roles_use_revoke-sessions.html", LAST]),
+            (sagemaker("ListModels", &by_person), "high", vec!["useraccess.html#revoke-user-permissions", LAST]),
+            (sagemaker("ListModels", &by_user), "critical", vec!["access-keys-admin-managed.html", LAST]),
         ];
         for (record, level, expected) in cases {
             assert_eq!(ends(&record, level, &threat), expected, "{level} {record}");

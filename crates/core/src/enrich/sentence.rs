@@ -38,7 +38,7 @@ pub fn sentence(reading: &Reading<'_, '_>) -> String {
         }
     }
     sentence.truncate(sentence.trim_end().len());
-    let details = details(reading.context);
+    let details = details(reading.context, &phrase.object);
     sentence.push_str(&details);
     if let Some(failure) = failure(reading) {
         sentence.push_str(if details.contains(',') { ", and " } else { " and " });
@@ -110,8 +110,9 @@ fn notes(actor: &Actor<'_>) -> Vec<String> {
     notes
 }
 
-/// What a defender wants to know of the request: compute, open doors, the role, where data goes.
-fn details(context: &Context<'_>) -> String {
+/// What a defender wants to know of the request beside what the object says: compute, open doors, the role, the image, where
+/// data goes.
+fn details(context: &Context<'_>, object: &str) -> String {
     let mut details = String::new();
     if let Some(instances) = first_few(&context.instance.kinds) {
         let _ = match context.instance.total.or(context.instance.count) {
@@ -146,8 +147,10 @@ fn details(context: &Context<'_>) -> String {
     } else if let Some(role) = context.execution_role.arn.first() {
         let _ = write!(details, ", passing role {}", quoted(name_in_arn(role)));
     }
-    if let Some(image) = context.image.uri.first() {
-        let _ = write!(details, ", running image {}", quoted(image));
+    if let Some(image) = context.image.uri.first().map(|image| quoted(image))
+        && !object.contains(&image)
+    {
+        let _ = write!(details, ", with image {image}");
     }
     let set_tags: Vec<&str> = context.tags.iter().map(String::as_str).collect();
     if let Some(tags) = first_few(&set_tags).filter(|_| context.access_level == Some(Access::Tagging)) {

@@ -21,10 +21,38 @@ pub fn omissions(record: &Record<'_>) -> Vec<String> {
     for part in PARTS {
         walk(record.at(&[part]), &mut vec![part], &mut found);
     }
+    if lacks_parameters(record) {
+        found.push(PARAMETERS.to_owned());
+    }
     found.sort();
     found.dedup();
     found
 }
+
+/// Whether a call must have had parameters and the record shows none. A refused one may have been refused before they were
+/// read.
+fn lacks_parameters(record: &Record<'_>) -> bool {
+    let has_succeeded = || record.text(&["errorCode"]).is_none() && record.text(&["errorMessage"]).is_none();
+    let is_call = || record.text(&["eventType"]) == Some("AwsApiCall");
+    match record.at(&[PARAMETERS]) {
+        // Parameters are an object; a text stands in their place.
+        Value::Str(text) => !text.is_empty(),
+        Value::Null => {
+            record.is_sagemaker()
+                && is_call()
+                && has_succeeded()
+                && NEED_PARAMETERS.iter().any(|verb| record.event_name().starts_with(verb))
+        }
+        _ => false,
+    }
+}
+
+const PARAMETERS: &str = "requestParameters";
+
+/// How the names of operations of SageMaker begin that all take parameters.
+const NEED_PARAMETERS: [&str; 11] = [
+    "Add", "Associate", "Attach", "Create", "Delete", "Import", "Put", "Register", "Start", "Stop", "Update",
+];
 
 /// Whether the value stands in place of another that was left out.
 pub fn is_omission(value: &Value<'_>) -> bool {
@@ -77,10 +105,36 @@ mod tests {
                 r#"{"requestParameters":{"userName":"HIDDEN_DUE_TO_SECURITY_REASONS","x":1}}"#,
                 vec!["requestParameters.userName"],
             ),
+            (r#"{"requestParameters":"left out"}"#, vec!["requestParameters"]),
+            (
+                r#"{"eventSource":"sagemaker.amazonaws.com","eventName":"CreateModel","eventType":"AwsApiCall"}"#,
+                vec!["requestParameters"],
+            ),
+            (
+                r#"{"eventSource":"sagemaker.amazonaws.com","eventName":"CreateModel","eventType":"AwsApiCall","errorCode":"AccessDenied"}"#,
+                vec![],
+            ),
+            (r#"{"eventSource":"sagemaker.amazonaws.com","eventName":"ListModels","eventType":"AwsApiCall"}"#, vec![]),
+            (r#"{"eventSource":"iam.amazonaws.com","eventName":"CreateAccessKey","eventType":"AwsApiCall"}"#, vec![]),
             (r#"{"requestParameters":{"omitted":false},"responseElements":null}"#, vec![]),
             (r#"{"requestParameters":{"omitted":"true","a":"omitted"},"omitted":true}"#, vec![]),
         ] {
             assert_eq!(omissions(&Record::parse(raw.as_bytes()).unwrap()), expected, "{raw}");
         }
+    }
+
+    #[test]
+    fn each_operation_of_the_api_that_must_have_parameters_has_some() {
+        let shapes: serde_json::Value =
+            serde_json::from_str(include_str!("../../../../tests/api/sagemaker-shapes.json")).unwrap();
+        let named = shapes.as_object().unwrap().iter().filter(|(name, _)| {
+            NEED_PARAMETERS.iter().any(|verb| name.starts_with(verb))
+        });
+        let mut names = 0;
+        for (name, shape) in named {
+            names += 1;
+            assert!(!shape["input"].as_array().unwrap().is_empty(), "{name}");
+        }
+        assert!(names > 150, "{names}");
     }
 }

@@ -174,6 +174,30 @@ fn defaults_policies_and_calls_with_words_of_their_own_read_well() {
             "created a version of image tools from docker.io/x:1",
         ),
         (
+            "CreateSpace",
+            json!({"spaceName": "lab", "spaceSettings": {"remoteAccess": "ENABLED"}}),
+            "created space lab with remote access",
+        ),
+        (
+            "AddTags",
+            json!({"resourceArn": "arn:aws:sagemaker:eu-west-1:111122223333:notebook-instance/x",
+                "tags": [{"key": "owner", "value": "mallory"}]}),
+            "tagged x, setting owner=mallory",
+        ),
+        (
+            "CreateModel",
+            json!({"modelName": "m", "executionRoleArn": "arn:aws:iam::444455556666:role/R",
+                "primaryContainer": {"image": "docker.io/x:1"}}),
+            "created model m, passing role R of account 444455556666, with image docker.io/x:1",
+        ),
+        (
+            "CreateHyperParameterTuningJob",
+            json!({"hyperParameterTuningJobName": "t",
+                "hyperParameterTuningJobConfig": {"resourceLimits": {"maxParallelTrainingJobs": 10}},
+                "trainingJobDefinition": {"resourceConfig": {"instanceType": "ml.p4d.24xlarge", "instanceCount": 4}}}),
+            "created hyperparameter tuning job t on 40 × ml.p4d.24xlarge",
+        ),
+        (
             "UpdateEndpoint",
             json!({"endpointName": "churn", "endpointConfigName": "v2"}),
             "updated endpoint churn to configuration v2",
