@@ -80,9 +80,11 @@ guardrails: ## Evaluate the service control policies on the examples of the rule
 	@$(LOCAL)/tools.sh node npm
 	$(LOCAL)/guardrails.sh $(if $(UPDATE),--update)
 
-api: ## Compare the catalogue with the newest botocore, and draft the lines that it lacks
+api: ## Compare the catalogue with the newest botocore, and draft the lines that it lacks; RANGES=FILE takes AWS's ip-ranges.json as well
 	@$(LOCAL)/tools.sh python3
 	@python3 -m venv .local/api && .local/api/bin/pip install --quiet --disable-pip-version-check --upgrade botocore
+	@.local/api/bin/pip install --quiet --disable-pip-version-check --upgrade --no-deps sagemaker-core
+	@.local/api/bin/python -B tests/api/aws_own.py $(RANGES)
 	@.local/api/bin/python -B tests/api/compare.py
 
 lint: $(DENY) $(MACHETE) ## Check format, code, documentation, licences and dependencies

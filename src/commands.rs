@@ -9,6 +9,7 @@ use sagetrail::enrich::Knowledge;
 use sagetrail::enrich::redact::FingerprintKey;
 use sagetrail::enrich::rules::{BrokenRules, RuleSet};
 use sagetrail::names::Names;
+use sagetrail::networks;
 use sagetrail::telemetry::{self, complain};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -73,10 +74,21 @@ impl RuleArgs {
         if self.skip_broken_rules { BrokenRules::Skip } else { BrokenRules::Refuse }
     }
 
+    /// Says on standard error which files about networks are not used.
     pub(crate) fn load(&self, config: &Config) -> anyhow::Result<Knowledge> {
+        let knowledge = self.load_rules(config)?;
+        let (networks, problems) = networks::load(&config.enrich, &knowledge.networks);
+        for problem in problems {
+            complain(&format!("sagetrail: {problem}"));
+        }
+        Ok(Knowledge { networks, ..knowledge })
+    }
+
+    /// Leaves the files about networks to the caller.
+    pub(crate) fn load_rules(&self, config: &Config) -> anyhow::Result<Knowledge> {
         let key = FingerprintKey::load(&config.redaction)?;
         Ok(Knowledge::load(
-            &config.rules,
+            &config.enrich.rules(config.rules.clone()),
             self.broken(),
             config.select.scope,
             key,

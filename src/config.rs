@@ -18,6 +18,7 @@ use url::Url;
 use crate::source::key::Readable;
 pub use channel::{Channel, Severity, Target};
 pub use content::{DashboardsConfig, MonitorsConfig, RetentionConfig};
+pub use enrich::EnrichConfig;
 pub use exposed::exposed;
 pub use sagetrail_core::settings::{ContentHash, RedactionConfig, RulesConfig, Scope};
 pub use sink::{AuthKind, Sigv4Service, SinkConfig};
@@ -25,6 +26,7 @@ use variable::Misspelt;
 
 mod channel;
 mod content;
+mod enrich;
 mod exposed;
 mod mistake;
 mod placeholder;
@@ -68,6 +70,7 @@ pub struct Config {
     pub source: SourceConfig,
     pub select: SelectConfig,
     pub rules: RulesConfig,
+    pub enrich: EnrichConfig,
     pub redaction: RedactionConfig,
     pub sink: SinkConfig,
     pub replay: ReplayConfig,

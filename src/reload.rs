@@ -13,11 +13,14 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use crate::config::{self, ConfigError};
+use crate::config::{self, ConfigError, EnrichConfig};
 use crate::enrich::Knowledge;
+use crate::enrich::catalogue::Catalogue;
+use crate::enrich::networks::Networks;
 use crate::enrich::rules::{BrokenRules, RuleSet, RulesError};
 use crate::labels::Reload;
 use crate::metrics::Metrics;
+use crate::networks;
 use crate::sink::OpenSearch;
 
 /// Where a running daemon loads its rules from.
@@ -26,6 +29,8 @@ pub struct RuleSource {
     /// The configuration file, of which only the section `[rules]` is read again.
     pub config_file: Option<PathBuf>,
     pub broken: BrokenRules,
+    /// The files about networks.
+    pub enrich: EnrichConfig,
 }
 
 /// Why the old rules stay.
@@ -51,15 +56,23 @@ pub async fn reload_at(
     opensearch: OpenSearch,
     metrics: Arc<Metrics>,
 ) {
+    let mut versions = networks::versions(&source.enrich);
     loop {
         match timeout(LOOK, hangups.recv()).await {
             Err(_elapsed) => {
                 opensearch.renew().await;
+                let found = networks::versions(&source.enrich);
+                if found != versions {
+                    versions = found;
+                    read_networks(&source.enrich, &current).await;
+                }
                 continue;
             }
             Ok(None) => return,
             Ok(Some(())) => opensearch.renew().await,
         }
+        versions = networks::versions(&source.enrich);
+        read_networks(&source.enrich, &current).await;
         let in_use = Arc::clone(&current.borrow());
         let source = source.clone();
         let loading = tokio::task::spawn_blocking(move || load(&source, &in_use));
@@ -77,11 +90,39 @@ pub fn announce(rules: &RuleSet, metrics: &Metrics) {
     }
 }
 
-/// Loads the rules and keeps everything else: a new redaction key would break the links between fingerprints.
+/// Reads the files about networks, and says which of them cannot be used.
+pub fn load_networks(config: &EnrichConfig, known: &Networks) -> Networks {
+    let (networks, problems) = networks::load(config, known);
+    for problem in problems {
+        warn!(%problem, "a file about networks is not used");
+    }
+    networks
+}
+
+async fn read_networks(config: &EnrichConfig, current: &watch::Sender<Arc<Knowledge>>) {
+    let (config, known) = (config.clone(), current.borrow().networks.clone());
+    let loading = tokio::task::spawn_blocking(move || load_networks(&config, &known));
+    let Ok(networks) = loading.await else { return };
+    current.send_modify(|in_use| {
+        let Knowledge { rules, scope, fingerprint_key, names, catalogue: _, networks: _ } = &**in_use;
+        *in_use = Arc::new(Knowledge {
+            rules: Arc::clone(rules),
+            catalogue: Catalogue::built_in(),
+            scope: *scope,
+            fingerprint_key: fingerprint_key.clone(),
+            networks,
+            names: names.clone(),
+        });
+    });
+}
+
+/// Everything but the rules stays as it is: a new key of redaction would break the links between fingerprints.
 fn load(source: &RuleSource, in_use: &Knowledge) -> Result<Knowledge, ReloadError> {
     let config = config::load(source.config_file.as_deref())?;
     let (key, names) = (in_use.fingerprint_key.clone(), in_use.names.clone());
-    Ok(Knowledge::load(&config.rules, source.broken, in_use.scope, key, names)?)
+    let knowledge =
+        Knowledge::load(&source.enrich.rules(config.rules), source.broken, in_use.scope, key, names)?;
+    Ok(Knowledge { networks: in_use.networks.clone(), ..knowledge })
 }
 
 fn exchange(
@@ -123,7 +164,11 @@ mod tests {
             "[rules]\nfolder = {rules:?}\nplaceholders.site_calls = ['CreateApp']\n[select]\nscope = 'all'"
         );
         std::fs::write(&config, text).unwrap();
-        let source = RuleSource { config_file: Some(config), broken: BrokenRules::Refuse };
+        let source = RuleSource {
+            config_file: Some(config),
+            broken: BrokenRules::Refuse,
+            enrich: EnrichConfig::default(),
+        };
         let knowledge = Knowledge::built_in(Scope::Related);
         (source, watch::channel(Arc::new(knowledge)).0, Metrics::new())
     }

@@ -32,7 +32,10 @@ pub fn grown(growth: Growth, size: usize) -> Knowledge {
         }
     }
     let config = RulesConfig { folder: Some(folder.path().to_owned()), placeholders: placeholders() };
-    Knowledge { rules: RuleSet::load(&config).expect("copies load"), ..Knowledge::built_in(Scope::Related) }
+    Knowledge {
+        rules: RuleSet::load(&config).expect("copies load").into(),
+        ..Knowledge::built_in(Scope::Related)
+    }
 }
 
 fn copied(text: &str, growth: Growth, copy: usize) -> String {

@@ -16,6 +16,7 @@ use sagetrail::config::ContentHash;
 use sagetrail::decode::{Limits, Scratch, decode};
 use sagetrail::enrich::catalogue::Catalogue;
 use sagetrail::enrich::embedded::Documents;
+use sagetrail::enrich::networks::Networks;
 use sagetrail::enrich::rules::RuleSet;
 use sagetrail::enrich::script::{Script, scripts};
 use sagetrail::enrich::subject::Subject;
@@ -78,11 +79,11 @@ fn evaluate(records: &[Vec<u8>], rules: &RuleSet) -> Duration {
     let parsed: Vec<Record<'_>> = records.iter().filter_map(|raw| Record::parse(raw).ok()).collect();
     let scripts: Vec<Vec<Script>> = parsed.iter().map(scripts).collect();
     let documents: Vec<Documents> = parsed.iter().map(Documents::of).collect();
-    let catalogue = Catalogue::built_in();
+    let (catalogue, networks) = (Catalogue::built_in(), Networks::built_in());
     let start = processor_time();
     let mut matches = 0;
     for ((record, scripts), documents) in parsed.iter().zip(&scripts).zip(&documents) {
-        matches += rules.matches(&Subject::new(record, scripts, documents, &catalogue)).len();
+        matches += rules.matches(&Subject::new(record, scripts, documents, &catalogue, &networks)).len();
     }
     std::hint::black_box(matches);
     per_record(start, records)

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use sagetrail::daemon::{self, Orders};
+use sagetrail::enrich::Knowledge;
 use sagetrail::health::{self, Question};
-use sagetrail::reload::RuleSource;
+use sagetrail::reload::{self, RuleSource};
 use sagetrail::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -16,9 +17,15 @@ use crate::arguments::{ConfigFile, RuleArgs};
 
 pub(crate) fn run(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
     let config = load(&rules.config)?;
-    let knowledge = rules.load(&config)?;
-    let source = RuleSource { config_file: rules.config.path.clone(), broken: rules.broken() };
+    let knowledge = rules.load_rules(&config)?;
+    let source = RuleSource {
+        config_file: rules.config.path.clone(),
+        broken: rules.broken(),
+        enrich: config.enrich.clone(),
+    };
     telemetry::start(&config.log).context("log.filter")?;
+    let networks = reload::load_networks(&config.enrich, &knowledge.networks);
+    let knowledge = Knowledge { networks, ..knowledge };
     info!(version = env!("CARGO_PKG_VERSION"), rules = knowledge.rules.rules().len(), "starting");
     if config.redaction.key.is_none() && config.redaction.key_file.is_none() {
         info!("redaction.key_file is not set, so fingerprints of secrets agree within this process only");

@@ -16,6 +16,11 @@ struct Form {
     example: String,
     /// Without one, values are networks.
     pattern: Option<String>,
+    /// Which values count when there are none is the rules' to know.
+    #[serde(rename = "falls_back_on")]
+    _falls_back_on: Option<String>,
+    #[serde(rename = "default")]
+    _default: Option<Vec<String>>,
 }
 
 /// The first placeholder with a value of another form, and what is right. Placeholders of a site's own rules may have
@@ -63,6 +68,9 @@ mod tests {
             ("allowed_networks", "203.0.113.7", false),
             ("allowed_networks", "203.0.113.0/33", false),
             ("allowed_networks", "2001:db8::/48", true),
+            ("people_networks", "198.51.100.1", false),
+            ("compute_networks", "198.51.100.0/24", true),
+            ("trusted_image_owners", "763104351884", false),
             ("approved_roles", "MyRole", false),
             ("approved_roles", "arn:aws:iam::111122223333:user/alice", false),
             ("approved_roles", "arn:aws-cn:iam::111122223333:role/a", true),

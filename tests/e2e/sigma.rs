@@ -70,7 +70,7 @@ async fn each_rule_as_a_query_finds_what_the_daemon_tags_with_it() {
     assert_eq!(converted.keys().collect::<Vec<_>>(), titles.keys().collect::<Vec<_>>());
 
     let search = Search::new(&stack.opensearch);
-    let knowledge = Knowledge { rules, ..Knowledge::built_in(Scope::All) };
+    let knowledge = Knowledge { rules: rules.into(), ..Knowledge::built_in(Scope::All) };
     let tagged = index(&stack, &search, &knowledge).await;
     let mut differences = BTreeMap::new();
     for (id, converted) in &converted {

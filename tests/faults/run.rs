@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use sagetrail::config::{Config, Scope};
+use sagetrail::config::{Config, EnrichConfig, Scope};
 use sagetrail::daemon::{self, Orders};
 use sagetrail::enrich::Knowledge;
 use sagetrail::enrich::rules::BrokenRules;
@@ -251,7 +251,8 @@ async fn supervise(
 async fn daemon(world: Arc<World>, config: Config, seed: u64, stop: CancellationToken) -> Result<(), String> {
     static KNOWLEDGE: LazyLock<Arc<Knowledge>> =
         LazyLock::new(|| Arc::new(Knowledge::built_in(Scope::Sagemaker)));
-    let source = RuleSource { config_file: None, broken: BrokenRules::Refuse };
+    let source =
+        RuleSource { config_file: None, broken: BrokenRules::Refuse, enrich: EnrichConfig::default() };
     let hangups = signal(SignalKind::hangup()).expect("a signal can be listened for");
     let settings = aws::settings(&world, seed);
     let orders = Orders { hangups, stop };

@@ -6,9 +6,11 @@ use std::io::Write;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use sagetrail::config::Scope;
+use sagetrail::config::{EnrichConfig, Scope};
 use sagetrail::decode::Limits;
 use sagetrail::enrich::Knowledge;
+use sagetrail::enrich::networks::Networks;
+use sagetrail::networks;
 use sagetrail::offline::enrich_files;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -174,13 +176,25 @@ fn term(value: &Value) -> Option<String> {
     }
 }
 
+/// With databases that know the addresses of the examples.
+fn networks() -> Networks {
+    let config = EnrichConfig {
+        geoip_city_file: Some("tests/fixtures/geoip/city.mmdb".into()),
+        geoip_asn_file: Some("tests/fixtures/geoip/asn.mmdb".into()),
+        ..EnrichConfig::default()
+    };
+    let (networks, problems) = networks::load(&config, &Networks::built_in());
+    assert!(problems.is_empty(), "{problems:?}");
+    networks
+}
+
 /// Of every example, and of the whole record.
 fn documents() -> Vec<Value> {
     let mut records: Vec<Value> = examples::all().into_iter().map(|example| example.record).collect();
     records.push(whole_record());
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), json!({ "Records": records }).to_string()).unwrap();
-    let knowledge = Knowledge::built_in(Scope::All);
+    let knowledge = Knowledge { networks: networks(), ..Knowledge::built_in(Scope::All) };
     let mut output = Vec::new();
     let files = [file.path().to_owned()];
     enrich_files(&files, &LIMITS, &knowledge, &mut output, |error| panic!("{error}")).unwrap();

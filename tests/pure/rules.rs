@@ -17,7 +17,7 @@ const NEAR_MISSES: usize = 2;
 /// The rules as a site would load them that has configured these values.
 fn load(placeholders: Values) -> Knowledge {
     let config = RulesConfig { placeholders, ..RulesConfig::default() };
-    Knowledge { rules: RuleSet::load(&config).unwrap(), ..Knowledge::built_in(Scope::All) }
+    Knowledge { rules: RuleSet::load(&config).unwrap().into(), ..Knowledge::built_in(Scope::All) }
 }
 
 /// The document of a record.

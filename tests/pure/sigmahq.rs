@@ -19,7 +19,7 @@ fn knowledge() -> Option<Knowledge> {
     };
     let config = RulesConfig { folder: Some(folder), ..RulesConfig::default() };
     let rules = RuleSet::load(&config).unwrap_or_else(|error| panic!("{error}"));
-    Some(Knowledge { rules, ..Knowledge::built_in(Scope::All) })
+    Some(Knowledge { rules: rules.into(), ..Knowledge::built_in(Scope::All) })
 }
 
 /// A record of the call, with further members laid over it.

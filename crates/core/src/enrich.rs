@@ -25,6 +25,9 @@ pub mod catalogue;
 mod resource;
 mod related;
 mod user_agent;
+mod denied;
+pub mod aws_own;
+pub mod networks;
 mod actor;
 mod context;
 mod verdict;
@@ -100,7 +103,7 @@ pub fn contained<'k>(
 }
 
 fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enriched<'k> {
-    let Knowledge { rules, catalogue, scope, fingerprint_key, names } = knowledge;
+    let Knowledge { rules, catalogue, scope, fingerprint_key, networks, names } = knowledge;
     if !select::could_be_selected(raw, *scope, rules) {
         return Enriched::NotSelected;
     }
@@ -112,7 +115,7 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enric
         }
     };
     let (scripts, documents) = (script::scripts(&record), Documents::of(&record));
-    let subject = Subject::new(&record, &scripts, &documents, catalogue);
+    let subject = Subject::new(&record, &scripts, &documents, catalogue, networks);
     let matches = rules.matches(&subject);
     if !select::is_selected(&record, *scope, &matches) {
         return Enriched::NotSelected;
@@ -136,7 +139,7 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enric
         let scripts: Vec<Script> =
             scripts.into_iter().map(|script| script.redacted(fingerprint_key)).collect();
         let documents = Documents::of(&record);
-        let facts = Subject::new(&record, &scripts, &documents, catalogue).into_facts();
+        let facts = Subject::new(&record, &scripts, &documents, catalogue, networks).into_facts();
         write_source(&record, text, facts, &matches, knowledge, times, origin.path)
     };
     let mut categories: Vec<&str> =
@@ -179,7 +182,7 @@ pub fn enrich_again(kept: &Kept<'_>, knowledge: &Knowledge) -> Option<Anew> {
     let has_all_scripts = carried_scripts.is_empty();
     scripts.extend(carried_scripts);
     let documents = Documents::of(&record);
-    let subject = Subject::new(&record, &scripts, &documents, &knowledge.catalogue);
+    let subject = Subject::new(&record, &scripts, &documents, &knowledge.catalogue, &knowledge.networks);
     let matching = knowledge.rules.matches(&subject);
     let carried_rules = carry::rules(kept.document, &knowledge.rules, &matching, &subject);
     // In the order of their files, as they would stand if all had matched.
@@ -203,6 +206,7 @@ pub fn enrich_again(kept: &Kept<'_>, knowledge: &Knowledge) -> Option<Anew> {
     if !has_all_scripts {
         carried.push(script::FIELD.to_owned());
     }
+    carry::networks(&mut source, kept.document);
     carried.extend(carry::fields(&mut source, kept.document, &record));
     if !carried.is_empty() {
         source["sagemaker"]["rules"]["carried"] = Value::from(carried.clone());
@@ -228,7 +232,7 @@ fn write_source(
     times: Times,
     path: &str,
 ) -> Bytes {
-    let Knowledge { rules, catalogue, .. } = knowledge;
+    let Knowledge { rules, catalogue, networks, .. } = knowledge;
     let event = Event {
         record,
         original,
@@ -236,6 +240,7 @@ fn write_source(
         context,
         unknown_operation: catalogue.lacks(record),
         actor,
+        network: networks.source(record),
         timestamp: times.timestamp,
         created: times.created,
         ingested: times.ingested,

@@ -37,13 +37,6 @@ pub struct RulesConfig {
     pub placeholders: BTreeMap<String, Vec<String>>,
 }
 
-impl RulesConfig {
-    /// Whether a placeholder has something to compare with.
-    pub fn has_values(&self, placeholder: &str) -> bool {
-        self.placeholders.get(placeholder).is_some_and(|values| !values.is_empty())
-    }
-}
-
 /// The key of the fingerprints that stand for redacted secrets.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -1,15 +1,23 @@
 //! The actor: who stands behind a record, under the name that an analyst would call them by.
 
 mod naming;
+mod second_factor;
+mod via;
 
+use rsigma_eval::EventValue;
 use serde::Serialize;
 use serde_json_borrow::Value;
 use serde_with::skip_serializing_none;
 
+use super::denied::Denied;
 use super::user_agent;
-use crate::record::{Record, member, truth};
+use crate::record::{Record, member};
 pub use naming::Naming;
-use naming::{SAGEMAKER_SESSION, SERVICE_EVENT, naming};
+use naming::naming;
+pub use second_factor::SecondFactor;
+use second_factor::{PERMISSION_SET_PREFIX, second_factor};
+pub use via::Via;
+use via::via;
 
 /// What a record says about its caller. A document has CloudTrail's own words for it under `aws.cloudtrail`, and under
 /// `sagemaker.actor` only what had to be concluded from them.
@@ -26,6 +34,8 @@ pub struct Actor<'r> {
     pub role: Option<&'r str>,
     #[serde(skip)]
     pub arn: Option<&'r str>,
+    #[serde(skip)]
+    pub principal_id: Option<&'r str>,
     #[serde(skip)]
     pub account_id: Option<&'r str>,
     /// Who lent the temporary credentials: a role, or the user behind a federated one.
@@ -44,7 +54,8 @@ pub struct Actor<'r> {
     #[serde(skip)]
     pub invoked_by: Option<&'r str>,
     pub via: Via,
-    pub mfa: Option<bool>,
+    #[serde(flatten)]
+    pub second_factor: Option<SecondFactor>,
     pub root: bool,
     /// Whether the caller's account is another than the one that the record was delivered to.
     pub cross_account: Option<bool>,
@@ -61,35 +72,26 @@ pub struct Issuer<'r> {
     pub account_id: Option<&'r str>,
 }
 
-/// How the call came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Via {
-    Console,
-    Api,
-    /// An AWS service made the call, for itself or for the actor.
-    Service,
-}
-
-/// How the roles begin that IAM Identity Center makes of its permission sets.
-const PERMISSION_SET_PREFIX: &str = "AWSReservedSSO_";
-
 /// Reads the actor off a record.
 pub fn actor<'r>(record: &'r Record<'_>) -> Actor<'r> {
     let identity = |name| record.text(&["userIdentity", name]);
     let session = record.at(&["userIdentity", "sessionContext"]);
-    let (kind, arn, account_id) = (identity("type"), identity("arn"), identity("accountId"));
+    let (kind, account_id) = (identity("type"), identity("accountId"));
+    // The record of a denied call from another account names the caller in its message alone.
+    let arn = identity("arn").or_else(|| Denied::of(record)?.principal);
     let issuer = issuer(member(session, "sessionIssuer"));
     let session_name = session_name(arn, identity("principalId"));
     let source_identity = text(member(session, "sourceIdentity"));
     let role = role(kind, arn, issuer.as_ref());
     let provider = member(member(session, "webIdFederationData"), "federatedProvider");
     let agent = user_agent::class(record.text(&["userAgent"]));
+    let via = via(record, agent);
     Actor {
         kind,
         naming: naming(record, kind, session_name, source_identity.or(role)),
         role,
         arn,
+        principal_id: identity("principalId"),
         account_id,
         issuer,
         session_name,
@@ -97,9 +99,8 @@ pub fn actor<'r>(record: &'r Record<'_>) -> Actor<'r> {
         on_behalf_of: record.text(&["userIdentity", "onBehalfOf", "userId"]),
         identity_provider: identity("identityProvider").or_else(|| text(provider)),
         invoked_by: identity("invokedBy"),
-        via: via(record, agent),
-        mfa: truth(member(member(session, "attributes"), "mfaAuthenticated"))
-            .or_else(|| mfa_at_sign_in(record)),
+        via,
+        second_factor: second_factor(record, role, session_name, via),
         root: kind == Some("Root"),
         cross_account: account_id
             .zip(record.text(&["recipientAccountId"]))
@@ -109,7 +110,41 @@ pub fn actor<'r>(record: &'r Record<'_>) -> Actor<'r> {
     }
 }
 
+/// How the fields of the actor begin in a document.
+pub const FIELDS: &str = "sagemaker.actor.";
+
 impl<'r> Actor<'r> {
+    /// What a document says under this name below [`FIELDS`].
+    pub fn fact(&self, member: &str) -> Option<EventValue<'r>> {
+        let text = |text: &'r str| EventValue::Str(text.into());
+        let unnamed = |naming| match naming {
+            Naming::Name(_) => None,
+            Naming::Unnamed(reason) => Some(text(reason.into())),
+        };
+        match (member, self.second_factor) {
+            ("name", _) => self.name().map(text),
+            ("unnamed", _) => unnamed(self.naming),
+            ("session_name", _) => self.session_name.map(text),
+            ("identity_provider", _) => self.identity_provider.map(text),
+            ("via", _) => Some(text(self.via.into())),
+            ("agent", _) => Some(text(self.agent)),
+            ("root", _) => Some(EventValue::Bool(self.root)),
+            ("cross_account", _) => self.cross_account.map(EventValue::Bool),
+            ("temporary_key", _) => self.temporary_key.map(EventValue::Bool),
+            ("mfa", Some(SecondFactor::Mfa(shown))) => Some(EventValue::Bool(shown)),
+            ("mfa_not_applicable", Some(SecondFactor::MfaNotApplicable(reason))) => Some(text(reason.into())),
+            _ => None,
+        }
+    }
+
+    /// Account and id of a caller from another account, who chooses the session's name and is shown without an ARN. None for
+    /// callers of this account.
+    pub fn foreign_id(&self) -> Option<(&'r str, &'r str)> {
+        let account = self.account_id.filter(|_| self.cross_account == Some(true))?;
+        let id = self.principal_id.map_or("unknown", |id| id.split_once(':').map_or(id, |(role, _)| role));
+        Some((account, id))
+    }
+
     pub fn name(&self) -> Option<&'r str> {
         match self.naming {
             Naming::Name(name) => Some(name),
@@ -122,15 +157,6 @@ impl<'r> Actor<'r> {
     pub fn permission_set(&self) -> Option<&'r str> {
         let name = self.role?.strip_prefix(PERMISSION_SET_PREFIX)?;
         Some(name.rsplit_once('_').map_or(name, |(name, _)| name))
-    }
-
-    /// Whether it says something about a person that `mfa` is false. Sessions of IAM Identity Center, of providers and of services
-    /// always say so, however the person signed in.
-    pub fn mfa_is_telling(&self) -> bool {
-        self.permission_set().is_none()
-            && self.identity_provider.is_none()
-            && self.via != Via::Service
-            && self.session_name != Some(SAGEMAKER_SESSION)
     }
 }
 
@@ -173,34 +199,6 @@ fn issuer<'r>(issuer: &'r Value<'_>) -> Option<Issuer<'r>> {
 fn text<'r>(value: &'r Value<'_>) -> Option<&'r str> {
     value.as_str().filter(|text| !text.is_empty())
 }
-
-/// The console's sign-in has no session yet and says it in words.
-fn mfa_at_sign_in(record: &Record<'_>) -> Option<bool> {
-    match record.text(&["additionalEventData", "MFAUsed"])? {
-        "Yes" => Some(true),
-        "No" => Some(false),
-        _ => None,
-    }
-}
-
-fn via(record: &Record<'_>, agent: &str) -> Via {
-    let invoked_by = record.text(&["userIdentity", "invokedBy"]);
-    let event_type = record.text(&["eventType"]);
-    if invoked_by.is_some_and(|service| service != SIGN_IN) || event_type == Some(SERVICE_EVENT) {
-        Via::Service
-    } else if truth(record.at(&["sessionCredentialFromConsole"])) == Some(true)
-        || invoked_by == Some(SIGN_IN)
-        || record.event_source() == SIGN_IN
-        || agent == user_agent::CONSOLE
-    {
-        Via::Console
-    } else {
-        Via::Api
-    }
-}
-
-/// The service of the console's sessions: older records name it where newer ones say `sessionCredentialFromConsole`.
-const SIGN_IN: &str = "signin.amazonaws.com";
 
 /// Whether the key is one of a session, as its first letters tell.
 fn is_temporary(access_key_id: &str) -> Option<bool> {

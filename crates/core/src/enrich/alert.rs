@@ -4,6 +4,8 @@
 //! there, and a record that is worth a look always has a finding. A key goes into pages and links as it is, so it holds
 //! nothing that means something there.
 
+mod resource_key;
+
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -13,10 +15,14 @@ use super::actor::Actor;
 use super::context::Context;
 use super::quoted::is_invisible;
 use super::verdict::Verdict;
+use crate::record::Record;
+use resource_key::resource_key;
 
 /// What `sagemaker.alert` says.
 #[derive(Debug, Serialize)]
 pub struct AlertKey<'e> {
+    /// Of a caller from another account: the account and the id of the role or user, because who assumes a role chooses the
+    /// session's name.
     principal: Cow<'e, str>,
     /// Who the principal is over several sessions: the role, unless a session of it belongs to one person.
     identity: Cow<'e, str>,
@@ -33,11 +39,20 @@ const NONE: &str = "none";
 const MAX_BYTES: usize = 512;
 
 impl<'e> AlertKey<'e> {
-    pub fn of(actor: &Actor<'e>, context: &'e Context<'_>, verdict: &Verdict<'e>) -> Self {
-        let resource = context.resource.as_ref().and_then(|resource| {
-            resource.arn.as_deref().or(resource.name.as_deref()).or(resource.kind.as_deref())
-        });
-        let related = || context.related_resources.first().map(|related| related.arn.unwrap_or(related.name));
+    pub fn of(
+        record: &Record<'_>,
+        actor: &Actor<'e>,
+        context: &'e Context<'_>,
+        verdict: &Verdict<'e>,
+    ) -> Self {
+        let resource = resource_key(record, context);
+        let resource = plain(beginning(resource.as_deref().unwrap_or(NONE))).to_lowercase();
+        let finding = verdict.most_worrying().map(|finding| finding.title).collect();
+        if let Some((account, id)) = actor.foreign_id() {
+            let principal = format!("{}:{}", plain(beginning(account)), plain(beginning(id)));
+            let principal = Cow::<str>::Owned(principal);
+            return Self { principal: principal.clone(), identity: principal, resource, finding };
+        }
         let principal = actor.arn.or(actor.name()).unwrap_or(NONE);
         let role = actor.issuer.as_ref().and_then(|issuer| issuer.arn);
         // The people who sign in through IAM Identity Center share a role, and each has sessions under one name.
@@ -45,8 +60,8 @@ impl<'e> AlertKey<'e> {
         Self {
             principal: plain(beginning(principal)),
             identity: plain(beginning(role.filter(|_| !shared).unwrap_or(principal))),
-            resource: plain(beginning(resource.or_else(related).unwrap_or(NONE))).to_lowercase(),
-            finding: verdict.most_worrying().map(|finding| finding.title).collect(),
+            resource,
+            finding,
         }
     }
 }
@@ -92,7 +107,13 @@ mod tests {
     fn key(record: &Json, levels: &[&str]) -> Json {
         let rules: Vec<_> = levels.iter().map(|level| rule(&format!("A {level} rule"), level, &[])).collect();
         read(record, &rules, |reading| {
-            serde_json::to_value(AlertKey::of(reading.actor, reading.context, reading.verdict)).unwrap()
+            serde_json::to_value(AlertKey::of(
+                reading.record,
+                reading.actor,
+                reading.context,
+                reading.verdict,
+            ))
+            .unwrap()
         })
     }
 
@@ -111,6 +132,9 @@ mod tests {
             "eventSource": "iam.amazonaws.com", "eventName": "AttachRolePolicy",
             "userIdentity": {"type": "IAMUser", "userName": "alice"}, "requestParameters": {"roleName": "Exec"}
         });
+        let mut from_elsewhere = stop.clone();
+        from_elsewhere["userIdentity"] =
+            json!({"type": "AWSAccount", "accountId": "444455556666", "principalId": "AROAEXAMPLE:chosen"});
         let long = json!({"userIdentity": {"type": "IAMUser", "userName": "é".repeat(400)}});
         let cases = [
             (&stop, &[][..], json!({"principal": arn, "identity": arn, "resource": notebook})),
@@ -135,6 +159,11 @@ mod tests {
                 json!({"principal": "none", "identity": "none", "resource": "none", "finding": ["A critical rule"]}),
             ),
             (
+                &from_elsewhere,
+                &[],
+                json!({"principal": "444455556666:AROAEXAMPLE", "identity": "444455556666:AROAEXAMPLE", "resource": notebook}),
+            ),
+            (
                 &long,
                 &[],
                 json!({"principal": "é".repeat(256), "identity": "é".repeat(256), "resource": "none"}),
@@ -152,6 +181,59 @@ mod tests {
         let expected = "o%27brien%21%22 %5C %3C%21channel%7Cx%3E %26 %60a%60 100%25%0A%E2%80%AEé";
         assert_eq!((&key["principal"], &key["identity"]), (&json!(expected), &json!(expected)));
         assert_eq!(percent_encoding::percent_decode_str(expected).decode_utf8().unwrap(), hostile);
+    }
+
+    #[test]
+    fn one_resource_has_one_key_however_it_is_named() {
+        let resource = |source: &str, parameters: Json| {
+            let record = json!({"eventSource": source, "eventName": "X", "awsRegion": "eu-west-1",
+                "recipientAccountId": "111122223333", "requestParameters": parameters});
+            key(&record, &[])["resource"].as_str().unwrap().to_owned()
+        };
+        let (iam, logs) = ("iam.amazonaws.com", "logs.amazonaws.com");
+        let role = "arn:aws:iam::111122223333:role/exec";
+        let group = "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/sagemaker/jobs";
+        for (source, parameters, expected) in [
+            (iam, json!({"roleName": "Exec"}), role),
+            (iam, json!({"roleName": "Exec", "policyName": "inline"}), role),
+            (iam, json!({"policyArn": "arn:aws:iam::aws:policy/Admin", "roleName": "Exec"}), role),
+            (
+                "sts.amazonaws.com",
+                json!({"roleArn": "arn:aws:iam::111122223333:role/service-role/Exec"}),
+                role,
+            ),
+            (logs, json!({"logGroupName": "/aws/sagemaker/jobs"}), group),
+            (logs, json!({"logGroupIdentifier": format!("{group}:*")}), group),
+            ("s3.amazonaws.com", json!({"bucketName": "models"}), "arn:aws:s3:::models"),
+            ("kms.amazonaws.com", json!({"keyId": "alias/x"}), "alias/x"),
+        ] {
+            assert_eq!(resource(source, parameters.clone()), expected, "{parameters}");
+        }
+    }
+
+    #[test]
+    fn a_denied_call_has_the_resource_that_its_message_names() {
+        let denied = |source: &str, said: &str| {
+            let message =
+                format!("User: arn:aws:iam::111122223333:user/a is not authorized to perform: {said}");
+            let record = json!({"eventSource": source, "eventName": "DeleteNotebookInstance",
+                "awsRegion": "eu-west-1", "recipientAccountId": "111122223333", "requestParameters": null,
+                "errorCode": "AccessDenied", "errorMessage": message});
+            key(&record, &[])["resource"].as_str().unwrap().to_owned()
+        };
+        let notebook = "arn:aws:sagemaker:eu-west-1:111122223333:notebook-instance/n";
+        let role = "arn:aws:iam::111122223333:role/exec";
+        for (source, said, expected) in [
+            (
+                "sagemaker.amazonaws.com",
+                format!("sagemaker:DeleteNotebookInstance on resource: {notebook}"),
+                notebook,
+            ),
+            ("iam.amazonaws.com", "iam:DeleteRole on resource: role Exec".to_owned(), role),
+            ("iam.amazonaws.com", format!("iam:DeleteRole on resource: {role} because no"), role),
+        ] {
+            assert_eq!(denied(source, &said), expected, "{said}");
+        }
     }
 
     #[test]

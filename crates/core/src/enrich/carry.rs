@@ -77,6 +77,19 @@ pub fn fields(source: &mut Value, document: &Value, record: &Record<'_>) -> Vec<
     carried
 }
 
+/// Keeps what was known of the caller's address when the event was new: networks change hands.
+pub fn networks(source: &mut Value, document: &Value) {
+    for [root, member] in [["source", "geo"], ["source", "as"], ["cloud", "origin"]] {
+        if !document[root][member].is_null() {
+            source[root][member] = document[root][member].clone();
+        }
+    }
+    let network = &document["sagemaker"]["actor"]["network"];
+    if !network.is_null() {
+        source["sagemaker"]["actor"]["network"] = network.clone();
+    }
+}
+
 /// Members of `sagemaker` that follow from the rules of now and from what is left of the record.
 const JUDGED_ANEW: [&str; 9] =
     ["actor", "alert", "attempts", "categories", "findings", "questions", "rules", "runbook", "severity"];

@@ -23,6 +23,7 @@ use serde_with::skip_serializing_none;
 use super::arn::Arn;
 use super::catalogue::{Access, Catalogue};
 use super::cut;
+use super::denied::Denied;
 use super::embedded::Documents;
 use super::indicators::Indicators;
 use super::policy::Policy;
@@ -172,6 +173,10 @@ pub fn context<'r>(
         }
         context.lifecycle.indicators = Indicators::of(scripts);
         context.instance.judge(fleet);
+        context.image.know_owners(record);
+        if let Some(role) = Denied::of(record).and_then(|denied| denied.passed_role()) {
+            context.execution_role.arn.take(role);
+        }
         context.foreign.judge_buckets(&context.s3);
     }
     context

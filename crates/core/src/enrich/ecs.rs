@@ -17,6 +17,7 @@ use super::alert::{self, AlertKey};
 use super::catalogue::Access;
 use super::context::Context;
 use super::envelope::CloudTrail;
+use super::networks::{AsNumber, Geo, NetworkKind, SourceNetwork};
 use super::questions;
 use super::reading::Reading;
 use super::rule::Rule;
@@ -40,6 +41,7 @@ pub struct Event<'e, 'a> {
     pub original: &'e str,
     pub matches: &'e [&'e Rule],
     pub actor: Actor<'e>,
+    pub network: SourceNetwork<'e>,
     pub context: Context<'e>,
     /// Whether the record names an operation of SageMaker that the catalogue lacks.
     pub unknown_operation: bool,
@@ -89,11 +91,11 @@ impl Serialize for Event<'_, '_> {
         document.serialize_entry(
             "sagemaker",
             &SageMaker {
-                actor: &self.actor,
+                actor: ActorAndNetwork { actor: &self.actor, network: self.network.kind },
                 verdict: &verdict,
                 possible: Possible::of(self.matches),
                 context: &self.context,
-                alert: AlertKey::of(&self.actor, &self.context, &verdict),
+                alert: AlertKey::of(self.record, &self.actor, &self.context, &verdict),
                 questions: questions::answered(&reading),
                 runbook: runbook::links(&reading),
                 rules: Rules { version: self.rules_version, retagged: self.retagged.map(Timestamp) },
@@ -109,6 +111,7 @@ impl<'e, 'a> Event<'e, 'a> {
             record: self.record,
             matches: self.matches,
             actor: &self.actor,
+            network: &self.network,
             context: &self.context,
             verdict,
             ending: ending(self.record),
@@ -151,12 +154,26 @@ impl<'e, 'a> Event<'e, 'a> {
             provider: "aws",
             region: self.record.text(&["awsRegion"]).map(alert::plain),
             account: account.map(|id| Account { id: alert::plain(id) }),
+            origin: self.network.aws.map(|range| CloudOrigin {
+                provider: "aws",
+                region: range.region,
+                service: Service { name: range.service },
+            }),
         }
     }
 
-    fn source(&self) -> Source<'e> {
-        let address = self.record.text(&["sourceIPAddress"]);
-        Source { address, ip: address.and_then(|address| address.parse().ok()) }
+    fn source(&self) -> Source<'_> {
+        let SourceNetwork { geo, asn, .. } = &self.network;
+        Source {
+            address: self.record.text(&["sourceIPAddress"]),
+            ip: self.address(),
+            geo: geo.as_ref(),
+            asn: asn.as_ref(),
+        }
+    }
+
+    fn address(&self) -> Option<IpAddr> {
+        self.record.text(&["sourceIPAddress"])?.parse().ok()
     }
 
     fn user(&self) -> User<'e> {
@@ -184,7 +201,7 @@ impl<'e, 'a> Event<'e, 'a> {
         ];
         let indicators = &self.context.lifecycle.indicators;
         Related {
-            ip: self.source().ip.into_iter().chain(indicators.public_addresses()).collect(),
+            ip: self.address().into_iter().chain(indicators.public_addresses()).collect(),
             hosts: indicators.hosts().collect(),
             user: user.into_iter().flatten().collect(),
         }
@@ -244,6 +261,20 @@ struct Cloud<'e> {
     provider: &'static str,
     region: Option<Cow<'e, str>>,
     account: Option<Account<'e>>,
+    origin: Option<CloudOrigin<'e>>,
+}
+
+/// The part of AWS that the caller's address belongs to.
+#[derive(Serialize)]
+struct CloudOrigin<'e> {
+    provider: &'static str,
+    region: &'e str,
+    service: Service<'e>,
+}
+
+#[derive(Serialize)]
+struct Service<'e> {
+    name: &'e str,
 }
 
 #[derive(Serialize)]
@@ -257,6 +288,9 @@ struct Account<'e> {
 struct Source<'e> {
     address: Option<&'e str>,
     ip: Option<IpAddr>,
+    geo: Option<&'e Geo<'e>>,
+    #[serde(rename = "as")]
+    asn: Option<&'e AsNumber<'e>>,
 }
 
 #[skip_serializing_none]
@@ -319,7 +353,7 @@ struct Aws<'e, 'a> {
 
 #[derive(Serialize)]
 struct SageMaker<'e> {
-    actor: &'e Actor<'e>,
+    actor: ActorAndNetwork<'e>,
     #[serde(flatten)]
     verdict: &'e Verdict<'e>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -332,6 +366,14 @@ struct SageMaker<'e> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     runbook: Vec<&'static str>,
     rules: Rules<'e>,
+}
+
+#[skip_serializing_none]
+#[derive(Serialize)]
+struct ActorAndNetwork<'e> {
+    #[serde(flatten)]
+    actor: &'e Actor<'e>,
+    network: Option<NetworkKind>,
 }
 
 /// The rules that the document was tagged by.

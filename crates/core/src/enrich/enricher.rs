@@ -1,8 +1,11 @@
 //! What enrichment knows beside the record, and where a record came from.
 
+use std::sync::Arc;
+
 use time::OffsetDateTime;
 
 use super::catalogue::Catalogue;
+use super::networks::Networks;
 use super::redact::FingerprintKey;
 use super::rules::{BrokenRules, RuleSet, RulesError};
 use crate::names::Names;
@@ -12,10 +15,11 @@ use crate::settings::{RedactionConfig, RulesConfig, Scope};
 /// redaction.
 #[derive(Debug)]
 pub struct Knowledge {
-    pub rules: RuleSet,
+    pub rules: Arc<RuleSet>,
     pub catalogue: Catalogue,
     pub scope: Scope,
     pub fingerprint_key: FingerprintKey,
+    pub networks: Networks,
     /// Of the indices that documents go to.
     pub names: Names,
 }
@@ -28,6 +32,7 @@ impl Knowledge {
             .expect("a test loads the built-in rules")
     }
 
+    /// With the networks that are known without any file.
     pub fn load(
         rules: &RulesConfig,
         broken: BrokenRules,
@@ -39,7 +44,9 @@ impl Knowledge {
             BrokenRules::Refuse => RuleSet::load(rules)?,
             BrokenRules::Skip => RuleSet::load_usable(rules)?,
         };
-        Ok(Self { rules, catalogue: Catalogue::built_in(), scope, fingerprint_key, names })
+        let networks = Networks::built_in();
+        let rules = Arc::new(rules);
+        Ok(Self { rules, catalogue: Catalogue::built_in(), scope, fingerprint_key, networks, names })
     }
 }
 

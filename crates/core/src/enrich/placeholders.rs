@@ -4,12 +4,57 @@
 //! configured value, and may hold Sigma's wildcards.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use ipnet::IpNet;
 use rsigma_parser::{Detection, DetectionItem, Detections, Modifier, SigmaString, SigmaValue};
+use serde::Deserialize;
 
-/// The configured values by the placeholder's name.
+use super::aws_own;
+
+/// Values by the placeholder's name.
 pub type Values = BTreeMap<String, Vec<String>>;
+
+/// The placeholders of the built-in rules.
+static KNOWN: LazyLock<BTreeMap<String, Known>> = LazyLock::new(|| {
+    toml::from_str(include_str!("../../../../config/placeholders.toml")).expect("a test reads the file")
+});
+
+#[derive(Deserialize)]
+struct Known {
+    falls_back_on: Option<String>,
+    default: Option<Vec<String>>,
+}
+
+/// The placeholder of AWS's own buckets.
+const AWS_BUCKETS: &str = "aws_buckets";
+
+/// The values that count: the configured ones, and others where there are none. A placeholder that is not among them has to
+/// be configured before a rule that has it can speak.
+pub fn with_defaults(configured: &Values) -> Values {
+    let mut values = configured.clone();
+    values
+        .retain(|name, values| !values.is_empty() || KNOWN.get(name).is_some_and(|it| it.default.is_some()));
+    for (name, known) in KNOWN.iter().filter(|(name, _)| !configured.contains_key(*name)) {
+        let of_aws = || (name == AWS_BUCKETS).then(|| aws_own::buckets().map(str::to_owned).collect());
+        let found = fallback(known, configured).or_else(of_aws).or_else(|| known.default.clone());
+        if let Some(found) = found {
+            values.insert(name.clone(), found);
+        }
+    }
+    values
+}
+
+/// The values of the first that is configured among those that a placeholder falls back on.
+fn fallback(known: &Known, configured: &Values) -> Option<Vec<String>> {
+    let other = known.falls_back_on.as_ref()?;
+    configured.get(other).cloned().or_else(|| fallback(KNOWN.get(other)?, configured))
+}
+
+/// Whether others fall back on it, so that it may be configured although no rule has it.
+pub fn is_fallback(name: &str) -> bool {
+    KNOWN.values().any(|known| known.falls_back_on.as_deref() == Some(name))
+}
 
 /// Fills every placeholder of a rule and returns the names of all that it has, filled or not.
 pub fn expand(detections: &mut Detections, values: &Values) -> BTreeSet<String> {
@@ -97,6 +142,39 @@ fn first_placeholder(text: &str) -> Option<(&str, &str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_configured_falls_back_on_the_older_name_and_then_on_its_default() {
+        let values = |configured: &[(&str, &[&str])]| -> Values {
+            let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+            with_defaults(
+                &configured.iter().map(|(name, texts)| ((*name).to_owned(), owned(texts))).collect(),
+            )
+        };
+        let networks = |values: &Values| {
+            ["people_networks", "compute_networks"].map(|name| values.get(name).map(|texts| texts.join(" ")))
+        };
+        let text = |text: &str| Some(text.to_owned());
+        for (configured, expected) in [
+            (&[][..], [None, None]),
+            (&[("allowed_networks", &["192.0.2.0/24"][..])], [text("192.0.2.0/24"), text("192.0.2.0/24")]),
+            (&[("people_networks", &["192.0.2.0/24"][..])], [text("192.0.2.0/24"), None]),
+            (
+                &[("allowed_networks", &["192.0.2.0/24"][..]), ("compute_networks", &["198.51.100.0/24"])],
+                [text("192.0.2.0/24"), text("198.51.100.0/24")],
+            ),
+            (&[("people_networks", &[][..]), ("compute_networks", &[])], [None, None]),
+        ] {
+            assert_eq!(networks(&values(configured)), expected, "{configured:?}");
+        }
+        let desktop = |configured| values(configured)["desktop_networks"].clone();
+        assert!(desktop(&[]).is_empty());
+        assert_eq!(desktop(&[("allowed_networks", &["192.0.2.0/24"][..])]), ["192.0.2.0/24"]);
+        let none = values(&[]);
+        assert_eq!(none["trusted_image_owners"], ["aws", "own"]);
+        assert!(none["trusted_ecr_accounts"].is_empty() && !none.contains_key("trusted_buckets"));
+        assert!(none["aws_buckets"].iter().any(|bucket| bucket == "sagemaker-sample-files"));
+    }
 
     fn expanded(item: &str, values: &Values) -> (Vec<String>, Vec<String>) {
         let yaml =

@@ -2,6 +2,7 @@
 
 use super::actor::Actor;
 use super::context::Context;
+use super::networks::SourceNetwork;
 use super::rule::Rule;
 use super::verdict::{Ending, Verdict};
 use crate::record::Record;
@@ -12,6 +13,7 @@ pub struct Reading<'v, 'a> {
     pub record: &'v Record<'a>,
     pub matches: &'v [&'v Rule],
     pub actor: &'v Actor<'v>,
+    pub network: &'v SourceNetwork<'v>,
     pub context: &'v Context<'v>,
     pub verdict: &'v Verdict<'v>,
     pub ending: Ending,
@@ -34,6 +36,7 @@ pub mod tests {
     use super::*;
     use crate::enrich::catalogue::Catalogue;
     use crate::enrich::embedded::Documents;
+    use crate::enrich::networks::Networks;
     use crate::enrich::rule::Place;
     use crate::enrich::rules::Folder;
     use crate::enrich::{actor, context, verdict};
@@ -47,12 +50,15 @@ pub mod tests {
         let documents = Documents::of(&record);
         let (actor, context) =
             (actor::actor(&record), context::context(&record, &[], &documents, &catalogue));
+        let networks = Networks::built_in();
+        let network = networks.source(&record);
         let ending = verdict::ending(&record);
         let verdict = Verdict::of(&matches, ending);
         function(&Reading {
             record: &record,
             matches: &matches,
             actor: &actor,
+            network: &network,
             context: &context,
             verdict: &verdict,
             ending,

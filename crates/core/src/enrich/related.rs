@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_with::skip_serializing_none;
 
 use super::arn::Arn;
+use super::denied::Denied;
 use super::path::listed_arns;
 use crate::record::Record;
 
@@ -45,7 +46,23 @@ pub fn related_resources<'r>(record: &'r Record<'_>) -> Vec<RelatedResource<'r>>
         })
     });
     let mut known = HashSet::new();
-    listed.chain(named).filter(|resource| known.insert((resource.kind, resource.name))).collect()
+    listed
+        .chain(named)
+        .chain(denied(record))
+        .filter(|resource| known.insert((resource.kind, resource.name)))
+        .collect()
+}
+
+/// What the message of a denied call names: an ARN, or `role NAME`.
+fn denied<'r>(record: &'r Record<'_>) -> Option<RelatedResource<'r>> {
+    let resource = Denied::of(record)?.resource?;
+    match Arn::parse(resource) {
+        Some(arn) => (!arn.is_sagemaker()).then(|| of_arn(&arn, None)),
+        None => {
+            let (kind, name) = resource.split_once(' ')?;
+            Some(RelatedResource { kind: Some(kind), name, arn: None })
+        }
+    }
 }
 
 /// The ARN says the type where it has one.

@@ -12,6 +12,7 @@ use serde_with::skip_serializing_none;
 
 use super::arn::Arn;
 use super::catalogue::{About, Catalogue, Operation, ParentPath, first_text};
+use super::denied::Denied;
 use super::kind::{Kinds, Place};
 use super::path::{Path, listed_arns};
 use crate::record::Record;
@@ -35,20 +36,32 @@ pub struct Resource<'r> {
 /// The resource of a record; one of another service has one when its list or its parameters hold a SageMaker ARN.
 pub fn resource<'r>(record: &'r Record<'_>, catalogue: &'r Catalogue) -> Option<Resource<'r>> {
     let kinds = &catalogue.kinds;
-    let mut resource = match catalogue.operation(record) {
-        Some(operation) => by_catalogue(record, operation, kinds)?,
-        None if record.is_sagemaker() => by_convention(record, kinds)?,
+    let named = match catalogue.operation(record) {
+        Some(operation) => by_catalogue(record, operation, kinds),
+        None if record.is_sagemaker() => by_convention(record, kinds),
         None => {
             let listed = listed_arns(record).find(Arn::is_sagemaker);
-            let arn = listed.or_else(|| any_arn(record.at(&["requestParameters"])))?;
-            of_arn(&arn, kinds)
+            let arn = listed.or_else(|| any_arn(record.at(&["requestParameters"])));
+            arn.map(|arn| of_arn(&arn, kinds))
         }
+    };
+    let is_named = |resource: &Resource<'_>| resource.arn.is_some() || resource.name.is_some();
+    let mut resource = match named {
+        Some(resource) if is_named(&resource) => resource,
+        // A denied call may come without its parameters.
+        other => denied(record, kinds).or(other)?,
     };
     if resource.parent.is_none() {
         resource.parent = resource.arn.as_deref().and_then(|arn| parent_in_arn(arn, kinds)).map(Box::new);
     }
     resource.id = resource.arn.as_deref().and_then(|arn| kinds.id(&Arn::parse(arn)?)).map(str::to_owned);
     Some(resource)
+}
+
+/// What the message of a denied call names.
+fn denied<'r>(record: &'r Record<'_>, kinds: &'r Kinds) -> Option<Resource<'r>> {
+    let arn = Arn::parse(Denied::of(record)?.resource?).filter(Arn::is_sagemaker)?;
+    Some(of_arn(&arn, kinds))
 }
 
 fn by_catalogue<'r>(

@@ -41,6 +41,7 @@ mod tests {
     use super::*;
     use crate::enrich::catalogue::Catalogue;
     use crate::enrich::embedded::Documents;
+    use crate::enrich::networks::Networks;
     use crate::enrich::subject::Subject;
     use crate::settings::RulesConfig;
 
@@ -73,9 +74,10 @@ mod tests {
     fn each_scope_ships_what_it_says_and_the_bytes_never_hide_a_selected_record() {
         let rules = RuleSet::load(&RulesConfig::default()).unwrap();
         let (documents, catalogue) = (Documents::default(), Catalogue::built_in());
+        let networks = Networks::built_in();
         for (raw, expected) in CASES {
             let record = Record::parse(raw.as_bytes()).unwrap();
-            let matches = rules.matches(&Subject::new(&record, &[], &documents, &catalogue));
+            let matches = rules.matches(&Subject::new(&record, &[], &documents, &catalogue, &networks));
             for (scope, expected) in [Scope::Sagemaker, Scope::Related, Scope::All].into_iter().zip(expected)
             {
                 let selected = is_selected(&record, scope, &matches);

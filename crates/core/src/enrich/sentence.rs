@@ -7,10 +7,11 @@ mod phrase;
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use super::actor::{Actor, Naming, Via};
+use super::actor::{Actor, Naming, SecondFactor, Via};
 use super::arn::name_in_arn;
 use super::catalogue::Access;
 use super::context::Context;
+use super::networks::{NetworkKind, SourceNetwork};
 use super::quoted::{cut, quoted, visible};
 use super::reading::Reading;
 use super::rule::Severity;
@@ -98,8 +99,8 @@ fn notes(actor: &Actor<'_>) -> Vec<String> {
     if let Some(provider) = other_than_name(actor.identity_provider) {
         notes.push(format!("known to {provider}"));
     }
-    if let Some(mfa) = actor.mfa.filter(|mfa| *mfa || actor.mfa_is_telling()) {
-        notes.push(if mfa { "MFA on" } else { "MFA off" }.to_owned());
+    if let Some(SecondFactor::Mfa(shown)) = actor.second_factor {
+        notes.push(if shown { "MFA on" } else { "MFA off" }.to_owned());
     }
     if let Some(account) = actor.account_id.filter(|_| actor.cross_account == Some(true)) {
         notes.push(format!("of account {}", quoted(account)));
@@ -143,7 +144,8 @@ fn details(context: &Context<'_>, object: &str) -> String {
     // One of another account is what must not be missed among several.
     if let Some(role) = context.foreign.role.first() {
         let account = role.split(':').nth(4).unwrap_or_default();
-        let _ = write!(details, ", passing role {} of account {}", quoted(name_in_arn(role)), quoted(account));
+        let _ =
+            write!(details, ", passing role {} of account {}", quoted(name_in_arn(role)), quoted(account));
     } else if let Some(role) = context.execution_role.arn.first() {
         let _ = write!(details, ", passing role {}", quoted(name_in_arn(role)));
     }
@@ -229,7 +231,9 @@ fn origin(reading: &Reading<'_, '_>) -> String {
     let mut origin = match address {
         None => String::new(),
         Some("AWS Internal") => ", from inside AWS".to_owned(),
-        Some(address) if address.parse::<IpAddr>().is_ok() => format!(", from {address}"),
+        Some(address) if address.parse::<IpAddr>().is_ok() => {
+            format!(", from {address}{}", place(reading.network))
+        }
         // A service that is named as the caller already is not named again.
         Some(address) if [reading.actor.name(), reading.actor.invoked_by].contains(&Some(address)) => {
             String::new()
@@ -240,6 +244,23 @@ fn origin(reading: &Reading<'_, '_>) -> String {
         origin.push_str(if origin.is_empty() { ", with an attack tool" } else { " with an attack tool" });
     }
     origin
+}
+
+/// Where an address is, as far as it is known.
+fn place(network: &SourceNetwork<'_>) -> String {
+    let geo = network.geo.as_ref();
+    let place = match (network.kind, network.aws) {
+        (Some(NetworkKind::Aws), Some(range)) => Some(format!("AWS {}", range.region)),
+        (Some(NetworkKind::Internet), _) => geo.and_then(|geo| {
+            let country = geo.country_name.or(geo.country_iso_code)?;
+            Some(
+                geo.city_name
+                    .map_or_else(|| quoted(country), |city| format!("{}, {}", quoted(city), quoted(country))),
+            )
+        }),
+        _ => None,
+    };
+    place.map(|place| format!(" ({place})")).unwrap_or_default()
 }
 
 /// Why it matters: the most worrying rules that matched, or the threats that the call can belong to.

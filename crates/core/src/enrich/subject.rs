@@ -7,14 +7,14 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use rsigma_eval::{Event, EventValue};
-use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::actor::{Actor, actor};
+use super::actor::{self, Actor, actor};
 use super::catalogue::Catalogue;
 use super::context::{Context, Texts, context};
 use super::cut;
 use super::embedded::Documents;
+use super::networks::{self, Networks};
 use super::policy::{self, Policy};
 use super::script::{self, Script};
 use crate::record::{Record, commercial_name, omissions};
@@ -41,17 +41,11 @@ pub struct Subject<'s, 'a> {
     pub scripts: &'s [Script],
     pub documents: &'s Documents,
     catalogue: &'s Catalogue,
+    networks: &'s Networks,
     context: OnceCell<Context<'s>>,
     actor: OnceCell<Actor<'s>>,
-    /// All facts as a document has them, for those that are rarely asked for.
+    /// The context as a document has it, for facts that are rarely asked for.
     written: OnceCell<Json>,
-}
-
-#[derive(Serialize)]
-struct Written<'f, 's> {
-    actor: &'f Actor<'s>,
-    #[serde(flatten)]
-    context: &'f Context<'s>,
 }
 
 impl<'s, 'a> Subject<'s, 'a> {
@@ -60,12 +54,14 @@ impl<'s, 'a> Subject<'s, 'a> {
         scripts: &'s [Script],
         documents: &'s Documents,
         catalogue: &'s Catalogue,
+        networks: &'s Networks,
     ) -> Self {
         Self {
             record,
             scripts,
             documents,
             catalogue,
+            networks,
             context: OnceCell::new(),
             actor: OnceCell::new(),
             written: OnceCell::new(),
@@ -103,13 +99,17 @@ impl<'s, 'a> Subject<'s, 'a> {
             }
             _ => {}
         }
+        if networks::is_field(name) {
+            return self.networks.fact(self.record, name);
+        }
+        if let Some(member) = name.strip_prefix(actor::FIELDS) {
+            return self.actor.get_or_init(|| actor(self.record)).fact(member);
+        }
         if let Some(texts) = often_asked(self.context(), name) {
             return all_of(texts);
         }
         let written = self.written.get_or_init(|| {
-            let written =
-                Written { actor: self.actor.get_or_init(|| actor(self.record)), context: self.context() };
-            serde_json::to_value(written).expect("what a document states can be written as JSON")
+            serde_json::to_value(self.context()).expect("what a document states can be written as JSON")
         });
         let mut found = Vec::new();
         collect(written, name.strip_prefix(FACTS)?, &mut found);
@@ -129,6 +129,7 @@ fn often_asked<'c, 's>(context: &'c Context<'s>, name: &str) -> Option<&'c Texts
         "sagemaker.image.uri" => &image.uri,
         "sagemaker.image.account_id" => &image.account_id,
         "sagemaker.image.registry" => &image.registry,
+        "sagemaker.image.owner" => &image.owner,
         "sagemaker.execution_role.arn" => &execution_role.arn,
         "sagemaker.foreign.role" => &foreign.role,
         "sagemaker.foreign.key" => &foreign.key,
@@ -141,7 +142,7 @@ fn often_asked<'c, 's>(context: &'c Context<'s>, name: &str) -> Option<&'c Texts
 
 impl Event for Subject<'_, '_> {
     fn get_field(&self, path: &str) -> Option<EventValue<'_>> {
-        if path.starts_with(FACTS) {
+        if path.starts_with(FACTS) || networks::is_field(path) {
             return self.fact(path);
         }
         let value = self.record.get_field(path)?;

@@ -86,6 +86,8 @@ mod tests {
             ATTACK_TOOL,
         ),
         ("TruffleHog", ATTACK_TOOL),
+        ("AWS-Toolkit-For-VSCode/3.60.0 Visual-Studio-Code/1.104.0 ClientId/4e3f2a10-1111", "ide"),
+        ("AWS-Toolkit-For-JetBrains/3.40 IntelliJ-IDEA/2026.1 aws-sdk-java/2.25.1", "ide"),
         ("sagemaker.amazonaws.com", "sagemaker"),
         ("sagemaker-unified-studio-mcp/1.0", "sagemaker"),
         (

@@ -11,10 +11,13 @@ const DIGITS: usize = 16;
 
 /// The files beside the rules that change what documents say. The redaction's file is none of them: what it replaces is
 /// decided when a record is first read.
-const CONTENT: [&str; 9] = [
+const CONTENT: [&str; 12] = [
     include_str!("../../../../config/attack.json"),
+    include_str!("../../../../config/aws-own.toml"),
+    include_str!("../../../../config/aws-ranges.txt"),
     include_str!("../../../../config/catalogue.toml"),
     include_str!("../../../../config/defaults.toml"),
+    include_str!("../../../../config/placeholders.toml"),
     include_str!("../../../../config/questions.toml"),
     include_str!("../../../../config/related.toml"),
     include_str!("../../../../config/resources.toml"),

@@ -17,8 +17,9 @@ pub enum Naming<'r> {
     Unnamed(Unnamed),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Unnamed {
     /// The record has no `userIdentity`.
     NoIdentity,

@@ -103,7 +103,7 @@ fn a_session_shows_its_person_its_provider_and_its_key() {
     }));
     let expected = json!({
         "name": "alice-profile", "session_name": "SageMaker", "identity_provider": "accounts.google.com",
-        "via": "service", "mfa": false, "root": false, "cross_account": true, "temporary_key": true, "agent": "boto3"
+        "via": "service", "mfa_not_applicable": "service", "root": false, "cross_account": true, "temporary_key": true, "agent": "boto3"
     });
     assert_eq!(actor, expected);
 }

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::texts::Texts;
-use crate::record::is_service_domain;
+use crate::enrich::aws_own;
+use crate::record::{Record, is_service_domain};
 
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 pub struct Image<'r> {
@@ -20,7 +21,15 @@ pub struct Image<'r> {
     /// Images that SageMaker knows by a name, an ARN or an id of its own, and those of machines.
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub name: Texts<'r>,
+    /// Whose the private registries are: `aws`, `own` for the account of the record, or another account's id.
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub owner: Texts<'r>,
 }
+
+/// AWS, as an owner.
+const AWS: &str = "aws";
+/// The account that the record belongs to, as an owner.
+const OWN: &str = "own";
 
 /// Members in lower case that name an image which SageMaker has registered, or the image of a machine.
 const NAMES: [&str; 5] =
@@ -41,6 +50,19 @@ impl<'r> Image<'r> {
         if let Some((account_id, region)) = registry {
             self.account_id.take(account_id);
             self.region.take(region);
+        }
+    }
+
+    /// Says whose the registries are, when all images are taken.
+    pub fn know_owners(&mut self, record: &Record<'_>) {
+        let own =
+            record.text(&["recipientAccountId"]).or_else(|| record.text(&["userIdentity", "accountId"]));
+        for account in self.account_id.iter() {
+            self.owner.take(match *account {
+                account if Some(account) == own => OWN,
+                account if aws_own::is_registry(account) => AWS,
+                account => account,
+            });
         }
     }
 }

@@ -53,7 +53,7 @@ fn a_training_job_shows_role_compute_images_data_and_network() {
             "volume_gb": 50,
             "image": {"uri": ["444455556666.dkr.ecr.eu-west-1.amazonaws.com/miner:1"],
                 "account_id": ["444455556666"], "region": ["eu-west-1"],
-                "registry": ["444455556666.dkr.ecr.eu-west-1.amazonaws.com"]},
+                "registry": ["444455556666.dkr.ecr.eu-west-1.amazonaws.com"], "owner": ["444455556666"]},
             "s3": {"inputs": ["s3://training/in"], "outputs": ["s3://elsewhere/out", "s3://elsewhere/state"],
                 "input_buckets": ["training"], "output_buckets": ["elsewhere"],
                 "buckets": ["training", "elsewhere"]},
@@ -307,12 +307,24 @@ fn speaking() -> Vec<(&'static str, Json, Vec<&'static str>)> {
 /// Those of them that no fact shows, by their names, and why.
 const WITHOUT_FACT: [(&str, &str); 10] = [
     (r"(?i)kmsKey", "a key that belongs to a location, and is shown as a key"),
-    (r"(?i)image.*(Digest|ReleaseVersion|VersionNumber|VersionAlias)$", "the version of an image that has a name"),
-    (r"(?i)imageConfig(Name)?$|^appImageConfigName|NameContains$", "the resource that the call is about, or a search"),
+    (
+        r"(?i)image.*(Digest|ReleaseVersion|VersionNumber|VersionAlias)$",
+        "the version of an image that has a name",
+    ),
+    (
+        r"(?i)imageConfig(Name)?$|^appImageConfigName|NameContains$",
+        "the resource that the call is about, or a search",
+    ),
     (r"^exportSourceImages$|^imageAssets$|^imageMask$", "pictures of the earth"),
     (r"^supported|^hidden", "where a model would also run, or what a portal hides"),
-    (r"(?i)instance(Group)?(Name|Names|Id|Ids)$|instanceGroup(Name|sToDelete)|^instanceArn$", "the name of what is there already"),
-    (r"PerInstance$|MemoryAllocationPercentage$|ProvisionTimeoutInSeconds$|PerUltraServer$", "a limit for each instance"),
+    (
+        r"(?i)instance(Group)?(Name|Names|Id|Ids)$|instanceGroup(Name|sToDelete)|^instanceArn$",
+        "the name of what is there already",
+    ),
+    (
+        r"PerInstance$|MemoryAllocationPercentage$|ProvisionTimeoutInSeconds$|PerUltraServer$",
+        "a limit for each instance",
+    ),
     (r"^minInstanceCount$", "the least of a group, of which the most counts"),
     (r"^selectedInstanceCount$", "what SageMaker chose among those that were asked for"),
     (r"^minimumInstanceMetadataServiceVersion$", "a fact of its own"),
@@ -349,8 +361,10 @@ fn each_member_that_speaks_of_what_a_defender_asks_for_is_read_or_has_a_reason()
         }
     }
     assert_eq!(missed, BTreeSet::new());
-    let unused: Vec<_> =
-        (0..reasons.len()).filter(|reason| !used.contains(reason)).map(|reason| WITHOUT_FACT[reason]).collect();
+    let unused: Vec<_> = (0..reasons.len())
+        .filter(|reason| !used.contains(reason))
+        .map(|reason| WITHOUT_FACT[reason])
+        .collect();
     assert_eq!(unused, [], "reasons that no member needs");
 }
 

@@ -15,6 +15,8 @@ use crate::settings::RulesConfig;
 /// What loading has come to so far.
 pub struct Loading<'c> {
     config: &'c RulesConfig,
+    /// The values of placeholders that count.
+    values: placeholders::Values,
     version: String,
     rules: Vec<Rule>,
     silent: Vec<SilentRule>,
@@ -29,6 +31,7 @@ impl<'c> Loading<'c> {
     pub fn new(config: &'c RulesConfig, version: String, broken: Vec<BrokenRule>) -> Self {
         Self {
             config,
+            values: placeholders::with_defaults(&config.placeholders),
             version,
             rules: Vec::new(),
             silent: Vec::new(),
@@ -58,7 +61,7 @@ impl<'c> Loading<'c> {
         let mut sigma = document.parse()?;
         check_logsource(&sigma.logsource).map_err(|text| document.problem("logsource", text))?;
         check_status(&sigma).map_err(|text| document.problem("status", text))?;
-        let used = placeholders::expand(&mut sigma.detection, &self.config.placeholders);
+        let used = placeholders::expand(&mut sigma.detection, &self.values);
         self.placeholders.extend(used.iter().cloned());
         let line = document.line_of("title");
         let place = Place { folder: file.folder, file: file.path.clone(), line };
@@ -70,7 +73,7 @@ impl<'c> Loading<'c> {
             return Err(document.problem("id", text));
         }
         self.ids.insert(rule.id.clone(), here);
-        let missing: Vec<String> = used.into_iter().filter(|name| !self.config.has_values(name)).collect();
+        let missing: Vec<String> = used.into_iter().filter(|name| !self.values.contains_key(name)).collect();
         if missing.is_empty() {
             self.rules.push(rule);
         } else {
@@ -81,7 +84,8 @@ impl<'c> Loading<'c> {
 
     pub fn finish(self) -> Result<RuleSet, RulesError> {
         // With a broken rule nobody can say which placeholders it would have had.
-        let unknown = self.config.placeholders.keys().find(|name| !self.placeholders.contains(*name));
+        let is_known = |name: &str| self.placeholders.contains(name) || placeholders::is_fallback(name);
+        let unknown = self.config.placeholders.keys().find(|name| !is_known(name));
         if let Some(name) = unknown
             && self.broken.is_empty()
         {

@@ -64,6 +64,14 @@ fn calls_of_sagemaker_read_well() {
             "alice (role DataScience, MFA off) created notebook instance x on ml.t3.medium with root access and direct internet access, passing role Exec, from 203.0.113.5; matches High: Script Opens A Reverse Shell and 1 more.",
         ),
         (
+            with(
+                call(&execution_role(), "sagemaker", "ListModels", &json!({})),
+                &json!({"sourceIPAddress": "18.196.14.200"}),
+            ),
+            vec![],
+            "Role SageMaker-ExecutionRole listed models, from 18.196.14.200 (AWS eu-central-1).",
+        ),
+        (
             with(call(&alice(), "sagemaker", "CreateNotebookInstance", &Json::Null), &denied),
             vec![],
             "alice (role DataScience, MFA off) tried to create a notebook instance and was denied (AccessDeniedException), from 203.0.113.5.",
