@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::labels::Wait;
 use crate::metrics::Metrics;
-use crate::sink::OpenSearch;
+use crate::opensearch::OpenSearch;
 
 /// How long `/readyz` waits for OpenSearch: below the second that orchestrators give a probe by default.
 const READY_TIMEOUT: Duration = Duration::from_millis(800);

@@ -1,4 +1,4 @@
-//! Says what to change when a connection fails or is denied, from the words of the error (pure).
+//! The advice: what to change when no connection comes about, read off the words of the error; pure.
 //!
 //! The libraries' errors have no types for most of these causes, so this module compares their words, and tests against
 //! real servers pin the words. The text of such an error includes the advice, so the daemon and the doctor say the
@@ -82,21 +82,6 @@ pub fn of_plain_request(body: &[u8], place: &Place) -> Option<String> {
     .iter()
     .any(|words| body.contains(words));
     is_told.then(|| of_section(Trouble::Tls, name, false)).flatten()
-}
-
-/// What to change when AWS denies a request because of its signature.
-pub fn of_denial(body: &[u8], signed_for: Option<&str>) -> Option<String> {
-    let body = String::from_utf8_lossy(body);
-    if body.contains("scoped to a valid region") {
-        let signed = signed_for.map_or_else(String::new, |region| format!(", and not {region}"));
-        Some(format!(
-            "the request was signed for another region: set AWS_REGION, or the region of the profile, to that of the address{signed}"
-        ))
-    } else if body.contains("scoped to correct service") || body.contains("scoped to the correct service") {
-        Some("the request was signed for another service: sink.sigv4_service is \"es\" for a domain and \"aoss\" for a collection of OpenSearch Serverless".to_owned())
-    } else {
-        None
-    }
 }
 
 /// Why a connection fails.
@@ -194,21 +179,7 @@ mod tests {
         ] {
             assert_eq!(of_connection(problem, &place), None, "{problem}");
         }
-        assert_eq!(
-            of_denial(br#"{"error":{"type":"security_exception","reason":"no permissions"}}"#, None),
-            None
-        );
         assert_eq!(of_plain_request(b"The plain HTTP request was sent to HTTPS port", &place), None);
-    }
-
-    #[test]
-    fn a_signature_for_another_region_or_service_is_told_with_the_region() {
-        let body = br#"{"message":"Credential should be scoped to a valid region. "}"#;
-        let said = of_denial(body, Some("us-east-1")).unwrap();
-        assert!(said.contains("AWS_REGION") && said.contains("not us-east-1"), "{said}");
-        let said = of_denial(br#"{"message":"Credential should be scoped to correct service: 'es'."}"#, None)
-            .unwrap();
-        assert!(said.contains("sink.sigv4_service"), "{said}");
     }
 
     #[test]

@@ -14,16 +14,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::admin::{self, Admin, AdminError, Readiness};
+use crate::aws;
 use crate::backoff::full_jitter;
-use crate::config::{AuthKind, Config};
+use crate::config::Config;
 use crate::enrich::Knowledge;
 use crate::metrics::Metrics;
+use crate::opensearch::{self, OpenSearch, OpenSearchError};
 use crate::pipeline::Pipeline;
 use crate::receiver::{Receiving, receive};
 use crate::reload::{self, RuleSource};
 use crate::setup::{self, SetupError};
-use crate::sink::{self, OpenSearch, OpenSearchError};
-use crate::source::aws;
+use crate::sink;
 use crate::source::deleter;
 use crate::source::depth;
 use crate::source::queue::{Queue, QueueError};
@@ -90,9 +91,7 @@ pub async fn run_on(
     let metrics = Arc::new(Metrics::new());
     reload::announce(&knowledge.rules, &metrics);
     let (current, knowledge) = watch::channel(knowledge);
-    setup::refuse_serverless(&config.sink)?;
-    let signing = (config.sink.auth == AuthKind::Sigv4).then_some(aws);
-    let opensearch = OpenSearch::new(&config.sink, signing)?;
+    let opensearch = opensearch::connect(config, Some(aws)).await?;
     let mut reloading = JoinSet::new();
     reloading.spawn(reload::reload_at(hangups, source, current, opensearch.clone(), Arc::clone(&metrics)));
 

@@ -103,6 +103,20 @@ impl Denial {
     }
 }
 
+/// What to change when AWS lets nobody in because the request was signed for another region or service.
+pub fn signed_elsewhere(said: &str, signed_for: Option<&str>) -> Option<String> {
+    if said.contains("scoped to a valid region") {
+        let signed = signed_for.map_or_else(String::new, |region| format!(", and not {region}"));
+        Some(format!(
+            "the request was signed for another region: set AWS_REGION, or the region of the profile, to that of the address{signed}"
+        ))
+    } else if said.contains("scoped to correct service") || said.contains("scoped to the correct service") {
+        Some("the request was signed for another service: sink.sigv4_service is \"es\" for a domain and \"aoss\" for a collection of OpenSearch Serverless".to_owned())
+    } else {
+        None
+    }
+}
+
 /// The permission that a server names as lacking, such as `indices:data/write/bulk` or `s3:GetObject`. Nothing else
 /// that it says is repeated.
 pub fn lacking(said: &str) -> Option<String> {
@@ -189,5 +203,18 @@ mod tests {
         ] {
             assert_eq!(lacking(said).as_deref(), lacks, "{said}");
         }
+    }
+
+    #[test]
+    fn a_signature_for_another_region_or_service_is_told_with_the_region() {
+        let body = r#"{"message":"Credential should be scoped to a valid region. "}"#;
+        let said = signed_elsewhere(body, Some("us-east-1")).unwrap();
+        assert!(said.contains("AWS_REGION") && said.contains("not us-east-1"), "{said}");
+        let said =
+            signed_elsewhere(r#"{"message":"Credential should be scoped to correct service: 'es'."}"#, None)
+                .unwrap();
+        assert!(said.contains("sink.sigv4_service"), "{said}");
+        let other = r#"{"error":{"type":"security_exception","reason":"no permissions"}}"#;
+        assert_eq!(signed_elsewhere(other, None), None);
     }
 }

@@ -3,8 +3,8 @@
 //! The doctor changes nothing anywhere. Each part has a file that asks, and in it a pure function that judges the
 //! answers, so tests cover each judgement without a server.
 
-use crate::config::{AuthKind, Config};
-use crate::source::aws;
+use crate::aws;
+use crate::config::Config;
 
 use finding::{Finding, Report};
 
@@ -42,8 +42,7 @@ pub async fn examine(config: &Config) -> Report {
         }
         report.extend(trails.findings);
     }
-    let signing = (config.sink.auth == AuthKind::Sigv4).then_some(&aws);
-    report.extend(cluster::examine(config, signing).await);
+    report.extend(cluster::examine(config, &aws).await);
     report
 }
 

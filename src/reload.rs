@@ -21,7 +21,7 @@ use crate::enrich::rules::{BrokenRules, RuleSet, RulesError};
 use crate::labels::Reload;
 use crate::metrics::Metrics;
 use crate::networks;
-use crate::sink::OpenSearch;
+use crate::opensearch::OpenSearch;
 
 /// Where a running daemon loads its rules from.
 #[derive(Debug, Clone)]

@@ -33,13 +33,14 @@ use self::progress::Progress;
 pub use self::summary::{Count, Summary};
 use self::walk::{Item, Walk, What};
 use self::window::Window;
+use crate::aws;
 use crate::config::{AuthKind, Config};
 use crate::enrich::Knowledge;
 use crate::metrics::Metrics;
+use crate::opensearch::{self, OpenSearchError};
 use crate::pipeline::{Pipeline, ProcessError, Shipped};
 use crate::setup::{self, SetupError};
-use crate::sink::{self, OpenSearch, OpenSearchError, SinkTask};
-use crate::source::aws;
+use crate::sink::{self, SinkTask};
 use crate::source::bucket::ListError;
 use crate::source::store::Store;
 
@@ -152,9 +153,7 @@ pub async fn build(
     options: &Options,
 ) -> Result<(Arc<Pipeline>, SinkTask), ReplayError> {
     let metrics = Arc::new(Metrics::new());
-    let signing = (config.sink.auth == AuthKind::Sigv4).then_some(aws);
-    setup::refuse_serverless(&config.sink)?;
-    let opensearch = OpenSearch::new(&config.sink, signing)?;
+    let opensearch = opensearch::connect(config, Some(aws)).await?;
     setup::install_templates(&opensearch).await?;
     let mut limits = config.sink.clone();
     limits.documents_per_second =

@@ -11,9 +11,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tracing::info;
 
-use crate::config::{AuthKind, Sigv4Service, SinkConfig};
 use crate::monitors::MonitorsError;
-use crate::sink::{Answer, Info, Method, OpenSearch, OpenSearchError};
+use crate::opensearch::{Answer, Info, Method, OpenSearch, OpenSearchError};
 
 pub mod object;
 mod canonical;
@@ -93,10 +92,6 @@ pub enum SetupError {
     Dashboards { problem: String },
     #[error(transparent)]
     Monitors(#[from] MonitorsError),
-    #[error(
-        "OpenSearch Serverless is not supported: its time series collections take no ids, so redelivered records would be stored twice, and it has neither retention policies nor alerting; use a managed domain"
-    )]
-    Serverless,
 }
 
 impl SetupError {
@@ -113,8 +108,7 @@ impl SetupError {
             | Self::Object { .. }
             | Self::Lost { .. }
             | Self::Dashboards { .. }
-            | Self::Monitors(_)
-            | Self::Serverless => false,
+            | Self::Monitors(_) => false,
         }
     }
 }
@@ -168,13 +162,6 @@ pub async fn install_templates(client: &OpenSearch) -> Result<(), SetupError> {
         template.install(client).await?;
     }
     Ok(())
-}
-
-/// Refuses a service that cannot hold the content, before anything is asked of it.
-pub fn refuse_serverless(sink: &SinkConfig) -> Result<(), SetupError> {
-    let is_signed_for_it = sink.auth == AuthKind::Sigv4 && sink.sigv4_service == Sigv4Service::Aoss;
-    let is_its_address = sink.url.host_str().is_some_and(|host| host.ends_with(".aoss.amazonaws.com"));
-    if is_signed_for_it || is_its_address { Err(SetupError::Serverless) } else { Ok(()) }
 }
 
 /// Refuses a cluster that cannot hold the content.

@@ -34,16 +34,15 @@ pub use self::judge::Reading;
 use self::keys::{Keys, KeysError};
 use self::region::{Region, Verified};
 pub use self::report::Report;
-pub use self::shipped::LedgerError;
 pub use self::watch::watch;
-use crate::config::{AuthKind, Config};
+use crate::aws;
+use crate::config::Config;
 use crate::enrich::Knowledge;
 use crate::labels::{FindingKind, Label};
 use crate::metrics::Metrics;
+use crate::opensearch::{self, Method, OpenSearch, OpenSearchError, QueryError};
 use crate::replay::{self, Job, JobError, Options, Place, ReplayError};
 use crate::setup::{self, SetupError};
-use crate::sink::{Method, OpenSearch, OpenSearchError};
-use crate::source::aws;
 use crate::source::bucket::{Bucket, ListError};
 use crate::source::folder::{self, Wanted};
 use crate::source::store::{Store, StoreError};
@@ -81,7 +80,7 @@ pub enum VerifyError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    Query(#[from] QueryError),
     #[error(transparent)]
     OpenSearch(#[from] OpenSearchError),
     #[error(transparent)]
@@ -120,7 +119,7 @@ pub async fn run(config: &Config, plan: Plan, repair: Option<Knowledge>) -> Resu
     };
     let mut report = Report::new(place.to_string(), plan.from, plan.to);
     Job::new(vec![place], wanted.clone())?.check_allowed(&config.source)?;
-    setup::refuse_serverless(&config.sink)?;
+    opensearch::refuse_serverless(&config.sink)?;
     let aws = aws::load(config.source.queue_url.as_ref()).await;
     let scene = Arc::new(Scene::new(config, plan, &aws).await?);
     setup::install_templates(&scene.opensearch).await?;
@@ -169,7 +168,6 @@ pub async fn run(config: &Config, plan: Plan, repair: Option<Knowledge>) -> Resu
 
 impl Scene {
     async fn new(config: &Config, plan: Plan, aws: &SdkConfig) -> Result<Self, VerifyError> {
-        let signing = (config.sink.auth == AuthKind::Sigv4).then_some(aws);
         let keys = match &plan.keys {
             Some(path) => Keys::of_file(path)?,
             None => {
@@ -183,7 +181,7 @@ impl Scene {
         Ok(Self {
             bucket: Bucket::new(aws, &config.source, plan.bucket.clone()).await,
             store: Store::new(aws, &config.source, Arc::new(Metrics::new())).await,
-            opensearch: OpenSearch::new(&config.sink, signing)?,
+            opensearch: opensearch::connect(config, Some(aws)).await?,
             keys,
             allowed_buckets: config.source.allowed_buckets.clone(),
             limits: crate::decode::Limits {
@@ -350,10 +348,7 @@ async fn ship_missing(
 async fn record(client: &OpenSearch, report: &Report) -> Result<(), VerifyError> {
     let (names, now) = (client.names(), OffsetDateTime::now_utc());
     for body in report.standing.bulks(&names.verified(), now) {
-        let path = "_bulk?refresh=true&filter_path=errors";
-        let answer = client.request(Method::Post, path, Some(body)).await?;
-        let is_taken = serde_json::from_slice::<Value>(&answer.body).is_ok_and(|it| it["errors"] == false);
-        if answer.status != 200 || !is_taken {
+        if let Err(answer) = client.bulk_whole(body).await? {
             return Err(VerifyError::NotRecorded { index: names.verified(), status: answer.status });
         }
     }

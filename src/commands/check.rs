@@ -9,7 +9,7 @@ use sagetrail::doctor::finding::State;
 use sagetrail::doctor::permissions::permissions;
 use sagetrail::enrich::Knowledge;
 use sagetrail::enrich::rules::RuleSet;
-use sagetrail::{setup, telemetry};
+use sagetrail::{opensearch, setup, telemetry};
 
 use super::{load, print, runtime};
 use crate::arguments::CheckArgs;
@@ -58,7 +58,7 @@ fn buckets(config: &Config, args: &CheckArgs) -> anyhow::Result<Vec<String>> {
 fn state_of(file: Option<&Path>, config: &Config, rules: &RuleSet) -> String {
     let mut lines = vec!["configuration: fine".to_owned(), format!("rules: {} loaded", rules.rules().len())];
     lines.extend(exposed(file, config));
-    lines.extend(setup::refuse_serverless(&config.sink).err().map(|error| format!("setup: {error}")));
+    lines.extend(opensearch::refuse_serverless(&config.sink).err().map(|error| format!("setup: {error}")));
     lines.extend(rules.broken().iter().map(|broken| format!("broken: {broken}")));
     lines.extend(
         rules.silent().iter().map(|silent| {

@@ -3,15 +3,14 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use sagetrail::config::{AuthKind, Config};
+use sagetrail::config::Config;
+use sagetrail::opensearch::{self, OpenSearch};
 use sagetrail::setup;
 use sagetrail::setup::dashboards::Dashboards;
 use sagetrail::setup::install::{self, Difference, Edits};
 use sagetrail::setup::outcome::Outcome;
 use sagetrail::setup::rehearsal::{self, Rehearsed};
 use sagetrail::setup::remote::Remote;
-use sagetrail::sink::OpenSearch;
-use sagetrail::source::aws;
 use sagetrail::telemetry;
 use time::OffsetDateTime;
 
@@ -106,12 +105,7 @@ async fn connect(config: &Config) -> anyhow::Result<Remote> {
 
 /// A cluster that can hold the content.
 async fn cluster(config: &Config) -> anyhow::Result<OpenSearch> {
-    setup::refuse_serverless(&config.sink)?;
-    let aws = match config.sink.auth {
-        AuthKind::Sigv4 => Some(aws::load(config.source.queue_url.as_ref()).await),
-        AuthKind::None | AuthKind::Basic | AuthKind::Certificate => None,
-    };
-    let opensearch = OpenSearch::new(&config.sink, aws.as_ref())?;
+    let opensearch = opensearch::connect(config, None).await?;
     setup::check_cluster(&opensearch).await?;
     Ok(opensearch)
 }

@@ -1,24 +1,21 @@
 //! Checks which records came in lately, and which kinds that should come did not.
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::finding::Finding;
-use crate::sink::{Method, OpenSearch};
+use crate::opensearch::{OpenSearch, Query, QueryError};
 
 /// Long enough to hold a weekend.
 const DAYS: u32 = 7;
 
+const SEARCH: Query = Query { operation: "_search", grant: "read on the indices of events" };
+
 pub(super) async fn examine(opensearch: &OpenSearch) -> Vec<Finding> {
-    let body = Some(Bytes::from(query().to_string()));
     let events = opensearch.names().events();
     let path = format!("{events}/_search?ignore_unavailable=true");
-    match opensearch.request(Method::Post, &path, body).await {
-        Ok(answer) if answer.status == 200 => match serde_json::from_slice(&answer.body) {
-            Ok(answer) => judge(&answer),
-            Err(error) => vec![unseen(&events, &error.to_string())],
-        },
-        Ok(answer) => vec![unseen(&events, &format!("status {}", answer.status))],
+    match SEARCH.ask(opensearch, &path, &query()).await {
+        Ok(answer) => judge(&answer),
+        Err(QueryError::Refused { status, .. }) => vec![unseen(&events, &format!("status {status}"))],
         Err(error) => vec![unseen(&events, &error.to_string())],
     }
 }

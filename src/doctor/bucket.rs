@@ -8,9 +8,9 @@ use aws_sdk_s3::operation::get_bucket_notification_configuration::GetBucketNotif
 use aws_sdk_s3::types::Event;
 
 use super::finding::Finding;
+use crate::aws;
 use crate::config::SourceConfig;
 use crate::metrics::Metrics;
-use crate::source::aws;
 use crate::source::buckets::Buckets;
 use crate::source::key::classify;
 use crate::source::notification::ObjectRef;

@@ -3,29 +3,32 @@
 use std::collections::BTreeSet;
 
 use aws_config::SdkConfig;
-use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::arrivals;
 use super::finding::Finding;
 use super::identity::judge_clock;
 use crate::config::Config;
+use crate::opensearch::{self, Method, OpenSearch, OpenSearchError, bulk};
 use crate::setup;
 use crate::setup::dashboards::Dashboards;
 use crate::setup::install::{self, Edits};
 use crate::setup::object::Object;
 use crate::setup::outcome::Outcome;
 use crate::setup::remote::Remote;
-use crate::sink::{Method, OpenSearch};
 
-pub(super) async fn examine(config: &Config, aws: Option<&SdkConfig>) -> Vec<Finding> {
+pub(super) async fn examine(config: &Config, aws: &SdkConfig) -> Vec<Finding> {
     const FIX: &str = "check [sink] of the configuration, and that the server runs";
-    if let Err(error) = setup::refuse_serverless(&config.sink) {
-        return vec![Finding::broken("opensearch", error.to_string(), "name a managed domain in sink.url")];
-    }
-    let opensearch = match OpenSearch::new(&config.sink, aws) {
+    let opensearch = match opensearch::connect(config, Some(aws)).await {
         Ok(opensearch) => opensearch,
+        Err(error @ OpenSearchError::Serverless) => {
+            return vec![Finding::broken(
+                "opensearch",
+                error.to_string(),
+                "name a managed domain in sink.url",
+            )];
+        }
         Err(error) => return vec![Finding::broken("opensearch", error.to_string(), FIX)],
     };
     let info = match opensearch.info().await {
@@ -53,20 +56,16 @@ async fn clock(opensearch: &OpenSearch) -> Option<Finding> {
     Some(judge_clock("opensearch clock", "OpenSearch", OffsetDateTime::now_utc() - theirs))
 }
 
-/// Tries a write that needs the daemon's privileges and stores nothing: its condition names a version that no document
-/// has.
+/// Asks for a write that needs the daemon's privileges and can never happen.
 async fn write(opensearch: &OpenSearch) -> Result<u16, String> {
     let rejected = opensearch.names().rejected();
     let exists = opensearch.request(Method::Get, &format!("{rejected}/_settings"), None).await;
     if exists.map_err(|error| error.to_string())?.status == 404 {
         return Err("there is no index yet".to_owned());
     }
-    let action = json!({"index": {"_index": rejected, "_id": "never-written", "if_seq_no": i64::MAX, "if_primary_term": 1}});
-    let body = Bytes::from(format!("{action}\n{{}}\n"));
-    let answer = opensearch.bulk(body).await.map_err(|error| error.to_string())?;
-    let items: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let item = items["items"][0]["index"]["status"].as_u64().and_then(|status| u16::try_from(status).ok());
-    Ok(item.unwrap_or(answer.status))
+    let answer = opensearch.bulk(bulk::trial(&rejected, "{}")).await.map_err(|error| error.to_string())?;
+    let items = bulk::read(&answer.body).unwrap_or_default();
+    Ok(items.first().map_or(answer.status, |done| done.item().status))
 }
 
 fn judge_write(status: Result<u16, String>) -> Finding {

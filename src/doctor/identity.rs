@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc2822;
 use time::{Duration, OffsetDateTime};
 
 use super::finding::Finding;
-use crate::source::aws;
+use crate::aws;
 
 /// AWS refuses signatures that are five minutes off.
 const REFUSED: Duration = Duration::minutes(5);

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::finding::Finding;
 use super::policy::{self, Sender, senders};
-use crate::source::aws;
+use crate::aws;
 use crate::source::queue::{Redrive, redrive};
 
 /// A file takes seconds, and a renewal has a quarter of the timeout: with less, a slow minute leads to double work.

@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::coverage::{Coverage, judge as judge_coverage};
 use super::finding::Finding;
-use crate::source::aws;
+use crate::aws;
 
 /// CloudTrail writes every five minutes in any account in which something happens; CloudTrail's own calls are enough.
 const LATE: Duration = Duration::hours(1);

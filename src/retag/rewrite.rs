@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::time::sleep;
 
-use super::view::{Hit, View};
-use super::{RetagError, Summary, read};
+use super::outcome::{RetagError, Summary};
+use super::view::{Hit, View, question};
 use crate::backoff::full_jitter;
 use crate::enrich::{Anew, Kept, Knowledge, UNKNOWN_OPERATION, enrich_again};
-use crate::sink::OpenSearch;
+use crate::opensearch::OpenSearch;
+use crate::opensearch::bulk::{self, Action};
 use crate::timestamp;
 
 /// How often a page is sent that OpenSearch is too busy to take.
-pub(super) const ATTEMPTS: u32 = 8;
+const ATTEMPTS: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -39,15 +39,19 @@ pub(super) async fn rewrite(
         if matches!(answer.status, 429 | 503) {
             continue;
         }
-        let Items { items } = read("bulk", &answer)?;
+        let question = question("bulk");
+        if !(200..300).contains(&answer.status) {
+            return Err(question.refused(answer.status).into());
+        }
+        let items = bulk::read(&answer.body).map_err(|error| question.unexpected(error))?;
         if items.len() != writes.len() {
             let problem = format!("{} of {} documents are answered", items.len(), writes.len());
-            return Err(RetagError::Unexpected { operation: "bulk", problem });
+            return Err(question.unexpected(problem).into());
         }
         let mut again = Vec::new();
         let mut changed = Vec::new();
-        for (write, Item { index }) in writes.into_iter().zip(items) {
-            match index.status {
+        for (write, done) in writes.into_iter().zip(items) {
+            match done.item().status {
                 200..=299 => {
                     summary.retagged += 1;
                     summary.changed += u64::from(write.is_changed);
@@ -66,7 +70,7 @@ pub(super) async fn rewrite(
         }
         writes = again;
     }
-    if writes.is_empty() { Ok(()) } else { Err(RetagError::Unavailable) }
+    if writes.is_empty() { Ok(()) } else { Err(RetagError::Unavailable { attempts: ATTEMPTS }) }
 }
 
 /// One document on its way.
@@ -100,18 +104,11 @@ fn prepare(knowledge: &Knowledge, hits: Vec<Hit>, summary: &mut Summary) -> Vec<
     writes
 }
 
-/// The body of a bulk request, in which a source is one line.
 fn encode(writes: &[Write]) -> Bytes {
     let mut body = Vec::new();
     for Write { hit, source, .. } in writes {
-        let Hit { index, id, seq_no, primary_term, .. } = hit;
-        let action = json!({
-            "index": {"_index": index, "_id": id, "if_seq_no": seq_no, "if_primary_term": primary_term}
-        });
-        body.extend_from_slice(action.to_string().as_bytes());
-        body.push(b'\n');
-        body.extend_from_slice(source);
-        body.push(b'\n');
+        let action = Action::Replace { seq_no: hit.seq_no, primary_term: hit.primary_term };
+        bulk::push(&mut body, action, &hit.index, &hit.id, source);
     }
     Bytes::from(body)
 }
@@ -165,18 +162,3 @@ const WRITTEN: [&str; 15] = [
     "threat",
     "sagemaker",
 ];
-
-#[derive(Deserialize)]
-struct Items {
-    items: Vec<Item>,
-}
-
-#[derive(Deserialize)]
-struct Item {
-    index: Outcome,
-}
-
-#[derive(Deserialize)]
-struct Outcome {
-    status: u16,
-}

@@ -5,14 +5,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use time::Date;
 
-use super::{RetagError, read};
-use crate::sink::{Method, OpenSearch};
+use crate::opensearch::{Method, OpenSearch, Query, QueryError};
 use crate::source::folder::Wanted;
 
 /// Documents that are read and written at once. Scripts and parameters make some of them large.
 const PAGE: usize = 200;
 /// How long OpenSearch keeps the view between two pages, of which one may wait for its limit or for push-back.
 const KEEP_ALIVE: &str = "10m";
+
+/// How the events are asked.
+pub(super) fn question(operation: &'static str) -> Query {
+    Query { operation, grant: "read, write and indices:admin/mapping/put on the indices of events" }
+}
 
 /// A view of the events as they were when it was opened, read in pages.
 pub(super) struct View {
@@ -22,15 +26,14 @@ pub(super) struct View {
 
 impl View {
     /// None when there are no events at all.
-    pub(super) async fn open(client: &OpenSearch) -> Result<Option<Self>, RetagError> {
+    pub(super) async fn open(client: &OpenSearch) -> Result<Option<Self>, QueryError> {
         let events = client.names().events();
         let path = format!("{events}-*/_search/point_in_time?keep_alive={KEEP_ALIVE}");
-        let answer = client.request(Method::Post, &path, None).await?;
-        if answer.status == 404 {
-            return Ok(None);
+        match question("point in time").ask(client, &path, &Value::Null).await {
+            Ok(Opened { pit_id }) => Ok(Some(Self { id: pit_id, after: None })),
+            Err(QueryError::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
         }
-        let Opened { pit_id } = read("point in time", &answer)?;
-        Ok(Some(Self { id: pit_id, after: None }))
     }
 
     pub(super) async fn next(
@@ -38,7 +41,7 @@ impl View {
         client: &OpenSearch,
         query: &Value,
         total: &mut u64,
-    ) -> Result<Vec<Hit>, RetagError> {
+    ) -> Result<Vec<Hit>, QueryError> {
         let mut body = json!({
             "size": PAGE, "query": query, "pit": {"id": self.id, "keep_alive": KEEP_ALIVE},
             "seq_no_primary_term": true, "track_total_hits": self.after.is_none(),
@@ -49,9 +52,7 @@ impl View {
         if let Some(after) = &self.after {
             body["search_after"] = after.clone();
         }
-        let body = Bytes::from(body.to_string());
-        let answer = client.request(Method::Post, "_search", Some(body)).await?;
-        let Page { hits } = read("search", &answer)?;
+        let Page { hits } = question("search").ask(client, "_search", &body).await?;
         if let Some(found) = hits.total {
             *total = found.value;
         }
@@ -63,15 +64,14 @@ impl View {
 
     /// Reads the same documents as they are now. A change is visible to searches after the next refresh, so a document
     /// that is read too early conflicts again and is read once more.
-    pub(super) async fn again(client: &OpenSearch, hits: &[Hit]) -> Result<Vec<Hit>, RetagError> {
+    pub(super) async fn again(client: &OpenSearch, hits: &[Hit]) -> Result<Vec<Hit>, QueryError> {
         let ids: Vec<&str> = hits.iter().map(|hit| hit.id.as_str()).collect();
         let body = json!({
             "size": 2 * PAGE, "query": {"ids": {"values": ids}}, "seq_no_primary_term": true, "_source": source(),
             "sort": [{"_doc": "asc"}]
         });
         let path = format!("{}-*/_search", client.names().events());
-        let answer = client.request(Method::Post, &path, Some(Bytes::from(body.to_string()))).await?;
-        let Page { hits: found } = read("search", &answer)?;
+        let Page { hits: found } = question("search").ask(client, &path, &body).await?;
         let is_one = |it: &Hit| hits.iter().any(|hit| hit.index == it.index && hit.id == it.id);
         Ok(found.hits.into_iter().filter(is_one).collect())
     }

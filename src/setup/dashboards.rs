@@ -12,7 +12,7 @@ use super::object::Object;
 use super::remote::accepted;
 use super::{SetupError, refused};
 use crate::config::{AuthKind, DashboardsConfig, SinkConfig};
-use crate::sink::{Answer, Method, OpenSearch, OpenSearchError};
+use crate::opensearch::{Answer, Method, OpenSearch, OpenSearchError};
 
 /// Bytes of the objects in one request. Dashboards refuses a request of more than 1 MiB unless it is told otherwise.
 const BYTES_AT_ONCE: usize = 512 << 10;

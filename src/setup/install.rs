@@ -12,7 +12,7 @@ use super::plan::{Entry, Leftover, Step, plan, plan_leftover};
 use super::remote::{Found, Lack, Remote, accepted};
 use super::{SetupError, content, difference, exists_already, retention};
 use crate::document::IndexName;
-use crate::sink::{Method, OpenSearch};
+use crate::opensearch::{Method, OpenSearch};
 
 /// What to do about objects that a person has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

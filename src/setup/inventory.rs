@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::object::{Kind, Object};
 use super::plan::Entry;
 use super::{SetupError, refused};
-use crate::sink::{Answer, Method, OpenSearch};
+use crate::opensearch::bulk::{self, Action};
+use crate::opensearch::{Answer, Method, OpenSearch};
 
 /// More than all content has.
 const MOST_ENTRIES: usize = 5_000;
@@ -90,22 +91,19 @@ impl Inventory {
     /// Writes new entries and deletes old ones with one request. A run that is interrupted before this does no harm:
     /// the next one finds each object as it should be, and remembers it.
     pub(super) async fn write(&self, remembered: &[Entry], forgotten: &[Entry]) -> Result<(), SetupError> {
-        let mut lines = String::new();
+        let mut body = Vec::new();
         for entry in remembered {
-            let line = serde_json::to_string(entry).expect("an entry is plain data");
-            lines.extend([line_of(&self.index, "index", entry), line, "\n".to_owned()]);
+            let line = serde_json::to_vec(entry).expect("an entry is plain data");
+            bulk::push(&mut body, Action::Index, &self.index, &id(entry), &line);
         }
         for entry in forgotten {
-            lines.push_str(&line_of(&self.index, "delete", entry));
+            bulk::push(&mut body, Action::Delete, &self.index, &id(entry), b"");
         }
-        if lines.is_empty() {
+        if body.is_empty() {
             return Ok(());
         }
-        let path = "_bulk?refresh=true&filter_path=errors,items.*.error";
-        let answer = self.opensearch.request(Method::Post, path, Some(Bytes::from(lines))).await?;
-        let is_written =
-            serde_json::from_slice::<Value>(&answer.body).is_ok_and(|answer| answer["errors"] == false);
-        if is_written { Ok(()) } else { Err(refused_inventory(&self.index, &answer)) }
+        let written = self.opensearch.bulk_whole(Bytes::from(body)).await?;
+        written.map_err(|answer| refused_inventory(&self.index, &answer))
     }
 
     /// Removes the index itself, when nothing is left to remember.
@@ -115,9 +113,8 @@ impl Inventory {
     }
 }
 
-fn line_of(index: &str, operation: &str, entry: &Entry) -> String {
-    let id = format!("{}:{}", entry.kind.name(), entry.id);
-    format!("{}\n", json!({operation: {"_index": index, "_id": id}}))
+fn id(entry: &Entry) -> String {
+    format!("{}:{}", entry.kind.name(), entry.id)
 }
 
 fn refused_inventory(index: &str, answer: &Answer) -> SetupError {

@@ -14,7 +14,7 @@ use super::object::{Kind, Object};
 use super::remote::accepted;
 use crate::config::{Channel, Config, Target};
 use crate::monitors::{self, Monitor};
-use crate::sink::{Method, OpenSearch};
+use crate::opensearch::{Method, OpenSearch};
 
 /// What one monitor would do now.
 pub struct Rehearsed {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::dashboards::Dashboards;
 use super::object::{Kind, Object, Server};
 use super::{SetupError, refused};
-use crate::sink::{Answer, Method, OpenSearch};
+use crate::opensearch::{Answer, Method, OpenSearch};
 
 /// The servers that objects are installed into.
 pub struct Remote {

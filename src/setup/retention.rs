@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::SetupError;
 use super::object::Object;
 use super::remote::{Found, accepted};
-use crate::sink::{Answer, Method, OpenSearch};
+use crate::opensearch::{Answer, Method, OpenSearch};
 
 /// Indices in one request, whose path must not become too long.
 const AT_ONCE: usize = 40;

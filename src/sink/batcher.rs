@@ -8,13 +8,14 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::error;
 
+use super::Producers;
 use super::batch::{Buffer, Limits, Prospect};
 use super::delivery::{Courier, Postponed};
 use super::entry::Entry;
 use super::room::Room;
-use super::{OpenSearch, Producers};
 use crate::config::SinkConfig;
 use crate::metrics::Metrics;
+use crate::opensearch::OpenSearch;
 
 pub(super) struct Batcher {
     received: mpsc::Receiver<Vec<Entry>>,

@@ -1,10 +1,7 @@
-//! Writes a request of OpenSearch's bulk API, and reads from its answer the outcome of each document.
+//! Bulks of the pipeline's documents: their bodies, and what an answer says of each document.
 //!
 //! The answer must name every document that was sent, in the same order. A bulk whose answer cannot be used is sent
 //! again, which is harmless because `create` with an id stores nothing twice.
-
-use std::borrow::Cow;
-use std::io::Write;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -12,17 +9,11 @@ use serde::Deserialize;
 use super::fault::{self, About};
 use super::obstacle::Obstacle;
 use crate::document::Document;
-
-/// The parts of the answer that `classify` reads; the rest would be most of its bytes. `errors` is left out on purpose:
-/// the status of each item is the truth, and a flag that contradicts it could only mislead.
-pub(super) const ANSWER_FILTER: &str =
-    "filter_path=items.*._id,items.*.status,items.*.result,items.*.error.type,items.*.error.reason";
+use crate::opensearch::bulk::{self, Action, CONFLICT, Done, Item, ItemError};
 
 /// Bytes of a line that asks for a document to be created, without the index and the id.
 const ACTION_BYTES: usize = br#"{"create":{"_index":"","_id":""}}"#.len() + 2 * b"\n".len();
 
-/// The error of a document that is there already, and of nothing else.
-pub(super) const CONFLICT: &str = "version_conflict_engine_exception";
 /// What an item that a pipeline dropped is called in errors.
 const DROPPED: &str = "dropped_by_a_pipeline";
 
@@ -37,19 +28,8 @@ pub(super) fn encoded_len(document: &Document) -> usize {
 /// The body of a bulk: for each document a line that asks for it to be created, and a line that is the document.
 pub fn encode<'a>(documents: impl Iterator<Item = &'a Document> + Clone) -> Bytes {
     let mut body = Vec::with_capacity(documents.clone().map(encoded_len).sum());
-    for document in documents {
-        let (index, id) = (document.index.as_str(), document.id.as_str());
-        // Neither name needs escaping, by the types of both.
-        writeln!(body, r#"{{"create":{{"_index":"{index}","_id":"{id}"}}}}"#)
-            .expect("writing to memory does not fail");
-        let line = body.len();
-        body.extend_from_slice(&document.source);
-        // Inside JSON strings a newline is escaped, so a raw one is only layout. Left in, what follows it would be read
-        // as the next action.
-        while let Some(newline) = memchr::memchr(b'\n', &body[line..]) {
-            body[line + newline] = b' ';
-        }
-        body.push(b'\n');
+    for Document { index, id, source } in documents {
+        bulk::push(&mut body, Action::Create, index.as_str(), id.as_str(), source);
     }
     Bytes::from(body)
 }
@@ -107,7 +87,7 @@ pub fn classify<'a>(
 ) -> Result<Vec<ItemOutcome>, AnswerError> {
     // Unread members would pass unchecked otherwise, and an answer that is damaged anywhere proves nothing.
     let answer = std::str::from_utf8(answer).map_err(|_| AnswerError::NotUtf8)?;
-    let Answer { items } = serde_json::from_str(answer).map_err(|error| AnswerError::NotABulkAnswer {
+    let items = bulk::read(answer.as_bytes()).map_err(|error| AnswerError::NotABulkAnswer {
         category: error.classify(),
         line: error.line(),
         column: error.column(),
@@ -119,11 +99,9 @@ pub fn classify<'a>(
         .into_iter()
         .zip(sent)
         .enumerate()
-        .map(|(position, (Item { create }, id))| {
-            if create.id != id {
-                return Err(AnswerError::OtherDocument { position });
-            }
-            outcome(position, create)
+        .map(|(position, (done, id))| match done {
+            Done::Create(item) if item.id == id => outcome(position, item),
+            _ => Err(AnswerError::OtherDocument { position }),
         })
         .collect()
 }
@@ -138,7 +116,7 @@ pub(super) fn whole_refusal(status: u16, body: &[u8]) -> Refusal {
     refusal(status, error)
 }
 
-fn outcome(position: usize, item: Create<'_>) -> Result<ItemOutcome, AnswerError> {
+fn outcome(position: usize, item: Item<'_>) -> Result<ItemOutcome, AnswerError> {
     let status = item.status;
     let error = item.error.unwrap_or_default();
     let kind = error.kind.as_deref().unwrap_or_default();
@@ -172,35 +150,6 @@ fn refusal(status: u16, error: ItemError) -> Refusal {
         kind: error.kind.unwrap_or_else(|| format!("status_{status}")),
         reason: error.reason.unwrap_or_default().chars().take(REASON_CHARACTERS).collect(),
     }
-}
-
-#[derive(Deserialize)]
-struct Answer<'a> {
-    #[serde(borrow)]
-    items: Vec<Item<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Item<'a> {
-    #[serde(borrow)]
-    create: Create<'a>,
-}
-
-#[derive(Deserialize)]
-struct Create<'a> {
-    #[serde(rename = "_id", borrow)]
-    id: Cow<'a, str>,
-    status: u16,
-    #[serde(borrow)]
-    result: Option<Cow<'a, str>>,
-    error: Option<ItemError>,
-}
-
-#[derive(Default, Deserialize)]
-struct ItemError {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    reason: Option<String>,
 }
 
 #[cfg(test)]

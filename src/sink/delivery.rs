@@ -18,12 +18,13 @@ use super::obstacle::Obstacles;
 use super::pace::{Pace, Signal};
 use super::probe::{self, Finding};
 use super::verdict::{Lesson, Verdict, read};
-use super::{OpenSearch, StoreError, rejection};
+use super::{StoreError, rejection};
 use crate::backoff::full_jitter;
 use crate::config::SinkConfig;
 use crate::denial::Denial;
 use crate::labels::{RejectReason, Retry};
 use crate::metrics::Metrics;
+use crate::opensearch::OpenSearch;
 
 /// The longest possible wait before the second attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);

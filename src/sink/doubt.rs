@@ -6,8 +6,8 @@ use super::bulk::{self, ItemOutcome};
 use super::entry::Entry;
 use super::obstacle::Obstacle;
 use super::probe::{self, Finding};
-use super::{Answer, OpenSearch};
 use crate::document::IndexName;
+use crate::opensearch::{Answer, OpenSearch};
 
 /// Postpones the refused documents of each index that has taken nothing, unless it takes the probe and then refuses the
 /// same documents again. The obstacle may have gone just before the probe, so they are sent again first.

@@ -5,7 +5,6 @@
 
 mod batch;
 mod batcher;
-mod connection;
 pub mod bulk;
 mod delivery;
 mod doubt;
@@ -14,12 +13,10 @@ mod fault;
 mod health;
 mod limit;
 mod obstacle;
-mod opensearch;
 mod pace;
 mod probe;
 mod rejection;
 mod room;
-mod transport;
 mod verdict;
 
 use std::mem;
@@ -32,7 +29,6 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::error;
 
 pub use self::entry::Submission;
-pub use self::opensearch::{Answer, Info, Method, OpenSearch, OpenSearchError};
 
 use self::batcher::Batcher;
 use self::entry::{Entry, Tally};
@@ -40,6 +36,7 @@ use self::room::Room;
 use crate::config::SinkConfig;
 use crate::document::Document;
 use crate::metrics::Metrics;
+use crate::opensearch::OpenSearch;
 
 /// Submissions on their way to the batcher. Memory is bounded by the room for documents; this only has to be more
 /// than the batcher can be behind while it spawns a bulk.

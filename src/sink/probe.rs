@@ -1,24 +1,14 @@
 //! Asks whether an index takes documents at all, with a write that is valid and is never stored.
-//!
-//! The write takes the whole way, through pipelines and the mapping, and then fails on its condition: no document has
-//! the sequence number that it names. So a conflict proves that the index takes documents.
 
-use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::json;
-
-use super::bulk::CONFLICT;
-use super::{Answer, OpenSearch, OpenSearchError};
 use crate::document::IndexName;
+use crate::opensearch::bulk::{self, CONFLICT};
+use crate::opensearch::{Answer, OpenSearch, OpenSearchError};
 
 /// A document as `enrich` writes it, with the fields that every record has. It is long enough to be compressed where
 /// that is on, as bulks are.
 const EVENT: &str = include_str!("example-event.json");
 /// One for the other indices, whose templates share this field.
 const OTHER: &str = r#"{"@timestamp":"2026-11-03T03:13:48.000Z"}"#;
-
-/// The largest that a sequence number can be.
-const NEVER: u64 = (1 << 53) - 1;
 
 /// What became of the probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,54 +25,30 @@ pub(super) enum Finding {
 
 /// Asks an index.
 pub(super) async fn ask(client: &OpenSearch, index: &IndexName) -> Finding {
-    read(client.bulk(body(index, if index.is_for_events() { EVENT } else { OTHER })).await)
+    read(client.bulk(bulk::trial(index.as_str(), if index.is_for_events() { EVENT } else { OTHER })).await)
 }
 
 /// Asks with a request so short that it is never compressed.
 pub(super) async fn ask_briefly(client: &OpenSearch, index: &IndexName) -> Finding {
-    read(client.bulk(body(index, OTHER)).await)
-}
-
-fn body(index: &IndexName, source: &str) -> Bytes {
-    let action = json!({"index": {
-        "_index": index.as_str(), "_id": "sagetrail-probe", "if_seq_no": NEVER, "if_primary_term": 1,
-    }});
-    Bytes::from(format!("{action}\n{}\n", source.replace('\n', " ")))
+    read(client.bulk(bulk::trial(index.as_str(), OTHER)).await)
 }
 
 fn read(answer: Result<Answer, OpenSearchError>) -> Finding {
-    #[derive(Deserialize)]
-    struct Items {
-        items: Vec<Item>,
-    }
-    #[derive(Deserialize)]
-    struct Item {
-        index: Outcome,
-    }
-    #[derive(Deserialize)]
-    struct Outcome {
-        status: u16,
-        error: Option<Fault>,
-    }
-    #[derive(Deserialize)]
-    struct Fault {
-        #[serde(rename = "type")]
-        kind: Option<String>,
-    }
     let Ok(Answer { status, body }) = answer else { return Finding::Unknown };
     match status {
         200..=299 => {}
         400 | 403 | 406 | 415 => return Finding::RequestRefused { status },
         _ => return Finding::Unknown,
     }
-    let Ok(Items { items }) = serde_json::from_slice::<Items>(&body) else { return Finding::Unknown };
-    let [Item { index: Outcome { status, error } }] = &items[..] else { return Finding::Unknown };
-    let kind = error.as_ref().and_then(|error| error.kind.as_deref()).unwrap_or_default();
-    match status {
+    let items = bulk::read(&body).unwrap_or_default();
+    let [done] = &items[..] else { return Finding::Unknown };
+    let item = done.item();
+    let kind = item.kind();
+    match item.status {
         409 if kind == CONFLICT => Finding::Takes,
         // Only a pipeline that drops the document gives this answer.
-        200..=299 | 400..=499 if *status != 429 => {
-            Finding::Refuses { status: *status, kind: kind.to_owned() }
+        status @ (200..=299 | 400..=499) if status != 429 => {
+            Finding::Refuses { status, kind: kind.to_owned() }
         }
         _ => Finding::Unknown,
     }
@@ -90,6 +56,9 @@ fn read(answer: Result<Answer, OpenSearchError>) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use serde_json::json;
+
     use super::*;
     use crate::names::Names;
 
@@ -121,11 +90,11 @@ mod tests {
 
     #[test]
     fn a_probe_can_store_nothing_and_is_two_lines() {
-        let body = body(&IndexName::of_event(&Names::default(), None), EVENT);
+        let body = bulk::trial(IndexName::of_event(&Names::default(), None).as_str(), EVENT);
         let lines: Vec<&str> = std::str::from_utf8(&body).unwrap().lines().collect();
         let [action, source] = lines[..] else { panic!("{lines:?}") };
         let action: serde_json::Value = serde_json::from_str(action).unwrap();
-        assert_eq!(action["index"]["if_seq_no"], NEVER);
+        assert!(action["index"]["if_seq_no"].as_u64() > Some(u64::from(u32::MAX)), "{action}");
         assert!(serde_json::from_str::<serde_json::Value>(source).unwrap()["@timestamp"].is_string());
         assert!(source.len() > 1 << 10, "as long as what is compressed");
     }

@@ -5,9 +5,9 @@ use serde::de::IgnoredAny;
 use super::bulk::{self, ItemOutcome, Refusal};
 use super::entry::Entry;
 use super::health::Trouble;
-use super::{Answer, OpenSearchError};
 use crate::denial::{self, Denial};
 use crate::labels::BulkOutcome;
+use crate::opensearch::{Answer, OpenSearchError};
 
 /// What one attempt came to.
 pub(super) enum Verdict {

@@ -8,10 +8,10 @@ use aws_sdk_s3::operation::list_objects_v2::{ListObjectsV2Error, ListObjectsV2Ou
 use aws_sdk_s3::types::RequestPayer;
 use tokio::task::JoinSet;
 
-use super::aws;
 use super::buckets::{Buckets, RegionalClient};
 use super::folder::{self, Step, Wanted};
 use super::store::bucket_region;
+use crate::aws;
 use crate::config::SourceConfig;
 use crate::denial::Denial;
 

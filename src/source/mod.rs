@@ -1,7 +1,6 @@
 //! Reads notifications from the queue and the objects that they name from S3.
 
 pub mod allowed;
-pub mod aws;
 pub(crate) mod buckets;
 pub mod deleter;
 pub mod depth;

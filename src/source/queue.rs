@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use self::address::{check_form, dead_letter_url, place};
-use super::aws;
+use crate::aws;
 use crate::denial::Denial;
 
 mod address;

@@ -16,11 +16,12 @@ use bytes::{Bytes, BytesMut};
 use time::OffsetDateTime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::aws;
 use super::buckets::{Buckets, RegionalClient};
 use super::key::is_region;
 use super::notification::ObjectRef;
+use crate::aws;
 use crate::backoff::full_jitter;
+use crate::causes::chain;
 use crate::config::SourceConfig;
 use crate::denial::Denial;
 use crate::labels::{ObjectFailure, Retry, VersionPassedOver};
@@ -365,7 +366,7 @@ async fn read(mut body: ByteStream, length: Option<u64>, limit: u64) -> Result<B
                 bytes.extend_from_slice(&chunk);
             }
             Ok(None) => break,
-            Err(error) => return Err(BodyError::BrokeOff { cause: aws::chain(&error) }),
+            Err(error) => return Err(BodyError::BrokeOff { cause: chain(&error) }),
         }
     }
     if announced.is_some_and(|announced| announced != bytes.len()) {

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use time::{Date, Duration};
 
 use super::Plan;
-use super::shipped::{LedgerError, search};
-use crate::sink::OpenSearch;
+use super::shipped::search;
+use crate::opensearch::{OpenSearch, QueryError};
 
 /// The folders of regions' digests, which end before the year, with what is known of each.
 pub type Expected = BTreeMap<String, Vec<&'static str>>;
@@ -24,7 +24,7 @@ pub const BY_BUCKET: &str = "there are digests of it within 30 days before";
 const PAGE: usize = 1_000;
 
 /// Regions of which the ledger has files in the period, or not long before.
-pub async fn by_ledger(client: &OpenSearch, plan: &Plan, root: &str) -> Result<Expected, LedgerError> {
+pub async fn by_ledger(client: &OpenSearch, plan: &Plan, root: &str) -> Result<Expected, QueryError> {
     let mut filter = vec![
         json!({"term": {"object.bucket": plan.bucket}}),
         json!({"prefix": {"object.key": root}}),
@@ -45,7 +45,7 @@ pub async fn by_ledger(client: &OpenSearch, plan: &Plan, root: &str) -> Result<E
 }
 
 /// Regions of which earlier verifications found digests, not long before the period.
-pub async fn by_standing(client: &OpenSearch, plan: &Plan, root: &str) -> Result<Expected, LedgerError> {
+pub async fn by_standing(client: &OpenSearch, plan: &Plan, root: &str) -> Result<Expected, QueryError> {
     let place = format!("s3://{}/", plan.bucket);
     let mut filter = vec![
         json!({"prefix": {"verification.place": format!("{place}{root}")}}),
@@ -103,7 +103,7 @@ async fn regions(
     filter: Vec<Value>,
     fields: &[&str],
     of_each: Value,
-) -> Result<Vec<Value>, LedgerError> {
+) -> Result<Vec<Value>, QueryError> {
     let sources: Vec<Value> =
         fields.iter().map(|field| json!({*field: {"terms": {"field": field}}})).collect();
     let mut found: Vec<Value> = Vec::new();

@@ -175,7 +175,7 @@ async fn ask(
             .await
             .map_err(|error| KeysError::Api {
                 region: region.to_owned(),
-                cause: crate::source::aws::cause(&error),
+                cause: crate::aws::cause(&error),
             })?;
         for key in answer.public_key_list.unwrap_or_default() {
             if let (Some(fingerprint), Some(value)) = (key.fingerprint, key.value) {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use time::{Date, OffsetDateTime};
@@ -11,7 +10,7 @@ use super::digest::LogFile;
 use crate::document::IndexName;
 use crate::ledger;
 use crate::names::Names;
-use crate::sink::{Answer, Method, OpenSearch, OpenSearchError};
+use crate::opensearch::{OpenSearch, Query, QueryError};
 use crate::source::key;
 use crate::timestamp;
 
@@ -35,33 +34,23 @@ impl Entry {
     }
 }
 
-/// Why the ledger could not be asked.
-#[derive(Debug, thiserror::Error)]
-pub enum LedgerError {
-    #[error(transparent)]
-    Request(#[from] OpenSearchError),
-    #[error(
-        "{operation}: OpenSearch answered {status}; grant the role read on the indices of the ledger; `sagetrail check --permissions` prints it"
-    )]
-    Refused { operation: &'static str, status: u16 },
-    #[error(
-        "{operation}: the answer is not from OpenSearch ({problem}); check whether a proxy or a login page answers at sink.url"
-    )]
-    Unexpected { operation: &'static str, problem: String },
+/// How the ledger is asked.
+const fn query(operation: &'static str) -> Query {
+    Query { operation, grant: "read on the indices of the ledger" }
 }
 
 /// The entries of files by their keys: the one with the content that was signed, or else one with other content.
-pub async fn entries(client: &OpenSearch, files: &[&LogFile]) -> Result<HashMap<String, Entry>, LedgerError> {
+pub async fn entries(client: &OpenSearch, files: &[&LogFile]) -> Result<HashMap<String, Entry>, QueryError> {
     let mut found = HashMap::new();
     if files.is_empty() {
         return Ok(found);
     }
     // A get by id finds an entry at once; a search finds it only after a refresh of the index.
     let documents: Vec<Value> = files.iter().filter_map(|file| wanted(client.names(), file)).collect();
-    let answer = ask(client, "_mget", "_mget", &json!({"docs": documents})).await?;
-    let Answers { docs } = read("_mget", &answer)?;
+    let question = query("_mget");
+    let Answers { docs } = question.ask(client, "_mget", &json!({"docs": documents})).await?;
     if docs.iter().filter_map(|document| document.error.as_ref()).any(|error| error.kind != ABSENT) {
-        return Err(LedgerError::Refused { operation: "_mget", status: 403 });
+        return Err(question.refused(403));
     }
     keep(&mut found, docs);
     let others: Vec<&str> =
@@ -70,11 +59,10 @@ pub async fn entries(client: &OpenSearch, files: &[&LogFile]) -> Result<HashMap<
         return Ok(found);
     }
     let path = format!("{}*/_search?ignore_unavailable=true", client.names().objects());
-    let query = json!({
+    let body = json!({
         "size": 2 * BATCH, "_source": SOURCE, "query": {"terms": {"object.key": others}}
     });
-    let answer = ask(client, "_search", &path, &query).await?;
-    let Hits { hits } = read("_search", &answer)?;
+    let Hits { hits } = query("_search").ask(client, &path, &body).await?;
     keep(&mut found, hits.hits);
     Ok(found)
 }
@@ -85,7 +73,7 @@ pub async fn keys(
     bucket: &str,
     folder: &str,
     day: Date,
-) -> Result<Vec<String>, LedgerError> {
+) -> Result<Vec<String>, QueryError> {
     let path = format!("{}*/_search?ignore_unavailable=true", client.names().objects());
     let next = day.next_day().unwrap_or(day);
     let filter = json!([
@@ -113,14 +101,13 @@ pub async fn keys(
 }
 
 /// Searches, and refuses partial answers.
-pub async fn search(client: &OpenSearch, path: &str, query: &Value) -> Result<Value, LedgerError> {
-    let answer = ask(client, "_search", path, query).await?;
-    let answer: Value = read("_search", &answer)?;
+pub async fn search(client: &OpenSearch, path: &str, body: &Value) -> Result<Value, QueryError> {
+    let answer: Value = query("_search").ask(client, path, body).await?;
     match answer["_shards"]["failed"].as_u64() {
         Some(0) => Ok(answer),
         failed => {
             let problem = format!("{} shards did not answer", failed.unwrap_or_default());
-            Err(LedgerError::Unexpected { operation: "_search", problem })
+            Err(query("_search").unexpected(problem))
         }
     }
 }
@@ -133,24 +120,6 @@ fn wanted(names: &Names, file: &LogFile) -> Option<Value> {
     Some(json!({
         "_index": IndexName::of_object(names, delivered_at).as_str(), "_id": id.as_str(), "_source": SOURCE
     }))
-}
-
-async fn ask(
-    client: &OpenSearch,
-    operation: &'static str,
-    path: &str,
-    body: &Value,
-) -> Result<Answer, LedgerError> {
-    let answer = client.request(Method::Post, path, Some(Bytes::from(body.to_string()))).await?;
-    if answer.status != 200 {
-        return Err(LedgerError::Refused { operation, status: answer.status });
-    }
-    Ok(answer)
-}
-
-fn read<'a, T: Deserialize<'a>>(operation: &'static str, answer: &'a Answer) -> Result<T, LedgerError> {
-    serde_json::from_slice(&answer.body)
-        .map_err(|error| LedgerError::Unexpected { operation, problem: error.to_string() })
 }
 
 fn keep(found: &mut HashMap<String, Entry>, documents: Vec<Document>) {

@@ -14,6 +14,7 @@ use super::finding::{Finding, plural, words};
 use crate::document::DocumentId;
 use crate::labels::{FindingKind, Label};
 use crate::names::Names;
+use crate::opensearch::bulk::{self, Action};
 use crate::source::folder::{ROOT, day_of};
 use crate::source::key::{is_account, is_region};
 use crate::timestamp;
@@ -147,15 +148,16 @@ impl Standing {
 
     /// The bodies of bulks that write every day anew.
     pub fn bulks(&self, index: &str, now: OffsetDateTime) -> Vec<Bytes> {
-        let lines: Vec<String> = self
-            .0
-            .iter()
-            .map(|(folder, tally)| {
-                let action = json!({"index": {"_index": index, "_id": folder.id().as_str()}});
-                format!("{action}\n{}\n", document(folder, tally, now))
-            })
-            .collect();
-        lines.chunks(BULK).map(|lines| Bytes::from(lines.concat())).collect()
+        let days: Vec<(&Folder, &Tally)> = self.0.iter().collect();
+        let bulk = |days: &[(&Folder, &Tally)]| {
+            let mut body = Vec::new();
+            for (folder, tally) in days {
+                let source = document(folder, tally, now).to_string();
+                bulk::push(&mut body, Action::Index, index, folder.id().as_str(), source.as_bytes());
+            }
+            Bytes::from(body)
+        };
+        days.chunks(BULK).map(bulk).collect()
     }
 }
 
@@ -267,7 +269,7 @@ impl Known {
     }
 
     /// Reads the answer; none when it is not that of OpenSearch.
-    pub fn read(body: &[u8]) -> Option<Self> {
+    pub fn read(answer: Value) -> Option<Self> {
         #[derive(Deserialize)]
         struct Answer {
             /// Absent where no index was there to be asked.
@@ -282,7 +284,7 @@ impl Known {
         struct Measure {
             value: Option<f64>,
         }
-        let answer: Answer = serde_json::from_slice(body).ok()?;
+        let answer: Answer = serde_json::from_value(answer).ok()?;
         let Some(Aggregations { last, told }) = answer.aggregations else { return Some(Self::default()) };
         let sum = |kind: FindingKind| {
             let sum: Measure = serde_json::from_value(told.get(&plural(kind))?.clone()).ok()?;

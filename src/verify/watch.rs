@@ -6,29 +6,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::standing::Known;
 use crate::metrics::Metrics;
-use crate::sink::{Method, OpenSearch, OpenSearchError};
+use crate::opensearch::{OpenSearch, Query, QueryError};
 
 /// Verifications run once a day or once an hour, so a minute is soon enough, and one small search costs nothing.
 const PAUSE: Duration = Duration::from_mins(1);
 
-/// Why nothing is known.
-#[derive(Debug, thiserror::Error)]
-enum WatchError {
-    #[error(transparent)]
-    Request(#[from] OpenSearchError),
-    #[error(
-        "OpenSearch answered {status} to a search in the findings of verifications; grant the role read on their index; `sagetrail check --permissions` prints it"
-    )]
-    Refused { status: u16 },
-    #[error("the answer is not from OpenSearch; check whether a proxy or a login page answers at sink.url")]
-    Unexpected,
-}
+/// How the index of what was verified is asked.
+const QUERY: Query = Query { operation: "_search", grant: "read on the index of what was verified" };
 
 /// Reads the findings regularly until dropped. The metrics keep the last findings while they cannot be read.
 pub async fn watch(client: OpenSearch, metrics: Arc<Metrics>) {
@@ -64,11 +53,7 @@ pub async fn watch(client: OpenSearch, metrics: Arc<Metrics>) {
     }
 }
 
-async fn read(client: &OpenSearch) -> Result<Known, WatchError> {
-    let body = Bytes::from(Known::question().to_string());
-    let answer = client.request(Method::Post, &Known::path(client.names()), Some(body)).await?;
-    match answer.status {
-        200 => Known::read(&answer.body).ok_or(WatchError::Unexpected),
-        status => Err(WatchError::Refused { status }),
-    }
+async fn read(client: &OpenSearch) -> Result<Known, QueryError> {
+    let answer = QUERY.ask(client, &Known::path(client.names()), &Known::question()).await?;
+    Known::read(answer).ok_or_else(|| QUERY.unexpected("a sum is absent"))
 }

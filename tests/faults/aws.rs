@@ -18,7 +18,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body::Frame;
-use sagetrail::source::aws;
+use sagetrail::aws;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until};
 

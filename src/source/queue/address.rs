@@ -5,7 +5,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::QueueError;
-use crate::source::aws;
+use crate::aws;
 
 /// Refuses what cannot be the URL of a queue that S3 notifies, before anything is asked of AWS.
 pub(super) fn check_form(url: &Url) -> Result<(), QueueError> {

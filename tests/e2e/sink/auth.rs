@@ -10,7 +10,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use sagetrail::config::{AuthKind, Sigv4Service, SinkConfig};
-use sagetrail::sink::{OpenSearch, OpenSearchError, StoreError};
+use sagetrail::opensearch::{OpenSearch, OpenSearchError};
+use sagetrail::sink::StoreError;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use sagetrail::document::{Document, IndexName};
 use sagetrail::names::Names;
-use sagetrail::sink::{Method, OpenSearch, StoreError, Stored};
+use sagetrail::opensearch::{Method, OpenSearch};
+use sagetrail::sink::{StoreError, Stored};
 use serde_json::{Value, json};
 use time::{Date, Month};
 

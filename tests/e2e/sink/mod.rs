@@ -16,7 +16,8 @@ use sagetrail::config::SinkConfig;
 use sagetrail::document::{Document, DocumentId, IndexName};
 use sagetrail::metrics::Metrics;
 use sagetrail::names::Names;
-use sagetrail::sink::{self, OpenSearch, Sink, SinkTask, StoreError, Stored};
+use sagetrail::opensearch::OpenSearch;
+use sagetrail::sink::{self, Sink, SinkTask, StoreError, Stored};
 use time::OffsetDateTime;
 use url::Url;
 

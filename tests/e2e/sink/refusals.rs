@@ -3,7 +3,8 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use sagetrail::sink::{OpenSearch, StoreError, Stored};
+use sagetrail::opensearch::OpenSearch;
+use sagetrail::sink::{StoreError, Stored};
 
 use crate::sink::fake::{Fake, Rules};
 use crate::sink::{

@@ -1,9 +1,7 @@
-//! Sends every request to OpenSearch through one client, authenticated as configured.
+//! The client: every request to the cluster goes through it, authenticated as configured.
 
-use std::error::Error;
 use std::fmt;
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
@@ -13,14 +11,17 @@ use flate2::write::GzEncoder;
 use opensearch::BulkParts;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use serde::Deserialize;
+use serde_json::Value;
 use url::Url;
 
 use super::bulk::ANSWER_FILTER;
 use super::connection::Connection;
-pub use super::transport::Method;
-use super::transport::{Transport, TransportError};
+use super::error::OpenSearchError;
+use super::transport::{Method, Transport, TransportError};
 use crate::advice::{self, Place};
+use crate::causes::chain;
 use crate::config::{AuthKind, SinkConfig};
+use crate::denial;
 use crate::names::Names;
 
 /// Below this many bytes compression costs more than it saves.
@@ -57,31 +58,6 @@ pub struct Info {
     /// `opensearch`; other servers name themselves otherwise or not at all.
     pub distribution: Option<String>,
     pub number: String,
-}
-
-/// Why there is no client, or no answer. It names the operation and the host, and never a secret.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenSearchError {
-    #[error("{key}: cannot read {}: {source}", path.display())]
-    ReadFile { key: &'static str, path: PathBuf, source: std::io::Error },
-    #[error("{key}: {problem}")]
-    Configure { key: &'static str, problem: String },
-    #[error("{operation} at {host}: no answer in time")]
-    TimedOut { operation: String, host: Arc<str> },
-    #[error("{operation} at {host}: {problem}")]
-    NoAnswer { operation: String, host: Arc<str>, problem: String },
-    #[error("{operation} at {host}: status {status}")]
-    Status { operation: String, host: Arc<str>, status: u16 },
-    #[error(
-        "{operation} at {host}: the server redirects ({status}) to {target}, and redirects are not followed; put the cluster's own address into the configuration, without a login page or another redirect before it"
-    )]
-    Redirected { operation: String, host: Arc<str>, status: u16, target: String },
-    #[error("{operation} at {host}: status {status}: {advice}")]
-    Denied { operation: String, host: Arc<str>, status: u16, advice: String },
-    #[error(
-        "{operation} at {host}: the answer is not from OpenSearch; check whether another server or a login page answers there"
-    )]
-    Unexpected { operation: String, host: Arc<str> },
 }
 
 impl OpenSearch {
@@ -122,12 +98,25 @@ impl OpenSearch {
     }
 
     /// Whether large bodies are compressed.
-    pub(super) fn compresses(&self) -> bool {
+    pub fn compresses(&self) -> bool {
         matches!(self.compress, Compress::Gzip)
     }
 
     /// Sends the body of a bulk.
     pub async fn bulk(&self, body: Bytes) -> Result<Answer, OpenSearchError> {
+        self.send_bulk(&format!("{}?{ANSWER_FILTER}", BulkParts::None.url()), body).await
+    }
+
+    /// Sends the body of a bulk whose documents searches find at once, and answers with what the server said where it did
+    /// not take all of them.
+    pub async fn bulk_whole(&self, body: Bytes) -> Result<Result<(), Answer>, OpenSearchError> {
+        let path = format!("{}?refresh=true&filter_path=errors,items.*.error", BulkParts::None.url());
+        let answer = self.send_bulk(&path, body).await?;
+        let is_whole = serde_json::from_slice::<Value>(&answer.body).is_ok_and(|it| it["errors"] == false);
+        Ok(if answer.status == 200 && is_whole { Ok(()) } else { Err(answer) })
+    }
+
+    async fn send_bulk(&self, path: &str, body: Bytes) -> Result<Answer, OpenSearchError> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
         let body = match self.compress {
@@ -137,8 +126,7 @@ impl OpenSearch {
             }
             Compress::Gzip | Compress::Never => body,
         };
-        let path = format!("{}?{ANSWER_FILTER}", BulkParts::None.url());
-        self.send("bulk", Method::Post, &path, headers, Some(body)).await
+        self.send("bulk", Method::Post, path, headers, Some(body)).await
     }
 
     /// Sends any other request; a body is JSON.
@@ -148,8 +136,7 @@ impl OpenSearch {
         path: &str,
         body: Option<Bytes>,
     ) -> Result<Answer, OpenSearchError> {
-        let operation = format!("{} {path}", format!("{method:?}").to_uppercase());
-        self.send(&operation, method, path, HeaderMap::new(), body).await
+        self.request_with(method, path, &[], body).await
     }
 
     /// Sends a request with headers of its own; a body is JSON.
@@ -225,7 +212,9 @@ impl OpenSearch {
         let (operation, host) = (operation.to_owned(), Arc::clone(&self.host));
         let advice = match status {
             400 => advice::of_plain_request(&body, &self.place),
-            401 | 403 if self.region.is_some() => advice::of_denial(&body, self.region.as_deref()),
+            401 | 403 if self.region.is_some() => {
+                denial::signed_elsewhere(&String::from_utf8_lossy(&body), self.region.as_deref())
+            }
             _ => None,
         };
         match advice {
@@ -295,19 +284,4 @@ fn host(config: &SinkConfig) -> Arc<str> {
         Some(port) => format!("{host}:{port}").into(),
         None => host.into(),
     }
-}
-
-/// The whole chain of causes: HTTP errors say only "error sending request", and the reason is further down.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let part = error.to_string();
-        if !text.ends_with(&part) {
-            text.push_str(": ");
-            text.push_str(&part);
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -14,6 +14,9 @@ use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use url::Url;
 
 use crate::advice::{self, Place};
+use crate::causes::chain;
+use crate::denial;
+use crate::source::key;
 
 /// A connection within a region takes milliseconds; one that takes longer meets a firewall.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -60,7 +63,7 @@ pub fn queue_client(aws: &SdkConfig, queue_url: &Url) -> aws_sdk_sqs::Client {
 }
 
 /// Reads the region from `sqs.REGION.…`, `sqs-fips.REGION.…`, `REGION.queue.…` or `NAME.sqs.REGION.vpce.…`.
-pub(super) fn queue_region(url: &Url) -> Option<Region> {
+pub(crate) fn queue_region(url: &Url) -> Option<Region> {
     let host = url.host_str()?;
     if !host.contains(".amazonaws.") && !host.contains(".api.aws") {
         return None;
@@ -70,7 +73,7 @@ pub(super) fn queue_region(url: &Url) -> Option<Region> {
         ["sqs" | "sqs-fips", region] | [region, "queue"] => Some(*region),
         _ => None,
     })?;
-    super::key::is_region(region).then(|| Region::new(region.to_owned()))
+    key::is_region(region).then(|| Region::new(region.to_owned()))
 }
 
 /// What went wrong with a request, on one line: the service's own words, or the chain of causes down to the socket.
@@ -84,7 +87,7 @@ where
         (None, _) => chain(error),
     };
     let advice = advice::of_connection(&cause, &Place::Aws);
-    let advice = advice.or_else(|| advice::of_denial(cause.as_bytes(), None));
+    let advice = advice.or_else(|| denial::signed_elsewhere(&cause, None));
     advice.map_or(cause.clone(), |advice| format!("{cause}; {advice}"))
 }
 
@@ -104,22 +107,6 @@ pub(crate) fn is_unsigned(error: &(dyn std::error::Error + 'static)) -> bool {
     causes
         .into_iter()
         .any(|cause| cause.is::<CredentialsError>() || cause.to_string().ends_with("Missing Region"))
-}
-
-/// An error's text and that of each error below it.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut texts = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(error) = source {
-        // The SDK lists the sources of credentials that it tried on a line each.
-        let text = error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
-        // Wrappers often repeat what they wrap.
-        if texts.last() != Some(&text) {
-            texts.push(text);
-        }
-        source = error.source();
-    }
-    texts.join(": ")
 }
 
 #[cfg(test)]

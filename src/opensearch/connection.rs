@@ -12,9 +12,10 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
-use super::opensearch::{OpenSearchError, chain};
+use super::error::OpenSearchError;
 use super::transport::{Credentials, Signature, Transport, Trust};
 use crate::advice;
+use crate::causes::chain;
 use crate::config::{AuthKind, Sigv4Service, SinkConfig};
 
 pub(super) struct Connection {

@@ -1,0 +1,56 @@
+//! Questions whose answer is read as JSON of a known form, such as searches.
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::client::OpenSearch;
+use super::error::OpenSearchError;
+use super::transport::Method;
+
+/// A sort of question, and the right that whoever asks it needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Query {
+    /// What errors call it.
+    pub operation: &'static str,
+    /// What to grant, as in "grant the role …".
+    pub grant: &'static str,
+}
+
+/// Why a question brought no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    #[error(transparent)]
+    Request(#[from] OpenSearchError),
+    #[error(
+        "{operation}: OpenSearch answered {status}; grant the role {grant}; `sagetrail check --permissions` prints it"
+    )]
+    Refused { operation: &'static str, status: u16, grant: &'static str },
+    #[error("{operation}: the answer is not that of OpenSearch: {problem}")]
+    Unexpected { operation: &'static str, problem: String },
+}
+
+impl Query {
+    /// Posts the question and reads its answer.
+    pub async fn ask<T: DeserializeOwned>(
+        &self,
+        client: &OpenSearch,
+        path: &str,
+        body: &Value,
+    ) -> Result<T, QueryError> {
+        let body = (!body.is_null()).then(|| Bytes::from(body.to_string()));
+        let answer = client.request(Method::Post, path, body).await?;
+        match answer.status {
+            200..=299 => serde_json::from_slice(&answer.body).map_err(|error| self.unexpected(error)),
+            status => Err(self.refused(status)),
+        }
+    }
+
+    pub fn refused(&self, status: u16) -> QueryError {
+        QueryError::Refused { operation: self.operation, status, grant: self.grant }
+    }
+
+    pub fn unexpected(&self, problem: impl ToString) -> QueryError {
+        QueryError::Unexpected { operation: self.operation, problem: problem.to_string() }
+    }
+}

@@ -1,0 +1,59 @@
+//! What a retag came to, and why one could not go on.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::opensearch::{OpenSearchError, QueryError};
+use crate::setup::SetupError;
+
+/// What a retag came to.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// The rules' version that documents have now.
+    pub version: String,
+    /// Documents that other rules had tagged.
+    pub outdated: u64,
+    pub retagged: u64,
+    /// Those whose findings are others than before.
+    pub changed: u64,
+    /// Those that keep findings, scripts or fields which their text no longer shows.
+    pub carried: u64,
+    /// Those that somebody changed again and again meanwhile; the next run takes them.
+    pub conflicts: u64,
+    /// Those that keep no text that can be read.
+    pub unreadable: u64,
+    /// Those that OpenSearch refused.
+    pub refused: u64,
+    pub interrupted: bool,
+}
+
+/// Why a retag could not go on. A second run takes what is left.
+#[derive(Debug, thiserror::Error)]
+pub enum RetagError {
+    #[error(transparent)]
+    Request(#[from] OpenSearchError),
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error("bulk: OpenSearch did not take the documents in {attempts} attempts")]
+    Unavailable { attempts: u32 },
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, outdated, retagged, changed, carried, conflicts, unreadable, refused, .. } = self;
+        writeln!(formatter, "rules      {version}")?;
+        writeln!(formatter, "outdated   {outdated} documents")?;
+        writeln!(formatter, "retagged   {retagged}, {changed} of them with other findings")?;
+        writeln!(
+            formatter,
+            "carried    {carried} documents keep what their text no longer shows (sagemaker.rules.carried)"
+        )?;
+        writeln!(
+            formatter,
+            "left       {conflicts} changed meanwhile, {unreadable} unreadable, {refused} refused"
+        )
+    }
+}
