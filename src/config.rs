@@ -3,33 +3,33 @@
 //! `config/sagetrail.toml` documents each key with its default; a test keeps the two the same. An environment variable
 //! `SAGETRAIL__SECTION__KEY` overrides the file. The AWS SDK reads region, credentials and endpoints by itself.
 
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use figment::Figment;
-use figment::error::Kind;
 use figment::providers::{Env, Format, Toml};
-use serde::Deserialize;
-use url::Url;
 
-use crate::source::key::Readable;
 pub use channel::{Channel, Severity, Target};
 pub use content::{DashboardsConfig, MonitorsConfig, RetentionConfig};
 pub use enrich::EnrichConfig;
+pub use error::ConfigError;
 pub use exposed::exposed;
+pub use pattern::KeyPatterns;
 pub use sagetrail_core::settings::{ContentHash, RedactionConfig, RulesConfig, Scope};
+pub use sections::{
+    AdminConfig, Config, LogConfig, LogFormat, ReplayConfig, SelectConfig, ShutdownConfig, SourceConfig,
+};
 pub use sink::{AuthKind, Sigv4Service, SinkConfig};
 use variable::Misspelt;
 
 mod channel;
 mod content;
 mod enrich;
+mod error;
 mod exposed;
 mod mistake;
+mod pattern;
 mod placeholder;
+mod sections;
 mod sink;
 mod variable;
 
@@ -61,279 +61,6 @@ pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
         figment.extract().map_err(|error| ConfigError::from_figment(&error, file.map(Path::to_owned)))?;
     config.validate()?;
     Ok(config)
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[derive(Default)]
-pub struct Config {
-    pub source: SourceConfig,
-    pub select: SelectConfig,
-    pub rules: RulesConfig,
-    pub enrich: EnrichConfig,
-    pub redaction: RedactionConfig,
-    pub sink: SinkConfig,
-    pub replay: ReplayConfig,
-    pub retention: RetentionConfig,
-    pub dashboards: DashboardsConfig,
-    pub monitors: MonitorsConfig,
-    /// The notification channels of the monitors, by name.
-    pub channels: BTreeMap<String, Channel>,
-    pub admin: AdminConfig,
-    pub log: LogConfig,
-    pub shutdown: ShutdownConfig,
-}
-
-/// Where notifications and objects come from, and how much of them may be in memory at once.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SourceConfig {
-    /// The URL of the SQS queue. Only `run` needs it.
-    pub queue_url: Option<Url>,
-    pub receivers: NonZeroUsize,
-    #[serde(with = "humantime_serde")]
-    pub wait: Duration,
-    pub in_flight_messages: NonZeroUsize,
-    pub in_flight_bytes: NonZeroUsize,
-    pub max_object_bytes: u64,
-    pub max_uncompressed_bytes: u64,
-    pub max_record_bytes: usize,
-    pub content_hash: ContentHash,
-    pub requester_pays: bool,
-    pub force_path_style: bool,
-    pub assume_role_arn: Option<String>,
-    pub external_id: Option<String>,
-    /// The only buckets that are read, and the only accounts whose files are; empty lists allow all.
-    pub allowed_buckets: Vec<String>,
-    pub allowed_accounts: Vec<String>,
-    /// Patterns of keys that are read as files of records although their names are not CloudTrail's.
-    pub also_read: Vec<String>,
-}
-
-impl Default for SourceConfig {
-    fn default() -> Self {
-        Self {
-            queue_url: None,
-            receivers: nonzero(2),
-            wait: Duration::from_secs(20),
-            in_flight_messages: nonzero(32),
-            in_flight_bytes: nonzero(64 << 20),
-            max_object_bytes: 64 << 20,
-            max_uncompressed_bytes: 2 << 30,
-            max_record_bytes: 8 << 20,
-            content_hash: ContentHash::Sha256,
-            requester_pays: false,
-            force_path_style: false,
-            assume_role_arn: None,
-            external_id: None,
-            allowed_buckets: Vec::new(),
-            allowed_accounts: Vec::new(),
-            also_read: Vec::new(),
-        }
-    }
-}
-
-impl SourceConfig {
-    /// Finds an allowed name in a form that no real name has, so that nothing would ever match it.
-    fn misnamed(&self) -> Option<(&'static str, String)> {
-        let is_digit = |text: &&String| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-        let in_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        let is_bucket = |text: &&String| (3..=255).contains(&text.len()) && text.bytes().all(in_a_name);
-        let is_role =
-            |text: &&String| text.starts_with("arn:") && text.contains(":iam::") && text.contains(":role/");
-        let say = |key, text: &String, is: &str| (key, format!("\"{text}\" is not {is}"));
-        if let Some(wrong) = self.allowed_accounts.iter().find(|text| !is_digit(text)) {
-            return Some(say("source.allowed_accounts", wrong, "an account's id, such as \"111122223333\""));
-        }
-        if let Some(wrong) = self.allowed_buckets.iter().find(|text| !is_bucket(text)) {
-            let is = "the name of a bucket without s3:// and without a path, such as \"my-trail\"";
-            return Some(say("source.allowed_buckets", wrong, is));
-        }
-        let wrong = self.assume_role_arn.as_ref().filter(|text| !is_role(text))?;
-        let is = "a role's ARN, such as \"arn:aws:iam::111122223333:role/trail-reader\"";
-        Some(say("source.assume_role_arn", wrong, is))
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SelectConfig {
-    pub scope: Scope,
-}
-
-impl Default for SelectConfig {
-    fn default() -> Self {
-        Self { scope: Scope::Related }
-    }
-}
-
-/// How fast history is shipped.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ReplayConfig {
-    /// In place of the limits of the sink.
-    pub documents_per_second: Option<NonZeroU32>,
-    pub bytes_per_second: Option<NonZeroU32>,
-    pub in_flight_objects: NonZeroUsize,
-}
-
-impl Default for ReplayConfig {
-    fn default() -> Self {
-        Self { documents_per_second: None, bytes_per_second: None, in_flight_objects: nonzero(32) }
-    }
-}
-
-/// The operators' HTTP endpoint.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdminConfig {
-    pub listen: SocketAddr,
-}
-
-impl Default for AdminConfig {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9600)) }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    Text,
-    Json,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LogConfig {
-    pub format: LogFormat,
-    pub filter: String,
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info".to_owned() }
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ShutdownConfig {
-    #[serde(with = "humantime_serde")]
-    pub grace: Duration,
-}
-
-impl Default for ShutdownConfig {
-    fn default() -> Self {
-        Self { grace: Duration::from_secs(25) }
-    }
-}
-
-/// Why a configuration was refused. Each message names the key, what is wrong with it and what is allowed.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("cannot read the configuration file {}: {source}", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("{origin}: {problem}")]
-    Parse { origin: String, problem: String },
-    #[error("{key}: {problem}")]
-    Value { key: &'static str, problem: String },
-    #[error("rules.placeholders.{name}: {problem}")]
-    Placeholder { name: String, problem: String },
-    #[error("channels.{name}: {problem}")]
-    Channel { name: String, problem: &'static str },
-}
-
-impl Config {
-    /// Checks what the types cannot: values that are well-formed alone and wrong together.
-    fn validate(&self) -> Result<(), ConfigError> {
-        let refuse = |key, problem: String| Err(ConfigError::Value { key, problem });
-        let source = &self.source;
-        if source.wait > MAX_WAIT {
-            return refuse("source.wait", "SQS long polling waits at most 20s".to_owned());
-        }
-        if source.max_object_bytes > source.in_flight_bytes.get() as u64 {
-            return refuse(
-                "source.max_object_bytes",
-                format!(
-                    "is {}, more than source.in_flight_bytes ({}), so an object of that size could never be read; lower the one or raise the other",
-                    source.max_object_bytes, source.in_flight_bytes
-                ),
-            );
-        }
-        if source.external_id.is_some() && source.assume_role_arn.is_none() {
-            return refuse("source.external_id", "needs source.assume_role_arn, which is not set".to_owned());
-        }
-        if let Some(pattern) = source.also_read.iter().find(|pattern| pattern.trim_matches('/').is_empty()) {
-            return refuse("source.also_read", format!("the pattern \"{pattern}\" matches no key"));
-        }
-        if let Err(error) = Readable::new(&source.also_read) {
-            return refuse("source.also_read", format!("cannot be used: {error}"));
-        }
-        if let Some((key, problem)) = source.misnamed() {
-            return refuse(key, problem);
-        }
-        if let Some((name, problem)) = placeholder::problem(&self.rules.placeholders) {
-            return Err(ConfigError::Placeholder { name, problem });
-        }
-        if self.redaction.key.is_some() && self.redaction.key_file.is_some() {
-            return refuse("redaction.key", "is set beside redaction.key_file; keep one of them".to_owned());
-        }
-        for (name, channel) in &self.channels {
-            if let Some(problem) = channel.problem(name) {
-                return Err(ConfigError::Channel { name: name.clone(), problem });
-            }
-        }
-        self.dashboards.validate()?;
-        self.sink.validate()
-    }
-}
-
-/// The longest wait that `ReceiveMessage` accepts.
-const MAX_WAIT: Duration = Duration::from_secs(20);
-
-impl ConfigError {
-    fn from_figment(error: &figment::Error, file: Option<PathBuf>) -> Self {
-        let key = error.path.join(".");
-        let problem = match &error.kind {
-            Kind::UnknownField(name, allowed) => {
-                let whole = if key.is_empty() || key.ends_with(name.as_str()) {
-                    if key.is_empty() { name.clone() } else { key.clone() }
-                } else {
-                    format!("{key}.{name}")
-                };
-                match nearest(name, allowed) {
-                    Some(right) => format!("{whole}: there is no such key; did you mean `{right}`?"),
-                    None => {
-                        format!("{whole}: there is no such key; the keys here are {}", allowed.join(", "))
-                    }
-                }
-            }
-            kind if key.is_empty() => mistake::describe(&key, kind),
-            kind => format!("{key}: {}", mistake::describe(&key, kind)),
-        };
-        let origin = match &error.metadata {
-            Some(metadata) if metadata.name.contains("environment") => "environment variables".to_owned(),
-            _ => file.map_or_else(|| "configuration".to_owned(), |path| path.display().to_string()),
-        };
-        Self::Parse { origin, problem }
-    }
-}
-
-/// The allowed name that is closest in spelling, when one is close enough to be what was meant.
-fn nearest<'a>(name: &str, allowed: &[&'a str]) -> Option<&'a str> {
-    /// Similarity from 0 to 1 (Jaro-Winkler) below which a suggestion would only confuse.
-    const CLOSE_ENOUGH: f64 = 0.8;
-    allowed
-        .iter()
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), *candidate))
-        .filter(|(similarity, _)| *similarity >= CLOSE_ENOUGH)
-        .max_by(|left, right| left.0.total_cmp(&right.0))
-        .map(|(_, candidate)| candidate)
-}
-
-fn nonzero(value: usize) -> NonZeroUsize {
-    NonZeroUsize::new(value).expect("defaults are not zero")
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use time::OffsetDateTime;
 
 use crate::document::{Document, DocumentId, IndexName};
 use crate::names::Names;
-use crate::pipeline::Contents;
 use crate::sink::Stored;
 use crate::source::key::TrailKey;
 use crate::source::notification::ObjectRef;
@@ -31,6 +30,18 @@ pub struct Entry<'e> {
     pub contents: &'e Contents,
     pub documents: Stored,
     pub shipped_at: OffsetDateTime,
+}
+
+/// What was read of one file.
+#[derive(Debug, Clone)]
+pub struct Contents {
+    pub stored_bytes: u64,
+    pub raw_bytes: u64,
+    /// Of the uncompressed bytes, unless the configuration asks for none.
+    pub sha256: Option<[u8; 32]>,
+    pub records: u64,
+    /// Records that became documents, those that are no JSON included.
+    pub selected: u64,
 }
 
 /// The document of an entry. An object that is delivered again with the same content has the same id, so the first

@@ -13,10 +13,12 @@ use url::Url;
 
 use crate::config::{Channel, MonitorsConfig, Severity};
 use crate::names::Names;
+pub use error::MonitorsError;
 use message::Message;
 pub use message::sampled_fields;
 use thresholds::Thresholds;
 
+mod error;
 mod message;
 pub mod thresholds;
 
@@ -31,24 +33,6 @@ pub struct Monitor {
     pub severity: Severity,
     pub description: String,
     pub body: Value,
-}
-
-/// Why the monitors cannot be made. Each message names the key or the file.
-#[derive(Debug, thiserror::Error)]
-pub enum MonitorsError {
-    #[error("monitors.disabled: there is no monitor \"{id}\"; the monitors are {}", known.join(", "))]
-    UnknownMonitor { id: String, known: Vec<String> },
-    #[error("monitors.thresholds.{name}: there is no such threshold; {}", advice(nearest.as_deref()))]
-    UnknownThreshold { name: String, nearest: Option<String> },
-    #[error("monitors.thresholds.{name}: must be {expected}")]
-    Threshold { name: String, expected: &'static str },
-}
-
-fn advice(nearest: Option<&str>) -> String {
-    nearest.map_or_else(
-        || "config/monitors.toml names all of them".to_owned(),
-        |name| format!("did you mean `{name}`?"),
-    )
 }
 
 /// Every monitor that the configuration wants, with an action for each channel that takes its severity.

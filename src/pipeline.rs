@@ -12,21 +12,24 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{debug, warn};
 
 use self::decoding::Decoding;
-pub use self::shipped::{Contents, Shipped};
+pub use self::error::ProcessError;
+pub use self::shipped::Shipped;
 use self::shipped::{ReadObject, Underway, all_stored};
 use crate::config::{ContentHash, SourceConfig};
-use crate::decode::{Damage, Decoded, Limits, Scratch};
+use crate::decode::{Decoded, Limits, Scratch};
 use crate::document::Document;
 use crate::enrich::Knowledge;
-use crate::labels::{FreshnessStage, ObjectFailure, ObjectSkip};
+use crate::labels::{FreshnessStage, ObjectSkip};
+use crate::ledger::Contents;
 use crate::metrics::Metrics;
 use crate::sink::{self, Producer, Sink, Submission};
-use crate::source::allowed::{Allowed, NotAllowed};
+use crate::source::allowed::Allowed;
 use crate::source::key::{self, Readable};
-use crate::source::notification::{self, NotificationError, NotifiedObject, ObjectRef};
+use crate::source::notification::{self, NotifiedObject, ObjectRef};
 use crate::source::store::{self, Store};
 
 mod decoding;
+mod error;
 mod shipped;
 
 /// Chunks between the decoder's thread and the message's task. One is enough for both to work at the same time.
@@ -50,39 +53,6 @@ pub struct Pipeline {
     /// The scratches that no decoder uses just now.
     scratches: Arc<Mutex<Vec<Scratch>>>,
     metrics: Arc<Metrics>,
-}
-
-/// Why a message stays in the queue.
-#[derive(Debug, thiserror::Error)]
-pub enum ProcessError {
-    #[error("unrecognised notification: {0}")]
-    NotUnderstood(#[from] NotificationError),
-    #[error(transparent)]
-    NotAllowed(#[from] NotAllowed),
-    #[error(transparent)]
-    Store(#[from] store::StoreError),
-    #[error("{object} is damaged: {damage}")]
-    Damaged { object: String, damage: Damage },
-    #[error("{object}: not all of its documents are stored: {source}")]
-    NotStored { object: String, source: sink::StoreError },
-    #[error("the ledger entries of the message's objects are not stored: {0}")]
-    NotEntered(sink::StoreError),
-    #[error("decoding {object} panicked; this is a bug, please report it")]
-    Panicked { object: String },
-}
-
-impl ProcessError {
-    /// The metric's label, where the failure is one of an object.
-    fn object_failure(&self) -> Option<ObjectFailure> {
-        match self {
-            Self::NotAllowed(_) => Some(ObjectFailure::NotAllowed),
-            Self::Store(error) => Some(error.failure()),
-            Self::Damaged { damage, .. } => Some(damage.failure()),
-            Self::NotUnderstood(_) | Self::NotStored { .. } | Self::NotEntered(_) | Self::Panicked { .. } => {
-                None
-            }
-        }
-    }
 }
 
 impl Pipeline {

@@ -4,6 +4,7 @@
 //! key up to which every object has an outcome; a second run goes on behind it.
 
 pub mod job;
+mod error;
 mod walk;
 mod window;
 mod checkpoint;
@@ -28,6 +29,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::checkpoint::Checkpoint;
 pub use self::checkpoint::CheckpointError;
+pub use self::error::ReplayError;
 pub use self::job::{Job, JobError, Place};
 use self::progress::Progress;
 pub use self::summary::{Count, Summary};
@@ -37,11 +39,10 @@ use crate::aws;
 use crate::config::{AuthKind, Config};
 use crate::enrich::Knowledge;
 use crate::metrics::Metrics;
-use crate::opensearch::{self, OpenSearchError};
+use crate::opensearch;
 use crate::pipeline::{Pipeline, ProcessError, Shipped};
-use crate::setup::{self, SetupError};
+use crate::setup;
 use crate::sink::{self, SinkTask};
-use crate::source::bucket::ListError;
 use crate::source::store::Store;
 
 /// Items that are listed ahead of those that are worked on: a page of a listing takes less time than these.
@@ -60,29 +61,6 @@ pub struct Options {
     /// In place of the configured limits.
     pub documents_per_second: Option<NonZeroU32>,
     pub bytes_per_second: Option<NonZeroU32>,
-}
-
-/// Why a replay could not begin or go on. Single objects that fail are in the summary.
-#[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
-    #[error(transparent)]
-    Job(#[from] JobError),
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    #[error(transparent)]
-    List(#[from] ListError),
-    #[error("cannot read {}: {source}", path.display())]
-    Read { path: PathBuf, source: io::Error },
-    #[error(transparent)]
-    OpenSearch(#[from] OpenSearchError),
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-    #[error(
-        "the replay stopped after {MOST_FAILURES} failed objects, the last with: {last}; remove the common cause and run it again"
-    )]
-    TooManyFailures { last: String },
-    #[error("the task that lists the objects panicked; this is a bug, please report it")]
-    Panicked,
 }
 
 /// Counts what the job would read, and ships nothing.
@@ -292,7 +270,7 @@ impl Shipping {
                 checkpoint.note_failure(&object);
                 self.summary.failed.push(summary::Failure { object, reason: reason.clone() });
                 if self.summary.failed.len() >= MOST_FAILURES {
-                    return Err(ReplayError::TooManyFailures { last: reason });
+                    return Err(ReplayError::TooManyFailures { failures: MOST_FAILURES, last: reason });
                 }
             }
         }

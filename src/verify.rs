@@ -7,9 +7,11 @@ pub mod digest;
 pub mod keys;
 mod chain;
 mod content;
+mod error;
 mod expected;
 mod fetched;
 mod finding;
+mod scene;
 mod shipped;
 mod judge;
 mod region;
@@ -18,94 +20,37 @@ pub mod standing;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use time::{Date, Duration, OffsetDateTime, Time};
+use time::{Date, Duration, OffsetDateTime};
 use tokio::task::JoinSet;
 
+pub use self::error::VerifyError;
 use self::expected::{BY_BUCKET, BY_RECORDS, Expected};
 pub use self::finding::Finding;
 use self::finding::plural;
 pub use self::judge::Reading;
-use self::keys::{Keys, KeysError};
 use self::region::{Region, Verified};
 pub use self::report::Report;
+pub use self::scene::Plan;
+use self::scene::Scene;
 pub use self::watch::watch;
 use crate::aws;
 use crate::config::Config;
 use crate::enrich::Knowledge;
 use crate::labels::{FindingKind, Label};
-use crate::metrics::Metrics;
-use crate::opensearch::{self, Method, OpenSearch, OpenSearchError, QueryError};
-use crate::replay::{self, Job, JobError, Options, Place, ReplayError};
-use crate::setup::{self, SetupError};
-use crate::source::bucket::{Bucket, ListError};
+use crate::opensearch::{self, Method, OpenSearch};
+use crate::replay::{self, Job, Options, Place};
+use crate::setup;
+use crate::source::bucket::ListError;
 use crate::source::folder::{self, Wanted};
-use crate::source::store::{Store, StoreError};
 use crate::timestamp;
 
 /// Regions of accounts that are verified at once. Each holds the keys of two days.
 const REGIONS_AT_ONCE: usize = 8;
-
-/// What is to be verified.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    pub bucket: String,
-    pub prefix: String,
-    pub accounts: Vec<String>,
-    pub regions: Vec<String>,
-    /// The first and the last day of delivery, in UTC.
-    pub from: Date,
-    pub to: Date,
-    /// What took longer than this is late.
-    pub late: Duration,
-    /// A file of public keys in place of the API.
-    pub keys: Option<PathBuf>,
-    pub reading: Reading,
-}
-
-/// Why there is no report.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    #[error(transparent)]
-    Job(#[from] JobError),
-    #[error(transparent)]
-    Keys(#[from] KeysError),
-    #[error(transparent)]
-    List(#[from] ListError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Query(#[from] QueryError),
-    #[error(transparent)]
-    OpenSearch(#[from] OpenSearchError),
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-    #[error(transparent)]
-    Replay(#[from] ReplayError),
-    #[error("a task of the verification panicked; this is a bug, please report it")]
-    Panicked,
-    #[error(
-        "{index}: the findings could not be stored, OpenSearch answered {status}; grant the role create_index and write on this index"
-    )]
-    NotRecorded { index: String, status: u16 },
-}
-
-/// Everything that the verification of one region needs.
-struct Scene {
-    plan: Plan,
-    bucket: Bucket,
-    store: Store,
-    opensearch: OpenSearch,
-    keys: Keys,
-    /// The only buckets that may be read; all, if there are none.
-    allowed_buckets: Vec<String>,
-    limits: crate::decode::Limits,
-}
 
 /// Compares digests, ledger and bucket. With knowledge, missing files that are as they were signed are shipped.
 pub async fn run(config: &Config, plan: Plan, repair: Option<Knowledge>) -> Result<Report, VerifyError> {
@@ -164,33 +109,6 @@ pub async fn run(config: &Config, plan: Plan, repair: Option<Knowledge>) -> Resu
     }
     record(&scene.opensearch, &report).await?;
     Ok(report)
-}
-
-impl Scene {
-    async fn new(config: &Config, plan: Plan, aws: &SdkConfig) -> Result<Self, VerifyError> {
-        let keys = match &plan.keys {
-            Some(path) => Keys::of_file(path)?,
-            None => {
-                // A digest is signed with a key that is valid at its end, and no digest has an end in the future.
-                let midnight = |day: Date| day.with_time(Time::MIDNIGHT).assume_utc();
-                let from = midnight(plan.from);
-                let to = (midnight(plan.to) + Duration::days(2)).min(OffsetDateTime::now_utc());
-                Keys::of_api(aws, from, to.max(from))
-            }
-        };
-        Ok(Self {
-            bucket: Bucket::new(aws, &config.source, plan.bucket.clone()).await,
-            store: Store::new(aws, &config.source, Arc::new(Metrics::new())).await,
-            opensearch: opensearch::connect(config, Some(aws)).await?,
-            keys,
-            allowed_buckets: config.source.allowed_buckets.clone(),
-            limits: crate::decode::Limits {
-                uncompressed_bytes: config.source.max_uncompressed_bytes,
-                record_bytes: config.source.max_record_bytes,
-            },
-            plan,
-        })
-    }
 }
 
 /// What is known before any digest is read.

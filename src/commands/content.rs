@@ -7,10 +7,12 @@ use sagetrail::config::Config;
 use sagetrail::opensearch::{self, OpenSearch};
 use sagetrail::setup;
 use sagetrail::setup::dashboards::Dashboards;
-use sagetrail::setup::install::{self, Difference, Edits};
 use sagetrail::setup::outcome::Outcome;
+use sagetrail::setup::plan::Edits;
+use sagetrail::setup::preview::{self, Difference};
 use sagetrail::setup::rehearsal::{self, Rehearsed};
 use sagetrail::setup::remote::Remote;
+use sagetrail::setup::{install, removal};
 use sagetrail::telemetry;
 use time::OffsetDateTime;
 
@@ -31,7 +33,7 @@ pub(crate) fn set_up(args: &SetupArgs) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(async {
         let remote = connect(&config).await?;
         if args.diff {
-            let differences = install::difference(&remote, &objects, edits).await?;
+            let differences = preview::difference(&remote, &objects, edits).await?;
             for difference in &differences {
                 say(&format!("{}: would be {}\n{}", difference.object, difference.outcome, difference.text));
             }
@@ -46,7 +48,7 @@ pub(crate) fn set_up(args: &SetupArgs) -> anyhow::Result<ExitCode> {
             outcomes.push(outcome.clone());
         };
         if args.uninstall {
-            install::uninstall(&remote, edits, tell).await?;
+            removal::uninstall(&remote, edits, tell).await?;
             let removed = outcomes.iter().filter(|outcome| **outcome == Outcome::Removed).count();
             say(&format!("{removed} objects were removed; indices and their documents stay"));
         } else {

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
-use super::ConfigError;
+use super::error::ConfigError;
 
 /// How long OpenSearch keeps what was shipped.
 #[derive(Debug, Clone, Deserialize)]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::Config;
+use super::sections::Config;
 
 /// What to tell whoever checks the configuration, a line for each file. Files are not opened, but for the
 /// configuration.

@@ -4,12 +4,12 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sagetrail_core::names::{DEFAULT_PREFIX, problem_of_prefix};
 use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
-use super::{ConfigError, nonzero};
-use crate::names::{DEFAULT_PREFIX, problem_of_prefix};
+use super::error::ConfigError;
 
 /// How a request to OpenSearch proves who sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -131,4 +131,8 @@ impl SinkConfig {
         }
         Ok(())
     }
+}
+
+pub(super) fn nonzero(value: usize) -> NonZeroUsize {
+    NonZeroUsize::new(value).expect("defaults are not zero")
 }

@@ -3,7 +3,7 @@
 use figment::Figment;
 use figment::error::Kind;
 
-use super::Config;
+use super::sections::Config;
 
 /// What every variable of an option begins with.
 pub(super) const PREFIX: &str = "SAGETRAIL__";

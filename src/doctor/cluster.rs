@@ -13,9 +13,10 @@ use crate::config::Config;
 use crate::opensearch::{self, Method, OpenSearch, OpenSearchError, bulk};
 use crate::setup;
 use crate::setup::dashboards::Dashboards;
-use crate::setup::install::{self, Edits};
 use crate::setup::object::Object;
 use crate::setup::outcome::Outcome;
+use crate::setup::plan::Edits;
+use crate::setup::preview;
 use crate::setup::remote::Remote;
 
 pub(super) async fn examine(config: &Config, aws: &SdkConfig) -> Vec<Finding> {
@@ -109,7 +110,7 @@ async fn content(config: &Config, opensearch: &OpenSearch) -> Vec<Finding> {
                 "add it, or do without; `sagetrail setup --diff` lists the objects",
             ));
         }
-        let differences = install::difference(&remote, &objects, Edits::Keep).await;
+        let differences = preview::difference(&remote, &objects, Edits::Keep).await;
         let mut differences = differences.map_err(|error| error.to_string())?;
         differences.retain(|difference| !matches!(difference.outcome, Outcome::Skipped { .. }));
         findings.push(if differences.is_empty() {

@@ -6,7 +6,7 @@ use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::MonitorsError;
+use super::error::MonitorsError;
 
 const DEFAULTS: &str = include_str!("../../config/monitors.toml");
 

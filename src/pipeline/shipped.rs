@@ -3,9 +3,9 @@
 use time::OffsetDateTime;
 use tracing::info;
 
-use super::ProcessError;
+use super::error::ProcessError;
 use crate::document::Document;
-use crate::ledger::{self, Entry};
+use crate::ledger::{self, Contents, Entry};
 use crate::names::Names;
 use crate::sink::{self, Stored, Submission};
 use crate::source::key::TrailKey;
@@ -27,18 +27,6 @@ pub(super) struct ReadObject {
     pub(super) version: Option<String>,
     pub(super) last_modified: Option<OffsetDateTime>,
     pub(super) contents: Contents,
-}
-
-/// What was read of one file.
-#[derive(Debug, Clone)]
-pub struct Contents {
-    pub stored_bytes: u64,
-    pub raw_bytes: u64,
-    /// Of the uncompressed bytes, unless the configuration asks for none.
-    pub sha256: Option<[u8; 32]>,
-    pub records: u64,
-    /// Records that became documents, those that are no JSON included.
-    pub selected: u64,
 }
 
 /// One file whose records are all stored, not selected or rejected.

@@ -9,7 +9,7 @@ use aws_config::SdkConfig;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::ReplayError;
+use super::error::ReplayError;
 use super::job::{Job, Place};
 use super::progress::PARTS;
 use super::window::Position;

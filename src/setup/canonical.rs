@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::object::{Kind, projected};
+use super::kind::Kind;
 
 /// What decides on the pages of a monitor: its search and the condition of its trigger.
 const DECIDES: &[&str] = &["inputs", "condition"];
@@ -21,6 +21,25 @@ pub fn canonical(kind: Kind, body: &Value) -> Value {
 pub fn comparable(kind: Kind, theirs: &Value, ours: &Value) -> Value {
     let whole = if kind == Kind::Monitor { DECIDES } else { &[] };
     projected(&canonical(kind, theirs), ours, whole)
+}
+
+/// What is there, without what a server adds or changes by itself: only the members that ours has. Members of these names
+/// are kept whole, and so is a list of another length, because then somebody changed it.
+pub fn projected(theirs: &Value, ours: &Value, whole: &[&str]) -> Value {
+    match (theirs, ours) {
+        (Value::Object(theirs), Value::Object(ours)) => {
+            let kept = ours.iter().filter_map(|(name, ours)| {
+                let theirs = theirs.get(name)?;
+                let is_whole = whole.contains(&name.as_str());
+                Some((name.clone(), if is_whole { theirs.clone() } else { projected(theirs, ours, whole) }))
+            });
+            Value::Object(kept.collect::<Map<_, _>>())
+        }
+        (Value::Array(theirs), Value::Array(ours)) if theirs.len() == ours.len() => {
+            theirs.iter().zip(ours).map(|(theirs, ours)| projected(theirs, ours, whole)).collect()
+        }
+        _ => theirs.clone(),
+    }
 }
 
 fn monitor(body: &Value) -> Value {

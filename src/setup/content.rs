@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::object::{Kind, Object};
-use super::{TEMPLATES, Template};
+use super::template::{TEMPLATES, Template};
 use crate::config::{Channel, Config, Target};
 use crate::monitors::{self, MonitorsError};
 use crate::names::Names;

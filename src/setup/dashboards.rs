@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use url::Url;
 
+use super::answer::{SetupError, accepted, refused};
 use super::object::Object;
-use super::remote::accepted;
-use super::{SetupError, refused};
 use crate::config::{AuthKind, DashboardsConfig, SinkConfig};
 use crate::opensearch::{Answer, Method, OpenSearch, OpenSearchError};
 

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::answer::{SetupError, exists_already, refused};
 use super::object::{Kind, Object};
 use super::plan::Entry;
-use super::{SetupError, refused};
 use crate::opensearch::bulk::{self, Action};
 use crate::opensearch::{Answer, Method, OpenSearch};
 
@@ -65,7 +65,7 @@ impl Inventory {
         });
         let answer =
             self.opensearch.request(Method::Put, &self.index, Some(Bytes::from(body.to_string()))).await?;
-        if answer.status == 200 || super::exists_already(&answer) {
+        if answer.status == 200 || exists_already(&answer) {
             Ok(())
         } else {
             Err(refused_inventory(&self.index, &answer))

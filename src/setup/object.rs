@@ -2,75 +2,14 @@
 
 use std::fmt::{self, Write};
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::canonical::canonical;
+pub use super::kind::{Kind, Server};
 
 /// The version of the content as a whole. An older sagetrail leaves alone what a newer one has installed.
 pub const CONTENT_VERSION: u64 = 1;
-
-/// What kind of thing it is, in the order in which one kind needs another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    ComponentTemplate,
-    IndexTemplate,
-    /// A policy of index state management.
-    Policy,
-    /// An index of data, which is made once and never changed or removed.
-    Index,
-    IndexPattern,
-    Search,
-    Visualization,
-    Dashboard,
-    Channel,
-    Monitor,
-}
-
-/// What serves a kind of objects, and may be absent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Server {
-    OpenSearch,
-    /// A plugin of OpenSearch, by the name that it is listed under.
-    Plugin(&'static str),
-    Dashboards,
-}
-
-impl Kind {
-    pub fn server(self) -> Server {
-        match self {
-            Self::ComponentTemplate | Self::IndexTemplate | Self::Index => Server::OpenSearch,
-            Self::Policy => Server::Plugin("opensearch-index-management"),
-            Self::IndexPattern | Self::Search | Self::Visualization | Self::Dashboard => Server::Dashboards,
-            Self::Channel => Server::Plugin("opensearch-notifications"),
-            Self::Monitor => Server::Plugin("opensearch-alerting"),
-        }
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ComponentTemplate => "component-template",
-            Self::IndexTemplate => "index-template",
-            Self::Index => "index",
-            Self::Policy => "policy",
-            Self::IndexPattern => "index-pattern",
-            Self::Visualization => "visualization",
-            Self::Search => "search",
-            Self::Dashboard => "dashboard",
-            Self::Channel => "channel",
-            Self::Monitor => "monitor",
-        }
-    }
-
-    /// The kind of a saved object of Dashboards, by its type.
-    pub fn of_saved_object(name: &str) -> Option<Self> {
-        [Self::IndexPattern, Self::Search, Self::Visualization, Self::Dashboard]
-            .into_iter()
-            .find(|kind| kind.name() == name)
-    }
-}
 
 /// One thing, with the body that its API takes.
 #[derive(Debug, Clone)]
@@ -123,25 +62,6 @@ pub fn fingerprints(value: &Value) -> Value {
     }
 }
 
-/// Reduces an installed body to the members that ours has, without what a server adds by itself. Members of these
-/// names are kept whole, and so is a list of another length, because a person changed it.
-pub fn projected(theirs: &Value, ours: &Value, whole: &[&str]) -> Value {
-    match (theirs, ours) {
-        (Value::Object(theirs), Value::Object(ours)) => {
-            let kept = ours.iter().filter_map(|(name, ours)| {
-                let theirs = theirs.get(name)?;
-                let is_whole = whole.contains(&name.as_str());
-                Some((name.clone(), if is_whole { theirs.clone() } else { projected(theirs, ours, whole) }))
-            });
-            Value::Object(kept.collect::<Map<_, _>>())
-        }
-        (Value::Array(theirs), Value::Array(ours)) if theirs.len() == ours.len() => {
-            theirs.iter().zip(ours).map(|(theirs, ours)| projected(theirs, ours, whole)).collect()
-        }
-        _ => theirs.clone(),
-    }
-}
-
 /// Whether two values are equal. Some servers return numbers and booleans as texts.
 pub fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
@@ -169,6 +89,7 @@ fn text(value: &Value) -> Option<String> {
 mod tests {
     use serde_json::json;
 
+    use super::super::canonical::projected;
     use super::*;
 
     #[test]

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::install::Edits;
-use super::plan::Step;
+use super::plan::{Edits, Step};
 use super::remote::Lack;
 
 /// The outcome of an object, or the one that it would have.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::canonical::comparable;
-use super::object::{CONTENT_VERSION, Kind, Object, fingerprints, projected, same};
+use super::canonical::{comparable, projected};
+use super::object::{CONTENT_VERSION, Kind, Object, fingerprints, same};
 
 /// What is remembered of an object that was installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,11 @@ impl Entry {
         }
     }
 
+    /// The object, of which only this memory is left.
+    pub fn object(&self) -> Object {
+        Object { kind: self.kind, id: self.id.clone(), body: Value::Null }
+    }
+
     /// Whether the object is unchanged since.
     pub fn is_untouched(&self, theirs: &Value) -> bool {
         let theirs = if self.is_canonical {
@@ -47,6 +52,13 @@ impl Entry {
         };
         fingerprints(&theirs) == self.stored
     }
+}
+
+/// What to do about objects that a person has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edits {
+    Keep,
+    Overwrite,
 }
 
 /// What to do with an object.

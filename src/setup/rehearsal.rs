@@ -9,9 +9,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::SetupError;
+use super::answer::{SetupError, accepted};
 use super::object::{Kind, Object};
-use super::remote::accepted;
 use crate::config::{Channel, Config, Target};
 use crate::monitors::{self, Monitor};
 use crate::opensearch::{Method, OpenSearch};

@@ -5,10 +5,10 @@ use std::fmt;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::answer::{SetupError, accepted};
 use super::dashboards::Dashboards;
 use super::object::{Kind, Object, Server};
-use super::{SetupError, refused};
-use crate::opensearch::{Answer, Method, OpenSearch};
+use crate::opensearch::{Method, OpenSearch};
 
 /// The servers that objects are installed into.
 pub struct Remote {
@@ -256,20 +256,6 @@ impl Remote {
 
 fn saved(object: &Object, body: Value) -> Found {
     Found { body, address: object.id.clone(), version: None }
-}
-
-/// The answer's JSON, or the refusal with what to do about it, without what the object keeps secret.
-pub(super) fn accepted(object: &Object, answer: &Answer) -> Result<Value, SetupError> {
-    if matches!(answer.status, 200 | 201) {
-        return Ok(serde_json::from_slice(&answer.body).unwrap_or(Value::Null));
-    }
-    let mut error = refused(object.to_string(), answer);
-    if let SetupError::Object { body, .. } = &mut error {
-        for secret in object.secrets() {
-            *body = body.replace(secret, "[secret]");
-        }
-    }
-    Err(error)
 }
 
 fn version(answer: &Value) -> Option<(u64, u64)> {

@@ -4,9 +4,9 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::SetupError;
+use super::answer::{SetupError, accepted};
 use super::object::Object;
-use super::remote::{Found, accepted};
+use super::remote::Found;
 use crate::opensearch::{Answer, Method, OpenSearch};
 
 /// Indices in one request, whose path must not become too long.

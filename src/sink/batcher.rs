@@ -8,10 +8,10 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::error;
 
-use super::Producers;
 use super::batch::{Buffer, Limits, Prospect};
 use super::delivery::{Courier, Postponed};
 use super::entry::Entry;
+use super::producers::Producers;
 use super::room::Room;
 use crate::config::SinkConfig;
 use crate::metrics::Metrics;

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
+use super::answer::StoreError;
 use super::bulk::{self, ItemOutcome, Refusal};
 use super::doubt;
 use super::entry::{Ending, Entry};
@@ -17,8 +18,8 @@ use super::limit::Limit;
 use super::obstacle::Obstacles;
 use super::pace::{Pace, Signal};
 use super::probe::{self, Finding};
+use super::rejection;
 use super::verdict::{Lesson, Verdict, read};
-use super::{StoreError, rejection};
 use crate::backoff::full_jitter;
 use crate::config::SinkConfig;
 use crate::denial::Denial;

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
+use super::answer::{StoreError, Stored};
 use super::room::Space;
-use super::{StoreError, Stored};
 use crate::document::Document;
 
 /// A document in flight: holds its budget and resolves its submission exactly once.

@@ -3,6 +3,7 @@
 //! Documents of all messages in flight travel together in bulks; each submission gets its own answer, as a value. A
 //! document that is not proven to be stored is answered with an error, so its message stays in the queue.
 
+mod answer;
 mod batch;
 mod batcher;
 pub mod bulk;
@@ -15,12 +16,12 @@ mod limit;
 mod obstacle;
 mod pace;
 mod probe;
+mod producers;
 mod rejection;
 mod room;
 mod verdict;
 
 use std::mem;
-use std::ops::AddAssign;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -28,10 +29,12 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::error;
 
+pub use self::answer::{SinkClosed, StoreError, Stored};
 pub use self::entry::Submission;
 
 use self::batcher::Batcher;
 use self::entry::{Entry, Tally};
+use self::producers::Producers;
 use self::room::Room;
 use crate::config::SinkConfig;
 use crate::document::Document;
@@ -119,12 +122,6 @@ impl Drop for Producer {
     }
 }
 
-/// How many producers are alive, and the signal that wakes the batcher.
-struct Producers {
-    alive: AtomicUsize,
-    bell: Arc<Notify>,
-}
-
 /// The running sink. Dropping it stops the sink at once: what is unanswered is then answered with `Closed`.
 #[must_use = "the sink stops when its task is dropped"]
 pub struct SinkTask {
@@ -146,46 +143,3 @@ impl SinkTask {
         }
     }
 }
-
-/// How many documents of one submission are in which index.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stored {
-    /// Newly stored in the index they were meant for.
-    pub created: u64,
-    /// That index held them already.
-    pub duplicate: u64,
-    /// In the rejected index, now or since an earlier delivery.
-    pub rejected: u64,
-}
-
-impl AddAssign for Stored {
-    fn add_assign(&mut self, other: Self) {
-        self.created += other.created;
-        self.duplicate += other.duplicate;
-        self.rejected += other.rejected;
-    }
-}
-
-/// Why not every document of a submission is stored. The others may be; sending all of them again is harmless.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    #[error(
-        "OpenSearch did not take a document in {attempts} attempts, the last with status {status} ({kind}); its message is delivered again"
-    )]
-    Unavailable { attempts: u32, status: u16, kind: String },
-    #[error(
-        "OpenSearch refused a document ({kind}), and refused its report for the rejected index too; see sagetrail-rejected's mapping and limits"
-    )]
-    Refused { kind: String },
-    #[error(
-        "OpenSearch or a proxy before it refused a document of {bytes} bytes as too large (413); raise http.max_content_length or the proxy's limit of bodies above that"
-    )]
-    TooLarge { bytes: usize },
-    #[error("the sink stopped before OpenSearch answered for a document; its message is delivered again")]
-    Closed,
-}
-
-/// The sink has stopped and takes nothing more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the sink has stopped")]
-pub struct SinkClosed;

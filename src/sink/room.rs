@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-use super::SinkClosed;
+use super::answer::SinkClosed;
 use crate::metrics::Metrics;
 
 /// The budget of bytes for documents. It bounds the sink's memory.

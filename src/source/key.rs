@@ -5,25 +5,23 @@
 //! file's name alone identifies a record file, so one that was moved or copied by hand still counts. The folder decides
 //! on digests and Insights, which hold no records.
 
-use regex::Regex;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
+use crate::config::KeyPatterns;
 use crate::labels::ObjectSkip;
 
 /// Decides which objects are read: those with CloudTrail's own names, and those that the configuration names.
 #[derive(Debug, Default)]
 pub struct Readable {
-    also: Vec<Regex>,
+    also: KeyPatterns,
 }
 
 impl Readable {
     /// By patterns of keys, in which `*` and `?` stand for what is within a folder and `**` for anything.
     pub fn new(patterns: &[String]) -> Result<Self, regex::Error> {
-        let also =
-            patterns.iter().map(|pattern| Regex::new(&expression(pattern))).collect::<Result<_, _>>()?;
-        Ok(Self { also })
+        Ok(Self { also: KeyPatterns::new(patterns)? })
     }
 
     /// Decides whether the object of this (decoded) key is read, and what its name tells: nothing, where it was not
@@ -31,11 +29,7 @@ impl Readable {
     pub fn classify(&self, key: &str) -> Result<Option<TrailKey>, ObjectSkip> {
         match classify(key) {
             Ok(trail_key) => Ok(Some(trail_key)),
-            Err(ObjectSkip::Foreign | ObjectSkip::OtherKind)
-                if self.also.iter().any(|it| it.is_match(key)) =>
-            {
-                Ok(None)
-            }
+            Err(ObjectSkip::Foreign | ObjectSkip::OtherKind) if self.also.matches(key) => Ok(None),
             Err(reason) => Err(reason),
         }
     }
@@ -44,22 +38,6 @@ impl Readable {
     pub fn has_patterns(&self) -> bool {
         !self.also.is_empty()
     }
-}
-
-fn expression(pattern: &str) -> String {
-    let mut expression = "(?s)^".to_owned();
-    let mut rest = pattern;
-    while let Some(first) = rest.chars().next() {
-        let (part, matched) = match first {
-            '*' if rest.starts_with("**") => (2, ".*".to_owned()),
-            '*' => (1, "[^/]*".to_owned()),
-            '?' => (1, "[^/]".to_owned()),
-            other => (other.len_utf8(), regex::escape(&rest[..other.len_utf8()])),
-        };
-        expression.push_str(&matched);
-        rest = &rest[part..];
-    }
-    expression + "$"
 }
 
 /// Where a key lies, as far as it says of what kind its neighbours are: the first folder, or in AWS's own tree the one

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use url::Url;
 
-use self::address::{check_form, dead_letter_url, place};
+use self::address::{AddressError, check_form, dead_letter_url, place};
 use crate::aws;
 use crate::denial::Denial;
 
@@ -59,14 +59,8 @@ pub struct Receipt(String);
 /// Why a request to the queue failed. Where the operator must act, the text says how.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    #[error(
-        "source.queue_url: {url} is not the URL of a queue ({problem}); give https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, which `aws sqs get-queue-url --queue-name NAME` prints"
-    )]
-    NotAQueueUrl { url: Arc<str>, problem: &'static str },
-    #[error(
-        "source.queue_url: {url} is a FIFO queue, which S3 cannot notify and whose messages wait for each other; give a standard queue"
-    )]
-    Fifo { url: Arc<str> },
+    #[error(transparent)]
+    Address(#[from] AddressError),
     #[error(
         "{operation} on {url}: there is no such queue{}; check source.queue_url, its account and its region",
         place(url)
@@ -345,7 +339,7 @@ where
             QueueError::Missing { operation, url, source: error.into() }
         }
         Some("UnsupportedOperation" | "InvalidAddress") => {
-            QueueError::NotAQueueUrl { url, problem: "SQS does not know it as one" }
+            AddressError::NotAQueueUrl { url, problem: "SQS does not know it as one" }.into()
         }
         code => match denial(status, code, &aws::said(&error)) {
             Some(Denial::Throttled) => {

@@ -1,7 +1,9 @@
 //! Fetches digests and files from the bucket, and keeps what could not be read as a finding.
 
+use super::content;
 use super::digest::{DigestKey, LogFile, ReadDigest};
-use super::{Scene, VerifyError, content};
+use super::error::VerifyError;
+use super::scene::Scene;
 use crate::source::notification::ObjectRef;
 use crate::source::store::{Object, StoreError};
 

@@ -7,12 +7,14 @@ use time::{Date, Duration, OffsetDateTime, Time};
 
 use super::chain::{self, Before, Joint, Link, PATIENCE};
 use super::digest::{DigestKey, LogFile, ReadDigest};
+use super::error::VerifyError;
 use super::expected::{self, BY_STANDING};
 use super::fetched::Fetched;
 use super::finding::Finding;
 use super::judge::{Content, Evidence};
 use super::report::Report;
-use super::{Scene, VerifyError, shipped};
+use super::scene::Scene;
+use super::shipped;
 use crate::labels::FindingKind;
 use crate::source::bucket::Listed;
 use crate::source::folder::day_of;

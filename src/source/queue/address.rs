@@ -4,12 +4,24 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::QueueError;
 use crate::aws;
 
+/// Why an address is not that of a queue that S3 notifies.
+#[derive(Debug, thiserror::Error)]
+pub enum AddressError {
+    #[error(
+        "source.queue_url: {url} is no URL of a queue ({problem}); give https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, which `aws sqs get-queue-url --queue-name NAME` prints"
+    )]
+    NotAQueueUrl { url: Arc<str>, problem: &'static str },
+    #[error(
+        "source.queue_url: {url} is a FIFO queue, which S3 cannot notify and whose messages wait for each other; give a standard queue"
+    )]
+    Fifo { url: Arc<str> },
+}
+
 /// Refuses what cannot be the URL of a queue that S3 notifies, before anything is asked of AWS.
-pub(super) fn check_form(url: &Url) -> Result<(), QueueError> {
-    let refuse = |problem| Err(QueueError::NotAQueueUrl { url: url.as_str().into(), problem });
+pub(super) fn check_form(url: &Url) -> Result<(), AddressError> {
+    let refuse = |problem| Err(AddressError::NotAQueueUrl { url: url.as_str().into(), problem });
     match url.scheme() {
         "http" | "https" => {}
         "arn" => return refuse("it is an ARN"),
@@ -24,7 +36,7 @@ pub(super) fn check_form(url: &Url) -> Result<(), QueueError> {
     let path: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();
     let Some(name) = path.last() else { return refuse("it names no queue") };
     if name.rsplit_once('.').is_some_and(|(_, kind)| kind == "fifo") {
-        return Err(QueueError::Fifo { url: url.as_str().into() });
+        return Err(AddressError::Fifo { url: url.as_str().into() });
     }
     let is_account = |part: &str| part.len() == 12 && part.bytes().all(|byte| byte.is_ascii_digit());
     if is_aws && !matches!(path[..], [account, _] if is_account(account)) {

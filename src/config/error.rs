@@ -1,0 +1,62 @@
+//! Why a configuration was refused.
+
+use std::path::PathBuf;
+
+use figment::error::Kind;
+
+use super::mistake;
+
+/// Why a configuration was refused. Each message names the key, what is wrong with it and what is allowed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read the configuration file {}: {source}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{origin}: {problem}")]
+    Parse { origin: String, problem: String },
+    #[error("{key}: {problem}")]
+    Value { key: &'static str, problem: String },
+    #[error("rules.placeholders.{name}: {problem}")]
+    Placeholder { name: String, problem: String },
+    #[error("channels.{name}: {problem}")]
+    Channel { name: String, problem: &'static str },
+}
+
+impl ConfigError {
+    pub(super) fn from_figment(error: &figment::Error, file: Option<PathBuf>) -> Self {
+        let key = error.path.join(".");
+        let problem = match &error.kind {
+            Kind::UnknownField(name, allowed) => {
+                let whole = if key.is_empty() || key.ends_with(name.as_str()) {
+                    if key.is_empty() { name.clone() } else { key.clone() }
+                } else {
+                    format!("{key}.{name}")
+                };
+                match nearest(name, allowed) {
+                    Some(right) => format!("{whole}: there is no such key; did you mean `{right}`?"),
+                    None => {
+                        format!("{whole}: there is no such key; the keys here are {}", allowed.join(", "))
+                    }
+                }
+            }
+            kind if key.is_empty() => mistake::describe(&key, kind),
+            kind => format!("{key}: {}", mistake::describe(&key, kind)),
+        };
+        let origin = match &error.metadata {
+            Some(metadata) if metadata.name.contains("environment") => "environment variables".to_owned(),
+            _ => file.map_or_else(|| "configuration".to_owned(), |path| path.display().to_string()),
+        };
+        Self::Parse { origin, problem }
+    }
+}
+
+/// The allowed name that is closest in spelling, when one is close enough to be what was meant.
+fn nearest<'a>(name: &str, allowed: &[&'a str]) -> Option<&'a str> {
+    /// Similarity from 0 to 1 (Jaro-Winkler) below which a suggestion would only confuse.
+    const CLOSE_ENOUGH: f64 = 0.8;
+    allowed
+        .iter()
+        .map(|candidate| (strsim::jaro_winkler(name, candidate), *candidate))
+        .filter(|(similarity, _)| *similarity >= CLOSE_ENOUGH)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, candidate)| candidate)
+}

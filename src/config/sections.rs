@@ -1,0 +1,232 @@
+//! The sections of the configuration, their defaults, and what values may not stand together.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use sagetrail_core::settings::{ContentHash, RedactionConfig, RulesConfig, Scope};
+use serde::Deserialize;
+use url::Url;
+
+use super::channel::Channel;
+use super::content::{DashboardsConfig, MonitorsConfig, RetentionConfig};
+use super::enrich::EnrichConfig;
+use super::error::ConfigError;
+use super::pattern::KeyPatterns;
+use super::placeholder;
+use super::sink::{SinkConfig, nonzero};
+
+/// Every setting of the daemon.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub source: SourceConfig,
+    pub select: SelectConfig,
+    pub rules: RulesConfig,
+    pub enrich: EnrichConfig,
+    pub redaction: RedactionConfig,
+    pub sink: SinkConfig,
+    pub replay: ReplayConfig,
+    pub retention: RetentionConfig,
+    pub dashboards: DashboardsConfig,
+    pub monitors: MonitorsConfig,
+    /// Whom the monitors page, by name.
+    pub channels: BTreeMap<String, Channel>,
+    pub admin: AdminConfig,
+    pub log: LogConfig,
+    pub shutdown: ShutdownConfig,
+}
+
+/// Where notifications and objects come from, and how much of them may be in memory at once.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SourceConfig {
+    /// The URL of the SQS queue. Only `run` needs it.
+    pub queue_url: Option<Url>,
+    pub receivers: NonZeroUsize,
+    #[serde(with = "humantime_serde")]
+    pub wait: Duration,
+    pub in_flight_messages: NonZeroUsize,
+    pub in_flight_bytes: NonZeroUsize,
+    pub max_object_bytes: u64,
+    pub max_uncompressed_bytes: u64,
+    pub max_record_bytes: usize,
+    pub content_hash: ContentHash,
+    pub requester_pays: bool,
+    pub force_path_style: bool,
+    pub assume_role_arn: Option<String>,
+    pub external_id: Option<String>,
+    /// The only buckets that are read, and the only accounts whose files are; empty lists allow all.
+    pub allowed_buckets: Vec<String>,
+    pub allowed_accounts: Vec<String>,
+    /// Patterns of keys that are read as files of records although their names are not CloudTrail's.
+    pub also_read: Vec<String>,
+}
+
+impl Default for SourceConfig {
+    fn default() -> Self {
+        Self {
+            queue_url: None,
+            receivers: nonzero(2),
+            wait: Duration::from_secs(20),
+            in_flight_messages: nonzero(32),
+            in_flight_bytes: nonzero(64 << 20),
+            max_object_bytes: 64 << 20,
+            max_uncompressed_bytes: 2 << 30,
+            max_record_bytes: 8 << 20,
+            content_hash: ContentHash::Sha256,
+            requester_pays: false,
+            force_path_style: false,
+            assume_role_arn: None,
+            external_id: None,
+            allowed_buckets: Vec::new(),
+            allowed_accounts: Vec::new(),
+            also_read: Vec::new(),
+        }
+    }
+}
+
+impl SourceConfig {
+    /// A name of a kind of which there are none: nothing would ever be equal to it.
+    fn misnamed(&self) -> Option<(&'static str, String)> {
+        let is_digit = |text: &&String| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let in_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let is_bucket = |text: &&String| (3..=255).contains(&text.len()) && text.bytes().all(in_a_name);
+        let is_role =
+            |text: &&String| text.starts_with("arn:") && text.contains(":iam::") && text.contains(":role/");
+        let say = |key, text: &String, is: &str| (key, format!("\"{text}\" is not {is}"));
+        if let Some(wrong) = self.allowed_accounts.iter().find(|text| !is_digit(text)) {
+            return Some(say("source.allowed_accounts", wrong, "an account's id, such as \"111122223333\""));
+        }
+        if let Some(wrong) = self.allowed_buckets.iter().find(|text| !is_bucket(text)) {
+            let is = "the name of a bucket without s3:// and without a path, such as \"my-trail\"";
+            return Some(say("source.allowed_buckets", wrong, is));
+        }
+        let wrong = self.assume_role_arn.as_ref().filter(|text| !is_role(text))?;
+        let is = "a role's ARN, such as \"arn:aws:iam::111122223333:role/trail-reader\"";
+        Some(say("source.assume_role_arn", wrong, is))
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SelectConfig {
+    pub scope: Scope,
+}
+
+impl Default for SelectConfig {
+    fn default() -> Self {
+        Self { scope: Scope::Related }
+    }
+}
+
+/// How fast history is shipped.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReplayConfig {
+    /// In place of the limits of the sink.
+    pub documents_per_second: Option<NonZeroU32>,
+    pub bytes_per_second: Option<NonZeroU32>,
+    pub in_flight_objects: NonZeroUsize,
+}
+
+impl Default for ReplayConfig {
+    fn default() -> Self {
+        Self { documents_per_second: None, bytes_per_second: None, in_flight_objects: nonzero(32) }
+    }
+}
+
+/// The operators' HTTP endpoint.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    pub listen: SocketAddr,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9600)) }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    pub format: LogFormat,
+    pub filter: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".to_owned() }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ShutdownConfig {
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+}
+
+impl Default for ShutdownConfig {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(25) }
+    }
+}
+
+impl Config {
+    /// Checks what the types cannot: values that are well-formed alone and wrong together.
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        let refuse = |key, problem: String| Err(ConfigError::Value { key, problem });
+        let source = &self.source;
+        if source.wait > MAX_WAIT {
+            return refuse("source.wait", "SQS long polling waits at most 20s".to_owned());
+        }
+        if source.max_object_bytes > source.in_flight_bytes.get() as u64 {
+            return refuse(
+                "source.max_object_bytes",
+                format!(
+                    "is {}, more than source.in_flight_bytes ({}): such an object could never be read; lower this or raise that",
+                    source.max_object_bytes, source.in_flight_bytes
+                ),
+            );
+        }
+        if source.external_id.is_some() && source.assume_role_arn.is_none() {
+            return refuse("source.external_id", "needs source.assume_role_arn, which is not set".to_owned());
+        }
+        if let Some(pattern) = source.also_read.iter().find(|pattern| pattern.trim_matches('/').is_empty()) {
+            return refuse("source.also_read", format!("the pattern \"{pattern}\" matches no key"));
+        }
+        if let Err(error) = KeyPatterns::new(&source.also_read) {
+            return refuse("source.also_read", format!("cannot be used: {error}"));
+        }
+        if let Some((key, problem)) = source.misnamed() {
+            return refuse(key, problem);
+        }
+        if let Some((name, problem)) = placeholder::problem(&self.rules.placeholders) {
+            return Err(ConfigError::Placeholder { name, problem });
+        }
+        if self.redaction.key.is_some() && self.redaction.key_file.is_some() {
+            return refuse("redaction.key", "is set beside redaction.key_file; keep one of them".to_owned());
+        }
+        for (name, channel) in &self.channels {
+            if let Some(problem) = channel.problem(name) {
+                return Err(ConfigError::Channel { name: name.clone(), problem });
+            }
+        }
+        self.dashboards.validate()?;
+        self.sink.validate()
+    }
+}
+
+/// The longest wait that `ReceiveMessage` accepts.
+const MAX_WAIT: Duration = Duration::from_secs(20);

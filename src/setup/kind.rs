@@ -1,0 +1,60 @@
+//! The kinds of things that are installed, and who serves each.
+
+use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
+
+/// What kind of thing it is, in the order in which one kind needs another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Kind {
+    ComponentTemplate,
+    IndexTemplate,
+    /// A policy of index state management.
+    Policy,
+    /// An index of data, which is made once and never changed or removed.
+    Index,
+    IndexPattern,
+    Search,
+    Visualization,
+    Dashboard,
+    Channel,
+    Monitor,
+}
+
+/// What serves a kind of objects, and may be absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    OpenSearch,
+    /// A plugin of OpenSearch, by the name that it is listed under.
+    Plugin(&'static str),
+    Dashboards,
+}
+
+impl Kind {
+    pub fn server(self) -> Server {
+        match self {
+            Self::ComponentTemplate | Self::IndexTemplate | Self::Index => Server::OpenSearch,
+            Self::Policy => Server::Plugin("opensearch-index-management"),
+            Self::IndexPattern | Self::Search | Self::Visualization | Self::Dashboard => Server::Dashboards,
+            Self::Channel => Server::Plugin("opensearch-notifications"),
+            Self::Monitor => Server::Plugin("opensearch-alerting"),
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    /// Whether daemons need it.
+    pub fn is_template(self) -> bool {
+        self.server() == Server::OpenSearch
+    }
+
+    /// The kind of a saved object of Dashboards, by its type.
+    pub fn of_saved_object(name: &str) -> Option<Self> {
+        [Self::IndexPattern, Self::Search, Self::Visualization, Self::Dashboard]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
+}

@@ -1,0 +1,140 @@
+//! The templates of indices, which the daemon installs as well.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::Value;
+use tracing::info;
+
+use super::answer::SetupError;
+use crate::opensearch::{Method, OpenSearch};
+
+/// A template and where it is installed, in the order in which one needs the other.
+pub(super) const TEMPLATES: &[Template] = &[
+    Template {
+        path: "_component_template/sagetrail-settings",
+        text: include_str!("../../mappings/component-settings.json"),
+    },
+    Template {
+        path: "_component_template/sagetrail-events-mappings",
+        text: include_str!("../../mappings/component-events-mappings.json"),
+    },
+    Template {
+        path: "_index_template/sagetrail-events",
+        text: include_str!("../../mappings/template-events.json"),
+    },
+    Template {
+        path: "_index_template/sagetrail-rejected",
+        text: include_str!("../../mappings/template-rejected.json"),
+    },
+    Template {
+        path: "_index_template/sagetrail-objects",
+        text: include_str!("../../mappings/template-objects.json"),
+    },
+    Template {
+        path: "_index_template/sagetrail-verification",
+        text: include_str!("../../mappings/template-verification.json"),
+    },
+    Template {
+        path: "_index_template/sagetrail-verified",
+        text: include_str!("../../mappings/template-verified.json"),
+    },
+];
+
+/// A template as its file has it, for the default prefix.
+pub(super) struct Template {
+    pub(super) path: &'static str,
+    pub(super) text: &'static str,
+}
+
+impl Template {
+    pub(super) async fn install(&self, client: &OpenSearch) -> Result<(), SetupError> {
+        let path = client.names().in_text(self.path);
+        let answer = client.request(Method::Get, &path, None).await?;
+        let installed = match answer.status {
+            200 => installed_version(&answer.body),
+            404 => None,
+            status => return Err(refused_template(&path, status, &answer.body)),
+        };
+        let ours = self.version();
+        if installed >= Some(ours) {
+            return Ok(());
+        }
+        let body = Bytes::from(client.names().in_text(self.text).into_owned());
+        let answer = client.request(Method::Put, &path, Some(body)).await?;
+        if answer.status != 200 {
+            return Err(refused_template(&path, answer.status, &answer.body));
+        }
+        info!(template = %path, version = ours, "a template was installed");
+        Ok(())
+    }
+
+    fn version(&self) -> u64 {
+        let template: Value = serde_json::from_str(self.text).expect("the templates are checked in as JSON");
+        template["version"].as_u64().expect("each template has a version")
+    }
+}
+
+fn refused_template(path: &str, status: u16, body: &[u8]) -> SetupError {
+    /// Characters of an answer that an error shows: enough for the reason, which comes first.
+    const SHOWN: usize = 500;
+    let body = String::from_utf8_lossy(body).chars().take(SHOWN).collect();
+    SetupError::Refused { path: path.to_owned(), status, body }
+}
+
+/// The version in the answer for a component or an index template; none when a person made it without one.
+fn installed_version(body: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Answer {
+        #[serde(default)]
+        component_templates: Vec<Component>,
+        #[serde(default)]
+        index_templates: Vec<Index>,
+    }
+    #[derive(Deserialize)]
+    struct Component {
+        component_template: Versioned,
+    }
+    #[derive(Deserialize)]
+    struct Index {
+        index_template: Versioned,
+    }
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: Option<u64>,
+    }
+    let answer: Answer = serde_json::from_slice(body).ok()?;
+    let component = answer.component_templates.into_iter().map(|found| found.component_template);
+    let index = answer.index_templates.into_iter().map(|found| found.index_template);
+    component.chain(index).find_map(|template| template.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_template_is_json_with_a_version() {
+        for template in TEMPLATES {
+            assert!(template.version() >= 1, "{}", template.path);
+        }
+    }
+
+    #[test]
+    fn the_version_of_an_installed_template_is_read_from_either_answer() {
+        let cases = [
+            (
+                r#"{"component_templates":[{"name":"x","component_template":{"template":{},"version":3}}]}"#,
+                Some(3),
+            ),
+            (
+                r#"{"index_templates":[{"name":"x","index_template":{"version":4,"index_patterns":[]}}]}"#,
+                Some(4),
+            ),
+            (r#"{"index_templates":[{"name":"x","index_template":{"index_patterns":[]}}]}"#, None),
+            ("<html>", None),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(installed_version(body.as_bytes()), expected, "{body}");
+        }
+    }
+}

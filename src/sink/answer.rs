@@ -1,0 +1,44 @@
+//! What a submission is answered with: where its documents are, or why not all of them are stored.
+
+use std::ops::AddAssign;
+
+/// Where the documents of one submission are now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Newly stored in the index they were meant for.
+    pub created: u64,
+    /// That index held them already.
+    pub duplicate: u64,
+    /// In the rejected index, now or since an earlier delivery.
+    pub rejected: u64,
+}
+
+impl AddAssign for Stored {
+    fn add_assign(&mut self, other: Self) {
+        self.created += other.created;
+        self.duplicate += other.duplicate;
+        self.rejected += other.rejected;
+    }
+}
+
+/// Why not every document of a submission is stored. The others may well be; sending all of them again is harmless.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    #[error(
+        "OpenSearch did not take a document in {attempts} attempts, the last with status {status} ({kind})"
+    )]
+    Unavailable { attempts: u32, status: u16, kind: String },
+    #[error("OpenSearch refused a document ({kind}), and the rejected index does not take it either")]
+    Refused { kind: String },
+    #[error(
+        "a document of {bytes} bytes is larger than OpenSearch or a proxy before it takes (413); raise http.max_content_length or the proxy's limit of bodies above that"
+    )]
+    TooLarge { bytes: usize },
+    #[error("the sink stopped before a document was answered")]
+    Closed,
+}
+
+/// The sink has stopped and takes nothing more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the sink has stopped")]
+pub struct SinkClosed;

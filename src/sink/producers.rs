@@ -1,0 +1,12 @@
+//! The producers of documents, as far as the batcher knows them.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use tokio::sync::Notify;
+
+/// How many producers are alive, and the bell that tells the batcher to look again.
+pub(super) struct Producers {
+    pub(super) alive: AtomicUsize,
+    pub(super) bell: Arc<Notify>,
+}

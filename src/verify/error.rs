@@ -1,0 +1,35 @@
+//! Why a verification has no report.
+
+use super::keys::KeysError;
+use crate::opensearch::{OpenSearchError, QueryError};
+use crate::replay::{JobError, ReplayError};
+use crate::setup::SetupError;
+use crate::source::bucket::ListError;
+use crate::source::store::StoreError;
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    #[error(transparent)]
+    Job(#[from] JobError),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    #[error(transparent)]
+    List(#[from] ListError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error(transparent)]
+    OpenSearch(#[from] OpenSearchError),
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    #[error("a task panicked, which is a bug")]
+    Panicked,
+    #[error(
+        "{index}: the verification could not be recorded, OpenSearch answered {status}; grant the role create_index and write on it"
+    )]
+    NotRecorded { index: String, status: u16 },
+}
