@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::sink::{self, Producer, Sink, Submission};
 use crate::source::allowed::Allowed;
 use crate::source::key::{self, Readable};
-use crate::source::notification::{self, NotifiedObject, ObjectRef};
+use crate::source::notification::{self, NotifiedObject, ObjectRef, on_one_line};
 use crate::source::store::{self, Store};
 
 mod decoding;
@@ -94,7 +94,7 @@ impl Pipeline {
     pub async fn process(&self, body: &str, producer: Producer) -> Result<(), ProcessError> {
         let received_at = OffsetDateTime::now_utc();
         let notification = notification::parse(body)?;
-        self.metrics.notification_understood(notification.form);
+        self.metrics.notifications.count(notification.form);
         // A reload meanwhile is for the messages after this one.
         let knowledge = Arc::clone(&self.knowledge.borrow());
 
@@ -106,7 +106,7 @@ impl Pipeline {
                 }
                 NotifiedObject::Skipped { reason, bucket, key } => {
                     debug!(bucket, key, ?reason, "an object is skipped");
-                    self.metrics.object_skipped(*reason);
+                    self.metrics.objects_skipped.count(*reason);
                 }
             }
         }
@@ -157,8 +157,8 @@ impl Pipeline {
         drop(producer);
         let documents = all_stored(submissions).await;
         let contents = read?;
-        let documents =
-            documents.map_err(|source| ProcessError::NotStored { object: shown(path), source })?;
+        let documents = documents
+            .map_err(|source| ProcessError::NotStored { object: on_one_line(path).into_owned(), source })?;
         Ok(Shipped { contents, documents, entry: None })
     }
 
@@ -180,7 +180,7 @@ impl Pipeline {
         if let Err(error) = &read
             && let Some(reason) = error.object_failure()
         {
-            self.metrics.object_failed(reason);
+            self.metrics.object_failures.count(reason);
         }
         Underway { object: object.to_string(), read, submissions }
     }
@@ -197,7 +197,7 @@ impl Pipeline {
             Ok(trail_key) => trail_key,
             Err(reason) => {
                 debug!(%object, ?reason, "an object is skipped");
-                self.metrics.object_skipped(reason);
+                self.metrics.objects_skipped.count(reason);
                 if reason == ObjectSkip::Foreign {
                     self.tell_of_foreign(&object.key);
                 }
@@ -224,7 +224,7 @@ impl Pipeline {
         let mut told = self.foreign.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() < FOREIGN_PLACES && told.insert(place.clone()) {
             warn!(
-                place = shown(&place),
+                place = %on_one_line(&place),
                 "objects whose names are not CloudTrail's are skipped; if they hold its records, name them in \
                  source.also_read, else let the bucket not announce them"
             );
@@ -265,17 +265,19 @@ impl Pipeline {
             decoded
         });
         while let Some(chunk) = received.recv().await {
-            let closed =
-                |_| ProcessError::NotStored { object: shown(&path), source: sink::StoreError::Closed };
+            let closed = |_| ProcessError::NotStored {
+                object: on_one_line(&path).into_owned(),
+                source: sink::StoreError::Closed,
+            };
             submissions.push(producer.submit(chunk).await.map_err(closed)?);
         }
         let Ok((decoded, selected)) = decoding.await else {
-            self.metrics.task_panicked();
-            return Err(ProcessError::Panicked { object: shown(&path) });
+            self.metrics.task_panics.inc();
+            return Err(ProcessError::Panicked { object: on_one_line(&path).into_owned() });
         };
         let Decoded { records, raw_bytes, sha256, damage } = decoded;
         if let Some(damage) = damage {
-            return Err(ProcessError::Damaged { object: shown(&path), damage });
+            return Err(ProcessError::Damaged { object: on_one_line(&path).into_owned(), damage });
         }
         self.metrics.object_read(stored_bytes);
         debug!(path, stored_bytes, "an object was read");
@@ -301,17 +303,4 @@ impl Pipeline {
 struct FileOrigin {
     path: String,
     written_at: Option<OffsetDateTime>,
-}
-
-/// A path as it may be shown: a key may hold control characters, which would end up in logs.
-fn shown(path: &str) -> String {
-    let mut shown = String::with_capacity(path.len());
-    for character in path.chars() {
-        if character.is_control() {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
 }

@@ -76,7 +76,7 @@ pub async fn receive(shared: Arc<Receiving>) {
             }
             Err(error) => {
                 shared.readiness.queue_failed();
-                shared.metrics.receive_failed();
+                shared.metrics.receive_failures.inc();
                 match failures {
                     0 => warn!(%error, "cannot receive from the queue; trying again"),
                     LASTING => error!(%error, "still cannot receive from the queue; trying again"),
@@ -215,7 +215,7 @@ impl fmt::Display for Next {
 
 fn note_panic(ended: &Result<(), JoinError>, metrics: &Metrics) {
     if ended.as_ref().is_err_and(JoinError::is_panic) {
-        metrics.task_panicked();
+        metrics.task_panics.inc();
         metrics.message_settled(MessageOutcome::Panicked);
         error!(
             "the task of a message panicked; this is a bug, please report it; the message stays in the queue"

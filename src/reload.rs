@@ -135,11 +135,11 @@ fn exchange(
             announce(&knowledge.rules, metrics);
             info!(rules = knowledge.rules.rules().len(), "the rules were loaded again");
             current.send_replace(Arc::new(knowledge));
-            metrics.rules_reloaded(Reload::Reloaded);
+            metrics.rules_reloads.count(Reload::Reloaded);
         }
         Err(error) => {
             error!(%error, "cannot load the new rules; the old ones stay in use");
-            metrics.rules_reloaded(Reload::Refused);
+            metrics.rules_reloads.count(Reload::Refused);
         }
     }
 }

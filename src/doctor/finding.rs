@@ -3,26 +3,18 @@
 use std::fmt::Write;
 
 use serde::Serialize;
+use strum::IntoStaticStr;
 
 /// The state of a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum State {
     Fine,
     /// It works, and less is seen or kept than could be; or it could not be looked at.
     Warning,
     /// Records do not arrive, or will be lost.
     Broken,
-}
-
-impl State {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Fine => "fine",
-            Self::Warning => "warning",
-            Self::Broken => "broken",
-        }
-    }
 }
 
 /// One line of the report.
@@ -81,7 +73,7 @@ impl Report {
         for Finding { subject, state, text: what, fix } in &self.findings {
             // Some causes come as lists over several lines.
             let what = what.lines().map(str::trim).collect::<Vec<_>>().join("; ");
-            writeln!(text, "{:<8} {subject:<widest$}  {what}", state.name())
+            writeln!(text, "{:<8} {subject:<widest$}  {what}", <&str>::from(*state))
                 .expect("a String takes everything");
             if let Some(fix) = fix {
                 writeln!(text, "{:<8} {:<widest$}  → {fix}", "", "").expect("a String takes everything");

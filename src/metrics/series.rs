@@ -1,22 +1,120 @@
-//! Creates and registers a metric of each type.
+//! The sorts of series, and how a table of them is registered.
 
-use prometheus::core::Collector;
+use std::marker::PhantomData;
+
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Counter, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
-use crate::labels::{FreshnessStage, Label};
+use crate::labels::Label;
 
-/// Seconds; from a quick bulk to a backlog of days.
-const FRESHNESS_BUCKETS: &[f64] = &[
-    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 14_400.0,
-    86_400.0,
-];
-pub fn options(name: &str, help: &str) -> Opts {
-    Opts::new(name, help).namespace("sagetrail")
+/// Makes a struct with a field for each series: its type, its name without the prefix, its label and buckets where it has
+/// some, and what it tells.
+macro_rules! series {
+    ($(#[$meta:meta])* pub struct $group:ident { $(
+        $field:ident: $sort:ty = $name:literal $(, by $label:literal)? $(, in $buckets:ident)?, $help:literal;
+    )* }) => {
+        $(#[$meta])*
+        pub struct $group {
+            registry: prometheus::Registry,
+            $(#[doc = $help] pub $field: $sort,)*
+        }
+
+        impl $group {
+            fn register(registry: prometheus::Registry) -> Self {
+                Self {
+                    $($field: <$sort as $crate::metrics::series::Series>::register(
+                        &registry,
+                        prometheus::Opts::new($name, $help).namespace("sagetrail"),
+                        &[$($label)?],
+                        <[&[f64]]>::concat(&[$($buckets)?]),
+                    ),)*
+                    registry,
+                }
+            }
+        }
+    };
+}
+pub(super) use series;
+
+/// One sort of series.
+pub trait Series {
+    fn register(registry: &Registry, options: Opts, labels: &[&str], buckets: Vec<f64>) -> Self;
 }
 
-/// Registers a collector. Names are literals of this file, so a failure is a mistake that any test run shows.
+macro_rules! plain {
+    ($($sort:ty),*) => { $(
+        impl Series for $sort {
+            fn register(registry: &Registry, options: Opts, _: &[&str], _: Vec<f64>) -> Self {
+                registered(registry, <$sort>::with_opts(options))
+            }
+        }
+    )* };
+}
+plain!(IntCounter, IntGauge, Counter);
+
+impl Series for Histogram {
+    fn register(registry: &Registry, options: Opts, _: &[&str], buckets: Vec<f64>) -> Self {
+        registered(registry, Self::with_opts(HistogramOpts::from(options).buckets(buckets)))
+    }
+}
+
+/// The values of their label are not known beforehand.
+macro_rules! open {
+    ($($sort:ty),*) => { $(
+        impl Series for $sort {
+            fn register(registry: &Registry, options: Opts, labels: &[&str], _: Vec<f64>) -> Self {
+                registered(registry, <$sort>::new(options, labels))
+            }
+        }
+    )* };
+}
+open!(IntCounterVec, IntGaugeVec);
+
+impl Series for HistogramVec {
+    fn register(registry: &Registry, options: Opts, labels: &[&str], buckets: Vec<f64>) -> Self {
+        registered(registry, Self::new(HistogramOpts::from(options).buckets(buckets), labels))
+    }
+}
+
+/// Series of one name, one for each value of a label. Each exists from the start.
+pub struct By<L, All> {
+    all: All,
+    label: PhantomData<fn(L)>,
+}
+
+pub type Counters<L> = By<L, IntCounterVec>;
+pub type Gauges<L> = By<L, IntGaugeVec>;
+pub type Histograms<L> = By<L, HistogramVec>;
+
+impl<L: Label, B: MetricVecBuilder> By<L, MetricVec<B>> {
+    pub fn of(&self, value: L) -> B::M {
+        self.all.with_label_values(&[value.label()])
+    }
+}
+
+impl<L: Label> Counters<L> {
+    pub fn count(&self, value: L) {
+        self.of(value).inc();
+    }
+}
+
+impl<L: Label, B: MetricVecBuilder> Series for By<L, MetricVec<B>>
+where
+    MetricVec<B>: Series,
+{
+    fn register(registry: &Registry, options: Opts, labels: &[&str], buckets: Vec<f64>) -> Self {
+        let by = Self { all: MetricVec::register(registry, options, labels, buckets), label: PhantomData };
+        for value in L::ALL {
+            by.of(*value);
+        }
+        by
+    }
+}
+
+/// Registers a collector. Names are literals, so a failure is a mistake that any test run shows.
 pub fn registered<C: Collector + Clone + 'static>(
     registry: &Registry,
     collector: prometheus::Result<C>,
@@ -26,65 +124,7 @@ pub fn registered<C: Collector + Clone + 'static>(
     collector
 }
 
-pub fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
-    registered(registry, IntCounter::with_opts(options(name, help)))
-}
-
-pub fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
-    registered(registry, IntGauge::with_opts(options(name, help)))
-}
-
-pub fn open_gauges(registry: &Registry, name: &str, help: &str, label: &str) -> IntGaugeVec {
-    registered(registry, IntGaugeVec::new(options(name, help), &[label]))
-}
-
-/// Which program this is; the value is always 1.
-pub fn build_info(registry: &Registry) {
-    let options = options("build_info", "The version of the running program.")
-        .const_label("version", env!("CARGO_PKG_VERSION"));
-    registered(registry, IntGauge::with_opts(options)).set(1);
-}
-
-pub fn gauges<L: Label>(registry: &Registry, name: &str, help: &str, label: &str, all: &[L]) -> IntGaugeVec {
-    let gauges = registered(registry, IntGaugeVec::new(options(name, help), &[label]));
-    for value in all {
-        gauges.with_label_values(&[value.label()]).set(0);
-    }
-    gauges
-}
-
-pub fn open_counters(registry: &Registry, name: &str, help: &str, label: &str) -> IntCounterVec {
-    registered(registry, IntCounterVec::new(options(name, help), &[label]))
-}
-
-pub fn counters<L: Label>(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    label: &str,
-    all: &[L],
-) -> IntCounterVec {
-    let counters = open_counters(registry, name, help, label);
-    for value in all {
-        counters.with_label_values(&[value.label()]).inc_by(0);
-    }
-    counters
-}
-
-pub fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> Histogram {
-    let options = HistogramOpts::from(options(name, help)).buckets(buckets.to_vec());
-    registered(registry, Histogram::with_opts(options))
-}
-
-pub fn freshness_histograms(registry: &Registry) -> HistogramVec {
-    let options = HistogramOpts::from(options(
-        "freshness_seconds",
-        "Time that a record spent on each leg from the API call to the index.",
-    ))
-    .buckets(FRESHNESS_BUCKETS.to_vec());
-    let freshness = registered(registry, HistogramVec::new(options, &["stage"]));
-    for stage in FreshnessStage::ALL {
-        freshness.with_label_values(&[stage.label()]);
-    }
-    freshness
+/// A number for a gauge.
+pub fn whole(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
 }

@@ -54,20 +54,20 @@ impl Decoding {
                 Enriched::Selected { document, event_time, categories, unknown_operation } => {
                     selected += 1;
                     if unknown_operation {
-                        self.metrics.unknown_operation_met();
+                        self.metrics.records_unknown_operation.inc();
                     }
                     self.observe(event_time, &categories);
                     chunk.push(document);
                 }
                 Enriched::Malformed(document) => {
                     selected += 1;
-                    self.metrics.record_rejected(RejectReason::Malformed);
+                    self.metrics.records_rejected.count(RejectReason::Malformed);
                     chunk.push(document);
                 }
                 Enriched::Panicked(document) => {
                     selected += 1;
                     panicked += 1;
-                    self.metrics.record_rejected(RejectReason::Panicked);
+                    self.metrics.records_rejected.count(RejectReason::Panicked);
                     chunk.push(document);
                 }
             }
@@ -96,7 +96,7 @@ impl Decoding {
 
     fn observe(&self, event_time: Option<OffsetDateTime>, categories: &[&str]) {
         for category in categories {
-            self.metrics.record_categorised(category);
+            self.metrics.records_by_category.with_label_values(&[category]).inc();
         }
         if let (Some(event_time), Some(written_at)) = (event_time, self.written_at) {
             self.metrics.freshness(FreshnessStage::EventToObject, written_at - event_time);

@@ -134,7 +134,7 @@ impl Batcher {
     /// The entries of a bulk that panicked are gone with it, and their submissions are answered with an error.
     fn lost(&self, failure: &JoinError) {
         if failure.is_panic() {
-            self.metrics.task_panicked();
+            self.metrics.task_panics.inc();
             error!(
                 "sending a bulk panicked; this is a bug, please report it; the queue delivers its messages again"
             );

@@ -125,7 +125,7 @@ impl Courier {
     /// Waits before the part is sent again.
     async fn repeat(&self, part: Part) -> Part {
         let failures = part.failures.saturating_add(1);
-        self.metrics.retried(Retry::BulkRequest, 1);
+        self.metrics.retries.count(Retry::BulkRequest);
         sleep(pause(failures)).await;
         Part { entries: part.entries, failures }
     }
@@ -167,7 +167,7 @@ impl Courier {
         let bytes = body.len();
         let waited = self.limit.pass(entries.len(), bytes).await;
         if !waited.is_zero() {
-            self.metrics.limiter_waited(waited);
+            self.metrics.limiter_wait.inc_by(waited.as_secs_f64());
         }
         let era = self.pace.lock().unwrap_or_else(PoisonError::into_inner).era();
         let began = Instant::now();
@@ -225,7 +225,7 @@ impl Courier {
             match outcome {
                 ItemOutcome::Created => {
                     if entry.set_aside.is_some() {
-                        self.metrics.record_rejected(RejectReason::Refused);
+                        self.metrics.records_rejected.count(RejectReason::Refused);
                     } else {
                         created += u64::from(entry.document.index.is_for_events());
                     }
@@ -262,7 +262,7 @@ impl Courier {
         }
         self.metrics.records_stored(created, duplicate);
         if again > 0 {
-            self.metrics.retried(Retry::BulkItem, again);
+            self.metrics.retries.of(Retry::BulkItem).inc_by(again);
             debug!(sent, again, "sending some documents of a bulk again");
         }
         if let Some(kind) = first_refusal {

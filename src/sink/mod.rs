@@ -136,7 +136,7 @@ impl SinkTask {
         if let Err(failure) = self.handle.await
             && failure.is_panic()
         {
-            self.metrics.task_panicked();
+            self.metrics.task_panics.inc();
             error!(
                 "the sink's task panicked; this is a bug, please report it; the queue delivers its messages again"
             );

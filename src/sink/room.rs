@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::answer::SinkClosed;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, whole};
 
 /// The budget of bytes for documents. It bounds the sink's memory.
 pub(super) struct Room {
@@ -71,7 +71,9 @@ impl Room {
 
     fn show(&self) {
         let metrics = self.gauge.lock().unwrap_or_else(PoisonError::into_inner);
-        metrics.sink_queue_bytes((self.capacity as usize).saturating_sub(self.bytes.available_permits()));
+        metrics
+            .sink_queue_bytes
+            .set(whole((self.capacity as usize).saturating_sub(self.bytes.available_permits())));
     }
 }
 

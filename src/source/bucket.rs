@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::buckets::{Buckets, RegionalClient};
 use super::folder::{self, Step, Wanted};
-use super::store::bucket_region;
+use super::refusal::bucket_region;
 use crate::aws;
 use crate::config::SourceConfig;
 use crate::denial::Denial;

@@ -118,7 +118,7 @@ fn give_up(batch: Vec<Deletion>, metrics: &Metrics, reason: &str) {
     }
     tracing::warn!(messages = batch.len(), reason, "messages were not deleted; SQS delivers them again");
     for deletion in batch {
-        metrics.delete_failed();
+        metrics.delete_failures.inc();
         deletion.settle(Err(NotDeleted));
     }
 }

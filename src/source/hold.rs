@@ -70,14 +70,14 @@ where
         let asked_at = Instant::now();
         let failure = match time::timeout(visibility.patience(), renew()).await {
             Ok(Ok(())) => {
-                metrics.visibility_renewed(Renewal::Renewed);
+                metrics.visibility_renewals.count(Renewal::Renewed);
                 due = asked_at + visibility.timeout / 2;
                 continue;
             }
             Ok(Err(error)) => Some(error),
             Err(_elapsed) => None,
         };
-        metrics.visibility_renewed(Renewal::Failed);
+        metrics.visibility_renewals.count(Renewal::Failed);
         if !logged {
             logged = true;
             let error = failure.as_ref().map_or("no answer in time".to_owned(), ToString::to_string);

@@ -10,6 +10,8 @@ pub mod hold;
 pub mod key;
 pub mod notification;
 pub mod queue;
+mod budget;
+mod refusal;
 pub mod store;
 pub mod folder;
 pub mod bucket;

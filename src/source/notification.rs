@@ -2,7 +2,7 @@
 //!
 //! The form is recognised by its content, so no setting has to say how a bucket was wired to the queue.
 
-use std::fmt::Write;
+use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 use serde::Deserialize;
@@ -91,22 +91,21 @@ impl std::fmt::Display for ObjectRef {
     /// The object's S3 URI. Both of its parts come from a message, may hold anything and end up in logs, so whatever
     /// could end a line there is escaped.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("s3://")?;
-        write_on_one_line(formatter, &self.bucket)?;
-        formatter.write_char('/')?;
-        write_on_one_line(formatter, &self.key)
+        write!(formatter, "s3://{}/{}", on_one_line(&self.bucket), on_one_line(&self.key))
     }
 }
 
-fn write_on_one_line(formatter: &mut std::fmt::Formatter<'_>, text: &str) -> std::fmt::Result {
-    for character in text.chars() {
-        if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
-            write!(formatter, "{}", character.escape_default())?;
-        } else {
-            formatter.write_char(character)?;
-        }
+/// A text as it may be logged: whatever could end a line is escaped.
+pub fn on_one_line(text: &str) -> Cow<'_, str> {
+    let ends_lines = |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
+    if !text.contains(ends_lines) {
+        return Cow::Borrowed(text);
     }
-    Ok(())
+    let escape = |character: char| match ends_lines(character) {
+        true => character.escape_default().to_string(),
+        false => character.to_string(),
+    };
+    text.chars().map(escape).collect()
 }
 
 /// What CloudTrail publishes once when a topic is configured. It is not JSON.

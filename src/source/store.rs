@@ -8,23 +8,24 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
+use aws_sdk_s3::error::BoxError;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::RequestPayer;
 use bytes::{Bytes, BytesMut};
 use time::OffsetDateTime;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::buckets::{Buckets, RegionalClient};
-use super::key::is_region;
+use super::budget::Budget;
 use super::notification::ObjectRef;
+pub use super::refusal::StoreError;
+use super::refusal::{GetObjectFailure, bucket_region, passed_over, refusal};
 use crate::aws;
 use crate::backoff::full_jitter;
 use crate::causes::chain;
 use crate::config::SourceConfig;
-use crate::denial::Denial;
-use crate::labels::{ObjectFailure, Retry, VersionPassedOver};
+use crate::labels::{Retry, VersionPassedOver};
 use crate::metrics::Metrics;
 
 /// How often an object is asked for, because its body broke off or turned out to need more memory than was reserved.
@@ -32,14 +33,11 @@ use crate::metrics::Metrics;
 const ATTEMPTS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// Bytes in one unit of the budget: a semaphore counts in 32 bits, and objects are files of many KiB.
-const UNIT: u64 = 1024;
 
 /// Reads objects whole. All objects in memory share one budget of bytes.
 pub struct Store {
     buckets: Buckets,
-    budget: Arc<Semaphore>,
-    budget_units: u32,
+    budget: Budget,
     max_object_bytes: u64,
     request_payer: Option<RequestPayer>,
     /// Whether a denied version was logged.
@@ -61,64 +59,11 @@ pub struct Object {
     _permit: OwnedSemaphorePermit,
 }
 
-/// Why an object was not read. Where the operator must act, the text says how.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error("GetObject {object}: there is no such object; it was deleted or moved after its notification")]
-    Missing { object: String, source: Source },
-    #[error(
-        "GetObject {object}: the announced version was denied ({cause}), and there is no current one; grant s3:GetObjectVersion on it"
-    )]
-    VersionForbidden { object: String, cause: String, source: Source },
-    #[error("GetObject {object}: there is no such bucket; check who may send to the queue")]
-    NoSuchBucket { object: String, source: Source },
-    #[error(
-        "GetObject {object} was denied ({cause}); grant s3:GetObject on it, and s3:ListBucket on its bucket so that a missing object shows as missing"
-    )]
-    Forbidden { object: String, cause: String, source: Source },
-    #[error("GetObject {object} was denied ({cause}): {}", denial.advice())]
-    Denied { object: String, denial: Denial, cause: String, source: Source },
-    #[error(
-        "GetObject {object}: use of its KMS key was denied ({cause}); grant kms:Decrypt on the key that encrypts it"
-    )]
-    KeyForbidden { object: String, cause: String, source: Source },
-    #[error(
-        "GetObject {object}: it is archived; restore it, and let a lifecycle rule archive record files only after they were shipped"
-    )]
-    Archived { object: String, source: Source },
-    #[error(
-        "GetObject {object}: it has {bytes} bytes or more, and source.max_object_bytes allows {limit}; raise that to read it"
-    )]
-    TooLarge { object: String, bytes: u64, limit: u64 },
-    #[error("GetObject {object} failed: {cause}")]
-    Unavailable { object: String, cause: String, source: Option<Source> },
-}
-
-type Source = Box<dyn std::error::Error + Send + Sync>;
-
-impl StoreError {
-    /// The label that the failure is counted under.
-    pub fn failure(&self) -> ObjectFailure {
-        match self {
-            Self::Missing { .. } | Self::NoSuchBucket { .. } => ObjectFailure::Missing,
-            Self::Forbidden { .. }
-            | Self::VersionForbidden { .. }
-            | Self::KeyForbidden { .. }
-            | Self::Denied { .. } => ObjectFailure::Forbidden,
-            Self::Archived { .. } => ObjectFailure::Archived,
-            Self::TooLarge { .. } => ObjectFailure::TooLarge,
-            Self::Unavailable { .. } => ObjectFailure::Unavailable,
-        }
-    }
-}
-
 impl Store {
     pub async fn new(aws: &SdkConfig, config: &SourceConfig, metrics: Arc<Metrics>) -> Self {
-        let budget_units = units(config.in_flight_bytes.get() as u64);
         Self {
             buckets: Buckets::new(aws, config).await,
-            budget: Arc::new(Semaphore::new(budget_units as usize)),
-            budget_units,
+            budget: Budget::new(config.in_flight_bytes.get() as u64),
             max_object_bytes: config.max_object_bytes,
             request_payer: config.requester_pays.then_some(RequestPayer::Requester),
             told_of_versions: AtomicBool::new(false),
@@ -132,7 +77,7 @@ impl Store {
     /// not hold an object while it waits for the next one, because it could wait for itself.
     pub async fn get(&self, object: &ObjectRef) -> Result<Object, StoreError> {
         let mut room = match object.size {
-            Some(size) if size <= self.max_object_bytes => Some(self.room(size).await),
+            Some(size) if size <= self.max_object_bytes => Some(self.budget.room(size).await),
             // The size is unknown, or the announced one exceeds the limit, so S3's answer decides.
             _ => None,
         };
@@ -141,7 +86,7 @@ impl Store {
             match self.attempt(object, room.take()).await? {
                 Attempt::Read(object) => return Ok(object),
                 Attempt::NeedsRoom { bytes } if retries + 1 < ATTEMPTS => {
-                    room = Some(self.room(bytes).await);
+                    room = Some(self.budget.room(bytes).await);
                 }
                 Attempt::NeedsRoom { .. } => {
                     let cause = "its size changed with each request".to_owned();
@@ -149,7 +94,7 @@ impl Store {
                 }
                 Attempt::BrokeOff { cause, room: reserved } if retries + 1 < ATTEMPTS => {
                     tracing::debug!(%object, cause, "the body of an object broke off; reading it again");
-                    self.metrics.retried(Retry::Object, 1);
+                    self.metrics.retries.count(Retry::Object);
                     room = Some(reserved);
                     tokio::time::sleep(full_jitter(FIRST_PAUSE, LONGEST_PAUSE, retries)).await;
                 }
@@ -168,7 +113,7 @@ impl Store {
         size: u64,
         read: impl Future<Output = Result<(Bytes, Option<OffsetDateTime>), E>>,
     ) -> Result<Object, E> {
-        let room = self.room(size).await;
+        let room = self.budget.room(size).await;
         let (bytes, last_modified) = read.await?;
         let stored_bytes = bytes.len() as u64;
         Ok(Object {
@@ -194,8 +139,7 @@ impl Store {
         if bytes > self.max_object_bytes {
             return Err(self.too_large(object, bytes));
         }
-        let needed = units(bytes).min(self.budget_units);
-        let Some(room) = self.fit(room, needed) else {
+        let Some(room) = self.budget.fit(room, bytes) else {
             return Ok(Attempt::NeedsRoom { bytes });
         };
         let last_modified = response.last_modified.and_then(|at| {
@@ -234,7 +178,7 @@ impl Store {
             Err(error) => error,
         };
         let Some(reason) = passed_over(&error) else { return Err(refusal(object, error)) };
-        self.metrics.version_passed_over(reason);
+        self.metrics.versions_passed_over.count(reason);
         let cause = aws::cause(&error);
         match self.open_version(object, None).await.map_err(|error| refusal(object, error)) {
             Err(StoreError::Missing { object, .. }) if reason == VersionPassedOver::Denied => {
@@ -307,26 +251,8 @@ impl Store {
             .interceptor(attempts.clone())
             .send()
             .await;
-        self.metrics.retried(Retry::Object, attempts.0.load(Ordering::Relaxed).saturating_sub(1));
+        self.metrics.retries.of(Retry::Object).inc_by(attempts.0.load(Ordering::Relaxed).saturating_sub(1));
         outcome.map_err(Box::new)
-    }
-
-    /// Waits until the budget has so many bytes free.
-    async fn room(&self, bytes: u64) -> OwnedSemaphorePermit {
-        let needed = units(bytes).min(self.budget_units);
-        let room = Arc::clone(&self.budget).acquire_many_owned(needed).await;
-        room.expect("the budget is never closed")
-    }
-
-    /// Makes the reserved room, or what is free at once, fit what is needed.
-    fn fit(&self, reserved: Option<OwnedSemaphorePermit>, needed: u32) -> Option<OwnedSemaphorePermit> {
-        if let Some(mut room) = reserved
-            && let Some(excess) = room.num_permits().checked_sub(needed as usize)
-        {
-            drop(room.split(excess));
-            return Some(room);
-        }
-        Arc::clone(&self.budget).try_acquire_many_owned(needed).ok()
     }
 
     fn too_large(&self, object: &ObjectRef, bytes: u64) -> StoreError {
@@ -376,11 +302,6 @@ async fn read(mut body: ByteStream, length: Option<u64>, limit: u64) -> Result<B
     Ok(bytes.freeze())
 }
 
-/// Units of the budget for so many bytes; even an empty object takes one.
-fn units(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(UNIT).max(1)).unwrap_or(u32::MAX)
-}
-
 /// Counts the requests that the SDK sends for one call.
 #[derive(Debug, Clone, Default)]
 struct Attempts(Arc<AtomicU64>);
@@ -398,49 +319,6 @@ impl Intercept for Attempts {
     ) -> Result<(), BoxError> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(())
-    }
-}
-
-type GetObjectFailure = SdkError<GetObjectError>;
-
-/// The region that S3 says a bucket is in, which it does when it was asked for in another one.
-pub(super) fn bucket_region<E>(error: &SdkError<E>) -> Option<String> {
-    let region = error.raw_response()?.headers().get("x-amz-bucket-region")?;
-    is_region(region).then(|| region.to_owned())
-}
-
-/// Why the announced version cannot be read, where the current one may be.
-fn passed_over(error: &GetObjectFailure) -> Option<VersionPassedOver> {
-    let status = error.raw_response().map(|response| response.status().as_u16());
-    match (error.code(), status) {
-        (Some("NoSuchBucket" | "InvalidObjectState"), _) => None,
-        // A denied KMS key affects every version.
-        (Some(code), _) if code.starts_with("KMS.") => None,
-        (_, Some(403)) if aws::cause(error).contains("kms:") => None,
-        (_, Some(403)) => Some(VersionPassedOver::Denied),
-        // The version does not exist, its id is not of this bucket, or it is a delete marker.
-        (Some("InvalidArgument"), Some(400)) | (_, Some(404 | 405)) => Some(VersionPassedOver::Gone),
-        _ => None,
-    }
-}
-
-/// Sorts a request that S3 did not answer with an object.
-fn refusal(object: &ObjectRef, error: Box<GetObjectFailure>) -> StoreError {
-    let status = error.raw_response().map(|response| response.status().as_u16());
-    let cause = aws::cause(&error);
-    let object = object.to_string();
-    match error.code() {
-        Some("NoSuchBucket") => StoreError::NoSuchBucket { object, source: error },
-        Some("InvalidObjectState") => StoreError::Archived { object, source: error },
-        Some(code) if code.starts_with("KMS.") => StoreError::KeyForbidden { object, cause, source: error },
-        _ if status == Some(404) => StoreError::Missing { object, source: error },
-        _ if matches!(status, Some(401 | 403)) => match Denial::read(403, &aws::said(&error)) {
-            Denial::Permission => StoreError::Forbidden { object, cause, source: error },
-            Denial::Key => StoreError::KeyForbidden { object, cause, source: error },
-            Denial::Throttled => StoreError::Unavailable { object, cause, source: Some(error) },
-            denial => StoreError::Denied { object, denial, cause, source: error },
-        },
-        _ => StoreError::Unavailable { object, cause, source: Some(error) },
     }
 }
 

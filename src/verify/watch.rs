@@ -42,7 +42,7 @@ pub async fn watch(client: OpenSearch, metrics: Arc<Metrics>) {
                 is_failing = false;
             }
             Err(error) => {
-                metrics.verification_read_failed();
+                metrics.verification_read_failures.inc();
                 if !is_failing {
                     warn!(%error, "the findings of verifications cannot be read, so their metrics stay as they are");
                 }
