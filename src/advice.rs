@@ -29,41 +29,13 @@ impl Place {
 
 /// What to change when a request brought no answer.
 pub fn of_connection(problem: &str, place: &Place) -> Option<String> {
-    let has = |words: &str| problem.contains(words);
-    let trouble = if has("No CA certificates were loaded from the system") {
-        Trouble::NoAuthorities
-    } else if has("UnknownIssuer") {
-        Trouble::UnknownIssuer
-    } else if has("CaUsedAsEndEntity") {
-        Trouble::AuthorityAsServer
-    } else if has("certificate not valid for name") || has("NotValidForName") {
-        Trouble::OtherName
-    } else if has("certificate expired") || has("Expired") {
-        Trouble::Expired
-    } else if has("certificate not valid yet") || has("NotValidYet") {
-        Trouble::NotYetValid
-    } else if has("invalid peer certificate") {
-        Trouble::OtherCertificate
-    } else if has("CertificateRequired")
-        || has("alert: BadCertificate")
-        || has("alert: UnknownCA")
-        || has("alert: CertificateUnknown")
-    {
-        Trouble::ClientCertificate
-    } else if has("ProtocolVersion") || has("HandshakeFailure") || has("peer is incompatible") {
-        Trouble::Incompatible
-    } else if has("InvalidContentType") {
-        Trouble::NoTls
-    } else if speaks_no_plain_http(problem) {
-        Trouble::Tls
-    } else if has("dns error") || has("failed to lookup address") {
-        Trouble::NoSuchHost
-    } else {
-        return None;
-    };
+    let trouble =
+        TROUBLES.iter().find(|trouble| trouble.words.iter().any(|words| problem.contains(words)))?;
     match place {
-        Place::Section { name, uses_tls } => of_section(trouble, name, *uses_tls),
-        Place::Aws => of_aws(trouble).map(str::to_owned),
+        // A server that speaks TLS closes such a connection, too.
+        Place::Section { uses_tls: true, .. } if trouble.words == NO_TLS_BEGUN.words => None,
+        Place::Section { name, .. } => Some(trouble.of_section(name)),
+        Place::Aws => (!trouble.aws.is_empty()).then(|| trouble.aws.to_owned()),
     }
 }
 
@@ -81,89 +53,111 @@ pub fn of_plain_request(body: &[u8], place: &Place) -> Option<String> {
     ]
     .iter()
     .any(|words| body.contains(words));
-    is_told.then(|| of_section(Trouble::Tls, name, false)).flatten()
+    is_told.then(|| NO_TLS_BEGUN.of_section(name))
 }
 
-/// Why a connection fails.
-#[derive(Debug, Clone, Copy)]
-enum Trouble {
-    NoAuthorities,
-    UnknownIssuer,
-    AuthorityAsServer,
-    OtherName,
-    Expired,
-    NotYetValid,
-    OtherCertificate,
-    ClientCertificate,
-    /// The two sides have no TLS version or cipher in common.
-    Incompatible,
-    /// The client began TLS, and the server speaks plain HTTP.
-    NoTls,
-    /// The client spoke plain HTTP, and the server expects TLS.
-    Tls,
-    NoSuchHost,
+/// Why no connection comes about, by the words that tell it.
+struct Trouble {
+    words: &'static [&'static str],
+    /// What to change in a section of the configuration, whose name stands for `{}`.
+    section: &'static str,
+    /// What to change for a service of AWS; empty where nobody here can.
+    aws: &'static str,
 }
+
+impl Trouble {
+    fn of_section(&self, name: &str) -> String {
+        if self.section == CLIENT_CERTIFICATE && name == "sink" {
+            return CLIENT_CERTIFICATE_OF_SINK.to_owned();
+        }
+        self.section.replace("{}", name)
+    }
+}
+
+const CLIENT_CERTIFICATE: &str = "the server wants a certificate of the client, which [{}] cannot give";
+const CLIENT_CERTIFICATE_OF_SINK: &str = "the server wants a certificate of the client that it knows: set sink.auth to \"certificate\", and see that client_certificate_file is valid and signed by an authority that the server trusts";
+const AUTHORITIES_OF_AWS: &str = "install the package ca-certificates; where a proxy opens TLS on the way, add its authority to the system's, or let SSL_CERT_FILE name a file with all authorities";
+const OTHER_THAN_AWS: &str = "somebody else answers there: see AWS_ENDPOINT_URL, the proxy and the private endpoint, whose name must be in its certificate";
+const CLOCK: &str = "put this host's clock right; AWS's certificates are valid";
 
 /// A server that awaits TLS closes the connection, or answers with an alert, which is no HTTP.
-fn speaks_no_plain_http(problem: &str) -> bool {
-    [
+const NO_TLS_BEGUN: Trouble = Trouble {
+    words: &[
         "connection closed before message completed",
         "invalid HTTP version parsed",
         "Connection reset by peer",
         "invalid HTTP header parsed",
-    ]
-    .iter()
-    .any(|words| problem.contains(words))
-}
+    ],
+    section: "if the server speaks TLS there, let {}.url begin with https://",
+    aws: "if the endpoint in AWS_ENDPOINT_URL speaks TLS, let it begin with https://",
+};
 
-fn of_section(trouble: Trouble, section: &str, uses_tls: bool) -> Option<String> {
-    Some(match trouble {
-        Trouble::NoAuthorities => format!(
-            "this host has no authorities to trust: install the package ca-certificates, or set {section}.ca_file to the authority of the server's certificate"
-        ),
-        Trouble::UnknownIssuer => format!(
-            "set {section}.ca_file to a PEM file with the authority that signed the server's certificate, and configure the server to send its intermediate certificates; if a proxy intercepts TLS, name the proxy's authority"
-        ),
-        Trouble::AuthorityAsServer => format!(
-            "the server uses the certificate of an authority as its own; give it one that an authority has signed, and put the authority into {section}.ca_file"
-        ),
-        Trouble::OtherName => format!(
-            "use a name in {section}.url that is in the server's certificate, or give the server a certificate for the name in {section}.url"
-        ),
-        Trouble::Expired => "renew the server's certificate; if it has not expired, correct this host's clock".to_owned(),
-        Trouble::NotYetValid => "correct this host's clock; if it is correct, wait until the server's certificate becomes valid".to_owned(),
-        Trouble::OtherCertificate => "give the server a certificate of X.509 version 3 with its name as a subject alternative name".to_owned(),
-        Trouble::ClientCertificate if section == "sink" => "the server asks for a client certificate that it trusts; set sink.auth to \"certificate\", and check that client_certificate_file is valid and signed by an authority that the server trusts".to_owned(),
-        Trouble::ClientCertificate => format!("the server asks for a client certificate, which [{section}] does not support"),
-        Trouble::Incompatible => "enable TLS 1.2 or 1.3 with current ciphers on the server".to_owned(),
-        Trouble::NoTls => format!("the server speaks no TLS on this port; begin {section}.url with http://, or name the port with TLS"),
-        Trouble::Tls if !uses_tls => format!("if the server speaks TLS on this port, begin {section}.url with https://"),
-        Trouble::Tls => return None,
-        Trouble::NoSuchHost => format!("check the spelling of the host in {section}.url, and whether this host can resolve it"),
-    })
-}
-
-fn of_aws(trouble: Trouble) -> Option<&'static str> {
-    match trouble {
-        Trouble::NoAuthorities | Trouble::UnknownIssuer => Some(
-            "install the package ca-certificates; if a proxy intercepts TLS, add its authority to the system's, or name a file with all authorities in SSL_CERT_FILE",
-        ),
-        Trouble::OtherName | Trouble::AuthorityAsServer | Trouble::OtherCertificate => Some(
-            "another server answers there; check AWS_ENDPOINT_URL, the proxy and the private endpoint, whose name must be in its certificate",
-        ),
-        Trouble::Expired | Trouble::NotYetValid => {
-            Some("correct this host's clock; AWS's certificates are valid")
-        }
-        Trouble::NoTls => {
-            Some("the server there speaks no TLS; begin AWS_ENDPOINT_URL with http://, or check the proxy")
-        }
-        Trouble::Tls => Some("if the endpoint in AWS_ENDPOINT_URL speaks TLS, begin the URL with https://"),
-        Trouble::NoSuchHost => Some(
-            "check the spelling of the region (AWS_REGION, or the profile's), and whether this host can resolve AWS's names",
-        ),
-        Trouble::ClientCertificate | Trouble::Incompatible => None,
-    }
-}
+/// The first whose words are found decides.
+const TROUBLES: &[Trouble] = &[
+    Trouble {
+        words: &["No CA certificates were loaded from the system"],
+        section: "this host has no authorities to trust: install the package ca-certificates, or set {}.ca_file to the authority of the server's certificate",
+        aws: AUTHORITIES_OF_AWS,
+    },
+    Trouble {
+        words: &["UnknownIssuer"],
+        section: "set {}.ca_file to a PEM file with the authority that has signed the server's certificate, and let the server send its intermediate certificates; where a proxy opens TLS on the way, that is the proxy's authority",
+        aws: AUTHORITIES_OF_AWS,
+    },
+    Trouble {
+        words: &["CaUsedAsEndEntity"],
+        section: "the server shows the certificate of an authority as its own: give it one that an authority has signed, and put the authority into {}.ca_file",
+        aws: OTHER_THAN_AWS,
+    },
+    Trouble {
+        words: &["certificate not valid for name", "NotValidForName"],
+        section: "let {}.url have a name that is in the server's certificate, or give the server a certificate for the name in {}.url",
+        aws: OTHER_THAN_AWS,
+    },
+    Trouble {
+        words: &["certificate expired", "Expired"],
+        section: "renew the server's certificate; if it is not over yet, put this host's clock right",
+        aws: CLOCK,
+    },
+    Trouble {
+        words: &["certificate not valid yet", "NotValidYet"],
+        section: "put this host's clock right; if it is right, wait for the server's certificate to begin",
+        aws: CLOCK,
+    },
+    Trouble {
+        words: &["invalid peer certificate"],
+        section: "give the server a certificate of X.509 version 3 with its name as a subject alternative name",
+        aws: OTHER_THAN_AWS,
+    },
+    Trouble {
+        words: &[
+            "CertificateRequired",
+            "alert: BadCertificate",
+            "alert: UnknownCA",
+            "alert: CertificateUnknown",
+        ],
+        section: CLIENT_CERTIFICATE,
+        aws: "",
+    },
+    // Both speak TLS, and no version or cipher that the other speaks.
+    Trouble {
+        words: &["ProtocolVersion", "HandshakeFailure", "peer is incompatible"],
+        section: "let the server speak TLS 1.2 or 1.3 with ciphers of today",
+        aws: "",
+    },
+    // TLS was begun, and the server speaks none.
+    Trouble {
+        words: &["InvalidContentType"],
+        section: "the server speaks no TLS there: let {}.url begin with http://, or name the port with TLS",
+        aws: "who answers there speaks no TLS: let AWS_ENDPOINT_URL begin with http://, or see the proxy",
+    },
+    NO_TLS_BEGUN,
+    Trouble {
+        words: &["dns error", "failed to lookup address"],
+        section: "see whether the host in {}.url is spelled right, and whether it can be looked up from here",
+        aws: "see whether the region (AWS_REGION, or the profile's) is spelled right, and whether AWS's names can be looked up from here",
+    },
+];
 
 #[cfg(test)]
 mod tests {

@@ -21,60 +21,80 @@ pub enum Denial {
     Permission,
 }
 
-/// Parts of servers' messages, in lower case, with their meaning. The first match decides. Those about credentials come
-/// before those about permissions, because servers deny in both cases.
-const SAID: &[(&str, Denial)] = &[
-    ("expiredtoken", Denial::Expired),
-    ("token included in the request is expired", Denial::Expired),
-    ("token has expired", Denial::Expired),
-    ("token is expired", Denial::Expired),
-    ("tokenrefreshrequired", Denial::Expired),
-    ("requesttimetooskewed", Denial::ClockSkew),
-    ("signature expired", Denial::ClockSkew),
-    ("signature not yet current", Denial::ClockSkew),
-    ("requestexpired", Denial::ClockSkew),
-    ("requestinthefuture", Denial::ClockSkew),
-    ("difference between the request time and", Denial::ClockSkew),
-    ("requestlimitexceeded", Denial::Throttled),
-    ("request limit exceeded", Denial::Throttled),
-    ("throttl", Denial::Throttled),
-    ("overlimit", Denial::Throttled),
-    ("slowdown", Denial::Throttled),
-    ("too many requests", Denial::Throttled),
-    ("toomanyrequests", Denial::Throttled),
-    ("rate exceeded", Denial::Throttled),
-    ("signaturedoesnotmatch", Denial::Signature),
-    ("signature we calculated does not match", Denial::Signature),
-    ("credential should be scoped to", Denial::Signature),
-    ("incompletesignature", Denial::Signature),
-    ("invalidsignature", Denial::Signature),
-    ("authorizationheadermalformed", Denial::Signature),
-    ("invalidclienttokenid", Denial::Unknown),
-    ("invalidaccesskeyid", Denial::Unknown),
-    ("unrecognizedclient", Denial::Unknown),
-    ("token included in the request is invalid", Denial::Unknown),
-    ("invalidtoken", Denial::Unknown),
-    ("missing authentication token", Denial::Unknown),
-    ("missingauthenticationtoken", Denial::Unknown),
-    ("kms.", Denial::Key),
-    ("kmsaccessdenied", Denial::Key),
-    ("kms:", Denial::Key),
-    ("kmsdisabled", Denial::Key),
-    ("kmsinvalid", Denial::Key),
-    ("kmsnotfound", Denial::Key),
-    ("kmsoptin", Denial::Key),
-    ("<html", Denial::Firewall),
-    ("<!doctype", Denial::Firewall),
-    ("request blocked", Denial::Firewall),
+/// What it means when servers say one of these, in lower case. The first that is found decides: what is told of the
+/// credentials comes before what is told of permissions, because servers deny in both cases.
+const SAID: &[(Denial, &[&str])] = &[
+    (
+        Denial::Expired,
+        &[
+            "expiredtoken",
+            "token included in the request is expired",
+            "token has expired",
+            "token is expired",
+            "tokenrefreshrequired",
+        ],
+    ),
+    (
+        Denial::ClockSkew,
+        &[
+            "requesttimetooskewed",
+            "signature expired",
+            "signature not yet current",
+            "requestexpired",
+            "requestinthefuture",
+            "difference between the request time and",
+        ],
+    ),
+    (
+        Denial::Throttled,
+        &[
+            "requestlimitexceeded",
+            "request limit exceeded",
+            "throttl",
+            "overlimit",
+            "slowdown",
+            "too many requests",
+            "toomanyrequests",
+            "rate exceeded",
+        ],
+    ),
+    (
+        Denial::Signature,
+        &[
+            "signaturedoesnotmatch",
+            "signature we calculated does not match",
+            "credential should be scoped to",
+            "incompletesignature",
+            "invalidsignature",
+            "authorizationheadermalformed",
+        ],
+    ),
+    (
+        Denial::Unknown,
+        &[
+            "invalidclienttokenid",
+            "invalidaccesskeyid",
+            "unrecognizedclient",
+            "token included in the request is invalid",
+            "invalidtoken",
+            "missing authentication token",
+            "missingauthenticationtoken",
+        ],
+    ),
+    (
+        Denial::Key,
+        &["kms.", "kmsaccessdenied", "kms:", "kmsdisabled", "kmsinvalid", "kmsnotfound", "kmsoptin"],
+    ),
+    (Denial::Firewall, &["<html", "<!doctype", "request blocked"]),
 ];
 
 impl Denial {
     /// Reads what a server said with a 401 or 403.
     pub fn read(status: u16, said: &str) -> Self {
         let said = said.to_lowercase();
-        let found = SAID.iter().find(|(piece, _)| said.contains(piece));
+        let found = SAID.iter().find(|(_, pieces)| pieces.iter().any(|piece| said.contains(piece)));
         match (found, status) {
-            (Some((_, denial)), _) => *denial,
+            (Some((denial, _)), _) => *denial,
             (None, 401) => Self::Unknown,
             (None, _) => Self::Permission,
         }

@@ -79,7 +79,7 @@ async fn map_version(client: &OpenSearch) -> Result<(), RetagError> {
     let fields = json!({"version": {"type": "keyword", "ignore_above": 8191}, "retagged": {"type": "date", "ignore_malformed": true},
                         "carried": {"type": "keyword", "ignore_above": 8191}});
     let body = json!({"properties": {"sagemaker": {"properties": {"rules": {"properties": fields}}}}});
-    let answer = client.request(Method::Put, &path, Some(Bytes::from(body.to_string()))).await?;
+    let answer = client.request(Method::PUT, &path, Some(Bytes::from(body.to_string()))).await?;
     match answer.status {
         // There are no events yet.
         200 | 404 => Ok(()),

@@ -209,7 +209,7 @@ async fn map_fields(client: &OpenSearch) -> Result<(), VerifyError> {
             serde_json::from_str(template).expect("the template is part of the binary and tested");
         let body = json!({"properties": template["template"]["mappings"]["properties"]});
         let answer = client
-            .request(Method::Put, &format!("{index}/_mapping"), Some(Bytes::from(body.to_string())))
+            .request(Method::PUT, &format!("{index}/_mapping"), Some(Bytes::from(body.to_string())))
             .await?;
         // Without the index there is nothing to map.
         if !matches!(answer.status, 200 | 404) {
@@ -272,7 +272,7 @@ async fn record(client: &OpenSearch, report: &Report) -> Result<(), VerifyError>
     }
     let body = Bytes::from(document(report, now).to_string());
     let index = names.verification();
-    let answer = client.request(Method::Post, &format!("{index}/_doc?refresh=true"), Some(body)).await?;
+    let answer = client.request(Method::POST, &format!("{index}/_doc?refresh=true"), Some(body)).await?;
     match answer.status {
         200 | 201 => Ok(()),
         status => Err(VerifyError::NotRecorded { index, status }),

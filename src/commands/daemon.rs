@@ -44,6 +44,7 @@ pub(crate) fn run(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
 }
 
 pub(crate) fn ask_health(file: &ConfigFile, question: Question) -> anyhow::Result<ExitCode> {
-    health::probe(load(file)?.admin.listen, question)?;
+    let listen = load(file)?.admin.listen;
+    runtime()?.block_on(health::probe(listen, question))?;
     Ok(ExitCode::SUCCESS)
 }

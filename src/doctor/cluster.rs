@@ -49,7 +49,7 @@ pub(super) async fn examine(config: &Config, aws: &SdkConfig) -> Vec<Finding> {
 
 /// The cluster's time, where our role may ask for it.
 async fn clock(opensearch: &OpenSearch) -> Option<Finding> {
-    let answer = opensearch.request(Method::Get, "_cluster/stats?filter_path=timestamp", None).await.ok()?;
+    let answer = opensearch.request(Method::GET, "_cluster/stats?filter_path=timestamp", None).await.ok()?;
     let answer: Value = serde_json::from_slice(&answer.body).ok()?;
     let theirs =
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(answer["timestamp"].as_i64()?) * 1_000_000)
@@ -60,7 +60,7 @@ async fn clock(opensearch: &OpenSearch) -> Option<Finding> {
 /// Asks for a write that needs the daemon's privileges and can never happen.
 async fn write(opensearch: &OpenSearch) -> Result<u16, String> {
     let rejected = opensearch.names().rejected();
-    let exists = opensearch.request(Method::Get, &format!("{rejected}/_settings"), None).await;
+    let exists = opensearch.request(Method::GET, &format!("{rejected}/_settings"), None).await;
     if exists.map_err(|error| error.to_string())?.status == 404 {
         return Err("there is no index yet".to_owned());
     }

@@ -44,39 +44,24 @@ pub trait Series {
     fn register(registry: &Registry, options: Opts, labels: &[&str], buckets: Vec<f64>) -> Self;
 }
 
-macro_rules! plain {
-    ($($sort:ty),*) => { $(
+macro_rules! sorts {
+    ($($sort:ty: |$options:ident, $labels:ident, $buckets:ident| $new:expr;)*) => { $(
         impl Series for $sort {
-            fn register(registry: &Registry, options: Opts, _: &[&str], _: Vec<f64>) -> Self {
-                registered(registry, <$sort>::with_opts(options))
+            fn register(registry: &Registry, $options: Opts, $labels: &[&str], $buckets: Vec<f64>) -> Self {
+                registered(registry, $new)
             }
         }
     )* };
 }
-plain!(IntCounter, IntGauge, Counter);
-
-impl Series for Histogram {
-    fn register(registry: &Registry, options: Opts, _: &[&str], buckets: Vec<f64>) -> Self {
-        registered(registry, Self::with_opts(HistogramOpts::from(options).buckets(buckets)))
-    }
-}
-
-/// The values of their label are not known beforehand.
-macro_rules! open {
-    ($($sort:ty),*) => { $(
-        impl Series for $sort {
-            fn register(registry: &Registry, options: Opts, labels: &[&str], _: Vec<f64>) -> Self {
-                registered(registry, <$sort>::new(options, labels))
-            }
-        }
-    )* };
-}
-open!(IntCounterVec, IntGaugeVec);
-
-impl Series for HistogramVec {
-    fn register(registry: &Registry, options: Opts, labels: &[&str], buckets: Vec<f64>) -> Self {
-        registered(registry, Self::new(HistogramOpts::from(options).buckets(buckets), labels))
-    }
+sorts! {
+    IntCounter: |options, _labels, _buckets| Self::with_opts(options);
+    IntGauge: |options, _labels, _buckets| Self::with_opts(options);
+    Counter: |options, _labels, _buckets| Self::with_opts(options);
+    Histogram: |options, _labels, buckets| Self::with_opts(HistogramOpts::from(options).buckets(buckets));
+    // The values of these labels are not known beforehand.
+    IntCounterVec: |options, labels, _buckets| Self::new(options, labels);
+    IntGaugeVec: |options, labels, _buckets| Self::new(options, labels);
+    HistogramVec: |options, labels, buckets| Self::new(HistogramOpts::from(options).buckets(buckets), labels);
 }
 
 /// Series of one name, one for each value of a label. Each exists from the start.

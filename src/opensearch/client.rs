@@ -8,7 +8,6 @@ use aws_config::SdkConfig;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use opensearch::BulkParts;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use serde::Deserialize;
 use serde_json::Value;
@@ -104,14 +103,13 @@ impl OpenSearch {
 
     /// Sends the body of a bulk.
     pub async fn bulk(&self, body: Bytes) -> Result<Answer, OpenSearchError> {
-        self.send_bulk(&format!("{}?{ANSWER_FILTER}", BulkParts::None.url()), body).await
+        self.send_bulk(&format!("_bulk?{ANSWER_FILTER}"), body).await
     }
 
     /// Sends the body of a bulk whose documents searches find at once, and answers with what the server said where it did
     /// not take all of them.
     pub async fn bulk_whole(&self, body: Bytes) -> Result<Result<(), Answer>, OpenSearchError> {
-        let path = format!("{}?refresh=true&filter_path=errors,items.*.error", BulkParts::None.url());
-        let answer = self.send_bulk(&path, body).await?;
+        let answer = self.send_bulk("_bulk?refresh=true&filter_path=errors,items.*.error", body).await?;
         let is_whole = serde_json::from_slice::<Value>(&answer.body).is_ok_and(|it| it["errors"] == false);
         Ok(if answer.status == 200 && is_whole { Ok(()) } else { Err(answer) })
     }
@@ -126,7 +124,7 @@ impl OpenSearch {
             }
             Compress::Gzip | Compress::Never => body,
         };
-        self.send("bulk", Method::Post, path, headers, Some(body)).await
+        self.send("bulk", Method::POST, path, headers, Some(body)).await
     }
 
     /// Sends any other request; a body is JSON.
@@ -147,7 +145,7 @@ impl OpenSearch {
         extra: &[(&'static str, String)],
         body: Option<Bytes>,
     ) -> Result<Answer, OpenSearchError> {
-        let operation = format!("{} {path}", format!("{method:?}").to_uppercase());
+        let operation = format!("{method} {path}");
         let mut headers = HeaderMap::new();
         for (name, value) in extra {
             let value = HeaderValue::from_str(value).map_err(|_| OpenSearchError::Configure {
@@ -171,7 +169,7 @@ impl OpenSearch {
             number: String,
         }
         let (operation, host) = ("info".to_owned(), Arc::clone(&self.host));
-        let answer = self.send(&operation, Method::Get, "", HeaderMap::new(), None).await?;
+        let answer = self.send(&operation, Method::GET, "", HeaderMap::new(), None).await?;
         if answer.status != 200 {
             return Err(OpenSearchError::Status { operation, host, status: answer.status });
         }
@@ -192,7 +190,7 @@ impl OpenSearch {
         let failed = |error| self.no_answer(operation, &error);
         let transport = self.connection.transport();
         let mut response =
-            transport.send(method, path, headers.clone(), body.clone()).await.map_err(failed)?;
+            transport.send(method.clone(), path, headers.clone(), body.clone()).await.map_err(failed)?;
         if matches!(response.status().as_u16(), 401 | 403)
             && let Some(renewed) = self.renewed(&transport).await
         {

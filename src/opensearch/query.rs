@@ -39,7 +39,7 @@ impl Query {
         body: &Value,
     ) -> Result<T, QueryError> {
         let body = (!body.is_null()).then(|| Bytes::from(body.to_string()));
-        let answer = client.request(Method::Post, path, body).await?;
+        let answer = client.request(Method::POST, path, body).await?;
         match answer.status {
             200..=299 => serde_json::from_slice(&answer.body).map_err(|error| self.unexpected(error)),
             status => Err(self.refused(status)),

@@ -12,7 +12,7 @@ use aws_sigv4::sign::v4;
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
-pub use opensearch::http::Method;
+pub use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, ClientBuilder, Request, Response, redirect};
 use secrecy::{ExposeSecret, SecretString};
@@ -125,7 +125,7 @@ impl Transport {
         all.insert(ACCEPT, HeaderValue::from_static("application/json"));
         all.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         all.extend(headers);
-        let mut request = self.client.request(verb(method), url);
+        let mut request = self.client.request(method, url);
         if let Some(Credentials::Basic { username, password }) = &self.credentials {
             request = request.basic_auth(username, Some(password.expose_secret()));
         }
@@ -176,15 +176,5 @@ impl Signature {
             request.headers_mut().insert(header.name(), value);
         }
         Ok(())
-    }
-}
-
-fn verb(method: Method) -> reqwest::Method {
-    match method {
-        Method::Get => reqwest::Method::GET,
-        Method::Put => reqwest::Method::PUT,
-        Method::Post => reqwest::Method::POST,
-        Method::Delete => reqwest::Method::DELETE,
-        Method::Head => reqwest::Method::HEAD,
     }
 }

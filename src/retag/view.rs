@@ -79,7 +79,7 @@ impl View {
     /// A view that cannot be closed ends by itself.
     pub(super) async fn close(self, client: &OpenSearch) {
         let body = Bytes::from(json!({"pit_id": [self.id]}).to_string());
-        let _ = client.request(Method::Delete, "_search/point_in_time", Some(body)).await;
+        let _ = client.request(Method::DELETE, "_search/point_in_time", Some(body)).await;
     }
 }
 

@@ -64,7 +64,7 @@ impl Dashboards {
     /// Checks the address, the credentials, the tenant and the workspace with one request.
     pub async fn probe(&self) -> Result<(), SetupError> {
         let path = format!("{}api/saved_objects/_find?type=index-pattern&per_page=1", self.prefix);
-        let answer = match self.client.request_with(Method::Get, &path, &self.headers, None).await {
+        let answer = match self.client.request_with(Method::GET, &path, &self.headers, None).await {
             Err(OpenSearchError::Redirected { status, target, .. }) => {
                 return Err(SetupError::Dashboards { problem: redirected(status, &target) });
             }
@@ -171,14 +171,14 @@ impl Dashboards {
 
     async fn remove_alone(&self, object: &Object) -> Result<(), SetupError> {
         let path = format!("{}api/saved_objects/{}", self.prefix, path(object));
-        let answer = self.client.request_with(Method::Delete, &path, &self.headers, None).await?;
+        let answer = self.client.request_with(Method::DELETE, &path, &self.headers, None).await?;
         if answer.status == 404 { Ok(()) } else { accepted(object, &answer).map(|_| ()) }
     }
 
     async fn post(&self, path: &str, body: &Value) -> Result<Answer, SetupError> {
         let path = format!("{}api/saved_objects/{path}", self.prefix);
         let body = Some(Bytes::from(body.to_string()));
-        Ok(self.client.request_with(Method::Post, &path, &self.headers, body).await?)
+        Ok(self.client.request_with(Method::POST, &path, &self.headers, body).await?)
     }
 }
 

@@ -175,10 +175,10 @@ async fn make_indices(
         (names.verification(), names.verification()),
         (names.verified(), names.verified()),
     ] {
-        if opensearch.request(Method::Get, &format!("{known_as}/_settings"), None).await?.status != 404 {
+        if opensearch.request(Method::GET, &format!("{known_as}/_settings"), None).await?.status != 404 {
             continue;
         }
-        let answer = opensearch.request(Method::Put, &index, None).await?;
+        let answer = opensearch.request(Method::PUT, &index, None).await?;
         // A daemon may have made it meanwhile.
         if !exists_already(&answer) {
             let index = Object { kind: Kind::Index, id: index, body: Value::Null };

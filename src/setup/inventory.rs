@@ -41,7 +41,7 @@ impl Inventory {
         }
         let index = opensearch.names().setup();
         let path = format!("{index}/_search?size={MOST_ENTRIES}");
-        let answer = opensearch.request(Method::Get, &path, None).await?;
+        let answer = opensearch.request(Method::GET, &path, None).await?;
         let hits = match answer.status {
             404 => Vec::new(),
             200 => {
@@ -64,7 +64,7 @@ impl Inventory {
             "mappings": {"enabled": false, "_meta": {"managed_by": "sagetrail"}}
         });
         let answer =
-            self.opensearch.request(Method::Put, &self.index, Some(Bytes::from(body.to_string()))).await?;
+            self.opensearch.request(Method::PUT, &self.index, Some(Bytes::from(body.to_string()))).await?;
         if answer.status == 200 || exists_already(&answer) {
             Ok(())
         } else {
@@ -108,7 +108,7 @@ impl Inventory {
 
     /// Removes the index itself, when nothing is left to remember.
     pub(super) async fn remove(self) -> Result<(), SetupError> {
-        let answer = self.opensearch.request(Method::Delete, &self.index, None).await?;
+        let answer = self.opensearch.request(Method::DELETE, &self.index, None).await?;
         if matches!(answer.status, 200 | 404) { Ok(()) } else { Err(refused_inventory(&self.index, &answer)) }
     }
 }

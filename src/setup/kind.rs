@@ -46,6 +46,23 @@ impl Kind {
         self.into()
     }
 
+    /// Where its API is; saved objects have one of Dashboards.
+    pub fn api(self) -> &'static str {
+        match self {
+            Self::ComponentTemplate => "_component_template",
+            Self::IndexTemplate => "_index_template",
+            Self::Policy => "_plugins/_ism/policies",
+            Self::Channel => "_plugins/_notifications/configs",
+            Self::Monitor => "_plugins/_alerting/monitors",
+            Self::Index | Self::IndexPattern | Self::Search | Self::Visualization | Self::Dashboard => "",
+        }
+    }
+
+    /// The path of one of its objects.
+    pub fn path(self, id: &str) -> String {
+        format!("{}/{id}", self.api())
+    }
+
     /// Whether daemons need it.
     pub fn is_template(self) -> bool {
         self.server() == Server::OpenSearch

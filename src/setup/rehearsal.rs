@@ -117,5 +117,5 @@ async fn ask(
     body: String,
 ) -> Result<Value, SetupError> {
     let object = Object { kind: Kind::Monitor, id: monitor.id.clone(), body: Value::Null };
-    accepted(&object, &opensearch.request(Method::Post, path, Some(Bytes::from(body))).await?)
+    accepted(&object, &opensearch.request(Method::POST, path, Some(Bytes::from(body))).await?)
 }

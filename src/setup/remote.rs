@@ -58,7 +58,7 @@ impl Found {
 impl Remote {
     /// Asks which plugins the cluster has, and whether Dashboards accepts the credentials.
     pub async fn connect(opensearch: OpenSearch, dashboards: Option<Dashboards>) -> Result<Self, SetupError> {
-        let answer = opensearch.request(Method::Get, "_cat/plugins?format=json", None).await?;
+        let answer = opensearch.request(Method::GET, "_cat/plugins?format=json", None).await?;
         let listed = serde_json::from_slice::<Vec<Value>>(&answer.body).ok().filter(|_| answer.status == 200);
         let plugins = listed.map(|plugins| {
             plugins.iter().filter_map(|plugin| plugin["component"].as_str().map(str::to_owned)).collect()
@@ -90,32 +90,28 @@ impl Remote {
     pub async fn find(&self, object: &Object, address: Option<&str>) -> Result<Option<Found>, SetupError> {
         let id = &object.id;
         let found = |body: Value| Found { body, address: id.clone(), version: None };
+        let path = object.kind.path(id);
         match object.kind {
             Kind::ComponentTemplate => {
-                let answer = self.get(object, &format!("_component_template/{id}")).await?;
-                Ok(answer
-                    .map(|mut answer| found(answer["component_templates"][0]["component_template"].take())))
+                let part = "/component_templates/0/component_template";
+                Ok(self.get(object, &path).await?.map(|answer| found(part_of(answer, part))))
             }
             Kind::IndexTemplate => {
-                let answer = self.get(object, &format!("_index_template/{id}")).await?;
-                Ok(answer.map(|mut answer| found(answer["index_templates"][0]["index_template"].take())))
+                let part = "/index_templates/0/index_template";
+                Ok(self.get(object, &path).await?.map(|answer| found(part_of(answer, part))))
             }
-            Kind::Policy => {
-                let answer = self.get(object, &format!("_plugins/_ism/policies/{id}")).await?;
-                Ok(answer.map(|answer| Found {
-                    version: version(&answer),
-                    ..found(json!({"policy": answer["policy"]}))
-                }))
-            }
+            Kind::Policy => Ok(self.get(object, &path).await?.map(|answer| Found {
+                version: version(&answer),
+                ..found(json!({"policy": answer["policy"]}))
+            })),
             Kind::Channel => {
-                let answer = self.get(object, &format!("_plugins/_notifications/configs/{id}")).await?;
-                let config = answer.and_then(|mut answer| {
-                    answer["config_list"].get_mut(0).map(|listed| listed["config"].take())
-                });
-                Ok(config.map(|config| found(json!({ "config": config }))))
+                let answer =
+                    self.get(object, &path).await?.filter(|answer| answer["config_list"][0].is_object());
+                let config = |answer| json!({"config": part_of(answer, "/config_list/0/config")});
+                Ok(answer.map(|answer| found(config(answer))))
             }
             Kind::Monitor => self.find_monitor(object, address).await,
-            Kind::Index => Ok(self.get(object, id).await?.map(found)),
+            Kind::Index => Ok(self.get(object, &path).await?.map(found)),
             Kind::IndexPattern | Kind::Search | Kind::Visualization | Kind::Dashboard => {
                 let one = std::slice::from_ref(object);
                 Ok(self.find_saved(one).await?.pop().flatten())
@@ -166,7 +162,7 @@ impl Remote {
         let query = json!({"size": 1, "query": {"term": {"monitor.name.keyword": object.body["name"]}}});
         let body = Some(Bytes::from(query.to_string()));
         let path = "_plugins/_alerting/monitors/_search";
-        let answer = self.opensearch.request(Method::Post, path, body).await?;
+        let answer = self.opensearch.request(Method::POST, path, body).await?;
         // Before the first monitor there is no index to search.
         if answer.status == 404 {
             return Ok(None);
@@ -179,7 +175,7 @@ impl Remote {
     }
 
     async fn monitor(&self, object: &Object, id: &str) -> Result<Option<Found>, SetupError> {
-        let answer = self.get(object, &format!("_plugins/_alerting/monitors/{id}")).await?;
+        let answer = self.get(object, &Kind::Monitor.path(id)).await?;
         Ok(answer.map(|mut answer| Found {
             version: version(&answer),
             body: answer["monitor"].take(),
@@ -195,18 +191,17 @@ impl Remote {
             .map_or_else(String::new, |(number, term)| format!("?if_seq_no={number}&if_primary_term={term}"));
         let mut body = object.body.clone();
         let (method, path) = match (object.kind, over) {
-            (Kind::ComponentTemplate, _) => (Method::Put, format!("_component_template/{id}")),
-            (Kind::IndexTemplate, _) => (Method::Put, format!("_index_template/{id}")),
-            (Kind::Index, _) => (Method::Put, id.clone()),
-            (Kind::Policy, _) => (Method::Put, format!("_plugins/_ism/policies/{id}{condition}")),
             (Kind::Channel, None) => {
                 body["config_id"] = json!(id);
-                (Method::Post, "_plugins/_notifications/configs".to_owned())
+                (Method::POST, object.kind.api().to_owned())
             }
-            (Kind::Channel, Some(_)) => (Method::Put, format!("_plugins/_notifications/configs/{id}")),
-            (Kind::Monitor, None) => (Method::Post, "_plugins/_alerting/monitors".to_owned()),
+            (Kind::Monitor, None) => (Method::POST, object.kind.api().to_owned()),
             (Kind::Monitor, Some(found)) => {
-                (Method::Put, format!("_plugins/_alerting/monitors/{}{condition}", found.address))
+                (Method::PUT, format!("{}{condition}", object.kind.path(&found.address)))
+            }
+            (Kind::Policy, _) => (Method::PUT, format!("{}{condition}", object.kind.path(id))),
+            (Kind::ComponentTemplate | Kind::IndexTemplate | Kind::Index | Kind::Channel, _) => {
+                (Method::PUT, object.kind.path(id))
             }
             (Kind::IndexPattern | Kind::Search | Kind::Visualization | Kind::Dashboard, _) => {
                 let lost = || Err(SetupError::Lost { object: object.to_string() });
@@ -226,24 +221,19 @@ impl Remote {
     /// Removes an object that was found.
     pub async fn remove(&self, object: &Object, found: &Found) -> Result<(), SetupError> {
         let id = &found.address;
-        let path = match object.kind {
-            Kind::ComponentTemplate => format!("_component_template/{id}"),
-            Kind::IndexTemplate => format!("_index_template/{id}"),
-            // Data is never removed.
-            Kind::Index => return Ok(()),
-            Kind::Policy => format!("_plugins/_ism/policies/{id}"),
-            Kind::Channel => format!("_plugins/_notifications/configs/{id}"),
-            Kind::Monitor => format!("_plugins/_alerting/monitors/{id}"),
-            Kind::IndexPattern | Kind::Search | Kind::Visualization | Kind::Dashboard => {
-                let one = std::slice::from_ref(object);
-                return self.remove_saved(one).await?.pop().unwrap_or(Ok(()));
-            }
-        };
-        accepted(object, &self.opensearch.request(Method::Delete, &path, None).await?).map(|_| ())
+        if object.kind.server() == Server::Dashboards {
+            return self.remove_saved(std::slice::from_ref(object)).await?.pop().unwrap_or(Ok(()));
+        }
+        // Data is never removed.
+        if object.kind == Kind::Index {
+            return Ok(());
+        }
+        let path = object.kind.path(id);
+        accepted(object, &self.opensearch.request(Method::DELETE, &path, None).await?).map(|_| ())
     }
 
     async fn get(&self, object: &Object, path: &str) -> Result<Option<Value>, SetupError> {
-        let answer = self.opensearch.request(Method::Get, path, None).await?;
+        let answer = self.opensearch.request(Method::GET, path, None).await?;
         if answer.status == 404 { Ok(None) } else { accepted(object, &answer).map(Some) }
     }
 
@@ -256,6 +246,10 @@ impl Remote {
 
 fn saved(object: &Object, body: Value) -> Found {
     Found { body, address: object.id.clone(), version: None }
+}
+
+fn part_of(mut answer: Value, pointer: &str) -> Value {
+    answer.pointer_mut(pointer).map(Value::take).unwrap_or_default()
 }
 
 fn version(answer: &Value) -> Option<(u64, u64)> {

@@ -78,7 +78,7 @@ async fn explain(
     pattern: &str,
 ) -> Result<Vec<(String, Value)>, SetupError> {
     let path = format!("_plugins/_ism/explain/{pattern}");
-    let answer = opensearch.request(Method::Get, &path, None).await?;
+    let answer = opensearch.request(Method::GET, &path, None).await?;
     if answer.status == 404 || matches_no_index(&answer) {
         return Ok(Vec::new());
     }
@@ -103,7 +103,7 @@ async fn ask(
     for some in indices.chunks(AT_ONCE) {
         let path = format!("_plugins/_ism/{operation}/{}", some.join(","));
         let body = Bytes::from(json!({"policy_id": policy.id}).to_string());
-        let answer = accepted(policy, &opensearch.request(Method::Post, &path, Some(body)).await?)?;
+        let answer = accepted(policy, &opensearch.request(Method::POST, &path, Some(body)).await?)?;
         refused += answer["failed_indices"].as_array().map_or(0, Vec::len);
     }
     Ok(refused)

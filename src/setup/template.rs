@@ -49,7 +49,7 @@ pub(super) struct Template {
 impl Template {
     pub(super) async fn install(&self, client: &OpenSearch) -> Result<(), SetupError> {
         let path = client.names().in_text(self.path);
-        let answer = client.request(Method::Get, &path, None).await?;
+        let answer = client.request(Method::GET, &path, None).await?;
         let installed = match answer.status {
             200 => installed_version(&answer.body),
             404 => None,
@@ -60,7 +60,7 @@ impl Template {
             return Ok(());
         }
         let body = Bytes::from(client.names().in_text(self.text).into_owned());
-        let answer = client.request(Method::Put, &path, Some(body)).await?;
+        let answer = client.request(Method::PUT, &path, Some(body)).await?;
         if answer.status != 200 {
             return Err(refused_template(&path, answer.status, &answer.body));
         }

@@ -38,7 +38,7 @@ impl Cluster {
         let client = OpenSearch::new(&config(&url), None).unwrap();
         let cluster = Self { client, url, _turn: turn };
         // It may exist already.
-        cluster.ask(Method::Put, "sagetrail-rejected", None).await;
+        cluster.ask(Method::PUT, "sagetrail-rejected", None).await;
         Some(cluster)
     }
 
@@ -56,27 +56,27 @@ impl Cluster {
     async fn index(&self, month: Month, mappings: Value) -> IndexName {
         let time = Date::from_calendar_date(2098, month, 1).unwrap().midnight().assume_utc();
         let index = IndexName::of_event(&Names::default(), Some(time));
-        self.ask(Method::Delete, index.as_str(), None).await;
+        self.ask(Method::DELETE, index.as_str(), None).await;
         let (status, answer) =
-            self.ask(Method::Put, index.as_str(), Some(json!({"mappings": mappings}))).await;
+            self.ask(Method::PUT, index.as_str(), Some(json!({"mappings": mappings}))).await;
         assert_eq!(status, 200, "{answer}");
         index
     }
 
     async fn set(&self, index: &str, settings: Value) {
-        let (status, answer) = self.ask(Method::Put, &format!("{index}/_settings"), Some(settings)).await;
+        let (status, answer) = self.ask(Method::PUT, &format!("{index}/_settings"), Some(settings)).await;
         assert_eq!(status, 200, "{answer}");
     }
 
     async fn count(&self, index: &IndexName) -> u64 {
-        self.ask(Method::Post, &format!("{}/_refresh", index.as_str()), None).await;
-        let (_, answer) = self.ask(Method::Get, &format!("{}/_count", index.as_str()), None).await;
+        self.ask(Method::POST, &format!("{}/_refresh", index.as_str()), None).await;
+        let (_, answer) = self.ask(Method::GET, &format!("{}/_count", index.as_str()), None).await;
         answer["count"].as_u64().unwrap()
     }
 
     async fn report_of(&self, document: &Document) -> Option<Value> {
         let path = format!("sagetrail-rejected/_doc/{}", document.id.as_str());
-        let (status, answer) = self.ask(Method::Get, &path, None).await;
+        let (status, answer) = self.ask(Method::GET, &path, None).await;
         (status == 200).then(|| answer["_source"].clone())
     }
 }
@@ -151,9 +151,9 @@ async fn while_the_rejected_index_takes_nothing_a_refused_document_is_no_success
     cluster.set("sagetrail-rejected", json!({"index.blocks.write": null})).await;
     assert!(matches!(blocked, Err(StoreError::Unavailable { attempts: 2, status: 403, .. })), "{blocked:?}");
 
-    cluster.ask(Method::Post, "sagetrail-rejected/_close", None).await;
+    cluster.ask(Method::POST, "sagetrail-rejected/_close", None).await;
     let closed = running.store(vec![bad.clone()]).await;
-    cluster.ask(Method::Post, "sagetrail-rejected/_open?wait_for_active_shards=1", None).await;
+    cluster.ask(Method::POST, "sagetrail-rejected/_open?wait_for_active_shards=1", None).await;
     assert!(matches!(closed, Err(StoreError::Unavailable { attempts: 2, status: 400, .. })), "{closed:?}");
 
     assert_eq!(cluster.report_of(&bad).await, None);
@@ -186,15 +186,15 @@ async fn a_blocked_index_is_waited_for_and_its_documents_are_not_set_aside() {
 async fn an_index_that_cannot_be_made_for_want_of_shards_is_waited_for() {
     let Some(cluster) = Cluster::of_environment().await else { return };
     let index = cluster.index(Month::June, json!({})).await;
-    cluster.ask(Method::Delete, index.as_str(), None).await;
+    cluster.ask(Method::DELETE, index.as_str(), None).await;
     let limit = |value: Value| json!({"persistent": {"cluster.max_shards_per_node": value}});
-    cluster.ask(Method::Put, "_cluster/settings", Some(limit(json!(1)))).await;
+    cluster.ask(Method::PUT, "_cluster/settings", Some(limit(json!(1)))).await;
     let mut config = config(&cluster.url);
     config.item_attempts = attempts(2);
     let running = Running::new(&config);
     let document = into(&index, "{\"n\":1}");
     let full = running.store(vec![document.clone()]).await;
-    cluster.ask(Method::Put, "_cluster/settings", Some(limit(Value::Null))).await;
+    cluster.ask(Method::PUT, "_cluster/settings", Some(limit(Value::Null))).await;
     assert!(matches!(full, Err(StoreError::Unavailable { status: 400, .. })), "{full:?}");
     assert_eq!(running.store(vec![document]).await, Ok(created(1)));
     running.end().await;
@@ -219,56 +219,56 @@ async fn no_state_of_a_real_cluster_sets_a_document_aside_and_each_is_waited_for
         with(
             "a foreign index has the name of the alias",
             json!({"aliases": {TAKEN: {}}}),
-            &[(Method::Put, TAKEN, "")][..],
-            &[(Method::Delete, TAKEN, "")][..],
+            &[(Method::PUT, TAKEN, "")][..],
+            &[(Method::DELETE, TAKEN, "")][..],
         ),
         with(
             "a pipeline does not exist",
             with_pipeline(),
             &[],
-            &[(Method::Put, PIPELINE, r#"{"processors":[]}"#)],
+            &[(Method::PUT, PIPELINE, r#"{"processors":[]}"#)],
         ),
         with(
             "a pipeline fails",
             with_pipeline(),
-            &[(Method::Put, PIPELINE, r#"{"processors":[{"fail":{"message":"no"}}]}"#)],
-            &[(Method::Put, PIPELINE, r#"{"processors":[]}"#)],
+            &[(Method::PUT, PIPELINE, r#"{"processors":[{"fail":{"message":"no"}}]}"#)],
+            &[(Method::PUT, PIPELINE, r#"{"processors":[]}"#)],
         ),
         with(
             "a pipeline meets a field that is not there",
             with_pipeline(),
-            &[(Method::Put, PIPELINE, r#"{"processors":[{"rename":{"field":"a","target_field":"b"}}]}"#)],
-            &[(Method::Put, PIPELINE, r#"{"processors":[]}"#)],
+            &[(Method::PUT, PIPELINE, r#"{"processors":[{"rename":{"field":"a","target_field":"b"}}]}"#)],
+            &[(Method::PUT, PIPELINE, r#"{"processors":[]}"#)],
         ),
         with(
             "a pipeline drops documents",
             with_pipeline(),
-            &[(Method::Put, PIPELINE, r#"{"processors":[{"drop":{}}]}"#)],
-            &[(Method::Put, PIPELINE, r#"{"processors":[]}"#)],
+            &[(Method::PUT, PIPELINE, r#"{"processors":[{"drop":{}}]}"#)],
+            &[(Method::PUT, PIPELINE, r#"{"processors":[]}"#)],
         ),
         with(
             "the mapping is full",
             json!({"settings": {"index.mapping.total_fields.limit": 1}}),
             &[],
-            &[(Method::Put, "INDEX/_settings", r#"{"index.mapping.total_fields.limit":1000}"#)],
+            &[(Method::PUT, "INDEX/_settings", r#"{"index.mapping.total_fields.limit":1000}"#)],
         ),
         with(
             "the mapping asks for routing",
             json!({"mappings": {"_routing": {"required": true}}}),
             &[],
-            &[(Method::Delete, "INDEX", ""), (Method::Delete, "_index_template/sagetrail-test", "")],
+            &[(Method::DELETE, "INDEX", ""), (Method::DELETE, "_index_template/sagetrail-test", "")],
         ),
         with(
             "the mapping refuses what every record has",
             json!({"mappings": {"properties": {"message": {"type": "date"}}}}),
             &[],
-            &[(Method::Delete, "INDEX", ""), (Method::Delete, "_index_template/sagetrail-test", "")],
+            &[(Method::DELETE, "INDEX", ""), (Method::DELETE, "_index_template/sagetrail-test", "")],
         ),
         with(
             "a template makes a setting that no index can have",
             json!({"settings": {"index.sort.field": "absent"}}),
             &[],
-            &[(Method::Delete, "_index_template/sagetrail-test", "")],
+            &[(Method::DELETE, "_index_template/sagetrail-test", "")],
         ),
     ];
     let index = cluster.index(Month::July, json!({})).await;
@@ -282,11 +282,11 @@ async fn no_state_of_a_real_cluster_sets_a_document_aside_and_each_is_waited_for
             }
         };
         for path in [index.as_str(), PIPELINE, TAKEN] {
-            cluster.ask(Method::Delete, path, None).await;
+            cluster.ask(Method::DELETE, path, None).await;
         }
         let template = json!({"index_patterns": [index.as_str()], "priority": 900, "template": template});
         let path = "_index_template/sagetrail-test";
-        let (status, answer) = cluster.ask(Method::Put, path, Some(template)).await;
+        let (status, answer) = cluster.ask(Method::PUT, path, Some(template)).await;
         assert_eq!(status, 200, "{name}: {answer}");
         steps(before).await;
 
@@ -304,10 +304,10 @@ async fn no_state_of_a_real_cluster_sets_a_document_aside_and_each_is_waited_for
         steps(after).await;
         assert_eq!(running.store(all).await, Ok(created(3)), "{name}");
         running.end().await;
-        cluster.ask(Method::Delete, path, None).await;
+        cluster.ask(Method::DELETE, path, None).await;
     }
     for path in [index.as_str(), PIPELINE, TAKEN] {
-        cluster.ask(Method::Delete, path, None).await;
+        cluster.ask(Method::DELETE, path, None).await;
     }
 }
 
@@ -322,5 +322,5 @@ async fn with_the_templates_of_setup_a_lone_document_at_fault_is_set_aside_and_t
     assert_eq!(cluster.report_of(&bad).await.unwrap()["error"]["type"], "mapper_parsing_exception");
     assert_eq!(cluster.count(&index).await, 0);
     running.end().await;
-    cluster.ask(Method::Delete, index.as_str(), None).await;
+    cluster.ask(Method::DELETE, index.as_str(), None).await;
 }
