@@ -23,6 +23,7 @@ use variable::Misspelt;
 
 mod channel;
 mod content;
+mod defaults;
 mod enrich;
 mod error;
 mod exposed;

@@ -7,59 +7,38 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
+use super::defaults::section;
 use super::error::ConfigError;
 
-/// How long OpenSearch keeps what was shipped.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RetentionConfig {
-    /// Days after a month's index was made until it is removed; zero keeps it for ever.
-    pub events_days: u32,
-    /// Of the ledger of shipped objects.
-    pub objects_days: u32,
-}
-
-impl Default for RetentionConfig {
-    fn default() -> Self {
+section! {
+    /// How long OpenSearch keeps what was shipped.
+    pub struct RetentionConfig {
+        /// Days after a month's index was made until it is removed; zero keeps it for ever.
         // Audits ask for a year, and an index is made up to a month before its last event. The ledger proves what the
         // events are worth for as long as there are any.
-        Self { events_days: 400, objects_days: 400 }
+        pub events_days: u32 = 400,
+        /// Of the ledger of shipped objects.
+        pub objects_days: u32 = 400,
     }
 }
 
-/// Where OpenSearch Dashboards is.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DashboardsConfig {
-    /// Its address for `setup`; without one, dashboards are not installed.
-    pub url: Option<Url>,
-    /// The address of Dashboards in browsers, where it differs; links in pages begin with it.
-    pub public_url: Option<Url>,
-    /// With a name, requests use basic authentication.
-    pub username: Option<String>,
-    pub password: Option<SecretString>,
-    pub password_file: Option<PathBuf>,
-    /// Of the security plugin, which otherwise puts everything into the tenant of the user that it meets first.
-    pub tenant: String,
-    pub workspace: Option<String>,
-    pub ca_file: Option<PathBuf>,
-    pub danger_accept_invalid_certificates: bool,
-}
-
-impl Default for DashboardsConfig {
-    fn default() -> Self {
-        Self {
-            url: None,
-            public_url: None,
-            username: None,
-            password: None,
-            password_file: None,
-            // Objects in a private tenant would be visible to the user of the setup alone.
-            tenant: "global".to_owned(),
-            workspace: None,
-            ca_file: None,
-            danger_accept_invalid_certificates: false,
-        }
+section! {
+    /// Where OpenSearch Dashboards is.
+    pub struct DashboardsConfig {
+        /// Its address for `setup`; without one, dashboards are not installed.
+        pub url: Option<Url> = None,
+        /// Its address in the browser of whoever follows a link, where that is another one.
+        pub public_url: Option<Url> = None,
+        /// With a name, requests use basic authentication.
+        pub username: Option<String> = None,
+        pub password: Option<SecretString> = None,
+        pub password_file: Option<PathBuf> = None,
+        /// Of the security plugin, which otherwise puts everything into the tenant of the user that it meets first.
+        // What only the user of the setup could see would help nobody.
+        pub tenant: String = "global".to_owned(),
+        pub workspace: Option<String> = None,
+        pub ca_file: Option<PathBuf> = None,
+        pub danger_accept_invalid_certificates: bool = false,
     }
 }
 

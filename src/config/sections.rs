@@ -11,6 +11,7 @@ use url::Url;
 
 use super::channel::Channel;
 use super::content::{DashboardsConfig, MonitorsConfig, RetentionConfig};
+use super::defaults::section;
 use super::enrich::EnrichConfig;
 use super::error::ConfigError;
 use super::pattern::KeyPatterns;
@@ -38,52 +39,29 @@ pub struct Config {
     pub shutdown: ShutdownConfig,
 }
 
-/// Where notifications and objects come from, and how much of them may be in memory at once.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SourceConfig {
-    /// The URL of the SQS queue. Only `run` needs it.
-    pub queue_url: Option<Url>,
-    pub receivers: NonZeroUsize,
-    #[serde(with = "humantime_serde")]
-    pub wait: Duration,
-    pub in_flight_messages: NonZeroUsize,
-    pub in_flight_bytes: NonZeroUsize,
-    pub max_object_bytes: u64,
-    pub max_uncompressed_bytes: u64,
-    pub max_record_bytes: usize,
-    pub content_hash: ContentHash,
-    pub requester_pays: bool,
-    pub force_path_style: bool,
-    pub assume_role_arn: Option<String>,
-    pub external_id: Option<String>,
-    /// The only buckets that are read, and the only accounts whose files are; empty lists allow all.
-    pub allowed_buckets: Vec<String>,
-    pub allowed_accounts: Vec<String>,
-    /// Patterns of keys that are read as files of records although their names are not CloudTrail's.
-    pub also_read: Vec<String>,
-}
-
-impl Default for SourceConfig {
-    fn default() -> Self {
-        Self {
-            queue_url: None,
-            receivers: nonzero(2),
-            wait: Duration::from_secs(20),
-            in_flight_messages: nonzero(32),
-            in_flight_bytes: nonzero(64 << 20),
-            max_object_bytes: 64 << 20,
-            max_uncompressed_bytes: 2 << 30,
-            max_record_bytes: 8 << 20,
-            content_hash: ContentHash::Sha256,
-            requester_pays: false,
-            force_path_style: false,
-            assume_role_arn: None,
-            external_id: None,
-            allowed_buckets: Vec::new(),
-            allowed_accounts: Vec::new(),
-            also_read: Vec::new(),
-        }
+section! {
+    /// Where notifications and objects come from, and how much of them may be in memory at once.
+    pub struct SourceConfig {
+        /// The URL of the SQS queue. Only `run` needs it.
+        pub queue_url: Option<Url> = None,
+        pub receivers: NonZeroUsize = nonzero(2),
+        #[serde(with = "humantime_serde")]
+        pub wait: Duration = Duration::from_secs(20),
+        pub in_flight_messages: NonZeroUsize = nonzero(32),
+        pub in_flight_bytes: NonZeroUsize = nonzero(64 << 20),
+        pub max_object_bytes: u64 = 64 << 20,
+        pub max_uncompressed_bytes: u64 = 2 << 30,
+        pub max_record_bytes: usize = 8 << 20,
+        pub content_hash: ContentHash = ContentHash::Sha256,
+        pub requester_pays: bool = false,
+        pub force_path_style: bool = false,
+        pub assume_role_arn: Option<String> = None,
+        pub external_id: Option<String> = None,
+        /// The only buckets that are read, and the only accounts whose files are; empty lists allow all.
+        pub allowed_buckets: Vec<String> = Vec::new(),
+        pub allowed_accounts: Vec<String> = Vec::new(),
+        /// Patterns of keys that are read as files of records although their names are not CloudTrail's.
+        pub also_read: Vec<String> = Vec::new(),
     }
 }
 
@@ -109,44 +87,26 @@ impl SourceConfig {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SelectConfig {
-    pub scope: Scope,
-}
-
-impl Default for SelectConfig {
-    fn default() -> Self {
-        Self { scope: Scope::Related }
+section! {
+    pub struct SelectConfig {
+        pub scope: Scope = Scope::Related,
     }
 }
 
-/// How fast history is shipped.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ReplayConfig {
-    /// In place of the limits of the sink.
-    pub documents_per_second: Option<NonZeroU32>,
-    pub bytes_per_second: Option<NonZeroU32>,
-    pub in_flight_objects: NonZeroUsize,
-}
-
-impl Default for ReplayConfig {
-    fn default() -> Self {
-        Self { documents_per_second: None, bytes_per_second: None, in_flight_objects: nonzero(32) }
+section! {
+    /// How fast history is shipped.
+    pub struct ReplayConfig {
+        /// In place of the limits of the sink.
+        pub documents_per_second: Option<NonZeroU32> = None,
+        pub bytes_per_second: Option<NonZeroU32> = None,
+        pub in_flight_objects: NonZeroUsize = nonzero(32),
     }
 }
 
-/// The operators' HTTP endpoint.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdminConfig {
-    pub listen: SocketAddr,
-}
-
-impl Default for AdminConfig {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9600)) }
+section! {
+    /// The operators' HTTP endpoint.
+    pub struct AdminConfig {
+        pub listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 9600)),
     }
 }
 
@@ -157,29 +117,17 @@ pub enum LogFormat {
     Json,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LogConfig {
-    pub format: LogFormat,
-    pub filter: String,
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info".to_owned() }
+section! {
+    pub struct LogConfig {
+        pub format: LogFormat = LogFormat::Text,
+        pub filter: String = "info".to_owned(),
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ShutdownConfig {
-    #[serde(with = "humantime_serde")]
-    pub grace: Duration,
-}
-
-impl Default for ShutdownConfig {
-    fn default() -> Self {
-        Self { grace: Duration::from_secs(25) }
+section! {
+    pub struct ShutdownConfig {
+        #[serde(with = "humantime_serde")]
+        pub grace: Duration = Duration::from_secs(25),
     }
 }
 

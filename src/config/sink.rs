@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
+use super::defaults::section;
 use super::error::ConfigError;
 
 /// How a request to OpenSearch proves who sent it.
@@ -31,61 +32,33 @@ pub enum Sigv4Service {
     Aoss,
 }
 
-/// Where documents go, how requests are authenticated, and how fast they may be sent.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SinkConfig {
-    pub url: Url,
-    /// The prefix of every name that sagetrail uses in OpenSearch.
-    pub index_prefix: String,
-    pub auth: AuthKind,
-    pub username: Option<String>,
-    pub password: Option<SecretString>,
-    pub password_file: Option<PathBuf>,
-    pub sigv4_service: Sigv4Service,
-    pub client_certificate_file: Option<PathBuf>,
-    pub client_key_file: Option<PathBuf>,
-    pub ca_file: Option<PathBuf>,
-    pub danger_accept_invalid_certificates: bool,
-    pub gzip: bool,
-    #[serde(with = "humantime_serde")]
-    pub request_timeout: Duration,
-    pub bulk_max_bytes: NonZeroUsize,
-    pub bulk_max_documents: NonZeroUsize,
-    #[serde(with = "humantime_serde")]
-    pub bulk_max_age: Duration,
-    pub in_flight_bulks: NonZeroUsize,
-    pub queue_bytes: NonZeroUsize,
-    pub item_attempts: NonZeroU32,
-    pub documents_per_second: Option<NonZeroU32>,
-    pub bytes_per_second: Option<NonZeroU32>,
-}
-
-impl Default for SinkConfig {
-    fn default() -> Self {
-        Self {
-            url: Url::parse("http://127.0.0.1:9200").expect("the default URL is well-formed"),
-            index_prefix: DEFAULT_PREFIX.to_owned(),
-            auth: AuthKind::None,
-            username: None,
-            password: None,
-            password_file: None,
-            sigv4_service: Sigv4Service::Es,
-            client_certificate_file: None,
-            client_key_file: None,
-            ca_file: None,
-            danger_accept_invalid_certificates: false,
-            gzip: false,
-            request_timeout: Duration::from_mins(1),
-            bulk_max_bytes: nonzero(4 << 20),
-            bulk_max_documents: nonzero(2_000),
-            bulk_max_age: Duration::from_secs(1),
-            in_flight_bulks: nonzero(2),
-            queue_bytes: nonzero(16 << 20),
-            item_attempts: NonZeroU32::new(8).expect("eight is not zero"),
-            documents_per_second: None,
-            bytes_per_second: None,
-        }
+section! {
+    /// Where documents go, how requests are authenticated, and how fast they may be sent.
+    pub struct SinkConfig {
+        pub url: Url = Url::parse("http://127.0.0.1:9200").expect("the default URL is well-formed"),
+        /// What the names of everything of ours in OpenSearch begin with.
+        pub index_prefix: String = DEFAULT_PREFIX.to_owned(),
+        pub auth: AuthKind = AuthKind::None,
+        pub username: Option<String> = None,
+        pub password: Option<SecretString> = None,
+        pub password_file: Option<PathBuf> = None,
+        pub sigv4_service: Sigv4Service = Sigv4Service::Es,
+        pub client_certificate_file: Option<PathBuf> = None,
+        pub client_key_file: Option<PathBuf> = None,
+        pub ca_file: Option<PathBuf> = None,
+        pub danger_accept_invalid_certificates: bool = false,
+        pub gzip: bool = false,
+        #[serde(with = "humantime_serde")]
+        pub request_timeout: Duration = Duration::from_mins(1),
+        pub bulk_max_bytes: NonZeroUsize = nonzero(4 << 20),
+        pub bulk_max_documents: NonZeroUsize = nonzero(2_000),
+        #[serde(with = "humantime_serde")]
+        pub bulk_max_age: Duration = Duration::from_secs(1),
+        pub in_flight_bulks: NonZeroUsize = nonzero(2),
+        pub queue_bytes: NonZeroUsize = nonzero(16 << 20),
+        pub item_attempts: NonZeroU32 = NonZeroU32::new(8).expect("eight is not zero"),
+        pub documents_per_second: Option<NonZeroU32> = None,
+        pub bytes_per_second: Option<NonZeroU32> = None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Questions whose answer is read as JSON of a known form, such as searches.
 
 use bytes::Bytes;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -53,4 +54,22 @@ impl Query {
     pub fn unexpected(&self, problem: impl ToString) -> QueryError {
         QueryError::Unexpected { operation: self.operation, problem: problem.to_string() }
     }
+}
+
+/// The answer to a search.
+#[derive(Debug, Deserialize)]
+pub struct Page<T> {
+    pub hits: Hits<T>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Hits<T> {
+    /// How many there are in all, where that was asked for.
+    pub total: Option<Total>,
+    pub hits: Vec<T>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Total {
+    pub value: u64,
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use time::Date;
 
-use crate::opensearch::{Method, OpenSearch, Query, QueryError};
+use crate::opensearch::{Method, OpenSearch, Page, Query, QueryError};
 use crate::source::folder::Wanted;
 
 /// Documents that are read and written at once. Scripts and parameters make some of them large.
@@ -52,7 +52,7 @@ impl View {
         if let Some(after) = &self.after {
             body["search_after"] = after.clone();
         }
-        let Page { hits } = question("search").ask(client, "_search", &body).await?;
+        let Page::<Hit> { hits } = question("search").ask(client, "_search", &body).await?;
         if let Some(found) = hits.total {
             *total = found.value;
         }
@@ -71,7 +71,7 @@ impl View {
             "sort": [{"_doc": "asc"}]
         });
         let path = format!("{}-*/_search", client.names().events());
-        let Page { hits: found } = question("search").ask(client, &path, &body).await?;
+        let Page::<Hit> { hits: found } = question("search").ask(client, &path, &body).await?;
         let is_one = |it: &Hit| hits.iter().any(|hit| hit.index == it.index && hit.id == it.id);
         Ok(found.hits.into_iter().filter(is_one).collect())
     }
@@ -129,22 +129,6 @@ pub(super) struct Hit {
 #[derive(Deserialize)]
 struct Opened {
     pit_id: String,
-}
-
-#[derive(Deserialize)]
-struct Page {
-    hits: Hits,
-}
-
-#[derive(Deserialize)]
-struct Hits {
-    total: Option<Total>,
-    hits: Vec<Hit>,
-}
-
-#[derive(Deserialize)]
-struct Total {
-    value: u64,
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::answer::{SetupError, exists_already, refused};
 use super::object::{Kind, Object};
 use super::plan::Entry;
 use crate::opensearch::bulk::{self, Action};
-use crate::opensearch::{Answer, Method, OpenSearch};
+use crate::opensearch::{Answer, Method, OpenSearch, Page};
 
 /// More than all content has.
 const MOST_ENTRIES: usize = 5_000;
@@ -27,14 +27,6 @@ impl Inventory {
     /// Reads the inventory, which is empty before the first installation.
     pub(super) async fn read(opensearch: &OpenSearch) -> Result<Self, SetupError> {
         #[derive(Deserialize)]
-        struct Page {
-            hits: Hits,
-        }
-        #[derive(Deserialize)]
-        struct Hits {
-            hits: Vec<Hit>,
-        }
-        #[derive(Deserialize)]
         struct Hit {
             #[serde(rename = "_source")]
             entry: Entry,
@@ -45,7 +37,7 @@ impl Inventory {
         let hits = match answer.status {
             404 => Vec::new(),
             200 => {
-                serde_json::from_slice::<Page>(&answer.body)
+                serde_json::from_slice::<Page<Hit>>(&answer.body)
                     .map_err(|_| refused_inventory(&index, &answer))?
                     .hits
                     .hits

@@ -8,36 +8,21 @@ use tracing::info;
 use super::answer::SetupError;
 use crate::opensearch::{Method, OpenSearch};
 
+macro_rules! template {
+    ($path:literal, $file:literal) => {
+        Template { path: $path, text: include_str!(concat!("../../mappings/", $file)) }
+    };
+}
+
 /// A template and where it is installed, in the order in which one needs the other.
 pub(super) const TEMPLATES: &[Template] = &[
-    Template {
-        path: "_component_template/sagetrail-settings",
-        text: include_str!("../../mappings/component-settings.json"),
-    },
-    Template {
-        path: "_component_template/sagetrail-events-mappings",
-        text: include_str!("../../mappings/component-events-mappings.json"),
-    },
-    Template {
-        path: "_index_template/sagetrail-events",
-        text: include_str!("../../mappings/template-events.json"),
-    },
-    Template {
-        path: "_index_template/sagetrail-rejected",
-        text: include_str!("../../mappings/template-rejected.json"),
-    },
-    Template {
-        path: "_index_template/sagetrail-objects",
-        text: include_str!("../../mappings/template-objects.json"),
-    },
-    Template {
-        path: "_index_template/sagetrail-verification",
-        text: include_str!("../../mappings/template-verification.json"),
-    },
-    Template {
-        path: "_index_template/sagetrail-verified",
-        text: include_str!("../../mappings/template-verified.json"),
-    },
+    template!("_component_template/sagetrail-settings", "component-settings.json"),
+    template!("_component_template/sagetrail-events-mappings", "component-events-mappings.json"),
+    template!("_index_template/sagetrail-events", "template-events.json"),
+    template!("_index_template/sagetrail-rejected", "template-rejected.json"),
+    template!("_index_template/sagetrail-objects", "template-objects.json"),
+    template!("_index_template/sagetrail-verification", "template-verification.json"),
+    template!("_index_template/sagetrail-verified", "template-verified.json"),
 ];
 
 /// A template as its file has it, for the default prefix.

@@ -80,6 +80,12 @@ pub fn base_of(key: &str) -> Option<String> {
     (segments.len() == kind + 2).then(|| format!("{}/", segments.join("/")))
 }
 
+/// The folder of the digests that the same account has in another region.
+pub fn home_of(base: &str, region: &str) -> String {
+    let account = base.trim_end_matches('/').rsplit_once('/').map_or("", |(account, _)| account);
+    base_of(&format!("{account}/{region}/")).unwrap_or_default()
+}
+
 fn since(plan: &Plan) -> Date {
     plan.from.checked_sub(Duration::days(KNOWN_DAYS)).unwrap_or(Date::MIN)
 }
@@ -148,5 +154,11 @@ mod tests {
         for other in ["", "x.json.gz", "AWSLogs/111122223333/Config/x", "AWSLogs/111122223333/CloudTrail/x"] {
             assert_eq!(base_of(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn the_home_of_a_trail_is_beside_its_other_regions() {
+        let base = "p/AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/";
+        assert_eq!(home_of(base, "us-east-1"), "p/AWSLogs/111122223333/CloudTrail-Digest/us-east-1/");
     }
 }

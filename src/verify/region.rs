@@ -9,7 +9,7 @@ use super::chain::{self, Before, Joint, Link, PATIENCE};
 use super::digest::{DigestKey, LogFile, ReadDigest};
 use super::error::VerifyError;
 use super::expected::{self, BY_STANDING};
-use super::fetched::Fetched;
+use super::fetched::Unfetched;
 use super::finding::Finding;
 use super::judge::{Content, Evidence};
 use super::report::Report;
@@ -189,12 +189,12 @@ impl Region {
         self.report.digests += 1;
         let before = self.chains.entry(key.chain.clone()).or_default().clone();
         let (kind, problem) = match self.scene.read(key).await? {
-            Fetched::Read(read) => {
+            Ok(read) => {
                 self.join(before.as_ref(), key, &read).await;
                 self.chains.insert(key.chain.clone(), Some(Link::new(key, &read)));
                 self.report.prove(&format!("s3://{bucket}/{}", key.key));
                 if !key.is_backfill {
-                    self.homes.insert(home_of(&self.base, &key.home_region));
+                    self.homes.insert(expected::home_of(&self.base, &key.home_region));
                 }
                 let files: Vec<&LogFile> = read
                     .digest
@@ -207,9 +207,9 @@ impl Region {
                 }
                 return Ok(());
             }
-            Fetched::Broken(problem) => (FindingKind::InvalidDigest, problem),
-            Fetched::Unread(problem) => (FindingKind::UnreadObject, problem),
-            Fetched::Gone => {
+            Err(Unfetched::Broken(problem)) => (FindingKind::InvalidDigest, problem),
+            Err(Unfetched::Unread(problem)) => (FindingKind::UnreadObject, problem),
+            Err(Unfetched::Gone) => {
                 (FindingKind::MissingDigest, "it was removed while it was to be read".to_owned())
             }
         };
@@ -234,10 +234,10 @@ impl Region {
             }
             Joint::Names { bucket, key: named } => {
                 let before = match self.scene.fetch_digest(&bucket, &named).await {
-                    Fetched::Read(before) => Before::Read(Box::new(before)),
-                    Fetched::Broken(_) => Before::Broken,
-                    Fetched::Unread(problem) => Before::Unread(problem),
-                    Fetched::Gone => Before::Gone,
+                    Ok(before) => Before::Read(Box::new(before)),
+                    Err(Unfetched::Broken(_)) => Before::Broken,
+                    Err(Unfetched::Unread(problem)) => Before::Unread(problem),
+                    Err(Unfetched::Gone) => Before::Gone,
                 };
                 chain::judge(&before, (&bucket, &named), last, (key, read))
             }
@@ -263,12 +263,12 @@ impl Region {
             } else {
                 None
             };
-            let is_gone = matches!(read, Some(Fetched::Gone));
+            let is_gone = matches!(read, Some(Err(Unfetched::Gone)));
             let content = match &read {
-                None | Some(Fetched::Gone) => Content::NotRead,
-                Some(Fetched::Read(hash)) => Content::Hash(hash),
-                Some(Fetched::Broken(problem)) => Content::Broken(problem),
-                Some(Fetched::Unread(problem)) => Content::Unread(problem),
+                None | Some(Err(Unfetched::Gone)) => Content::NotRead,
+                Some(Ok(hash)) => Content::Hash(hash),
+                Some(Err(Unfetched::Broken(problem))) => Content::Broken(problem),
+                Some(Err(Unfetched::Unread(problem))) => Content::Unread(problem),
             };
             let evidence = Evidence { listed: evidence.listed.filter(|_| !is_gone), content, ..evidence };
             let uri = format!("s3://{}/{}", file.s3_bucket, file.s3_object);
@@ -380,12 +380,6 @@ fn files_of(folder: &str) -> String {
     folder.replacen("/CloudTrail-Digest/", "/CloudTrail/", 1)
 }
 
-/// The folder of the digests that the same account has in another region.
-fn home_of(base: &str, region: &str) -> String {
-    let account = base.trim_end_matches('/').rsplit_once('/').map_or("", |(account, _)| account);
-    expected::base_of(&format!("{account}/{region}/")).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;
@@ -401,11 +395,5 @@ mod tests {
             "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/01/notes.txt",
             datetime!(2026-04-01 00:00 UTC)
         ));
-    }
-
-    #[test]
-    fn the_home_of_a_trail_is_beside_its_other_regions() {
-        let base = "p/AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/";
-        assert_eq!(home_of(base, "us-east-1"), "p/AWSLogs/111122223333/CloudTrail-Digest/us-east-1/");
     }
 }

@@ -10,7 +10,7 @@ use super::digest::LogFile;
 use crate::document::IndexName;
 use crate::ledger;
 use crate::names::Names;
-use crate::opensearch::{OpenSearch, Query, QueryError};
+use crate::opensearch::{OpenSearch, Page, Query, QueryError};
 use crate::source::key;
 use crate::timestamp;
 
@@ -62,7 +62,7 @@ pub async fn entries(client: &OpenSearch, files: &[&LogFile]) -> Result<HashMap<
     let body = json!({
         "size": 2 * BATCH, "_source": SOURCE, "query": {"terms": {"object.key": others}}
     });
-    let Hits { hits } = query("_search").ask(client, &path, &body).await?;
+    let Page { hits } = query("_search").ask(client, &path, &body).await?;
     keep(&mut found, hits.hits);
     Ok(found)
 }
@@ -138,16 +138,6 @@ fn keep(found: &mut HashMap<String, Entry>, documents: Vec<Document>) {
 #[derive(Deserialize)]
 struct Answers {
     docs: Vec<Document>,
-}
-
-#[derive(Deserialize)]
-struct Hits {
-    hits: HitList,
-}
-
-#[derive(Deserialize)]
-struct HitList {
-    hits: Vec<Document>,
 }
 
 /// None has no source: it is not there, or its index is not.

@@ -12,16 +12,17 @@ use aws_sdk_s3::types::{
     NotificationConfiguration, QueueConfiguration, VersioningConfiguration,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
+use sagetrail::aws;
 use sagetrail::config::SourceConfig;
 use sagetrail::labels::NotificationForm as Form;
 use sagetrail::labels::ObjectFailure;
 use sagetrail::metrics::Metrics;
 use sagetrail::source::deleter::{self, NotDeleted};
 use sagetrail::source::hold::hold;
+use sagetrail::source::key;
 use sagetrail::source::notification::{self, NotifiedObject, ObjectRef};
 use sagetrail::source::queue::{Message, Queue, QueueError};
 use sagetrail::source::store::Store;
-use sagetrail::source::{aws, key};
 use time::OffsetDateTime;
 use url::Url;
 

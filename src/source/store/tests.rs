@@ -6,6 +6,7 @@ use time::macros::datetime;
 
 use super::super::fake::{Fake, Step};
 use super::*;
+use crate::labels::ObjectFailure;
 
 const KIB: usize = 1024;
 

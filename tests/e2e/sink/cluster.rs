@@ -277,7 +277,7 @@ async fn no_state_of_a_real_cluster_sets_a_document_aside_and_each_is_waited_for
             for (method, path, body) in steps {
                 let body = (!body.is_empty()).then(|| serde_json::from_str(body).unwrap());
                 let (status, answer) =
-                    cluster.ask(*method, &path.replace("INDEX", index.as_str()), body).await;
+                    cluster.ask(method.clone(), &path.replace("INDEX", index.as_str()), body).await;
                 assert_eq!(status, 200, "{name}: {answer}");
             }
         };
