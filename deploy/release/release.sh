@@ -26,7 +26,7 @@ grep -q "^## \[$version\] - [0-9-]*$" CHANGELOG.md || complain "CHANGELOG.md has
 
 # shellcheck source=deploy/release/environment.sh
 . deploy/release/environment.sh "$root"
-cargo auditable build --locked --profile "$profile"
+cargo auditable build --locked --features sso --profile "$profile"
 folder=$root/target/$([ "$profile" = dev ] && echo debug || echo "$profile")
 
 rm -rf "$package"

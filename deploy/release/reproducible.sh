@@ -19,7 +19,7 @@ for folder in first the-second/one; do
     cd "$scratch/$folder"
     # shellcheck source=deploy/release/environment.sh
     . "$here/environment.sh" "$scratch/$folder"
-    cargo build --quiet --locked --profile "$profile"
+    cargo build --quiet --locked --features sso --profile "$profile"
   )
   sha256sum "$scratch/$folder/target/$output/sagetrail"
 done
