@@ -75,10 +75,10 @@ impl Trouble {
 }
 
 const CLIENT_CERTIFICATE: &str = "the server wants a certificate of the client, which [{}] cannot give";
-const CLIENT_CERTIFICATE_OF_SINK: &str = "the server wants a certificate of the client that it knows: set sink.auth to \"certificate\", and see that client_certificate_file is valid and signed by an authority that the server trusts";
-const AUTHORITIES_OF_AWS: &str = "install the package ca-certificates; where a proxy opens TLS on the way, add its authority to the system's, or let SSL_CERT_FILE name a file with all authorities";
-const OTHER_THAN_AWS: &str = "somebody else answers there: see AWS_ENDPOINT_URL, the proxy and the private endpoint, whose name must be in its certificate";
-const CLOCK: &str = "put this host's clock right; AWS's certificates are valid";
+const CLIENT_CERTIFICATE_OF_SINK: &str = "the server asks for a client certificate that it trusts; set sink.auth to \"certificate\", and check that client_certificate_file is valid and signed by an authority that the server trusts";
+const AUTHORITIES_OF_AWS: &str = "install the package ca-certificates; if a proxy intercepts TLS, add its authority to the system's, or name a file with all authorities in SSL_CERT_FILE";
+const OTHER_THAN_AWS: &str = "another server answers there; check AWS_ENDPOINT_URL, the proxy and the private endpoint, whose name must be in its certificate";
+const CLOCK: &str = "correct this host's clock; AWS's certificates are valid";
 
 /// A server that awaits TLS closes the connection, or answers with an alert, which is no HTTP.
 const NO_TLS_BEGUN: Trouble = Trouble {
@@ -89,7 +89,7 @@ const NO_TLS_BEGUN: Trouble = Trouble {
         "invalid HTTP header parsed",
     ],
     section: "if the server speaks TLS there, let {}.url begin with https://",
-    aws: "if the endpoint in AWS_ENDPOINT_URL speaks TLS, let it begin with https://",
+    aws: "if the endpoint in AWS_ENDPOINT_URL speaks TLS, begin the URL with https://",
 };
 
 /// The first whose words are found decides.
@@ -116,12 +116,12 @@ const TROUBLES: &[Trouble] = &[
     },
     Trouble {
         words: &["certificate expired", "Expired"],
-        section: "renew the server's certificate; if it is not over yet, put this host's clock right",
+        section: "renew the server's certificate; if it has not expired, correct this host's clock",
         aws: CLOCK,
     },
     Trouble {
         words: &["certificate not valid yet", "NotValidYet"],
-        section: "put this host's clock right; if it is right, wait for the server's certificate to begin",
+        section: "correct this host's clock; if it is correct, wait until the server's certificate becomes valid",
         aws: CLOCK,
     },
     Trouble {
@@ -142,20 +142,20 @@ const TROUBLES: &[Trouble] = &[
     // Both speak TLS, and no version or cipher that the other speaks.
     Trouble {
         words: &["ProtocolVersion", "HandshakeFailure", "peer is incompatible"],
-        section: "let the server speak TLS 1.2 or 1.3 with ciphers of today",
+        section: "enable TLS 1.2 or 1.3 with current ciphers on the server",
         aws: "",
     },
     // TLS was begun, and the server speaks none.
     Trouble {
         words: &["InvalidContentType"],
         section: "the server speaks no TLS there: let {}.url begin with http://, or name the port with TLS",
-        aws: "who answers there speaks no TLS: let AWS_ENDPOINT_URL begin with http://, or see the proxy",
+        aws: "the server there speaks no TLS; begin AWS_ENDPOINT_URL with http://, or check the proxy",
     },
     NO_TLS_BEGUN,
     Trouble {
         words: &["dns error", "failed to lookup address"],
         section: "see whether the host in {}.url is spelled right, and whether it can be looked up from here",
-        aws: "see whether the region (AWS_REGION, or the profile's) is spelled right, and whether AWS's names can be looked up from here",
+        aws: "check the spelling of the region (AWS_REGION, or the profile's), and whether this host can resolve AWS's names",
     },
 ];
 

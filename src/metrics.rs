@@ -37,11 +37,11 @@ series! {
     /// All series of the daemon. Those with closed labels exist at zero from the start.
     pub struct Metrics {
         ready: IntGauge = "ready",
-            "Whether the daemon can do its work, as /readyz tells: 1 or 0.";
+            "1 when the daemon is ready, as /readyz says, and 0 otherwise.";
         waiting: Gauges<Wait> = "waiting", by "for",
-            "What the daemon waits for because it cannot work without it: 1 or 0.";
+            "1 for what the daemon waits for before it can work, and 0 otherwise.";
         queue_messages: IntGaugeVec = "queue_messages", by "queue",
-            "Messages that wait in a queue, roughly; absent where the role may not ask.";
+            "Approximate number of messages waiting in a queue; absent where the role lacks sqs:GetQueueAttributes.";
         messages_received: IntCounter = "messages_received_total",
             "Messages received from the queue.";
         messages: Counters<MessageOutcome> = "messages_total", by "outcome",
@@ -55,11 +55,11 @@ series! {
         receive_failures: IntCounter = "receive_failures_total",
             "ReceiveMessage requests that failed after the SDK's own retries.";
         delete_failures: IntCounter = "delete_failures_total",
-            "Messages that could not be deleted; they will be delivered again, which is harmless.";
+            "Messages that could not be deleted; SQS delivers them again, which is harmless.";
         objects_read: IntCounter = "objects_read_total",
             "S3 objects read to their end.";
         objects_skipped: Counters<ObjectSkip> = "objects_skipped_total", by "reason",
-            "Notified objects that are deliberately not read, by reason.";
+            "Notified objects that are not read on purpose, by reason.";
         versions_passed_over: Counters<VersionPassedOver> = "object_versions_passed_over_total", by "reason",
             "Objects of which the current version was read in place of the announced one, by reason.";
         object_failures: Counters<ObjectFailure> = "object_failures_total", by "reason",
@@ -75,13 +75,13 @@ series! {
         records_indexed: IntCounter = "records_indexed_total",
             "Records newly stored in the events index.";
         records_duplicate: IntCounter = "records_duplicate_total",
-            "Records that the events index already held (409), which is success.";
+            "Records that were stored already (409), which is success.";
         records_rejected: Counters<RejectReason> = "records_rejected_total", by "reason",
-            "Records set aside in the rejected index, by reason.";
+            "Records rejected into the rejected index, by reason.";
         records_by_category: IntCounterVec = "records_by_category_total", by "category",
             "Records selected, by threat category of the loaded rules.";
         records_unknown_operation: IntCounter = "records_unknown_operation_total",
-            "Records selected whose operation of SageMaker the catalogue lacks.";
+            "Records selected whose SageMaker operation is not in the catalogue.";
         bulk_requests: Counters<BulkOutcome> = "bulk_requests_total", by "outcome",
             "Bulk requests to OpenSearch, by outcome.";
         bulk_documents: Histogram = "bulk_documents", in DOCUMENT_BUCKETS,
@@ -99,23 +99,23 @@ series! {
         bulk_bytes_limit: IntGauge = "bulk_size_limit_bytes",
             "Bytes that a bulk request may hold now; steps down when OpenSearch pushes back.";
         retries: Counters<Retry> = "retries_total", by "what",
-            "Things sent or asked again.";
+            "Retries, by what was repeated.";
         freshness: Histograms<FreshnessStage> = "freshness_seconds", by "stage", in FRESHNESS_BUCKETS,
             "Time that a record spent on each leg from the API call to the index.";
         rules_loaded: IntGauge = "rules_loaded",
-            "Rules in use, without the silent ones.";
+            "Rules in use, without inactive ones.";
         rules_broken: IntGauge = "rules_broken",
             "Rules that were skipped because they are broken.";
         rules_reloads: Counters<Reload> = "rules_reloads_total", by "outcome",
-            "Orders to load the rules again, by outcome; after a refusal the old rules stay in use.";
+            "Attempts to load the rules again, by outcome; after a refusal the old rules stay in use.";
         task_panics: IntCounter = "task_panics_total",
             "Tasks that panicked; each is a bug worth a report.";
         verification_gaps: IntGaugeVec = "verification_gaps", by "kind",
-            "What verifications of the last 30 days found and none has found to be right since, by kind.";
+            "Gaps that verifications found within 30 days and that are still open, by kind.";
         verification_last_run: IntGauge = "verification_last_run_timestamp_seconds",
-            "When a verification ran last, in seconds since 1970; 0 when none is known.";
+            "Time of the last verification, in seconds since 1970; 0 when none is known.";
         verification_read_failures: IntCounter = "verification_read_failures_total",
-            "Attempts to read what verifications have found that failed.";
+            "Failed attempts to read the findings of verifications.";
     }
 }
 

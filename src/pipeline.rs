@@ -259,7 +259,7 @@ impl Pipeline {
             let mut scratch = idle().pop().unwrap_or_default();
             let decoded = job.run(&stored.bytes, &mut scratch);
             idle().push(scratch);
-            // Both go with this thread, which may outlive the message: what it holds stays counted until it ends.
+            // Both move into this thread, which may outlive the message, so its bytes count until it ends.
             drop(stored);
             drop(slot);
             decoded

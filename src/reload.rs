@@ -116,7 +116,7 @@ async fn read_networks(config: &EnrichConfig, current: &watch::Sender<Arc<Knowle
     });
 }
 
-/// Everything but the rules stays as it is: a new key of redaction would break the links between fingerprints.
+/// Loads the rules and keeps everything else: a new redaction key would break the links between fingerprints.
 fn load(source: &RuleSource, in_use: &Knowledge) -> Result<Knowledge, ReloadError> {
     let config = config::load(source.config_file.as_deref())?;
     let (key, names) = (in_use.fingerprint_key.clone(), in_use.names.clone());

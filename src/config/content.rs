@@ -27,14 +27,14 @@ section! {
     pub struct DashboardsConfig {
         /// Its address for `setup`; without one, dashboards are not installed.
         pub url: Option<Url> = None,
-        /// Its address in the browser of whoever follows a link, where that is another one.
+        /// The address of Dashboards in browsers, where it differs; links in pages begin with it.
         pub public_url: Option<Url> = None,
         /// With a name, requests use basic authentication.
         pub username: Option<String> = None,
         pub password: Option<SecretString> = None,
         pub password_file: Option<PathBuf> = None,
         /// Of the security plugin, which otherwise puts everything into the tenant of the user that it meets first.
-        // What only the user of the setup could see would help nobody.
+        // Objects in a private tenant would be visible to the user of the setup alone.
         pub tenant: String = "global".to_owned(),
         pub workspace: Option<String> = None,
         pub ca_file: Option<PathBuf> = None,

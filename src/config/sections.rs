@@ -32,7 +32,7 @@ pub struct Config {
     pub retention: RetentionConfig,
     pub dashboards: DashboardsConfig,
     pub monitors: MonitorsConfig,
-    /// Whom the monitors page, by name.
+    /// The notification channels of the monitors, by name.
     pub channels: BTreeMap<String, Channel>,
     pub admin: AdminConfig,
     pub log: LogConfig,
@@ -66,7 +66,7 @@ section! {
 }
 
 impl SourceConfig {
-    /// A name of a kind of which there are none: nothing would ever be equal to it.
+    /// Finds an allowed name in a form that no real name has, so that nothing would ever match it.
     fn misnamed(&self) -> Option<(&'static str, String)> {
         let is_digit = |text: &&String| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
         let in_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
@@ -143,7 +143,7 @@ impl Config {
             return refuse(
                 "source.max_object_bytes",
                 format!(
-                    "is {}, more than source.in_flight_bytes ({}): such an object could never be read; lower this or raise that",
+                    "is {}, more than source.in_flight_bytes ({}), so an object of that size could never be read; lower the one or raise the other",
                     source.max_object_bytes, source.in_flight_bytes
                 ),
             );

@@ -36,7 +36,7 @@ section! {
     /// Where documents go, how requests are authenticated, and how fast they may be sent.
     pub struct SinkConfig {
         pub url: Url = Url::parse("http://127.0.0.1:9200").expect("the default URL is well-formed"),
-        /// What the names of everything of ours in OpenSearch begin with.
+        /// The prefix of every name that sagetrail uses in OpenSearch.
         pub index_prefix: String = DEFAULT_PREFIX.to_owned(),
         pub auth: AuthKind = AuthKind::None,
         pub username: Option<String> = None,

@@ -11,7 +11,7 @@ pub enum OpenSearchError {
     #[error("{key}: {problem}")]
     Configure { key: &'static str, problem: String },
     #[error(
-        "OpenSearch Serverless is not supported: its time series collections refuse ids, so that a redelivered record would be stored twice, and it has neither retention policies nor alerting; use a managed domain"
+        "OpenSearch Serverless is not supported: its time series collections take no ids, so redelivered records would be stored twice, and it has neither retention policies nor alerting; use a managed domain"
     )]
     Serverless,
     #[error("{operation} at {host}: no answer in time")]
@@ -21,13 +21,13 @@ pub enum OpenSearchError {
     #[error("{operation} at {host}: status {status}")]
     Status { operation: String, host: Arc<str>, status: u16 },
     #[error(
-        "{operation} at {host}: it was redirected ({status}) to {target}, which is not followed; put the address of the cluster itself into the configuration, and let no login page or other redirect stand before it"
+        "{operation} at {host}: the server redirects ({status}) to {target}, and redirects are not followed; put the cluster's own address into the configuration, without a login page or another redirect before it"
     )]
     Redirected { operation: String, host: Arc<str>, status: u16, target: String },
     #[error("{operation} at {host}: status {status}: {advice}")]
     Denied { operation: String, host: Arc<str>, status: u16, advice: String },
     #[error(
-        "{operation} at {host}: the answer is not that of OpenSearch; see whether another server or a page to log in answers there"
+        "{operation} at {host}: the answer is not from OpenSearch; check whether another server or a login page answers there"
     )]
     Unexpected { operation: String, host: Arc<str> },
 }

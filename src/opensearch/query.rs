@@ -27,7 +27,9 @@ pub enum QueryError {
         "{operation}: OpenSearch answered {status}; grant the role {grant}; `sagetrail check --permissions` prints it"
     )]
     Refused { operation: &'static str, status: u16, grant: &'static str },
-    #[error("{operation}: the answer is not that of OpenSearch: {problem}")]
+    #[error(
+        "{operation}: the answer is not from OpenSearch ({problem}); check whether a proxy or a login page answers at sink.url"
+    )]
     Unexpected { operation: &'static str, problem: String },
 }
 

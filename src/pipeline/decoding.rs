@@ -31,8 +31,8 @@ pub(super) struct Decoding {
 }
 
 impl Decoding {
-    /// Sends the documents of the object in chunks, and returns what it came to and how many records were selected. It
-    /// breaks off when nobody receives them any more.
+    /// Sends the documents of the object in chunks, and returns the result of decoding and the number of selected
+    /// records. It stops when the receiver of the chunks is gone.
     pub(super) fn run(self, object: &Bytes, scratch: &mut Scratch) -> (Decoded, u64) {
         self.run_with(object, scratch, enrich)
     }

@@ -10,7 +10,7 @@ use crate::source::store;
 /// Why a message stays in the queue.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
-    #[error("the message is no notification that is known: {0}")]
+    #[error("unrecognised notification: {0}")]
     NotUnderstood(#[from] NotificationError),
     #[error(transparent)]
     NotAllowed(#[from] NotAllowed),
@@ -18,11 +18,11 @@ pub enum ProcessError {
     Store(#[from] store::StoreError),
     #[error("{object} is damaged: {damage}")]
     Damaged { object: String, damage: Damage },
-    #[error("the documents of {object} are not all stored: {source}")]
+    #[error("{object}: not all of its documents are stored: {source}")]
     NotStored { object: String, source: sink::StoreError },
-    #[error("the entries for the ledger of shipped objects are not stored: {0}")]
+    #[error("the ledger entries of the message's objects are not stored: {0}")]
     NotEntered(sink::StoreError),
-    #[error("decoding {object} panicked, which is a bug")]
+    #[error("decoding {object} panicked; this is a bug, please report it")]
     Panicked { object: String },
 }
 

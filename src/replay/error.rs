@@ -28,6 +28,6 @@ pub enum ReplayError {
         "{failures} objects failed, the last with: {last}; something is wrong with more than single objects"
     )]
     TooManyFailures { failures: usize, last: String },
-    #[error("the task that lists what to read panicked, which is a bug")]
+    #[error("the task that lists the objects panicked; this is a bug, please report it")]
     Panicked,
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::opensearch::{OpenSearchError, QueryError};
 use crate::setup::SetupError;
 
-/// What a retag came to.
+/// The numbers of one retag.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// The rules' version that documents have now.
@@ -15,15 +15,15 @@ pub struct Summary {
     /// Documents that other rules had tagged.
     pub outdated: u64,
     pub retagged: u64,
-    /// Those whose findings are others than before.
+    /// Documents whose findings changed.
     pub changed: u64,
-    /// Those that keep findings, scripts or fields which their text no longer shows.
+    /// Documents that keep findings, scripts or fields which their text no longer shows.
     pub carried: u64,
-    /// Those that somebody changed again and again meanwhile; the next run takes them.
+    /// Documents that were changed during each attempt; the next run takes them.
     pub conflicts: u64,
-    /// Those that keep no text that can be read.
+    /// Documents without a readable text.
     pub unreadable: u64,
-    /// Those that OpenSearch refused.
+    /// Documents that OpenSearch refused.
     pub refused: u64,
     pub interrupted: bool,
 }

@@ -9,13 +9,13 @@ use crate::opensearch::{Answer, OpenSearchError};
 /// The oldest OpenSearch with all that the mappings use (`flat_object` in its present form).
 pub(super) const OLDEST_VERSION: (u64, u64) = (2, 11);
 
-/// Why the cluster could not be prepared. Where the operator must act, the text says how.
+/// Why the cluster could not be set up. Where the operator must act, the text says how.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    #[error("OpenSearch could not be asked: {0}{hint}", hint = hint_for_request(.0))]
+    #[error("request to OpenSearch failed: {0}{hint}", hint = hint_for_request(.0))]
     Request(#[from] OpenSearchError),
     #[error(
-        "the cluster runs {found}; sagetrail needs OpenSearch {}.{} or later, which has the field type flat_object as it is used here",
+        "the cluster runs {found}; sagetrail needs OpenSearch {}.{} or later, for the field type flat_object",
         OLDEST_VERSION.0,
         OLDEST_VERSION.1
     )]
@@ -24,7 +24,9 @@ pub enum SetupError {
     Refused { path: String, status: u16, body: String },
     #[error("{object}: the server answered {status}: {body}{}", hint_for_object(*status))]
     Object { object: String, status: u16, body: String },
-    #[error("{object}: it was written, and is not there")]
+    #[error(
+        "{object}: not found after a successful write; check whether something else deletes it, and run setup again"
+    )]
     Lost { object: String },
     #[error("{problem}")]
     Dashboards { problem: String },
@@ -33,7 +35,7 @@ pub enum SetupError {
 }
 
 impl SetupError {
-    /// Whether the same request may succeed later, without anybody changing anything.
+    /// Whether the same request may succeed later by itself.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Request(OpenSearchError::Status { status, .. }) | Self::Refused { status, .. } => {
@@ -74,7 +76,7 @@ fn hint_for_object(status: u16) -> &'static str {
         403 => {
             "; setup needs the roles index_management_full_access, notifications_full_access and alerting_full_access, and write access to the tenant"
         }
-        409 => "; somebody changed it meanwhile: run it again",
+        409 => "; somebody changed it meanwhile; run setup again",
         _ => "",
     }
 }

@@ -23,8 +23,8 @@ pub fn comparable(kind: Kind, theirs: &Value, ours: &Value) -> Value {
     projected(&canonical(kind, theirs), ours, whole)
 }
 
-/// What is there, without what a server adds or changes by itself: only the members that ours has. Members of these names
-/// are kept whole, and so is a list of another length, because then somebody changed it.
+/// Reduces an installed body to the members that ours has, without what a server adds by itself. Members of these
+/// names are kept whole, and so is a list of another length, because a person changed it.
 pub fn projected(theirs: &Value, ours: &Value, whole: &[&str]) -> Value {
     match (theirs, ours) {
         (Value::Object(theirs), Value::Object(ours)) => {

@@ -10,7 +10,7 @@ use super::remote::Remote;
 use super::retention;
 use super::saved::{Saved, look};
 
-/// What would become of one object.
+/// What an installation would do with one object.
 #[derive(Debug)]
 pub struct Difference {
     pub object: String,
@@ -18,7 +18,7 @@ pub struct Difference {
     pub text: String,
 }
 
-/// What `install` would do, as a readable difference for each object. Nothing is changed.
+/// Returns what `install` would do, as a readable diff of each object, and changes nothing.
 pub async fn difference(
     remote: &Remote,
     objects: &[Object],

@@ -2,7 +2,7 @@
 
 use std::ops::AddAssign;
 
-/// Where the documents of one submission are now.
+/// How many documents of one submission are in which index.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stored {
     /// Newly stored in the index they were meant for.
@@ -21,20 +21,22 @@ impl AddAssign for Stored {
     }
 }
 
-/// Why not every document of a submission is stored. The others may well be; sending all of them again is harmless.
+/// Why not every document of a submission is stored. The others may be; sending all of them again is harmless.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     #[error(
-        "OpenSearch did not take a document in {attempts} attempts, the last with status {status} ({kind})"
+        "OpenSearch did not take a document in {attempts} attempts, the last with status {status} ({kind}); its message is delivered again"
     )]
     Unavailable { attempts: u32, status: u16, kind: String },
-    #[error("OpenSearch refused a document ({kind}), and the rejected index does not take it either")]
+    #[error(
+        "OpenSearch refused a document ({kind}), and refused its report for the rejected index too; see sagetrail-rejected's mapping and limits"
+    )]
     Refused { kind: String },
     #[error(
-        "a document of {bytes} bytes is larger than OpenSearch or a proxy before it takes (413); raise http.max_content_length or the proxy's limit of bodies above that"
+        "OpenSearch or a proxy before it refused a document of {bytes} bytes as too large (413); raise http.max_content_length or the proxy's limit of bodies above that"
     )]
     TooLarge { bytes: usize },
-    #[error("the sink stopped before a document was answered")]
+    #[error("the sink stopped before OpenSearch answered for a document; its message is delivered again")]
     Closed,
 }
 

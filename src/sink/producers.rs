@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 
 use tokio::sync::Notify;
 
-/// How many producers are alive, and the bell that tells the batcher to look again.
+/// How many producers are alive, and the signal that wakes the batcher.
 pub(super) struct Producers {
     pub(super) alive: AtomicUsize,
     pub(super) bell: Arc<Notify>,

@@ -19,7 +19,7 @@ impl Budget {
         Self { units, free: Arc::new(Semaphore::new(units as usize)) }
     }
 
-    /// Waits until the budget has room for so many bytes.
+    /// Waits until the budget has so many bytes free.
     pub(super) async fn room(&self, bytes: u64) -> OwnedSemaphorePermit {
         let needed = units(bytes).min(self.units);
         let room = Arc::clone(&self.free).acquire_many_owned(needed).await;

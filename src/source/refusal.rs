@@ -15,10 +15,10 @@ pub enum StoreError {
     #[error("GetObject {object}: there is no such object; it was deleted or moved after its notification")]
     Missing { object: String, source: Source },
     #[error(
-        "GetObject {object}: the version that was announced may not be read ({cause}), and there is no current one; grant s3:GetObjectVersion on it"
+        "GetObject {object}: the announced version was denied ({cause}), and there is no current one; grant s3:GetObjectVersion on it"
     )]
     VersionForbidden { object: String, cause: String, source: Source },
-    #[error("GetObject {object}: there is no such bucket")]
+    #[error("GetObject {object}: there is no such bucket; check who may send to the queue")]
     NoSuchBucket { object: String, source: Source },
     #[error(
         "GetObject {object} was denied ({cause}); grant s3:GetObject on it, and s3:ListBucket on its bucket so that a missing object shows as missing"
@@ -27,14 +27,16 @@ pub enum StoreError {
     #[error("GetObject {object} was denied ({cause}): {}", denial.advice())]
     Denied { object: String, denial: Denial, cause: String, source: Source },
     #[error(
-        "GetObject {object}: its KMS key may not be used ({cause}); grant kms:Decrypt on the key that encrypts it"
+        "GetObject {object}: use of its KMS key was denied ({cause}); grant kms:Decrypt on the key that encrypts it"
     )]
     KeyForbidden { object: String, cause: String, source: Source },
     #[error(
-        "GetObject {object}: it is archived and cannot be read until it is restored; move record files to an archive class only after they were read"
+        "GetObject {object}: it is archived; restore it, and let a lifecycle rule archive record files only after they were shipped"
     )]
     Archived { object: String, source: Source },
-    #[error("GetObject {object}: it has {bytes} bytes or more; source.max_object_bytes allows {limit}")]
+    #[error(
+        "GetObject {object}: it has {bytes} bytes or more, and source.max_object_bytes allows {limit}; raise that to read it"
+    )]
     TooLarge { object: String, bytes: u64, limit: u64 },
     #[error("GetObject {object} failed: {cause}")]
     Unavailable { object: String, cause: String, source: Option<Source> },
@@ -71,11 +73,11 @@ pub(super) fn passed_over(error: &GetObjectFailure) -> Option<VersionPassedOver>
     let status = error.raw_response().map(|response| response.status().as_u16());
     match (error.code(), status) {
         (Some("NoSuchBucket" | "InvalidObjectState"), _) => None,
-        // A KMS key that may not be used is in the way of every version.
+        // A denied KMS key affects every version.
         (Some(code), _) if code.starts_with("KMS.") => None,
         (_, Some(403)) if aws::cause(error).contains("kms:") => None,
         (_, Some(403)) => Some(VersionPassedOver::Denied),
-        // There is none, its id is none of this bucket, or it only marks a delete.
+        // The version does not exist, its id is not of this bucket, or it is a delete marker.
         (Some("InvalidArgument"), Some(400)) | (_, Some(404 | 405)) => Some(VersionPassedOver::Gone),
         _ => None,
     }

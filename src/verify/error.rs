@@ -26,10 +26,10 @@ pub enum VerifyError {
     Setup(#[from] SetupError),
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    #[error("a task panicked, which is a bug")]
+    #[error("a task of the verification panicked; this is a bug, please report it")]
     Panicked,
     #[error(
-        "{index}: the verification could not be recorded, OpenSearch answered {status}; grant the role create_index and write on it"
+        "{index}: the findings could not be stored, OpenSearch answered {status}; grant the role create_index and write on this index"
     )]
     NotRecorded { index: String, status: u16 },
 }

@@ -44,7 +44,7 @@ impl Scene {
         let generated_at = stored.metadata.get("backfill-generation-timestamp").map(String::as_str);
         match ReadDigest::parse(&content, signature) {
             Ok(read) => Ok(read.generated_at(generated_at)),
-            Err(_) => Err(Unfetched::Broken("it is not what a digest is".to_owned())),
+            Err(_) => Err(Unfetched::Broken("it is not a digest".to_owned())),
         }
     }
 

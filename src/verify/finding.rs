@@ -29,7 +29,7 @@ pub fn words(kind: FindingKind) -> String {
     plural(kind).replace('_', " ")
 }
 
-/// What an operator does about it.
+/// What an operator should do about it.
 pub fn advice(kind: FindingKind) -> &'static str {
     match kind {
         FindingKind::MissingFile => {

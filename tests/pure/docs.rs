@@ -11,8 +11,15 @@ use sagetrail::config::Config;
 const OPEN: &[&str] = &["channels", "rules.placeholders", "monitors.thresholds"];
 
 /// What pages name besides under the name of a section: fields, files and values of the chart.
-const FIELDS_AND_FILES: &[&str] =
-    &["source.ip", "source.address", "source.geo", "source.as", "log.file.path", "dashboards.ndjson", "rules.files"];
+const FIELDS_AND_FILES: &[&str] = &[
+    "source.ip",
+    "source.address",
+    "source.geo",
+    "source.as",
+    "log.file.path",
+    "dashboards.ndjson",
+    "rules.files",
+];
 
 /// Every page for readers, with its text.
 fn pages() -> Vec<(PathBuf, String)> {

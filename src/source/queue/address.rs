@@ -10,7 +10,7 @@ use crate::aws;
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
     #[error(
-        "source.queue_url: {url} is no URL of a queue ({problem}); give https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, which `aws sqs get-queue-url --queue-name NAME` prints"
+        "source.queue_url: {url} is not the URL of a queue ({problem}); give https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, which `aws sqs get-queue-url --queue-name NAME` prints"
     )]
     NotAQueueUrl { url: Arc<str>, problem: &'static str },
     #[error(

@@ -94,7 +94,11 @@ mod tests {
             ),
             (sagemaker("ListModels", &by_role), "informational", vec![]),
             (sagemaker("ListModels", &by_role), "high", vec!["id_roles_use_revoke-sessions.html", LAST]),
-            (sagemaker("ListModels", &by_person), "high", vec!["useraccess.html#revoke-user-permissions", LAST]),
+            (
+                sagemaker("ListModels", &by_person),
+                "high",
+                vec!["useraccess.html#revoke-user-permissions", LAST],
+            ),
             (sagemaker("ListModels", &by_user), "critical", vec!["access-keys-admin-managed.html", LAST]),
         ];
         for (record, level, expected) in cases {

@@ -51,7 +51,17 @@ const PARAMETERS: &str = "requestParameters";
 
 /// How the names of operations of SageMaker begin that all take parameters.
 const NEED_PARAMETERS: [&str; 11] = [
-    "Add", "Associate", "Attach", "Create", "Delete", "Import", "Put", "Register", "Start", "Stop", "Update",
+    "Add",
+    "Associate",
+    "Attach",
+    "Create",
+    "Delete",
+    "Import",
+    "Put",
+    "Register",
+    "Start",
+    "Stop",
+    "Update",
 ];
 
 /// Whether the value stands in place of another that was left out.
@@ -114,8 +124,14 @@ mod tests {
                 r#"{"eventSource":"sagemaker.amazonaws.com","eventName":"CreateModel","eventType":"AwsApiCall","errorCode":"AccessDenied"}"#,
                 vec![],
             ),
-            (r#"{"eventSource":"sagemaker.amazonaws.com","eventName":"ListModels","eventType":"AwsApiCall"}"#, vec![]),
-            (r#"{"eventSource":"iam.amazonaws.com","eventName":"CreateAccessKey","eventType":"AwsApiCall"}"#, vec![]),
+            (
+                r#"{"eventSource":"sagemaker.amazonaws.com","eventName":"ListModels","eventType":"AwsApiCall"}"#,
+                vec![],
+            ),
+            (
+                r#"{"eventSource":"iam.amazonaws.com","eventName":"CreateAccessKey","eventType":"AwsApiCall"}"#,
+                vec![],
+            ),
             (r#"{"requestParameters":{"omitted":false},"responseElements":null}"#, vec![]),
             (r#"{"requestParameters":{"omitted":"true","a":"omitted"},"omitted":true}"#, vec![]),
         ] {
@@ -127,9 +143,11 @@ mod tests {
     fn each_operation_of_the_api_that_must_have_parameters_has_some() {
         let shapes: serde_json::Value =
             serde_json::from_str(include_str!("../../../../tests/api/sagemaker-shapes.json")).unwrap();
-        let named = shapes.as_object().unwrap().iter().filter(|(name, _)| {
-            NEED_PARAMETERS.iter().any(|verb| name.starts_with(verb))
-        });
+        let named = shapes
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(name, _)| NEED_PARAMETERS.iter().any(|verb| name.starts_with(verb)));
         let mut names = 0;
         for (name, shape) in named {
             names += 1;
