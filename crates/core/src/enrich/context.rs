@@ -136,7 +136,7 @@ impl<'r> ExecutionRole<'r> {
 }
 
 /// Reads the context off a record, its scripts and the documents in its texts; for a document of OpenSearch all three are
-/// redacted. A record of another service has no settings of SageMaker's.
+/// redacted. A record of another service has no settings of SageMaker's; whose the things are that it names is told of it too.
 pub fn context<'r>(
     record: &'r Record<'_>,
     scripts: &'r [Script],
@@ -153,9 +153,11 @@ pub fn context<'r>(
     };
     context.cut = cut::fields(scripts, documents, &context.policy);
     context.cut.extend(cut::flat_fields(record));
-    if record.is_sagemaker() {
-        context.foreign = Foreign::to(record.text(&["recipientAccountId"]));
-        let request = record.at(&["requestParameters"]);
+    let request = record.at(&["requestParameters"]);
+    context.foreign = Foreign::to(record.text(&["recipientAccountId"]));
+    if !record.is_sagemaker() {
+        context.foreign.take_all("", request);
+    } else {
         let mut fleet = context.take("", request, Direction::Read);
         for (document, direction) in documents.iter() {
             context.take_member("", document, direction);

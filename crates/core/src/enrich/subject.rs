@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use rsigma_eval::{Event, EventValue};
+use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::actor::{self, Actor, actor};
@@ -44,7 +45,7 @@ pub struct Subject<'s, 'a> {
     networks: &'s Networks,
     context: OnceCell<Context<'s>>,
     actor: OnceCell<Actor<'s>>,
-    /// The context as a document has it, for facts that are rarely asked for.
+    /// Facts as a document has them, for those that are rarely asked for.
     written: OnceCell<Json>,
 }
 
@@ -81,6 +82,10 @@ impl<'s, 'a> Subject<'s, 'a> {
         self.context.get_or_init(|| context(self.record, self.scripts, self.documents, self.catalogue))
     }
 
+    fn actor(&self) -> &Actor<'s> {
+        self.actor.get_or_init(|| actor(self.record))
+    }
+
     fn fact(&self, name: &str) -> Option<EventValue<'_>> {
         match name {
             // What rules of other services ask for as well needs no more than this.
@@ -103,16 +108,13 @@ impl<'s, 'a> Subject<'s, 'a> {
             return self.networks.fact(self.record, name);
         }
         if let Some(member) = name.strip_prefix(actor::FIELDS) {
-            return self.actor.get_or_init(|| actor(self.record)).fact(member);
+            return self.actor().fact(member);
         }
         if let Some(texts) = often_asked(self.context(), name) {
             return all_of(texts);
         }
-        let written = self.written.get_or_init(|| {
-            serde_json::to_value(self.context()).expect("what a document states can be written as JSON")
-        });
         let mut found = Vec::new();
-        collect(written, name.strip_prefix(FACTS)?, &mut found);
+        collect(self.written.get_or_init(|| written(self.context())), name.strip_prefix(FACTS)?, &mut found);
         if found.len() > 1 { Some(EventValue::Array(found)) } else { found.pop() }
     }
 }
@@ -164,6 +166,10 @@ impl Event for Subject<'_, '_> {
     }
 }
 
+fn written(facts: &impl Serialize) -> Json {
+    serde_json::to_value(facts).expect("what a document states can be written as JSON")
+}
+
 fn text(script: &Script) -> EventValue<'_> {
     EventValue::Str(Cow::Borrowed(&script.text))
 }
@@ -213,5 +219,71 @@ fn in_commercial_partition(value: EventValue<'_>) -> EventValue<'_> {
     match value {
         EventValue::Str(Cow::Borrowed(text)) => EventValue::Str(commercial_name(text)),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn paths_of(value: &Json, path: &str, paths: &mut BTreeSet<String>) {
+        match value {
+            Json::Object(members) => {
+                members.iter().for_each(|(name, value)| paths_of(value, &format!("{path}.{name}"), paths));
+            }
+            Json::Array(elements) => elements.iter().for_each(|element| paths_of(element, path, paths)),
+            _ => drop(paths.insert(path.to_owned())),
+        }
+    }
+
+    fn texts(value: &Json) -> Vec<String> {
+        match value {
+            Json::Array(elements) => elements.iter().flat_map(texts).collect(),
+            Json::Null | Json::Object(_) => Vec::new(),
+            Json::String(text) => vec![text.clone()],
+            other => vec![other.to_string()],
+        }
+    }
+
+    /// What is stated under a path, through lists.
+    fn stated(value: &Json, path: &str) -> Vec<String> {
+        match (value, path.split_once('.')) {
+            (Json::Array(elements), _) => elements.iter().flat_map(|element| stated(element, path)).collect(),
+            (_, Some((first, rest))) => stated(&value[first], rest),
+            (_, None) => texts(&value[path]),
+        }
+    }
+
+    #[test]
+    fn each_fact_that_a_document_states_is_what_rules_find_under_its_name() {
+        let (catalogue, networks) = (Catalogue::built_in(), Networks::built_in());
+        let mut names = BTreeSet::new();
+        let folders = std::fs::read_dir("../../tests/rules").unwrap();
+        let files = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+        for path in files.map(|file| file.unwrap().path()).filter(|path| !path.ends_with("placeholders.json"))
+        {
+            let raw = std::fs::read(&path).unwrap();
+            let record = Record::parse(&raw).unwrap();
+            let (scripts, documents) = (script::scripts(&record), Documents::of(&record));
+            let subject = Subject::new(&record, &scripts, &documents, &catalogue, &networks);
+            let facts = serde_json::json!({"sagemaker": written(subject.context())});
+            let mut facts_of_record = BTreeSet::new();
+            paths_of(&facts["sagemaker"], "sagemaker", &mut facts_of_record);
+            let caller = serde_json::json!({"sagemaker": {"actor": written(subject.actor())}});
+            paths_of(&caller["sagemaker"]["actor"], "sagemaker.actor", &mut facts_of_record);
+            for name in facts_of_record {
+                let expected =
+                    if name.starts_with(actor::FIELDS) { stated(&caller, &name) } else { stated(&facts, &name) };
+                let found = subject.get_field(&name).map(|value| texts(&value.to_json()));
+                // What searches alone miss is no concern of rules.
+                if name != cut::FIELD {
+                    assert_eq!(found, Some(expected), "{name} {}", path.display());
+                }
+                names.insert(name);
+            }
+        }
+        assert!(names.len() > 60, "{names:?}");
     }
 }

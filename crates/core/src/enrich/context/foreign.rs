@@ -1,6 +1,7 @@
 //! The foreign: what a call names of other accounts than the one that it is made in.
 
 use serde::Serialize;
+use serde_json_borrow::Value;
 
 use super::location::S3;
 use super::texts::Texts;
@@ -58,6 +59,20 @@ impl<'r> Foreign<'r> {
             "kms" => self.key.take(text),
             "iam" if name.contains("role") => self.role.take(text),
             _ => {}
+        }
+    }
+
+    /// Takes the texts at any depth.
+    pub fn take_all(&mut self, name: &str, value: &'r Value<'_>) {
+        match value {
+            Value::Str(text) => self.take(name, text),
+            Value::Array(elements) => elements.iter().for_each(|element| self.take_all(name, element)),
+            Value::Object(members) => {
+                for (name, value) in members.iter() {
+                    self.take_all(&name.to_ascii_lowercase(), value);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 
