@@ -155,9 +155,7 @@ pub fn context<'r>(
     context.cut.extend(cut::flat_fields(record));
     let request = record.at(&["requestParameters"]);
     context.foreign = Foreign::to(record.text(&["recipientAccountId"]));
-    if !record.is_sagemaker() {
-        context.foreign.take_all("", request);
-    } else {
+    if record.is_sagemaker() {
         let mut fleet = context.take("", request, Direction::Read);
         for (document, direction) in documents.iter() {
             context.take_member("", document, direction);
@@ -180,6 +178,8 @@ pub fn context<'r>(
             context.execution_role.arn.take(role);
         }
         context.foreign.judge_buckets(&context.s3);
+    } else {
+        context.foreign.take_all("", request);
     }
     context
 }

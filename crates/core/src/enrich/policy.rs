@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 use serde_json::Value;
+use serde_json_borrow::Value as Listed;
 
 use crate::record::{HIDDEN, Record, repaired};
 
@@ -66,7 +67,7 @@ impl Policy {
         // A share of Resource Access Manager lists them without a document.
         if record.event_source() == "ram.amazonaws.com" {
             let listed = record.at(&["requestParameters", "principals"]).as_array().unwrap_or_default();
-            listed.iter().filter_map(|principal| principal.as_str()).for_each(|text| let_in.take(text));
+            listed.iter().filter_map(Listed::as_str).for_each(|text| let_in.take(text));
         }
         Self { principals: let_in.ordered(record.text(&["recipientAccountId"])), is_unreadable }
     }
