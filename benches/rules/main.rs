@@ -15,11 +15,10 @@ use rustix::time::{ClockId, clock_gettime};
 use sagetrail::config::ContentHash;
 use sagetrail::decode::{Limits, Scratch, decode};
 use sagetrail::enrich::catalogue::Catalogue;
-use sagetrail::enrich::embedded::Documents;
 use sagetrail::enrich::networks::Networks;
 use sagetrail::enrich::rules::RuleSet;
-use sagetrail::enrich::script::{Script, scripts};
 use sagetrail::enrich::subject::Subject;
+use sagetrail::enrich::unpacked::Unpacked;
 use sagetrail::enrich::{Knowledge, Origin, enrich};
 use sagetrail::record::Record;
 use time::OffsetDateTime;
@@ -77,13 +76,12 @@ fn report(mix: &str, growth: &str, work: &str, sets: &[Knowledge; 3], run: impl 
 /// The time that one record takes to be parsed already and meet the rules.
 fn evaluate(records: &[Vec<u8>], rules: &RuleSet) -> Duration {
     let parsed: Vec<Record<'_>> = records.iter().filter_map(|raw| Record::parse(raw).ok()).collect();
-    let scripts: Vec<Vec<Script>> = parsed.iter().map(scripts).collect();
-    let documents: Vec<Documents> = parsed.iter().map(Documents::of).collect();
+    let unpacked: Vec<Unpacked> = parsed.iter().map(Unpacked::of).collect();
     let (catalogue, networks) = (Catalogue::built_in(), Networks::built_in());
     let start = processor_time();
     let mut matches = 0;
-    for ((record, scripts), documents) in parsed.iter().zip(&scripts).zip(&documents) {
-        matches += rules.matches(&Subject::new(record, scripts, documents, &catalogue, &networks)).len();
+    for (record, unpacked) in parsed.iter().zip(&unpacked) {
+        matches += rules.matches(&Subject::new(record, unpacked, &catalogue, &networks)).len();
     }
     std::hint::black_box(matches);
     per_record(start, records)

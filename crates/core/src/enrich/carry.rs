@@ -13,7 +13,8 @@ use serde_json_borrow::Value as Member;
 use super::redact::MARKER_START;
 use super::rule::Rule;
 use super::rules::RuleSet;
-use super::script::{self, Script};
+use super::script::Script;
+use super::shell;
 use super::subject::Subject;
 use crate::record::Record;
 
@@ -142,9 +143,12 @@ fn asks_for_lost(detection: &CompiledDetection, subject: &Subject<'_, '_>) -> bo
 
 /// Whether something of a field is gone; of the whole record, when the path is empty.
 fn is_lost(field: &str, subject: &Subject<'_, '_>) -> bool {
-    let has_lost_script = subject.scripts.iter().any(|script| script.cut || is_marked_text(&script.text));
+    let has_lost_script =
+        subject.unpacked.scripts.iter().any(|script| script.cut || is_marked_text(&script.text));
     match field {
-        script::FIELD => has_lost_script || subject.scripts.is_empty() && request_is_marked(subject.record),
+        _ if field.starts_with(shell::FIELDS) => {
+            has_lost_script || subject.unpacked.scripts.is_empty() && request_is_marked(subject.record)
+        }
         "" => has_lost_script || is_marked(subject.record.root()),
         // What is read out of parameters has no place of its own in the record.
         _ if field.starts_with("sagemaker.") => request_is_marked(subject.record),

@@ -7,9 +7,10 @@
 
 mod code;
 mod compute;
+mod number;
 mod foreign;
 mod image;
-mod location;
+pub mod location;
 mod network;
 mod studio;
 mod texts;
@@ -24,12 +25,11 @@ use super::arn::Arn;
 use super::catalogue::{Access, Catalogue};
 use super::cut;
 use super::denied::Denied;
-use super::embedded::Documents;
 use super::indicators::Indicators;
 use super::policy::Policy;
 use super::related::{RelatedResource, related_resources};
 use super::resource::{Resource, resource};
-use super::script::Script;
+use super::unpacked::Unpacked;
 use crate::record::{Record, member, omissions};
 pub use code::{CodeRepository, Lifecycle};
 use compute::Fleet;
@@ -38,6 +38,7 @@ pub use foreign::Foreign;
 pub use image::Image;
 pub use location::{Direction, S3};
 pub use network::Network;
+use number::add;
 pub use studio::Studio;
 pub use texts::Texts;
 pub use timeouts::Timeouts;
@@ -135,14 +136,9 @@ impl<'r> ExecutionRole<'r> {
     }
 }
 
-/// Reads the context off a record, its scripts and the documents in its texts; for a document of OpenSearch all three are
-/// redacted. A record of another service has no settings of SageMaker's; whose the things are that it names is told of it too.
-pub fn context<'r>(
-    record: &'r Record<'_>,
-    scripts: &'r [Script],
-    documents: &'r Documents,
-    catalogue: &'r Catalogue,
-) -> Context<'r> {
+/// Reads the context off a record and what its texts hold; for a document of OpenSearch both are redacted. A record of another service has no settings of SageMaker's; whose the things are that it names is told of it too.
+pub fn context<'r>(record: &'r Record<'_>, unpacked: &'r Unpacked, catalogue: &'r Catalogue) -> Context<'r> {
+    let Unpacked { scripts, shell, documents } = unpacked;
     let mut context = Context {
         access_level: catalogue.operation(record).map(|operation| operation.access),
         resource: resource(record, catalogue),
@@ -151,7 +147,7 @@ pub fn context<'r>(
         omitted: omissions(record),
         ..Context::default()
     };
-    context.cut = cut::fields(scripts, documents, &context.policy);
+    context.cut = cut::fields(unpacked, &context.policy);
     context.cut.extend(cut::flat_fields(record));
     let request = record.at(&["requestParameters"]);
     context.foreign = Foreign::to(record.text(&["recipientAccountId"]));
@@ -172,6 +168,7 @@ pub fn context<'r>(
             context.lifecycle.show(script);
         }
         context.lifecycle.indicators = Indicators::of(scripts);
+        context.lifecycle.shell = (!scripts.is_empty()).then_some(shell);
         context.instance.judge(fleet);
         context.image.know_owners(record);
         if let Some(role) = Denied::of(record).and_then(|denied| denied.passed_role()) {
@@ -275,21 +272,6 @@ fn tags(value: &Value<'_>) -> Vec<String> {
 fn unquoted(text: &str) -> &str {
     let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     inner.filter(|inner| !inner.is_empty()).unwrap_or(text)
-}
-
-/// The largest number that a field of type `long` takes. OpenSearch would refuse the whole document for a larger one.
-const MAX_LONG: u64 = i64::MAX as u64;
-
-/// A whole number that fits its field.
-fn whole(value: &Value<'_>) -> Option<u64> {
-    value.as_u64().map(|number| number.min(MAX_LONG))
-}
-
-/// Adds a number to a sum. Null and whatever else is no whole number adds nothing.
-fn add(sum: &mut Option<u64>, value: &Value<'_>) {
-    if let Some(number) = whole(value) {
-        *sum = Some(sum.unwrap_or(0).saturating_add(number).min(MAX_LONG));
-    }
 }
 
 fn is_enabled(text: &str) -> bool {

@@ -1,22 +1,28 @@
 //! The cut: which fields of a document have less than the record had, because there is an end to what is unfolded, read
 //! or stored.
 
-use super::embedded::{self, Documents};
+use super::embedded;
 use super::flat::Flat;
 use super::policy::{self, Policy};
-use super::script::{self, Script};
+use super::script;
+use super::shell;
+use super::unpacked::Unpacked;
 use crate::record::Record;
 
 /// The name under which rules find what was cut, which is also its field in a document.
 pub const FIELD: &str = "sagemaker.cut";
 
-/// What rules must know of: scripts that unfold to more than is searched, documents in texts that are read in part, and
-/// policies that cannot be read.
-pub fn fields(scripts: &[Script], documents: &Documents, policy: &Policy) -> Vec<&'static str> {
-    let scripts = scripts.iter().any(|script| script.cut).then_some(script::FIELD);
-    let policy = policy.is_unreadable.then_some(policy::FIELD);
-    let embedded = documents.is_cut.then_some(embedded::FIELD);
-    scripts.into_iter().chain(embedded).chain(policy).collect()
+/// What rules must know of: scripts that unfold or run to more than is searched, documents in texts that are read in part,
+/// and policies that cannot be read.
+pub fn fields(unpacked: &Unpacked, policy: &Policy) -> Vec<&'static str> {
+    let Unpacked { scripts, shell, documents } = unpacked;
+    let cuts = [
+        (scripts.iter().any(|script| script.cut), script::FIELD),
+        (shell.cut, shell::COMMANDS),
+        (documents.is_cut, embedded::FIELD),
+        (policy.is_unreadable, policy::FIELD),
+    ];
+    cuts.into_iter().filter(|(is_cut, _)| *is_cut).map(|(_, field)| field).collect()
 }
 
 /// What only searches miss: values that are too long or too deep for a field. Rules see them in the record.

@@ -5,7 +5,7 @@
 
 use serde_json_borrow::{OwnedValue, Value};
 
-use super::context::Direction;
+use super::context::location::Direction;
 use super::policy;
 use crate::record::Record;
 

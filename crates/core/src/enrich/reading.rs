@@ -35,10 +35,10 @@ pub mod tests {
 
     use super::*;
     use crate::enrich::catalogue::Catalogue;
-    use crate::enrich::embedded::Documents;
     use crate::enrich::networks::Networks;
     use crate::enrich::rule::Place;
     use crate::enrich::rules::Folder;
+    use crate::enrich::unpacked::Unpacked;
     use crate::enrich::{actor, context, verdict};
 
     /// Calls the function with the reading of a record that these rules matched.
@@ -47,9 +47,8 @@ pub mod tests {
         let record = Record::parse(raw.as_bytes()).unwrap();
         let matches: Vec<&Rule> = rules.iter().collect();
         let catalogue = Catalogue::built_in();
-        let documents = Documents::of(&record);
-        let (actor, context) =
-            (actor::actor(&record), context::context(&record, &[], &documents, &catalogue));
+        let unpacked = Unpacked::default();
+        let (actor, context) = (actor::actor(&record), context::context(&record, &unpacked, &catalogue));
         let networks = Networks::built_in();
         let network = networks.source(&record);
         let ending = verdict::ending(&record);

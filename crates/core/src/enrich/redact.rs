@@ -59,11 +59,9 @@ pub fn redact_code(code: &str, key: &FingerprintKey) -> String {
 }
 
 /// A command line, redacted.
-pub fn redact_words(words: &[&str], key: &FingerprintKey) -> String {
-    match Redaction::new(key, words.iter().map(|word| word.len() + 1).sum()).words(words) {
-        Some(redacted) => redacted.join(" "),
-        None => words.join(" "),
-    }
+pub fn redact_words(words: &[&str], key: &FingerprintKey) -> Vec<String> {
+    let redacted = Redaction::new(key, words.iter().map(|word| word.len() + 1).sum()).words(words);
+    redacted.unwrap_or_else(|| words.iter().map(|word| (*word).to_owned()).collect())
 }
 
 #[cfg(test)]

@@ -1,18 +1,22 @@
 //! The script: code that a call hands to SageMaker to run, in the clear.
 //!
-//! Lifecycle configurations arrive as base64, sometimes of gzip; containers get an entry point and arguments. Decoded,
-//! rules can look into them and a responder can read them. What a script itself carries as base64 is a script too.
+//! Lifecycle configurations arrive as base64, sometimes of gzip; containers get an entry point and arguments, and documents
+//! inside of parameters have commands. Decoded, rules can look into them and a responder can read them. What a script itself
+//! carries as base64 is a script too.
+
+mod places;
 
 use std::collections::HashSet;
-
-use serde_json_borrow::Value;
 
 use super::packed::{self, beginning};
 use super::redact::{FingerprintKey, redact_code, redact_words};
 use crate::record::Record;
+use places::Carried;
 
 /// The name under which rules find the scripts of a record, which is also their field in a document.
 pub const FIELD: &str = "sagemaker.lifecycle.script";
+/// The name under which rules find the members of the API under which scripts stand.
+pub const HOOK: &str = "sagemaker.lifecycle.hook";
 
 /// One script, with its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,15 +46,15 @@ const UNFOLDED_FOR_KEPT: usize = 16;
 pub fn scripts(record: &Record<'_>) -> Vec<Script> {
     let mut found = Vec::new();
     if record.is_sagemaker() {
-        let mut packed = Vec::new();
-        collect("", record.at(&["requestParameters"]), &mut packed, &mut found);
-        if packed.is_empty() && found.is_empty() {
+        let Carried { packed, plain } = places::carried(record.at(&["requestParameters"]));
+        if packed.is_empty() && plain.is_empty() {
             return found;
         }
+        found = plain;
         let carried: usize = packed.iter().map(|(_, text)| text.len()).sum::<usize>()
             + found.iter().map(|script| script.text.len()).sum::<usize>();
         let mut budget = Budget::of(carried);
-        found.extend(packed.into_iter().filter_map(|(hook, text)| Script::unpacked(hook, text, &mut budget)));
+        found.extend(packed.iter().filter_map(|(hook, text)| Script::unpacked(hook, text, &mut budget)));
         unfold(&mut found, &mut budget);
         found.retain(|script| script.cut || !script.text.trim().is_empty());
     }
@@ -123,21 +127,22 @@ impl Script {
     #[must_use]
     pub fn redacted(self, key: &FingerprintKey) -> Self {
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
-        let text = if words.is_empty() { redact_code(&self.text, key) } else { redact_words(&words, key) };
-        Self { text, words: Vec::new(), ..self }
+        if words.is_empty() {
+            return Self { text: redact_code(&self.text, key), ..self };
+        }
+        let words = redact_words(&words, key);
+        Self { text: words.join(" "), words, ..self }
+    }
+
+    /// The words of a command line that is given as a list; none of any other script.
+    pub fn words(&self) -> &[String] {
+        &self.words
     }
 
     /// A script that a stored document shows.
     #[must_use]
     pub fn stored(hook: &str, text: &str, cut: bool) -> Self {
         Self { hook: hook.to_owned(), text: text.to_owned(), words: Vec::new(), cut, packing: 0 }
-    }
-
-    /// As it is written into a document, from a record that is redacted already.
-    #[must_use]
-    pub fn as_written(self) -> Self {
-        let text = if self.words.is_empty() { self.text } else { self.words.join(" ") };
-        Self { text, words: Vec::new(), ..self }
     }
 
     fn unpacked(hook: &str, content: &str, budget: &mut Budget) -> Option<Self> {
@@ -149,45 +154,12 @@ impl Script {
     }
 
     /// A command line that is given as a list of its words.
-    fn of_words(hook: &str, words: &Value<'_>) -> Option<Self> {
-        let words: Vec<String> =
-            words.as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-        (!words.is_empty()).then(|| Self {
-            hook: hook.to_owned(),
-            text: words.join(" "),
-            words,
-            cut: false,
-            packing: 0,
-        })
+    fn of_words(hook: &str, words: Vec<String>) -> Self {
+        Self { hook: hook.to_owned(), text: words.join(" "), words, cut: false, packing: 0 }
     }
-}
 
-/// Collects command lines as scripts, and what is packed, with the member of the API that it is for.
-fn collect<'v>(
-    hook: &'v str,
-    value: &'v Value<'_>,
-    packed: &mut Vec<(&'v str, &'v str)>,
-    found: &mut Vec<Script>,
-) {
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members.iter() {
-                match name {
-                    "content" => packed.extend(value.as_str().map(|text| (hook, text))),
-                    "studioLifecycleConfigContent" => packed.extend(value.as_str().map(|text| (name, text))),
-                    "containerEntrypoint" | "containerArguments" => {
-                        found.extend(Script::of_words(name, value));
-                    }
-                    _ => collect(name, value, packed, found),
-                }
-            }
-        }
-        Value::Array(elements) => {
-            for element in elements {
-                collect(hook, element, packed, found);
-            }
-        }
-        _ => {}
+    fn plain(hook: &str, text: &str) -> Self {
+        Self { hook: hook.to_owned(), text: text.to_owned(), words: Vec::new(), cut: false, packing: 0 }
     }
 }
 

@@ -40,9 +40,9 @@ static SAGEMAKER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"sag
 mod tests {
     use super::*;
     use crate::enrich::catalogue::Catalogue;
-    use crate::enrich::embedded::Documents;
     use crate::enrich::networks::Networks;
     use crate::enrich::subject::Subject;
+    use crate::enrich::unpacked::Unpacked;
     use crate::settings::RulesConfig;
 
     /// Each record with what the scopes `sagemaker`, `related` and `all` decide.
@@ -73,11 +73,11 @@ mod tests {
     #[test]
     fn each_scope_ships_what_it_says_and_the_bytes_never_hide_a_selected_record() {
         let rules = RuleSet::load(&RulesConfig::default()).unwrap();
-        let (documents, catalogue) = (Documents::default(), Catalogue::built_in());
+        let (unpacked, catalogue) = (Unpacked::default(), Catalogue::built_in());
         let networks = Networks::built_in();
         for (raw, expected) in CASES {
             let record = Record::parse(raw.as_bytes()).unwrap();
-            let matches = rules.matches(&Subject::new(&record, &[], &documents, &catalogue, &networks));
+            let matches = rules.matches(&Subject::new(&record, &unpacked, &catalogue, &networks));
             for (scope, expected) in [Scope::Sagemaker, Scope::Related, Scope::All].into_iter().zip(expected)
             {
                 let selected = is_selected(&record, scope, &matches);

@@ -14,10 +14,11 @@ use super::actor::{self, Actor, actor};
 use super::catalogue::Catalogue;
 use super::context::{Context, Texts, context};
 use super::cut;
-use super::embedded::Documents;
 use super::networks::{self, Networks};
 use super::policy::{self, Policy};
 use super::script::{self, Script};
+use super::shell;
+use super::unpacked::Unpacked;
 use crate::record::{Record, commercial_name, omissions};
 
 /// The name under which rules find what CloudTrail left out, which is also its field in a document.
@@ -39,8 +40,7 @@ pub fn is_of_parameters(field: &str) -> bool {
 #[derive(Debug)]
 pub struct Subject<'s, 'a> {
     pub record: &'s Record<'a>,
-    pub scripts: &'s [Script],
-    pub documents: &'s Documents,
+    pub unpacked: &'s Unpacked,
     catalogue: &'s Catalogue,
     networks: &'s Networks,
     context: OnceCell<Context<'s>>,
@@ -52,15 +52,13 @@ pub struct Subject<'s, 'a> {
 impl<'s, 'a> Subject<'s, 'a> {
     pub fn new(
         record: &'s Record<'a>,
-        scripts: &'s [Script],
-        documents: &'s Documents,
+        unpacked: &'s Unpacked,
         catalogue: &'s Catalogue,
         networks: &'s Networks,
     ) -> Self {
         Self {
             record,
-            scripts,
-            documents,
+            unpacked,
             catalogue,
             networks,
             context: OnceCell::new(),
@@ -71,15 +69,15 @@ impl<'s, 'a> Subject<'s, 'a> {
 
     /// What was found, for the document.
     pub fn into_facts(self) -> (Context<'s>, Actor<'s>) {
-        let Self { record, scripts, documents, catalogue, context: found, actor: caller, .. } = self;
+        let Self { record, unpacked, catalogue, context: found, actor: caller, .. } = self;
         (
-            found.into_inner().unwrap_or_else(|| context(record, scripts, documents, catalogue)),
+            found.into_inner().unwrap_or_else(|| context(record, unpacked, catalogue)),
             caller.into_inner().unwrap_or_else(|| actor(record)),
         )
     }
 
     fn context(&self) -> &Context<'s> {
-        self.context.get_or_init(|| context(self.record, self.scripts, self.documents, self.catalogue))
+        self.context.get_or_init(|| context(self.record, self.unpacked, self.catalogue))
     }
 
     fn actor(&self) -> &Actor<'s> {
@@ -92,14 +90,27 @@ impl<'s, 'a> Subject<'s, 'a> {
             policy::FIELD => return Some(owned(Policy::of(self.record).principals)),
             OMITTED => return Some(owned(omissions(self.record))),
             cut::FIELD => {
-                let fields = cut::fields(self.scripts, self.documents, &Policy::of(self.record));
+                let fields = cut::fields(self.unpacked, &Policy::of(self.record));
                 return Some(owned(fields.into_iter().map(str::to_owned).collect()));
             }
             script::FIELD => {
-                return match self.scripts {
+                return match &self.unpacked.scripts[..] {
                     [] => None,
                     [script] => Some(text(script)),
                     scripts => Some(EventValue::Array(scripts.iter().map(text).collect())),
+                };
+            }
+            script::HOOK => {
+                let hooks: Vec<String> =
+                    self.unpacked.scripts.iter().map(|script| script.hook.clone()).collect();
+                return (!hooks.is_empty()).then(|| owned(hooks));
+            }
+            _ if name.starts_with(shell::FIELDS)
+                && let Some(texts) = self.unpacked.shell.field(name) =>
+            {
+                return match texts {
+                    [] => None,
+                    texts => Some(EventValue::Array(texts.iter().map(borrowed).collect())),
                 };
             }
             _ => {}
@@ -152,12 +163,13 @@ impl Event for Subject<'_, '_> {
     }
 
     fn any_string_value(&self, predicate: &dyn Fn(&str) -> bool) -> bool {
-        self.record.any_string_value(predicate) || self.scripts.iter().any(|script| predicate(&script.text))
+        self.record.any_string_value(predicate)
+            || self.unpacked.scripts.iter().any(|script| predicate(&script.text))
     }
 
     fn all_string_values(&self) -> Vec<Cow<'_, str>> {
         let mut all = self.record.all_string_values();
-        all.extend(self.scripts.iter().map(|script| Cow::Borrowed(script.text.as_str())));
+        all.extend(self.unpacked.scripts.iter().map(|script| Cow::Borrowed(script.text.as_str())));
         all
     }
 
@@ -178,6 +190,10 @@ fn text(script: &Script) -> EventValue<'_> {
 fn all_of<'v>(texts: &'v Texts<'_>) -> Option<EventValue<'v>> {
     let values = texts.iter().map(|text| EventValue::Str(Cow::Borrowed(*text)));
     (!texts.is_empty()).then(|| EventValue::Array(values.collect()))
+}
+
+fn borrowed(text: &String) -> EventValue<'_> {
+    EventValue::Str(Cow::Borrowed(text))
 }
 
 fn owned<'v>(texts: Vec<String>) -> EventValue<'v> {
@@ -266,16 +282,19 @@ mod tests {
         {
             let raw = std::fs::read(&path).unwrap();
             let record = Record::parse(&raw).unwrap();
-            let (scripts, documents) = (script::scripts(&record), Documents::of(&record));
-            let subject = Subject::new(&record, &scripts, &documents, &catalogue, &networks);
+            let unpacked = Unpacked::of(&record);
+            let subject = Subject::new(&record, &unpacked, &catalogue, &networks);
             let facts = serde_json::json!({"sagemaker": written(subject.context())});
             let mut facts_of_record = BTreeSet::new();
             paths_of(&facts["sagemaker"], "sagemaker", &mut facts_of_record);
             let caller = serde_json::json!({"sagemaker": {"actor": written(subject.actor())}});
             paths_of(&caller["sagemaker"]["actor"], "sagemaker.actor", &mut facts_of_record);
             for name in facts_of_record {
-                let expected =
-                    if name.starts_with(actor::FIELDS) { stated(&caller, &name) } else { stated(&facts, &name) };
+                let expected = if name.starts_with(actor::FIELDS) {
+                    stated(&caller, &name)
+                } else {
+                    stated(&facts, &name)
+                };
                 let found = subject.get_field(&name).map(|value| texts(&value.to_json()));
                 // What searches alone miss is no concern of rules.
                 if name != cut::FIELD {

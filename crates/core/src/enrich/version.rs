@@ -11,7 +11,7 @@ const DIGITS: usize = 16;
 
 /// The files beside the rules that change what documents say. The redaction's file is none of them: what it replaces is
 /// decided when a record is first read.
-const CONTENT: [&str; 12] = [
+const CONTENT: [&str; 13] = [
     include_str!("../../../../config/attack.json"),
     include_str!("../../../../config/aws-own.toml"),
     include_str!("../../../../config/aws-ranges.txt"),
@@ -23,6 +23,7 @@ const CONTENT: [&str; 12] = [
     include_str!("../../../../config/resources.toml"),
     include_str!("../../../../config/runbook.toml"),
     include_str!("../../../../config/sentence.toml"),
+    include_str!("../../../../config/shell.toml"),
     include_str!("../../../../config/user-agents.toml"),
 ];
 

@@ -8,6 +8,7 @@ use super::texts::{self, Texts};
 use crate::enrich::arn::Arn;
 use crate::enrich::indicators::Indicators;
 use crate::enrich::script::Script;
+use crate::enrich::shell::Shell;
 
 #[derive(Debug, Default, Serialize, PartialEq)]
 pub struct Lifecycle<'r> {
@@ -26,6 +27,9 @@ pub struct Lifecycle<'r> {
     pub truncated: bool,
     #[serde(skip_serializing_if = "is_default")]
     pub indicators: Indicators,
+    /// What the scripts do.
+    #[serde(flatten)]
+    pub shell: Option<&'r Shell>,
 }
 
 impl<'r> Lifecycle<'r> {

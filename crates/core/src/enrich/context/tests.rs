@@ -13,8 +13,8 @@ static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(Catalogue::built_in);
 fn context_of(record: &Json) -> Json {
     let raw = record.to_string();
     let record = Record::parse(raw.as_bytes()).unwrap();
-    let (scripts, documents) = (crate::enrich::script::scripts(&record), Documents::of(&record));
-    serde_json::to_value(context(&record, &scripts, &documents, &CATALOGUE)).unwrap()
+    let unpacked = Unpacked::of(&record);
+    serde_json::to_value(context(&record, &unpacked, &CATALOGUE)).unwrap()
 }
 
 fn call(name: &str, parameters: &Json) -> Json {

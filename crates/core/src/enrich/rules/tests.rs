@@ -5,14 +5,14 @@ use std::path::Path;
 
 use super::*;
 use crate::enrich::catalogue::Catalogue;
-use crate::enrich::embedded::Documents;
 use crate::enrich::networks::Networks;
 use crate::enrich::rule::Severity;
+use crate::enrich::unpacked::Unpacked;
 use crate::record::Record;
 
 fn matches<'s>(set: &'s RuleSet, record: &Record<'_>) -> Vec<&'s Rule> {
-    let (documents, catalogue) = (Documents::default(), Catalogue::built_in());
-    set.matches(&Subject::new(record, &[], &documents, &catalogue, &Networks::built_in()))
+    let (unpacked, catalogue) = (Unpacked::default(), Catalogue::built_in());
+    set.matches(&Subject::new(record, &unpacked, &catalogue, &Networks::built_in()))
 }
 
 const FOLDER_RULE: &str = "title: Site rule\nid: 7c4a7c6e-6c3a-4a9a-9a53-2b1a2f0c6a11\nlogsource:\n  product: aws\n\

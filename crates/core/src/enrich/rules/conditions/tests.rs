@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::enrich::catalogue::Catalogue;
-use crate::enrich::embedded::Documents;
 use crate::enrich::networks::Networks;
 use crate::enrich::rules::RuleSet;
 use crate::enrich::script::scripts;
+use crate::enrich::unpacked::Unpacked;
 use crate::record::Record;
 use crate::settings::RulesConfig;
 
@@ -56,8 +56,8 @@ fn on_every_example_the_rules_match_that_match_by_the_library_and_the_dispatch_h
     for record in records {
         let text = record.to_string();
         let record = Record::parse(text.as_bytes()).unwrap();
-        let (scripts, documents) = (scripts(&record), Documents::of(&record));
-        let subject = Subject::new(&record, &scripts, &documents, &catalogue, &networks);
+        let unpacked = Unpacked::of(&record);
+        let subject = Subject::new(&record, &unpacked, &catalogue, &networks);
         let expected = by_the_library(&rules, &subject);
         let all = (0..rules.len()).collect();
         assert_eq!(set.conditions.matching(all, &subject), expected, "{text}");
@@ -134,8 +134,8 @@ fn assert_agrees(record: &Value) -> Vec<usize> {
     RULES.with(|(rules, conditions, catalogue)| {
         let text = record.to_string();
         let record = Record::parse(text.as_bytes()).unwrap();
-        let (documents, networks) = (Documents::default(), Networks::built_in());
-        let subject = Subject::new(&record, &[], &documents, catalogue, &networks);
+        let (unpacked, networks) = (Unpacked::default(), Networks::built_in());
+        let subject = Subject::new(&record, &unpacked, catalogue, &networks);
         let ours = conditions.matching((0..rules.len()).collect(), &subject);
         let theirs = by_the_library(&rules.iter().collect::<Vec<_>>(), &subject);
         let named = |positions: &[usize]| -> Vec<&str> {

@@ -1,0 +1,18 @@
+//! Whole numbers of a request, within what a field of OpenSearch's type `long` holds.
+
+use serde_json_borrow::Value;
+
+/// The largest number that a field of type `long` takes. OpenSearch would refuse the whole document for a larger one.
+pub const MAX_LONG: u64 = i64::MAX as u64;
+
+/// A whole number that fits its field.
+pub fn whole(value: &Value<'_>) -> Option<u64> {
+    value.as_u64().map(|number| number.min(MAX_LONG))
+}
+
+/// Adds a number to a sum. Null and whatever else is no whole number adds nothing.
+pub fn add(sum: &mut Option<u64>, value: &Value<'_>) {
+    if let Some(number) = whole(value) {
+        *sum = Some(sum.unwrap_or(0).saturating_add(number).min(MAX_LONG));
+    }
+}

@@ -1,0 +1,139 @@
+//! Code: what a program in another language than a shell's does with shells, addresses and buckets, told by the calls in it.
+
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+pub enum Effect {
+    /// It lets a shell run this.
+    Shell(String),
+    Fetched {
+        source: String,
+        file: String,
+    },
+    FetchedAndRun(String),
+    /// It sends files or answers to this address.
+    Sent(String),
+}
+
+/// The effects of a program's text.
+pub fn effects(text: &str) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for found in SHELL.captures_iter(text) {
+        effects.push(Effect::Shell(unescaped(group(&found, "script"))));
+    }
+    for found in SHELL_WORDS.captures_iter(text) {
+        let words: Vec<String> =
+            QUOTED.captures_iter(&found["words"]).map(|word| group(&word, "text").to_owned()).collect();
+        if let [shell, option, script, ..] = words.as_slice()
+            && shell.ends_with("sh")
+            && option.starts_with('-')
+        {
+            effects.push(Effect::Shell(unescaped(script)));
+        } else if !words.is_empty() {
+            effects.push(Effect::Shell(words.join(" ")));
+        }
+    }
+    for found in TO_FILE.captures_iter(text) {
+        effects.push(Effect::Fetched {
+            source: group(&found, "address").to_owned(),
+            file: found["file"].to_owned(),
+        });
+    }
+    for found in S3_TO_FILE.captures_iter(text) {
+        let source = format!("s3://{}/{}", &found["bucket"], &found["key"]);
+        effects.push(Effect::Fetched { source, file: found["file"].to_owned() });
+    }
+    if RUNS.is_match(text) {
+        for found in FETCH.captures_iter(text) {
+            effects.push(Effect::FetchedAndRun(group(&found, "address").to_owned()));
+        }
+    }
+    for pattern in [&S3_UPLOAD, &S3_PUT] {
+        for found in pattern.captures_iter(text) {
+            effects.push(Effect::Sent(format!("s3://{}/", &found["bucket"])));
+        }
+    }
+    if READS_FILES.is_match(text) {
+        for found in SEND.captures_iter(text) {
+            effects.push(Effect::Sent(group(&found, "address").to_owned()));
+        }
+    }
+    effects
+}
+
+fn group<'t>(found: &Captures<'t>, name: &str) -> &'t str {
+    found.name(name).map_or("", |found| found.as_str())
+}
+
+fn unescaped(text: &str) -> String {
+    text.replace("\\n", "\n").replace("\\\"", "\"").replace("\\'", "'")
+}
+
+static SHELL: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?:\bsystem|\bpopen|\bpopen2|\bexecSync|\bshell_exec|\bpassthru|\bgetoutput|\bgetstatusoutput|\bcheck_output|\bcheck_call|\bPopen|subprocess\.run|subprocess\.call|child_process'?\)?\.(?:exec|spawn))\s*\(?\s*[bf]?["'](?<script>(?:[^"'\\]|\\.)+)["']"#,
+    )
+});
+
+static SHELL_WORDS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?:check_output|check_call|Popen|subprocess\.run|subprocess\.call|execv[pe]*|posix_spawn)\s*\([^\[)]*\[(?<words>[^\]]*)\]",
+    )
+});
+
+static QUOTED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"["'](?<text>(?:[^"'\\]|\\.)*)["']"#));
+
+static TO_FILE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"\b(?:urlretrieve|wget\.download)\s*\(\s*["'](?<address>[^"']+)["']\s*,\s*(?:filename\s*=\s*|out\s*=\s*)?["'](?<file>[^"']+)["']"#,
+    )
+});
+
+static S3_TO_FILE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"\bdownload_file\s*\(\s*(?:Bucket\s*=\s*)?["'](?<bucket>[^"']+)["']\s*,\s*(?:Key\s*=\s*)?["'](?<key>[^"']+)["']\s*,\s*(?:Filename\s*=\s*)?["'](?<file>[^"']+)["']"#,
+    )
+});
+
+/// What runs a text.
+static RUNS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?:^|[^\w.])(?:exec|eval|execfile|compile|loads|Function|instance_eval|dofile|loadstring)\s*\(?|require_remote|importlib",
+    )
+});
+
+static FETCH: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?:urlopen|urlretrieve|requests\.get|httpx\.get|\bRequest|HTTPConnection|get_contents|URI\.open|\bopen|https?\.get|fetch|LWP::Simple::get|\bget)\s*\(?\s*["'](?<address>https?://[^"']+)["']"#,
+    )
+});
+
+static S3_UPLOAD: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"\bupload_file(?:obj)?\s*\([^)]*?,\s*(?:Bucket\s*=\s*)?["'](?<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])["']"#,
+    )
+});
+
+static S3_PUT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?:\bput_object|\bcopy_object|\bput_object_async)\s*\([^)]*?\bBucket\s*=\s*["'](?<bucket>[^"']+)["']"#,
+    )
+});
+
+/// What a program sends that is its machine's.
+static READS_FILES: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"\bopen\s*\(|os\.environ|read_bytes|read_text|get_credentials|\bfiles\s*=|process\.env|readFile|file_get_contents|\bENV\b",
+    )
+});
+
+static SEND: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?:requests\.(?:post|put)|httpx\.(?:post|put)|\bpost|\burlopen|\bRequest|\bfetch)\s*\(\s*f?["'](?<address>https?://[^"'{]+)"#,
+    )
+});
+
+fn pattern(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("the pattern is fixed and tested")
+}

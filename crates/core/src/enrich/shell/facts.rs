@@ -1,0 +1,152 @@
+//! Facts: what a script does, as far as one line of it cannot tell.
+
+use std::collections::BTreeSet;
+
+use strum::IntoStaticStr;
+
+use super::vocabulary::VOCABULARY;
+
+/// What a script does, as rules ask for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Behavior {
+    /// It decodes something and runs the outcome.
+    DecodedRun,
+    /// It gives another host a shell.
+    RemoteShell,
+    /// It spells the name of a program so that a search for the name does not find it.
+    HiddenName,
+    /// It reads credentials that programs find by themselves.
+    CredentialsRead,
+    /// It sends credentials to another host.
+    CredentialsSent,
+    /// It puts data into the names that it asks a name server for.
+    DataInNames,
+}
+
+#[derive(Debug, Default)]
+pub struct Facts {
+    pub commands: Vec<String>,
+    pub behaviors: BTreeSet<Behavior>,
+    pub run_sources: BTreeSet<String>,
+    pub run_buckets: BTreeSet<String>,
+    pub upload_targets: BTreeSet<String>,
+    pub upload_buckets: BTreeSet<String>,
+    pub package_sources: BTreeSet<String>,
+    pub package_hosts: BTreeSet<String>,
+    pub lookalike_packages: BTreeSet<String>,
+    /// Whether some of the script was not read, or some of its commands not kept.
+    pub cut: bool,
+    known: BTreeSet<String>,
+    room: usize,
+}
+
+/// Characters of one command that a field of the index compares.
+const MOST_CHARACTERS: usize = 8000;
+/// How far the pieces of a longer command overlap.
+const OVERLAP: usize = 400;
+
+impl Facts {
+    pub fn new(room: usize) -> Self {
+        Self { room, ..Self::default() }
+    }
+
+    /// Keeps a command, on one line, once.
+    pub fn take_command(&mut self, line: &str) {
+        let mut rest = line.trim();
+        if rest.is_empty() || rest.chars().all(|character| matches!(character, '…' | '|' | ' ')) {
+            return;
+        }
+        loop {
+            let end = rest.floor_char_boundary(MOST_CHARACTERS);
+            self.keep(&rest[..end]);
+            if end == rest.len() {
+                return;
+            }
+            rest = &rest[rest.floor_char_boundary(end - OVERLAP)..];
+        }
+    }
+
+    fn keep(&mut self, line: &str) {
+        if line.len() > self.room {
+            self.cut = true;
+        } else if self.known.insert(line.to_owned()) {
+            self.room -= line.len();
+            self.commands.push(line.to_owned());
+        }
+    }
+
+    fn is_kept(&mut self, text: &str) -> bool {
+        let is_kept = text.len() <= self.room;
+        if is_kept {
+            self.room -= text.len();
+        } else {
+            self.cut = true;
+        }
+        is_kept
+    }
+
+    /// The address of something fetched that is run.
+    pub fn take_run(&mut self, source: &str) {
+        if self.run_sources.contains(source) || is_unresolved(source) || !self.is_kept(source) {
+            return;
+        }
+        match bucket(source) {
+            Some(bucket) => self.run_buckets.insert(bucket.to_owned()),
+            None => self.run_sources.insert(source.to_owned()),
+        };
+    }
+
+    /// Where files of the machine are sent to.
+    pub fn take_upload(&mut self, target: &str) {
+        if self.upload_targets.contains(target) || is_unresolved(target) || !self.is_kept(target) {
+            return;
+        }
+        match bucket(target) {
+            Some(bucket) => self.upload_buckets.insert(bucket.to_owned()),
+            None => self.upload_targets.insert(target.to_owned()),
+        };
+    }
+
+    /// Where packages come from, which is an address or a host.
+    pub fn take_package_source(&mut self, address: &str) {
+        let address = address.trim_matches(['"', '\'', '/', ',']);
+        let bare = address.split_once("://").map_or(address, |(_, rest)| rest);
+        let bare =
+            bare.split_once('@').filter(|(user, _)| !user.contains('/')).map_or(bare, |(_, rest)| rest);
+        let bare =
+            bare.split(['?', '#', ' ']).next().unwrap_or_default().trim_end_matches('/').to_ascii_lowercase();
+        let host = bare.split(['/', ':']).next().unwrap_or_default();
+        let is_host = host.contains('.') && !host.starts_with(['.', '/', '-', '$']) && !is_unresolved(host);
+        if !is_host || VOCABULARY.is_public_index(host) || !self.is_kept(&bare) {
+            return;
+        }
+        self.package_hosts.insert(host.to_owned());
+        self.package_sources.insert(bare);
+    }
+
+    /// Settings of the environment by which tools find packages.
+    pub fn take_setting(&mut self, name: &str, value: &str) {
+        if VOCABULARY.package_settings.contains(name) {
+            value.split_whitespace().for_each(|address| self.take_package_source(address));
+        }
+    }
+}
+
+/// Whether a name stands for something that the script does not say.
+fn is_unresolved(text: &str) -> bool {
+    let after = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let first = after.split('/').next().unwrap_or_default();
+    first.is_empty() || first.contains(['$', '`', '<', '…', '*'])
+}
+
+fn bucket(address: &str) -> Option<&str> {
+    let rest = ["s3://", "s3a://", "s3n://"].iter().find_map(|scheme| address.strip_prefix(scheme))?;
+    rest.split('/').next().filter(|bucket| !bucket.is_empty())
+}
+
+/// Whether a path is one under which credentials are kept.
+pub fn holds_credentials(path: &str) -> bool {
+    path.starts_with("/proc/") && path.ends_with("/environ")
+        || VOCABULARY.credential_paths.iter().any(|known| path.contains(known.as_str()))
+}

@@ -1,0 +1,433 @@
+//! The machine: goes through a script once from its beginning to its end, whatever its conditions and loops would do, and
+//! remembers variables, files and connections.
+
+use std::collections::{HashMap, HashSet};
+
+use super::expand::render;
+use super::facts::{Behavior, Facts};
+use super::value::{Origin, Value};
+use super::words::{self, Redirect, Token, Word};
+
+/// What has been learnt of a script so far.
+pub struct Machine {
+    variables: HashMap<String, Value>,
+    pub files: Files,
+    /// Descriptors that lead to another host.
+    sockets: HashSet<String>,
+    pub facts: Facts,
+    /// Bytes that may still be read or made.
+    work: usize,
+    depth: usize,
+    /// Whether the last command ran its input as a script, whose commands are then kept by themselves.
+    pub has_run: bool,
+    /// Scripts that were run already.
+    known: HashSet<String>,
+}
+
+/// How deep scripts may run scripts.
+const MAX_DEPTH: usize = 12;
+
+/// Files and folders by their paths.
+#[derive(Default)]
+pub struct Files {
+    contents: HashMap<String, Value>,
+    /// Folders that were filled by an archive or a clone.
+    folders: Vec<(String, Origin)>,
+    pub folder: String,
+}
+
+/// Folders that are remembered; each look at a file compares with all of them.
+const MOST_FOLDERS: usize = 16;
+/// Files among which a wildcard is looked for.
+const MOST_LISTED: usize = 32;
+
+/// A list of commands in braces, parentheses, a loop or a condition, while it is read.
+struct Group {
+    stdin: Value,
+    output: Value,
+}
+
+#[derive(Default)]
+struct Pending {
+    words: Vec<Word>,
+    redirects: Vec<Redirect>,
+}
+
+/// One command as programs see it.
+pub struct Call {
+    /// Its fields, of which the first is the program.
+    pub fields: Vec<Value>,
+    pub stdin: Value,
+    /// Whether a connection to another host is its input or output.
+    pub has_socket: bool,
+    /// Whether the name of the program is put together of pieces.
+    pub is_pieced: bool,
+}
+
+impl Machine {
+    pub fn new(work: usize, room: usize) -> Self {
+        Self {
+            variables: HashMap::new(),
+            files: Files::default(),
+            sockets: HashSet::new(),
+            facts: Facts::new(room),
+            work,
+            depth: 0,
+            has_run: false,
+            known: HashSet::new(),
+        }
+    }
+
+    /// Counts bytes that are read or made.
+    pub fn work(&mut self, bytes: usize) {
+        if bytes > self.work {
+            self.facts.cut = true;
+            self.work = 0;
+        } else {
+            self.work -= bytes;
+        }
+    }
+
+    pub fn is_spent(&self) -> bool {
+        self.work == 0
+    }
+
+    pub fn left(&self) -> usize {
+        self.work
+    }
+
+    pub fn variable(&self, name: &str) -> Option<Value> {
+        if name == "PWD" && !self.files.folder.is_empty() {
+            return Some(Value::known(self.files.folder.as_str()));
+        }
+        self.variables.get(name).cloned()
+    }
+
+    pub fn set(&mut self, name: &str, value: Value) {
+        self.variables.insert(name.to_owned(), value);
+    }
+
+    /// Whether something leads to another host: a descriptor that was opened, or a path of a connection.
+    fn is_socket(&self, target: &str) -> bool {
+        self.sockets.contains(target) || target.starts_with("/dev/tcp/") || target.starts_with("/dev/udp/")
+    }
+
+    /// Remembers what `<(…)` stands for.
+    pub fn keep_stream(&mut self, path: &str, output: Value) {
+        self.files.write(path, output, false);
+    }
+
+    /// Runs a script inside of another and returns its output. A script that is known says nothing new.
+    pub fn nested(&mut self, script: &str, stdin: &Value) -> Value {
+        self.work(2 * script.len() + 8);
+        if self.is_spent() || self.depth == MAX_DEPTH {
+            self.facts.cut = true;
+            return Value::unknown();
+        }
+        self.depth += 1;
+        let output = self.run(script, stdin);
+        self.depth -= 1;
+        output
+    }
+
+    /// Runs a script that a file, a variable or a pipe holds, each once.
+    pub fn once(&mut self, script: &str, stdin: &Value) -> Value {
+        if script.trim().is_empty() || !self.known.insert(script.to_owned()) {
+            return Value::unknown();
+        }
+        self.nested(script, stdin)
+    }
+
+    fn run(&mut self, script: &str, stdin: &Value) -> Value {
+        let mut groups = vec![Group { stdin: stdin.clone(), output: Value::default() }];
+        let mut pending = Pending::default();
+        let mut pipe: Option<Value> = None;
+        let mut line = String::new();
+        for token in words::tokens(script) {
+            if self.is_spent() {
+                break;
+            }
+            match token {
+                Token::Redirect(redirect) => pending.redirects.push(redirect),
+                Token::Word(word) => {
+                    let reserved = match (pending.words.as_slice(), word.as_slice()) {
+                        ([], [words::Part::Bare(text)]) => text.as_str(),
+                        _ => "",
+                    };
+                    match reserved {
+                        "if" | "while" | "until" | "{" => open(&mut groups, &mut pipe),
+                        "then" | "else" | "elif" | "do" | "!" | "time" | "function" => {}
+                        "fi" | "done" | "}" | "esac" => {
+                            pipe = Some(close(&mut groups));
+                            line.push_str("…");
+                            pending.words.clear();
+                        }
+                        "for" | "case" => {
+                            open(&mut groups, &mut pipe);
+                            pending.words.push(word);
+                        }
+                        _ => pending.words.push(word),
+                    }
+                }
+                Token::Open if pending.words.len() == 1 => pending.words.clear(),
+                Token::Open => open(&mut groups, &mut pipe),
+                Token::Pipe | Token::End | Token::Close => {
+                    let stdin = match pipe.take() {
+                        // A group's output, which its redirections may still keep from going on.
+                        Some(value) if pending.words.is_empty() && !line.is_empty() => {
+                            let value = self.redirected(value, &pending.redirects, &mut line);
+                            pending.redirects.clear();
+                            pipe = Some(value);
+                            Value::default()
+                        }
+                        Some(value) => value,
+                        None => groups.last().map(|group| group.stdin.clone()).unwrap_or_default(),
+                    };
+                    if !pending.words.is_empty() || !pending.redirects.is_empty() {
+                        let output = self.command(std::mem::take(&mut pending), stdin, &mut line);
+                        pipe = Some(output);
+                    }
+                    if token == Token::Pipe {
+                        line.push_str(" | ");
+                        continue;
+                    }
+                    self.end(&mut line, pipe.take(), &mut groups);
+                    if token == Token::Close {
+                        pipe = Some(close(&mut groups));
+                        line.push_str("…");
+                    }
+                }
+            }
+        }
+        if !pending.words.is_empty() || !pending.redirects.is_empty() {
+            let stdin = pipe
+                .take()
+                .unwrap_or_else(|| groups.last().map(|group| group.stdin.clone()).unwrap_or_default());
+            pipe = Some(self.command(pending, stdin, &mut line));
+        }
+        self.end(&mut line, pipe, &mut groups);
+        let mut output = Value::default();
+        for group in groups {
+            output.append(&group.output);
+        }
+        output
+    }
+
+    /// Ends a pipeline: what it says is kept, and its output is the group's.
+    fn end(&mut self, line: &mut String, output: Option<Value>, groups: &mut [Group]) {
+        self.facts.take_command(&std::mem::take(line));
+        if let (Some(output), Some(group)) = (output, groups.last_mut())
+            && !output.is_nothing()
+        {
+            self.work(output.text.len());
+            if !self.is_spent() {
+                group.output.append(&output);
+            }
+        }
+    }
+
+    /// One command of a pipeline. Returns what it writes for the next.
+    fn command(&mut self, pending: Pending, stdin: Value, line: &mut String) -> Value {
+        let Pending { words, redirects } = pending;
+        let mut rest = words.as_slice();
+        while let [word, after @ ..] = rest
+            && let Some((name, value)) = assignment(word)
+        {
+            let value = self.text(&value);
+            line.push_str(&format!("{name}={} ", render(&value.text)));
+            self.facts.take_setting(&name, &value.text);
+            self.set(&name, value);
+            rest = after;
+        }
+        let mut fields = Vec::new();
+        let mut is_pieced = false;
+        for (position, word) in rest.iter().enumerate() {
+            let found = self.fields(word);
+            is_pieced |= position == 0 && found.is_pieced;
+            fields.extend(found.values);
+        }
+        let mut call = Call { fields, stdin, has_socket: false, is_pieced };
+        for redirect in &redirects {
+            self.take_input(redirect, &mut call);
+        }
+        for (position, field) in call.fields.iter().enumerate() {
+            if position > 0 {
+                line.push(' ');
+            }
+            line.push_str(&render(&field.text));
+        }
+        self.has_run = false;
+        let output = self.program(&mut call);
+        self.redirected(output, &redirects, line)
+    }
+
+    fn take_input(&mut self, redirect: &Redirect, call: &mut Call) {
+        let target = self.text(&redirect.target);
+        let is_socket = self.is_socket(&target.text);
+        match redirect.operator.as_str() {
+            "<<" | "<<<" => call.stdin = target,
+            "<" | "<>" | "<&" if !is_socket => {
+                if redirect.operator == "<" {
+                    call.stdin = self.files.read(&target.text);
+                    call.stdin.origin.join(&target.origin);
+                }
+            }
+            "<" | "<>" | "<&" => call.stdin.origin.is_socket = true,
+            _ => {}
+        }
+        if is_socket && !redirect.operator.starts_with("<<") {
+            call.has_socket = true;
+            let is_exec = call.fields.first().is_some_and(|field| field.text == "exec");
+            if is_exec && call.fields.len() == 1 {
+                self.sockets.insert(redirect.descriptor.clone());
+                let named = redirect.descriptor.trim_matches(['{', '}']);
+                self.sockets.insert(format!("${named}"));
+            }
+        }
+    }
+
+    /// What is left of an output after its redirections, which fill files.
+    fn redirected(&mut self, mut output: Value, redirects: &[Redirect], line: &mut String) -> Value {
+        for redirect in redirects {
+            let target = self.text(&redirect.target);
+            let shown = if self.has_run && redirect.operator == "<<" {
+                "…".to_owned()
+            } else if matches!(redirect.operator.as_str(), "<<" | "<<<") {
+                render(&target.text)
+            } else {
+                target.text.clone()
+            };
+            line.push_str(&format!(" {}{} {shown}", redirect.descriptor, redirect.operator));
+            let is_output = matches!(redirect.operator.as_str(), ">" | ">>" | "&>" | "&>>");
+            if is_output && redirect.descriptor != "2" && target.text != "/dev/null" {
+                let content = std::mem::take(&mut output);
+                self.work(content.text.len());
+                self.write(&target.text, content, redirect.operator.contains(">>"));
+            } else if is_output && redirect.descriptor != "2" {
+                output = Value::default();
+            }
+        }
+        output
+    }
+
+    /// Fills a file; some are run by themselves.
+    pub fn write(&mut self, path: &str, content: Value, appends: bool) {
+        if self.is_spent() {
+            return;
+        }
+        self.started(path, &content);
+        self.files.write(path, content, appends);
+    }
+
+    /// Says that a text is run, by whatever program.
+    pub fn is_run(&mut self, value: &Origin) {
+        for source in &value.sources {
+            self.facts.take_run(source);
+        }
+        if value.is_decoded {
+            self.facts.behaviors.insert(Behavior::DecodedRun);
+        }
+        if value.is_socket {
+            self.facts.behaviors.insert(Behavior::RemoteShell);
+        }
+    }
+}
+
+fn open(groups: &mut Vec<Group>, pipe: &mut Option<Value>) {
+    let stdin =
+        pipe.take().unwrap_or_else(|| groups.last().map(|group| group.stdin.clone()).unwrap_or_default());
+    groups.push(Group { stdin, output: Value::default() });
+}
+
+fn close(groups: &mut Vec<Group>) -> Value {
+    match groups.len() {
+        0 | 1 => Value::default(),
+        _ => groups.pop().map(|group| group.output).unwrap_or_default(),
+    }
+}
+
+/// The name and the value of `name=value`, `name+=value` and elements of arrays.
+fn assignment(word: &Word) -> Option<(String, Word)> {
+    let [words::Part::Bare(text), rest @ ..] = word.as_slice() else { return None };
+    let (name, value) = text.split_once('=')?;
+    let name = name.trim_end_matches('+');
+    if name.is_empty()
+        || name.starts_with(|first: char| first.is_ascii_digit())
+        || !name.chars().all(words::is_name)
+    {
+        return None;
+    }
+    let mut parts = vec![words::Part::Bare(value.to_owned())];
+    parts.extend_from_slice(rest);
+    Some((name.to_owned(), parts))
+}
+
+impl Files {
+    pub fn path(&self, path: &str) -> String {
+        let path = path.strip_prefix("file://").unwrap_or(path);
+        let path = path.strip_prefix("./").unwrap_or(path);
+        let path = match path.strip_prefix('~') {
+            Some(rest) => format!("$HOME{rest}"),
+            None => path.to_owned(),
+        };
+        if path.starts_with(['/', '$', '<']) || self.folder.is_empty() {
+            return path;
+        }
+        format!("{}/{path}", self.folder.trim_end_matches('/'))
+    }
+
+    pub fn read(&self, path: &str) -> Value {
+        let path = self.path(path);
+        if let Some(value) = self.contents.get(&path) {
+            return value.clone();
+        }
+        if path.contains('*') {
+            return self.listed(&path);
+        }
+        let filled = self.folders.iter().find(|(folder, _)| {
+            folder.is_empty() && !path.starts_with('/')
+                || path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        });
+        let mut value = Value::unknown();
+        match filled {
+            Some((_, origin)) => value.origin.join(origin),
+            None => value.origin.is_local = true,
+        }
+        value.origin.is_secret |= super::facts::holds_credentials(&path);
+        value
+    }
+
+    /// Whether the script itself made this file, or the folder that it is in.
+    pub fn is_made(&self, path: &str) -> bool {
+        !self.read(path).origin.is_local
+    }
+
+    fn listed(&self, pattern: &str) -> Value {
+        let (start, end) = pattern.split_once('*').unwrap_or((pattern, ""));
+        let mut all = Value::unknown();
+        for (path, value) in self.contents.iter().take(MOST_LISTED) {
+            if path.starts_with(start) && path.ends_with(end.rsplit('*').next().unwrap_or_default()) {
+                all.origin.join(&value.origin);
+            }
+        }
+        all.origin.is_local = all.origin.sources.is_empty();
+        all
+    }
+
+    pub fn write(&mut self, path: &str, content: Value, appends: bool) {
+        let path = self.path(path);
+        match self.contents.get_mut(&path) {
+            Some(known) if appends => known.append(&content),
+            _ => {
+                self.contents.insert(path, content);
+            }
+        }
+    }
+
+    pub fn fill_folder(&mut self, path: &str, origin: &Origin) {
+        let path = if matches!(path, "." | "") { self.folder.clone() } else { self.path(path) };
+        if self.folders.len() < MOST_FOLDERS {
+            self.folders.push((path.trim_end_matches('/').to_owned(), origin.clone()));
+        }
+    }
+}

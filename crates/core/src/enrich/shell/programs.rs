@@ -1,0 +1,653 @@
+//! Programs: what a command does to files, variables and its output, by the name of its program.
+
+use super::code;
+use super::decoders;
+use super::expand::render;
+use super::facts::Behavior;
+use super::machine::{Call, Machine};
+use super::value::{Origin, Value};
+use super::vocabulary::VOCABULARY;
+
+impl Machine {
+    /// Runs one command and returns its output.
+    pub fn program(&mut self, call: &mut Call) -> Value {
+        let mut is_login = false;
+        loop {
+            let Some(first) = call.fields.first() else { return call.stdin.clone() };
+            if first.origin != Origin::default() {
+                let origin = first.origin.clone();
+                self.is_run(&origin);
+            }
+            let name = self.name_of(call);
+            let Some(valued) = VOCABULARY.wrappers.get(&name) else {
+                return self.named(&name, call);
+            };
+            let before = call.fields.len();
+            let options = skipped(&call.fields[1..], valued);
+            if matches!(name.as_str(), "su" | "runuser" | "sudo") {
+                let has_command = call.fields[1..].iter().position(|field| field.text == "-c");
+                if let Some(at) = has_command.filter(|_| name != "sudo") {
+                    return self.shell_script(call.fields.get(at + 2).cloned().unwrap_or_default(), call);
+                }
+                is_login |= name != "sudo"
+                    || call.fields[1..before.min(options + 1)]
+                        .iter()
+                        .any(|field| matches!(field.text.as_str(), "-i" | "-s" | "--login" | "--shell"));
+            }
+            call.fields.drain(..(options + 1).min(before));
+            call.is_pieced = false;
+            while call.fields.first().is_some_and(|field| is_setting(&field.text, &name)) {
+                let setting = call.fields.remove(0);
+                if let Some((name, value)) = setting.text.split_once('=') {
+                    self.facts.take_setting(name, value);
+                }
+            }
+            if name == "exec" && call.fields.is_empty() {
+                return Value::default();
+            }
+            if matches!(name.as_str(), "su" | "runuser") && !call.fields.is_empty() {
+                // The name of the user.
+                call.fields.remove(0);
+            }
+            if name == "command"
+                && matches!(call.fields.first().map(|field| field.text.as_str()), Some("-v" | "-V"))
+            {
+                call.fields.remove(0);
+                return located(&call.fields);
+            }
+            if matches!(name.as_str(), "xargs" | "parallel") {
+                let stdin = call.stdin.clone();
+                call.fields.push(stdin);
+            }
+            if call.fields.is_empty() {
+                if name == "env" {
+                    return secret();
+                }
+                return if is_login { self.shell(call) } else { call.stdin.clone() };
+            }
+        }
+    }
+
+    /// The name of a command's program, also of a copy or behind a pattern.
+    fn name_of(&mut self, call: &Call) -> String {
+        let Some(first) = call.fields.first() else { return String::new() };
+        let text = &first.text;
+        let mut name = text.rsplit('/').next().unwrap_or_default().to_owned();
+        if name.contains(['?', '*', '[']) && (text.starts_with('/') || name.len() > 2) {
+            let found = VOCABULARY.hidden.iter().find(|known| fits(&name, known));
+            if let Some(known) = found {
+                self.facts.behaviors.insert(Behavior::HiddenName);
+                name.clone_from(known);
+            }
+        } else if call.is_pieced && VOCABULARY.hidden.contains(&name) {
+            self.facts.behaviors.insert(Behavior::HiddenName);
+        }
+        let is_path = text.contains('/');
+        if let Some(program) = first
+            .origin
+            .program
+            .clone()
+            .or_else(|| is_path.then(|| self.files.read(text).origin.program).flatten())
+        {
+            program
+        } else {
+            name
+        }
+    }
+
+    fn named(&mut self, name: &str, call: &mut Call) -> Value {
+        if let Some(alias) = self.variable(&format!("alias {name}")) {
+            let rest: Vec<&str> = call.fields[1..].iter().map(|field| field.text.as_str()).collect();
+            let script = format!("{} {}", alias.text, rest.join(" "));
+            let stdin = call.stdin.clone();
+            return self.once(&script, &stdin);
+        }
+        if VOCABULARY.shells.contains(name) {
+            return self.shell(call);
+        }
+        if VOCABULARY.is_interpreter(name) {
+            return self.interpreter(name, call);
+        }
+        if VOCABULARY.sockets.contains(name) {
+            return self.connect(name, call);
+        }
+        if VOCABULARY.transfers.contains_key(name) {
+            return self.transfer(name, call);
+        }
+        match name {
+            "for" => self.each(call),
+            "eval" => {
+                let script = joined(&call.fields[1..]);
+                self.shell_script(script, call)
+            }
+            "source" | "." => self.file_run(call.fields.get(1).cloned().unwrap_or_default(), call),
+            "trap" => self.shell_script(call.fields.get(1).cloned().unwrap_or_default(), call),
+            "export" | "declare" | "local" | "readonly" | "typeset" => self.declare(call),
+            "alias" => self.alias(call),
+            "read" | "mapfile" | "readarray" => self.read(call),
+            "cd" | "pushd" => {
+                let target = call.fields.get(1).map(|field| field.text.clone()).unwrap_or_default();
+                self.files.folder = self.files.path(&target);
+                Value::default()
+            }
+            "printenv" | "set" => secret(),
+            "echo" | "printf" => echoed(name, &call.fields[1..]),
+            "which" | "type" => located(&call.fields[1..]),
+            "cat" | "head" | "tail" | "tac" | "strings" | "less" | "more" | "pv" => self.contents(call),
+            "tee" => self.tee(call),
+            "cp" | "mv" | "install" | "ln" | "rsync" | "scp" => self.copy(name, call),
+            "dd" => self.dd(call),
+            "tar" | "unzip" | "bsdtar" | "7z" => self.unpack_archive(name, call),
+            "git" => self.git(call),
+            "base64" | "base32" | "xxd" | "openssl" | "gunzip" | "zcat" | "gzip" | "bzip2" | "xz" | "rev"
+            | "tr" | "sed" | "uudecode" | "bunzip2" | "bzcat" | "xzcat" | "unxz" => self.decode(name, call),
+            "crontab" | "at" | "batch" => {
+                let file = call.fields[1..].iter().find(|field| !field.text.starts_with('-')).cloned();
+                let content = match file {
+                    Some(file) if name == "crontab" => self.files.read(&file.text),
+                    _ => call.stdin.clone(),
+                };
+                self.schedule(&content);
+                Value::default()
+            }
+            "aws" | "gsutil" | "gcloud" | "az" | "azcopy" | "rclone" | "s3cmd" | "mc" => {
+                self.cloud(name, call)
+            }
+            "sftp" | "ftp" | "lftp" | "tftp" | "ftpput" | "ncftpput" => self.file_transfer(call),
+            "dig" | "nslookup" | "host" | "ping" => self.ask_name(call),
+            "pip" | "pip3" | "uv" | "conda" | "mamba" | "micromamba" | "npm" | "yarn" | "pnpm"
+            | "easy_install" | "apt-get" | "apt" | "yum" | "dnf" | "add-apt-repository" | "poetry"
+            | "pipx" => self.packages(name, call),
+            "dpkg" | "rpm" => self.files_run(call),
+            _ => self.other(call),
+        }
+    }
+
+    /// A program that is not known: one that the script made is run, and what any reads goes into its output.
+    fn other(&mut self, call: &mut Call) -> Value {
+        let first = call.fields[0].clone();
+        let is_path = first.text.contains('/');
+        if is_path && self.files.is_made(&first.text) {
+            return self.file_run(first, call);
+        }
+        if call.has_socket && first.text.starts_with('$') {
+            self.facts.behaviors.insert(Behavior::RemoteShell);
+        }
+        let mut origin = call.stdin.origin.clone();
+        origin.is_unknown = true;
+        origin.program = None;
+        for field in &call.fields[1..] {
+            origin.is_secret |= field.origin.is_secret || super::facts::holds_credentials(&field.text);
+        }
+        if first.text == "jq" || first.text == "grep" {
+            origin.is_local |= call.fields.len() > 2;
+        }
+        Value { text: String::new(), origin }
+    }
+
+    /// `for name in …`: the name gets all values, as nothing says which one matters.
+    fn each(&mut self, call: &Call) -> Value {
+        if let [_, name, _, values @ ..] = call.fields.as_slice() {
+            let all = joined(values);
+            self.set(&name.text, all);
+        }
+        Value::default()
+    }
+
+    fn declare(&mut self, call: &Call) -> Value {
+        for field in &call.fields[1..] {
+            if let Some((name, value)) = field.text.split_once('=') {
+                self.facts.take_setting(name, value);
+                self.set(name, Value::with_origin(value, &field.origin));
+            }
+        }
+        if call.fields.iter().any(|field| field.text == "-p") { secret() } else { Value::default() }
+    }
+
+    fn alias(&mut self, call: &Call) -> Value {
+        for field in &call.fields[1..] {
+            if let Some((name, value)) = field.text.split_once('=')
+                && value.split_whitespace().next() != Some(name)
+            {
+                self.set(&format!("alias {name}"), Value::known(value));
+            }
+        }
+        Value::default()
+    }
+
+    fn read(&mut self, call: &Call) -> Value {
+        let first = call.stdin.text.lines().next().unwrap_or_default();
+        let mut value = Value::with_origin(first, &call.stdin.origin);
+        value.origin.is_socket |= call.has_socket;
+        value.origin.is_unknown |= first.is_empty();
+        for field in call.fields[1..].iter().filter(|field| !field.text.starts_with('-')) {
+            self.set(&field.text, value.clone());
+        }
+        Value::default()
+    }
+
+    /// A shell with a script in its options, a file or its input.
+    fn shell(&mut self, call: &mut Call) -> Value {
+        if call.has_socket {
+            self.facts.behaviors.insert(Behavior::RemoteShell);
+        }
+        let mut fields = call.fields.iter().skip(1);
+        while let Some(field) = fields.next() {
+            let option = field.text.as_str();
+            if option.starts_with('-') && !option.starts_with("--") && option.contains('c') {
+                let script = fields.find(|field| !field.text.starts_with('-')).cloned().unwrap_or_default();
+                return self.shell_script(script, call);
+            }
+            match option {
+                "-o" | "-O" | "--rcfile" | "--init-file" => {
+                    fields.next();
+                }
+                "-s" | "-" => break,
+                _ if option.starts_with(['-', '+']) => {}
+                _ => {
+                    let file = field.clone();
+                    return self.file_run(file, call);
+                }
+            }
+        }
+        let script = call.stdin.clone();
+        self.shell_script(script, call)
+    }
+
+    /// Runs a text as a script.
+    fn shell_script(&mut self, script: Value, call: &Call) -> Value {
+        self.is_run(&script.origin);
+        if call.has_socket || call.stdin.origin.is_socket {
+            self.facts.behaviors.insert(Behavior::RemoteShell);
+        }
+        let mut output = self.once(&script.text, &call.stdin);
+        self.has_run = true;
+        output.origin.is_of_shell = true;
+        output
+    }
+
+    /// Runs a file, or what stands in its place.
+    fn file_run(&mut self, file: Value, call: &Call) -> Value {
+        let content = match file.text.as_str() {
+            "/dev/stdin" | "/dev/fd/0" | "-" => call.stdin.clone(),
+            path => {
+                let mut content = self.files.read(path);
+                content.origin.join(&Origin { program: None, ..file.origin.clone() });
+                content
+            }
+        };
+        if let Some(interpreter) = shebang(&content.text) {
+            self.is_run(&content.origin);
+            self.run_code(&interpreter, &content.text);
+            return Value::unknown();
+        }
+        self.shell_script(content, call)
+    }
+
+    fn interpreter(&mut self, name: &str, call: &mut Call) -> Value {
+        let mut fields = call.fields.iter().skip(1).cloned();
+        if call.has_socket {
+            self.facts.behaviors.insert(Behavior::RemoteShell);
+        }
+        let unknown =
+            Value { text: String::new(), origin: Origin { is_unknown: true, ..call.stdin.origin.clone() } };
+        let is_awk = name.ends_with("awk");
+        while let Some(field) = fields.next() {
+            let option = field.text.as_str();
+            if option == "-m" {
+                let module: Vec<Value> = fields.collect();
+                let name = module.first().map(|module| module.text.clone()).unwrap_or_default();
+                call.fields = module;
+                return if name == "pip" { self.packages("pip", call) } else { unknown };
+            }
+            let is_code = VOCABULARY.code_options.contains(option)
+                || option.starts_with('-')
+                    && option.len() > 2
+                    && option.ends_with(['c', 'e'])
+                    && !option.starts_with("--");
+            if is_code {
+                if let Some(code) = fields.find(|field| !field.text.starts_with('-')) {
+                    self.is_run(&code.origin);
+                    self.code(&code.text);
+                }
+                return unknown;
+            }
+            if option.starts_with('-') && option != "-" {
+                continue;
+            }
+            if is_awk {
+                self.code(option);
+                return unknown;
+            }
+            if option == "-" {
+                break;
+            }
+            let content = self.files.read(option);
+            self.is_run(&content.origin);
+            self.is_run(&field.origin);
+            self.run_code(name, &content.text);
+            return unknown;
+        }
+        let script = call.stdin.clone();
+        self.is_run(&script.origin);
+        self.run_code(name, &script.text);
+        unknown
+    }
+
+    /// Keeps the code of a file beside the commands, and reads it.
+    pub fn run_code(&mut self, name: &str, text: &str) {
+        self.work(text.len());
+        if !text.trim().is_empty() && !self.is_spent() {
+            self.facts.take_command(&format!("{name} {}", render(text)));
+            self.code(text);
+            self.has_run = true;
+        }
+    }
+
+    /// What code of another language does with shells, addresses and buckets.
+    pub fn code(&mut self, text: &str) {
+        self.work(2 * text.len());
+        if self.is_spent() {
+            return;
+        }
+        for found in code::effects(text) {
+            match found {
+                code::Effect::Shell(script) => {
+                    self.once(&script, &Value::default());
+                }
+                code::Effect::Fetched { source, file } => {
+                    let mut value = Value::unknown();
+                    value.origin.sources.insert(source);
+                    self.files.write(&file, value, false);
+                }
+                code::Effect::FetchedAndRun(source) => self.facts.take_run(&source),
+                code::Effect::Sent(target) => self.facts.take_upload(&target),
+            }
+        }
+    }
+
+    fn contents(&mut self, call: &Call) -> Value {
+        let mut all = Value::default();
+        let mut has_file = false;
+        for field in call.fields[1..].iter().filter(|field| !field.text.starts_with('-') || field.text == "-")
+        {
+            let content = if field.text == "-" { call.stdin.clone() } else { self.files.read(&field.text) };
+            if content.origin.is_secret {
+                self.facts.behaviors.insert(Behavior::CredentialsRead);
+            }
+            self.work(content.text.len());
+            if self.is_spent() {
+                break;
+            }
+            all.append(&content);
+            has_file = true;
+        }
+        if has_file { all } else { call.stdin.clone() }
+    }
+
+    fn tee(&mut self, call: &Call) -> Value {
+        for field in call.fields[1..].iter().filter(|field| !field.text.starts_with('-')) {
+            let appends = call.fields.iter().any(|field| matches!(field.text.as_str(), "-a" | "--append"));
+            self.work(call.stdin.text.len());
+            self.write(&field.text, call.stdin.clone(), appends);
+        }
+        call.stdin.clone()
+    }
+
+    fn dd(&mut self, call: &Call) -> Value {
+        let argument = |name: &str| call.fields.iter().find_map(|field| field.text.strip_prefix(name));
+        let content = argument("if=").map_or_else(|| call.stdin.clone(), |path| self.files.read(path));
+        match argument("of=") {
+            Some(path) => {
+                self.write(path, content, false);
+                Value::default()
+            }
+            None => content,
+        }
+    }
+
+    fn decode(&mut self, name: &str, call: &Call) -> Value {
+        let has = |options: &[&str]| {
+            call.fields.iter().any(|field| {
+                options.contains(&field.text.as_str())
+                    || options.iter().any(|option| {
+                        option.len() == 2
+                            && field.text.len() < 5
+                            && field.text.starts_with('-')
+                            && !field.text.starts_with("--")
+                            && field.text.contains(&option[1..])
+                    })
+            })
+        };
+        let file = call.fields[1..]
+            .iter()
+            .find(|field| {
+                !field.text.starts_with('-') && (field.text.contains('/') || self.files.is_made(&field.text))
+            })
+            .filter(|_| !matches!(name, "tr" | "sed"));
+        let mut input = file.map_or_else(|| call.stdin.clone(), |file| self.files.read(&file.text));
+        let arguments: Vec<&str> = call.fields[1..].iter().map(|field| field.text.as_str()).collect();
+        let text = input.text.as_str();
+        let most = (text.len() * 4).min(self.left());
+        let decoded = match name {
+            "base64" if has(&["-d", "-D", "--decode"]) => decoders::base64(text),
+            "base32" if has(&["-d", "-D", "--decode"]) => decoders::base32(text),
+            "xxd" if has(&["-r"]) => Some(decoders::hexadecimal(text)),
+            "gunzip" | "zcat" => Some(text.as_bytes().to_vec()),
+            "gzip" if has(&["-d", "--decompress"]) => Some(text.as_bytes().to_vec()),
+            "openssl" if arguments.contains(&"base64") && has(&["-d"]) => decoders::base64(text),
+            "rev" => Some(
+                text.lines()
+                    .flat_map(|line| line.chars().rev().chain(['\n']))
+                    .collect::<String>()
+                    .into_bytes(),
+            ),
+            "tr" if arguments.len() >= 2 => {
+                let to = if arguments[0].starts_with('-') { "" } else { arguments[1] };
+                let from = if arguments[0].starts_with('-') { arguments[1] } else { arguments[0] };
+                Some(decoders::translated(text, from, to).into_bytes())
+            }
+            "sed" => substituted(text, &arguments).map(String::into_bytes),
+            "openssl" | "uudecode" | "bunzip2" | "bzcat" | "xzcat" | "unxz" | "bzip2" | "xz"
+                if has(&["-d", "--decompress", "--decode"])
+                    || !matches!(name, "openssl" | "bzip2" | "xz") =>
+            {
+                input.origin.is_decoded = true;
+                None
+            }
+            _ => None,
+        };
+        self.work(text.len());
+        let is_plain = matches!(name, "tr" | "sed");
+        match decoded.filter(|bytes| !bytes.is_empty()) {
+            Some(bytes) => {
+                let (bytes, is_whole) = decoders::inflated(&bytes, most).unwrap_or((bytes, true));
+                self.facts.cut |= !is_whole;
+                self.work(bytes.len());
+                let mut value = Value::with_origin(String::from_utf8_lossy(&bytes), &input.origin);
+                value.origin.is_decoded |= !is_plain || value.text.trim() != input.text.trim();
+                value
+            }
+            None => {
+                input.text.clear();
+                input.origin.is_unknown = true;
+                input
+            }
+        }
+    }
+
+    /// A table of `cron`: what stands behind the times is run.
+    pub fn schedule(&mut self, table: &Value) {
+        let mut scripts = Vec::new();
+        for line in table.text.lines().map(str::trim) {
+            let skipped = if line.starts_with('@') { 1 } else { 5 };
+            let mut rest = line;
+            for _ in 0..skipped {
+                rest = rest.trim_start().split_once(char::is_whitespace).map_or("", |(_, rest)| rest);
+            }
+            let rest = rest.trim_start();
+            scripts.push(rest.strip_prefix("root ").unwrap_or(rest).to_owned());
+        }
+        for script in scripts {
+            self.once(&script, &Value::default());
+        }
+        if table.origin.is_decoded || table.origin.is_socket || !table.origin.sources.is_empty() {
+            self.is_run(&table.origin.clone());
+        }
+    }
+
+    /// What is written to a file that the system runs by itself.
+    pub fn started(&mut self, path: &str, content: &Value) {
+        if path.contains("/cron") {
+            self.schedule(content);
+        } else if path.ends_with(".service") || path.ends_with(".timer") || path.contains(".desktop") {
+            let starts = content
+                .text
+                .lines()
+                .filter_map(|line| line.trim().split_once("Exec"))
+                .filter_map(|(_, rest)| rest.split_once('='));
+            let scripts: Vec<String> =
+                starts.map(|(_, script)| script.trim_start_matches(['-', '@', '+']).to_owned()).collect();
+            for script in scripts {
+                self.once(&script, &Value::default());
+            }
+        } else if [".bashrc", "profile", ".zshrc", ".bash_login", "rc.local", ".bash_logout"]
+            .iter()
+            .any(|end| path.ends_with(end))
+            || path.contains("/profile.d/")
+            || path.contains("/init.d/")
+            || path.contains("/kernels/") && path.ends_with(".sh")
+        {
+            let text = content.text.clone();
+            self.once(&text, &Value::default());
+        }
+    }
+}
+
+/// How many of the words behind a wrapper are its own.
+fn skipped(fields: &[Value], valued: &[String]) -> usize {
+    let mut position = 0;
+    while let Some(field) = fields.get(position) {
+        if !field.text.starts_with('-') || field.text == "-" && position > 0 {
+            break;
+        }
+        if matches!(field.text.as_str(), "-v" | "-V") && valued.is_empty() {
+            break;
+        }
+        position += if valued.contains(&field.text) { 2 } else { 1 };
+        if field.text == "--" {
+            break;
+        }
+    }
+    position.min(fields.len())
+}
+
+/// What stands between a wrapper and its command: settings of `env`, the seconds of `timeout`, the root of `chroot`.
+fn is_setting(text: &str, wrapper: &str) -> bool {
+    match wrapper {
+        "env" | "sudo" | "exec" => text
+            .split_once('=')
+            .is_some_and(|(name, _)| !name.is_empty() && name.chars().all(super::words::is_name)),
+        "timeout" => text.starts_with(|first: char| first.is_ascii_digit()) && text.len() < 8,
+        "chroot" | "flock" => text.starts_with('/') && !text.contains("/bin/"),
+        _ => false,
+    }
+}
+
+fn joined(fields: &[Value]) -> Value {
+    let mut all = Value::default();
+    for (position, field) in fields.iter().enumerate() {
+        if position > 0 {
+            all.text.push(' ');
+        }
+        all.append(field);
+    }
+    all
+}
+
+fn secret() -> Value {
+    Value { text: String::new(), origin: Origin { is_secret: true, is_unknown: true, ..Origin::default() } }
+}
+
+/// Where a program is found, which is its name here.
+fn located(fields: &[Value]) -> Value {
+    let name = fields.iter().find(|field| !field.text.starts_with('-')).map(|field| field.text.clone());
+    let program = name.clone();
+    Value { text: name.unwrap_or_default(), origin: Origin { program, ..Origin::default() } }
+}
+
+fn echoed(name: &str, fields: &[Value]) -> Value {
+    let mut rest = fields;
+    let mut has_escapes = name == "printf";
+    while let [first, after @ ..] = rest
+        && (matches!(first.text.as_str(), "-e" | "-n" | "-ne" | "-en" | "-E") || first.text == "--")
+    {
+        has_escapes |= first.text.contains('e');
+        rest = after;
+    }
+    let mut value = if name == "printf"
+        && let [format, arguments @ ..] = rest
+    {
+        let mut value = format.clone();
+        for argument in arguments {
+            value.origin.join(&argument.origin);
+            match value.text.find("%s").or_else(|| value.text.find("%b")) {
+                Some(at) => value.text.replace_range(at..at + 2, &argument.text),
+                None => value.text.push_str(&argument.text),
+            }
+        }
+        value
+    } else {
+        joined(rest)
+    };
+    if has_escapes {
+        let text = decoders::escapes(&value.text);
+        let has_codes =
+            value.text.contains("\\x") || value.text.contains("\\0") || value.text.contains("\\1");
+        value.origin.is_decoded |= has_codes && text != value.text;
+        value.text = text;
+    }
+    value.origin.program = None;
+    if name == "echo" {
+        value.text.push('\n');
+    }
+    value
+}
+
+/// `s/plain/plain/g`; anything else leaves a text that is not known.
+fn substituted(text: &str, arguments: &[&str]) -> Option<String> {
+    let command = arguments.iter().find(|argument| !argument.starts_with('-'))?;
+    let mut characters = command.strip_prefix('s')?.chars();
+    let separator = characters.next()?;
+    let parts: Vec<&str> = characters.as_str().split(separator).collect();
+    let [from, to, ..] = parts.as_slice() else { return None };
+    let is_plain = !from.is_empty() && from.chars().all(|character| !"\\.[]*^$+?(){}|".contains(character));
+    (is_plain && to.len() <= from.len()).then(|| text.replace(from, to))
+}
+
+/// Whether a pattern with wildcards fits a name.
+fn fits(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let letters = pattern.iter().filter(|character| character.is_alphanumeric()).count();
+    let stars = pattern.iter().filter(|character| **character == '*').count();
+    letters > 0 && stars <= 2 && pattern.len() <= 24 && fits_from(&pattern, &name)
+}
+
+fn fits_from(pattern: &[char], name: &[char]) -> bool {
+    match (pattern, name) {
+        ([], []) => true,
+        (['*', rest @ ..], _) => fits_from(rest, name) || !name.is_empty() && fits_from(pattern, &name[1..]),
+        (['?', rest @ ..], [_, after @ ..]) => fits_from(rest, after),
+        (['[', one, ']', rest @ ..], [first, after @ ..]) => one == first && fits_from(rest, after),
+        ([character, rest @ ..], [first, after @ ..]) => character == first && fits_from(rest, after),
+        _ => false,
+    }
+}
+
+/// The language that the first line of a script names, if it is not a shell's.
+pub fn shebang(text: &str) -> Option<String> {
+    let line = text.trim_start().strip_prefix("#!")?.lines().next()?;
+    let name =
+        line.split_whitespace().filter_map(|word| word.rsplit('/').next()).find(|name| *name != "env")?;
+    VOCABULARY.is_interpreter(name).then(|| name.to_owned())
+}

@@ -1,0 +1,521 @@
+//! Transfers: programs that fetch, send, connect and copy, and what that does to files.
+
+use super::facts::Behavior;
+use super::machine::{Call, Machine};
+use super::value::{Origin, Value};
+use super::vocabulary::{Transfer, VOCABULARY};
+
+/// The options of a command with their values, and its other words.
+struct Arguments<'c> {
+    options: Vec<(String, Option<Value>)>,
+    words: Vec<&'c Value>,
+}
+
+impl Machine {
+    /// `curl`, `wget` and their like.
+    pub fn transfer(&mut self, name: &str, call: &Call) -> Value {
+        let Some(program) = VOCABULARY.transfers.get(name) else { return Value::unknown() };
+        let arguments = arguments(&call.fields[1..], program);
+        let of = |names: &[String]| {
+            let found = arguments.options.iter().filter(|(option, _)| names.contains(option));
+            found.filter_map(|(_, value)| value.clone()).collect::<Vec<Value>>()
+        };
+        let addresses: Vec<Value> = arguments
+            .options
+            .iter()
+            .filter(|(option, _)| option == "--url")
+            .filter_map(|(_, value)| value.as_ref())
+            .chain(arguments.words.iter().copied())
+            .filter(|word| is_address(&word.text))
+            .cloned()
+            .collect();
+        let mut sent = Origin::default();
+        let mut has_upload = false;
+        for file in of(&program.upload) {
+            has_upload = true;
+            let content = if file.text == "-" { call.stdin.clone() } else { self.files.read(&file.text) };
+            sent.join(&content.origin);
+            sent.join(&file.origin);
+        }
+        for body in of(&program.body) {
+            let file = body.text.split_once('@').filter(|(before, _)| {
+                before.is_empty()
+                    || before.ends_with('=')
+                    || super::words::is_name(before.chars().last().unwrap_or('-'))
+                        && before.chars().all(super::words::is_name)
+            });
+            if let Some((_, path)) = file.filter(|(_, path)| !path.is_empty() && !path.contains(' ')) {
+                let content = if path == "-" {
+                    call.stdin.clone()
+                } else {
+                    self.files.read(path.split(';').next().unwrap_or(path))
+                };
+                has_upload |=
+                    content.origin.is_local || content.origin.is_secret || content.origin.is_unknown;
+                sent.join(&content.origin);
+            }
+            has_upload |= body.origin.is_secret || body.origin.is_local && body.text.contains("$(");
+            sent.join(&body.origin);
+        }
+        let mut output = Value::unknown();
+        for address in &addresses {
+            has_upload |= address.origin.is_secret || address.origin.is_local && address.text.contains("?");
+            sent.join(&address.origin);
+            if VOCABULARY.credential_addresses.iter().any(|known| address.text.contains(known.as_str())) {
+                self.facts.behaviors.insert(Behavior::CredentialsRead);
+                output.origin.is_secret = true;
+            }
+        }
+        for address in &addresses {
+            let target = with_scheme(&address.text);
+            if is_own_machine(&target) {
+                continue;
+            }
+            if has_upload {
+                self.facts.take_upload(&target);
+                if sent.is_secret {
+                    self.facts.behaviors.insert(Behavior::CredentialsSent);
+                }
+            } else {
+                output.origin.sources.insert(target);
+            }
+        }
+        self.save(program, &arguments, &addresses, of(&program.file), of(&program.folder), output)
+    }
+
+    /// Puts what was fetched where the options say; what goes nowhere is the output.
+    fn save(
+        &mut self,
+        program: &Transfer,
+        arguments: &Arguments<'_>,
+        addresses: &[Value],
+        files: Vec<Value>,
+        folders: Vec<Value>,
+        output: Value,
+    ) -> Value {
+        let folder = folders.first().map(|folder| folder.text.clone());
+        let within = |name: &str| match &folder {
+            Some(folder) => format!("{}/{name}", folder.trim_end_matches('/')),
+            None => name.to_owned(),
+        };
+        let is_named = arguments.options.iter().any(|(option, _)| program.named.contains(option));
+        if files.iter().any(|file| matches!(file.text.as_str(), "-" | "/dev/stdout")) {
+            return output;
+        }
+        for file in &files {
+            self.write(&within(&file.text), output.clone(), false);
+        }
+        if files.is_empty() && (program.saves || is_named) {
+            for address in addresses {
+                let path = address.text.split(['?', '#']).next().unwrap_or_default();
+                let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+                self.write(&within(name), output.clone(), false);
+            }
+        } else if files.is_empty() {
+            return output;
+        }
+        Value::default()
+    }
+
+    /// `nc`, `socat` and their like: what they read comes from another host, and what they get goes there.
+    pub fn connect(&mut self, name: &str, call: &Call) -> Value {
+        let words: Vec<&str> = call.fields[1..].iter().map(|field| field.text.as_str()).collect();
+        let runs_shell = |word: &str| {
+            let lower = word.to_ascii_lowercase();
+            (lower.starts_with("exec:") || lower.starts_with("system:")) && name == "socat"
+        };
+        let mut is_shell = words.iter().any(|word| runs_shell(word));
+        for (position, word) in words.iter().enumerate() {
+            let is_exec = word.starts_with('-')
+                && !word.starts_with("--")
+                && word.ends_with(['e', 'c'])
+                && name != "telnet"
+                && name != "socat"
+                || matches!(*word, "--exec" | "--sh-exec" | "--lua-exec");
+            let next = words.get(position + 1).copied().unwrap_or_default();
+            is_shell |= is_exec && next.chars().any(char::is_alphabetic) && !next.contains('.');
+            is_shell |= word.starts_with("--exec=") || word.starts_with("--sh-exec=");
+        }
+        if is_shell || call.stdin.origin.is_of_shell {
+            self.facts.behaviors.insert(Behavior::RemoteShell);
+        }
+        let hosts: Vec<&str> = words
+            .iter()
+            .copied()
+            .filter(|word| {
+                !word.starts_with('-') && (word.contains('.') || word.contains(':')) && !word.starts_with('/')
+            })
+            .filter(|word| !runs_shell(word))
+            .collect();
+        let listens =
+            words.iter().any(|word| word.starts_with('-') && !word.starts_with("--") && word.contains('l'));
+        let is_sent = call.stdin.origin.is_local || call.stdin.origin.is_secret;
+        if is_sent && !listens {
+            for host in hosts {
+                let host = host.split(',').next().unwrap_or(host);
+                self.facts.take_upload(&format!("tcp://{host}"));
+            }
+            if call.stdin.origin.is_secret {
+                self.facts.behaviors.insert(Behavior::CredentialsSent);
+            }
+        }
+        let mut output = Value::unknown();
+        output.origin.is_socket = true;
+        output
+    }
+
+    /// `cp` and its like; `scp` and `rsync` also go to and come from other hosts.
+    pub fn copy(&mut self, name: &str, call: &Call) -> Value {
+        let words: Vec<Value> =
+            call.fields[1..].iter().filter(|field| !field.text.starts_with('-')).cloned().collect();
+        let [sources @ .., target] = words.as_slice() else { return Value::default() };
+        let is_remote = |text: &str| {
+            text.split_once(':').is_some_and(|(host, _)| {
+                host.len() > 1 && !host.contains('/') && (host.contains('@') || host.contains('.'))
+                    || text.contains("::")
+            }) || text.starts_with("rsync://")
+        };
+        for source in sources {
+            let mut content = if is_remote(&source.text) && matches!(name, "scp" | "rsync") {
+                let mut fetched = Value::unknown();
+                fetched.origin.sources.insert(format!("{name}://{}", host_of(&source.text)));
+                fetched
+            } else {
+                self.files.read(&source.text)
+            };
+            if is_remote(&target.text) && matches!(name, "scp" | "rsync") {
+                self.facts.take_upload(&format!("{name}://{}", host_of(&target.text)));
+                continue;
+            }
+            let file = source.text.rsplit('/').next().unwrap_or_default();
+            if content.origin.is_local {
+                // A copy of a program under another name is still that program.
+                content.origin.program = source.origin.program.clone().or_else(|| Some(file.to_owned()));
+                content.origin.is_local = false;
+                let is_program = source.text.contains("bin/") || source.origin.program.is_some();
+                if !is_program {
+                    continue;
+                }
+            }
+            self.work(content.text.len());
+            self.write(&target.text, content.clone(), false);
+            if sources.len() > 1 || target.text.ends_with('/') || target.text == "." {
+                self.write(&format!("{}/{file}", target.text.trim_end_matches('/')), content, false);
+            }
+        }
+        Value::default()
+    }
+
+    /// Command lines of storage services.
+    pub fn cloud(&mut self, name: &str, call: &Call) -> Value {
+        let words: Vec<&str> = call.fields[1..].iter().map(|field| field.text.as_str()).collect();
+        let has = |word: &str| words.contains(&word);
+        let value_of = |option: &str| {
+            let at = words.iter().position(|word| *word == option)?;
+            words.get(at + 1).copied()
+        };
+        if has("export-credentials") {
+            self.facts.behaviors.insert(Behavior::CredentialsRead);
+            return Value {
+                text: String::new(),
+                origin: Origin { is_secret: true, is_unknown: true, ..Origin::default() },
+            };
+        }
+        if has("get-session-token")
+            || has("assume-role")
+            || has("get-secret-value")
+            || has("get-login-password")
+            || has("get-federation-token")
+        {
+            return Value {
+                text: String::new(),
+                origin: Origin { is_secret: true, is_unknown: true, ..Origin::default() },
+            };
+        }
+        let bucket = value_of("--bucket")
+            .map(|bucket| format!("s3://{bucket}/{}", value_of("--key").unwrap_or_default()));
+        if let Some(address) = bucket.filter(|_| has("s3api")) {
+            if has("put-object") || has("upload-part") || has("copy-object") {
+                self.facts.take_upload(&address);
+            } else if has("get-object")
+                && let Some(file) = words.iter().rev().find(|word| !word.starts_with('-'))
+            {
+                self.fetched_to(file, &address, false);
+            }
+            return Value::unknown();
+        }
+        let is_copy = [
+            "cp",
+            "sync",
+            "mv",
+            "copy",
+            "copyto",
+            "move",
+            "rsync",
+            "put",
+            "get",
+            "upload",
+            "download",
+            "upload-batch",
+        ]
+        .into_iter()
+        .any(has);
+        if !is_copy || has("ecr") {
+            return Value::unknown();
+        }
+        let paths: Vec<&str> = call.fields[1..]
+            .iter()
+            .map(|field| field.text.as_str())
+            .filter(|word| !word.starts_with('-'))
+            .filter(|word| {
+                is_storage(word, name)
+                    || word.contains(['/', '.', '~', '$'])
+                    || *word == "-"
+                    || self.files.is_made(word)
+            })
+            .collect();
+        let ends =
+            paths.iter().position(|path| is_storage(path, name)).map(|at| (at, paths.get(at + 1).copied()));
+        match (ends, paths.as_slice()) {
+            (Some((0, Some(file))), _) if !is_storage(file, name) => {
+                let is_folder = has("--recursive") || has("sync") || file.ends_with('/');
+                let address = storage_address(paths[0], name);
+                if file == "-" {
+                    let mut output = Value::unknown();
+                    output.origin.sources.insert(address);
+                    return output;
+                }
+                let is_script = !is_folder || file.contains('.');
+                let at = paths[0].rsplit('/').next().unwrap_or_default();
+                if is_script && !matches!(file, "." | "./") {
+                    self.fetched_to(file, &address, false);
+                }
+                if is_folder || matches!(file, "." | "./") {
+                    self.fetched_to(&format!("{}/{at}", file.trim_end_matches('/')), &address, false);
+                    if has("--recursive") || has("sync") {
+                        self.fetched_to(file, &address, true);
+                    }
+                }
+            }
+            (Some((0, _)), [_, target, ..]) if is_storage(target, name) => {
+                // From one bucket to another.
+                self.facts.take_upload(&storage_address(target, name));
+            }
+            (Some((at, _)), _) if at > 0 => self.facts.take_upload(&storage_address(paths[at], name)),
+            _ => {}
+        }
+        Value::unknown()
+    }
+
+    fn fetched_to(&mut self, file: &str, source: &str, is_folder: bool) {
+        let mut origin = Origin { is_unknown: true, ..Origin::default() };
+        origin.sources.insert(source.to_owned());
+        self.work(source.len());
+        if is_folder {
+            self.files.fill_folder(file, &origin);
+        } else {
+            self.write(file, Value { text: String::new(), origin }, false);
+        }
+    }
+
+    pub fn git(&mut self, call: &Call) -> Value {
+        let words: Vec<&str> = call.fields[1..]
+            .iter()
+            .map(|field| field.text.as_str())
+            .filter(|word| !word.starts_with('-'))
+            .collect();
+        let Some(at) =
+            words.iter().position(|word| word.contains("://") || word.contains('@') && word.contains(':'))
+        else {
+            return Value::unknown();
+        };
+        if words.contains(&"clone") {
+            let name = words[at].trim_end_matches(".git").rsplit('/').next().unwrap_or_default();
+            let folder = words.get(at + 1).copied().unwrap_or(name);
+            self.fetched_to(folder, words[at], true);
+        } else if words.contains(&"push") {
+            self.facts.take_upload(words[at]);
+        }
+        Value::unknown()
+    }
+
+    pub fn file_transfer(&mut self, call: &Call) -> Value {
+        let host = call.fields[1..]
+            .iter()
+            .map(|field| field.text.as_str())
+            .find(|word| !word.starts_with('-') && word.contains('.') && !word.starts_with('/'));
+        let script = format!(
+            "{} {}",
+            call.stdin.text,
+            call.fields.iter().map(|field| field.text.as_str()).collect::<Vec<_>>().join(" ")
+        );
+        let sends = script
+            .split(|character: char| !character.is_alphabetic())
+            .any(|word| matches!(word, "put" | "mput" | "mirror" | "ftpput" | "ncftpput"));
+        if let Some(host) = host.filter(|_| sends) {
+            self.facts.take_upload(&format!("ftp://{}", host_of(host)));
+        }
+        Value::unknown()
+    }
+
+    /// A question for a name in which there is something that was read.
+    pub fn ask_name(&mut self, call: &Call) -> Value {
+        let carries = call.fields[1..]
+            .iter()
+            .any(|field| (field.origin.is_local || field.origin.is_secret) && field.text.contains('.'));
+        if carries {
+            self.facts.behaviors.insert(Behavior::DataInNames);
+        }
+        Value::unknown()
+    }
+
+    pub fn unpack_archive(&mut self, name: &str, call: &Call) -> Value {
+        let words: Vec<Value> = call.fields[1..].to_vec();
+        let first = words.first().map(|word| word.text.clone()).unwrap_or_default();
+        let packs = name.ends_with("tar")
+            && !first.contains('x')
+            && !words.iter().any(|word| word.text.starts_with("-x") || word.text == "--extract")
+            && (first.contains('c')
+                || words.iter().any(|word| word.text.starts_with("-c") || word.text == "--create"));
+        let mut folder = String::new();
+        let mut archive = call.stdin.clone();
+        let mut target = None;
+        let mut position = 0;
+        while let Some(word) = words.get(position) {
+            position += 1;
+            match word.text.as_str() {
+                "-C" | "--directory" | "-d" => {
+                    folder = words.get(position).map(|word| word.text.clone()).unwrap_or_default();
+                    position += 1;
+                }
+                text if name.ends_with("tar")
+                    && text.ends_with('f')
+                    && (text.starts_with('-') || position == 1) =>
+                {
+                    if let Some(file) = words.get(position) {
+                        target = Some(file.text.clone());
+                        archive =
+                            if file.text == "-" { call.stdin.clone() } else { self.files.read(&file.text) };
+                    }
+                    position += 1;
+                }
+                text if !name.ends_with("tar")
+                    && !text.starts_with('-')
+                    && position <= 3
+                    && text.contains(['.', '/']) =>
+                {
+                    archive = self.files.read(text);
+                }
+                _ => {}
+            }
+        }
+        if packs {
+            let content = Value {
+                text: String::new(),
+                origin: Origin { is_local: true, is_unknown: true, ..Origin::default() },
+            };
+            return match target.filter(|target| target != "-") {
+                Some(target) => {
+                    self.write(&target, content, false);
+                    Value::default()
+                }
+                None => content,
+            };
+        }
+        if !archive.origin.sources.is_empty() {
+            self.files.fill_folder(&folder, &archive.origin);
+        }
+        Value::default()
+    }
+
+    /// Packages that are installed from files, which are run in that way.
+    pub fn files_run(&mut self, call: &Call) -> Value {
+        for field in &call.fields[1..] {
+            let content = self.files.read(&field.text);
+            self.is_run(&content.origin);
+        }
+        Value::unknown()
+    }
+}
+
+/// Splits a command's words into options and others. Options of one letter may stand together.
+fn arguments<'c>(fields: &'c [Value], program: &Transfer) -> Arguments<'c> {
+    let mut all = Arguments { options: Vec::new(), words: Vec::new() };
+    let mut position = 0;
+    while let Some(field) = fields.get(position) {
+        position += 1;
+        let text = field.text.as_str();
+        if let Some((name, value)) = text.split_once('=').filter(|_| text.starts_with("--")) {
+            all.options.push((name.to_owned(), Some(Value::with_origin(value, &field.origin))));
+        } else if text.starts_with("--") || text.len() > 1 && text.starts_with('-') && program.has_value(text)
+        {
+            let has_value = program.has_value(text) || text == "--url";
+            all.options.push((text.to_owned(), has_value.then(|| fields.get(position).cloned()).flatten()));
+            position += usize::from(has_value);
+        } else if text.len() > 1 && text.starts_with('-') {
+            for (at, letter) in text[1..].char_indices() {
+                let option = format!("-{letter}");
+                let has_value = program.has_value(&option);
+                let attached = &text[1 + at + letter.len_utf8()..];
+                let value = if attached.is_empty() {
+                    fields.get(position).cloned()
+                } else {
+                    Some(Value::with_origin(attached, &field.origin))
+                };
+                position += usize::from(has_value && attached.is_empty());
+                all.options.push((option, value.filter(|_| has_value)));
+                if has_value {
+                    break;
+                }
+            }
+        } else {
+            all.words.push(field);
+        }
+    }
+    all
+}
+
+fn is_address(text: &str) -> bool {
+    text.contains("://") || text.contains('.') && !text.starts_with(['.', '/', '@']) || text.starts_with('$')
+}
+
+fn with_scheme(address: &str) -> String {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("http", address));
+    let (authority, path) =
+        rest.split_once('/').map_or((rest, None), |(authority, path)| (authority, Some(path)));
+    let host = authority.rsplit('@').next().unwrap_or(authority).to_ascii_lowercase();
+    let path = path.map(|path| path.split(['?', '#']).next().unwrap_or_default());
+    match path {
+        Some(path) => format!("{scheme}://{host}/{path}"),
+        None => format!("{scheme}://{host}/"),
+    }
+}
+
+/// Whether an address is one of the machine itself, or of its metadata.
+fn is_own_machine(address: &str) -> bool {
+    let host = address.split_once("://").map_or(address, |(_, rest)| rest);
+    ["localhost", "127.", "169.254.", "[::1]", "0.0.0.0", "[fd00:ec2::254]"]
+        .iter()
+        .any(|own| host.starts_with(own))
+}
+
+fn host_of(text: &str) -> &str {
+    let text = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let text = text.rsplit('@').next().unwrap_or(text);
+    text.split([':', '/']).next().unwrap_or(text)
+}
+
+/// Whether a word is a place in a storage service.
+fn is_storage(text: &str, program: &str) -> bool {
+    let is_url = ["s3://", "s3a://", "gs://", "az://"].iter().any(|scheme| text.starts_with(scheme));
+    let is_blob = text.starts_with("https://") && text.contains(".blob.core.windows.net");
+    let is_remote = matches!(program, "rclone" | "mc")
+        && text.split_once([':', '/']).is_some_and(|(name, _)| {
+            !name.is_empty() && !name.starts_with(['.', '~', '$']) && text.contains(':')
+        });
+    is_url || is_blob || is_remote
+}
+
+fn storage_address(text: &str, program: &str) -> String {
+    if text.contains("://") { text.to_owned() } else { format!("{program}://{text}") }
+}

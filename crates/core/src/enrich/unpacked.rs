@@ -1,0 +1,24 @@
+//! What the texts of a request hold: scripts, what they do, and JSON documents.
+
+use super::embedded::Documents;
+use super::script::{self, Script};
+use super::shell::Shell;
+use crate::record::Record;
+
+#[derive(Debug, Default)]
+pub struct Unpacked {
+    pub scripts: Vec<Script>,
+    pub shell: Shell,
+    pub documents: Documents,
+}
+
+impl Unpacked {
+    pub fn of(record: &Record<'_>) -> Self {
+        Self::with_scripts(script::scripts(record), record)
+    }
+
+    /// With scripts that were found otherwise.
+    pub fn with_scripts(scripts: Vec<Script>, record: &Record<'_>) -> Self {
+        Self { shell: Shell::read(&scripts), scripts, documents: Documents::of(record) }
+    }
+}
