@@ -62,6 +62,15 @@ pub fn effects(text: &str) -> Vec<Effect> {
     effects
 }
 
+/// Whether code makes text out of what is no text to a reader.
+pub fn decodes(text: &str) -> bool {
+    DECODES.is_match(text)
+}
+
+static DECODES: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"\bpack\s*\(|fromhex|b(?:64|32|16|85)decode|unhexlify|decode_base64|base64_decode|chr\(\d|codecs\.decode|zlib\.decompress|Base64|Buffer\.from|fromCharCode")
+});
+
 fn group<'t>(found: &Captures<'t>, name: &str) -> &'t str {
     found.name(name).map_or("", |found| found.as_str())
 }

@@ -2,6 +2,9 @@
 //! remembers variables, files and connections.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use super::expand::render;
 use super::facts::{Behavior, Facts};
@@ -23,6 +26,12 @@ pub struct Machine {
     /// Scripts that were run already.
     known: HashSet<String>,
 }
+
+/// A function whose body has no braces of its own.
+static FUNCTION: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?:^|[\s;])(?<name>[A-Za-z_][A-Za-z0-9_-]*)\s*\(\)\s*\{(?<body>[^{}]*)\}")
+        .expect("the pattern is fixed and tested")
+});
 
 /// How deep scripts may run scripts.
 const MAX_DEPTH: usize = 12;
@@ -139,6 +148,7 @@ impl Machine {
     }
 
     fn run(&mut self, script: &str, stdin: &Value) -> Value {
+        self.remember_functions(script);
         let mut groups = vec![Group { stdin: stdin.clone(), output: Value::default() }];
         let mut pending = Pending::default();
         let mut pipe: Option<Value> = None;
@@ -211,6 +221,12 @@ impl Machine {
             output.append(&group.output);
         }
         output
+    }
+
+    fn remember_functions(&mut self, script: &str) {
+        for found in FUNCTION.captures_iter(script) {
+            self.set(&format!("function {}", &found["name"]), Value::known(&found["body"]));
+        }
     }
 
     /// Ends a pipeline: what it says is kept, and its output is the group's.
@@ -301,6 +317,10 @@ impl Machine {
             let is_output = matches!(redirect.operator.as_str(), ">" | ">>" | "&>" | "&>>");
             if is_output && redirect.descriptor != "2" && target.text != "/dev/null" {
                 let content = std::mem::take(&mut output);
+                if self.is_socket(&target.text) && (content.origin.is_local || content.origin.is_secret) {
+                    let address = target.text.trim_start_matches("/dev/").replacen('/', "://", 1);
+                    self.facts.take_upload(&address);
+                }
                 self.work(content.text.len());
                 self.write(&target.text, content, redirect.operator.contains(">>"));
             } else if is_output && redirect.descriptor != "2" {

@@ -57,7 +57,11 @@ impl Machine {
             }
             if matches!(name.as_str(), "xargs" | "parallel") {
                 let stdin = call.stdin.clone();
-                call.fields.push(stdin);
+                self.work(stdin.text.len());
+                match call.fields.iter_mut().find(|field| field.text == "{}") {
+                    Some(place) => *place = stdin,
+                    None => call.fields.push(stdin),
+                }
             }
             if call.fields.is_empty() {
                 if name == "env" {
@@ -102,6 +106,9 @@ impl Machine {
             let stdin = call.stdin.clone();
             return self.once(&script, &stdin);
         }
+        if let Some(function) = self.variable(&format!("function {name}")) {
+            return self.function(&function.text, call);
+        }
         if VOCABULARY.shells.contains(name) {
             return self.shell(call);
         }
@@ -115,6 +122,8 @@ impl Machine {
             return self.transfer(name, call);
         }
         match name {
+            "openssl" if call.fields.iter().any(|field| field.text == "s_client") => self.connect(name, call),
+            "ssh" => self.remote(call),
             "for" => self.each(call),
             "eval" => {
                 let script = joined(&call.fields[1..]);
@@ -154,7 +163,7 @@ impl Machine {
                 self.cloud(name, call)
             }
             "sftp" | "ftp" | "lftp" | "tftp" | "ftpput" | "ncftpput" => self.file_transfer(call),
-            "dig" | "nslookup" | "host" | "ping" => self.ask_name(call),
+            "dig" | "nslookup" | "host" | "ping" => self.ask_name(name, call),
             "pip" | "pip3" | "uv" | "conda" | "mamba" | "micromamba" | "npm" | "yarn" | "pnpm"
             | "easy_install" | "apt-get" | "apt" | "yum" | "dnf" | "add-apt-repository" | "poetry"
             | "pipx" => self.packages(name, call),
@@ -167,6 +176,10 @@ impl Machine {
     fn other(&mut self, call: &mut Call) -> Value {
         let first = call.fields[0].clone();
         let is_path = first.text.contains('/');
+        let installed = ["/usr/local/bin", "/usr/bin"].map(|folder| format!("{folder}/{}", first.text));
+        if !is_path && let Some(path) = installed.into_iter().find(|path| self.files.is_made(path)) {
+            return self.file_run(Value::known(path), call);
+        }
         if is_path && self.files.is_made(&first.text) {
             return self.file_run(first, call);
         }
@@ -202,6 +215,22 @@ impl Machine {
             }
         }
         if call.fields.iter().any(|field| field.text == "-p") { secret() } else { Value::default() }
+    }
+
+    /// Runs the body of a function with its arguments in place.
+    fn function(&mut self, body: &str, call: &Call) -> Value {
+        let mut script = body.to_owned();
+        for (position, field) in call.fields.iter().enumerate().skip(1).take(9) {
+            self.work(script.len() + field.text.len());
+            if self.is_spent() {
+                return Value::unknown();
+            }
+            for name in [format!("${position}"), format!("${{{position}}}")] {
+                // An argument stands in a few places; a body that repeats it many times is no ordinary one.
+                script = script.replacen(&name, &field.text, 8);
+            }
+        }
+        self.once(&script, &call.stdin)
     }
 
     fn alias(&mut self, call: &Call) -> Value {
@@ -309,6 +338,9 @@ impl Machine {
                 if let Some(code) = fields.find(|field| !field.text.starts_with('-')) {
                     self.is_run(&code.origin);
                     self.code(&code.text);
+                    let mut output = unknown;
+                    output.origin.is_decoded |= code::decodes(&code.text);
+                    return output;
                 }
                 return unknown;
             }
@@ -498,7 +530,12 @@ impl Machine {
 
     /// What is written to a file that the system runs by itself.
     pub fn started(&mut self, path: &str, content: &Value) {
-        if path.contains("/cron") {
+        let is_of_packages = ["pip.conf", ".npmrc", ".condarc", ".yarnrc", "uv.toml"].iter().any(|end| path.ends_with(end))
+            || path.contains("/sources.list") || path.contains("/yum.repos.d/");
+        if is_of_packages {
+            let addresses = content.text.split([' ', '=', '\n', '"', '\'', ',']).filter(|word| word.contains("://"));
+            addresses.for_each(|address| self.facts.take_package_source(address));
+        } else if path.contains("/cron") {
             self.schedule(content);
         } else if path.ends_with(".service") || path.ends_with(".timer") || path.contains(".desktop") {
             let starts = content

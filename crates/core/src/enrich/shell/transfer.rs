@@ -232,6 +232,11 @@ impl Machine {
                 origin: Origin { is_secret: true, is_unknown: true, ..Origin::default() },
             };
         }
+        if name == "az" && (has("upload") || has("upload-batch")) {
+            let account = value_of("--account-name").or(value_of("--container-name")).unwrap_or("azure");
+            self.facts.take_upload(&format!("az://{account}"));
+            return Value::unknown();
+        }
         let bucket = value_of("--bucket")
             .map(|bucket| format!("s3://{bucket}/{}", value_of("--key").unwrap_or_default()));
         if let Some(address) = bucket.filter(|_| has("s3api")) {
@@ -327,8 +332,16 @@ impl Machine {
         let Some(at) =
             words.iter().position(|word| word.contains("://") || word.contains('@') && word.contains(':'))
         else {
+            let remotes = words.iter().map(|word| self.variable(&format!("remote {word}")));
+            let known: Vec<Value> = remotes.flatten().collect();
+            for remote in known.iter().filter(|_| words.contains(&"push")) {
+                self.facts.take_upload(&remote.text);
+            }
             return Value::unknown();
         };
+        if words.first() == Some(&"remote") && at > 0 {
+            self.set(&format!("remote {}", words[at - 1]), Value::known(words[at]));
+        }
         if words.contains(&"clone") {
             let name = words[at].trim_end_matches(".git").rsplit('/').next().unwrap_or_default();
             let folder = words.get(at + 1).copied().unwrap_or(name);
@@ -337,6 +350,23 @@ impl Machine {
             self.facts.take_upload(words[at]);
         }
         Value::unknown()
+    }
+
+    /// `ssh`: what it gets goes to another host, and what it answers comes from there.
+    pub fn remote(&mut self, call: &Call) -> Value {
+        let host = call.fields[1..].iter().map(|field| field.text.as_str()).find(|word| {
+            !word.starts_with('-') && (word.contains('@') || word.contains('.')) && !word.contains(['/', '='])
+        });
+        let is_sent = call.stdin.origin.is_local || call.stdin.origin.is_secret;
+        if let Some(host) = host.filter(|_| is_sent) {
+            self.facts.take_upload(&format!("ssh://{}", host_of(host)));
+        }
+        if call.stdin.origin.is_of_shell {
+            self.facts.behaviors.insert(Behavior::RemoteShell);
+        }
+        let mut output = Value::unknown();
+        output.origin.sources.extend(host.map(|host| format!("ssh://{}", host_of(host))));
+        output
     }
 
     pub fn file_transfer(&mut self, call: &Call) -> Value {
@@ -359,10 +389,10 @@ impl Machine {
     }
 
     /// A question for a name in which there is something that was read.
-    pub fn ask_name(&mut self, call: &Call) -> Value {
-        let carries = call.fields[1..]
-            .iter()
-            .any(|field| (field.origin.is_local || field.origin.is_secret) && field.text.contains('.'));
+    pub fn ask_name(&mut self, name: &str, call: &Call) -> Value {
+        let carries = call.fields[1..].iter().any(|field| {
+            (field.origin.is_local || field.origin.is_secret) && (field.text.contains('.') || name == "ping")
+        });
         if carries {
             self.facts.behaviors.insert(Behavior::DataInNames);
         }
@@ -433,6 +463,9 @@ impl Machine {
         for field in &call.fields[1..] {
             let content = self.files.read(&field.text);
             self.is_run(&content.origin);
+            if field.text.contains("://") {
+                self.facts.take_run(&field.text);
+            }
         }
         Value::unknown()
     }

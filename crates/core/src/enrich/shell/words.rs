@@ -131,8 +131,11 @@ impl Lexer<'_> {
     fn word(&mut self) {
         let start = self.at;
         let parts = self.parts();
-        let is_number =
-            matches!(parts.as_slice(), [Part::Bare(text)] if text.bytes().all(|byte| byte.is_ascii_digit()));
+        let is_number = matches!(
+            parts.as_slice(),
+            [Part::Bare(text)] if text.bytes().all(|byte| byte.is_ascii_digit())
+                || text.starts_with('{') && text.ends_with('}') && text.len() > 2
+        );
         if is_number && matches!(self.peek(), Some('<' | '>')) && !self.rest().starts_with("<(") {
             let descriptor = self.text[start..self.at].to_owned();
             self.redirect(descriptor);
