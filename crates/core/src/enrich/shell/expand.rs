@@ -128,7 +128,8 @@ impl Machine {
             |name| self.variable(name).map_or_else(|| name.to_owned(), |value| value.text),
         );
         let length = inside.len() - inside.trim_start_matches(is_name).len();
-        let (name, rest) = inside.split_at(if length == 0 { inside.len().min(1) } else { length });
+        let first = inside.chars().next().map_or(0, char::len_utf8);
+        let (name, rest) = inside.split_at(if length == 0 { first } else { length });
         let rest = rest.strip_prefix("[@]").or_else(|| rest.strip_prefix("[*]")).unwrap_or(rest);
         let found = self.variable(name);
         let alternative = rest.trim_start_matches(':');

