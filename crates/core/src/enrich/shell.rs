@@ -9,11 +9,14 @@
 
 mod code;
 mod decoders;
+mod decoding;
 mod expand;
 mod facts;
+mod interpreters;
 mod machine;
 mod packages;
 mod programs;
+mod starts;
 #[cfg(test)]
 mod tests;
 mod transfer;

