@@ -12,11 +12,13 @@ mod decoders;
 mod decoding;
 mod expand;
 mod facts;
+mod files;
 mod interpreters;
 mod machine;
 mod packages;
 mod programs;
 mod starts;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod transfer;

@@ -1,0 +1,89 @@
+//! Files: what a script has put where, by path.
+
+use std::collections::HashMap;
+
+use super::value::{Origin, Value};
+
+/// Files and folders by their paths.
+#[derive(Default)]
+pub struct Files {
+    contents: HashMap<String, Value>,
+    /// Folders that were filled by an archive or a clone.
+    folders: Vec<(String, Origin)>,
+    pub folder: String,
+}
+
+/// Folders that are remembered; each look at a file compares with all of them.
+const MOST_FOLDERS: usize = 16;
+/// Files among which a wildcard is looked for.
+const MOST_LISTED: usize = 32;
+
+impl Files {
+    pub fn path(&self, path: &str) -> String {
+        let path = path.strip_prefix("file://").unwrap_or(path);
+        let path = path.strip_prefix("./").unwrap_or(path);
+        let path = match path.strip_prefix('~') {
+            Some(rest) => format!("$HOME{rest}"),
+            None => path.to_owned(),
+        };
+        if path.starts_with(['/', '$', '<']) || self.folder.is_empty() {
+            return path;
+        }
+        format!("{}/{path}", self.folder.trim_end_matches('/'))
+    }
+
+    pub fn read(&self, path: &str) -> Value {
+        let path = self.path(path);
+        if let Some(value) = self.contents.get(&path) {
+            return value.clone();
+        }
+        if path.contains('*') {
+            return self.listed(&path);
+        }
+        let filled = self.folders.iter().find(|(folder, _)| {
+            folder.is_empty() && !path.starts_with('/')
+                || path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        });
+        let mut value = Value::unknown();
+        match filled {
+            Some((_, origin)) => value.origin.join(origin),
+            None => value.origin.is_local = true,
+        }
+        value.origin.is_secret |= super::facts::holds_credentials(&path);
+        value
+    }
+
+    /// Whether the script itself made this file, or the folder that it is in.
+    pub fn is_made(&self, path: &str) -> bool {
+        !self.read(path).origin.is_local
+    }
+
+    fn listed(&self, pattern: &str) -> Value {
+        let (start, end) = pattern.split_once('*').unwrap_or((pattern, ""));
+        let mut all = Value::unknown();
+        for (path, value) in self.contents.iter().take(MOST_LISTED) {
+            if path.starts_with(start) && path.ends_with(end.rsplit('*').next().unwrap_or_default()) {
+                all.origin.join(&value.origin);
+            }
+        }
+        all.origin.is_local = all.origin.sources.is_empty();
+        all
+    }
+
+    pub fn write(&mut self, path: &str, content: Value, appends: bool) {
+        let path = self.path(path);
+        match self.contents.get_mut(&path) {
+            Some(known) if appends => known.append(&content),
+            _ => {
+                self.contents.insert(path, content);
+            }
+        }
+    }
+
+    pub fn fill_folder(&mut self, path: &str, origin: &Origin) {
+        let path = if matches!(path, "." | "") { self.folder.clone() } else { self.path(path) };
+        if self.folders.len() < MOST_FOLDERS {
+            self.folders.push((path.trim_end_matches('/').to_owned(), origin.clone()));
+        }
+    }
+}

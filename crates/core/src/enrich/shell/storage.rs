@@ -1,0 +1,168 @@
+//! Storage: command lines of services that keep files, and Git.
+
+use super::facts::Behavior;
+use super::machine::{Call, Machine};
+use super::value::{Origin, Value};
+
+impl Machine {
+    /// Command lines of storage services.
+    pub fn cloud(&mut self, name: &str, call: &Call) -> Value {
+        let words: Vec<&str> = call.fields[1..].iter().map(|field| field.text.as_str()).collect();
+        let has = |word: &str| words.contains(&word);
+        let value_of = |option: &str| {
+            let at = words.iter().position(|word| *word == option)?;
+            words.get(at + 1).copied()
+        };
+        if has("export-credentials") {
+            self.facts.behaviors.insert(Behavior::CredentialsRead);
+            return Value {
+                text: String::new(),
+                origin: Origin { is_secret: true, is_unknown: true, ..Origin::default() },
+            };
+        }
+        if has("get-session-token")
+            || has("assume-role")
+            || has("get-secret-value")
+            || has("get-login-password")
+            || has("get-federation-token")
+        {
+            return Value {
+                text: String::new(),
+                origin: Origin { is_secret: true, is_unknown: true, ..Origin::default() },
+            };
+        }
+        if name == "az" && (has("upload") || has("upload-batch")) {
+            let account = value_of("--account-name").or(value_of("--container-name")).unwrap_or("azure");
+            self.facts.take_upload(&format!("az://{account}"));
+            return Value::unknown();
+        }
+        let bucket = value_of("--bucket")
+            .map(|bucket| format!("s3://{bucket}/{}", value_of("--key").unwrap_or_default()));
+        if let Some(address) = bucket.filter(|_| has("s3api")) {
+            if has("put-object") || has("upload-part") || has("copy-object") {
+                self.facts.take_upload(&address);
+            } else if has("get-object")
+                && let Some(file) = words.iter().rev().find(|word| !word.starts_with('-'))
+            {
+                self.fetched_to(file, &address, false);
+            }
+            return Value::unknown();
+        }
+        let is_copy = [
+            "cp",
+            "sync",
+            "mv",
+            "copy",
+            "copyto",
+            "move",
+            "rsync",
+            "put",
+            "get",
+            "upload",
+            "download",
+            "upload-batch",
+        ]
+        .into_iter()
+        .any(has);
+        if !is_copy || has("ecr") {
+            return Value::unknown();
+        }
+        let paths: Vec<&str> = call.fields[1..]
+            .iter()
+            .map(|field| field.text.as_str())
+            .filter(|word| !word.starts_with('-'))
+            .filter(|word| {
+                is_storage(word, name)
+                    || word.contains(['/', '.', '~', '$'])
+                    || *word == "-"
+                    || self.files.is_made(word)
+            })
+            .collect();
+        let ends =
+            paths.iter().position(|path| is_storage(path, name)).map(|at| (at, paths.get(at + 1).copied()));
+        match (ends, paths.as_slice()) {
+            (Some((0, Some(file))), _) if !is_storage(file, name) => {
+                let is_folder = has("--recursive") || has("sync") || file.ends_with('/');
+                let address = storage_address(paths[0], name);
+                if file == "-" {
+                    let mut output = Value::unknown();
+                    output.origin.sources.insert(address);
+                    return output;
+                }
+                let is_script = !is_folder || file.contains('.');
+                let at = paths[0].rsplit('/').next().unwrap_or_default();
+                if is_script && !matches!(file, "." | "./") {
+                    self.fetched_to(file, &address, false);
+                }
+                if is_folder || matches!(file, "." | "./") {
+                    self.fetched_to(&format!("{}/{at}", file.trim_end_matches('/')), &address, false);
+                    if has("--recursive") || has("sync") {
+                        self.fetched_to(file, &address, true);
+                    }
+                }
+            }
+            (Some((0, _)), [_, target, ..]) if is_storage(target, name) => {
+                // From one bucket to another.
+                self.facts.take_upload(&storage_address(target, name));
+            }
+            (Some((at, _)), _) if at > 0 => self.facts.take_upload(&storage_address(paths[at], name)),
+            _ => {}
+        }
+        Value::unknown()
+    }
+
+    pub fn fetched_to(&mut self, file: &str, source: &str, is_folder: bool) {
+        let mut origin = Origin { is_unknown: true, ..Origin::default() };
+        origin.sources.insert(source.to_owned());
+        self.work(source.len());
+        if is_folder {
+            self.files.fill_folder(file, &origin);
+        } else {
+            self.write(file, Value { text: String::new(), origin }, false);
+        }
+    }
+
+    pub fn git(&mut self, call: &Call) -> Value {
+        let words: Vec<&str> = call.fields[1..]
+            .iter()
+            .map(|field| field.text.as_str())
+            .filter(|word| !word.starts_with('-'))
+            .collect();
+        let Some(at) =
+            words.iter().position(|word| word.contains("://") || word.contains('@') && word.contains(':'))
+        else {
+            let remotes = words.iter().map(|word| self.variable(&format!("remote {word}")));
+            let known: Vec<Value> = remotes.flatten().collect();
+            for remote in known.iter().filter(|_| words.contains(&"push")) {
+                self.facts.take_upload(&remote.text);
+            }
+            return Value::unknown();
+        };
+        if words.first() == Some(&"remote") && at > 0 {
+            self.set(&format!("remote {}", words[at - 1]), Value::known(words[at]));
+        }
+        if words.contains(&"clone") {
+            let name = words[at].trim_end_matches(".git").rsplit('/').next().unwrap_or_default();
+            let folder = words.get(at + 1).copied().unwrap_or(name);
+            self.fetched_to(folder, words[at], true);
+        } else if words.contains(&"push") {
+            self.facts.take_upload(words[at]);
+        }
+        Value::unknown()
+    }
+}
+
+/// Whether a word is a place in a storage service.
+fn is_storage(text: &str, program: &str) -> bool {
+    let is_url = ["s3://", "s3a://", "gs://", "az://"].iter().any(|scheme| text.starts_with(scheme));
+    let is_blob = text.starts_with("https://") && text.contains(".blob.core.windows.net");
+    let is_remote = matches!(program, "rclone" | "mc")
+        && text.split_once([':', '/']).is_some_and(|(name, _)| {
+            !name.is_empty() && !name.starts_with(['.', '~', '$']) && text.contains(':')
+        });
+    is_url || is_blob || is_remote
+}
+
+fn storage_address(text: &str, program: &str) -> String {
+    if text.contains("://") { text.to_owned() } else { format!("{program}://{text}") }
+}
