@@ -126,10 +126,6 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enric
     }
     let event_time = event_time(&record);
     let id = DocumentId::of(record.text(&["eventID"]), &canonical(raw));
-    let redacted = redact::redact(text.as_bytes(), &record, fingerprint_key);
-    let shown: Vec<Script> = scripts.iter().map(|script| script.clone().redacted(fingerprint_key)).collect();
-    let shell = if shown == scripts { shell } else { Shell::read(&shown) };
-    let scripts = Scripts { texts: &shown, shell: &shell.redacted(fingerprint_key) };
     let times = Times {
         timestamp: event_time.or(origin.written_at).unwrap_or(origin.now),
         created: origin.written_at,

@@ -147,7 +147,7 @@ fn is_lost(field: &str, subject: &Subject<'_, '_>) -> bool {
         subject.unpacked.scripts.iter().any(|script| script.cut || is_marked_text(&script.text));
     match field {
         _ if field.starts_with(shell::FIELDS) => {
-            has_lost_script || subject.scripts.is_empty() && request_is_marked(subject.record)
+            has_lost_script || subject.unpacked.scripts.is_empty() && request_is_marked(subject.record)
         }
         "" => has_lost_script || is_marked(subject.record.root()),
         // What is read out of parameters has no place of its own in the record.

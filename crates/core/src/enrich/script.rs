@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use super::packed::{self, beginning};
 use super::redact::{FingerprintKey, redact_code, redact_words};
 use crate::record::Record;
-use places::Carried;
+use places::{Carried, Code};
 
 /// The name under which rules find the scripts of a record, which is also their field in a document.
 pub const FIELD: &str = "sagemaker.lifecycle.script";
@@ -50,7 +50,7 @@ pub fn scripts(record: &Record<'_>) -> Vec<Script> {
         if packed.is_empty() && plain.is_empty() {
             return found;
         }
-        found = plain;
+        found.extend(plain.into_iter().map(|(hook, code)| Script::plain(hook, code)));
         let carried: usize = packed.iter().map(|(_, text)| text.len()).sum::<usize>()
             + found.iter().map(|script| script.text.len()).sum::<usize>();
         let mut budget = Budget::of(carried);
@@ -153,13 +153,12 @@ impl Script {
         Some(Self { hook: hook.to_owned(), text, words: Vec::new(), cut, packing: 0 })
     }
 
-    /// A command line that is given as a list of its words.
-    fn of_words(hook: &str, words: Vec<String>) -> Self {
-        Self { hook: hook.to_owned(), text: words.join(" "), words, cut: false, packing: 0 }
-    }
-
-    fn plain(hook: &str, text: &str) -> Self {
-        Self { hook: hook.to_owned(), text: text.to_owned(), words: Vec::new(), cut: false, packing: 0 }
+    fn plain(hook: String, code: Code) -> Self {
+        let (text, words) = match code {
+            Code::Text(text) => (text, Vec::new()),
+            Code::Words(words) => (words.join(" "), words),
+        };
+        Self { hook, text, words, cut: false, packing: 0 }
     }
 }
 

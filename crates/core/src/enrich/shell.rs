@@ -184,7 +184,7 @@ impl Machine {
     fn command_line(&mut self, words: &[String]) {
         let line = words.join(" ");
         self.work(2 * line.len());
-        self.facts.take_command(&expand::render(&line));
+        self.facts.take_command(&value::render(&line));
         let fields = words.iter().map(|word| Value::known(word.as_str())).collect();
         self.program(&mut Call { fields, stdin: Value::default(), has_socket: false, is_pieced: false });
     }

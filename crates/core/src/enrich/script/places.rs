@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json_borrow::Value;
 
-use super::Script;
 use crate::enrich::shell;
 
 /// What the parameters of one call carry.
@@ -13,7 +12,16 @@ use crate::enrich::shell;
 pub struct Carried {
     /// Scripts in base64, each with the member that says when it runs.
     pub packed: Vec<(String, String)>,
-    pub plain: Vec<Script>,
+    /// Code in the clear, likewise.
+    pub plain: Vec<(String, Code)>,
+}
+
+/// Code as a call gives it.
+#[derive(Debug)]
+pub enum Code {
+    Text(String),
+    /// A command line that is given as a list of its words.
+    Words(Vec<String>),
 }
 
 /// How deep JSON may stand in texts of JSON. Each level is shorter, as its quotes are escaped.
@@ -72,7 +80,7 @@ impl Carried {
                     .as_str()
                     .filter(|text| text.trim().contains(char::is_whitespace) && !is_document(text))
                 {
-                    Some(text) => self.plain.push(Script::plain(name, text)),
+                    Some(text) => self.plain.push((name.to_owned(), Code::Text(text.to_owned()))),
                     None if value.is_array() => self.take_words(name, value),
                     None => self.collect(name, value, documents),
                 }
@@ -85,7 +93,7 @@ impl Carried {
         let words: Vec<String> =
             words.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
         if !words.is_empty() {
-            self.plain.push(Script::of_words(hook, words));
+            self.plain.push((hook.to_owned(), Code::Words(words)));
         }
     }
 
@@ -95,9 +103,11 @@ impl Carried {
         for (name, value) in settings.iter() {
             let Some(value) = value.as_str() else { continue };
             if shell::is_running_setting(name) {
-                self.plain.push(Script::of_words(hook, vec!["export".to_owned(), format!("{name}={value}")]));
+                let words = vec!["export".to_owned(), format!("{name}={value}")];
+                self.plain.push((hook.to_owned(), Code::Words(words)));
             } else if COMMAND.is_match(value) && !is_document(value) {
-                self.plain.push(Script::plain(hook, value.trim_matches('"')));
+                let text = value.trim_matches('"').to_owned();
+                self.plain.push((hook.to_owned(), Code::Text(text)));
             }
         }
     }

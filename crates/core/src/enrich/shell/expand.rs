@@ -1,7 +1,7 @@
 //! Expansion: the fields that a shell makes of a word, with its variables, substitutions, braces and wildcards.
 
 use super::machine::Machine;
-use super::value::{Origin, Value};
+use super::value::{Origin, Value, render};
 use super::words::{Part, Word, is_name};
 
 /// The fields of a word, and whether its last component was put together of pieces.
@@ -205,16 +205,4 @@ fn alternatives(value: Value) -> Vec<Value> {
     }
     let parts: Vec<&str> = inside.split(',').take(MOST_ALTERNATIVES).collect();
     parts.iter().map(|part| Value::with_origin(format!("{before}{part}{after}"), &value.origin)).collect()
-}
-
-/// A script on one line.
-pub fn render(script: &str) -> String {
-    let mut line = String::with_capacity(script.len());
-    for (position, part) in script.lines().map(str::trim).filter(|part| !part.is_empty()).enumerate() {
-        if position > 0 {
-            line.push_str(" ; ");
-        }
-        line.push_str(part);
-    }
-    line
 }

@@ -1,9 +1,9 @@
 //! Interpreters: programs of other languages, with their code in an option, a file or their input.
 
 use super::code;
-use super::expand::render;
 use super::facts::Behavior;
 use super::machine::{Call, Machine};
+use super::value::render;
 use super::value::{Origin, Value};
 use super::vocabulary::VOCABULARY;
 

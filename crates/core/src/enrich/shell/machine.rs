@@ -6,10 +6,9 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::expand::render;
 use super::facts::{Behavior, Facts};
 use super::files::Files;
-use super::value::{Origin, Value};
+use super::value::{Origin, Value, render};
 use super::words::{self, Redirect, Token, Word};
 
 /// What has been learnt of a script so far.

@@ -77,3 +77,15 @@ impl Origin {
         }
     }
 }
+
+/// A script on one line.
+pub fn render(script: &str) -> String {
+    let mut line = String::with_capacity(script.len());
+    for (position, part) in script.lines().map(str::trim).filter(|part| !part.is_empty()).enumerate() {
+        if position > 0 {
+            line.push_str(" ; ");
+        }
+        line.push_str(part);
+    }
+    line
+}
