@@ -74,7 +74,7 @@ impl Trouble {
     }
 }
 
-const CLIENT_CERTIFICATE: &str = "the server wants a certificate of the client, which [{}] cannot give";
+const CLIENT_CERTIFICATE: &str = "the server asks for a client certificate, which [{}] does not support";
 const CLIENT_CERTIFICATE_OF_SINK: &str = "the server asks for a client certificate that it trusts; set sink.auth to \"certificate\", and check that client_certificate_file is valid and signed by an authority that the server trusts";
 const AUTHORITIES_OF_AWS: &str = "install the package ca-certificates; if a proxy intercepts TLS, add its authority to the system's, or name a file with all authorities in SSL_CERT_FILE";
 const OTHER_THAN_AWS: &str = "another server answers there; check AWS_ENDPOINT_URL, the proxy and the private endpoint, whose name must be in its certificate";
@@ -88,7 +88,7 @@ const NO_TLS_BEGUN: Trouble = Trouble {
         "Connection reset by peer",
         "invalid HTTP header parsed",
     ],
-    section: "if the server speaks TLS there, let {}.url begin with https://",
+    section: "if the server speaks TLS on this port, begin {}.url with https://",
     aws: "if the endpoint in AWS_ENDPOINT_URL speaks TLS, begin the URL with https://",
 };
 
@@ -101,17 +101,17 @@ const TROUBLES: &[Trouble] = &[
     },
     Trouble {
         words: &["UnknownIssuer"],
-        section: "set {}.ca_file to a PEM file with the authority that has signed the server's certificate, and let the server send its intermediate certificates; where a proxy opens TLS on the way, that is the proxy's authority",
+        section: "set {}.ca_file to a PEM file with the authority that signed the server's certificate, and configure the server to send its intermediate certificates; if a proxy intercepts TLS, name the proxy's authority",
         aws: AUTHORITIES_OF_AWS,
     },
     Trouble {
         words: &["CaUsedAsEndEntity"],
-        section: "the server shows the certificate of an authority as its own: give it one that an authority has signed, and put the authority into {}.ca_file",
+        section: "the server uses the certificate of an authority as its own; give it one that an authority has signed, and put the authority into {}.ca_file",
         aws: OTHER_THAN_AWS,
     },
     Trouble {
         words: &["certificate not valid for name", "NotValidForName"],
-        section: "let {}.url have a name that is in the server's certificate, or give the server a certificate for the name in {}.url",
+        section: "use a name in {}.url that is in the server's certificate, or give the server a certificate for the name in {}.url",
         aws: OTHER_THAN_AWS,
     },
     Trouble {
@@ -148,13 +148,13 @@ const TROUBLES: &[Trouble] = &[
     // TLS was begun, and the server speaks none.
     Trouble {
         words: &["InvalidContentType"],
-        section: "the server speaks no TLS there: let {}.url begin with http://, or name the port with TLS",
+        section: "the server speaks no TLS on this port; begin {}.url with http://, or name the port with TLS",
         aws: "the server there speaks no TLS; begin AWS_ENDPOINT_URL with http://, or check the proxy",
     },
     NO_TLS_BEGUN,
     Trouble {
         words: &["dns error", "failed to lookup address"],
-        section: "see whether the host in {}.url is spelled right, and whether it can be looked up from here",
+        section: "check the spelling of the host in {}.url, and whether this host can resolve it",
         aws: "check the spelling of the region (AWS_REGION, or the profile's), and whether this host can resolve AWS's names",
     },
 ];

@@ -11,7 +11,6 @@ use super::*;
 use crate::enrich::catalogue::Catalogue;
 use crate::enrich::networks::Networks;
 use crate::enrich::rules::RuleSet;
-use crate::enrich::script::scripts;
 use crate::enrich::unpacked::Unpacked;
 use crate::record::Record;
 use crate::settings::RulesConfig;
