@@ -17,8 +17,8 @@ use crate::metrics::Metrics;
 use crate::pipeline::{Pipeline, ProcessError};
 use crate::sink::Producer;
 use crate::source::deleter::Deleter;
-use crate::source::hold::hold;
 use crate::source::queue::{self, Message, Queue};
+use crate::source::visibility::extend_while;
 
 /// Pauses after a receive that failed.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -121,7 +121,7 @@ async fn handle(shared: Arc<Receiving>, message: Message, producer: Producer, ro
         };
         settle(&shared, &message, result).await
     };
-    let outcome = hold(&shared.queue, &message, &shared.metrics, work).await;
+    let outcome = extend_while(&shared.queue, &message, &shared.metrics, work).await;
     shared.metrics.message_settled(outcome);
     drop(room);
 }

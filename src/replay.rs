@@ -301,13 +301,13 @@ async fn ship(pipeline: &Pipeline, what: &What, limit: u64) -> Result<Option<Shi
             if size > limit {
                 return Err(ItemError::TooLarge { path: path.clone(), bytes: size, limit });
             }
-            let held = pipeline.store().hold(size, read_file(path)).await;
+            let held = pipeline.store().reserve(size, read_file(path)).await;
             let held = held.map_err(|source| ItemError::Read { path: path.clone(), source })?;
             Ok(Some(pipeline.ship_file(&path.display().to_string(), held).await?))
         }
         What::StandardInput => {
             let path = PathBuf::from(job::STANDARD_INPUT);
-            let held = pipeline.store().hold(limit, read_standard_input(limit)).await;
+            let held = pipeline.store().reserve(limit, read_standard_input(limit)).await;
             let held = held.map_err(|source| ItemError::Read { path: path.clone(), source })?;
             if held.stored_bytes > limit {
                 return Err(ItemError::TooLarge { path, bytes: held.stored_bytes, limit });

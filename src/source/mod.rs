@@ -6,7 +6,7 @@ pub mod deleter;
 pub mod depth;
 #[cfg(test)]
 mod fake;
-pub mod hold;
+pub mod visibility;
 pub mod key;
 pub mod notification;
 pub mod queue;

@@ -108,7 +108,7 @@ impl Store {
     }
 
     /// Holds bytes that were not read from S3 within the same budget. `read` gets them once there is room for so many.
-    pub async fn hold<E>(
+    pub async fn reserve<E>(
         &self,
         size: u64,
         read: impl Future<Output = Result<(Bytes, Option<OffsetDateTime>), E>>,

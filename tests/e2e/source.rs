@@ -18,11 +18,11 @@ use sagetrail::labels::NotificationForm as Form;
 use sagetrail::labels::ObjectFailure;
 use sagetrail::metrics::Metrics;
 use sagetrail::source::deleter::{self, NotDeleted};
-use sagetrail::source::hold::hold;
 use sagetrail::source::key;
 use sagetrail::source::notification::{self, NotifiedObject, ObjectRef};
 use sagetrail::source::queue::{Message, Queue, QueueError};
 use sagetrail::source::store::Store;
+use sagetrail::source::visibility::extend_while;
 use time::OffsetDateTime;
 use url::Url;
 

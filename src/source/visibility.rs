@@ -14,7 +14,12 @@ use crate::metrics::Metrics;
 /// Both are polled by the caller's task and dropped with this future, so renewal ends with the work. A renewal that
 /// hangs or fails does not disturb the work. Long computation belongs on another thread: nothing is renewed while it
 /// blocks this task.
-pub async fn hold<F: Future>(queue: &Queue, message: &Message, metrics: &Metrics, work: F) -> F::Output {
+pub async fn extend_while<F: Future>(
+    queue: &Queue,
+    message: &Message,
+    metrics: &Metrics,
+    work: F,
+) -> F::Output {
     let visibility = Visibility { timeout: queue.visibility_timeout(), since: message.received_at };
     // A request's future takes many KiB, which would make each future around this one as large.
     let renewing =
