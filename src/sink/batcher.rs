@@ -11,8 +11,8 @@ use tracing::error;
 use super::batch::{Buffer, Limits, Prospect};
 use super::delivery::{Courier, Postponed};
 use super::entry::Entry;
+use super::memory_budget::MemoryBudget;
 use super::producers::Producers;
-use super::room::Room;
 use crate::config::SinkConfig;
 use crate::metrics::Metrics;
 use crate::opensearch::OpenSearch;
@@ -20,7 +20,7 @@ use crate::opensearch::OpenSearch;
 pub(super) struct Batcher {
     received: mpsc::Receiver<Vec<Entry>>,
     producers: Arc<Producers>,
-    room: Closing,
+    budget: Closing,
     buffer: Buffer,
     documents: usize,
     courier: Arc<Courier>,
@@ -44,12 +44,12 @@ impl Batcher {
         metrics: Arc<Metrics>,
         received: mpsc::Receiver<Vec<Entry>>,
         producers: Arc<Producers>,
-        room: Arc<Room>,
+        budget: Arc<MemoryBudget>,
     ) -> Self {
         Self {
             received,
             producers,
-            room: Closing(room),
+            budget: Closing(budget),
             buffer: Buffer::new(config.bulk_max_age),
             documents: config.bulk_max_documents.get(),
             courier: Arc::new(Courier::new(client, config, Arc::clone(&metrics))),
@@ -99,7 +99,7 @@ impl Batcher {
 
     /// With no bulk in flight, only the batch in the buffer can free the budget that a document waits for.
     fn prospect(&self) -> Prospect {
-        let is_stuck = self.bulks.is_empty() && self.room.0.is_short();
+        let is_stuck = self.bulks.is_empty() && self.budget.0.is_short();
         if is_stuck || self.producers.alive.load(Ordering::Acquire) == 0 {
             Prospect::NoMore
         } else {
@@ -126,7 +126,7 @@ impl Batcher {
         tokio::select! {
             entries = self.received.recv(), if open => Event::Received(entries),
             Some(ended) = self.bulks.join_next(), if !self.bulks.is_empty() => Event::Ended(ended),
-            () = self.producers.bell.notified() => Event::LookAgain,
+            () = self.producers.wake.notified() => Event::LookAgain,
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Event::LookAgain,
         }
     }
@@ -143,7 +143,7 @@ impl Batcher {
 }
 
 /// Closes the budget when the batcher ends, so that no task waits for it for ever.
-struct Closing(Arc<Room>);
+struct Closing(Arc<MemoryBudget>);
 
 impl Drop for Closing {
     fn drop(&mut self) {
@@ -164,18 +164,18 @@ mod tests {
         let config = SinkConfig::default();
         let metrics = Arc::new(Metrics::new());
         let (handovers, received) = mpsc::channel(1);
-        let bell = Arc::new(Notify::new());
-        let room = Arc::new(Room::new(1_000, Arc::clone(&bell), Arc::clone(&metrics)));
-        let producers = Arc::new(Producers { alive: 0.into(), bell });
+        let wake = Arc::new(Notify::new());
+        let budget = Arc::new(MemoryBudget::new(1_000, Arc::clone(&wake), Arc::clone(&metrics)));
+        let producers = Arc::new(Producers { alive: 0.into(), wake });
         let client = OpenSearch::new(&config, None).unwrap();
         let mut batcher =
-            Batcher::new(client, &config, Arc::clone(&metrics), received, producers, Arc::clone(&room));
+            Batcher::new(client, &config, Arc::clone(&metrics), received, producers, Arc::clone(&budget));
         let (lost, submission) = entries(&[1, 1]).await;
         batcher.bulks.spawn(async move { panic!("{} entries are lost", lost.len()) });
         drop(handovers);
         batcher.run().await;
         assert_eq!(submission.stored().await, Err(StoreError::Closed));
         assert!(metrics.expose().contains("sagetrail_task_panics_total 1"));
-        assert!(room.take(1).await.is_err(), "the room is closed with the batcher");
+        assert!(budget.take(1).await.is_err(), "the room is closed with the batcher");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use super::answer::{StoreError, Stored};
-use super::room::Space;
+use super::memory_budget::BudgetPermit;
 use crate::document::Document;
 
 /// A document in flight: holds its budget and resolves its submission exactly once.
@@ -16,7 +16,7 @@ pub(super) struct Entry {
     /// Set once OpenSearch has refused the document, which is now its own report in the rejected index.
     pub(super) set_aside: Option<SetAside>,
     /// Given back before the submission is answered, so that the submitter finds the budget free.
-    _space: Space,
+    _permit: BudgetPermit,
     tally: Arc<Tally>,
 }
 
@@ -31,8 +31,8 @@ pub(super) enum Ending {
 }
 
 impl Entry {
-    pub(super) fn new(document: Document, tally: &Arc<Tally>, space: Space) -> Self {
-        Self { document, attempts: 0, set_aside: None, _space: space, tally: Arc::clone(tally) }
+    pub(super) fn new(document: Document, tally: &Arc<Tally>, permit: BudgetPermit) -> Self {
+        Self { document, attempts: 0, set_aside: None, _permit: permit, tally: Arc::clone(tally) }
     }
 
     /// Tells the submission how this document ended. An entry that is dropped without it counts as unanswered.
@@ -124,11 +124,11 @@ pub(super) mod tests {
     use crate::document::{DocumentId, IndexName};
     use crate::metrics::Metrics;
     use crate::names::Names;
-    use crate::sink::room::Room;
+    use crate::sink::memory_budget::MemoryBudget;
 
     /// Entries of one submission whose sources are so many bytes long.
     pub(in crate::sink) async fn entries(lengths: &[usize]) -> (Vec<Entry>, Submission) {
-        let room = Arc::new(Room::new(1 << 30, Arc::new(Notify::new()), Arc::new(Metrics::new())));
+        let budget = Arc::new(MemoryBudget::new(1 << 30, Arc::new(Notify::new()), Arc::new(Metrics::new())));
         let (tally, submission) = Tally::open(lengths.len());
         let mut entries = Vec::new();
         for (number, length) in lengths.iter().enumerate() {
@@ -137,7 +137,7 @@ pub(super) mod tests {
                 index: IndexName::of_event(&Names::default(), None),
                 source: Bytes::from(vec![b' '; *length]),
             };
-            entries.push(Entry::new(document, &tally, room.take(1).await.unwrap()));
+            entries.push(Entry::new(document, &tally, budget.take(1).await.unwrap()));
         }
         (entries, submission)
     }

@@ -18,7 +18,7 @@ mod pace;
 mod probe;
 mod producers;
 mod rejection;
-mod room;
+mod memory_budget;
 mod verdict;
 
 use std::mem;
@@ -34,8 +34,8 @@ pub use self::entry::Submission;
 
 use self::batcher::Batcher;
 use self::entry::{Entry, Tally};
+use self::memory_budget::MemoryBudget;
 use self::producers::Producers;
-use self::room::Room;
 use crate::config::SinkConfig;
 use crate::document::Document;
 use crate::metrics::Metrics;
@@ -49,26 +49,27 @@ const HANDOVERS: usize = 64;
 /// dropped.
 pub fn spawn(client: OpenSearch, config: &SinkConfig, metrics: Arc<Metrics>) -> (Sink, SinkTask) {
     let (handovers, received) = mpsc::channel(HANDOVERS);
-    let bell = Arc::new(Notify::new());
-    let room = Arc::new(Room::new(config.queue_bytes.get(), Arc::clone(&bell), Arc::clone(&metrics)));
-    let producers = Arc::new(Producers { alive: AtomicUsize::new(0), bell });
+    let wake = Arc::new(Notify::new());
+    let budget =
+        Arc::new(MemoryBudget::new(config.queue_bytes.get(), Arc::clone(&wake), Arc::clone(&metrics)));
+    let producers = Arc::new(Producers { alive: AtomicUsize::new(0), wake });
     let batcher = Batcher::new(
         client,
         config,
         Arc::clone(&metrics),
         received,
         Arc::clone(&producers),
-        Arc::clone(&room),
+        Arc::clone(&budget),
     );
     let handle = AbortOnDropHandle::new(tokio::spawn(batcher.run()));
-    (Sink { handovers, room, producers }, SinkTask { handle, metrics })
+    (Sink { handovers, budget, producers }, SinkTask { handle, metrics })
 }
 
 /// The way in. One is enough for the whole pipeline; clones share everything.
 #[derive(Clone)]
 pub struct Sink {
     handovers: mpsc::Sender<Vec<Entry>>,
-    room: Arc<Room>,
+    budget: Arc<MemoryBudget>,
     producers: Arc<Producers>,
 }
 
@@ -93,14 +94,14 @@ impl Producer {
         let mut handover = Vec::with_capacity(documents.len());
         for document in documents {
             let bytes = bulk::encoded_len(&document);
-            let space = if let Some(space) = self.sink.room.try_take(bytes)? {
-                space
+            let permit = if let Some(permit) = self.sink.budget.try_take(bytes)? {
+                permit
             } else {
                 // Documents that have budget must be on their way before this waits, or it would wait for itself.
                 self.hand_over(mem::take(&mut handover)).await?;
-                self.sink.room.take(bytes).await?
+                self.sink.budget.take(bytes).await?
             };
-            handover.push(Entry::new(document, &tally, space));
+            handover.push(Entry::new(document, &tally, permit));
         }
         self.hand_over(handover).await?;
         Ok(submission)
@@ -117,7 +118,7 @@ impl Producer {
 impl Drop for Producer {
     fn drop(&mut self) {
         if self.sink.producers.alive.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.sink.producers.bell.notify_one();
+            self.sink.producers.wake.notify_one();
         }
     }
 }

@@ -8,5 +8,5 @@ use tokio::sync::Notify;
 /// How many producers are alive, and the signal that wakes the batcher.
 pub(super) struct Producers {
     pub(super) alive: AtomicUsize,
-    pub(super) bell: Arc<Notify>,
+    pub(super) wake: Arc<Notify>,
 }

@@ -9,44 +9,44 @@ use super::answer::SinkClosed;
 use crate::metrics::{Metrics, whole};
 
 /// The budget of bytes for documents. It bounds the sink's memory.
-pub(super) struct Room {
+pub(super) struct MemoryBudget {
     bytes: Arc<Semaphore>,
     capacity: u32,
     waiting: AtomicUsize,
     /// Wakes the batcher when a task begins to wait, because a batch that is not full yet may hold the budget.
-    bell: Arc<Notify>,
+    wake: Arc<Notify>,
     /// Held while the gauge is set, so that the last to set it is also the last to have looked.
     gauge: Mutex<Arc<Metrics>>,
 }
 
-impl Room {
-    pub(super) fn new(capacity: usize, bell: Arc<Notify>, metrics: Arc<Metrics>) -> Self {
+impl MemoryBudget {
+    pub(super) fn new(capacity: usize, wake: Arc<Notify>, metrics: Arc<Metrics>) -> Self {
         // A semaphore hands out at most u32::MAX permits at once, so no more could be asked for anyway.
         let capacity = u32::try_from(capacity).unwrap_or(u32::MAX).min(MOST_PERMITS);
         Self {
             bytes: Arc::new(Semaphore::new(capacity as usize)),
             capacity,
             waiting: AtomicUsize::new(0),
-            bell,
+            wake,
             gauge: Mutex::new(metrics),
         }
     }
 
     /// Takes budget at once, or returns None when there is not enough.
-    pub(super) fn try_take(self: &Arc<Self>, bytes: usize) -> Result<Option<Space>, SinkClosed> {
+    pub(super) fn try_take(self: &Arc<Self>, bytes: usize) -> Result<Option<BudgetPermit>, SinkClosed> {
         match Arc::clone(&self.bytes).try_acquire_many_owned(self.permits(bytes)) {
-            Ok(permit) => Ok(Some(self.space(permit))),
+            Ok(permit) => Ok(Some(self.permit_of(permit))),
             Err(TryAcquireError::NoPermits) => Ok(None),
             Err(TryAcquireError::Closed) => Err(SinkClosed),
         }
     }
 
     /// Takes budget, and waits for it in order of arrival.
-    pub(super) async fn take(self: &Arc<Self>, bytes: usize) -> Result<Space, SinkClosed> {
+    pub(super) async fn take(self: &Arc<Self>, bytes: usize) -> Result<BudgetPermit, SinkClosed> {
         let waiting = Waiting::begin(self);
         let permit = Arc::clone(&self.bytes).acquire_many_owned(self.permits(bytes)).await;
         drop(waiting);
-        Ok(self.space(permit.map_err(|_| SinkClosed)?))
+        Ok(self.permit_of(permit.map_err(|_| SinkClosed)?))
     }
 
     /// Whether a task waits for budget.
@@ -64,9 +64,9 @@ impl Room {
         u32::try_from(bytes).unwrap_or(u32::MAX).min(self.capacity)
     }
 
-    fn space(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Space {
+    fn permit_of(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> BudgetPermit {
         self.show();
-        Space { permit: Some(permit), room: Arc::clone(self) }
+        BudgetPermit { permit: Some(permit), budget: Arc::clone(self) }
     }
 
     fn show(&self) {
@@ -81,26 +81,26 @@ impl Room {
 const MOST_PERMITS: u32 = u32::MAX >> 3;
 
 /// The budget of one document, given back on drop.
-pub(super) struct Space {
+pub(super) struct BudgetPermit {
     permit: Option<OwnedSemaphorePermit>,
-    room: Arc<Room>,
+    budget: Arc<MemoryBudget>,
 }
 
-impl Drop for Space {
+impl Drop for BudgetPermit {
     fn drop(&mut self) {
         drop(self.permit.take());
-        self.room.show();
+        self.budget.show();
     }
 }
 
 /// Counts a task that waits for budget; on drop it no longer counts, also when it gives up.
-struct Waiting<'a>(&'a Room);
+struct Waiting<'a>(&'a MemoryBudget);
 
 impl<'a> Waiting<'a> {
-    fn begin(room: &'a Room) -> Self {
-        room.waiting.fetch_add(1, Ordering::AcqRel);
-        room.bell.notify_one();
-        Self(room)
+    fn begin(budget: &'a MemoryBudget) -> Self {
+        budget.waiting.fetch_add(1, Ordering::AcqRel);
+        budget.wake.notify_one();
+        Self(budget)
     }
 }
 
@@ -114,9 +114,9 @@ impl Drop for Waiting<'_> {
 mod tests {
     use super::*;
 
-    fn room(capacity: usize) -> (Arc<Room>, Arc<Metrics>) {
+    fn budget(capacity: usize) -> (Arc<MemoryBudget>, Arc<Metrics>) {
         let metrics = Arc::new(Metrics::new());
-        (Arc::new(Room::new(capacity, Arc::new(Notify::new()), Arc::clone(&metrics))), metrics)
+        (Arc::new(MemoryBudget::new(capacity, Arc::new(Notify::new()), Arc::clone(&metrics))), metrics)
     }
 
     fn gauge(metrics: &Metrics) -> String {
@@ -128,11 +128,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_gauge_follows_what_is_held() {
-        let (room, metrics) = room(10);
-        let first = room.take(4).await.unwrap();
-        let second = room.try_take(6).unwrap().unwrap();
+        let (budget, metrics) = budget(10);
+        let first = budget.take(4).await.unwrap();
+        let second = budget.try_take(6).unwrap().unwrap();
         assert_eq!(gauge(&metrics), "10");
-        assert!(room.try_take(1).unwrap().is_none());
+        assert!(budget.try_take(1).unwrap().is_none());
         drop(first);
         assert_eq!(gauge(&metrics), "6");
         drop(second);
@@ -141,8 +141,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_document_larger_than_the_room_takes_all_of_it_and_no_more() {
-        let (room, metrics) = room(10);
-        let all = room.take(1_000).await.unwrap();
+        let (budget, metrics) = budget(10);
+        let all = budget.take(1_000).await.unwrap();
         assert_eq!(gauge(&metrics), "10");
         drop(all);
         assert_eq!(gauge(&metrics), "0");
@@ -150,23 +150,23 @@ mod tests {
 
     #[tokio::test]
     async fn giving_up_waiting_is_noticed() {
-        let (room, _metrics) = room(10);
-        let _all = room.take(10).await.unwrap();
-        let mut wait = Box::pin(room.take(1));
+        let (budget, _metrics) = budget(10);
+        let _all = budget.take(10).await.unwrap();
+        let mut wait = Box::pin(budget.take(1));
         assert!(
             std::future::poll_fn(|context| std::task::Poll::Ready(wait.as_mut().poll(context).is_pending()))
                 .await
         );
-        assert!(room.is_short());
+        assert!(budget.is_short());
         drop(wait);
-        assert!(!room.is_short());
+        assert!(!budget.is_short());
     }
 
     #[tokio::test]
     async fn a_closed_room_turns_everybody_away() {
-        let (room, _metrics) = room(10);
-        room.close();
-        assert!(room.take(1).await.is_err());
-        assert!(room.try_take(1).is_err());
+        let (budget, _metrics) = budget(10);
+        budget.close();
+        assert!(budget.take(1).await.is_err());
+        assert!(budget.try_take(1).is_err());
     }
 }
