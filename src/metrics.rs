@@ -204,7 +204,7 @@ impl Metrics {
         self.bulk_seconds.observe(took.as_secs_f64());
     }
 
-    pub fn pace_changed(&self, concurrency: usize, bulk_bytes: usize) {
+    pub fn limits_changed(&self, concurrency: usize, bulk_bytes: usize) {
         self.bulk_concurrency_limit.set(whole(concurrency));
         self.bulk_bytes_limit.set(whole(bulk_bytes));
     }

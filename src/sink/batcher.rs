@@ -81,7 +81,7 @@ impl Batcher {
     /// Starts as many bulks as the limits allow and the buffer has.
     fn start_bulks(&mut self, open: &mut bool) {
         loop {
-            let (concurrency, bytes) = self.courier.pace();
+            let (concurrency, bytes) = self.courier.limits();
             if self.bulks.len() >= concurrency {
                 return;
             }
@@ -120,7 +120,7 @@ impl Batcher {
 
     /// Waits for the next event. Each branch is safe to cancel: only the branch that wins takes something.
     async fn next_event(&mut self, open: bool) -> Event {
-        let has_slot = self.bulks.len() < self.courier.pace().0;
+        let has_slot = self.bulks.len() < self.courier.limits().0;
         // While no bulk can start, a due batch must not keep the loop spinning; the end of a bulk wakes it.
         let due = self.buffer.next_due().filter(|_| has_slot);
         tokio::select! {

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
+use super::adaptive_limit::{AdaptiveLimit, Signal};
 use super::answer::StoreError;
 use super::bulk::{self, ItemOutcome, Refusal};
 use super::doubt;
@@ -16,10 +17,9 @@ use super::entry::{Ending, Entry};
 use super::health::{Health, Trouble};
 use super::limit::Limit;
 use super::obstacle::Obstacles;
-use super::pace::{Pace, Signal};
 use super::probe::{self, Finding};
 use super::rejection;
-use super::verdict::{Lesson, Verdict, read};
+use super::verdict::{LoadSignal, Verdict, read};
 use crate::backoff::full_jitter;
 use crate::config::SinkConfig;
 use crate::denial::Denial;
@@ -43,7 +43,7 @@ fn pause(failures: u32) -> Duration {
 /// Sends batches to OpenSearch. All deliveries share what one of them learns about the cluster.
 pub(super) struct Courier {
     client: OpenSearch,
-    pace: Mutex<Pace>,
+    limits: Mutex<AdaptiveLimit>,
     limit: Limit,
     health: Health,
     obstacles: Obstacles,
@@ -67,11 +67,11 @@ struct Part {
 
 impl Courier {
     pub(super) fn new(client: OpenSearch, config: &SinkConfig, metrics: Arc<Metrics>) -> Self {
-        let pace = Pace::new(config.in_flight_bulks.get(), config.bulk_max_bytes.get());
-        metrics.pace_changed(pace.concurrency(), pace.bytes());
+        let limits = AdaptiveLimit::new(config.in_flight_bulks.get(), config.bulk_max_bytes.get());
+        metrics.limits_changed(limits.concurrency(), limits.bytes());
         Self {
             client,
-            pace: Mutex::new(pace),
+            limits: Mutex::new(limits),
             limit: Limit::new(config.documents_per_second, config.bytes_per_second),
             health: Health::default(),
             obstacles: Obstacles::default(),
@@ -81,9 +81,9 @@ impl Courier {
     }
 
     /// Bulks that may be in flight now, and the bytes of each.
-    pub(super) fn pace(&self) -> (usize, usize) {
-        let pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        (pace.concurrency(), pace.bytes())
+    pub(super) fn limits(&self) -> (usize, usize) {
+        let limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        (limits.concurrency(), limits.bytes())
     }
 
     /// Delivers a batch. While the request as a whole fails, the batch keeps its slot, so that a cluster that takes
@@ -158,7 +158,7 @@ impl Courier {
     /// Halves a part that is larger than the pace allows now, or gives it back.
     fn outgrown(&self, part: Part) -> Result<[Part; 2], Part> {
         let bytes: usize = part.entries.iter().map(|entry| bulk::encoded_len(&entry.document)).sum();
-        if part.entries.len() > 1 && bytes > self.pace().1 { Ok(part.halves()) } else { Err(part) }
+        if part.entries.len() > 1 && bytes > self.limits().1 { Ok(part.halves()) } else { Err(part) }
     }
 
     /// Sends the entries once, and reports the verdict to the limits, the health and the metrics.
@@ -169,24 +169,24 @@ impl Courier {
         if !waited.is_zero() {
             self.metrics.limiter_wait.inc_by(waited.as_secs_f64());
         }
-        let era = self.pace.lock().unwrap_or_else(PoisonError::into_inner).era();
+        let epoch = self.limits.lock().unwrap_or_else(PoisonError::into_inner).epoch();
         let began = Instant::now();
         let answer = self.client.bulk(body).await;
         let took = began.elapsed();
 
         let reading = read(answer, entries);
         self.metrics.bulk_answered(reading.outcome, entries.len(), bytes, took);
-        let signal = match reading.lesson {
-            Lesson::PushedBack => Some(Signal::PushedBack),
-            Lesson::TooLarge => Some(Signal::TooLarge { bytes }),
-            Lesson::Took => Some(Signal::Answered { bytes, took }),
-            Lesson::Nothing => None,
+        let signal = match reading.load {
+            LoadSignal::PushedBack => Some(Signal::PushedBack),
+            LoadSignal::TooLarge => Some(Signal::TooLarge { bytes }),
+            LoadSignal::Took => Some(Signal::Answered { bytes, took }),
+            LoadSignal::Nothing => None,
         };
         if let Some(signal) = signal {
-            let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-            let news = pace.learn(era, signal);
-            self.metrics.pace_changed(pace.concurrency(), pace.bytes());
-            drop(pace);
+            let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+            let news = limits.learn(epoch, signal);
+            self.metrics.limits_changed(limits.concurrency(), limits.bytes());
+            drop(limits);
             if let Some(most) = news {
                 warn!(
                     refused_bytes = bytes,

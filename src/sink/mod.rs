@@ -14,7 +14,7 @@ mod fault;
 mod health;
 mod limit;
 mod obstacle;
-mod pace;
+mod adaptive_limit;
 mod probe;
 mod producers;
 mod rejection;

@@ -25,13 +25,13 @@ pub(super) enum Verdict {
 pub(super) struct Reading {
     pub(super) verdict: Verdict,
     pub(super) outcome: BulkOutcome,
-    pub(super) lesson: Lesson,
+    pub(super) load: LoadSignal,
     pub(super) trouble: Option<(Trouble, String)>,
 }
 
 /// What an attempt says about how much OpenSearch can take now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lesson {
+pub(super) enum LoadSignal {
     /// It took the bulk.
     Took,
     /// It was too much.
@@ -53,14 +53,14 @@ pub(super) fn read(answer: Result<Answer, OpenSearchError>, entries: &[Entry]) -
             match bulk::classify(&body, sent) {
                 Ok(outcomes) => answered(outcomes),
                 Err(error) => {
-                    repeat(BulkOutcome::Failed, Lesson::Nothing, Trouble::Unusable, error.to_string())
+                    repeat(BulkOutcome::Failed, LoadSignal::Nothing, Trouble::Unusable, error.to_string())
                 }
             }
         }
         413 => Reading {
             verdict: Verdict::TooLarge,
             outcome: BulkOutcome::TooLarge,
-            lesson: if entries.len() > 1 { Lesson::TooLarge } else { Lesson::Nothing },
+            load: if entries.len() > 1 { LoadSignal::TooLarge } else { LoadSignal::Nothing },
             trouble: None,
         },
         400 => divide(bulk::whole_refusal(status, &body)),
@@ -69,12 +69,12 @@ pub(super) fn read(answer: Result<Answer, OpenSearchError>, entries: &[Entry]) -
         504 => throttled(status, BulkOutcome::Failed),
         401 | 403 => denied(status, &body),
         406 | 415 => {
-            repeat(BulkOutcome::Failed, Lesson::Nothing, Trouble::Compressed, format!("status {status}"))
+            repeat(BulkOutcome::Failed, LoadSignal::Nothing, Trouble::Compressed, format!("status {status}"))
         }
         500..=599 => {
-            repeat(BulkOutcome::Failed, Lesson::Nothing, Trouble::Throttled, format!("status {status}"))
+            repeat(BulkOutcome::Failed, LoadSignal::Nothing, Trouble::Throttled, format!("status {status}"))
         }
-        _ => repeat(BulkOutcome::Failed, Lesson::Nothing, Trouble::Unusable, format!("status {status}")),
+        _ => repeat(BulkOutcome::Failed, LoadSignal::Nothing, Trouble::Unusable, format!("status {status}")),
     }
 }
 
@@ -92,7 +92,7 @@ fn denied(status: u16, body: &[u8]) -> Reading {
                 Some(action) => format!("status {status}: {action} is not granted"),
                 None => format!("status {status}"),
             };
-            repeat(BulkOutcome::Failed, Lesson::Nothing, Trouble::Denied(denial), problem)
+            repeat(BulkOutcome::Failed, LoadSignal::Nothing, Trouble::Denied(denial), problem)
         }
     }
 }
@@ -113,34 +113,34 @@ fn answered(outcomes: Vec<ItemOutcome>) -> Reading {
     Reading {
         verdict: Verdict::Items(outcomes),
         outcome: if is_whole { BulkOutcome::Accepted } else { BulkOutcome::Partial },
-        lesson: if is_pushed_back { Lesson::PushedBack } else { Lesson::Took },
+        load: if is_pushed_back { LoadSignal::PushedBack } else { LoadSignal::Took },
         trouble: None,
     }
 }
 
 fn unanswered(error: &OpenSearchError) -> Reading {
-    let (trouble, lesson) = match error {
-        OpenSearchError::TimedOut { .. } => (Trouble::TimedOut, Lesson::PushedBack),
+    let (trouble, load) = match error {
+        OpenSearchError::TimedOut { .. } => (Trouble::TimedOut, LoadSignal::PushedBack),
         OpenSearchError::Denied { status: 401 | 403, .. } => {
-            (Trouble::Denied(Denial::Signature), Lesson::Nothing)
+            (Trouble::Denied(Denial::Signature), LoadSignal::Nothing)
         }
-        OpenSearchError::Denied { .. } => (Trouble::Unusable, Lesson::Nothing),
-        _ => (Trouble::Unreachable, Lesson::Nothing),
+        OpenSearchError::Denied { .. } => (Trouble::Unusable, LoadSignal::Nothing),
+        _ => (Trouble::Unreachable, LoadSignal::Nothing),
     };
-    repeat(BulkOutcome::Failed, lesson, trouble, error.to_string())
+    repeat(BulkOutcome::Failed, load, trouble, error.to_string())
 }
 
 fn throttled(status: u16, outcome: BulkOutcome) -> Reading {
-    repeat(outcome, Lesson::PushedBack, Trouble::Throttled, format!("status {status}"))
+    repeat(outcome, LoadSignal::PushedBack, Trouble::Throttled, format!("status {status}"))
 }
 
-fn repeat(outcome: BulkOutcome, lesson: Lesson, trouble: Trouble, problem: String) -> Reading {
-    Reading { verdict: Verdict::Repeat, outcome, lesson, trouble: Some((trouble, problem)) }
+fn repeat(outcome: BulkOutcome, load: LoadSignal, trouble: Trouble, problem: String) -> Reading {
+    Reading { verdict: Verdict::Repeat, outcome, load, trouble: Some((trouble, problem)) }
 }
 
 fn divide(refusal: Refusal) -> Reading {
-    let (verdict, lesson) = (Verdict::Divide(refusal), Lesson::Nothing);
-    Reading { verdict, outcome: BulkOutcome::Failed, lesson, trouble: None }
+    let (verdict, load) = (Verdict::Divide(refusal), LoadSignal::Nothing);
+    Reading { verdict, outcome: BulkOutcome::Failed, load, trouble: None }
 }
 
 /// The type in the report of a document that a firewall does not let through.

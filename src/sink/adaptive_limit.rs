@@ -24,7 +24,7 @@ const SIZE_CLASSES: usize = usize::BITS as usize + 1;
 
 /// The two limits and what they are learnt from.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct AdaptiveLimit {
     most_concurrency: usize,
     most_bytes: usize,
     /// The most bytes that a bulk may have, as far as is known: the configured limit, or less after a 413.
@@ -38,13 +38,13 @@ pub(super) struct Pace {
     /// Quiet answers since the concurrency changed; one round of them earns one more.
     quiet: usize,
     /// Counts decreases.
-    era: Era,
-    usual: [Usual; SIZE_CLASSES],
+    epoch: Epoch,
+    latency: [LatencyEwma; SIZE_CLASSES],
 }
 
 /// When an attempt began. Bulks that fail together count as one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Era(u64);
+pub(super) struct Epoch(u64);
 
 /// What became of an attempt.
 #[derive(Debug, Clone, Copy)]
@@ -58,12 +58,12 @@ pub(super) enum Signal {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Usual {
+struct LatencyEwma {
     seconds: f64,
     answers: u32,
 }
 
-impl Pace {
+impl AdaptiveLimit {
     pub(super) fn new(most_concurrency: usize, most_bytes: usize) -> Self {
         Self {
             most_concurrency,
@@ -74,8 +74,8 @@ impl Pace {
             concurrency: most_concurrency,
             bytes: most_bytes,
             quiet: 0,
-            era: Era(0),
-            usual: [Usual::default(); SIZE_CLASSES],
+            epoch: Epoch(0),
+            latency: [LatencyEwma::default(); SIZE_CLASSES],
         }
     }
 
@@ -90,12 +90,12 @@ impl Pace {
     }
 
     /// Returns the token of an attempt that begins now, for `learn`.
-    pub(super) fn era(&self) -> Era {
-        self.era
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
     }
 
     /// Learns from the outcome of an attempt that began in `began`. Returns a new lowest ceiling, to be logged.
-    pub(super) fn learn(&mut self, began: Era, signal: Signal) -> Option<usize> {
+    pub(super) fn learn(&mut self, began: Epoch, signal: Signal) -> Option<usize> {
         match signal {
             Signal::TooLarge { bytes } => return self.too_large(bytes),
             Signal::PushedBack => self.decrease(began, |limit| limit / 2),
@@ -120,11 +120,11 @@ impl Pace {
         is_news.then_some(self.ceiling)
     }
 
-    fn decrease(&mut self, began: Era, less: impl Fn(usize) -> usize) {
-        if began != self.era {
+    fn decrease(&mut self, began: Epoch, less: impl Fn(usize) -> usize) {
+        if began != self.epoch {
             return;
         }
-        self.era = Era(self.era.0 + 1);
+        self.epoch = Epoch(self.epoch.0 + 1);
         self.quiet = 0;
         self.concurrency = less(self.concurrency).max(1);
         self.bytes = less(self.bytes).max(LEAST_BYTES.min(self.ceiling));
@@ -148,15 +148,15 @@ impl Pace {
     /// A slow answer moves the usual time too, so that a cluster which stays slower becomes the new normal and the
     /// limits recover by themselves.
     fn is_slow(&mut self, bytes: usize, took: Duration) -> bool {
-        let usual = &mut self.usual[(usize::BITS - bytes.leading_zeros()) as usize];
+        let latency = &mut self.latency[(usize::BITS - bytes.leading_zeros()) as usize];
         let seconds = took.as_secs_f64();
-        if usual.answers == 0 {
-            usual.seconds = seconds;
+        if latency.answers == 0 {
+            latency.seconds = seconds;
         }
         let slow =
-            usual.answers >= LEAST_ANSWERS && took > NEVER_SLOW && seconds > usual.seconds * SLOW_FACTOR;
-        usual.answers = usual.answers.saturating_add(1);
-        usual.seconds += (seconds - usual.seconds) * SMOOTHING;
+            latency.answers >= LEAST_ANSWERS && took > NEVER_SLOW && seconds > latency.seconds * SLOW_FACTOR;
+        latency.answers = latency.answers.saturating_add(1);
+        latency.seconds += (seconds - latency.seconds) * SMOOTHING;
         slow
     }
 }
@@ -172,117 +172,117 @@ mod tests {
     }
 
     /// Runs attempts one after the other and returns the limits at the end.
-    fn run(pace: &mut Pace, signal: Signal, times: usize) -> (usize, usize) {
+    fn run(limits: &mut AdaptiveLimit, signal: Signal, times: usize) -> (usize, usize) {
         for _ in 0..times {
-            let era = pace.era();
-            pace.learn(era, signal);
+            let epoch = limits.epoch();
+            limits.learn(epoch, signal);
         }
-        (pace.concurrency(), pace.bytes())
+        (limits.concurrency(), limits.bytes())
     }
 
     #[test]
     fn it_begins_at_what_is_configured_and_never_goes_beyond() {
-        let mut pace = Pace::new(4, MOST_BYTES);
-        assert_eq!(run(&mut pace, answered(100), 1_000), (4, MOST_BYTES));
+        let mut limits = AdaptiveLimit::new(4, MOST_BYTES);
+        assert_eq!(run(&mut limits, answered(100), 1_000), (4, MOST_BYTES));
     }
 
     #[test]
     fn push_back_halves_both_limits_down_to_their_floors() {
-        let mut pace = Pace::new(8, MOST_BYTES);
-        assert_eq!(run(&mut pace, Signal::PushedBack, 1), (4, MOST_BYTES / 2));
-        assert_eq!(run(&mut pace, Signal::PushedBack, 1), (2, MOST_BYTES / 4));
-        assert_eq!(run(&mut pace, Signal::PushedBack, 100), (1, LEAST_BYTES));
+        let mut limits = AdaptiveLimit::new(8, MOST_BYTES);
+        assert_eq!(run(&mut limits, Signal::PushedBack, 1), (4, MOST_BYTES / 2));
+        assert_eq!(run(&mut limits, Signal::PushedBack, 1), (2, MOST_BYTES / 4));
+        assert_eq!(run(&mut limits, Signal::PushedBack, 100), (1, LEAST_BYTES));
     }
 
     #[test]
     fn a_configured_size_below_the_floor_is_kept() {
-        let mut pace = Pace::new(1, 1_000);
-        assert_eq!(run(&mut pace, Signal::PushedBack, 10), (1, 1_000));
+        let mut limits = AdaptiveLimit::new(1, 1_000);
+        assert_eq!(run(&mut limits, Signal::PushedBack, 10), (1, 1_000));
     }
 
     #[test]
     fn a_size_that_was_too_large_once_is_not_tried_for_hundreds_of_bulks_and_then_again() {
-        let mut pace = Pace::new(2, MOST_BYTES);
-        let era = pace.era();
+        let mut limits = AdaptiveLimit::new(2, MOST_BYTES);
+        let epoch = limits.epoch();
         let too_large = Signal::TooLarge { bytes: MOST_BYTES };
-        assert_eq!(pace.learn(era, too_large), Some(MOST_BYTES / 2));
-        assert_eq!(pace.learn(era, too_large), None, "one that was in flight beside it");
-        assert_eq!(run(&mut pace, answered(100), 400).1, MOST_BYTES / 2);
-        let (_, lifted) = run(&mut pace, answered(100), 200);
+        assert_eq!(limits.learn(epoch, too_large), Some(MOST_BYTES / 2));
+        assert_eq!(limits.learn(epoch, too_large), None, "one that was in flight beside it");
+        assert_eq!(run(&mut limits, answered(100), 400).1, MOST_BYTES / 2);
+        let (_, lifted) = run(&mut limits, answered(100), 200);
         assert_eq!(lifted, MOST_BYTES / 8 * 5);
         assert_eq!(
-            pace.learn(era, Signal::TooLarge { bytes: lifted }),
+            limits.learn(epoch, Signal::TooLarge { bytes: lifted }),
             Some(lifted / 2),
             "a lower one is news"
         );
-        let (_, lifted) = run(&mut pace, answered(100), 501);
-        assert_eq!(pace.learn(era, Signal::TooLarge { bytes: lifted }), Some(lifted / 2));
-        assert_eq!(run(&mut pace, answered(100), 20_000).1, MOST_BYTES, "what nobody refuses any more");
+        let (_, lifted) = run(&mut limits, answered(100), 501);
+        assert_eq!(limits.learn(epoch, Signal::TooLarge { bytes: lifted }), Some(lifted / 2));
+        assert_eq!(run(&mut limits, answered(100), 20_000).1, MOST_BYTES, "what nobody refuses any more");
     }
 
     #[test]
     fn bulks_that_fail_together_count_once() {
-        let mut pace = Pace::new(8, MOST_BYTES);
-        let era = pace.era();
+        let mut limits = AdaptiveLimit::new(8, MOST_BYTES);
+        let epoch = limits.epoch();
         for _ in 0..8 {
-            pace.learn(era, Signal::PushedBack);
+            limits.learn(epoch, Signal::PushedBack);
         }
-        assert_eq!((pace.concurrency(), pace.bytes()), (4, MOST_BYTES / 2));
+        assert_eq!((limits.concurrency(), limits.bytes()), (4, MOST_BYTES / 2));
     }
 
     #[test]
     fn it_recovers_by_itself_step_by_step() {
-        let mut pace = Pace::new(4, MOST_BYTES);
-        run(&mut pace, Signal::PushedBack, 100);
-        assert_eq!(run(&mut pace, answered(100), 1).0, 2, "one quiet answer in flight earns a second");
-        assert_eq!(run(&mut pace, answered(100), 1).0, 2, "two in flight need two");
-        assert_eq!(run(&mut pace, answered(100), 1).0, 3);
-        assert_eq!(run(&mut pace, answered(100), STEPS_TO_FULL), (4, MOST_BYTES));
+        let mut limits = AdaptiveLimit::new(4, MOST_BYTES);
+        run(&mut limits, Signal::PushedBack, 100);
+        assert_eq!(run(&mut limits, answered(100), 1).0, 2, "one quiet answer in flight earns a second");
+        assert_eq!(run(&mut limits, answered(100), 1).0, 2, "two in flight need two");
+        assert_eq!(run(&mut limits, answered(100), 1).0, 3);
+        assert_eq!(run(&mut limits, answered(100), STEPS_TO_FULL), (4, MOST_BYTES));
     }
 
     #[test]
     fn an_answer_far_slower_than_usual_is_push_back_and_one_a_little_slower_is_not() {
-        let mut pace = Pace::new(4, MOST_BYTES);
-        run(&mut pace, answered(400), 20);
-        assert_eq!(run(&mut pace, answered(900), 1), (4, MOST_BYTES));
-        assert_eq!(run(&mut pace, answered(4_000), 1), (3, MOST_BYTES / 4 * 3));
+        let mut limits = AdaptiveLimit::new(4, MOST_BYTES);
+        run(&mut limits, answered(400), 20);
+        assert_eq!(run(&mut limits, answered(900), 1), (4, MOST_BYTES));
+        assert_eq!(run(&mut limits, answered(4_000), 1), (3, MOST_BYTES / 4 * 3));
     }
 
     #[test]
     fn quick_answers_are_never_slow_however_much_they_vary() {
-        let mut pace = Pace::new(4, MOST_BYTES);
-        run(&mut pace, answered(5), 20);
-        assert_eq!(run(&mut pace, answered(499), 1), (4, MOST_BYTES));
+        let mut limits = AdaptiveLimit::new(4, MOST_BYTES);
+        run(&mut limits, answered(5), 20);
+        assert_eq!(run(&mut limits, answered(499), 1), (4, MOST_BYTES));
     }
 
     #[test]
     fn a_cluster_that_stays_slower_becomes_the_new_normal() {
-        let mut pace = Pace::new(4, MOST_BYTES);
-        run(&mut pace, answered(300), 50);
-        assert_ne!(run(&mut pace, answered(3_000), 3), (4, MOST_BYTES));
-        assert_eq!(run(&mut pace, answered(3_000), 100), (4, MOST_BYTES));
+        let mut limits = AdaptiveLimit::new(4, MOST_BYTES);
+        run(&mut limits, answered(300), 50);
+        assert_ne!(run(&mut limits, answered(3_000), 3), (4, MOST_BYTES));
+        assert_eq!(run(&mut limits, answered(3_000), 100), (4, MOST_BYTES));
     }
 
     #[test]
     fn a_large_bulk_is_not_slow_because_small_ones_were_quick() {
-        let mut pace = Pace::new(4, MOST_BYTES);
-        run(&mut pace, Signal::Answered { bytes: 2_000, took: Duration::from_millis(5) }, 100);
-        assert_eq!(run(&mut pace, answered(2_000), 1), (4, MOST_BYTES));
+        let mut limits = AdaptiveLimit::new(4, MOST_BYTES);
+        run(&mut limits, Signal::Answered { bytes: 2_000, took: Duration::from_millis(5) }, 100);
+        assert_eq!(run(&mut limits, answered(2_000), 1), (4, MOST_BYTES));
     }
 
     /// A cluster that takes so many bytes at once and pushes back above that: the limits must stay near it.
     #[test]
     fn it_settles_around_what_the_cluster_can_take() {
         const CAPACITY: usize = 5 << 20;
-        let mut pace = Pace::new(8, MOST_BYTES);
+        let mut limits = AdaptiveLimit::new(8, MOST_BYTES);
         let (mut pushed_back, mut sent) = (0, 0);
         for _ in 0..1_000 {
-            let era = pace.era();
-            let (concurrency, bytes) = (pace.concurrency(), pace.bytes());
+            let epoch = limits.epoch();
+            let (concurrency, bytes) = (limits.concurrency(), limits.bytes());
             let over = concurrency * bytes > CAPACITY;
             for _ in 0..concurrency {
                 let took = Duration::from_millis(200);
-                pace.learn(era, if over { Signal::PushedBack } else { Signal::Answered { bytes, took } });
+                limits.learn(epoch, if over { Signal::PushedBack } else { Signal::Answered { bytes, took } });
             }
             if over {
                 pushed_back += 1;
