@@ -29,7 +29,7 @@ pub(super) struct Limits {
 
 /// Whether a batch may become fuller if it waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Prospect {
+pub(super) enum Linger {
     /// A producer may still submit more documents before it waits for an answer.
     More,
     /// No producer will: all of them wait for answers.
@@ -63,11 +63,11 @@ impl Buffer {
     }
 
     /// The next batch, if one should be sent now.
-    pub(super) fn cut(&mut self, now: Instant, limits: Limits, prospect: Prospect) -> Option<Vec<Entry>> {
+    pub(super) fn cut(&mut self, now: Instant, limits: Limits, linger: Linger) -> Option<Vec<Entry>> {
         self.recall(now);
         let full = self.bytes >= limits.bytes || self.waiting.len() >= limits.documents;
         let due = self.waiting.front().is_some_and(|first| first.due <= now);
-        if self.waiting.is_empty() || !(full || due || prospect == Prospect::NoMore) {
+        if self.waiting.is_empty() || !(full || due || linger == Linger::NoMore) {
             return None;
         }
         let mut batch = Vec::new();
@@ -127,9 +127,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_sets_out_when_it_is_full_due_or_without_prospect_of_more_and_not_before() {
-        type Case<'a> = (&'a [usize], Instant, Prospect, Option<Vec<usize>>, &'a str);
+        type Case<'a> = (&'a [usize], Instant, Linger, Option<Vec<usize>>, &'a str);
         let now = Instant::now();
-        let (later, more, no_more) = (now + AGE, Prospect::More, Prospect::NoMore);
+        let (later, more, no_more) = (now + AGE, Linger::More, Linger::NoMore);
         let early = later.checked_sub(Duration::from_millis(1)).unwrap();
         let table: [Case<'_>; 9] = [
             (&[1, 2], now, more, None, "neither full nor due"),
@@ -142,9 +142,9 @@ mod tests {
             (&[], later, no_more, None, "nothing waits"),
             (&[1], later, no_more, Some(vec![1]), "a lone one"),
         ];
-        for (sources, at, prospect, expected, what) in table {
+        for (sources, at, linger, expected, what) in table {
             let mut buffer = buffer(now, sources).await;
-            assert_eq!(lengths(buffer.cut(at, SMALL, prospect)), expected, "{what}");
+            assert_eq!(lengths(buffer.cut(at, SMALL, linger)), expected, "{what}");
         }
     }
 
@@ -154,7 +154,7 @@ mod tests {
         let sources: Vec<usize> = (1..=10).collect();
         let mut buffer = buffer(now, &sources).await;
         let mut left = Vec::new();
-        while let Some(batch) = lengths(buffer.cut(now, SMALL, Prospect::NoMore)) {
+        while let Some(batch) = lengths(buffer.cut(now, SMALL, Linger::NoMore)) {
             left.extend(batch);
         }
         assert_eq!(left, sources);
@@ -169,9 +169,9 @@ mod tests {
         buffer.postpone(now + AGE * 5, entries(&[7, 8]).await.0);
         assert!(!buffer.is_empty());
         assert_eq!(buffer.next_due(), Some(now + AGE * 5));
-        assert_eq!(lengths(buffer.cut(now + AGE, SMALL, Prospect::NoMore)), None);
+        assert_eq!(lengths(buffer.cut(now + AGE, SMALL, Linger::NoMore)), None);
         buffer.push(now + AGE * 5, entries(&[1]).await.0);
-        assert_eq!(lengths(buffer.cut(now + AGE * 5, SMALL, Prospect::More)), Some(vec![7, 8, 1]));
+        assert_eq!(lengths(buffer.cut(now + AGE * 5, SMALL, Linger::More)), Some(vec![7, 8, 1]));
         assert!(buffer.is_empty());
     }
 

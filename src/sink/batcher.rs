@@ -8,8 +8,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::error;
 
-use super::batch::{Buffer, Limits, Prospect};
-use super::delivery::{Courier, Postponed};
+use super::batch::{Buffer, Limits, Linger};
+use super::delivery::{BulkSender, Postponed};
 use super::entry::Entry;
 use super::memory_budget::MemoryBudget;
 use super::producers::Producers;
@@ -23,7 +23,7 @@ pub(super) struct Batcher {
     budget: Closing,
     buffer: Buffer,
     documents: usize,
-    courier: Arc<Courier>,
+    sender: Arc<BulkSender>,
     /// The bulks in flight. They end with the batcher, however it ends.
     bulks: JoinSet<Option<Postponed>>,
     metrics: Arc<Metrics>,
@@ -52,7 +52,7 @@ impl Batcher {
             budget: Closing(budget),
             buffer: Buffer::new(config.bulk_max_age),
             documents: config.bulk_max_documents.get(),
-            courier: Arc::new(Courier::new(client, config, Arc::clone(&metrics))),
+            sender: Arc::new(BulkSender::new(client, config, Arc::clone(&metrics))),
             bulks: JoinSet::new(),
             metrics,
         }
@@ -81,29 +81,29 @@ impl Batcher {
     /// Starts as many bulks as the limits allow and the buffer has.
     fn start_bulks(&mut self, open: &mut bool) {
         loop {
-            let (concurrency, bytes) = self.courier.limits();
+            let (concurrency, bytes) = self.sender.limits();
             if self.bulks.len() >= concurrency {
                 return;
             }
             // The count is read before the channel is emptied: a producer that has left has handed over before.
-            let prospect = self.prospect();
+            let linger = self.linger();
             while let Some(handover) = self.try_receive(open) {
                 self.buffer.push(Instant::now(), handover);
             }
             let limits = Limits { bytes, documents: self.documents };
-            let Some(batch) = self.buffer.cut(Instant::now(), limits, prospect) else { return };
-            let courier = Arc::clone(&self.courier);
-            self.bulks.spawn(async move { courier.deliver(batch).await });
+            let Some(batch) = self.buffer.cut(Instant::now(), limits, linger) else { return };
+            let sender = Arc::clone(&self.sender);
+            self.bulks.spawn(async move { sender.deliver(batch).await });
         }
     }
 
     /// With no bulk in flight, only the batch in the buffer can free the budget that a document waits for.
-    fn prospect(&self) -> Prospect {
+    fn linger(&self) -> Linger {
         let is_stuck = self.bulks.is_empty() && self.budget.0.is_short();
         if is_stuck || self.producers.alive.load(Ordering::Acquire) == 0 {
-            Prospect::NoMore
+            Linger::NoMore
         } else {
-            Prospect::More
+            Linger::More
         }
     }
 
@@ -120,7 +120,7 @@ impl Batcher {
 
     /// Waits for the next event. Each branch is safe to cancel: only the branch that wins takes something.
     async fn next_event(&mut self, open: bool) -> Event {
-        let has_slot = self.bulks.len() < self.courier.limits().0;
+        let has_slot = self.bulks.len() < self.sender.limits().0;
         // While no bulk can start, a due batch must not keep the loop spinning; the end of a bulk wakes it.
         let due = self.buffer.next_due().filter(|_| has_slot);
         tokio::select! {

@@ -41,7 +41,7 @@ fn pause(failures: u32) -> Duration {
 }
 
 /// Sends batches to OpenSearch. All deliveries share what one of them learns about the cluster.
-pub(super) struct Courier {
+pub(super) struct BulkSender {
     client: OpenSearch,
     limits: Mutex<AdaptiveLimit>,
     limit: Limit,
@@ -65,7 +65,7 @@ struct Part {
     failures: u32,
 }
 
-impl Courier {
+impl BulkSender {
     pub(super) fn new(client: OpenSearch, config: &SinkConfig, metrics: Arc<Metrics>) -> Self {
         let limits = AdaptiveLimit::new(config.in_flight_bulks.get(), config.bulk_max_bytes.get());
         metrics.limits_changed(limits.concurrency(), limits.bytes());

@@ -17,7 +17,7 @@ pub(super) struct Entry {
     pub(super) set_aside: Option<SetAside>,
     /// Given back before the submission is answered, so that the submitter finds the budget free.
     _permit: BudgetPermit,
-    tally: Arc<Tally>,
+    acks: Arc<AckTracker>,
 }
 
 /// Marks an entry whose document was replaced by the report of its refusal.
@@ -31,14 +31,14 @@ pub(super) enum Ending {
 }
 
 impl Entry {
-    pub(super) fn new(document: Document, tally: &Arc<Tally>, permit: BudgetPermit) -> Self {
-        Self { document, attempts: 0, set_aside: None, _permit: permit, tally: Arc::clone(tally) }
+    pub(super) fn new(document: Document, acks: &Arc<AckTracker>, permit: BudgetPermit) -> Self {
+        Self { document, attempts: 0, set_aside: None, _permit: permit, acks: Arc::clone(acks) }
     }
 
     /// Tells the submission how this document ended. An entry that is dropped without it counts as unanswered.
     pub(super) fn settle(self, ending: Ending) {
         let rejected = self.is_for_rejected();
-        let mut counts = self.tally.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.acks.counts.lock().unwrap_or_else(PoisonError::into_inner);
         match ending {
             // A document in the rejected index counts as rejected, whether this attempt wrote it or an earlier one.
             Ending::Created | Ending::Duplicate if rejected => counts.stored.rejected += 1,
@@ -66,7 +66,7 @@ impl Entry {
 
 /// Counts the outcomes of one submission's documents. The last entry to drop it sends the answer, so no panic or abort
 /// leaves the submitter waiting.
-pub(super) struct Tally {
+pub(super) struct AckTracker {
     expected: u64,
     counts: Mutex<Counts>,
     answer: Option<oneshot::Sender<Result<Stored, StoreError>>>,
@@ -78,15 +78,15 @@ struct Counts {
     failure: Option<StoreError>,
 }
 
-impl Tally {
+impl AckTracker {
     pub(super) fn open(expected: usize) -> (Arc<Self>, Submission) {
         let (answer, verdict) = oneshot::channel();
-        let tally = Self { expected: expected as u64, counts: Mutex::default(), answer: Some(answer) };
-        (Arc::new(tally), Submission { verdict })
+        let acks = Self { expected: expected as u64, counts: Mutex::default(), answer: Some(answer) };
+        (Arc::new(acks), Submission { verdict })
     }
 }
 
-impl Drop for Tally {
+impl Drop for AckTracker {
     fn drop(&mut self) {
         let counts = std::mem::take(self.counts.get_mut().unwrap_or_else(PoisonError::into_inner));
         let Stored { created, duplicate, rejected } = counts.stored;
@@ -129,7 +129,7 @@ pub(super) mod tests {
     /// Entries of one submission whose sources are so many bytes long.
     pub(in crate::sink) async fn entries(lengths: &[usize]) -> (Vec<Entry>, Submission) {
         let budget = Arc::new(MemoryBudget::new(1 << 30, Arc::new(Notify::new()), Arc::new(Metrics::new())));
-        let (tally, submission) = Tally::open(lengths.len());
+        let (acks, submission) = AckTracker::open(lengths.len());
         let mut entries = Vec::new();
         for (number, length) in lengths.iter().enumerate() {
             let document = Document {
@@ -137,7 +137,7 @@ pub(super) mod tests {
                 index: IndexName::of_event(&Names::default(), None),
                 source: Bytes::from(vec![b' '; *length]),
             };
-            entries.push(Entry::new(document, &tally, budget.take(1).await.unwrap()));
+            entries.push(Entry::new(document, &acks, budget.take(1).await.unwrap()));
         }
         (entries, submission)
     }

@@ -33,7 +33,7 @@ pub use self::answer::{SinkClosed, StoreError, Stored};
 pub use self::entry::Submission;
 
 use self::batcher::Batcher;
-use self::entry::{Entry, Tally};
+use self::entry::{AckTracker, Entry};
 use self::memory_budget::MemoryBudget;
 use self::producers::Producers;
 use crate::config::SinkConfig;
@@ -90,7 +90,7 @@ pub struct Producer {
 impl Producer {
     /// Submits documents, and waits for budget where there is none.
     pub async fn submit(&self, documents: Vec<Document>) -> Result<Submission, SinkClosed> {
-        let (tally, submission) = Tally::open(documents.len());
+        let (acks, submission) = AckTracker::open(documents.len());
         let mut handover = Vec::with_capacity(documents.len());
         for document in documents {
             let bytes = bulk::encoded_len(&document);
@@ -101,7 +101,7 @@ impl Producer {
                 self.hand_over(mem::take(&mut handover)).await?;
                 self.sink.budget.take(bytes).await?
             };
-            handover.push(Entry::new(document, &tally, permit));
+            handover.push(Entry::new(document, &acks, permit));
         }
         self.hand_over(handover).await?;
         Ok(submission)
