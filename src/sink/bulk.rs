@@ -6,8 +6,8 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
+use super::cluster_block::ClusterBlock;
 use super::fault::{self, About};
-use super::obstacle::Obstacle;
 use crate::document::Document;
 use crate::opensearch::bulk::{self, Action, CONFLICT, Done, Item, ItemError};
 
@@ -45,7 +45,7 @@ pub enum ItemOutcome {
         status: u16,
         kind: String,
         /// What a person has to change first, where that is known.
-        obstacle: Option<Obstacle>,
+        block: Option<ClusterBlock>,
     },
     /// The document is the cause, as long as its index takes others.
     Refused(Refusal),
@@ -124,20 +124,20 @@ fn outcome(position: usize, item: Item<'_>) -> Result<ItemOutcome, AnswerError> 
         200..=299 => match item.result.as_deref() {
             Some("created" | "updated") => ItemOutcome::Created,
             Some("noop") => {
-                ItemOutcome::Retry { status, kind: DROPPED.to_owned(), obstacle: Some(Obstacle::Dropped) }
+                ItemOutcome::Retry { status, kind: DROPPED.to_owned(), block: Some(ClusterBlock::Dropped) }
             }
             _ => return Err(AnswerError::Result { position, status }),
         },
         409 if kind == CONFLICT => ItemOutcome::Duplicate,
         401 | 403 | 404 | 408 | 409 | 429 | 500..=599 => {
-            let obstacle = Obstacle::of(status, kind);
-            ItemOutcome::Retry { status, kind: refusal(status, error).kind, obstacle }
+            let block = ClusterBlock::of(status, kind);
+            ItemOutcome::Retry { status, kind: refusal(status, error).kind, block }
         }
         400..=499 => match fault::about(kind, error.reason.as_deref().unwrap_or_default()) {
             About::Document => ItemOutcome::Refused(refusal(status, error)),
             About::Unknown => ItemOutcome::Doubtful(refusal(status, error)),
-            About::Cluster(obstacle) => {
-                ItemOutcome::Retry { status, kind: refusal(status, error).kind, obstacle: Some(obstacle) }
+            About::Cluster(block) => {
+                ItemOutcome::Retry { status, kind: refusal(status, error).kind, block: Some(block) }
             }
         },
         _ => return Err(AnswerError::Status { position, status }),
@@ -200,8 +200,8 @@ mod tests {
         ItemOutcome::Doubtful(Refusal { status, kind: kind.to_owned(), reason: reason.to_owned() })
     }
 
-    fn retried(status: u16, kind: &str, obstacle: Option<Obstacle>) -> ItemOutcome {
-        ItemOutcome::Retry { status, kind: kind.to_owned(), obstacle }
+    fn retried(status: u16, kind: &str, block: Option<ClusterBlock>) -> ItemOutcome {
+        ItemOutcome::Retry { status, kind: kind.to_owned(), block }
     }
 
     /// The types and reasons are those of a real OpenSearch 2.19.
@@ -209,7 +209,7 @@ mod tests {
     fn each_status_means_what_it_means_for_a_document() {
         const SHARDS: &str = "Validation Failed: 1: this action would add [2] total shards, but this cluster currently \
                               has [2]/[1] maximum shards open;";
-        use Obstacle::{Absent, AliasTaken, Blocked, Closed, Denied, IndexRefused, TooManyShards};
+        use ClusterBlock::{Absent, AliasTaken, Blocked, Closed, Denied, IndexRefused, TooManyShards};
         let table = [
             (201, "", "", ItemOutcome::Created),
             (200, "", "", ItemOutcome::Created),
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn a_document_that_a_pipeline_dropped_is_not_stored() {
         let answer = br#"{"items":[{"create":{"_id":"a","result":"noop","status":200}}]}"#;
-        let dropped = retried(200, DROPPED, Some(Obstacle::Dropped));
+        let dropped = retried(200, DROPPED, Some(ClusterBlock::Dropped));
         assert_eq!(classify(answer, ["a"].into_iter()), Ok(vec![dropped]));
     }
 

@@ -12,11 +12,11 @@ use tracing::{debug, warn};
 use super::adaptive_limit::{AdaptiveLimit, Signal};
 use super::answer::StoreError;
 use super::bulk::{self, ItemOutcome, Refusal};
+use super::cluster_block::ClusterBlocks;
 use super::doubt;
 use super::entry::{Ending, Entry};
-use super::health::{Health, Trouble};
+use super::health::{BulkFailure, Health};
 use super::limit::Limit;
-use super::obstacle::Obstacles;
 use super::probe::{self, Finding};
 use super::rejection;
 use super::verdict::{LoadSignal, Verdict, read};
@@ -46,7 +46,7 @@ pub(super) struct BulkSender {
     limits: Mutex<AdaptiveLimit>,
     limit: Limit,
     health: Health,
-    obstacles: Obstacles,
+    blocks: ClusterBlocks,
     item_attempts: u32,
     metrics: Arc<Metrics>,
 }
@@ -74,7 +74,7 @@ impl BulkSender {
             limits: Mutex::new(limits),
             limit: Limit::new(config.documents_per_second, config.bytes_per_second),
             health: Health::default(),
-            obstacles: Obstacles::default(),
+            blocks: ClusterBlocks::default(),
             item_attempts: config.item_attempts.get(),
             metrics,
         }
@@ -141,14 +141,14 @@ impl BulkSender {
                 true
             }
             Finding::RequestRefused { .. } => {
-                let trouble = match probe::ask_briefly(&self.client, index).await {
+                let failure = match probe::ask_briefly(&self.client, index).await {
                     Finding::Takes | Finding::Refuses { .. } if self.client.compresses() => {
-                        Trouble::Compressed
+                        BulkFailure::Compressed
                     }
-                    _ if refusal.status == 403 => Trouble::Denied(Denial::Firewall),
-                    _ => Trouble::Unusable,
+                    _ if refusal.status == 403 => BulkFailure::Denied(Denial::Firewall),
+                    _ => BulkFailure::Unusable,
                 };
-                self.health.failed(trouble, &problem);
+                self.health.failed(failure, &problem);
                 false
             }
             Finding::Unknown => false,
@@ -195,8 +195,8 @@ impl BulkSender {
                 );
             }
         }
-        match (reading.trouble, &reading.verdict) {
-            (Some((trouble, problem)), _) => self.health.failed(trouble, &problem),
+        match (reading.failure, &reading.verdict) {
+            (Some((failure, problem)), _) => self.health.failed(failure, &problem),
             // Only another document shows whether this one is the cause.
             (None, Verdict::Divide(_)) => {}
             (None, _) => self.health.answered(),
@@ -219,8 +219,8 @@ impl BulkSender {
         let mut first_refusal: Option<String> = None;
         for (mut entry, outcome) in entries.into_iter().zip(outcomes) {
             entry.attempts += 1;
-            if let ItemOutcome::Retry { status, kind, obstacle: Some(obstacle) } = &outcome {
-                self.obstacles.met(*obstacle, entry.document.index.as_str(), *status, kind);
+            if let ItemOutcome::Retry { status, kind, block: Some(block) } = &outcome {
+                self.blocks.met(*block, entry.document.index.as_str(), *status, kind);
             }
             match outcome {
                 ItemOutcome::Created => {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::bulk::{self, ItemOutcome};
+use super::cluster_block::ClusterBlock;
 use super::entry::Entry;
-use super::obstacle::Obstacle;
 use super::probe::{self, Finding};
 use crate::document::IndexName;
 use crate::opensearch::{Answer, OpenSearch};
@@ -13,7 +13,7 @@ use crate::opensearch::{Answer, OpenSearch};
 /// same documents again. The obstacle may have gone just before the probe, so they are sent again first.
 pub(super) async fn check(client: &OpenSearch, entries: &[Entry], outcomes: &mut [ItemOutcome]) {
     for (index, refusals) in unproven(entries, outcomes) {
-        let obstacle = match probe::ask(client, index).await {
+        let block = match probe::ask(client, index).await {
             Finding::Takes => {
                 if let Some(again) = send_again(client, entries, &refusals).await {
                     for (position, outcome) in refusals.into_iter().zip(again) {
@@ -23,14 +23,14 @@ pub(super) async fn check(client: &OpenSearch, entries: &[Entry], outcomes: &mut
                 }
                 None
             }
-            Finding::Refuses { .. } | Finding::RequestRefused { .. } => Some(Obstacle::TakesNone),
+            Finding::Refuses { .. } | Finding::RequestRefused { .. } => Some(ClusterBlock::TakesNone),
             Finding::Unknown => None,
         };
         for position in refusals {
             let outcome = &mut outcomes[position];
             if let ItemOutcome::Refused(refusal) | ItemOutcome::Doubtful(refusal) = outcome {
                 let (status, kind) = (refusal.status, std::mem::take(&mut refusal.kind));
-                *outcome = ItemOutcome::Retry { status, kind, obstacle };
+                *outcome = ItemOutcome::Retry { status, kind, block };
             }
         }
     }

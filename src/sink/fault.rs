@@ -2,7 +2,7 @@
 //!
 //! The table is closed. A document with an unknown error is sent again, and only rejected after others were taken.
 
-use super::obstacle::Obstacle;
+use super::cluster_block::ClusterBlock;
 
 /// What an error is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub(super) enum About {
     /// It is about this document, as long as its index takes others.
     Document,
     /// It is about every document of the index.
-    Cluster(Obstacle),
+    Cluster(ClusterBlock),
     /// Unknown.
     Unknown,
 }
@@ -20,29 +20,29 @@ type Known = (&'static str, &'static str, About);
 
 /// The errors of a 400, as OpenSearch 2.19 and 3 word them. The first line that fits decides.
 const KNOWN: &[Known] = &[
-    ("index_closed_exception", "", About::Cluster(Obstacle::Closed)),
-    ("invalid_alias_name_exception", "", About::Cluster(Obstacle::AliasTaken)),
-    ("invalid_index_name_exception", "", About::Cluster(Obstacle::IndexRefused)),
-    ("index_creation_exception", "", About::Cluster(Obstacle::IndexRefused)),
-    ("invalid_index_template_exception", "", About::Cluster(Obstacle::IndexRefused)),
-    ("resource_already_exists_exception", "", About::Cluster(Obstacle::IndexRefused)),
-    ("settings_exception", "", About::Cluster(Obstacle::IndexRefused)),
-    ("validation_exception", "maximum shards open", About::Cluster(Obstacle::TooManyShards)),
-    ("validation_exception", "", About::Cluster(Obstacle::IndexRefused)),
-    ("routing_missing_exception", "", About::Cluster(Obstacle::RoutingRequired)),
-    ("fail_processor_exception", "", About::Cluster(Obstacle::Pipeline)),
-    ("ingest_processor_exception", "", About::Cluster(Obstacle::Pipeline)),
-    ("script_exception", "", About::Cluster(Obstacle::Pipeline)),
-    ("illegal_argument_exception", "Limit of total fields", About::Cluster(Obstacle::TooManyFields)),
-    ("illegal_argument_exception", "Limit of mapping", About::Cluster(Obstacle::TooManyFields)),
-    ("illegal_argument_exception", "than the limit of", About::Cluster(Obstacle::TooManyFields)),
-    ("illegal_argument_exception", "no write index is defined", About::Cluster(Obstacle::AliasTaken)),
-    ("illegal_argument_exception", "Document ID is not supported", About::Cluster(Obstacle::IdsRefused)),
-    ("illegal_argument_exception", "in data streams", About::Cluster(Obstacle::DataStream)),
-    ("illegal_argument_exception", "data stream", About::Cluster(Obstacle::DataStream)),
-    ("illegal_argument_exception", "pipeline with id", About::Cluster(Obstacle::Pipeline)),
-    ("illegal_argument_exception", "Could not find pipeline", About::Cluster(Obstacle::Pipeline)),
-    ("illegal_argument_exception", "template", About::Cluster(Obstacle::IndexRefused)),
+    ("index_closed_exception", "", About::Cluster(ClusterBlock::Closed)),
+    ("invalid_alias_name_exception", "", About::Cluster(ClusterBlock::AliasTaken)),
+    ("invalid_index_name_exception", "", About::Cluster(ClusterBlock::IndexRefused)),
+    ("index_creation_exception", "", About::Cluster(ClusterBlock::IndexRefused)),
+    ("invalid_index_template_exception", "", About::Cluster(ClusterBlock::IndexRefused)),
+    ("resource_already_exists_exception", "", About::Cluster(ClusterBlock::IndexRefused)),
+    ("settings_exception", "", About::Cluster(ClusterBlock::IndexRefused)),
+    ("validation_exception", "maximum shards open", About::Cluster(ClusterBlock::TooManyShards)),
+    ("validation_exception", "", About::Cluster(ClusterBlock::IndexRefused)),
+    ("routing_missing_exception", "", About::Cluster(ClusterBlock::RoutingRequired)),
+    ("fail_processor_exception", "", About::Cluster(ClusterBlock::Pipeline)),
+    ("ingest_processor_exception", "", About::Cluster(ClusterBlock::Pipeline)),
+    ("script_exception", "", About::Cluster(ClusterBlock::Pipeline)),
+    ("illegal_argument_exception", "Limit of total fields", About::Cluster(ClusterBlock::TooManyFields)),
+    ("illegal_argument_exception", "Limit of mapping", About::Cluster(ClusterBlock::TooManyFields)),
+    ("illegal_argument_exception", "than the limit of", About::Cluster(ClusterBlock::TooManyFields)),
+    ("illegal_argument_exception", "no write index is defined", About::Cluster(ClusterBlock::AliasTaken)),
+    ("illegal_argument_exception", "Document ID is not supported", About::Cluster(ClusterBlock::IdsRefused)),
+    ("illegal_argument_exception", "in data streams", About::Cluster(ClusterBlock::DataStream)),
+    ("illegal_argument_exception", "data stream", About::Cluster(ClusterBlock::DataStream)),
+    ("illegal_argument_exception", "pipeline with id", About::Cluster(ClusterBlock::Pipeline)),
+    ("illegal_argument_exception", "Could not find pipeline", About::Cluster(ClusterBlock::Pipeline)),
+    ("illegal_argument_exception", "template", About::Cluster(ClusterBlock::IndexRefused)),
     ("illegal_argument_exception", "immense term", About::Document),
     ("max_bytes_length_exceeded_exception", "", About::Document),
     ("mapper_parsing_exception", "", About::Document),
@@ -69,42 +69,46 @@ mod tests {
             (
                 "invalid_alias_name_exception",
                 "Invalid alias name [al], an index exists with the same name as the alias",
-                About::Cluster(Obstacle::AliasTaken),
+                About::Cluster(ClusterBlock::AliasTaken),
             ),
             (
                 ILLEGAL,
                 "no write index is defined for alias [two]. The write index may be explicitly disabled using is_write_index=false",
-                About::Cluster(Obstacle::AliasTaken),
+                About::Cluster(ClusterBlock::AliasTaken),
             ),
             (
                 "invalid_index_name_exception",
                 "Invalid index name [X]",
-                About::Cluster(Obstacle::IndexRefused),
+                About::Cluster(ClusterBlock::IndexRefused),
             ),
-            ("index_closed_exception", "closed", About::Cluster(Obstacle::Closed)),
+            ("index_closed_exception", "closed", About::Cluster(ClusterBlock::Closed)),
             (
                 "validation_exception",
                 "Validation Failed: 1: this action would add [2] total shards, but this cluster currently has [2]/[1] maximum shards open;",
-                About::Cluster(Obstacle::TooManyShards),
+                About::Cluster(ClusterBlock::TooManyShards),
             ),
-            ("validation_exception", "Validation Failed: 1: x;", About::Cluster(Obstacle::IndexRefused)),
-            (ILLEGAL, "Limit of total fields [2] has been exceeded", About::Cluster(Obstacle::TooManyFields)),
+            ("validation_exception", "Validation Failed: 1: x;", About::Cluster(ClusterBlock::IndexRefused)),
+            (
+                ILLEGAL,
+                "Limit of total fields [2] has been exceeded",
+                About::Cluster(ClusterBlock::TooManyFields),
+            ),
             (
                 ILLEGAL,
                 "Field name [_routing] is longer than the limit of [3] characters",
-                About::Cluster(Obstacle::TooManyFields),
+                About::Cluster(ClusterBlock::TooManyFields),
             ),
-            (ILLEGAL, "pipeline with id [nope] does not exist", About::Cluster(Obstacle::Pipeline)),
-            ("script_exception", "runtime error", About::Cluster(Obstacle::Pipeline)),
+            (ILLEGAL, "pipeline with id [nope] does not exist", About::Cluster(ClusterBlock::Pipeline)),
+            ("script_exception", "runtime error", About::Cluster(ClusterBlock::Pipeline)),
             (
                 "routing_missing_exception",
                 "routing is required for [i]/[x0]",
-                About::Cluster(Obstacle::RoutingRequired),
+                About::Cluster(ClusterBlock::RoutingRequired),
             ),
             (
                 ILLEGAL,
                 "Document ID is not supported in create/index operation request",
-                About::Cluster(Obstacle::IdsRefused),
+                About::Cluster(ClusterBlock::IdsRefused),
             ),
             (ILLEGAL, "Document contains at least one immense term in field=\"n\"", About::Document),
             ("mapper_parsing_exception", "failed to parse", About::Document),

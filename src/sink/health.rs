@@ -9,7 +9,7 @@ use crate::denial::Denial;
 
 /// Why bulk requests fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum BulkFailure {
     /// No connection, or it broke.
     Unreachable,
     /// No answer in time.
@@ -31,44 +31,44 @@ pub(super) struct Health {
 }
 
 struct Episode {
-    trouble: Trouble,
+    failure: BulkFailure,
     since: Instant,
     failures: u64,
 }
 
 impl Health {
     /// Notes a failure; the first of its kind in an episode is logged.
-    pub(super) fn failed(&self, trouble: Trouble, problem: &str) {
+    pub(super) fn failed(&self, failure: BulkFailure, problem: &str) {
         let mut slot = self.episode.lock().unwrap_or_else(PoisonError::into_inner);
-        let episode = slot.get_or_insert_with(|| Episode { trouble, since: Instant::now(), failures: 0 });
-        let is_news = episode.failures == 0 || episode.trouble != trouble;
+        let episode = slot.get_or_insert_with(|| Episode { failure, since: Instant::now(), failures: 0 });
+        let is_news = episode.failures == 0 || episode.failure != failure;
         episode.failures += 1;
-        episode.trouble = trouble;
+        episode.failure = failure;
         drop(slot);
         if !is_news {
             return;
         }
-        match trouble {
-            Trouble::Denied(Denial::Permission) => {
+        match failure {
+            BulkFailure::Denied(Denial::Permission) => {
                 error!(
                     problem,
                     "OpenSearch denies bulk requests, and sagetrail repeats them: grant their user the role that `sagetrail check --permissions` prints"
                 );
             }
-            Trouble::Denied(denial) => {
+            BulkFailure::Denied(denial) => {
                 let advice = denial.advice();
                 error!(problem, "OpenSearch denies bulk requests, and sagetrail repeats them: {advice}");
             }
-            Trouble::Compressed => {
+            BulkFailure::Compressed => {
                 error!(
                     problem,
                     "OpenSearch or a proxy before it refuses compressed requests, and sagetrail repeats them: set sink.gzip = false, or let it take Content-Encoding: gzip"
                 );
             }
-            Trouble::Unusable => {
+            BulkFailure::Unusable => {
                 error!(problem, "bulk requests get no usable answer, and sagetrail repeats them");
             }
-            Trouble::Unreachable | Trouble::TimedOut | Trouble::Throttled => {
+            BulkFailure::Unreachable | BulkFailure::TimedOut | BulkFailure::Throttled => {
                 warn!(problem, "bulk requests fail, and sagetrail repeats them");
             }
         }
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_denial_calls_a_human_once_and_its_end_is_told_once() {
         let log = log_of(|health| {
-            (0..100).for_each(|_| health.failed(Trouble::Denied(Denial::Permission), "status 403"));
+            (0..100).for_each(|_| health.failed(BulkFailure::Denied(Denial::Permission), "status 403"));
             (0..100).for_each(|_| health.answered());
         });
         assert_eq!(log.len(), 2, "{log:?}");
@@ -129,8 +129,8 @@ mod tests {
 
     #[test]
     fn what_passes_by_itself_calls_nobody() {
-        for trouble in [Trouble::Unreachable, Trouble::TimedOut, Trouble::Throttled] {
-            let log = log_of(|health| health.failed(trouble, "no"));
+        for failure in [BulkFailure::Unreachable, BulkFailure::TimedOut, BulkFailure::Throttled] {
+            let log = log_of(|health| health.failed(failure, "no"));
             assert!(log.len() == 1 && log[0].starts_with("WARN"), "{log:?}");
         }
     }
@@ -138,11 +138,11 @@ mod tests {
     #[test]
     fn another_kind_of_trouble_is_news() {
         let log = log_of(|health| {
-            health.failed(Trouble::Unreachable, "down");
-            health.failed(Trouble::Denied(Denial::Permission), "status 401");
-            health.failed(Trouble::Denied(Denial::Permission), "status 401");
+            health.failed(BulkFailure::Unreachable, "down");
+            health.failed(BulkFailure::Denied(Denial::Permission), "status 401");
+            health.failed(BulkFailure::Denied(Denial::Permission), "status 401");
             health.answered();
-            health.failed(Trouble::Denied(Denial::Permission), "status 401");
+            health.failed(BulkFailure::Denied(Denial::Permission), "status 401");
         });
         let levels: Vec<&str> = log.iter().filter_map(|line| line.split_whitespace().next()).collect();
         assert_eq!(levels, ["WARN", "ERROR", "INFO", "ERROR"]);

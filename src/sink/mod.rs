@@ -13,7 +13,7 @@ mod entry;
 mod fault;
 mod health;
 mod limit;
-mod obstacle;
+mod cluster_block;
 mod adaptive_limit;
 mod probe;
 mod producers;

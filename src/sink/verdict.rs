@@ -4,7 +4,7 @@ use serde::de::IgnoredAny;
 
 use super::bulk::{self, ItemOutcome, Refusal};
 use super::entry::Entry;
-use super::health::Trouble;
+use super::health::BulkFailure;
 use crate::denial::{self, Denial};
 use crate::labels::BulkOutcome;
 use crate::opensearch::{Answer, OpenSearchError};
@@ -26,7 +26,7 @@ pub(super) struct Reading {
     pub(super) verdict: Verdict,
     pub(super) outcome: BulkOutcome,
     pub(super) load: LoadSignal,
-    pub(super) trouble: Option<(Trouble, String)>,
+    pub(super) failure: Option<(BulkFailure, String)>,
 }
 
 /// What an attempt says about how much OpenSearch can take now.
@@ -53,7 +53,7 @@ pub(super) fn read(answer: Result<Answer, OpenSearchError>, entries: &[Entry]) -
             match bulk::classify(&body, sent) {
                 Ok(outcomes) => answered(outcomes),
                 Err(error) => {
-                    repeat(BulkOutcome::Failed, LoadSignal::Nothing, Trouble::Unusable, error.to_string())
+                    repeat(BulkOutcome::Failed, LoadSignal::Nothing, BulkFailure::Unusable, error.to_string())
                 }
             }
         }
@@ -61,20 +61,31 @@ pub(super) fn read(answer: Result<Answer, OpenSearchError>, entries: &[Entry]) -
             verdict: Verdict::TooLarge,
             outcome: BulkOutcome::TooLarge,
             load: if entries.len() > 1 { LoadSignal::TooLarge } else { LoadSignal::Nothing },
-            trouble: None,
+            failure: None,
         },
         400 => divide(bulk::whole_refusal(status, &body)),
         429 | 503 => throttled(status, BulkOutcome::Throttled),
         // A gateway's own timeout.
         504 => throttled(status, BulkOutcome::Failed),
         401 | 403 => denied(status, &body),
-        406 | 415 => {
-            repeat(BulkOutcome::Failed, LoadSignal::Nothing, Trouble::Compressed, format!("status {status}"))
-        }
-        500..=599 => {
-            repeat(BulkOutcome::Failed, LoadSignal::Nothing, Trouble::Throttled, format!("status {status}"))
-        }
-        _ => repeat(BulkOutcome::Failed, LoadSignal::Nothing, Trouble::Unusable, format!("status {status}")),
+        406 | 415 => repeat(
+            BulkOutcome::Failed,
+            LoadSignal::Nothing,
+            BulkFailure::Compressed,
+            format!("status {status}"),
+        ),
+        500..=599 => repeat(
+            BulkOutcome::Failed,
+            LoadSignal::Nothing,
+            BulkFailure::Throttled,
+            format!("status {status}"),
+        ),
+        _ => repeat(
+            BulkOutcome::Failed,
+            LoadSignal::Nothing,
+            BulkFailure::Unusable,
+            format!("status {status}"),
+        ),
     }
 }
 
@@ -92,7 +103,7 @@ fn denied(status: u16, body: &[u8]) -> Reading {
                 Some(action) => format!("status {status}: {action} is not granted"),
                 None => format!("status {status}"),
             };
-            repeat(BulkOutcome::Failed, LoadSignal::Nothing, Trouble::Denied(denial), problem)
+            repeat(BulkOutcome::Failed, LoadSignal::Nothing, BulkFailure::Denied(denial), problem)
         }
     }
 }
@@ -114,33 +125,33 @@ fn answered(outcomes: Vec<ItemOutcome>) -> Reading {
         verdict: Verdict::Items(outcomes),
         outcome: if is_whole { BulkOutcome::Accepted } else { BulkOutcome::Partial },
         load: if is_pushed_back { LoadSignal::PushedBack } else { LoadSignal::Took },
-        trouble: None,
+        failure: None,
     }
 }
 
 fn unanswered(error: &OpenSearchError) -> Reading {
-    let (trouble, load) = match error {
-        OpenSearchError::TimedOut { .. } => (Trouble::TimedOut, LoadSignal::PushedBack),
+    let (failure, load) = match error {
+        OpenSearchError::TimedOut { .. } => (BulkFailure::TimedOut, LoadSignal::PushedBack),
         OpenSearchError::Denied { status: 401 | 403, .. } => {
-            (Trouble::Denied(Denial::Signature), LoadSignal::Nothing)
+            (BulkFailure::Denied(Denial::Signature), LoadSignal::Nothing)
         }
-        OpenSearchError::Denied { .. } => (Trouble::Unusable, LoadSignal::Nothing),
-        _ => (Trouble::Unreachable, LoadSignal::Nothing),
+        OpenSearchError::Denied { .. } => (BulkFailure::Unusable, LoadSignal::Nothing),
+        _ => (BulkFailure::Unreachable, LoadSignal::Nothing),
     };
-    repeat(BulkOutcome::Failed, load, trouble, error.to_string())
+    repeat(BulkOutcome::Failed, load, failure, error.to_string())
 }
 
 fn throttled(status: u16, outcome: BulkOutcome) -> Reading {
-    repeat(outcome, LoadSignal::PushedBack, Trouble::Throttled, format!("status {status}"))
+    repeat(outcome, LoadSignal::PushedBack, BulkFailure::Throttled, format!("status {status}"))
 }
 
-fn repeat(outcome: BulkOutcome, load: LoadSignal, trouble: Trouble, problem: String) -> Reading {
-    Reading { verdict: Verdict::Repeat, outcome, load, trouble: Some((trouble, problem)) }
+fn repeat(outcome: BulkOutcome, load: LoadSignal, failure: BulkFailure, problem: String) -> Reading {
+    Reading { verdict: Verdict::Repeat, outcome, load, failure: Some((failure, problem)) }
 }
 
 fn divide(refusal: Refusal) -> Reading {
     let (verdict, load) = (Verdict::Divide(refusal), LoadSignal::Nothing);
-    Reading { verdict, outcome: BulkOutcome::Failed, load, trouble: None }
+    Reading { verdict, outcome: BulkOutcome::Failed, load, failure: None }
 }
 
 /// The type in the report of a document that a firewall does not let through.

@@ -15,13 +15,13 @@ const REMINDER: Duration = Duration::from_hours(1);
 
 /// Which states were logged, and when.
 #[derive(Default)]
-pub(super) struct Obstacles {
-    told: Mutex<BTreeMap<Obstacle, Instant>>,
+pub(super) struct ClusterBlocks {
+    told: Mutex<BTreeMap<ClusterBlock, Instant>>,
 }
 
 /// A state of the cluster that a person has to change before an index takes documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Obstacle {
+pub enum ClusterBlock {
     Denied,
     Blocked,
     Absent,
@@ -43,11 +43,11 @@ pub enum Obstacle {
     TakesNone,
 }
 
-impl Obstacles {
+impl ClusterBlocks {
     /// Logs what keeps an index from taking documents, unless it was logged lately.
-    pub(super) fn met(&self, obstacle: Obstacle, index: &str, status: u16, kind: &str) {
-        if self.is_news(obstacle) {
-            let advice = obstacle.advice();
+    pub(super) fn met(&self, block: ClusterBlock, index: &str, status: u16, kind: &str) {
+        if self.is_news(block) {
+            let advice = block.advice();
             error!(
                 index,
                 status, kind, "OpenSearch does not take documents, and sagetrail sends them again: {advice}"
@@ -55,17 +55,17 @@ impl Obstacles {
         }
     }
 
-    fn is_news(&self, obstacle: Obstacle) -> bool {
+    fn is_news(&self, block: ClusterBlock) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = told.get(&obstacle).is_none_or(|at| at.elapsed() >= REMINDER);
+        let is_news = told.get(&block).is_none_or(|at| at.elapsed() >= REMINDER);
         if is_news {
-            told.insert(obstacle, Instant::now());
+            told.insert(block, Instant::now());
         }
         is_news
     }
 }
 
-impl Obstacle {
+impl ClusterBlock {
     /// Reads the state from an item's status and the type of its error. None for what passes by itself, such as load
     /// and the loss of a node.
     pub(super) fn of(status: u16, kind: &str) -> Option<Self> {
@@ -129,31 +129,31 @@ mod tests {
 
     #[test]
     fn what_a_human_must_change_is_an_obstacle_and_what_passes_is_none() {
-        for (status, kind, obstacle) in [
-            (403, "security_exception", Some(Obstacle::Denied)),
-            (401, "status_401", Some(Obstacle::Denied)),
-            (403, "cluster_block_exception", Some(Obstacle::Blocked)),
-            (429, "cluster_block_exception", Some(Obstacle::Blocked)),
-            (404, "index_not_found_exception", Some(Obstacle::Absent)),
-            (500, "fail_processor_exception", Some(Obstacle::Pipeline)),
+        for (status, kind, block) in [
+            (403, "security_exception", Some(ClusterBlock::Denied)),
+            (401, "status_401", Some(ClusterBlock::Denied)),
+            (403, "cluster_block_exception", Some(ClusterBlock::Blocked)),
+            (429, "cluster_block_exception", Some(ClusterBlock::Blocked)),
+            (404, "index_not_found_exception", Some(ClusterBlock::Absent)),
+            (500, "fail_processor_exception", Some(ClusterBlock::Pipeline)),
             (429, "rejected_execution_exception", None),
             (408, "status_408", None),
             (500, "exception", None),
             (503, "unavailable_shards_exception", None),
         ] {
-            assert_eq!(Obstacle::of(status, kind), obstacle, "{status} {kind}");
+            assert_eq!(ClusterBlock::of(status, kind), block, "{status} {kind}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_obstacle_is_told_once_and_again_after_an_hour_and_each_by_itself() {
-        let obstacles = Obstacles::default();
-        assert!(obstacles.is_news(Obstacle::Denied));
+        let blocks = ClusterBlocks::default();
+        assert!(blocks.is_news(ClusterBlock::Denied));
         tokio::time::advance(REMINDER / 2).await;
-        assert!(!obstacles.is_news(Obstacle::Denied));
-        assert!(obstacles.is_news(Obstacle::Blocked));
+        assert!(!blocks.is_news(ClusterBlock::Denied));
+        assert!(blocks.is_news(ClusterBlock::Blocked));
         tokio::time::advance(REMINDER / 2).await;
-        assert!(obstacles.is_news(Obstacle::Denied));
-        assert!(!obstacles.is_news(Obstacle::Blocked));
+        assert!(blocks.is_news(ClusterBlock::Denied));
+        assert!(!blocks.is_news(ClusterBlock::Blocked));
     }
 }
