@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use sagetrail::replay::Place;
-use sagetrail::source::folder::{Kind, Wanted};
+use sagetrail::source::folder::{Kind, TrailFilter};
 use serde::Serialize;
 use time::Date;
 use time::macros::format_description;
@@ -135,7 +135,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, conflicts_with_all = ["places", "checkpoint", "dry_run", "bytes_per_second"])]
     pub(crate) retag: bool,
     #[command(flatten)]
-    pub(crate) wanted: WantedArgs,
+    pub(crate) filter: WantedArgs,
     /// A file that keeps how far the run is; the next run with it goes on from there
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: Option<PathBuf>,
@@ -231,8 +231,8 @@ pub(crate) struct WantedArgs {
 }
 
 impl WantedArgs {
-    pub(crate) fn wanted(&self) -> Wanted {
-        Wanted {
+    pub(crate) fn filter(&self) -> TrailFilter {
+        TrailFilter {
             kind: Kind::Records,
             accounts: self.accounts.clone(),
             regions: self.regions.clone(),

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::enrich::Knowledge;
 use crate::opensearch::{self, Method, OpenSearch};
 use crate::setup;
-use crate::source::folder::Wanted;
+use crate::source::folder::TrailFilter;
 use crate::telemetry::complain;
 pub use outcome::{RetagError, Summary};
 use rewrite::rewrite;
@@ -32,7 +32,7 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 pub async fn run(
     config: &Config,
     knowledge: &Knowledge,
-    wanted: &Wanted,
+    filter: &TrailFilter,
     stop: &CancellationToken,
 ) -> Result<Summary, RetagError> {
     let client = opensearch::connect(config, None).await?;
@@ -48,7 +48,7 @@ pub async fn run(
             summary.interrupted = true;
             break Ok(());
         }
-        let hits = match view.next(&client, &query(wanted, &summary.version), &mut summary.outdated).await {
+        let hits = match view.next(&client, &query(filter, &summary.version), &mut summary.outdated).await {
             Ok(hits) if hits.is_empty() => break Ok(()),
             Ok(hits) => hits,
             Err(error) => break Err(error.into()),

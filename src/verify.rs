@@ -46,7 +46,7 @@ use crate::opensearch::{self, Method, OpenSearch};
 use crate::replay::{self, Job, Options, Place};
 use crate::setup;
 use crate::source::bucket::ListError;
-use crate::source::folder::{self, Wanted};
+use crate::source::folder::{self, TrailFilter};
 use crate::timestamp;
 
 /// Regions of accounts that are verified at once. Each holds the keys of two days.
@@ -55,7 +55,7 @@ const REGIONS_AT_ONCE: usize = 8;
 /// Compares digests, ledger and bucket. With knowledge, missing files that are as they were signed are shipped.
 pub async fn run(config: &Config, plan: Plan, repair: Option<Knowledge>) -> Result<Report, VerifyError> {
     let place = Place::Bucket { bucket: plan.bucket.clone(), prefix: plan.prefix.clone() };
-    let wanted = Wanted {
+    let filter = TrailFilter {
         kind: folder::Kind::Records,
         accounts: plan.accounts.clone(),
         regions: plan.regions.clone(),
@@ -63,14 +63,14 @@ pub async fn run(config: &Config, plan: Plan, repair: Option<Knowledge>) -> Resu
         to: Some(plan.to),
     };
     let mut report = Report::new(place.to_string(), plan.from, plan.to);
-    Job::new(vec![place], wanted.clone())?.check_allowed(&config.source)?;
+    Job::new(vec![place], filter.clone())?.check_allowed(&config.source)?;
     opensearch::refuse_serverless(&config.sink)?;
     let aws = aws::load(config.source.queue_url.as_ref()).await;
     let scene = Arc::new(Scene::new(config, plan, &aws).await?);
     setup::install_templates(&scene.opensearch).await?;
     map_fields(&scene.opensearch).await?;
 
-    let found = Found::of(&scene, &wanted).await?;
+    let found = Found::of(&scene, &filter).await?;
     let place = report.place.clone();
     report.standing.cover_trail(&place, scene.plan.from);
     let days = found.records.iter().chain(found.digests.values().flatten());
@@ -124,20 +124,20 @@ struct Found {
 }
 
 impl Found {
-    async fn of(scene: &Scene, wanted: &Wanted) -> Result<Self, VerifyError> {
+    async fn of(scene: &Scene, filter: &TrailFilter) -> Result<Self, VerifyError> {
         let Scene { plan, bucket, opensearch, .. } = scene;
         // What is delivered late on the last day is in a digest of the next.
-        let digests = Wanted {
+        let digests = TrailFilter {
             kind: folder::Kind::Digests,
             from: plan.from.checked_sub(Duration::days(expected::KNOWN_DAYS)),
             to: plan.to.next_day(),
-            ..wanted.clone()
+            ..filter.clone()
         };
         let root = root_of(&plan.prefix);
         let by_ledger = expected::by_ledger(opensearch, plan, &root).await?;
         let by_standing = expected::by_standing(opensearch, plan, &root).await?;
         let (records, digests, nothing) =
-            match (bucket.days(&plan.prefix, wanted).await, bucket.days(&plan.prefix, &digests).await) {
+            match (bucket.days(&plan.prefix, filter).await, bucket.days(&plan.prefix, &digests).await) {
                 (Ok(records), Ok(digests)) => (records, digests, None),
                 // If it is known to have held something, somebody may have emptied it.
                 (Err(error @ ListError::NoTrail { .. }), _)
@@ -177,7 +177,7 @@ fn known(from: Date, records: &[String], digests: &[String], others: [Expected; 
 fn homeless(plan: &Plan, homes: &BTreeSet<String>, known: &Expected) -> Vec<Finding> {
     let is_wanted = |base: &str| {
         let region = base.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-        plan.regions.is_empty() || plan.regions.iter().any(|wanted| wanted == region)
+        plan.regions.is_empty() || plan.regions.iter().any(|filter| filter == region)
     };
     homes
         .iter()

@@ -20,7 +20,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     if args.retag {
         return retag(args, config);
     }
-    let job = Job::new(args.places.clone(), args.wanted.wanted())?;
+    let job = Job::new(args.places.clone(), args.filter.filter())?;
     let runtime = runtime()?;
     if args.dry_run {
         let count = runtime.block_on(replay::count(&config, &job))?;
@@ -91,7 +91,7 @@ fn retag(args: &ReplayArgs, mut config: Config) -> anyhow::Result<ExitCode> {
     let summary = runtime()?.block_on(async {
         let stop = CancellationToken::new();
         let _listening = stop_on_signals(stop.clone())?;
-        anyhow::Ok(retag::run(&config, &knowledge, &args.wanted.wanted(), &stop).await?)
+        anyhow::Ok(retag::run(&config, &knowledge, &args.filter.filter(), &stop).await?)
     })?;
     args.format.print(&summary)?;
     if summary.interrupted {

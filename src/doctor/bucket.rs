@@ -11,7 +11,7 @@ use super::finding::Finding;
 use crate::aws;
 use crate::config::SourceConfig;
 use crate::metrics::Metrics;
-use crate::source::buckets::Buckets;
+use crate::source::buckets::S3Clients;
 use crate::source::key::classify;
 use crate::source::notification::ObjectRef;
 use crate::source::store::Store;
@@ -29,7 +29,7 @@ pub(super) async fn examine(
     queue_arn: Option<&str>,
 ) -> Vec<Finding> {
     let subject = format!("bucket {bucket}");
-    let client = match client(&Buckets::new(aws, config).await, bucket).await {
+    let client = match client(&S3Clients::new(aws, config).await, bucket).await {
         Ok(client) => client,
         Err(problem) => {
             let fix = "check the name in source.allowed_buckets, grant s3:ListBucket on it, and for another account's bucket set source.assume_role_arn";
@@ -62,7 +62,7 @@ pub(super) async fn examine(
 }
 
 /// The client of the bucket's own region, which S3 names when a request goes to another one.
-async fn client(buckets: &Buckets, bucket: &str) -> Result<Client, String> {
+async fn client(buckets: &S3Clients, bucket: &str) -> Result<Client, String> {
     let first = buckets.client(bucket, None);
     let Err(error) = first.client.head_bucket().bucket(bucket).send().await else { return Ok(first.client) };
     let home = error.raw_response().and_then(|response| response.headers().get(REGION)).map(str::to_owned);

@@ -161,10 +161,10 @@ fn replace(path: &Path, state: &State) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::folder::Wanted;
+    use crate::source::folder::TrailFilter;
 
     fn job(place: &str) -> Job {
-        Job::new(vec![place.parse().unwrap()], Wanted::default()).unwrap()
+        Job::new(vec![place.parse().unwrap()], TrailFilter::default()).unwrap()
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::config::{Scope, SourceConfig};
-use crate::source::folder::Wanted;
+use crate::source::folder::TrailFilter;
 
 /// The place that stands for standard input.
 pub const STANDARD_INPUT: &str = "-";
@@ -14,7 +14,7 @@ pub const STANDARD_INPUT: &str = "-";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     pub places: Vec<Place>,
-    pub wanted: Wanted,
+    pub filter: TrailFilter,
 }
 
 /// A place with CloudTrail files.
@@ -48,13 +48,13 @@ pub enum JobError {
 }
 
 impl Job {
-    pub fn new(places: Vec<Place>, wanted: Wanted) -> Result<Self, JobError> {
-        if let (Some(from), Some(to)) = (wanted.from, wanted.to)
+    pub fn new(places: Vec<Place>, filter: TrailFilter) -> Result<Self, JobError> {
+        if let (Some(from), Some(to)) = (filter.from, filter.to)
             && from > to
         {
             return Err(JobError::Backwards { from, to });
         }
-        Ok(Self { places, wanted })
+        Ok(Self { places, filter })
     }
 
     pub fn reads_buckets(&self) -> bool {
@@ -77,7 +77,7 @@ impl Job {
     /// Everything that decides which records are shipped in which order, on one line. Two jobs that say the same can
     /// share a checkpoint.
     pub fn describe(&self, scope: Scope) -> String {
-        let Wanted { accounts, regions, from, to, .. } = &self.wanted;
+        let TrailFilter { accounts, regions, from, to, .. } = &self.filter;
         let mut text: Vec<String> = self.places.iter().map(ToString::to_string).collect();
         text.extend(from.map(|from| format!("--from {from}")));
         text.extend(to.map(|to| format!("--to {to}")));
@@ -144,19 +144,19 @@ mod tests {
 
     #[test]
     fn whatever_changes_what_is_shipped_changes_the_description() {
-        let job = |text: &str, wanted: Wanted| Job::new(vec![text.parse().unwrap()], wanted).unwrap();
-        let plain = job("s3://a/b", Wanted::default());
+        let job = |text: &str, filter: TrailFilter| Job::new(vec![text.parse().unwrap()], filter).unwrap();
+        let plain = job("s3://a/b", TrailFilter::default());
         let mut descriptions = vec![
             plain.describe(Scope::Related),
             plain.describe(Scope::All),
-            job("s3://a/c", Wanted::default()).describe(Scope::Related),
-            job("s3://a/b", Wanted { from: Some(date!(2026 - 01 - 01)), ..Wanted::default() })
+            job("s3://a/c", TrailFilter::default()).describe(Scope::Related),
+            job("s3://a/b", TrailFilter { from: Some(date!(2026 - 01 - 01)), ..TrailFilter::default() })
                 .describe(Scope::Related),
-            job("s3://a/b", Wanted { to: Some(date!(2026 - 01 - 01)), ..Wanted::default() })
+            job("s3://a/b", TrailFilter { to: Some(date!(2026 - 01 - 01)), ..TrailFilter::default() })
                 .describe(Scope::Related),
-            job("s3://a/b", Wanted { accounts: vec!["1".into()], ..Wanted::default() })
+            job("s3://a/b", TrailFilter { accounts: vec!["1".into()], ..TrailFilter::default() })
                 .describe(Scope::Related),
-            job("s3://a/b", Wanted { regions: vec!["1".into()], ..Wanted::default() })
+            job("s3://a/b", TrailFilter { regions: vec!["1".into()], ..TrailFilter::default() })
                 .describe(Scope::Related),
         ];
         let all = descriptions.len();
@@ -168,8 +168,8 @@ mod tests {
     #[test]
     fn a_period_that_ends_before_it_begins_and_a_bucket_that_is_not_allowed_are_refused() {
         let (from, to) = (Some(date!(2026 - 02 - 01)), Some(date!(2026 - 01 - 01)));
-        assert!(Job::new(vec![], Wanted { from, to, ..Wanted::default() }).is_err());
-        let job = Job::new(vec!["s3://mine/x".parse().unwrap()], Wanted::default()).unwrap();
+        assert!(Job::new(vec![], TrailFilter { from, to, ..TrailFilter::default() }).is_err());
+        let job = Job::new(vec!["s3://mine/x".parse().unwrap()], TrailFilter::default()).unwrap();
         let allowed = |bucket: &str| SourceConfig {
             allowed_buckets: vec![bucket.to_owned()],
             ..SourceConfig::default()

@@ -16,7 +16,7 @@ use super::window::Position;
 use crate::config::SourceConfig;
 use crate::labels::ObjectSkip;
 use crate::source::bucket::{Bucket, ListError, Listed, Page};
-use crate::source::folder::{self, Wanted};
+use crate::source::folder::{self, TrailFilter};
 use crate::source::key::{self, Readable};
 use crate::source::notification::ObjectRef;
 
@@ -122,9 +122,9 @@ impl Walk {
             let what = What::Object(object(&bucket.name, prefix, None));
             return Ok(sender.send(what, prefix.to_owned(), None, 1.0).await);
         }
-        let days = match bucket.days(prefix, &self.job.wanted).await {
+        let days = match bucket.days(prefix, &self.job.filter).await {
             Ok(days) => days,
-            Err(ListError::NoTrail { .. }) if readable.has_patterns() && !self.job.wanted.is_narrow() => {
+            Err(ListError::NoTrail { .. }) if readable.has_patterns() && !self.job.filter.is_narrow() => {
                 return walk_folder(bucket, prefix, after, &readable, sender, skipped).await;
             }
             Err(error) => return Err(error),
@@ -190,7 +190,7 @@ impl Walk {
             if after.is_some_and(|after| file.as_path() <= Path::new(after)) {
                 continue;
             }
-            if file != path && !is_wanted(&file, &self.job.wanted) {
+            if file != path && !is_wanted(&file, &self.job.filter) {
                 *skipped += 1;
                 continue;
             }
@@ -243,12 +243,12 @@ fn day_share(key: &key::TrailKey) -> f64 {
 
 /// Whether a file in a folder holds records that are wanted, by its name. Names that CloudTrail did not give are taken
 /// for files of records as long as everything is wanted.
-fn is_wanted(path: &Path, wanted: &Wanted) -> bool {
+fn is_wanted(path: &Path, filter: &TrailFilter) -> bool {
     let name = path.to_string_lossy();
     match key::classify(&name) {
-        Ok(key) => wanted.has(&key),
+        Ok(key) => filter.has(&key),
         Err(ObjectSkip::Foreign | ObjectSkip::OtherKind) => {
-            !wanted.is_narrow()
+            !filter.is_narrow()
                 && (name.ends_with(".json") || name.ends_with(".json.gz"))
                 && !folder_is_foreign(&name)
         }
@@ -259,7 +259,7 @@ fn is_wanted(path: &Path, wanted: &Wanted) -> bool {
 /// Whether CloudTrail's own tree says that the file is of another kind.
 fn folder_is_foreign(name: &str) -> bool {
     let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-    folder::is_rooted(folder) && Wanted::default().step(&format!("{folder}/")) == folder::Step::Leave
+    folder::is_rooted(folder) && TrailFilter::default().visit(&format!("{folder}/")) == folder::Visit::Leave
 }
 
 struct Sender<'s> {
@@ -349,10 +349,10 @@ mod tests {
     #[test]
     fn a_file_in_a_folder_is_wanted_by_its_name() {
         const FILE: &str = "111122223333_CloudTrail_eu-central-1_20260301T0210Z_Mu0KsOhtH1ar15ZZ.json.gz";
-        let everything = Wanted::default();
-        let one_region = Wanted { regions: vec!["us-east-1".to_owned()], ..Wanted::default() };
+        let everything = TrailFilter::default();
+        let one_region = TrailFilter { regions: vec!["us-east-1".to_owned()], ..TrailFilter::default() };
         let digest = "AWSLogs/111122223333/CloudTrail-Digest/x/2026/03/01/a.json.gz";
-        for (name, wanted, expected) in [
+        for (name, filter, expected) in [
             (FILE, &everything, true),
             (FILE, &one_region, false),
             ("export.json", &everything, true),
@@ -361,7 +361,7 @@ mod tests {
             (digest, &everything, false),
             ("AWSLogs/111122223333/Config/x/2026/03/01/a.json", &everything, false),
         ] {
-            assert_eq!(is_wanted(Path::new(name), wanted), expected, "{name}");
+            assert_eq!(is_wanted(Path::new(name), filter), expected, "{name}");
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use time::Date;
 
 use crate::opensearch::{Method, OpenSearch, Page, Query, QueryError};
-use crate::source::folder::Wanted;
+use crate::source::folder::TrailFilter;
 
 /// Documents that are read and written at once. Scripts and parameters make some of them large.
 const PAGE: usize = 200;
@@ -89,25 +89,25 @@ fn source() -> Value {
 }
 
 /// The query for documents that other rules have tagged, by the time of the event.
-pub(super) fn query(wanted: &Wanted, version: &str) -> Value {
-    let mut filter = Vec::new();
+pub(super) fn query(filter: &TrailFilter, version: &str) -> Value {
+    let mut clauses = Vec::new();
     let day = |day: Date| day.to_string();
-    if wanted.from.is_some() || wanted.to.is_some() {
+    if filter.from.is_some() || filter.to.is_some() {
         let mut range = json!({});
-        if let Some(from) = wanted.from {
+        if let Some(from) = filter.from {
             range["gte"] = json!(day(from));
         }
-        if let Some(next) = wanted.to.and_then(Date::next_day) {
+        if let Some(next) = filter.to.and_then(Date::next_day) {
             range["lt"] = json!(day(next));
         }
-        filter.push(json!({"range": {"@timestamp": range}}));
+        clauses.push(json!({"range": {"@timestamp": range}}));
     }
-    for (field, values) in [("cloud.account.id", &wanted.accounts), ("cloud.region", &wanted.regions)] {
+    for (field, values) in [("cloud.account.id", &filter.accounts), ("cloud.region", &filter.regions)] {
         if !values.is_empty() {
-            filter.push(json!({"terms": {field: values}}));
+            clauses.push(json!({"terms": {field: values}}));
         }
     }
-    json!({"bool": {"filter": filter, "must_not": [{"term": {"sagemaker.rules.version": version}}]}})
+    json!({"bool": {"filter": clauses, "must_not": [{"term": {"sagemaker.rules.version": version}}]}})
 }
 
 /// A stored document and the state in which it was read.
@@ -139,11 +139,11 @@ mod tests {
 
     #[test]
     fn only_what_other_rules_have_tagged_is_asked_for() {
-        let wanted = Wanted {
+        let filter = TrailFilter {
             accounts: vec!["111122223333".to_owned()],
             from: Some(date!(2026 - 01 - 01)),
             to: Some(date!(2026 - 01 - 31)),
-            ..Wanted::default()
+            ..TrailFilter::default()
         };
         let expected = json!({"bool": {
             "filter": [
@@ -152,6 +152,6 @@ mod tests {
             ],
             "must_not": [{"term": {"sagemaker.rules.version": "v"}}]
         }});
-        assert_eq!(query(&wanted, "v"), expected);
+        assert_eq!(query(&filter, "v"), expected);
     }
 }

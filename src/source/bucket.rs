@@ -8,8 +8,8 @@ use aws_sdk_s3::operation::list_objects_v2::{ListObjectsV2Error, ListObjectsV2Ou
 use aws_sdk_s3::types::RequestPayer;
 use tokio::task::JoinSet;
 
-use super::buckets::{Buckets, RegionalClient};
-use super::folder::{self, Step, Wanted};
+use super::buckets::{RegionalClient, S3Clients};
+use super::folder::{self, TrailFilter, Visit};
 use super::refusal::bucket_region;
 use crate::aws;
 use crate::config::SourceConfig;
@@ -25,7 +25,7 @@ const SHOWN: usize = 10;
 #[derive(Clone)]
 pub struct Bucket {
     pub name: String,
-    buckets: Arc<Buckets>,
+    buckets: Arc<S3Clients>,
     request_payer: Option<RequestPayer>,
 }
 
@@ -65,21 +65,21 @@ pub enum ListError {
 
 impl Bucket {
     pub async fn new(aws: &SdkConfig, config: &SourceConfig, name: String) -> Self {
-        let buckets = Arc::new(Buckets::new(aws, config).await);
+        let buckets = Arc::new(S3Clients::new(aws, config).await);
         Self { name, buckets, request_payer: config.requester_pays.then_some(RequestPayer::Requester) }
     }
 
     /// The prefixes of the days below `prefix` that are wanted, in the order of their keys. Each level of the tree is
     /// listed with a delimiter, and what is not wanted is not entered.
-    pub async fn days(&self, prefix: &str, wanted: &Wanted) -> Result<Vec<String>, ListError> {
+    pub async fn days(&self, prefix: &str, filter: &TrailFilter) -> Result<Vec<String>, ListError> {
         let mut level = vec![self.root(prefix).await?];
         let mut days = Vec::new();
         while !level.is_empty() {
             let (taken, open): (Vec<_>, Vec<_>) =
-                level.into_iter().partition(|folder| wanted.step(folder) == Step::Take);
+                level.into_iter().partition(|folder| filter.visit(folder) == Visit::Take);
             days.extend(taken);
             level = self.all_below(open).await?;
-            level.retain(|folder| wanted.step(folder) != Step::Leave);
+            level.retain(|folder| filter.visit(folder) != Visit::Leave);
         }
         days.sort_unstable();
         Ok(days)

@@ -14,11 +14,11 @@ use crate::config::SourceConfig;
 const KEPT: usize = 256;
 
 /// The clients by region, and what S3 said about where buckets are.
-pub(crate) struct Buckets {
+pub(crate) struct S3Clients {
     settings: aws_sdk_s3::Config,
     default_region: Option<String>,
     clients: Mutex<HashMap<String, Client>>,
-    homes: Mutex<HashMap<String, String>>,
+    bucket_regions: Mutex<HashMap<String, String>>,
 }
 
 /// A client that signs for the region that it talks to.
@@ -27,7 +27,7 @@ pub(crate) struct RegionalClient {
     pub(crate) region: Option<String>,
 }
 
-impl Buckets {
+impl S3Clients {
     pub(crate) async fn new(aws: &SdkConfig, config: &SourceConfig) -> Self {
         let mut settings = aws_sdk_s3::config::Builder::from(aws).force_path_style(config.force_path_style);
         if let Some(role) = &config.assume_role_arn {
@@ -41,13 +41,13 @@ impl Buckets {
             settings: settings.build(),
             default_region: aws.region().map(ToString::to_string),
             clients: Mutex::default(),
-            homes: Mutex::default(),
+            bucket_regions: Mutex::default(),
         }
     }
 
     /// The client for a bucket: where S3 said it is, else where its notification says so, else the default region.
     pub(crate) fn client(&self, bucket: &str, notified: Option<&str>) -> RegionalClient {
-        let home = locked(&self.homes).get(bucket).cloned();
+        let home = locked(&self.bucket_regions).get(bucket).cloned();
         // A region becomes a part of a host's name, and a notification's text may hold anything.
         let notified = notified.filter(|region| is_region(region)).map(str::to_owned);
         self.client_in(home.or(notified).or_else(|| self.default_region.clone()))
@@ -55,11 +55,11 @@ impl Buckets {
 
     /// The client for a bucket that S3 says is in another region.
     pub(crate) fn moved(&self, bucket: &str, region: String) -> RegionalClient {
-        let mut homes = locked(&self.homes);
-        if homes.len() < KEPT || homes.contains_key(bucket) {
-            homes.insert(bucket.to_owned(), region.clone());
+        let mut bucket_regions = locked(&self.bucket_regions);
+        if bucket_regions.len() < KEPT || bucket_regions.contains_key(bucket) {
+            bucket_regions.insert(bucket.to_owned(), region.clone());
         }
-        drop(homes);
+        drop(bucket_regions);
         self.client_in(Some(region))
     }
 

@@ -8,7 +8,7 @@ use super::key::{TrailKey, is_account, is_region};
 
 /// Selects files of a trail. Empty lists and absent dates select everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct TrailFilter {
     pub kind: Kind,
     pub accounts: Vec<String>,
     pub regions: Vec<String>,
@@ -27,7 +27,7 @@ pub enum Kind {
 
 /// What to do about a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum Visit {
     /// It holds a day of what is wanted.
     Take,
     /// What is wanted may be below it.
@@ -44,11 +44,11 @@ impl Kind {
     }
 }
 
-impl Wanted {
+impl TrailFilter {
     /// Decides about a folder by its whole prefix, which ends with a slash or is empty.
-    pub fn step(&self, prefix: &str) -> Step {
+    pub fn visit(&self, prefix: &str) -> Visit {
         let segments: Vec<&str> = prefix.split_terminator('/').collect();
-        let Some(root) = segments.iter().rposition(|segment| *segment == ROOT) else { return Step::Descend };
+        let Some(root) = segments.iter().rposition(|segment| *segment == ROOT) else { return Visit::Descend };
         let mut below = &segments[root + 1..];
         if let Some((first, rest)) = below.split_first()
             && first.starts_with("o-")
@@ -62,11 +62,11 @@ impl Wanted {
             self.may_hold(below.get(3..).unwrap_or_default()),
         ];
         if wanted.contains(&false) {
-            Step::Leave
+            Visit::Leave
         } else if below.len() < DAY {
-            Step::Descend
+            Visit::Descend
         } else {
-            Step::Take
+            Visit::Take
         }
     }
 
@@ -131,8 +131,8 @@ mod tests {
 
     use super::*;
 
-    fn wanted() -> Wanted {
-        Wanted {
+    fn filter() -> TrailFilter {
+        TrailFilter {
             kind: Kind::Records,
             accounts: vec!["111122223333".to_owned()],
             regions: vec!["eu-central-1".to_owned()],
@@ -144,42 +144,45 @@ mod tests {
     #[test]
     fn a_folder_is_taken_descended_into_or_left_by_where_it_is_in_the_tree() {
         const REGION: &str = "p/AWSLogs/o-a1b2/111122223333/CloudTrail/eu-central-1";
-        for (prefix, step) in [
-            (String::new(), Step::Descend),
-            ("any/thing/".to_owned(), Step::Descend),
-            ("AWSLogs/".to_owned(), Step::Descend),
-            ("AWSLogs/o-a1b2/".to_owned(), Step::Descend),
-            ("AWSLogs/o-a1b2/444455556666/".to_owned(), Step::Leave),
-            ("AWSLogs/aws-waf-logs/".to_owned(), Step::Leave),
-            ("AWSLogs/111122223333/".to_owned(), Step::Descend),
-            ("AWSLogs/111122223333/CloudTrail-Digest/".to_owned(), Step::Leave),
-            ("AWSLogs/111122223333/CloudTrail-NetworkActivity/".to_owned(), Step::Descend),
-            ("AWSLogs/111122223333/CloudTrail/us-east-1/".to_owned(), Step::Leave),
-            (format!("{REGION}/"), Step::Descend),
-            (format!("{REGION}/2024/"), Step::Leave),
-            (format!("{REGION}/2025/"), Step::Descend),
-            (format!("{REGION}/2025/11/"), Step::Leave),
-            (format!("{REGION}/2025/12/"), Step::Descend),
-            (format!("{REGION}/2025/12/29/"), Step::Leave),
-            (format!("{REGION}/2025/12/30/"), Step::Take),
-            (format!("{REGION}/2026/01/15/"), Step::Take),
-            (format!("{REGION}/2026/02/02/"), Step::Take),
-            (format!("{REGION}/2026/02/03/"), Step::Leave),
-            (format!("{REGION}/2026/03/"), Step::Leave),
-            (format!("{REGION}/2027/"), Step::Leave),
-            (format!("{REGION}/notes/"), Step::Leave),
+        for (prefix, visit) in [
+            (String::new(), Visit::Descend),
+            ("any/thing/".to_owned(), Visit::Descend),
+            ("AWSLogs/".to_owned(), Visit::Descend),
+            ("AWSLogs/o-a1b2/".to_owned(), Visit::Descend),
+            ("AWSLogs/o-a1b2/444455556666/".to_owned(), Visit::Leave),
+            ("AWSLogs/aws-waf-logs/".to_owned(), Visit::Leave),
+            ("AWSLogs/111122223333/".to_owned(), Visit::Descend),
+            ("AWSLogs/111122223333/CloudTrail-Digest/".to_owned(), Visit::Leave),
+            ("AWSLogs/111122223333/CloudTrail-NetworkActivity/".to_owned(), Visit::Descend),
+            ("AWSLogs/111122223333/CloudTrail/us-east-1/".to_owned(), Visit::Leave),
+            (format!("{REGION}/"), Visit::Descend),
+            (format!("{REGION}/2024/"), Visit::Leave),
+            (format!("{REGION}/2025/"), Visit::Descend),
+            (format!("{REGION}/2025/11/"), Visit::Leave),
+            (format!("{REGION}/2025/12/"), Visit::Descend),
+            (format!("{REGION}/2025/12/29/"), Visit::Leave),
+            (format!("{REGION}/2025/12/30/"), Visit::Take),
+            (format!("{REGION}/2026/01/15/"), Visit::Take),
+            (format!("{REGION}/2026/02/02/"), Visit::Take),
+            (format!("{REGION}/2026/02/03/"), Visit::Leave),
+            (format!("{REGION}/2026/03/"), Visit::Leave),
+            (format!("{REGION}/2027/"), Visit::Leave),
+            (format!("{REGION}/notes/"), Visit::Leave),
         ] {
-            assert_eq!(wanted().step(&prefix), step, "{prefix}");
+            assert_eq!(filter().visit(&prefix), visit, "{prefix}");
         }
     }
 
     #[test]
     fn digests_are_found_beside_the_records_and_nothing_narrow_wants_everything() {
-        let digests = Wanted { kind: Kind::Digests, ..Wanted::default() };
-        assert_eq!(digests.step("AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2026/01/01/"), Step::Take);
-        assert_eq!(digests.step("AWSLogs/111122223333/CloudTrail/"), Step::Leave);
+        let digests = TrailFilter { kind: Kind::Digests, ..TrailFilter::default() };
+        assert_eq!(
+            digests.visit("AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2026/01/01/"),
+            Visit::Take
+        );
+        assert_eq!(digests.visit("AWSLogs/111122223333/CloudTrail/"), Visit::Leave);
         assert!(!digests.is_narrow());
-        assert!(wanted().is_narrow());
+        assert!(filter().is_narrow());
     }
 
     #[test]

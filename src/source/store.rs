@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use time::OffsetDateTime;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::buckets::{Buckets, RegionalClient};
+use super::buckets::{RegionalClient, S3Clients};
 use super::budget::Budget;
 use super::notification::ObjectRef;
 pub use super::refusal::StoreError;
@@ -36,7 +36,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Reads objects whole. All objects in memory share one budget of bytes.
 pub struct Store {
-    buckets: Buckets,
+    buckets: S3Clients,
     budget: Budget,
     max_object_bytes: u64,
     request_payer: Option<RequestPayer>,
@@ -62,7 +62,7 @@ pub struct Object {
 impl Store {
     pub async fn new(aws: &SdkConfig, config: &SourceConfig, metrics: Arc<Metrics>) -> Self {
         Self {
-            buckets: Buckets::new(aws, config).await,
+            buckets: S3Clients::new(aws, config).await,
             budget: Budget::new(config.in_flight_bytes.get() as u64),
             max_object_bytes: config.max_object_bytes,
             request_payer: config.requester_pays.then_some(RequestPayer::Requester),

@@ -46,7 +46,7 @@ pub async fn entries(client: &OpenSearch, files: &[&LogFile]) -> Result<HashMap<
         return Ok(found);
     }
     // A get by id finds an entry at once; a search finds it only after a refresh of the index.
-    let documents: Vec<Value> = files.iter().filter_map(|file| wanted(client.names(), file)).collect();
+    let documents: Vec<Value> = files.iter().filter_map(|file| filter(client.names(), file)).collect();
     let question = query("_mget");
     let Answers { docs } = question.ask(client, "_mget", &json!({"docs": documents})).await?;
     if docs.iter().filter_map(|document| document.error.as_ref()).any(|error| error.kind != ABSENT) {
@@ -114,7 +114,7 @@ pub async fn search(client: &OpenSearch, path: &str, body: &Value) -> Result<Val
 
 const SOURCE: &[&str] = &["object.key", "object.etag", "object.sha256", "event"];
 
-fn wanted(names: &Names, file: &LogFile) -> Option<Value> {
+fn filter(names: &Names, file: &LogFile) -> Option<Value> {
     let delivered_at = key::classify(&file.s3_object).ok()?.delivered_at;
     let id = ledger::id(&file.s3_bucket, &file.s3_object, &file.hash_value);
     Some(json!({
