@@ -60,7 +60,7 @@ pub enum DaemonError {
 }
 
 /// The signals of an operator to a running daemon.
-pub struct Orders {
+pub struct Control {
     /// Each loads the rules again.
     pub hangups: Signal,
     pub stop: CancellationToken,
@@ -71,11 +71,11 @@ pub async fn run(
     config: &Config,
     knowledge: Knowledge,
     source: RuleSource,
-    orders: Orders,
+    control: Control,
 ) -> Result<(), DaemonError> {
     let queue_url = config.source.queue_url.as_ref().ok_or(DaemonError::NoQueue)?;
     let aws = aws::load(Some(queue_url)).await;
-    run_on(&aws, config, Arc::new(knowledge), source, orders).await
+    run_on(&aws, config, Arc::new(knowledge), source, control).await
 }
 
 /// Runs as [`run`] does, with given AWS settings. Tests replace their transport, credentials and clock.
@@ -84,9 +84,9 @@ pub async fn run_on(
     config: &Config,
     knowledge: Arc<Knowledge>,
     source: RuleSource,
-    orders: Orders,
+    control: Control,
 ) -> Result<(), DaemonError> {
-    let Orders { hangups, stop } = orders;
+    let Control { hangups, stop } = control;
     let queue_url = config.source.queue_url.as_ref().ok_or(DaemonError::NoQueue)?;
     let metrics = Arc::new(Metrics::new());
     reload::announce(&knowledge.rules, &metrics);
@@ -108,7 +108,7 @@ pub async fn run_on(
 
     // Boxed, because the request's future is large.
     let opening = Box::pin(Queue::open(aws::queue_client(aws, queue_url), queue_url));
-    let opening = attend(opening, || {
+    let opening = warn_if_slow(opening, || {
         warn!(
             queue = %queue_url,
             "waiting for the queue, which has not answered yet; if this lasts, check that SQS and the source of the AWS credentials can be reached from here"
@@ -151,7 +151,7 @@ pub async fn run_on(
     readiness.started();
     info!(scope = ?config.select.scope, "receiving");
 
-    let mut parts = Parts {
+    let mut tasks = Tasks {
         receivers,
         reloading,
         watching,
@@ -163,9 +163,9 @@ pub async fn run_on(
     let ended = tokio::select! {
         biased;
         () = stop.cancelled() => None,
-        part = parts.first_end() => Some(part),
+        part = tasks.first_end() => Some(part),
     };
-    let Parts { mut receivers, reloading: _reloading, watching: _watching, sink, deleter, admin } = parts;
+    let Tasks { mut receivers, reloading: _reloading, watching: _watching, sink, deleter, admin } = tasks;
     if let Some(part) = ended {
         error!(part, "a task exited unexpectedly, so the daemon stops");
         stop.cancel();
@@ -193,7 +193,7 @@ pub async fn run_on(
 }
 
 /// The tasks that run until the daemon stops them. One that exits before that has failed.
-struct Parts<S> {
+struct Tasks<S> {
     receivers: JoinSet<()>,
     reloading: JoinSet<()>,
     watching: JoinSet<()>,
@@ -202,7 +202,7 @@ struct Parts<S> {
     admin: JoinHandle<Result<(), AdminError>>,
 }
 
-impl<S: Future<Output = ()> + Unpin> Parts<S> {
+impl<S: Future<Output = ()> + Unpin> Tasks<S> {
     /// Waits for the first task that exits, and returns its name. It is safe to cancel.
     async fn first_end(&mut self) -> &'static str {
         tokio::select! {
@@ -242,7 +242,7 @@ fn describe(queue: &Queue) {
 async fn prepare(opensearch: &OpenSearch, readiness: &Readiness) -> Result<(), SetupError> {
     let mut is_told = false;
     for failures in 0.. {
-        let installing = attend(setup::install_templates(opensearch), || {
+        let installing = warn_if_slow(setup::install_templates(opensearch), || {
             if !mem::replace(&mut is_told, true) {
                 warn!(
                     host = opensearch.host(),
@@ -265,7 +265,7 @@ async fn prepare(opensearch: &OpenSearch, readiness: &Readiness) -> Result<(), S
 }
 
 /// Waits for an answer, and logs a warning when it takes long.
-async fn attend<F: Future>(answer: F, tell: impl FnOnce()) -> F::Output {
+async fn warn_if_slow<F: Future>(answer: F, tell: impl FnOnce()) -> F::Output {
     let mut answer = pin!(answer);
     if let Ok(answer) = timeout(SILENCE, &mut answer).await {
         return answer;
@@ -303,8 +303,8 @@ mod tests {
 
     use super::*;
 
-    fn running() -> Parts<Pending<()>> {
-        let mut parts = Parts {
+    fn running() -> Tasks<Pending<()>> {
+        let mut tasks = Tasks {
             receivers: JoinSet::new(),
             reloading: JoinSet::new(),
             watching: JoinSet::new(),
@@ -312,15 +312,15 @@ mod tests {
             deleter: tokio::spawn(pending()),
             admin: tokio::spawn(pending()),
         };
-        parts.receivers.spawn(pending());
-        parts.reloading.spawn(pending());
-        parts.watching.spawn(pending());
-        parts
+        tasks.receivers.spawn(pending());
+        tasks.reloading.spawn(pending());
+        tasks.watching.spawn(pending());
+        tasks
     }
 
-    fn with_sink_ended() -> Parts<Ready<()>> {
-        let Parts { receivers, reloading, watching, deleter, admin, .. } = running();
-        Parts { receivers, reloading, watching, sink: ready(()), deleter, admin }
+    fn with_sink_ended() -> Tasks<Ready<()>> {
+        let Tasks { receivers, reloading, watching, deleter, admin, .. } = running();
+        Tasks { receivers, reloading, watching, sink: ready(()), deleter, admin }
     }
 
     #[tokio::test(start_paused = true)]
@@ -329,20 +329,20 @@ mod tests {
         assert!(timeout(a_day, running().first_end()).await.is_err());
         assert_eq!(with_sink_ended().first_end().await, "sink");
 
-        let mut parts = running();
-        parts.receivers.spawn(async { panic!("on purpose") });
-        assert_eq!(parts.first_end().await, "receiver");
-        let mut parts = running();
-        parts.reloading.spawn(async {});
-        assert_eq!(parts.first_end().await, "loading of rules and secrets");
-        let mut parts = running();
-        parts.watching.spawn(async {});
-        assert_eq!(parts.first_end().await, "watch over verifications or queues");
-        let mut parts = running();
-        parts.deleter.abort();
-        assert_eq!(parts.first_end().await, "deleter");
-        let mut parts = running();
-        parts.admin = tokio::spawn(async { Ok(()) });
-        assert_eq!(parts.first_end().await, "admin endpoint");
+        let mut tasks = running();
+        tasks.receivers.spawn(async { panic!("on purpose") });
+        assert_eq!(tasks.first_end().await, "receiver");
+        let mut tasks = running();
+        tasks.reloading.spawn(async {});
+        assert_eq!(tasks.first_end().await, "loading of rules and secrets");
+        let mut tasks = running();
+        tasks.watching.spawn(async {});
+        assert_eq!(tasks.first_end().await, "watch over verifications or queues");
+        let mut tasks = running();
+        tasks.deleter.abort();
+        assert_eq!(tasks.first_end().await, "deleter");
+        let mut tasks = running();
+        tasks.admin = tokio::spawn(async { Ok(()) });
+        assert_eq!(tasks.first_end().await, "admin endpoint");
     }
 }

@@ -8,7 +8,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What is asked of the daemon.
 #[derive(Clone, Copy, Debug)]
-pub enum Question {
+pub enum Probe {
     /// Whether the process runs, for a liveness probe.
     Live,
     /// Whether it can do its work, which a restart would not change while a server is away.
@@ -27,10 +27,10 @@ pub enum HealthError {
 }
 
 /// Asks the daemon that listens on this address.
-pub async fn probe(listen: SocketAddr, question: Question) -> Result<(), HealthError> {
-    let path = match question {
-        Question::Live => "healthz",
-        Question::Ready => "readyz",
+pub async fn check(listen: SocketAddr, probe: Probe) -> Result<(), HealthError> {
+    let path = match probe {
+        Probe::Live => "healthz",
+        Probe::Ready => "readyz",
     };
     let url = format!("http://{}/{path}", reachable(listen));
     let no_answer = |source| HealthError::NoAnswer { url: url.clone(), source };
@@ -75,21 +75,19 @@ mod tests {
         address
     }
 
-    async fn ask(address: SocketAddr, question: Question) -> Result<(), String> {
-        probe(address, question).await.map_err(|error| error.to_string())
+    async fn ask(address: SocketAddr, probe: Probe) -> Result<(), String> {
+        check(address, probe).await.map_err(|error| error.to_string())
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_ready_daemon_is_healthy_and_another_says_why_it_is_not() {
-        assert_eq!(ask(serve(StatusCode::OK, "ready\n").await, Question::Ready).await, Ok(()));
+        assert_eq!(ask(serve(StatusCode::OK, "ready\n").await, Probe::Ready).await, Ok(()));
         let waiting = serve(StatusCode::SERVICE_UNAVAILABLE, "OpenSearch does not answer\n").await;
-        assert!(
-            ask(waiting, Question::Ready).await.unwrap_err().ends_with("503: OpenSearch does not answer")
-        );
-        assert_eq!(ask(waiting, Question::Live).await, Ok(()), "a restart would not help it");
+        assert!(ask(waiting, Probe::Ready).await.unwrap_err().ends_with("503: OpenSearch does not answer"));
+        assert_eq!(ask(waiting, Probe::Live).await, Ok(()), "a restart would not help it");
         let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        for question in [Question::Live, Question::Ready] {
-            assert!(ask(nobody, question).await.unwrap_err().contains("check that the daemon runs"));
+        for probe in [Probe::Live, Probe::Ready] {
+            assert!(ask(nobody, probe).await.unwrap_err().contains("check that the daemon runs"));
         }
     }
 }

@@ -8,7 +8,7 @@ use sagetrail::config::ConfigError;
 use sagetrail::daemon::DaemonError;
 use sagetrail::enrich::redact::KeyError;
 use sagetrail::enrich::rules::RulesError;
-use sagetrail::health::Question;
+use sagetrail::health::Probe;
 use sagetrail::monitors::MonitorsError;
 use sagetrail::telemetry;
 
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => history::verify(args),
         Command::Enrich { rules, files } => offline::enrich(rules, files),
         Command::Health { config, live } => {
-            daemon::ask_health(config, if *live { Question::Live } else { Question::Ready })
+            daemon::ask_health(config, if *live { Probe::Live } else { Probe::Ready })
         }
         Command::Check(args) => check::check(args),
         Command::Manual { folder } => offline::write_manual(folder),

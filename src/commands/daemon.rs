@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use sagetrail::daemon::{self, Orders};
+use sagetrail::daemon::{self, Control};
 use sagetrail::enrich::Knowledge;
-use sagetrail::health::{self, Question};
+use sagetrail::health::{self, Probe};
 use sagetrail::reload::{self, RuleSource};
 use sagetrail::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,7 +35,7 @@ pub(crate) fn run(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
         let stop = CancellationToken::new();
         let _listening = stop_on_signals(stop.clone())?;
         let hangups = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-        daemon::run(&config, knowledge, source, Orders { hangups, stop }).await?;
+        daemon::run(&config, knowledge, source, Control { hangups, stop }).await?;
         Ok(ExitCode::SUCCESS)
     });
     // A decoder may still be busy with an object whose message was given back.
@@ -43,8 +43,8 @@ pub(crate) fn run(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
     result
 }
 
-pub(crate) fn ask_health(file: &ConfigFile, question: Question) -> anyhow::Result<ExitCode> {
+pub(crate) fn ask_health(file: &ConfigFile, probe: Probe) -> anyhow::Result<ExitCode> {
     let listen = load(file)?.admin.listen;
-    runtime()?.block_on(health::probe(listen, question))?;
+    runtime()?.block_on(health::check(listen, probe))?;
     Ok(ExitCode::SUCCESS)
 }

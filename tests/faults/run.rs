@@ -9,7 +9,7 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sagetrail::config::{Config, EnrichConfig, Scope};
-use sagetrail::daemon::{self, Orders};
+use sagetrail::daemon::{self, Control};
 use sagetrail::enrich::Knowledge;
 use sagetrail::enrich::rules::BrokenRules;
 use sagetrail::reload::RuleSource;
@@ -87,18 +87,18 @@ async fn live(mut schedule: Schedule, seed: u64, worker: usize) -> Outcome {
     config.sink.url = format!("http://{}", cluster.address).parse().expect("a URL");
     world.lock().likelihood = schedule.likelihood;
 
-    let (mut daemons, mut orders) = (Vec::new(), Vec::new());
+    let (mut daemons, mut control) = (Vec::new(), Vec::new());
     for number in 0..schedule.daemons {
         let (order, received) = mpsc::channel(8);
         let supervisor = supervise(number, Arc::clone(&world), config.clone(), seed, received);
         daemons.push(AbortOnDropHandle::new(tokio::spawn(supervisor)));
-        orders.push(order);
+        control.push(order);
     }
     let mut changes = Changes::new(&schedule);
     let end = schedule.cut.unwrap_or(STORM + PATIENCE);
     loop {
         let now = world.began.elapsed();
-        changes.bring(now, &world, &cluster, &orders);
+        changes.bring(now, &world, &cluster, &control);
         let is_over = now >= end || schedule.cut.is_none() && changes.is_over() && is_drained(&world);
         if is_over {
             break;
@@ -110,7 +110,7 @@ async fn live(mut schedule: Schedule, seed: u64, worker: usize) -> Outcome {
     if schedule.cut.is_none() && !is_drained(&world) {
         world.lock().breach(format!("messages still wait {PATIENCE:?} after the last fault"));
     }
-    finish(&world, &schedule, &orders, daemons).await;
+    finish(&world, &schedule, &control, daemons).await;
     outcome(seed, &world, lasted)
 }
 
@@ -118,11 +118,11 @@ async fn live(mut schedule: Schedule, seed: u64, worker: usize) -> Outcome {
 async fn finish(
     world: &World,
     schedule: &Schedule,
-    orders: &[mpsc::Sender<Order>],
+    control: &[mpsc::Sender<Order>],
     daemons: Vec<AbortOnDropHandle<()>>,
 ) {
     let most = schedule.config.shutdown.grace + CLOSING;
-    for (daemon, order) in daemons.into_iter().zip(orders) {
+    for (daemon, order) in daemons.into_iter().zip(control) {
         if order.send(Order::End).await.is_ok() && timeout(most, daemon).await.is_err() {
             world.lock().breach(format!("a stop took more than {most:?}"));
         }
@@ -207,7 +207,7 @@ async fn supervise(
     world: Arc<World>,
     config: Config,
     seed: u64,
-    mut orders: mpsc::Receiver<Order>,
+    mut control: mpsc::Receiver<Order>,
 ) {
     loop {
         let stop = CancellationToken::new();
@@ -223,7 +223,7 @@ async fn supervise(
                 let text = format!("daemon {number} ended: {ended:?}");
                 if ended.is_err() { world.lock().breach(text) } else { world.lock().tell(text) }
             }
-            order = orders.recv() => match order {
+            order = control.recv() => match order {
                 Some(Order::Kill) => {
                     world.lock().meet("daemon killed");
                     running.abort();
@@ -243,7 +243,7 @@ async fn supervise(
         }
         tokio::select! {
             () = sleep(RESTART) => {}
-            order = orders.recv() => if matches!(order, Some(Order::End) | None) { return },
+            order = control.recv() => if matches!(order, Some(Order::End) | None) { return },
         }
     }
 }
@@ -255,8 +255,8 @@ async fn daemon(world: Arc<World>, config: Config, seed: u64, stop: Cancellation
         RuleSource { config_file: None, broken: BrokenRules::Refuse, enrich: EnrichConfig::default() };
     let hangups = signal(SignalKind::hangup()).expect("a signal can be listened for");
     let settings = aws::settings(&world, seed);
-    let orders = Orders { hangups, stop };
-    let ended = daemon::run_on(&settings, &config, Arc::clone(&KNOWLEDGE), source, orders).await;
+    let control = Control { hangups, stop };
+    let ended = daemon::run_on(&settings, &config, Arc::clone(&KNOWLEDGE), source, control).await;
     ended.map_err(|error| error.to_string())
 }
 
@@ -289,7 +289,7 @@ impl Changes {
         self.messages.is_empty() && self.events.is_empty() && self.ends.is_empty()
     }
 
-    fn bring(&mut self, now: Duration, world: &World, cluster: &Cluster, orders: &[mpsc::Sender<Order>]) {
+    fn bring(&mut self, now: Duration, world: &World, cluster: &Cluster, control: &[mpsc::Sender<Order>]) {
         for (_, objects) in self.messages.extract_if(.., |(at, _)| *at <= now) {
             send(world, objects);
         }
@@ -300,8 +300,8 @@ impl Changes {
         for (_, event) in events {
             match event {
                 // An order that finds no room comes while others are carried out.
-                Event::Kill(daemon) => drop(orders[daemon].try_send(Order::Kill)),
-                Event::Stop(daemon) => drop(orders[daemon].try_send(Order::Stop)),
+                Event::Kill(daemon) => drop(control[daemon].try_send(Order::Kill)),
+                Event::Stop(daemon) => drop(control[daemon].try_send(Order::Stop)),
                 Event::ClusterDown(lasts) => {
                     cluster.up.send_replace(false);
                     self.ends.push((now + lasts, End::ClusterDown));
