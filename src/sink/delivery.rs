@@ -14,7 +14,7 @@ use super::answer::StoreError;
 use super::bulk::{self, ItemOutcome, Refusal};
 use super::cluster_block::ClusterBlocks;
 use super::doubt;
-use super::entry::{Ending, Entry};
+use super::entry::{Entry, EntryOutcome};
 use super::health::{BulkFailure, Health};
 use super::limit::Limit;
 use super::probe::{self, Finding};
@@ -229,15 +229,15 @@ impl BulkSender {
                     } else {
                         created += u64::from(entry.document.index.is_for_events());
                     }
-                    entry.settle(Ending::Created);
+                    entry.settle(EntryOutcome::Created);
                 }
                 ItemOutcome::Duplicate => {
                     duplicate += u64::from(entry.document.index.is_for_events());
-                    entry.settle(Ending::Duplicate);
+                    entry.settle(EntryOutcome::Duplicate);
                 }
                 ItemOutcome::Retry { status, kind, .. } if entry.attempts >= self.item_attempts => {
                     let attempts = entry.attempts;
-                    entry.settle(Ending::Failed(StoreError::Unavailable { attempts, status, kind }));
+                    entry.settle(EntryOutcome::Failed(StoreError::Unavailable { attempts, status, kind }));
                 }
                 ItemOutcome::Doubtful(refusal)
                     if entry.attempts < self.item_attempts.min(DOUBTFUL_ATTEMPTS) =>
@@ -251,7 +251,7 @@ impl BulkSender {
                     postponed.push(entry);
                 }
                 ItemOutcome::Refused(refusal) | ItemOutcome::Doubtful(refusal) if entry.is_for_rejected() => {
-                    entry.settle(Ending::Failed(StoreError::Refused { kind: refusal.kind }));
+                    entry.settle(EntryOutcome::Failed(StoreError::Refused { kind: refusal.kind }));
                 }
                 ItemOutcome::Refused(refusal) | ItemOutcome::Doubtful(refusal) => {
                     let report = rejection::report(&entry.document, &refusal, now);
@@ -286,6 +286,6 @@ impl Part {
 fn too_large(entries: Vec<Entry>) {
     for entry in entries {
         let bytes = bulk::encoded_len(&entry.document);
-        entry.settle(Ending::Failed(StoreError::TooLarge { bytes }));
+        entry.settle(EntryOutcome::Failed(StoreError::TooLarge { bytes }));
     }
 }

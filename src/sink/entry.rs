@@ -24,7 +24,7 @@ pub(super) struct Entry {
 pub(super) struct SetAside;
 
 /// How an entry ended.
-pub(super) enum Ending {
+pub(super) enum EntryOutcome {
     Created,
     Duplicate,
     Failed(StoreError),
@@ -36,15 +36,15 @@ impl Entry {
     }
 
     /// Tells the submission how this document ended. An entry that is dropped without it counts as unanswered.
-    pub(super) fn settle(self, ending: Ending) {
+    pub(super) fn settle(self, outcome: EntryOutcome) {
         let rejected = self.is_for_rejected();
         let mut counts = self.acks.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        match ending {
+        match outcome {
             // A document in the rejected index counts as rejected, whether this attempt wrote it or an earlier one.
-            Ending::Created | Ending::Duplicate if rejected => counts.stored.rejected += 1,
-            Ending::Created => counts.stored.created += 1,
-            Ending::Duplicate => counts.stored.duplicate += 1,
-            Ending::Failed(error) => {
+            EntryOutcome::Created | EntryOutcome::Duplicate if rejected => counts.stored.rejected += 1,
+            EntryOutcome::Created => counts.stored.created += 1,
+            EntryOutcome::Duplicate => counts.stored.duplicate += 1,
+            EntryOutcome::Failed(error) => {
                 counts.failure.get_or_insert(error);
             }
         }
@@ -147,11 +147,11 @@ pub(super) mod tests {
         let (entries, submission) = entries(&[1, 1, 1, 1]).await;
         for (number, mut entry) in entries.into_iter().enumerate() {
             match number {
-                0 | 1 => entry.settle(Ending::Created),
-                2 => entry.settle(Ending::Duplicate),
+                0 | 1 => entry.settle(EntryOutcome::Created),
+                2 => entry.settle(EntryOutcome::Duplicate),
                 _ => {
                     entry.document.index = IndexName::rejected(&Names::default());
-                    entry.settle(Ending::Duplicate);
+                    entry.settle(EntryOutcome::Duplicate);
                 }
             }
         }
@@ -162,7 +162,7 @@ pub(super) mod tests {
     async fn one_entry_that_is_dropped_without_an_ending_makes_the_whole_unproven() {
         let (mut entries, submission) = entries(&[1, 1]).await;
         drop(entries.pop());
-        entries.pop().unwrap().settle(Ending::Created);
+        entries.pop().unwrap().settle(EntryOutcome::Created);
         assert_eq!(submission.stored().await, Err(StoreError::Closed));
     }
 
@@ -171,7 +171,7 @@ pub(super) mod tests {
         let (entries, submission) = entries(&[1, 1, 1]).await;
         let refused = |kind: &str| StoreError::Refused { kind: kind.to_owned() };
         for (entry, kind) in entries.into_iter().zip(["first", "second", "third"]) {
-            entry.settle(Ending::Failed(refused(kind)));
+            entry.settle(EntryOutcome::Failed(refused(kind)));
         }
         assert_eq!(submission.stored().await, Err(refused("first")));
     }

@@ -23,7 +23,7 @@ use super::reading::Reading;
 use super::rule::Rule;
 use super::runbook;
 use super::sentence;
-use super::verdict::{Ending, MatchedRules, Possible, Threat, Verdict, ending, severity};
+use super::verdict::{CallOutcome, MatchedRules, Possible, Threat, Verdict, outcome, severity};
 use crate::record::Record;
 use crate::timestamp;
 
@@ -61,7 +61,7 @@ pub struct Event<'e, 'a> {
 impl Serialize for Event<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut document = serializer.serialize_map(None)?;
-        let verdict = Verdict::of(self.matches, ending(self.record));
+        let verdict = Verdict::of(self.matches, outcome(self.record));
         let reading = self.reading(&verdict);
         document.serialize_entry("@timestamp", &Timestamp(self.timestamp))?;
         if self.unknown_operation {
@@ -114,7 +114,7 @@ impl<'e, 'a> Event<'e, 'a> {
             network: &self.network,
             context: &self.context,
             verdict,
-            ending: ending(self.record),
+            outcome: outcome(self.record),
         }
     }
 
@@ -125,14 +125,14 @@ impl<'e, 'a> Event<'e, 'a> {
             id: record.text(&["eventID"]).map(alert::plain),
             action: record.text(&["eventName"]),
             provider: record.text(&["eventSource"]),
-            outcome: match ending(record) {
-                Ending::Succeeded => "success",
-                Ending::Failed => "failure",
+            outcome: match outcome(record) {
+                CallOutcome::Succeeded => "success",
+                CallOutcome::Failed => "failure",
             },
             kind: "event",
             category: category(self),
             kinds: kinds(self),
-            severity: severity(self.matches, ending(self.record)).map(|severity| severity as u8),
+            severity: severity(self.matches, outcome(self.record)).map(|severity| severity as u8),
             created: self.created.map(Timestamp),
             ingested: Timestamp(self.ingested),
             original: self.original,

@@ -4,7 +4,7 @@ use super::actor::Actor;
 use super::context::Context;
 use super::networks::SourceNetwork;
 use super::rule::Rule;
-use super::verdict::{Ending, Verdict};
+use super::verdict::{CallOutcome, Verdict};
 use crate::record::Record;
 
 #[derive(Clone, Copy)]
@@ -16,7 +16,7 @@ pub struct Reading<'v, 'a> {
     pub network: &'v SourceNetwork<'v>,
     pub context: &'v Context<'v>,
     pub verdict: &'v Verdict<'v>,
-    pub ending: Ending,
+    pub outcome: CallOutcome,
 }
 
 impl Reading<'_, '_> {
@@ -51,8 +51,8 @@ pub mod tests {
         let (actor, context) = (actor::actor(&record), context::context(&record, &unpacked, &catalogue));
         let networks = Networks::built_in();
         let network = networks.source(&record);
-        let ending = verdict::ending(&record);
-        let verdict = Verdict::of(&matches, ending);
+        let outcome = verdict::outcome(&record);
+        let verdict = Verdict::of(&matches, outcome);
         function(&Reading {
             record: &record,
             matches: &matches,
@@ -60,7 +60,7 @@ pub mod tests {
             network: &network,
             context: &context,
             verdict: &verdict,
-            ending,
+            outcome,
         })
     }
 

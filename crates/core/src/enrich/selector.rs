@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::reading::Reading;
 use super::rule::{Rule, Severity};
-use super::verdict::Ending;
+use super::verdict::CallOutcome;
 use crate::record::{Record, truth};
 
 /// It holds when every condition that is given holds, and a list does when one of its entries does.
@@ -151,8 +151,8 @@ impl Setting {
 impl Outcome {
     fn is_of(self, reading: &Reading<'_, '_>) -> bool {
         match self {
-            Self::Success => reading.ending == Ending::Succeeded,
-            Self::Failure => reading.ending == Ending::Failed,
+            Self::Success => reading.outcome == CallOutcome::Succeeded,
+            Self::Failure => reading.outcome == CallOutcome::Failed,
             Self::Denied => reading.was_denied(),
         }
     }

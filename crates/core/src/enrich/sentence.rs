@@ -16,7 +16,7 @@ use super::quoted::{cut, quoted, visible};
 use super::reading::Reading;
 use super::rule::Severity;
 use super::user_agent;
-use super::verdict::{Ending, Finding};
+use super::verdict::{CallOutcome, Finding};
 use phrase::{Phrase, category_in_words};
 
 /// Characters of a sentence: what fits into an alert and a row of a table.
@@ -30,11 +30,11 @@ const MAX_NAMES: usize = 2;
 pub fn sentence(reading: &Reading<'_, '_>) -> String {
     let mut sentence = subject(reading.actor);
     let phrase = Phrase::of(reading.record, reading.context.resource.as_ref());
-    match reading.ending {
-        Ending::Succeeded => {
+    match reading.outcome {
+        CallOutcome::Succeeded => {
             let _ = write!(sentence, " {} {}", phrase.past, phrase.object);
         }
-        Ending::Failed => {
+        CallOutcome::Failed => {
             let _ = write!(sentence, " tried to {} {}", phrase.base, phrase.object);
         }
     }
@@ -218,11 +218,11 @@ fn enumerated(words: &[String], conjunction: &str) -> Option<String> {
 
 fn failure(reading: &Reading<'_, '_>) -> Option<String> {
     let code = reading.record.text(&["errorCode"]).map(quoted);
-    match (reading.ending, code) {
-        (Ending::Succeeded, _) => None,
-        (Ending::Failed, Some(code)) if reading.was_denied() => Some(format!("was denied ({code})")),
-        (Ending::Failed, Some(code)) => Some(format!("failed ({code})")),
-        (Ending::Failed, None) => Some("failed".to_owned()),
+    match (reading.outcome, code) {
+        (CallOutcome::Succeeded, _) => None,
+        (CallOutcome::Failed, Some(code)) if reading.was_denied() => Some(format!("was denied ({code})")),
+        (CallOutcome::Failed, Some(code)) => Some(format!("failed ({code})")),
+        (CallOutcome::Failed, None) => Some("failed".to_owned()),
     }
 }
 

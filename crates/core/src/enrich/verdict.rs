@@ -105,23 +105,23 @@ pub struct Finding<'e> {
 
 /// How the call ended, as far as it changes what a match means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum CallOutcome {
     Succeeded,
     Failed,
 }
 
 impl<'e> Verdict<'e> {
-    pub fn of(matches: &[&'e Rule], ending: Ending) -> Self {
+    pub fn of(matches: &[&'e Rule], outcome: CallOutcome) -> Self {
         let mut worth_a_look: Vec<&'e Rule> =
             matches.iter().copied().filter(|rule| rule.asks_for_a_look()).collect();
         worth_a_look.sort_by_key(|rule| Reverse(rule.level));
         let (attempts, findings): (Vec<&Rule>, Vec<&Rule>) =
-            worth_a_look.into_iter().partition(|rule| is_attempt(rule, ending));
+            worth_a_look.into_iter().partition(|rule| is_attempt(rule, outcome));
         Self {
             categories: matches.iter().flat_map(|rule| &rule.categories).map(String::as_str).collect(),
             findings: findings.into_iter().map(Finding::of).collect(),
             attempts: attempts.into_iter().map(Finding::of).collect(),
-            severity: severity(matches, ending),
+            severity: severity(matches, outcome),
         }
     }
 }
@@ -143,21 +143,21 @@ impl<'e> Finding<'e> {
 }
 
 /// The level of the most worrying match, where an attempt counts one step less than a success.
-pub fn severity(matches: &[&Rule], ending: Ending) -> Option<Severity> {
-    let level = |rule: &&Rule| if is_attempt(rule, ending) { rule.level.reduced() } else { rule.level };
+pub fn severity(matches: &[&Rule], outcome: CallOutcome) -> Option<Severity> {
+    let level = |rule: &&Rule| if is_attempt(rule, outcome) { rule.level.reduced() } else { rule.level };
     matches.iter().map(level).max()
 }
 
-fn is_attempt(rule: &Rule, ending: Ending) -> bool {
-    ending == Ending::Failed && !rule.judges_failure
+fn is_attempt(rule: &Rule, outcome: CallOutcome) -> bool {
+    outcome == CallOutcome::Failed && !rule.judges_failure
 }
 
 /// A failed call has an error code, but for the console's sign-in, which says so in its response.
-pub fn ending(record: &Record<'_>) -> Ending {
+pub fn outcome(record: &Record<'_>) -> CallOutcome {
     let sign_in = record.text(&["responseElements", "ConsoleLogin"]);
     if record.text(&["errorCode"]).is_some() || sign_in == Some("Failure") {
-        Ending::Failed
+        CallOutcome::Failed
     } else {
-        Ending::Succeeded
+        CallOutcome::Succeeded
     }
 }
