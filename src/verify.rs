@@ -32,7 +32,7 @@ pub use self::error::VerifyError;
 use self::expected::{BY_BUCKET, BY_RECORDS, Expected};
 pub use self::finding::Finding;
 use self::finding::plural;
-pub use self::judge::Reading;
+pub use self::judge::Reread;
 use self::region::{Region, Verified};
 pub use self::report::Report;
 pub use self::scene::Plan;
@@ -308,7 +308,7 @@ mod tests {
             to: date!(2026 - 03 - 02),
             late: Duration::hours(1),
             keys: None,
-            reading: Reading::WhatIsUnproven,
+            reread: Reread::WhatIsUnproven,
         }
     }
 

@@ -8,7 +8,7 @@ use sagetrail::config::Config;
 use sagetrail::replay::{self, Job, Place};
 use sagetrail::retag;
 use sagetrail::telemetry::complain;
-use sagetrail::verify::{self, Plan, Reading};
+use sagetrail::verify::{self, Plan, Reread};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
@@ -76,7 +76,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         to,
         late: time::Duration::minutes(args.late_minutes.into()),
         keys: args.keys.clone(),
-        reading: if args.read_all { Reading::Everything } else { Reading::WhatIsUnproven },
+        reread: if args.read_all { Reread::Everything } else { Reread::WhatIsUnproven },
     };
     let report = runtime()?.block_on(Box::pin(verify::run(&config, plan, repair)))?;
     args.format.print(&report)?;

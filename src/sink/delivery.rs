@@ -174,9 +174,9 @@ impl BulkSender {
         let answer = self.client.bulk(body).await;
         let took = began.elapsed();
 
-        let reading = read(answer, entries);
-        self.metrics.bulk_answered(reading.outcome, entries.len(), bytes, took);
-        let signal = match reading.load {
+        let result = read(answer, entries);
+        self.metrics.bulk_answered(result.outcome, entries.len(), bytes, took);
+        let signal = match result.load {
             LoadSignal::PushedBack => Some(Signal::PushedBack),
             LoadSignal::TooLarge => Some(Signal::TooLarge { bytes }),
             LoadSignal::Took => Some(Signal::Answered { bytes, took }),
@@ -195,13 +195,13 @@ impl BulkSender {
                 );
             }
         }
-        match (reading.failure, &reading.verdict) {
+        match (result.failure, &result.verdict) {
             (Some((failure, problem)), _) => self.health.failed(failure, &problem),
             // Only another document shows whether this one is the cause.
             (None, Verdict::Divide(_)) => {}
             (None, _) => self.health.answered(),
         }
-        reading.verdict
+        result.verdict
     }
 
     /// Resolves each entry by its outcome. Entries to be sent again go to `postponed`; refused ones come back as a part

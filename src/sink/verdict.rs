@@ -22,7 +22,7 @@ pub(super) enum Verdict {
 }
 
 /// An answer, or the lack of one, as everybody who learns from it sees it.
-pub(super) struct Reading {
+pub(super) struct AttemptResult {
     pub(super) verdict: Verdict,
     pub(super) outcome: BulkOutcome,
     pub(super) load: LoadSignal,
@@ -42,7 +42,7 @@ pub(super) enum LoadSignal {
     Nothing,
 }
 
-pub(super) fn read(answer: Result<Answer, OpenSearchError>, entries: &[Entry]) -> Reading {
+pub(super) fn read(answer: Result<Answer, OpenSearchError>, entries: &[Entry]) -> AttemptResult {
     let Answer { status, body } = match answer {
         Ok(answer) => answer,
         Err(error) => return unanswered(&error),
@@ -57,7 +57,7 @@ pub(super) fn read(answer: Result<Answer, OpenSearchError>, entries: &[Entry]) -
                 }
             }
         }
-        413 => Reading {
+        413 => AttemptResult {
             verdict: Verdict::TooLarge,
             outcome: BulkOutcome::TooLarge,
             load: if entries.len() > 1 { LoadSignal::TooLarge } else { LoadSignal::Nothing },
@@ -90,7 +90,7 @@ pub(super) fn read(answer: Result<Answer, OpenSearchError>, entries: &[Entry]) -
 }
 
 /// What is quoted of the answer is the name of a permission alone.
-fn denied(status: u16, body: &[u8]) -> Reading {
+fn denied(status: u16, body: &[u8]) -> AttemptResult {
     let said = String::from_utf8_lossy(body);
     // OpenSearch and AWS give their reason as JSON; another text comes from a firewall or proxy.
     let is_foreign = !body.is_empty() && serde_json::from_slice::<IgnoredAny>(body).is_err();
@@ -109,7 +109,7 @@ fn denied(status: u16, body: &[u8]) -> Reading {
 }
 
 /// A firewall or proxy may refuse the text of one document.
-fn refused_on_the_way(status: u16) -> Reading {
+fn refused_on_the_way(status: u16) -> AttemptResult {
     divide(Refusal {
         status,
         kind: REFUSED_ON_THE_WAY.to_owned(),
@@ -117,11 +117,11 @@ fn refused_on_the_way(status: u16) -> Reading {
     })
 }
 
-fn answered(outcomes: Vec<ItemOutcome>) -> Reading {
+fn answered(outcomes: Vec<ItemOutcome>) -> AttemptResult {
     let is_whole = outcomes.iter().all(|item| matches!(item, ItemOutcome::Created | ItemOutcome::Duplicate));
     let is_pushed_back =
         outcomes.iter().any(|item| matches!(item, ItemOutcome::Retry { status: 429 | 503, .. }));
-    Reading {
+    AttemptResult {
         verdict: Verdict::Items(outcomes),
         outcome: if is_whole { BulkOutcome::Accepted } else { BulkOutcome::Partial },
         load: if is_pushed_back { LoadSignal::PushedBack } else { LoadSignal::Took },
@@ -129,7 +129,7 @@ fn answered(outcomes: Vec<ItemOutcome>) -> Reading {
     }
 }
 
-fn unanswered(error: &OpenSearchError) -> Reading {
+fn unanswered(error: &OpenSearchError) -> AttemptResult {
     let (failure, load) = match error {
         OpenSearchError::TimedOut { .. } => (BulkFailure::TimedOut, LoadSignal::PushedBack),
         OpenSearchError::Denied { status: 401 | 403, .. } => {
@@ -141,17 +141,17 @@ fn unanswered(error: &OpenSearchError) -> Reading {
     repeat(BulkOutcome::Failed, load, failure, error.to_string())
 }
 
-fn throttled(status: u16, outcome: BulkOutcome) -> Reading {
+fn throttled(status: u16, outcome: BulkOutcome) -> AttemptResult {
     repeat(outcome, LoadSignal::PushedBack, BulkFailure::Throttled, format!("status {status}"))
 }
 
-fn repeat(outcome: BulkOutcome, load: LoadSignal, failure: BulkFailure, problem: String) -> Reading {
-    Reading { verdict: Verdict::Repeat, outcome, load, failure: Some((failure, problem)) }
+fn repeat(outcome: BulkOutcome, load: LoadSignal, failure: BulkFailure, problem: String) -> AttemptResult {
+    AttemptResult { verdict: Verdict::Repeat, outcome, load, failure: Some((failure, problem)) }
 }
 
-fn divide(refusal: Refusal) -> Reading {
+fn divide(refusal: Refusal) -> AttemptResult {
     let (verdict, load) = (Verdict::Divide(refusal), LoadSignal::Nothing);
-    Reading { verdict, outcome: BulkOutcome::Failed, load, failure: None }
+    AttemptResult { verdict, outcome: BulkOutcome::Failed, load, failure: None }
 }
 
 /// The type in the report of a document that a firewall does not let through.

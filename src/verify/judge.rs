@@ -21,7 +21,7 @@ pub struct Evidence<'e> {
 
 /// Which files to read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
+pub enum Reread {
     /// Those of which the ledger and the `ETag` do not prove that they are what was signed.
     WhatIsUnproven,
     Everything,
@@ -42,10 +42,10 @@ pub enum Content<'e> {
 
 impl Evidence<'_> {
     /// Whether what is in the bucket may be something else than what was shipped, so that it has to be read.
-    pub fn needs_content(&self, reading: Reading) -> bool {
+    pub fn needs_content(&self, reread: Reread) -> bool {
         match (self.entry, self.listed) {
             (_, None) => false,
-            (_, Some(_)) if reading == Reading::Everything => true,
+            (_, Some(_)) if reread == Reread::Everything => true,
             (Some(entry), Some(listed)) => {
                 !entry.proves(&self.file.hash_value) || entry.etag.is_none() || entry.etag != listed.etag
             }
@@ -212,8 +212,8 @@ mod tests {
         ];
         for (entry, listed, content, needs_content, expected) in table {
             let evidence = Evidence { file: &file, entry, listed, content };
-            assert_eq!(evidence.needs_content(Reading::WhatIsUnproven), needs_content, "{evidence:?}");
-            assert_eq!(evidence.needs_content(Reading::Everything), listed.is_some(), "{evidence:?}");
+            assert_eq!(evidence.needs_content(Reread::WhatIsUnproven), needs_content, "{evidence:?}");
+            assert_eq!(evidence.needs_content(Reread::Everything), listed.is_some(), "{evidence:?}");
             assert_eq!(kinds(&evidence), expected, "{evidence:?}");
         }
     }

@@ -258,7 +258,7 @@ impl Region {
                 listed: listed.as_ref(),
                 content: Content::NotRead,
             };
-            let read = if evidence.needs_content(self.scene.plan.reading) {
+            let read = if evidence.needs_content(self.scene.plan.reread) {
                 Some(self.scene.hash(file).await?)
             } else {
                 None

@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use time::{Date, Duration, OffsetDateTime, Time};
 
 use super::error::VerifyError;
-use super::judge::Reading;
+use super::judge::Reread;
 use super::keys::Keys;
 use crate::config::Config;
 use crate::decode::Limits;
@@ -30,7 +30,7 @@ pub struct Plan {
     pub late: Duration,
     /// A file of public keys in place of the API.
     pub keys: Option<PathBuf>,
-    pub reading: Reading,
+    pub reread: Reread,
 }
 
 /// Everything that the verification of one region needs.

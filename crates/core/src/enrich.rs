@@ -33,7 +33,7 @@ pub mod networks;
 mod actor;
 mod context;
 mod verdict;
-mod reading;
+mod analysis;
 mod selector;
 mod quoted;
 mod sentence;

@@ -102,16 +102,16 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::enrich::reading::tests::{read, rule};
+    use crate::enrich::analysis::tests::{read, rule};
 
     fn key(record: &Json, levels: &[&str]) -> Json {
         let rules: Vec<_> = levels.iter().map(|level| rule(&format!("A {level} rule"), level, &[])).collect();
-        read(record, &rules, |reading| {
+        read(record, &rules, |analysis| {
             serde_json::to_value(AlertKey::of(
-                reading.record,
-                reading.actor,
-                reading.context,
-                reading.verdict,
+                analysis.record,
+                analysis.actor,
+                analysis.context,
+                analysis.verdict,
             ))
             .unwrap()
         })

@@ -14,12 +14,12 @@ use time::OffsetDateTime;
 
 use super::actor::Actor;
 use super::alert::{self, AlertKey};
+use super::analysis::Analysis;
 use super::catalogue::Access;
 use super::context::Context;
 use super::envelope::CloudTrail;
 use super::networks::{AsNumber, Geo, NetworkKind, SourceNetwork};
 use super::questions;
-use super::reading::Reading;
 use super::rule::Rule;
 use super::runbook;
 use super::sentence;
@@ -62,12 +62,12 @@ impl Serialize for Event<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut document = serializer.serialize_map(None)?;
         let verdict = Verdict::of(self.matches, outcome(self.record));
-        let reading = self.reading(&verdict);
+        let analysis = self.analysis(&verdict);
         document.serialize_entry("@timestamp", &Timestamp(self.timestamp))?;
         if self.unknown_operation {
             document.serialize_entry("tags", &[UNKNOWN_OPERATION])?;
         }
-        document.serialize_entry("message", &sentence::sentence(&reading))?;
+        document.serialize_entry("message", &sentence::sentence(&analysis))?;
         document.serialize_entry("ecs", &Ecs { version: ECS_VERSION })?;
         document.serialize_entry("event", &self.event())?;
         document.serialize_entry("cloud", &self.cloud())?;
@@ -96,8 +96,8 @@ impl Serialize for Event<'_, '_> {
                 possible: Possible::of(self.matches),
                 context: &self.context,
                 alert: AlertKey::of(self.record, &self.actor, &self.context, &verdict),
-                questions: questions::answered(&reading),
-                runbook: runbook::links(&reading),
+                questions: questions::answered(&analysis),
+                runbook: runbook::links(&analysis),
                 rules: Rules { version: self.rules_version, retagged: self.retagged.map(Timestamp) },
             },
         )?;
@@ -106,8 +106,8 @@ impl Serialize for Event<'_, '_> {
 }
 
 impl<'e, 'a> Event<'e, 'a> {
-    fn reading<'v>(&'v self, verdict: &'v Verdict<'e>) -> Reading<'v, 'a> {
-        Reading {
+    fn analysis<'v>(&'v self, verdict: &'v Verdict<'e>) -> Analysis<'v, 'a> {
+        Analysis {
             record: self.record,
             matches: self.matches,
             actor: &self.actor,

@@ -45,7 +45,7 @@ pub struct Place<'r> {
 
 /// What an ARN says.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Reading<'k, 'r> {
+pub struct ParsedArn<'k, 'r> {
     pub kind: &'k str,
     pub name: &'r str,
     parts: Vec<(&'k [String], &'r str)>,
@@ -105,7 +105,7 @@ impl Kinds {
 
     /// What a SageMaker ARN says; none for an ARN of another service. Of a kind without a form the beginning is the
     /// kind and the rest the name.
-    pub fn read<'k, 'r>(&'k self, arn: &Arn<'r>) -> Option<Reading<'k, 'r>>
+    pub fn read<'k, 'r>(&'k self, arn: &Arn<'r>) -> Option<ParsedArn<'k, 'r>>
     where
         'r: 'k,
     {
@@ -121,13 +121,13 @@ impl Kinds {
                 Some((kind.literals(), kind.read(arn.resource)?))
             })
             .max_by_key(|(literals, _)| *literals)
-            .map(|(_, reading)| reading)
-            .or(Some(Reading { kind: beginning, name: rest, parts: Vec::new() }))
+            .map(|(_, parsed)| parsed)
+            .or(Some(ParsedArn { kind: beginning, name: rest, parts: Vec::new() }))
     }
 
     /// The id in a SageMaker ARN whose kind AWS tells apart by an id of its own making.
     pub fn id<'r>(&self, arn: &Arn<'r>) -> Option<&'r str> {
-        let Reading { kind, name, .. } = self.read(arn)?;
+        let ParsedArn { kind, name, .. } = self.read(arn)?;
         self.get(kind)?.has_id().then_some(name)
     }
 
@@ -184,7 +184,7 @@ impl Kind {
         self.form.iter().filter(|segment| matches!(segment, Segment::Literal(_))).count()
     }
 
-    fn read<'k, 'r>(&'k self, resource: &'r str) -> Option<Reading<'k, 'r>> {
+    fn read<'k, 'r>(&'k self, resource: &'r str) -> Option<ParsedArn<'k, 'r>> {
         let mut values = resource.splitn(self.form.len(), '/');
         let mut parts = Vec::new();
         for segment in &self.form {
@@ -196,11 +196,11 @@ impl Kind {
             }
         }
         let (_, name) = *parts.last()?;
-        Some(Reading { kind: &self.name, name, parts })
+        Some(ParsedArn { kind: &self.name, name, parts })
     }
 }
 
-impl<'k, 'r> Reading<'k, 'r> {
+impl<'k, 'r> ParsedArn<'k, 'r> {
     /// The part that stands for a parameter and for no other.
     pub fn part(&self, parameter: &str) -> Option<&'r str> {
         self.parts

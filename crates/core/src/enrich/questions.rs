@@ -4,12 +4,12 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::reading::Reading;
+use super::analysis::Analysis;
 use super::selector::Selector;
 
 /// The numbers of the questions that the record helps to answer, in their order.
-pub fn answered(reading: &Reading<'_, '_>) -> Vec<u8> {
-    let helps = |question: &&Question| question.any.iter().any(|selector| selector.holds(reading));
+pub fn answered(analysis: &Analysis<'_, '_>) -> Vec<u8> {
+    let helps = |question: &&Question| question.any.iter().any(|selector| selector.holds(analysis));
     QUESTIONS.iter().filter(helps).map(|question| question.number).collect()
 }
 
@@ -42,7 +42,7 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::enrich::reading::tests::{read, rule};
+    use crate::enrich::analysis::tests::{read, rule};
     use crate::enrich::rule::Rule;
 
     const FAMILY: &str = "sagemaker.amazonaws.com";
@@ -60,7 +60,7 @@ mod tests {
         (record(service, call, &json!({})), vec![])
     }
 
-    fn reading(service: &str, call: &str) -> Matched {
+    fn analysis(service: &str, call: &str) -> Matched {
         (record(service, call, &json!({"readOnly": true})), vec![])
     }
 
@@ -74,10 +74,10 @@ mod tests {
         let foreign = json!({"readOnly": true, "userAgent": "aws-cli/2 os/linux#6.12+kali-amd64"});
         let networked = json!({"requestParameters": {"vpcConfig": {"subnets": ["subnet-1"]}}});
         let cases: Vec<(u8, Matched, Matched)> = vec![
-            (1, (record(FAMILY, "ListModels", &denied), vec![]), reading(FAMILY, "ListModels")),
-            (2, (record(FAMILY, "ListModels", &foreign), vec![]), reading(FAMILY, "ListModels")),
+            (1, (record(FAMILY, "ListModels", &denied), vec![]), analysis(FAMILY, "ListModels")),
+            (2, (record(FAMILY, "ListModels", &foreign), vec![]), analysis(FAMILY, "ListModels")),
             (2, plain("sts.amazonaws.com", "AssumeRole"), plain("logs.amazonaws.com", "DeleteLogGroup")),
-            (3, plain(FAMILY, "StopTrainingJob"), reading(FAMILY, "DescribeTrainingJob")),
+            (3, plain(FAMILY, "StopTrainingJob"), analysis(FAMILY, "DescribeTrainingJob")),
             (
                 4,
                 matched(
@@ -88,15 +88,15 @@ mod tests {
                 ),
                 matched(FAMILY, "CreateTransformJob", "informational", &["sagetrail.resource-abuse"]),
             ),
-            (5, reading(FAMILY, "InvokeEndpoint"), reading(FAMILY, "ListEndpoints")),
-            (6, plain(FAMILY, "CreateNotebookInstance"), reading(FAMILY, "DescribeNotebookInstance")),
-            (7, reading(FAMILY, "ListModels"), plain("iam.amazonaws.com", "CreateRole")),
+            (5, analysis(FAMILY, "InvokeEndpoint"), analysis(FAMILY, "ListEndpoints")),
+            (6, plain(FAMILY, "CreateNotebookInstance"), analysis(FAMILY, "DescribeNotebookInstance")),
+            (7, analysis(FAMILY, "ListModels"), plain("iam.amazonaws.com", "CreateRole")),
             (
                 8,
                 plain("cloudtrail.amazonaws.com", "StopLogging"),
-                reading("cloudtrail.amazonaws.com", "DescribeTrails"),
+                analysis("cloudtrail.amazonaws.com", "DescribeTrails"),
             ),
-            (9, plain("iam.amazonaws.com", "AttachRolePolicy"), reading("iam.amazonaws.com", "GetRole")),
+            (9, plain("iam.amazonaws.com", "AttachRolePolicy"), analysis("iam.amazonaws.com", "GetRole")),
             (
                 10,
                 (record(FAMILY, "CreateTrainingJob", &networked), vec![]),
@@ -109,7 +109,7 @@ mod tests {
                 matched("iam.amazonaws.com", "CreateUser", "informational", &["attack.lateral-movement"]),
             ),
             (13, plain(FAMILY, "DeleteEndpoint"), plain(FAMILY, "CreateEndpoint")),
-            (14, plain(FAMILY, "CreateEndpointConfig"), reading(FAMILY, "ListEndpointConfigs")),
+            (14, plain(FAMILY, "CreateEndpointConfig"), analysis(FAMILY, "ListEndpointConfigs")),
             (
                 15,
                 matched(FAMILY, "CreateNotebookInstance", "low", &["attack.t1548"]),

@@ -107,7 +107,7 @@ fn sagemaker_arn<'r>(text: &Cow<'r, str>) -> Option<Arn<'r>> {
 /// The ARN of the record's own list that is of the kind that the call is about, or else the first of SageMaker's.
 fn listed_arn<'r>(record: &'r Record<'_>, about: &About, kinds: &Kinds) -> Option<Arn<'r>> {
     let is_of_kind = |arn: &Arn<'_>| match about {
-        About::Kind(kind) => kinds.read(arn).is_some_and(|reading| reading.kind == kind),
+        About::Kind(kind) => kinds.read(arn).is_some_and(|parsed| parsed.kind == kind),
         About::Nothing | About::Anything => false,
     };
     listed_arns(record).find(is_of_kind).or_else(|| listed_arns(record).find(Arn::is_sagemaker))
@@ -158,10 +158,10 @@ fn holds(path: &Path, parameter: &str) -> bool {
 }
 
 fn of_arn<'r>(arn: &Arn<'r>, kinds: &'r Kinds) -> Resource<'r> {
-    let reading = kinds.read(arn);
+    let parsed = kinds.read(arn);
     Resource {
-        kind: reading.as_ref().map(|reading| Cow::Borrowed(reading.kind)),
-        name: reading.map(|reading| Cow::Borrowed(reading.name)),
+        kind: parsed.as_ref().map(|parsed| Cow::Borrowed(parsed.kind)),
+        name: parsed.map(|parsed| Cow::Borrowed(parsed.name)),
         arn: Some(Cow::Borrowed(arn.text)),
         ..Resource::default()
     }
@@ -170,12 +170,12 @@ fn of_arn<'r>(arn: &Arn<'r>, kinds: &'r Kinds) -> Resource<'r> {
 /// The domain in the ARN of a space, the hub in that of a hub's content.
 fn parent_in_arn<'r>(arn: &str, kinds: &'r Kinds) -> Option<Resource<'r>> {
     let arn = Arn::parse(arn)?;
-    let reading = kinds.read(&arn)?;
+    let parsed = kinds.read(&arn)?;
     let (kind, name) =
-        reading.surroundings().find_map(|(parameter, name)| Some((kinds.named_by(parameter)?, name)))?;
+        parsed.surroundings().find_map(|(parameter, name)| Some((kinds.named_by(parameter)?, name)))?;
     let place = Place { region: arn.region, account: arn.account };
     let built =
-        kinds.arn(kind, place, |parameter| reading.part(parameter).map(|part| Cow::Owned(part.to_owned())));
+        kinds.arn(kind, place, |parameter| parsed.part(parameter).map(|part| Cow::Owned(part.to_owned())));
     Some(Resource {
         kind: Some(Cow::Borrowed(&kind.name)),
         name: Some(Cow::Owned(name.to_owned())),

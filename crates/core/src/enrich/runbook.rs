@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::reading::Reading;
+use super::analysis::Analysis;
 use super::selector::Selector;
 
 /// Links of one document: a responder reads the first few.
@@ -12,17 +12,17 @@ const MAX_LINKS: usize = 6;
 
 /// The links that fit the record, the most urgent first. A record that no rule matched needs none, and neither does one
 /// whose rules lead to other pages already.
-pub fn links(reading: &Reading<'_, '_>) -> Vec<&'static str> {
-    if reading.matches.is_empty() {
+pub fn links(analysis: &Analysis<'_, '_>) -> Vec<&'static str> {
+    if analysis.matches.is_empty() {
         return Vec::new();
     }
     let is_in_finding = |url: &str| {
-        let verdict = reading.verdict;
+        let verdict = analysis.verdict;
         verdict.findings.iter().chain(&verdict.attempts).any(|finding| finding.reference == Some(url))
     };
     STEPS
         .iter()
-        .filter(|step| !is_in_finding(&step.url) && step.any.iter().any(|selector| selector.holds(reading)))
+        .filter(|step| !is_in_finding(&step.url) && step.any.iter().any(|selector| selector.holds(analysis)))
         .map(|step| step.url.as_str())
         .take(MAX_LINKS)
         .collect()
@@ -56,7 +56,7 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::enrich::reading::tests::{read, rule};
+    use crate::enrich::analysis::tests::{read, rule};
 
     const DOCUMENTATION: &str = "https://docs.aws.amazon.com/";
     const LAST: &str = "logging-using-cloudtrail.html";

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::reading::Reading;
+use super::analysis::Analysis;
 use super::rule::{Rule, Severity};
 use super::verdict::CallOutcome;
 use crate::record::{Record, truth};
@@ -67,20 +67,20 @@ enum Outcome {
 }
 
 impl Selector {
-    pub fn holds(&self, reading: &Reading<'_, '_>) -> bool {
-        let record = reading.record;
-        let resource = reading.context.resource.as_ref().and_then(|resource| resource.kind.as_deref());
-        let permission_set = || reading.actor.permission_set().is_some();
+    pub fn holds(&self, analysis: &Analysis<'_, '_>) -> bool {
+        let record = analysis.record;
+        let resource = analysis.context.resource.as_ref().and_then(|resource| resource.kind.as_deref());
+        let permission_set = || analysis.actor.permission_set().is_some();
         any(&self.services, |service| service.is_of(record))
             && any(&self.calls, |call| call.is_of(record))
             && any(&self.resources, |kind| resource == Some(kind))
-            && any(&self.identities, |kind| reading.actor.kind == Some(kind))
-            && any(&self.agents, |agent| reading.actor.agent == agent)
-            && any(&self.settings, |setting| setting.is_named(reading))
+            && any(&self.identities, |kind| analysis.actor.kind == Some(kind))
+            && any(&self.agents, |agent| analysis.actor.agent == agent)
+            && any(&self.settings, |setting| setting.is_named(analysis))
             && self.read_only.is_none_or(|read_only| truth(record.at(&["readOnly"])) == Some(read_only))
-            && self.outcome.is_none_or(|outcome| outcome.is_of(reading))
+            && self.outcome.is_none_or(|outcome| outcome.is_of(analysis))
             && self.permission_set.is_none_or(|expected| permission_set() == expected)
-            && (self.asks_for_no_rule() || reading.matches.iter().any(|rule| self.fits(rule)))
+            && (self.asks_for_no_rule() || analysis.matches.iter().any(|rule| self.fits(rule)))
     }
 
     fn asks_for_no_rule(&self) -> bool {
@@ -136,8 +136,8 @@ impl Call {
 }
 
 impl Setting {
-    fn is_named(self, reading: &Reading<'_, '_>) -> bool {
-        let context = reading.context;
+    fn is_named(self, analysis: &Analysis<'_, '_>) -> bool {
+        let context = analysis.context;
         match self {
             Self::DirectInternet => context.network.direct_internet == Some(true),
             Self::ExecutionRole => !context.execution_role.arn.is_empty(),
@@ -149,11 +149,11 @@ impl Setting {
 }
 
 impl Outcome {
-    fn is_of(self, reading: &Reading<'_, '_>) -> bool {
+    fn is_of(self, analysis: &Analysis<'_, '_>) -> bool {
         match self {
-            Self::Success => reading.outcome == CallOutcome::Succeeded,
-            Self::Failure => reading.outcome == CallOutcome::Failed,
-            Self::Denied => reading.was_denied(),
+            Self::Success => analysis.outcome == CallOutcome::Succeeded,
+            Self::Failure => analysis.outcome == CallOutcome::Failed,
+            Self::Denied => analysis.was_denied(),
         }
     }
 }

@@ -8,12 +8,12 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use super::actor::{Actor, Naming, SecondFactor, Via};
+use super::analysis::Analysis;
 use super::arn::name_in_arn;
 use super::catalogue::Access;
 use super::context::Context;
 use super::networks::{NetworkKind, SourceNetwork};
 use super::quoted::{cut, quoted, visible};
-use super::reading::Reading;
 use super::rule::Severity;
 use super::user_agent;
 use super::verdict::{CallOutcome, Finding};
@@ -27,10 +27,10 @@ const MAX_TITLES: usize = 2;
 const MAX_NAMES: usize = 2;
 
 /// Puts a record into one sentence.
-pub fn sentence(reading: &Reading<'_, '_>) -> String {
-    let mut sentence = subject(reading.actor);
-    let phrase = Phrase::of(reading.record, reading.context.resource.as_ref());
-    match reading.outcome {
+pub fn sentence(analysis: &Analysis<'_, '_>) -> String {
+    let mut sentence = subject(analysis.actor);
+    let phrase = Phrase::of(analysis.record, analysis.context.resource.as_ref());
+    match analysis.outcome {
         CallOutcome::Succeeded => {
             let _ = write!(sentence, " {} {}", phrase.past, phrase.object);
         }
@@ -39,14 +39,14 @@ pub fn sentence(reading: &Reading<'_, '_>) -> String {
         }
     }
     sentence.truncate(sentence.trim_end().len());
-    let details = details(reading.context, &phrase.object);
+    let details = details(analysis.context, &phrase.object);
     sentence.push_str(&details);
-    if let Some(failure) = failure(reading) {
+    if let Some(failure) = failure(analysis) {
         sentence.push_str(if details.contains(',') { ", and " } else { " and " });
         sentence.push_str(&failure);
     }
-    sentence.push_str(&origin(reading));
-    sentence.push_str(&why(reading));
+    sentence.push_str(&origin(analysis));
+    sentence.push_str(&why(analysis));
     sentence.push('.');
     // Titles come from rules, and those of a site may hold anything.
     let is_harmless = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'<' | b'>');
@@ -216,31 +216,31 @@ fn enumerated(words: &[String], conjunction: &str) -> Option<String> {
     })
 }
 
-fn failure(reading: &Reading<'_, '_>) -> Option<String> {
-    let code = reading.record.text(&["errorCode"]).map(quoted);
-    match (reading.outcome, code) {
+fn failure(analysis: &Analysis<'_, '_>) -> Option<String> {
+    let code = analysis.record.text(&["errorCode"]).map(quoted);
+    match (analysis.outcome, code) {
         (CallOutcome::Succeeded, _) => None,
-        (CallOutcome::Failed, Some(code)) if reading.was_denied() => Some(format!("was denied ({code})")),
+        (CallOutcome::Failed, Some(code)) if analysis.was_denied() => Some(format!("was denied ({code})")),
         (CallOutcome::Failed, Some(code)) => Some(format!("failed ({code})")),
         (CallOutcome::Failed, None) => Some("failed".to_owned()),
     }
 }
 
-fn origin(reading: &Reading<'_, '_>) -> String {
-    let address = reading.record.text(&["sourceIPAddress"]);
+fn origin(analysis: &Analysis<'_, '_>) -> String {
+    let address = analysis.record.text(&["sourceIPAddress"]);
     let mut origin = match address {
         None => String::new(),
         Some("AWS Internal") => ", from inside AWS".to_owned(),
         Some(address) if address.parse::<IpAddr>().is_ok() => {
-            format!(", from {address}{}", place(reading.network))
+            format!(", from {address}{}", place(analysis.network))
         }
         // A service that is named as the caller already is not named again.
-        Some(address) if [reading.actor.name(), reading.actor.invoked_by].contains(&Some(address)) => {
+        Some(address) if [analysis.actor.name(), analysis.actor.invoked_by].contains(&Some(address)) => {
             String::new()
         }
         Some(address) => format!(", from {}", quoted(address)),
     };
-    if reading.actor.agent == user_agent::ATTACK_TOOL {
+    if analysis.actor.agent == user_agent::ATTACK_TOOL {
         origin.push_str(if origin.is_empty() { ", with an attack tool" } else { " with an attack tool" });
     }
     origin
@@ -264,8 +264,8 @@ fn place(network: &SourceNetwork<'_>) -> String {
 }
 
 /// Why it matters: the most worrying rules that matched, or the threats that the call can belong to.
-fn why(reading: &Reading<'_, '_>) -> String {
-    let verdict = reading.verdict;
+fn why(analysis: &Analysis<'_, '_>) -> String {
+    let verdict = analysis.verdict;
     if !verdict.findings.is_empty() {
         format!("; matches {}", worst(&verdict.findings))
     } else if !verdict.attempts.is_empty() {

@@ -49,8 +49,8 @@ impl<'r> Studio<'r> {
             Some(Cow::Borrowed(arn)) => Arn::parse(arn),
             Some(Cow::Owned(_)) | None => None,
         });
-        let reading = arn.and_then(|arn| kinds.read(&arn));
-        let in_arn = |parameter| reading.as_ref().and_then(|reading| reading.part(parameter));
+        let parsed = arn.and_then(|arn| kinds.read(&arn));
+        let in_arn = |parameter| parsed.as_ref().and_then(|parsed| parsed.part(parameter));
         let owner = member(member(request, "ownershipSettings"), "ownerUserProfileName").as_str();
         self.domain = text("domainId").or_else(|| in_arn("domainId")).map(|id| Domain { id });
         self.user_profile = text("userProfileName").or_else(|| in_arn("userProfileName")).or(owner);

@@ -194,9 +194,9 @@ fn every_form_is_read_as_it_is_built() {
         let value = |parameter: &str| Some(Cow::Owned(parameter.to_owned()));
         let built = CATALOGUE.kinds.arn(kind, place, value).unwrap();
         let arn = Arn::parse(&built).unwrap();
-        let reading = CATALOGUE.kinds.read(&arn).unwrap();
+        let parsed = CATALOGUE.kinds.read(&arn).unwrap();
         assert_eq!(
-            (reading.kind, reading.name),
+            (parsed.kind, parsed.name),
             (kind.name.as_str(), kind.own_parameters()[0].as_str()),
             "{built}"
         );

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::enrich::reading::tests::{read, rule};
+use crate::enrich::analysis::tests::{read, rule};
 use crate::enrich::rule::Rule;
 
 fn alice() -> Json {

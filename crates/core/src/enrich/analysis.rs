@@ -8,7 +8,7 @@ use super::verdict::{CallOutcome, Verdict};
 use crate::record::Record;
 
 #[derive(Clone, Copy)]
-pub struct Reading<'v, 'a> {
+pub struct Analysis<'v, 'a> {
     /// The record with its secrets replaced.
     pub record: &'v Record<'a>,
     pub matches: &'v [&'v Rule],
@@ -19,7 +19,7 @@ pub struct Reading<'v, 'a> {
     pub outcome: CallOutcome,
 }
 
-impl Reading<'_, '_> {
+impl Analysis<'_, '_> {
     pub fn was_denied(&self) -> bool {
         let code = self.record.text(&["errorCode"]).unwrap_or_default();
         DENIALS.iter().any(|denial| code.contains(denial))
@@ -42,7 +42,7 @@ pub mod tests {
     use crate::enrich::{actor, context, verdict};
 
     /// Calls the function with the reading of a record that these rules matched.
-    pub fn read<T>(record: &Json, rules: &[Rule], function: impl Fn(&Reading<'_, '_>) -> T) -> T {
+    pub fn read<T>(record: &Json, rules: &[Rule], function: impl Fn(&Analysis<'_, '_>) -> T) -> T {
         let raw = record.to_string();
         let record = Record::parse(raw.as_bytes()).unwrap();
         let matches: Vec<&Rule> = rules.iter().collect();
@@ -53,7 +53,7 @@ pub mod tests {
         let network = networks.source(&record);
         let outcome = verdict::outcome(&record);
         let verdict = Verdict::of(&matches, outcome);
-        function(&Reading {
+        function(&Analysis {
             record: &record,
             matches: &matches,
             actor: &actor,
