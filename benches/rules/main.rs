@@ -17,7 +17,7 @@ use sagetrail::decode::{Limits, Scratch, decode};
 use sagetrail::enrich::catalogue::Catalogue;
 use sagetrail::enrich::networks::Networks;
 use sagetrail::enrich::rules::RuleSet;
-use sagetrail::enrich::subject::Subject;
+use sagetrail::enrich::sigma_event::SigmaEvent;
 use sagetrail::enrich::unpacked::Unpacked;
 use sagetrail::enrich::{Knowledge, Origin, enrich};
 use sagetrail::record::Record;
@@ -81,7 +81,7 @@ fn evaluate(records: &[Vec<u8>], rules: &RuleSet) -> Duration {
     let start = processor_time();
     let mut matches = 0;
     for (record, unpacked) in parsed.iter().zip(&unpacked) {
-        matches += rules.matches(&Subject::new(record, unpacked, &catalogue, &networks)).len();
+        matches += rules.matches(&SigmaEvent::new(record, unpacked, &catalogue, &networks)).len();
     }
     std::hint::black_box(matches);
     per_record(start, records)

@@ -19,7 +19,7 @@ mod policy;
 mod embedded;
 pub mod unpacked;
 mod cut;
-pub mod subject;
+pub mod sigma_event;
 mod arn;
 mod path;
 mod kind;
@@ -66,7 +66,7 @@ pub use enricher::{Knowledge, Origin};
 pub use rule::{Place, Rule, Severity};
 use script::Script;
 use shell::Shell;
-use subject::Subject;
+use sigma_event::SigmaEvent;
 use unpacked::Unpacked;
 
 /// What became of one record.
@@ -119,8 +119,8 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enric
         }
     };
     let unpacked = Unpacked::of(&record);
-    let subject = Subject::new(&record, &unpacked, catalogue, networks);
-    let matches = rules.matches(&subject);
+    let event = SigmaEvent::new(&record, &unpacked, catalogue, networks);
+    let matches = rules.matches(&event);
     if !select::is_selected(&record, *scope, &matches) {
         return Enriched::NotSelected;
     }
@@ -135,9 +135,9 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enric
     let redacted = redact::redact(text.as_bytes(), &record, fingerprint_key);
     let source = if redacted.is_none() && unpacked.scripts.is_empty() {
         // Nothing was redacted, so what the rules asked for is what the document states.
-        write_source(&record, text, subject.into_facts(), &matches, knowledge, times, origin.path)
+        write_source(&record, text, event.into_facts(), &matches, knowledge, times, origin.path)
     } else {
-        drop(subject);
+        drop(event);
         let text = redacted.as_deref().unwrap_or(text);
         let record = Record::parse(text.as_bytes()).expect("redaction writes JSON of the same shape");
         let Unpacked { scripts, shell, .. } = unpacked;
@@ -146,7 +146,7 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enric
         let shell = if shown == scripts { shell } else { Shell::read(&shown) };
         let shell = shell.redacted(fingerprint_key);
         let unpacked = Unpacked { scripts: shown, shell, documents: Documents::of(&record) };
-        let facts = Subject::new(&record, &unpacked, catalogue, networks).into_facts();
+        let facts = SigmaEvent::new(&record, &unpacked, catalogue, networks).into_facts();
         write_source(&record, text, facts, &matches, knowledge, times, origin.path)
     };
     let mut categories: Vec<&str> =
@@ -189,9 +189,9 @@ pub fn enrich_again(kept: &Kept<'_>, knowledge: &Knowledge) -> Option<Anew> {
     let has_all_scripts = carried_scripts.is_empty();
     scripts.extend(carried_scripts);
     let unpacked = Unpacked::with_scripts(scripts, &record);
-    let subject = Subject::new(&record, &unpacked, &knowledge.catalogue, &knowledge.networks);
-    let matching = knowledge.rules.matches(&subject);
-    let carried_rules = carry::rules(kept.document, &knowledge.rules, &matching, &subject);
+    let event = SigmaEvent::new(&record, &unpacked, &knowledge.catalogue, &knowledge.networks);
+    let matching = knowledge.rules.matches(&event);
+    let carried_rules = carry::rules(kept.document, &knowledge.rules, &matching, &event);
     // In the order of their files, as they would stand if all had matched.
     let is_among = |rule: &Rule, rules: &[&Rule]| rules.iter().any(|known| known.id == rule.id);
     let matches: Vec<&Rule> = knowledge
@@ -208,8 +208,8 @@ pub fn enrich_again(kept: &Kept<'_>, knowledge: &Knowledge) -> Option<Anew> {
     };
     let Unpacked { scripts, shell, documents } = unpacked;
     let unpacked = Unpacked { scripts, shell: shell.redacted(&knowledge.fingerprint_key), documents };
-    let subject = Subject::new(&record, &unpacked, &knowledge.catalogue, &knowledge.networks);
-    let facts = subject.into_facts();
+    let event = SigmaEvent::new(&record, &unpacked, &knowledge.catalogue, &knowledge.networks);
+    let facts = event.into_facts();
     let source = write_source(&record, kept.original, facts, &matches, knowledge, times, kept.path);
     let mut source = serde_json::from_slice(&source).expect("what was written as JSON is JSON");
     let mut carried: Vec<String> = carried_rules.iter().map(|rule| rule.id.clone()).collect();

@@ -15,7 +15,7 @@ use super::rule::Rule;
 use super::rules::RuleSet;
 use super::script::Script;
 use super::shell;
-use super::subject::Subject;
+use super::sigma_event::SigmaEvent;
 use crate::record::Record;
 
 /// Scripts that the document shows and that cannot be read out of its text any more, which gave `derived`.
@@ -48,14 +48,14 @@ pub fn rules<'k>(
     document: &Value,
     rules: &'k RuleSet,
     matching: &[&Rule],
-    subject: &Subject<'_, '_>,
+    event: &SigmaEvent<'_, '_>,
 ) -> Vec<&'k Rule> {
     let mut matched: BTreeSet<&str> = texts(&document["rule"]["id"]).into_iter().collect();
     for rule in matching {
         matched.remove(rule.id.as_str());
     }
     let known = rules.rules().iter().filter(|rule| matched.contains(rule.id.as_str()));
-    known.filter(|rule| rule.compiled().detections.values().any(|it| asks_for_lost(it, subject))).collect()
+    known.filter(|rule| rule.compiled().detections.values().any(|it| asks_for_lost(it, event))).collect()
 }
 
 /// Adds to the new source what the document knows beside the verdict of the rules, where its text has lost some of the
@@ -128,31 +128,31 @@ fn merge(new: &mut Value, old: &Value, path: &str, carried: &mut Vec<String>) {
 }
 
 /// Whether a detection looks at something that is gone from the text.
-fn asks_for_lost(detection: &CompiledDetection, subject: &Subject<'_, '_>) -> bool {
+fn asks_for_lost(detection: &CompiledDetection, event: &SigmaEvent<'_, '_>) -> bool {
     match detection {
         CompiledDetection::AllOf(items) => {
-            items.iter().any(|item| is_lost(item.field.as_deref().unwrap_or_default(), subject))
+            items.iter().any(|item| is_lost(item.field.as_deref().unwrap_or_default(), event))
         }
         CompiledDetection::AnyOf(parts) | CompiledDetection::And(parts) => {
-            parts.iter().any(|part| asks_for_lost(part, subject))
+            parts.iter().any(|part| asks_for_lost(part, event))
         }
-        CompiledDetection::ArrayMatch { field, .. } => is_lost(field, subject),
-        CompiledDetection::Keywords(_) | CompiledDetection::Conditional { .. } => is_lost("", subject),
+        CompiledDetection::ArrayMatch { field, .. } => is_lost(field, event),
+        CompiledDetection::Keywords(_) | CompiledDetection::Conditional { .. } => is_lost("", event),
     }
 }
 
 /// Whether something of a field is gone; of the whole record, when the path is empty.
-fn is_lost(field: &str, subject: &Subject<'_, '_>) -> bool {
+fn is_lost(field: &str, event: &SigmaEvent<'_, '_>) -> bool {
     let has_lost_script =
-        subject.unpacked.scripts.iter().any(|script| script.cut || is_marked_text(&script.text));
+        event.unpacked.scripts.iter().any(|script| script.cut || is_marked_text(&script.text));
     match field {
         _ if field.starts_with(shell::FIELDS) => {
-            has_lost_script || subject.unpacked.scripts.is_empty() && request_is_marked(subject.record)
+            has_lost_script || event.unpacked.scripts.is_empty() && request_is_marked(event.record)
         }
-        "" => has_lost_script || is_marked(subject.record.root()),
+        "" => has_lost_script || is_marked(event.record.root()),
         // What is read out of parameters has no place of its own in the record.
-        _ if field.starts_with("sagemaker.") => request_is_marked(subject.record),
-        _ => is_marked_at(subject.record.root(), field),
+        _ if field.starts_with("sagemaker.") => request_is_marked(event.record),
+        _ => is_marked_at(event.record.root(), field),
     }
 }
 

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use super::dispatch::Dispatch;
 use super::rule::Rule;
-use super::subject::Subject;
+use super::sigma_event::SigmaEvent;
 use super::version::version;
 use crate::settings::RulesConfig;
 use conditions::Conditions;
@@ -125,9 +125,9 @@ impl RuleSet {
     }
 
     /// The rules that match, in the order of their files.
-    pub fn matches(&self, subject: &Subject<'_, '_>) -> Vec<&Rule> {
-        let candidates = self.dispatch.candidates(subject.record.event_source(), subject.record.event_name());
-        let matching = self.conditions.matching(candidates, subject);
+    pub fn matches(&self, event: &SigmaEvent<'_, '_>) -> Vec<&Rule> {
+        let candidates = self.dispatch.candidates(event.record.event_source(), event.record.event_name());
+        let matching = self.conditions.matching(candidates, event);
         matching.into_iter().map(|position| &self.rules[position]).collect()
     }
 

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
     use crate::enrich::catalogue::Catalogue;
     use crate::enrich::networks::Networks;
-    use crate::enrich::subject::Subject;
+    use crate::enrich::sigma_event::SigmaEvent;
     use crate::enrich::unpacked::Unpacked;
     use crate::settings::RulesConfig;
 
@@ -77,7 +77,7 @@ mod tests {
         let networks = Networks::built_in();
         for (raw, expected) in CASES {
             let record = Record::parse(raw.as_bytes()).unwrap();
-            let matches = rules.matches(&Subject::new(&record, &unpacked, &catalogue, &networks));
+            let matches = rules.matches(&SigmaEvent::new(&record, &unpacked, &catalogue, &networks));
             for (scope, expected) in [Scope::Sagemaker, Scope::Related, Scope::All].into_iter().zip(expected)
             {
                 let selected = is_selected(&record, scope, &matches);

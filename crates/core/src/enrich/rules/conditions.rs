@@ -6,7 +6,7 @@ use rsigma_eval::{CompiledDetection, CompiledRule};
 use rsigma_parser::{ConditionExpr, Quantifier};
 
 use super::items::{Answers, ItemId, Items, ItemsBuilder};
-use crate::enrich::subject::Subject;
+use crate::enrich::sigma_event::SigmaEvent;
 
 /// The condition of each rule, by its position in the set.
 #[derive(Debug)]
@@ -43,8 +43,8 @@ impl Conditions {
 
     /// Those of the candidates that match, in their order. One that would match only if what CloudTrail left out of the record
     /// were absent, or were this or that, does not.
-    pub fn matching(&self, mut candidates: Vec<usize>, subject: &Subject<'_, '_>) -> Vec<usize> {
-        let mut answers = Answers::of(subject, &self.items);
+    pub fn matching(&self, mut candidates: Vec<usize>, event: &SigmaEvent<'_, '_>) -> Vec<usize> {
+        let mut answers = Answers::of(event, &self.items);
         candidates.retain(|&position| self.of_rules[position].holds(&mut answers) == Some(true));
         candidates
     }

@@ -10,7 +10,7 @@ use rsigma_eval::{CompiledDetection, CompiledDetectionItem, CompiledMatcher, Eve
 use rsigma_parser::ConditionExpr;
 
 use super::matcher::{FieldValue, Matcher};
-use crate::enrich::subject::{self, Subject};
+use crate::enrich::sigma_event::{self, SigmaEvent};
 use crate::enrich::{policy, script};
 use crate::record::omissions;
 
@@ -116,9 +116,9 @@ fn whole(detection: CompiledDetection) -> Item {
 }
 
 /// Where a record says nothing: what CloudTrail left out, and the parameters of a call that has none.
-fn unknown(subject: &Subject<'_, '_>) -> Vec<String> {
-    let mut unknown = omissions(subject.record);
-    if subject.record.at(&[PARAMETERS]).is_null() {
+fn unknown(event: &SigmaEvent<'_, '_>) -> Vec<String> {
+    let mut unknown = omissions(event.record);
+    if event.record.at(&[PARAMETERS]).is_null() {
         unknown.push(PARAMETERS.to_owned());
     }
     unknown
@@ -129,7 +129,7 @@ const PARAMETERS: &str = "requestParameters";
 /// What one record answers to the items. It is asked when a rule first needs it, and not again.
 pub struct Answers<'r, 's, 'a> {
     items: &'r Items,
-    subject: &'r Subject<'s, 'a>,
+    event: &'r SigmaEvent<'s, 'a>,
     /// By item. A byte for each, so that memory that is nought says that nothing was asked yet.
     holding: Vec<u8>,
     /// By field: where its value is among those found, counted from 1; 0 before it was looked up.
@@ -147,11 +147,11 @@ const YES: u8 = 2;
 const UNSURE: u8 = 3;
 
 impl<'r, 's, 'a> Answers<'r, 's, 'a> {
-    pub fn of(subject: &'r Subject<'s, 'a>, items: &'r Items) -> Self {
-        let unknown = unknown(subject);
+    pub fn of(event: &'r SigmaEvent<'s, 'a>, items: &'r Items) -> Self {
+        let unknown = unknown(event);
         Self {
             items,
-            subject,
+            event,
             holding: vec![UNASKED; items.items.len()],
             places: vec![0; items.fields.len()],
             found: Vec::new(),
@@ -176,7 +176,7 @@ impl<'r, 's, 'a> Answers<'r, 's, 'a> {
     }
 
     fn ask(&mut self, item: &Item) -> Option<bool> {
-        let subject = self.subject;
+        let event = self.event;
         match item {
             Item::Exists { field, expected } => {
                 let exists = self.value(*field).is_some_and(|field| !field.value.is_null());
@@ -184,7 +184,7 @@ impl<'r, 's, 'a> Answers<'r, 's, 'a> {
             }
             Item::Matches { field, matcher } => {
                 let (holds, is_absent) = match self.value(*field) {
-                    Some(value) => (matcher.matches(value, subject), false),
+                    Some(value) => (matcher.matches(value, event), false),
                     None => (matcher.matches_absence(), true),
                 };
                 // What is there and fits is enough, whatever else was.
@@ -193,7 +193,7 @@ impl<'r, 's, 'a> Answers<'r, 's, 'a> {
             }
             Item::Whole(detections) => {
                 let condition = ConditionExpr::Identifier(WHOLE.to_owned());
-                let holds = eval_condition(&condition, detections, subject, &mut Vec::new());
+                let holds = eval_condition(&condition, detections, event, &mut Vec::new());
                 let field = match &detections[WHOLE] {
                     CompiledDetection::ArrayMatch { field, .. } => Some(field.as_str()),
                     _ => None,
@@ -205,7 +205,7 @@ impl<'r, 's, 'a> Answers<'r, 's, 'a> {
 
     /// Whether something of what the field would hold was left out of the record.
     fn is_unknown(&self, field: &str) -> bool {
-        self.lacks_parameters && subject::is_of_parameters(field)
+        self.lacks_parameters && sigma_event::is_of_parameters(field)
             || self.unknown.iter().any(|path| {
                 // What is read out of the parameters is unknown with any of them.
                 let is_read_out =
@@ -218,7 +218,7 @@ impl<'r, 's, 'a> Answers<'r, 's, 'a> {
 
     fn value(&mut self, field: usize) -> Option<&FieldValue<'r>> {
         if self.places[field] == 0 {
-            self.found.push(self.subject.get_field(&self.items.fields[field]).map(FieldValue::of));
+            self.found.push(self.event.get_field(&self.items.fields[field]).map(FieldValue::of));
             self.places[field] = u32::try_from(self.found.len()).expect("rules name fewer fields");
         }
         self.found[self.places[field] as usize - 1].as_ref()

@@ -10,7 +10,7 @@ use aho_corasick::AhoCorasick;
 use rsigma_eval::matcher::{GroupMode, ascii_lowercase_cow};
 use rsigma_eval::{CompiledMatcher, EventValue};
 
-use crate::enrich::subject::Subject;
+use crate::enrich::sigma_event::SigmaEvent;
 
 #[derive(Debug)]
 pub enum Matcher {
@@ -50,12 +50,12 @@ impl Matcher {
         }
     }
 
-    pub fn matches(&self, value: &FieldValue<'_>, subject: &Subject<'_, '_>) -> bool {
+    pub fn matches(&self, value: &FieldValue<'_>, event: &SigmaEvent<'_, '_>) -> bool {
         match self {
             Self::Text(matcher) => value.texts.as_slice().iter().any(|text| matcher.fits(text)),
-            Self::Any(matchers) => matchers.iter().any(|matcher| matcher.matches(value, subject)),
-            Self::All(matchers) => matchers.iter().all(|matcher| matcher.matches(value, subject)),
-            Self::Other(matcher) => matcher.matches(&value.value, subject),
+            Self::Any(matchers) => matchers.iter().any(|matcher| matcher.matches(value, event)),
+            Self::All(matchers) => matchers.iter().all(|matcher| matcher.matches(value, event)),
+            Self::Other(matcher) => matcher.matches(&value.value, event),
         }
     }
 

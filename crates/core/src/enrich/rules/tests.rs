@@ -12,7 +12,7 @@ use crate::record::Record;
 
 fn matches<'s>(set: &'s RuleSet, record: &Record<'_>) -> Vec<&'s Rule> {
     let (unpacked, catalogue) = (Unpacked::default(), Catalogue::built_in());
-    set.matches(&Subject::new(record, &unpacked, &catalogue, &Networks::built_in()))
+    set.matches(&SigmaEvent::new(record, &unpacked, &catalogue, &Networks::built_in()))
 }
 
 const FOLDER_RULE: &str = "title: Site rule\nid: 7c4a7c6e-6c3a-4a9a-9a53-2b1a2f0c6a11\nlogsource:\n  product: aws\n\

@@ -16,8 +16,8 @@ use crate::record::Record;
 use crate::settings::RulesConfig;
 
 /// The rules that match by the library, each evaluated by itself.
-fn by_the_library(rules: &[&CompiledRule], subject: &Subject<'_, '_>) -> Vec<usize> {
-    (0..rules.len()).filter(|&position| evaluate_rule(rules[position], subject).is_some()).collect()
+fn by_the_library(rules: &[&CompiledRule], event: &SigmaEvent<'_, '_>) -> Vec<usize> {
+    (0..rules.len()).filter(|&position| evaluate_rule(rules[position], event).is_some()).collect()
 }
 
 fn paths(folder: &Path) -> Vec<PathBuf> {
@@ -56,11 +56,11 @@ fn on_every_example_the_rules_match_that_match_by_the_library_and_the_dispatch_h
         let text = record.to_string();
         let record = Record::parse(text.as_bytes()).unwrap();
         let unpacked = Unpacked::of(&record);
-        let subject = Subject::new(&record, &unpacked, &catalogue, &networks);
-        let expected = by_the_library(&rules, &subject);
+        let event = SigmaEvent::new(&record, &unpacked, &catalogue, &networks);
+        let expected = by_the_library(&rules, &event);
         let all = (0..rules.len()).collect();
-        assert_eq!(set.conditions.matching(all, &subject), expected, "{text}");
-        let matches: Vec<&str> = set.matches(&subject).iter().map(|rule| rule.id.as_str()).collect();
+        assert_eq!(set.conditions.matching(all, &event), expected, "{text}");
+        let matches: Vec<&str> = set.matches(&event).iter().map(|rule| rule.id.as_str()).collect();
         let expected: Vec<&str> =
             expected.iter().map(|&position| set.rules()[position].id.as_str()).collect();
         assert_eq!(matches, expected, "{text}");
@@ -134,9 +134,9 @@ fn assert_agrees(record: &Value) -> Vec<usize> {
         let text = record.to_string();
         let record = Record::parse(text.as_bytes()).unwrap();
         let (unpacked, networks) = (Unpacked::default(), Networks::built_in());
-        let subject = Subject::new(&record, &unpacked, catalogue, &networks);
-        let ours = conditions.matching((0..rules.len()).collect(), &subject);
-        let theirs = by_the_library(&rules.iter().collect::<Vec<_>>(), &subject);
+        let event = SigmaEvent::new(&record, &unpacked, catalogue, &networks);
+        let ours = conditions.matching((0..rules.len()).collect(), &event);
+        let theirs = by_the_library(&rules.iter().collect::<Vec<_>>(), &event);
         let named = |positions: &[usize]| -> Vec<&str> {
             positions.iter().map(|&position| DETECTIONS[position]).collect()
         };

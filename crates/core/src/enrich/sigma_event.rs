@@ -38,7 +38,7 @@ pub fn is_of_parameters(field: &str) -> bool {
 }
 
 #[derive(Debug)]
-pub struct Subject<'s, 'a> {
+pub struct SigmaEvent<'s, 'a> {
     pub record: &'s Record<'a>,
     pub unpacked: &'s Unpacked,
     catalogue: &'s Catalogue,
@@ -49,7 +49,7 @@ pub struct Subject<'s, 'a> {
     written: OnceCell<Json>,
 }
 
-impl<'s, 'a> Subject<'s, 'a> {
+impl<'s, 'a> SigmaEvent<'s, 'a> {
     pub fn new(
         record: &'s Record<'a>,
         unpacked: &'s Unpacked,
@@ -153,7 +153,7 @@ fn often_asked<'c, 's>(context: &'c Context<'s>, name: &str) -> Option<&'c Texts
     })
 }
 
-impl Event for Subject<'_, '_> {
+impl Event for SigmaEvent<'_, '_> {
     fn get_field(&self, path: &str) -> Option<EventValue<'_>> {
         if path.starts_with(FACTS) || networks::is_field(path) {
             return self.fact(path);
@@ -283,11 +283,11 @@ mod tests {
             let raw = std::fs::read(&path).unwrap();
             let record = Record::parse(&raw).unwrap();
             let unpacked = Unpacked::of(&record);
-            let subject = Subject::new(&record, &unpacked, &catalogue, &networks);
-            let facts = serde_json::json!({"sagemaker": written(subject.context())});
+            let event = SigmaEvent::new(&record, &unpacked, &catalogue, &networks);
+            let facts = serde_json::json!({"sagemaker": written(event.context())});
             let mut facts_of_record = BTreeSet::new();
             paths_of(&facts["sagemaker"], "sagemaker", &mut facts_of_record);
-            let caller = serde_json::json!({"sagemaker": {"actor": written(subject.actor())}});
+            let caller = serde_json::json!({"sagemaker": {"actor": written(event.actor())}});
             paths_of(&caller["sagemaker"]["actor"], "sagemaker.actor", &mut facts_of_record);
             for name in facts_of_record {
                 let expected = if name.starts_with(actor::FIELDS) {
@@ -295,7 +295,7 @@ mod tests {
                 } else {
                     stated(&facts, &name)
                 };
-                let found = subject.get_field(&name).map(|value| texts(&value.to_json()));
+                let found = event.get_field(&name).map(|value| texts(&value.to_json()));
                 // What searches alone miss is no concern of rules.
                 if name != cut::FIELD {
                     assert_eq!(found, Some(expected), "{name} {}", path.display());
