@@ -9,7 +9,7 @@ mod rule;
 mod placeholders;
 mod attack;
 mod dispatch;
-mod hints;
+mod prefilter;
 pub mod redact;
 mod packed;
 pub mod script;

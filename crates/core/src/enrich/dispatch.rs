@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use rsigma_parser::{ConditionExpr, Detection, DetectionItem, Detections, Modifier, Quantifier, SigmaValue};
 
-use super::hints::Hints;
+use super::prefilter::Prefilter;
 use crate::record::without_domain;
 
 /// The calls that a rule can match, as far as its condition says so without wildcards.
@@ -248,7 +248,7 @@ impl Dispatch {
     ///
     /// A member of that name inside the parameters, or a text with escapes, may say yes too early, which costs a parse, and
     /// so do two services in one record; it never says no to a record that a rule asks for.
-    pub fn could_ask_for(&self, raw: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> bool {
+    pub fn may_match_raw(&self, raw: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> bool {
         let mut service: Option<&Named> = None;
         let is_wanted_or_unclear = any_text_member(raw, &EVENT_SOURCE, |source| {
             if is_wanted(source) {
@@ -282,8 +282,8 @@ const WORD: &str = "sagemaker";
 /// Whether the word could be in a text of the record. Escapes and letters that only Unicode folds to those of the word may
 /// hide it.
 fn could_have_word(raw: &[u8]) -> bool {
-    static HINTS: LazyLock<Hints> = LazyLock::new(|| {
-        Hints::new(&[WORD.to_owned(), "\\u".to_owned()]).expect("two short words can be looked for")
+    static HINTS: LazyLock<Prefilter> = LazyLock::new(|| {
+        Prefilter::new(&[WORD.to_owned(), "\\u".to_owned()]).expect("two short words can be looked for")
     });
     !raw.is_ascii() || HINTS.any_in(raw)
 }

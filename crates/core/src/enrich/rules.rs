@@ -132,8 +132,8 @@ impl RuleSet {
     }
 
     /// Whether the raw bytes could be a record of a service that is wanted anyway, or of another that some rule asks for.
-    pub fn could_ask_for(&self, raw: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> bool {
-        self.dispatch.could_ask_for(raw, is_wanted)
+    pub fn may_match_raw(&self, raw: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> bool {
+        self.dispatch.may_match_raw(raw, is_wanted)
     }
 }
 

@@ -19,7 +19,7 @@ pub fn could_be_selected(raw: &[u8], scope: Scope, rules: &RuleSet) -> bool {
     match scope {
         Scope::All => true,
         Scope::Sagemaker => any_text_member(raw, &EVENT_SOURCE, is_sagemaker),
-        Scope::Related => rules.could_ask_for(raw, is_sagemaker),
+        Scope::Related => rules.may_match_raw(raw, is_sagemaker),
     }
 }
 

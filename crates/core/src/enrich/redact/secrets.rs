@@ -14,7 +14,7 @@ use super::members::{Members, Place, Tone};
 use super::names::{Names, Strength, looks_random};
 use super::tokens::{FileTokens, Tokens};
 use super::url;
-use crate::enrich::hints::Hints;
+use crate::enrich::prefilter::Prefilter;
 
 pub static SECRETS: LazyLock<Secrets> =
     LazyLock::new(|| Secrets::parse(FILE).expect("the file is part of the binary and tested"));
@@ -41,7 +41,7 @@ pub struct Secrets {
     /// For each of those hints, the position of its shape.
     hinted: Vec<usize>,
     /// Of which any text must hold one to hold a secret.
-    hints: Hints,
+    hints: Prefilter,
 }
 
 /// One place in a text where a shape stands.
@@ -151,7 +151,7 @@ impl Secrets {
             shapes,
             shape_hints: automaton(&hints)?,
             hinted,
-            hints: Hints::new(&least)?,
+            hints: Prefilter::new(&least)?,
         })
     }
 

@@ -4,7 +4,7 @@ use aho_corasick::packed::{Config, MatchKind, Searcher};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 
 /// Words, found in any case.
-pub struct Hints {
+pub struct Prefilter {
     /// All words, one byte after the other: the fastest way through a short text.
     automaton: AhoCorasick,
     /// Words of a single byte, which would make the search for many at once look everywhere.
@@ -19,7 +19,7 @@ const BLOCK_BYTES: usize = 4096;
 /// Bytes of a short text.
 const SHORT: usize = 256;
 
-impl Hints {
+impl Prefilter {
     pub fn new(words: &[String]) -> Result<Self, BuildError> {
         let lowered: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
         let (signs, longer): (Vec<&[u8]>, Vec<&[u8]>) =
@@ -70,8 +70,8 @@ mod tests {
     #[test]
     fn a_word_is_found_in_any_case_wherever_it_stands() {
         let words = ["Signature=", "://", "ghp_", "@"].map(str::to_owned);
-        let hints = Hints::new(&words).unwrap();
-        let alone = Hints { packed: None, ..Hints::new(&words).unwrap() };
+        let hints = Prefilter::new(&words).unwrap();
+        let alone = Prefilter { packed: None, ..Prefilter::new(&words).unwrap() };
         for before in
             [0, 1, SHORT, BLOCK_BYTES - 10, BLOCK_BYTES - 5, BLOCK_BYTES - 1, BLOCK_BYTES, 3 * BLOCK_BYTES]
         {
