@@ -13,7 +13,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sagetrail_core::decode::{self, Damage, Decoded, Limits, Scratch};
 use sagetrail_core::document::Document;
-use sagetrail_core::enrich::{Enriched, Knowledge, Origin, enrich as enrich_record};
+use sagetrail_core::enrich::{Enriched, Enricher, Origin, enrich as enrich_record};
 use sagetrail_core::record::Record;
 use sagetrail_core::settings::{ContentHash, Scope};
 use serde_json::Value;
@@ -44,8 +44,8 @@ pub fn record(data: &[u8]) {
 /// A record becomes a document of ours, always the same one, with one object on one line and nothing of the record in
 /// its names.
 pub fn enrich(data: &[u8]) {
-    static EVERY: LazyLock<Knowledge> = LazyLock::new(|| Knowledge::built_in(Scope::All));
-    static RELATED: LazyLock<Knowledge> = LazyLock::new(|| Knowledge::built_in(Scope::Related));
+    static EVERY: LazyLock<Enricher> = LazyLock::new(|| Enricher::built_in(Scope::All));
+    static RELATED: LazyLock<Enricher> = LazyLock::new(|| Enricher::built_in(Scope::Related));
     let first = document(data, &EVERY).expect("every record is selected");
     let again = document(data, &EVERY).expect("every record is selected");
     assert_eq!((&first.id, &first.index), (&again.id, &again.index));
@@ -82,10 +82,10 @@ fn gzip(data: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory can be written")
 }
 
-fn document(raw: &[u8], knowledge: &Knowledge) -> Option<Document> {
+fn document(raw: &[u8], enricher: &Enricher) -> Option<Document> {
     let origin =
         Origin { path: "s3://trail/file.json.gz", written_at: None, now: datetime!(2026-11-03 01:12:03 UTC) };
-    match enrich_record(raw, origin, knowledge) {
+    match enrich_record(raw, origin, enricher) {
         Enriched::NotSelected => None,
         Enriched::Panicked(document) => panic!("it panicked: {document:?}"),
         Enriched::Selected { document, .. } | Enriched::Malformed(document) => Some(document),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use sagetrail::config::{self, Config, ConfigError, LogConfig};
-use sagetrail::enrich::Knowledge;
+use sagetrail::enrich::Enricher;
 use sagetrail::enrich::redact::FingerprintKey;
 use sagetrail::enrich::rules::{BrokenRules, RuleSet};
 use sagetrail::names::Names;
@@ -75,19 +75,19 @@ impl RuleArgs {
     }
 
     /// Says on standard error which files about networks are not used.
-    pub(crate) fn load(&self, config: &Config) -> anyhow::Result<Knowledge> {
-        let knowledge = self.load_rules(config)?;
-        let (networks, problems) = networks::load(&config.enrich, &knowledge.networks);
+    pub(crate) fn load(&self, config: &Config) -> anyhow::Result<Enricher> {
+        let enricher = self.load_rules(config)?;
+        let (networks, problems) = networks::load(&config.enrich, &enricher.networks);
         for problem in problems {
             complain(&format!("sagetrail: {problem}"));
         }
-        Ok(Knowledge { networks, ..knowledge })
+        Ok(Enricher { networks, ..enricher })
     }
 
     /// Leaves the files about networks to the caller.
-    pub(crate) fn load_rules(&self, config: &Config) -> anyhow::Result<Knowledge> {
+    pub(crate) fn load_rules(&self, config: &Config) -> anyhow::Result<Enricher> {
         let key = FingerprintKey::load(&config.redaction)?;
-        Ok(Knowledge::load(
+        Ok(Enricher::load(
             &config.enrich.rules(config.rules.clone()),
             self.broken(),
             config.select.scope,

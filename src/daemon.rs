@@ -17,7 +17,7 @@ use crate::admin::{self, Admin, AdminError, Readiness};
 use crate::aws;
 use crate::backoff::full_jitter;
 use crate::config::Config;
-use crate::enrich::Knowledge;
+use crate::enrich::Enricher;
 use crate::metrics::Metrics;
 use crate::opensearch::{self, OpenSearch, OpenSearchError};
 use crate::pipeline::Pipeline;
@@ -69,28 +69,28 @@ pub struct Control {
 /// Runs until `stop` is cancelled, and then finishes or gives back what is in flight within the grace time.
 pub async fn run(
     config: &Config,
-    knowledge: Knowledge,
+    enricher: Enricher,
     source: RuleSource,
     control: Control,
 ) -> Result<(), DaemonError> {
     let queue_url = config.source.queue_url.as_ref().ok_or(DaemonError::NoQueue)?;
     let aws = aws::load(Some(queue_url)).await;
-    run_on(&aws, config, Arc::new(knowledge), source, control).await
+    run_on(&aws, config, Arc::new(enricher), source, control).await
 }
 
 /// Runs as [`run`] does, with given AWS settings. Tests replace their transport, credentials and clock.
 pub async fn run_on(
     aws: &SdkConfig,
     config: &Config,
-    knowledge: Arc<Knowledge>,
+    enricher: Arc<Enricher>,
     source: RuleSource,
     control: Control,
 ) -> Result<(), DaemonError> {
     let Control { hangups, stop } = control;
     let queue_url = config.source.queue_url.as_ref().ok_or(DaemonError::NoQueue)?;
     let metrics = Arc::new(Metrics::new());
-    reload::announce(&knowledge.rules, &metrics);
-    let (current, knowledge) = watch::channel(knowledge);
+    reload::announce(&enricher.rules, &metrics);
+    let (current, enricher) = watch::channel(enricher);
     let opensearch = opensearch::connect(config, Some(aws)).await?;
     let mut reloading = JoinSet::new();
     reloading.spawn(reload::reload_at(hangups, source, current, opensearch.clone(), Arc::clone(&metrics)));
@@ -133,7 +133,7 @@ pub async fn run_on(
     let release = CancellationToken::new();
     let receiving = Arc::new(Receiving {
         queue,
-        pipeline: Pipeline::new(store, sink, knowledge, &config.source, Arc::clone(&metrics)),
+        pipeline: Pipeline::new(store, sink, enricher, &config.source, Arc::clone(&metrics)),
         deleter,
         room: Arc::new(Semaphore::new(config.source.in_flight_messages.get())),
         wait: config.source.wait,

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::config::ContentHash;
 use crate::decode::{Damage, Limits, Scratch, decode};
-use crate::enrich::{Enriched, Knowledge, Origin, enrich};
+use crate::enrich::{Enriched, Enricher, Origin, enrich};
 
 /// The argument that stands for standard input.
 const STANDARD_INPUT: &str = "-";
@@ -38,7 +38,7 @@ pub enum OfflineError {
 pub fn enrich_files(
     files: &[PathBuf],
     limits: &Limits,
-    knowledge: &Knowledge,
+    enricher: &Enricher,
     output: &mut impl Write,
     mut complain: impl FnMut(&OfflineError),
 ) -> Result<Summary, OfflineError> {
@@ -51,7 +51,7 @@ pub fn enrich_files(
                 continue;
             }
         };
-        if let Some(damage) = enrich_file(path, &bytes, limits, knowledge, output, &mut summary)? {
+        if let Some(damage) = enrich_file(path, &bytes, limits, enricher, output, &mut summary)? {
             complain(&OfflineError::Damaged { path: path.clone(), damage });
         }
     }
@@ -72,7 +72,7 @@ fn enrich_file(
     path: &Path,
     bytes: &[u8],
     limits: &Limits,
-    knowledge: &Knowledge,
+    enricher: &Enricher,
     output: &mut impl Write,
     summary: &mut Summary,
 ) -> Result<Option<Damage>, OfflineError> {
@@ -80,7 +80,7 @@ fn enrich_file(
     let origin = Origin { path: &path, written_at: None, now: OffsetDateTime::now_utc() };
     let mut failure = None;
     let decoded = decode(bytes, limits, ContentHash::None, &mut Scratch::default(), |raw| {
-        let document = match enrich(raw, origin, knowledge) {
+        let document = match enrich(raw, origin, enricher) {
             Enriched::NotSelected => return ControlFlow::Continue(()),
             Enriched::Selected { document, .. } => {
                 summary.selected += 1;

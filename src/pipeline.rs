@@ -18,7 +18,7 @@ use self::shipped::{ReadObject, Underway, all_stored};
 use crate::config::{ContentHash, SourceConfig};
 use crate::decode::{Decoded, Limits, Scratch};
 use crate::document::Document;
-use crate::enrich::Knowledge;
+use crate::enrich::Enricher;
 use crate::labels::{FreshnessStage, ObjectSkip};
 use crate::ledger::Contents;
 use crate::metrics::Metrics;
@@ -45,7 +45,7 @@ pub struct Pipeline {
     /// Folders with skipped objects that were logged; each is logged once.
     foreign: Mutex<HashSet<String>>,
     sink: Sink,
-    knowledge: watch::Receiver<Arc<Knowledge>>,
+    enricher: watch::Receiver<Arc<Enricher>>,
     limits: Limits,
     content_hash: ContentHash,
     /// One for each processor: more decoders at once would only hold more memory.
@@ -59,7 +59,7 @@ impl Pipeline {
     pub fn new(
         store: Store,
         sink: Sink,
-        knowledge: watch::Receiver<Arc<Knowledge>>,
+        enricher: watch::Receiver<Arc<Enricher>>,
         config: &SourceConfig,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -75,7 +75,7 @@ impl Pipeline {
             readable: Readable::new(&config.also_read).expect("the configuration was checked"),
             foreign: Mutex::default(),
             sink,
-            knowledge,
+            enricher,
             limits,
             content_hash: config.content_hash,
             decoders: Arc::new(Semaphore::new(processors)),
@@ -96,13 +96,13 @@ impl Pipeline {
         let notification = notification::parse(body)?;
         self.metrics.notifications.count(notification.form);
         // A reload meanwhile is for the messages after this one.
-        let knowledge = Arc::clone(&self.knowledge.borrow());
+        let enricher = Arc::clone(&self.enricher.borrow());
 
         let mut underway = Vec::new();
         for object in &notification.objects {
             match object {
                 NotifiedObject::Created(object) => {
-                    underway.push(self.hand_over(object, &knowledge, received_at, &producer).await);
+                    underway.push(self.hand_over(object, &enricher, received_at, &producer).await);
                 }
                 NotifiedObject::Skipped { reason, bucket, key } => {
                     debug!(bucket, key, ?reason, "an object is skipped");
@@ -115,7 +115,7 @@ impl Pipeline {
         let mut failure = None;
         let mut entries = Vec::new();
         for object in underway {
-            match object.stored(&knowledge.names).await {
+            match object.stored(&enricher.names).await {
                 Ok(shipped) => entries.extend(shipped.and_then(|shipped| shipped.entry)),
                 Err(error) if failure.is_none() => failure = Some(error),
                 // A message reports only its first failure, so the others are logged here.
@@ -137,11 +137,11 @@ impl Pipeline {
 
     /// Ships one object that no message asked for. None is an object whose key says that it holds no records.
     pub async fn ship_object(&self, object: &ObjectRef) -> Result<Option<Shipped>, ProcessError> {
-        let knowledge = Arc::clone(&self.knowledge.borrow());
+        let enricher = Arc::clone(&self.enricher.borrow());
         let producer = self.announce();
-        let underway = self.hand_over(object, &knowledge, OffsetDateTime::now_utc(), &producer).await;
+        let underway = self.hand_over(object, &enricher, OffsetDateTime::now_utc(), &producer).await;
         drop(producer);
-        let mut shipped = underway.stored(&knowledge.names).await?;
+        let mut shipped = underway.stored(&enricher.names).await?;
         let entry = shipped.as_mut().and_then(|shipped| shipped.entry.take());
         self.enter(entry.into_iter().collect()).await?;
         Ok(shipped)
@@ -149,11 +149,11 @@ impl Pipeline {
 
     /// Ships bytes that do not come from S3. The ledger gets no entry for them.
     pub async fn ship_file(&self, path: &str, file: store::Object) -> Result<Shipped, ProcessError> {
-        let knowledge = Arc::clone(&self.knowledge.borrow());
+        let enricher = Arc::clone(&self.enricher.borrow());
         let producer = self.announce();
         let mut submissions = Vec::new();
         let origin = FileOrigin { path: path.to_owned(), written_at: file.last_modified };
-        let read = self.read(origin, file, &knowledge, &producer, &mut submissions).await;
+        let read = self.read(origin, file, &enricher, &producer, &mut submissions).await;
         drop(producer);
         let documents = all_stored(submissions).await;
         let contents = read?;
@@ -171,12 +171,12 @@ impl Pipeline {
     async fn hand_over(
         &self,
         object: &ObjectRef,
-        knowledge: &Arc<Knowledge>,
+        enricher: &Arc<Enricher>,
         received_at: OffsetDateTime,
         producer: &Producer,
     ) -> Underway {
         let mut submissions = Vec::new();
-        let read = self.read_object(object, knowledge, received_at, producer, &mut submissions).await;
+        let read = self.read_object(object, enricher, received_at, producer, &mut submissions).await;
         if let Err(error) = &read
             && let Some(reason) = error.object_failure()
         {
@@ -188,7 +188,7 @@ impl Pipeline {
     async fn read_object(
         &self,
         object: &ObjectRef,
-        knowledge: &Arc<Knowledge>,
+        enricher: &Arc<Enricher>,
         received_at: OffsetDateTime,
         producer: &Producer,
         submissions: &mut Vec<Submission>,
@@ -214,7 +214,7 @@ impl Pipeline {
         let (etag, version) = (stored.etag.clone(), stored.version.clone());
         let last_modified = stored.last_modified;
         let origin = FileOrigin { path: format!("s3://{}/{}", object.bucket, object.key), written_at };
-        let contents = self.read(origin, stored, knowledge, producer, submissions).await?;
+        let contents = self.read(origin, stored, enricher, producer, submissions).await?;
         Ok(Some(ReadObject { object: object.clone(), trail_key, etag, version, last_modified, contents }))
     }
 
@@ -236,7 +236,7 @@ impl Pipeline {
         &self,
         origin: FileOrigin,
         stored: store::Object,
-        knowledge: &Arc<Knowledge>,
+        enricher: &Arc<Enricher>,
         producer: &Producer,
         submissions: &mut Vec<Submission>,
     ) -> Result<Contents, ProcessError> {
@@ -248,7 +248,7 @@ impl Pipeline {
             written_at,
             limits: self.limits,
             content_hash: self.content_hash,
-            knowledge: Arc::clone(knowledge),
+            enricher: Arc::clone(enricher),
             metrics: Arc::clone(&self.metrics),
             chunks,
         };

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use crate::config::{self, ConfigError, EnrichConfig};
-use crate::enrich::Knowledge;
+use crate::enrich::Enricher;
 use crate::enrich::catalogue::Catalogue;
 use crate::enrich::networks::Networks;
 use crate::enrich::rules::{BrokenRules, RuleSet, RulesError};
@@ -52,7 +52,7 @@ const LOOK: Duration = Duration::from_secs(10);
 pub async fn reload_at(
     mut hangups: Signal,
     source: RuleSource,
-    current: watch::Sender<Arc<Knowledge>>,
+    current: watch::Sender<Arc<Enricher>>,
     opensearch: OpenSearch,
     metrics: Arc<Metrics>,
 ) {
@@ -99,13 +99,13 @@ pub fn load_networks(config: &EnrichConfig, known: &Networks) -> Networks {
     networks
 }
 
-async fn read_networks(config: &EnrichConfig, current: &watch::Sender<Arc<Knowledge>>) {
+async fn read_networks(config: &EnrichConfig, current: &watch::Sender<Arc<Enricher>>) {
     let (config, known) = (config.clone(), current.borrow().networks.clone());
     let loading = tokio::task::spawn_blocking(move || load_networks(&config, &known));
     let Ok(networks) = loading.await else { return };
     current.send_modify(|in_use| {
-        let Knowledge { rules, scope, fingerprint_key, names, catalogue: _, networks: _ } = &**in_use;
-        *in_use = Arc::new(Knowledge {
+        let Enricher { rules, scope, fingerprint_key, names, catalogue: _, networks: _ } = &**in_use;
+        *in_use = Arc::new(Enricher {
             rules: Arc::clone(rules),
             catalogue: Catalogue::built_in(),
             scope: *scope,
@@ -117,24 +117,24 @@ async fn read_networks(config: &EnrichConfig, current: &watch::Sender<Arc<Knowle
 }
 
 /// Loads the rules and keeps everything else: a new redaction key would break the links between fingerprints.
-fn load(source: &RuleSource, in_use: &Knowledge) -> Result<Knowledge, ReloadError> {
+fn load(source: &RuleSource, in_use: &Enricher) -> Result<Enricher, ReloadError> {
     let config = config::load(source.config_file.as_deref())?;
     let (key, names) = (in_use.fingerprint_key.clone(), in_use.names.clone());
-    let knowledge =
-        Knowledge::load(&source.enrich.rules(config.rules), source.broken, in_use.scope, key, names)?;
-    Ok(Knowledge { networks: in_use.networks.clone(), ..knowledge })
+    let enricher =
+        Enricher::load(&source.enrich.rules(config.rules), source.broken, in_use.scope, key, names)?;
+    Ok(Enricher { networks: in_use.networks.clone(), ..enricher })
 }
 
 fn exchange(
-    loaded: Result<Knowledge, ReloadError>,
-    current: &watch::Sender<Arc<Knowledge>>,
+    loaded: Result<Enricher, ReloadError>,
+    current: &watch::Sender<Arc<Enricher>>,
     metrics: &Metrics,
 ) {
     match loaded {
-        Ok(knowledge) => {
-            announce(&knowledge.rules, metrics);
-            info!(rules = knowledge.rules.rules().len(), "the rules were loaded again");
-            current.send_replace(Arc::new(knowledge));
+        Ok(enricher) => {
+            announce(&enricher.rules, metrics);
+            info!(rules = enricher.rules.rules().len(), "the rules were loaded again");
+            current.send_replace(Arc::new(enricher));
             metrics.rules_reloads.count(Reload::Reloaded);
         }
         Err(error) => {
@@ -155,7 +155,7 @@ mod tests {
         detection:\n  s:\n    eventName|expand: '%site_calls%'\n  condition: s\ntags:\n  - sagetrail.of-the-site\n";
 
     /// A site with one rule, its configuration, and the daemon's knowledge before that rule came.
-    fn site(folder: &Path) -> (RuleSource, watch::Sender<Arc<Knowledge>>, Metrics) {
+    fn site(folder: &Path) -> (RuleSource, watch::Sender<Arc<Enricher>>, Metrics) {
         let rules = folder.join("rules");
         std::fs::create_dir(&rules).unwrap();
         std::fs::write(rules.join("site.yml"), RULE).unwrap();
@@ -169,17 +169,17 @@ mod tests {
             broken: BrokenRules::Refuse,
             enrich: EnrichConfig::default(),
         };
-        let knowledge = Knowledge::built_in(Scope::Related);
-        (source, watch::channel(Arc::new(knowledge)).0, Metrics::new())
+        let enricher = Enricher::built_in(Scope::Related);
+        (source, watch::channel(Arc::new(enricher)).0, Metrics::new())
     }
 
-    fn reload(source: &RuleSource, current: &watch::Sender<Arc<Knowledge>>, metrics: &Metrics) {
+    fn reload(source: &RuleSource, current: &watch::Sender<Arc<Enricher>>, metrics: &Metrics) {
         let loaded = load(source, &current.borrow());
         exchange(loaded, current, metrics);
     }
 
-    fn has_site_rule(knowledge: &Knowledge) -> bool {
-        knowledge.rules.rules().iter().any(|rule| rule.title == "Site rule")
+    fn has_site_rule(enricher: &Enricher) -> bool {
+        enricher.rules.rules().iter().any(|rule| rule.title == "Site rule")
     }
 
     fn shows(metrics: &Metrics, line: &str) -> bool {

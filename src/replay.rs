@@ -37,7 +37,7 @@ use self::walk::{Item, Walk, What};
 use self::window::Window;
 use crate::aws;
 use crate::config::{AuthKind, Config};
-use crate::enrich::Knowledge;
+use crate::enrich::Enricher;
 use crate::metrics::Metrics;
 use crate::opensearch;
 use crate::pipeline::{Pipeline, ProcessError, Shipped};
@@ -82,15 +82,15 @@ pub async fn count(config: &Config, job: &Job) -> Result<Count, ReplayError> {
 /// Ships the objects of the job until all are done or `stop` is cancelled.
 pub async fn run(
     config: &Config,
-    knowledge: Knowledge,
+    enricher: Enricher,
     job: &Job,
     options: &Options,
     stop: CancellationToken,
 ) -> Result<Summary, ReplayError> {
     job.check_allowed(&config.source)?;
-    let mut checkpoint = Checkpoint::open(options.checkpoint.as_deref(), job, knowledge.scope)?;
+    let mut checkpoint = Checkpoint::open(options.checkpoint.as_deref(), job, enricher.scope)?;
     let aws = settings(config, job).await;
-    let (pipeline, sink_task) = build(config, knowledge, &aws, options).await?;
+    let (pipeline, sink_task) = build(config, enricher, &aws, options).await?;
 
     let (sender, items) = mpsc::channel(LISTED_AHEAD);
     let after = checkpoint.state.done.clone();
@@ -126,7 +126,7 @@ pub async fn run(
 /// Builds the pipeline, and installs the templates before the first document.
 pub async fn build(
     config: &Config,
-    knowledge: Knowledge,
+    enricher: Enricher,
     aws: &SdkConfig,
     options: &Options,
 ) -> Result<(Arc<Pipeline>, SinkTask), ReplayError> {
@@ -140,8 +140,8 @@ pub async fn build(
         options.bytes_per_second.or(config.replay.bytes_per_second).or(limits.bytes_per_second);
     let (sink, sink_task) = sink::spawn(opensearch, &limits, Arc::clone(&metrics));
     let store = Store::new(aws, &config.source, Arc::clone(&metrics)).await;
-    let (_never_reloaded, knowledge) = watch::channel(Arc::new(knowledge));
-    Ok((Arc::new(Pipeline::new(store, sink, knowledge, &config.source, metrics)), sink_task))
+    let (_never_reloaded, enricher) = watch::channel(Arc::new(enricher));
+    Ok((Arc::new(Pipeline::new(store, sink, enricher, &config.source, metrics)), sink_task))
 }
 
 /// The settings of AWS, which are only looked for where a bucket is read or requests are signed.

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::enrich::Knowledge;
+use crate::enrich::Enricher;
 use crate::opensearch::{self, Method, OpenSearch};
 use crate::setup;
 use crate::source::folder::TrailFilter;
@@ -31,14 +31,14 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 /// Enriches each selected document again that other rules have tagged.
 pub async fn run(
     config: &Config,
-    knowledge: &Knowledge,
+    enricher: &Enricher,
     filter: &TrailFilter,
     stop: &CancellationToken,
 ) -> Result<Summary, RetagError> {
     let client = opensearch::connect(config, None).await?;
     setup::install_templates(&client).await?;
     map_version(&client).await?;
-    let mut summary = Summary { version: knowledge.rules.version().to_owned(), ..Summary::default() };
+    let mut summary = Summary { version: enricher.rules.version().to_owned(), ..Summary::default() };
     let Some(mut view) = View::open(&client).await? else { return Ok(summary) };
     let limit = config.replay.documents_per_second.or(config.sink.documents_per_second);
     let began = Instant::now();
@@ -54,7 +54,7 @@ pub async fn run(
             Err(error) => break Err(error.into()),
         };
         let read = u32::try_from(hits.len()).expect("a page is small");
-        if let Err(error) = rewrite(&client, knowledge, hits, &mut summary).await {
+        if let Err(error) = rewrite(&client, enricher, hits, &mut summary).await {
             break Err(error);
         }
         if shown.elapsed() >= LINE_INTERVAL {

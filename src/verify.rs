@@ -40,7 +40,7 @@ use self::scene::Scene;
 pub use self::watch::watch;
 use crate::aws;
 use crate::config::Config;
-use crate::enrich::Knowledge;
+use crate::enrich::Enricher;
 use crate::labels::{FindingKind, Label};
 use crate::opensearch::{self, Method, OpenSearch};
 use crate::replay::{self, Job, Options, Place};
@@ -53,7 +53,7 @@ use crate::timestamp;
 const REGIONS_AT_ONCE: usize = 8;
 
 /// Compares digests, ledger and bucket. With knowledge, missing files that are as they were signed are shipped.
-pub async fn run(config: &Config, plan: Plan, repair: Option<Knowledge>) -> Result<Report, VerifyError> {
+pub async fn run(config: &Config, plan: Plan, repair: Option<Enricher>) -> Result<Report, VerifyError> {
     let place = Place::Bucket { bucket: plan.bucket.clone(), prefix: plan.prefix.clone() };
     let filter = TrailFilter {
         kind: folder::Kind::Records,
@@ -104,8 +104,8 @@ pub async fn run(config: &Config, plan: Plan, repair: Option<Knowledge>) -> Resu
         report.find(finding);
     }
     report.sort();
-    if let Some(knowledge) = repair {
-        ship_missing(config, knowledge, &aws, &mut report).await?;
+    if let Some(enricher) = repair {
+        ship_missing(config, enricher, &aws, &mut report).await?;
     }
     record(&scene.opensearch, &report).await?;
     Ok(report)
@@ -229,7 +229,7 @@ fn joined(
 /// record.
 async fn ship_missing(
     config: &Config,
-    knowledge: Knowledge,
+    enricher: Enricher,
     aws: &SdkConfig,
     report: &mut Report,
 ) -> Result<(), VerifyError> {
@@ -237,7 +237,7 @@ async fn ship_missing(
     if missing.is_empty() {
         return Ok(());
     }
-    let (pipeline, sink_task) = replay::build(config, knowledge, aws, &Options::default()).await?;
+    let (pipeline, sink_task) = replay::build(config, enricher, aws, &Options::default()).await?;
     let mut running = JoinSet::new();
     let mut left = missing.into_iter();
     loop {

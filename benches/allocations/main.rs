@@ -15,30 +15,30 @@ mod trail;
 use allocation_counter::AllocationInfo;
 use sagetrail::config::Scope;
 use sagetrail::decode::Scratch;
-use sagetrail::enrich::Knowledge;
+use sagetrail::enrich::Enricher;
 
 use trail::{Shape, Trail};
 
 fn main() {
-    let knowledge = Knowledge::built_in(Scope::Related);
+    let enricher = Enricher::built_in(Scope::Related);
     table::begin();
     table::note("a record that is rejected");
-    let (rejected, records) = spent(0, &knowledge);
+    let (rejected, records) = spent(0, &enricher);
     table::most("allocations", rejected.count_total as f64 / records, "each", 0.0);
     table::note("a record that is selected");
-    let (selected, records) = spent(100, &knowledge);
+    let (selected, records) = spent(100, &enricher);
     table::speed("allocations", selected.count_total as f64 / records, "each");
     table::speed("bytes allocated", selected.bytes_total as f64 / records, "each");
 }
 
 /// What a trail with that share of SageMaker costs after a first pass, which makes what is made once.
-fn spent(share: usize, knowledge: &Knowledge) -> (AllocationInfo, f64) {
+fn spent(share: usize, enricher: &Enricher) -> (AllocationInfo, f64) {
     let made_of = Shape { files: 20, records: 1_000, share };
     let trail = Trail::generate(made_of);
     let mut scratch = Scratch::default();
     let mut pass = || {
         for file in &trail.files {
-            core::each_document(file, knowledge, &mut scratch, drop);
+            core::each_document(file, enricher, &mut scratch, drop);
         }
     };
     pass();

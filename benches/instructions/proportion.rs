@@ -4,7 +4,7 @@
 use sagetrail::config::Scope;
 use sagetrail::decode::Scratch;
 use sagetrail::document::Document;
-use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich};
+use sagetrail::enrich::{Enriched, Enricher, Origin, enrich};
 use time::OffsetDateTime;
 
 use crate::costly::costly_records;
@@ -43,23 +43,23 @@ fn no_record_costs_more_than_twenty_times_an_ordinary_one_for_each_byte() {
 }
 
 fn run() {
-    let knowledge = Knowledge::built_in(Scope::Related);
+    let enricher = Enricher::built_in(Scope::Related);
     let ordinary = ordinary_records();
     // The first records make what is made once.
     for raw in &ordinary {
-        document_of(raw, &knowledge);
+        document_of(raw, &enricher);
     }
     let costly = costly_records();
-    document_of(&costly[0].1, &knowledge);
-    measured(|| ordinary.iter().map(|raw| document_of(raw, &knowledge).source.len()).sum::<usize>());
+    document_of(&costly[0].1, &enricher);
+    measured(|| ordinary.iter().map(|raw| document_of(raw, &enricher).source.len()).sum::<usize>());
     for (_, raw) in &costly {
-        measured(|| document_of(raw, &knowledge));
+        measured(|| document_of(raw, &enricher));
     }
 }
 
-fn document_of(raw: &[u8], knowledge: &Knowledge) -> Document {
+fn document_of(raw: &[u8], enricher: &Enricher) -> Document {
     let origin = Origin { path: "s3://trail/file", written_at: None, now: OffsetDateTime::UNIX_EPOCH };
-    match enrich(raw, origin, knowledge) {
+    match enrich(raw, origin, enricher) {
         Enriched::Selected { document, .. } | Enriched::Malformed(document) => document,
         Enriched::Panicked(_) => panic!("no record makes it panic"),
         Enriched::NotSelected => panic!("each is SageMaker's"),

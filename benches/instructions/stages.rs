@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sagetrail::config::Scope;
 use sagetrail::decode::Scratch;
 use sagetrail::document::Document;
-use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich};
+use sagetrail::enrich::{Enriched, Enricher, Origin, enrich};
 use sagetrail::sink::bulk;
 use time::OffsetDateTime;
 
@@ -50,18 +50,18 @@ fn no_stage_takes_more_instructions_than_its_baseline_allows() {
 }
 
 fn run_stages() {
-    let knowledge = Knowledge::built_in(Scope::Related);
+    let enricher = Enricher::built_in(Scope::Related);
     let file = |share| Trail::generate(Shape { files: 1, records: RECORDS, share }).files.remove(0);
     let (others, ours) = (file(0), file(100));
     let mut scratch = Scratch::default();
     let (others, ours) = (split(&others.gzip, &mut scratch), split(&ours.gzip, &mut scratch));
     // The first record makes what is made once.
-    enrich_all(&ours[..1], &knowledge);
+    enrich_all(&ours[..1], &enricher);
 
     let object = trail_of(&others);
     measured(|| split(&object, &mut scratch));
-    measured(|| enrich_all(&others, &knowledge));
-    let documents = measured(|| enrich_all(&ours, &knowledge));
+    measured(|| enrich_all(&others, &enricher));
+    let documents = measured(|| enrich_all(&ours, &enricher));
     measured(|| bulk::encode(documents.iter()));
 }
 
@@ -70,9 +70,9 @@ fn trail_of(records: &[Vec<u8>]) -> Vec<u8> {
     [br#"{"Records":["#, records.join(&b","[..]).as_slice(), b"]}"].concat()
 }
 
-fn enrich_all(records: &[Vec<u8>], knowledge: &Knowledge) -> Vec<Document> {
+fn enrich_all(records: &[Vec<u8>], enricher: &Enricher) -> Vec<Document> {
     let origin = Origin { path: "s3://trail/file", written_at: None, now: OffsetDateTime::UNIX_EPOCH };
-    let enriched = records.iter().filter_map(|raw| match enrich(raw, origin, knowledge) {
+    let enriched = records.iter().filter_map(|raw| match enrich(raw, origin, enricher) {
         Enriched::Selected { document, .. } | Enriched::Malformed(document) => Some(document),
         Enriched::NotSelected => None,
         Enriched::Panicked(document) => panic!("it panicked: {document:?}"),

@@ -10,7 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 use sagetrail::config::ContentHash;
 use sagetrail::decode::{Limits, Scratch, decode};
 use sagetrail::document::Document;
-use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich};
+use sagetrail::enrich::{Enriched, Enricher, Origin, enrich};
 use sagetrail::sink::bulk;
 use time::OffsetDateTime;
 
@@ -28,10 +28,10 @@ pub struct Pass {
 }
 
 /// Decodes, selects, enriches and encodes every file.
-pub fn ship(trail: &Trail, knowledge: &Knowledge) -> Pass {
+pub fn ship(trail: &Trail, enricher: &Enricher) -> Pass {
     let mut selected = 0;
     let seconds = cpu_seconds(|| {
-        selected = each_bulk(trail, knowledge, |body| {
+        selected = each_bulk(trail, enricher, |body| {
             std::hint::black_box(body);
         });
     });
@@ -39,19 +39,19 @@ pub fn ship(trail: &Trail, knowledge: &Knowledge) -> Pass {
 }
 
 /// The bodies of the bulks.
-pub fn bodies(trail: &Trail, knowledge: &Knowledge) -> Vec<Bytes> {
+pub fn bodies(trail: &Trail, enricher: &Enricher) -> Vec<Bytes> {
     let mut bodies = Vec::new();
-    each_bulk(trail, knowledge, |body| bodies.push(body));
+    each_bulk(trail, enricher, |body| bodies.push(body));
     bodies
 }
 
 /// Hands over the body of each bulk, and says how many documents there were.
-fn each_bulk(trail: &Trail, knowledge: &Knowledge, mut each: impl FnMut(Bytes)) -> usize {
+fn each_bulk(trail: &Trail, enricher: &Enricher, mut each: impl FnMut(Bytes)) -> usize {
     let mut documents = 0;
     let mut scratch = Scratch::default();
     let (mut batch, mut bytes) = (Vec::new(), 0);
     for file in &trail.files {
-        each_document(file, knowledge, &mut scratch, |document| {
+        each_document(file, enricher, &mut scratch, |document| {
             documents += 1;
             bytes += document.source.len();
             batch.push(document);
@@ -68,13 +68,13 @@ fn each_bulk(trail: &Trail, knowledge: &Knowledge, mut each: impl FnMut(Bytes)) 
 /// Hands over the document of each selected record.
 pub fn each_document(
     file: &File,
-    knowledge: &Knowledge,
+    enricher: &Enricher,
     scratch: &mut Scratch,
     mut each: impl FnMut(Document),
 ) {
     let origin = Origin { path: &file.key, written_at: None, now: OffsetDateTime::UNIX_EPOCH };
     let decoded = decode(&file.gzip, &LIMITS, ContentHash::None, scratch, |raw| {
-        if let Enriched::Selected { document, .. } = enrich(raw, origin, knowledge) {
+        if let Enriched::Selected { document, .. } = enrich(raw, origin, enricher) {
             each(document);
         }
         ControlFlow::Continue(())

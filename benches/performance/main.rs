@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use sagetrail::config::Scope;
-use sagetrail::enrich::Knowledge;
+use sagetrail::enrich::Enricher;
 
 use cluster::Cluster;
 use growth::Growth;
@@ -73,12 +73,12 @@ fn main() -> ExitCode {
 
 /// From the bytes of a file to the body of a bulk, against merely decompressing the same files.
 fn measure_core() {
-    let knowledge = Knowledge::built_in(Scope::Related);
+    let enricher = Enricher::built_in(Scope::Related);
     for (share, goal) in SHARES.into_iter().zip([1.2, 0.6, 0.12]) {
         let trail = Trail::generate(Shape { share, ..CORE });
         let rounds: Vec<[f64; 3]> = (0..ROUNDS)
             .map(|_| {
-                let pass = core::ship(&trail, &knowledge);
+                let pass = core::ship(&trail, &enricher);
                 assert_eq!(pass.selected, trail.selected, "only SageMaker's records are selected");
                 [core::gunzip(&trail), core::libdeflate(&trail), pass.seconds]
             })
@@ -151,7 +151,7 @@ async fn measure_cluster() {
     let trail = Trail::generate(Shape { share: 100, ..CORE });
     let mut loopback = Loopback::serve(&trail).await;
     loopback.opensearch.clone_from(&cluster.url);
-    let bodies = core::bodies(&trail, &Knowledge::built_in(Scope::Related));
+    let bodies = core::bodies(&trail, &Enricher::built_in(Scope::Related));
     let bytes: usize = bodies.iter().map(bytes::Bytes::len).sum();
     table::note(&format!(
         "into OpenSearch, {} documents in {} MB of bulks",

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use regex::{Captures, Regex};
 use sagetrail::config::{RulesConfig, Scope};
-use sagetrail::enrich::Knowledge;
+use sagetrail::enrich::Enricher;
 use sagetrail::enrich::rules::RuleSet;
 
 /// The ways in which a pack of rules can grow.
@@ -22,7 +22,7 @@ pub enum Growth {
 
 /// The built-in rules and copies of them, `size` times as many in all. Every placeholder has values, so that no rule is
 /// silent.
-pub fn grown(growth: Growth, size: usize) -> Knowledge {
+pub fn grown(growth: Growth, size: usize) -> Enricher {
     let folder = tempfile::tempdir().expect("a folder can be made");
     for (number, path) in rule_files().iter().enumerate() {
         let text = std::fs::read_to_string(path).expect("a rule can be read");
@@ -32,9 +32,9 @@ pub fn grown(growth: Growth, size: usize) -> Knowledge {
         }
     }
     let config = RulesConfig { folder: Some(folder.path().to_owned()), placeholders: placeholders() };
-    Knowledge {
+    Enricher {
         rules: RuleSet::load(&config).expect("copies load").into(),
-        ..Knowledge::built_in(Scope::Related)
+        ..Enricher::built_in(Scope::Related)
     }
 }
 

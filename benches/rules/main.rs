@@ -19,7 +19,7 @@ use sagetrail::enrich::networks::Networks;
 use sagetrail::enrich::rules::RuleSet;
 use sagetrail::enrich::sigma_event::SigmaEvent;
 use sagetrail::enrich::unpacked::Unpacked;
-use sagetrail::enrich::{Knowledge, Origin, enrich};
+use sagetrail::enrich::{Enricher, Origin, enrich};
 use sagetrail::record::Record;
 use time::OffsetDateTime;
 
@@ -55,7 +55,7 @@ fn main() {
 }
 
 /// Prints the medians over all rounds, per record, and of each round's ratios.
-fn report(mix: &str, growth: &str, work: &str, sets: &[Knowledge; 3], run: impl Fn(&Knowledge) -> Duration) {
+fn report(mix: &str, growth: &str, work: &str, sets: &[Enricher; 3], run: impl Fn(&Enricher) -> Duration) {
     let rounds: Vec<[f64; 3]> =
         (0..ROUNDS).map(|_| [0, 1, 2].map(|size| run(&sets[size]).as_secs_f64() * 1e6)).collect();
     let median = |of: &dyn Fn(&[f64; 3]) -> f64| {
@@ -88,11 +88,11 @@ fn evaluate(records: &[Vec<u8>], rules: &RuleSet) -> Duration {
 }
 
 /// The time that one record takes from its bytes to its document, or to not being selected.
-fn enrich_all(records: &[Vec<u8>], knowledge: &Knowledge) -> Duration {
+fn enrich_all(records: &[Vec<u8>], enricher: &Enricher) -> Duration {
     let origin = Origin { path: "bench", written_at: None, now: OffsetDateTime::UNIX_EPOCH };
     let start = processor_time();
     for raw in records {
-        std::hint::black_box(enrich(raw, origin, knowledge));
+        std::hint::black_box(enrich(raw, origin, enricher));
     }
     per_record(start, records)
 }

@@ -7,7 +7,7 @@ use sagetrail::config::{Config, ConfigError, exposed};
 use sagetrail::doctor;
 use sagetrail::doctor::finding::State;
 use sagetrail::doctor::permissions::permissions;
-use sagetrail::enrich::Knowledge;
+use sagetrail::enrich::Enricher;
 use sagetrail::enrich::rules::RuleSet;
 use sagetrail::{opensearch, setup, telemetry};
 
@@ -22,7 +22,7 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     if args.permissions {
         return print(&format!("{:#}\n", permissions(&config, &buckets(&config, args)?)));
     }
-    let Knowledge { rules, .. } = args.rules.load(&config)?;
+    let Enricher { rules, .. } = args.rules.load(&config)?;
     let state = state_of(args.rules.config.path.as_deref(), &config, &rules);
     if !args.online {
         return print(&state);

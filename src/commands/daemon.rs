@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use sagetrail::daemon::{self, Control};
-use sagetrail::enrich::Knowledge;
+use sagetrail::enrich::Enricher;
 use sagetrail::health::{self, Probe};
 use sagetrail::reload::{self, RuleSource};
 use sagetrail::telemetry;
@@ -17,16 +17,16 @@ use crate::arguments::{ConfigFile, RuleArgs};
 
 pub(crate) fn run(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
     let config = load(&rules.config)?;
-    let knowledge = rules.load_rules(&config)?;
+    let enricher = rules.load_rules(&config)?;
     let source = RuleSource {
         config_file: rules.config.path.clone(),
         broken: rules.broken(),
         enrich: config.enrich.clone(),
     };
     telemetry::start(&config.log).context("log.filter")?;
-    let networks = reload::load_networks(&config.enrich, &knowledge.networks);
-    let knowledge = Knowledge { networks, ..knowledge };
-    info!(version = env!("CARGO_PKG_VERSION"), rules = knowledge.rules.rules().len(), "starting");
+    let networks = reload::load_networks(&config.enrich, &enricher.networks);
+    let enricher = Enricher { networks, ..enricher };
+    info!(version = env!("CARGO_PKG_VERSION"), rules = enricher.rules.rules().len(), "starting");
     if config.redaction.key.is_none() && config.redaction.key_file.is_none() {
         info!("redaction.key_file is not set, so fingerprints of secrets agree within this process only");
     }
@@ -35,7 +35,7 @@ pub(crate) fn run(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
         let stop = CancellationToken::new();
         let _listening = stop_on_signals(stop.clone())?;
         let hangups = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-        daemon::run(&config, knowledge, source, Control { hangups, stop }).await?;
+        daemon::run(&config, enricher, source, Control { hangups, stop }).await?;
         Ok(ExitCode::SUCCESS)
     });
     // A decoder may still be busy with an object whose message was given back.

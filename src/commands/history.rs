@@ -27,8 +27,8 @@ pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         args.format.print(&count)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let knowledge = args.rules.load(&config)?;
-    complain_of_broken(&knowledge.rules);
+    let enricher = args.rules.load(&config)?;
+    complain_of_broken(&enricher.rules);
     start_quiet_telemetry(&config)?;
     let options = replay::Options {
         checkpoint: args.checkpoint.clone(),
@@ -38,7 +38,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let summary = runtime.block_on(async {
         let stop = CancellationToken::new();
         let _listening = stop_on_signals(stop.clone())?;
-        anyhow::Ok(Box::pin(replay::run(&config, knowledge, &job, &options, stop)).await?)
+        anyhow::Ok(Box::pin(replay::run(&config, enricher, &job, &options, stop)).await?)
     });
     runtime.shutdown_background();
     let summary = summary?;
@@ -84,14 +84,14 @@ pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn retag(args: &ReplayArgs, mut config: Config) -> anyhow::Result<ExitCode> {
-    let knowledge = args.rules.load(&config)?;
-    complain_of_broken(&knowledge.rules);
+    let enricher = args.rules.load(&config)?;
+    complain_of_broken(&enricher.rules);
     start_quiet_telemetry(&config)?;
     config.replay.documents_per_second = args.documents_per_second.or(config.replay.documents_per_second);
     let summary = runtime()?.block_on(async {
         let stop = CancellationToken::new();
         let _listening = stop_on_signals(stop.clone())?;
-        anyhow::Ok(retag::run(&config, &knowledge, &args.filter.filter(), &stop).await?)
+        anyhow::Ok(retag::run(&config, &enricher, &args.filter.filter(), &stop).await?)
     })?;
     args.format.print(&summary)?;
     if summary.interrupted {

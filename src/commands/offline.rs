@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::CommandFactory;
 use clap_complete::Shell;
 use sagetrail::decode::Limits;
-use sagetrail::enrich::Knowledge;
+use sagetrail::enrich::Enricher;
 use sagetrail::listing;
 use sagetrail::offline::{self, OfflineError};
 use sagetrail::telemetry::complain;
@@ -18,15 +18,15 @@ use crate::arguments::{Cli, Format, RuleArgs};
 
 pub(crate) fn enrich(rules: &RuleArgs, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
     let config = load(&rules.config)?;
-    let knowledge = rules.load(&config)?;
-    complain_of_broken(&knowledge.rules);
+    let enricher = rules.load(&config)?;
+    complain_of_broken(&enricher.rules);
     let limits = Limits {
         uncompressed_bytes: config.source.max_uncompressed_bytes,
         record_bytes: config.source.max_record_bytes,
     };
     let mut code = 0;
     let mut output = BufWriter::new(io::stdout().lock());
-    let result = offline::enrich_files(files, &limits, &knowledge, &mut output, |error| {
+    let result = offline::enrich_files(files, &limits, &enricher, &mut output, |error| {
         code = match error {
             OfflineError::Read { .. } => exit::NO_INPUT,
             OfflineError::Damaged { .. } | OfflineError::Write(_) => exit::DATA,
@@ -51,7 +51,7 @@ pub(crate) fn enrich(rules: &RuleArgs, files: &[PathBuf]) -> anyhow::Result<Exit
 }
 
 pub(crate) fn list(rules: &RuleArgs, format: Format) -> anyhow::Result<ExitCode> {
-    let Knowledge { rules, .. } = rules.load(&load(&rules.config)?)?;
+    let Enricher { rules, .. } = rules.load(&load(&rules.config)?)?;
     complain_of_broken(&rules);
     let text = match format {
         Format::Table => {

@@ -11,7 +11,7 @@ use tracing::error;
 use crate::config::ContentHash;
 use crate::decode::{Decoded, Limits, Scratch, decode};
 use crate::document::Document;
-use crate::enrich::{Enriched, Knowledge, Origin, enrich};
+use crate::enrich::{Enriched, Enricher, Origin, enrich};
 use crate::labels::{FreshnessStage, RejectReason};
 use crate::metrics::Metrics;
 
@@ -25,7 +25,7 @@ pub(super) struct Decoding {
     pub(super) written_at: Option<OffsetDateTime>,
     pub(super) limits: Limits,
     pub(super) content_hash: ContentHash,
-    pub(super) knowledge: Arc<Knowledge>,
+    pub(super) enricher: Arc<Enricher>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) chunks: mpsc::Sender<Vec<Document>>,
 }
@@ -42,14 +42,14 @@ impl Decoding {
         &self,
         object: &Bytes,
         scratch: &mut Scratch,
-        decide: for<'k> fn(&[u8], Origin<'_>, &'k Knowledge) -> Enriched<'k>,
+        decide: for<'k> fn(&[u8], Origin<'_>, &'k Enricher) -> Enriched<'k>,
     ) -> (Decoded, u64) {
         let origin = Origin { path: &self.path, written_at: self.written_at, now: OffsetDateTime::now_utc() };
         let mut chunk = Chunk::default();
         let mut selected = 0;
         let mut panicked = 0_u64;
         let decoded = decode(object, &self.limits, self.content_hash, scratch, |raw| {
-            match decide(raw, origin, &self.knowledge) {
+            match decide(raw, origin, &self.enricher) {
                 Enriched::NotSelected => return ControlFlow::Continue(()),
                 Enriched::Selected { document, event_time, categories, unknown_operation } => {
                     selected += 1;
@@ -132,10 +132,10 @@ mod tests {
     use crate::enrich::contained;
 
     /// What the function decides that panics at one record of a file.
-    fn panics_at_the_seventh<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enriched<'k> {
-        contained(raw, origin, knowledge, || {
+    fn panics_at_the_seventh<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher) -> Enriched<'k> {
+        contained(raw, origin, enricher, || {
             assert!(!raw.windows(9).any(|bytes| bytes == b"\"model-7\""), "of the record: hunter2");
-            enrich(raw, origin, knowledge)
+            enrich(raw, origin, enricher)
         })
     }
 
@@ -155,7 +155,7 @@ mod tests {
             written_at: None,
             limits: Limits { uncompressed_bytes: 1 << 20, record_bytes: 1 << 20 },
             content_hash: ContentHash::None,
-            knowledge: Arc::new(Knowledge::built_in(Scope::Related)),
+            enricher: Arc::new(Enricher::built_in(Scope::Related)),
             metrics: Arc::clone(&metrics),
             chunks,
         };

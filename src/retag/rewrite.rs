@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::outcome::{RetagError, Summary};
 use super::view::{Hit, View, question};
 use crate::backoff::full_jitter;
-use crate::enrich::{Anew, Kept, Knowledge, UNKNOWN_OPERATION, enrich_again};
+use crate::enrich::{Enricher, ReEnriched, StoredEvent, UNKNOWN_OPERATION, re_enrich};
 use crate::opensearch::OpenSearch;
 use crate::opensearch::bulk::{self, Action};
 use crate::timestamp;
@@ -23,11 +23,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Enriches and writes one page again. A document that is changed meanwhile is read and enriched once more.
 pub(super) async fn rewrite(
     client: &OpenSearch,
-    knowledge: &Knowledge,
+    enricher: &Enricher,
     hits: Vec<Hit>,
     summary: &mut Summary,
 ) -> Result<(), RetagError> {
-    let mut writes = prepare(knowledge, hits, summary);
+    let mut writes = prepare(enricher, hits, summary);
     for attempt in 0..ATTEMPTS {
         if writes.is_empty() {
             return Ok(());
@@ -66,7 +66,7 @@ pub(super) async fn rewrite(
             summary.conflicts += changed.len() as u64;
         } else if !changed.is_empty() {
             let hits = View::again(client, &changed).await?;
-            again.extend(prepare(knowledge, hits, summary));
+            again.extend(prepare(enricher, hits, summary));
         }
         writes = again;
     }
@@ -84,14 +84,14 @@ struct Write {
 }
 
 /// Enriches documents again, but for those that these rules have tagged meanwhile.
-fn prepare(knowledge: &Knowledge, hits: Vec<Hit>, summary: &mut Summary) -> Vec<Write> {
+fn prepare(enricher: &Enricher, hits: Vec<Hit>, summary: &mut Summary) -> Vec<Write> {
     let now = OffsetDateTime::now_utc();
     let mut writes = Vec::new();
     for hit in hits {
-        if hit.source["sagemaker"]["rules"]["version"] == knowledge.rules.version() {
+        if hit.source["sagemaker"]["rules"]["version"] == enricher.rules.version() {
             continue;
         }
-        match hit.written_anew(knowledge, now) {
+        match hit.written_anew(enricher, now) {
             Some(anew) => writes.push(Write {
                 is_changed: anew.source["sagemaker"]["findings"] != hit.source["sagemaker"]["findings"],
                 is_carried: !anew.carried.is_empty(),
@@ -115,10 +115,10 @@ fn encode(writes: &[Write]) -> Bytes {
 
 impl Hit {
     /// The document as these rules write it, with the fields that others have added. None without a readable text.
-    fn written_anew(&self, knowledge: &Knowledge, now: OffsetDateTime) -> Option<Anew> {
+    fn written_anew(&self, enricher: &Enricher, now: OffsetDateTime) -> Option<ReEnriched> {
         let text = |path: &str| self.source.pointer(path).and_then(Value::as_str);
         let time = |path: &str| text(path).and_then(timestamp::parse);
-        let kept = Kept {
+        let kept = StoredEvent {
             original: text("/event/original")?,
             path: text("/log/file/path").unwrap_or_default(),
             timestamp: time("/@timestamp")?,
@@ -127,7 +127,7 @@ impl Hit {
             retagged: now,
             document: &self.source,
         };
-        let mut anew = enrich_again(&kept, knowledge)?;
+        let mut anew = re_enrich(&kept, enricher)?;
         for (name, value) in self.source.as_object()? {
             if !WRITTEN.contains(&name.as_str()) {
                 anew.source[name] = value.clone();

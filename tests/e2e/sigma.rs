@@ -11,7 +11,7 @@ use figment::Figment;
 use figment::providers::{Format, Toml};
 use sagetrail::config::{RulesConfig, Scope, SinkConfig};
 use sagetrail::enrich::rules::RuleSet;
-use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich};
+use sagetrail::enrich::{Enriched, Enricher, Origin, enrich};
 use sagetrail::opensearch::OpenSearch;
 use sagetrail::setup::install_templates;
 use serde::Deserialize;
@@ -70,8 +70,8 @@ async fn each_rule_as_a_query_finds_what_the_daemon_tags_with_it() {
     assert_eq!(converted.keys().collect::<Vec<_>>(), titles.keys().collect::<Vec<_>>());
 
     let search = Search::new(&stack.opensearch);
-    let knowledge = Knowledge { rules: rules.into(), ..Knowledge::built_in(Scope::All) };
-    let tagged = index(&stack, &search, &knowledge).await;
+    let enricher = Enricher { rules: rules.into(), ..Enricher::built_in(Scope::All) };
+    let tagged = index(&stack, &search, &enricher).await;
     let mut differences = BTreeMap::new();
     for (id, converted) in &converted {
         if let Converted::Refused(problem) = converted {
@@ -116,7 +116,7 @@ fn output_of(command: &mut Command) -> String {
 }
 
 /// Indexes every example as the daemon would and returns the ids of the documents by the rules that tag them.
-async fn index(stack: &Stack, search: &Search, knowledge: &Knowledge) -> BTreeMap<String, BTreeSet<String>> {
+async fn index(stack: &Stack, search: &Search, enricher: &Enricher) -> BTreeMap<String, BTreeSet<String>> {
     let config = SinkConfig { url: stack.opensearch.parse().unwrap(), ..SinkConfig::default() };
     let client = OpenSearch::new(&config, None).unwrap();
     install_templates(&client).await.unwrap();
@@ -125,7 +125,7 @@ async fn index(stack: &Stack, search: &Search, knowledge: &Knowledge) -> BTreeMa
     let mut tagged: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut bulk = String::new();
     for example in examples::all() {
-        let (id, source) = document(&example, knowledge);
+        let (id, source) = document(&example, enricher);
         let parsed: Value = serde_json::from_str(&source).unwrap();
         for rule in parsed["rule"]["id"].as_array().into_iter().flatten() {
             tagged.entry(rule.as_str().unwrap().to_owned()).or_default().insert(id.clone());
@@ -141,9 +141,9 @@ async fn index(stack: &Stack, search: &Search, knowledge: &Knowledge) -> BTreeMa
     tagged
 }
 
-fn document(example: &Example, knowledge: &Knowledge) -> (String, String) {
+fn document(example: &Example, enricher: &Enricher) -> (String, String) {
     let origin = Origin { path: "example", written_at: None, now: datetime!(2026-11-23 12:00 UTC) };
-    match enrich(example.record.to_string().as_bytes(), origin, knowledge) {
+    match enrich(example.record.to_string().as_bytes(), origin, enricher) {
         Enriched::Selected { document, .. } => {
             (document.id.as_str().to_owned(), String::from_utf8(document.source.to_vec()).unwrap())
         }

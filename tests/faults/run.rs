@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sagetrail::config::{Config, EnrichConfig, Scope};
 use sagetrail::daemon::{self, Control};
-use sagetrail::enrich::Knowledge;
+use sagetrail::enrich::Enricher;
 use sagetrail::enrich::rules::BrokenRules;
 use sagetrail::reload::RuleSource;
 use serde_json::json;
@@ -249,8 +249,8 @@ async fn supervise(
 }
 
 async fn daemon(world: Arc<World>, config: Config, seed: u64, stop: CancellationToken) -> Result<(), String> {
-    static KNOWLEDGE: LazyLock<Arc<Knowledge>> =
-        LazyLock::new(|| Arc::new(Knowledge::built_in(Scope::Sagemaker)));
+    static KNOWLEDGE: LazyLock<Arc<Enricher>> =
+        LazyLock::new(|| Arc::new(Enricher::built_in(Scope::Sagemaker)));
     let source =
         RuleSource { config_file: None, broken: BrokenRules::Refuse, enrich: EnrichConfig::default() };
     let hangups = signal(SignalKind::hangup()).expect("a signal can be listened for");

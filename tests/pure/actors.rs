@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sagetrail::config::Scope;
 use sagetrail::decode::Limits;
-use sagetrail::enrich::Knowledge;
+use sagetrail::enrich::Enricher;
 use sagetrail::offline::enrich_files;
 use serde_json::Value;
 
@@ -46,10 +46,10 @@ fn check(what: &str, documents: &[Value]) {
 }
 
 fn documents(files: &[PathBuf]) -> Vec<Value> {
-    let knowledge = Knowledge::built_in(Scope::All);
+    let enricher = Enricher::built_in(Scope::All);
     let mut output = Vec::new();
     // Some files of the folder are damaged on purpose; what lies before the damage counts.
-    enrich_files(files, &LIMITS, &knowledge, &mut output, |error| println!("{error}")).unwrap();
+    enrich_files(files, &LIMITS, &enricher, &mut output, |error| println!("{error}")).unwrap();
     let lines = std::str::from_utf8(&output).unwrap().lines();
     // What is no record has a document of its own, without an actor.
     let documents = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());

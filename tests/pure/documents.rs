@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sagetrail::config::Scope;
 use sagetrail::decode::Limits;
-use sagetrail::enrich::Knowledge;
+use sagetrail::enrich::Enricher;
 use sagetrail::offline::enrich_files;
 use serde_json::Value;
 
@@ -22,9 +22,9 @@ fn documents(name: &str, scope: Scope) -> Vec<Value> {
 }
 
 fn documents_of(file: PathBuf, scope: Scope) -> Vec<Value> {
-    let knowledge = Knowledge::built_in(scope);
+    let enricher = Enricher::built_in(scope);
     let mut output = Vec::new();
-    enrich_files(&[file], &LIMITS, &knowledge, &mut output, |error| panic!("{error}")).unwrap();
+    enrich_files(&[file], &LIMITS, &enricher, &mut output, |error| panic!("{error}")).unwrap();
     String::from_utf8(output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

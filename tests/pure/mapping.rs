@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use sagetrail::config::{EnrichConfig, Scope};
 use sagetrail::decode::Limits;
-use sagetrail::enrich::Knowledge;
+use sagetrail::enrich::Enricher;
 use sagetrail::enrich::networks::Networks;
 use sagetrail::networks;
 use sagetrail::offline::enrich_files;
@@ -194,9 +194,9 @@ fn documents() -> Vec<Value> {
     records.push(whole_record());
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), json!({ "Records": records }).to_string()).unwrap();
-    let knowledge = Knowledge { networks: networks(), ..Knowledge::built_in(Scope::All) };
+    let enricher = Enricher { networks: networks(), ..Enricher::built_in(Scope::All) };
     let mut output = Vec::new();
     let files = [file.path().to_owned()];
-    enrich_files(&files, &LIMITS, &knowledge, &mut output, |error| panic!("{error}")).unwrap();
+    enrich_files(&files, &LIMITS, &enricher, &mut output, |error| panic!("{error}")).unwrap();
     String::from_utf8(output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sagetrail::config::Scope;
 use sagetrail::enrich::catalogue::{About, Catalogue};
-use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich};
+use sagetrail::enrich::{Enriched, Enricher, Origin, enrich};
 use sagetrail::record::{Record, is_sagemaker_family};
 use serde_json::Value;
 use time::macros::datetime;
@@ -22,7 +22,7 @@ fn every_sagemaker_record_has_its_resource_or_a_reason_to_have_none() {
         }
         None => println!("skipped: the real records, for SAGETRAIL_TEST_RECORDS names no folder"),
     }
-    let knowledge = Knowledge::built_in(Scope::Sagemaker);
+    let enricher = Enricher::built_in(Scope::Sagemaker);
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut without_reason = Vec::new();
     for record in records {
@@ -31,8 +31,8 @@ fn every_sagemaker_record_has_its_resource_or_a_reason_to_have_none() {
         if !is_sagemaker_family(source) {
             continue;
         }
-        let resource = resource_in_document(&raw, &knowledge);
-        match reason(&record, &raw, &resource, &knowledge.catalogue) {
+        let resource = resource_in_document(&raw, &enricher);
+        match reason(&record, &raw, &resource, &enricher.catalogue) {
             Some(reason) => *counts.entry(reason).or_default() += 1,
             None => without_reason.push(format!("{} {}", record["eventName"], record["requestParameters"])),
         }
@@ -82,9 +82,9 @@ fn never_built(kind: &str) -> bool {
         .contains(&kind)
 }
 
-fn resource_in_document(raw: &str, knowledge: &Knowledge) -> Value {
+fn resource_in_document(raw: &str, enricher: &Enricher) -> Value {
     let origin = Origin { path: "record", written_at: None, now: datetime!(2026-11-23 12:00 UTC) };
-    match enrich(raw.as_bytes(), origin, knowledge) {
+    match enrich(raw.as_bytes(), origin, enricher) {
         Enriched::Selected { document, .. } => {
             let source: Value = serde_json::from_slice(&document.source).unwrap();
             source["sagemaker"]["resource"].clone()

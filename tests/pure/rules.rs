@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use sagetrail::config::{RulesConfig, Scope};
 use sagetrail::enrich::rules::RuleSet;
-use sagetrail::enrich::{Enriched, Knowledge, Origin, Severity, enrich};
+use sagetrail::enrich::{Enriched, Enricher, Origin, Severity, enrich};
 use serde_json::{Value, json};
 use time::macros::datetime;
 
@@ -17,15 +17,15 @@ use crate::support::examples::{self, Example, Values};
 const NEAR_MISSES: usize = 2;
 
 /// The rules as a site would load them that has configured these values.
-fn load(placeholders: Values) -> Knowledge {
+fn load(placeholders: Values) -> Enricher {
     let config = RulesConfig { placeholders, ..RulesConfig::default() };
-    Knowledge { rules: RuleSet::load(&config).unwrap().into(), ..Knowledge::built_in(Scope::All) }
+    Enricher { rules: RuleSet::load(&config).unwrap().into(), ..Enricher::built_in(Scope::All) }
 }
 
 /// The document of a record.
-fn document(record: &Value, knowledge: &Knowledge) -> Value {
+fn document(record: &Value, enricher: &Enricher) -> Value {
     let origin = Origin { path: "example", written_at: None, now: datetime!(2026-11-23 12:00 UTC) };
-    match enrich(record.to_string().as_bytes(), origin, knowledge) {
+    match enrich(record.to_string().as_bytes(), origin, enricher) {
         Enriched::Selected { document, .. } => serde_json::from_slice(&document.source).unwrap(),
         other => panic!("{other:?}"),
     }
@@ -57,12 +57,12 @@ fn every_rule_matches_its_examples_and_none_of_its_near_misses() {
             problems.push(format!("\"{title}\" ({id}) lacks examples"));
         }
         let values = examples::values(&folder);
-        let knowledge = &*loaded.entry(values).or_insert_with_key(|values| load(values.clone()));
+        let enricher = &*loaded.entry(values).or_insert_with_key(|values| load(values.clone()));
         let matches = matches.iter().map(|example| (example, true));
         for (Example { path, record }, expected) in
             matches.chain(misses.iter().map(|example| (example, false)))
         {
-            if has(&document(record, knowledge)["rule"]["id"], id) != expected {
+            if has(&document(record, enricher)["rule"]["id"], id) != expected {
                 let what = if expected { "does not match" } else { "matches" };
                 problems.push(format!("\"{title}\" {what} {}", path.display()));
             }
@@ -73,10 +73,10 @@ fn every_rule_matches_its_examples_and_none_of_its_near_misses() {
 
 #[test]
 fn a_match_on_a_call_that_failed_is_an_attempt_unless_the_rule_is_about_the_failure() {
-    let knowledge = load(examples::all_values());
-    for rule in knowledge.rules.rules().iter().filter(|rule| rule.level > Severity::Informational) {
+    let enricher = load(examples::all_values());
+    for rule in enricher.rules.rules().iter().filter(|rule| rule.level > Severity::Informational) {
         for Example { path, mut record } in examples::records(&folder(&rule.id), "match-") {
-            let verdict = |record: &Value| document(record, &knowledge)["sagemaker"].clone();
+            let verdict = |record: &Value| document(record, &enricher)["sagemaker"].clone();
             if record["errorCode"].is_null() || rule.judges_failure {
                 assert!(has(&verdict(&record)["findings"], &rule.id), "{}", path.display());
             }
@@ -116,7 +116,7 @@ fn scripts() -> [(&'static str, Value); 5] {
 fn a_script_is_judged_in_every_member_of_every_call_that_carries_one() {
     let shapes: BTreeMap<String, Value> =
         serde_json::from_str(include_str!("../api/sagemaker-shapes.json")).unwrap();
-    let knowledge = load(Values::new());
+    let enricher = load(Values::new());
     let mut members = 0;
     for (operation, shape) in &shapes {
         for member in shape["input"].as_array().unwrap().iter().filter_map(Value::as_str) {
@@ -129,7 +129,7 @@ fn a_script_is_judged_in_every_member_of_every_call_that_carries_one() {
                 "eventSource": "sagemaker.amazonaws.com", "eventName": operation, "requestParameters": parameters,
             });
             let id = "65b64fb0-e7eb-46d7-a180-c5e74adf744d";
-            assert!(has(&document(&record, &knowledge)["rule"]["id"], id), "{operation} {member}");
+            assert!(has(&document(&record, &enricher)["rule"]["id"], id), "{operation} {member}");
         }
     }
     assert!(members > 15, "{members}");

@@ -7,19 +7,19 @@ use std::path::PathBuf;
 
 use sagetrail::config::{RulesConfig, Scope};
 use sagetrail::enrich::rules::{Folder, RuleSet};
-use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich};
+use sagetrail::enrich::{Enriched, Enricher, Origin, enrich};
 use serde_json::{Value, json};
 use time::macros::datetime;
 
 /// The built-in rules and SigmaHQ's; none when nobody says where those are.
-fn knowledge() -> Option<Knowledge> {
+fn enricher() -> Option<Enricher> {
     let Some(folder) = std::env::var_os("SAGETRAIL_TEST_SIGMAHQ").map(PathBuf::from) else {
         println!("skipped: SAGETRAIL_TEST_SIGMAHQ names no folder of SigmaHQ's rules");
         return None;
     };
     let config = RulesConfig { folder: Some(folder), ..RulesConfig::default() };
     let rules = RuleSet::load(&config).unwrap_or_else(|error| panic!("{error}"));
-    Some(Knowledge { rules: rules.into(), ..Knowledge::built_in(Scope::All) })
+    Some(Enricher { rules: rules.into(), ..Enricher::built_in(Scope::All) })
 }
 
 /// A record of the call, with further members laid over it.
@@ -36,10 +36,10 @@ fn record(source: &str, name: &str, members: &Value) -> Value {
     record
 }
 
-fn matched(record: &Value, knowledge: &Knowledge) -> Vec<String> {
+fn matched(record: &Value, enricher: &Enricher) -> Vec<String> {
     let origin = Origin { path: "example", written_at: None, now: datetime!(2026-11-23 12:00 UTC) };
     let raw = record.to_string();
-    let Enriched::Selected { document, .. } = enrich(raw.as_bytes(), origin, knowledge) else {
+    let Enriched::Selected { document, .. } = enrich(raw.as_bytes(), origin, enricher) else {
         panic!("every record is selected")
     };
     let source: Value = serde_json::from_slice(&document.source).unwrap();
@@ -49,16 +49,16 @@ fn matched(record: &Value, knowledge: &Knowledge) -> Vec<String> {
 
 #[test]
 fn every_rule_loads_as_it_is() {
-    let Some(knowledge) = knowledge() else { return };
-    let of_site = knowledge.rules.rules().iter().filter(|rule| rule.place.folder == Folder::Site).count();
+    let Some(enricher) = enricher() else { return };
+    let of_site = enricher.rules.rules().iter().filter(|rule| rule.place.folder == Folder::Site).count();
     println!("{of_site} rules of SigmaHQ are loaded");
     assert!(of_site > 50);
-    assert_eq!(knowledge.rules.broken(), []);
+    assert_eq!(enricher.rules.broken(), []);
 }
 
 #[test]
 fn a_record_of_what_a_rule_is_about_matches_and_a_neighbour_of_it_does_not() {
-    let Some(knowledge) = knowledge() else { return };
+    let Some(enricher) = enricher() else { return };
     let root = json!({"userIdentity": {"type": "Root", "arn": "arn:aws:iam::111122223333:root"}});
     let console = |mfa: &str| {
         json!({
@@ -120,7 +120,7 @@ fn a_record_of_what_a_rule_is_about_matches_and_a_neighbour_of_it_does_not() {
         ),
     ];
     for (id, matching, neighbour) in cases {
-        assert!(matched(&matching, &knowledge).iter().any(|found| found == id), "{id} misses {matching}");
-        assert!(!matched(&neighbour, &knowledge).iter().any(|found| found == id), "{id} matches {neighbour}");
+        assert!(matched(&matching, &enricher).iter().any(|found| found == id), "{id} misses {matching}");
+        assert!(!matched(&neighbour, &enricher).iter().any(|found| found == id), "{id} matches {neighbour}");
     }
 }

@@ -62,7 +62,7 @@ use context::Context;
 use ecs::Event;
 pub use ecs::UNKNOWN_OPERATION;
 use embedded::Documents;
-pub use enricher::{Knowledge, Origin};
+pub use enricher::{Enricher, Origin};
 pub use rule::{Place, Rule, Severity};
 use script::Script;
 use shell::Shell;
@@ -89,25 +89,25 @@ pub enum Enriched<'k> {
 
 /// Decides on one record and, when it is selected, writes its document. It never panics: what goes wrong at a record
 /// is that record's own end, because the others of its file have nothing to do with it.
-pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enriched<'k> {
-    contained(raw, origin, knowledge, || decide(raw, origin, knowledge))
+pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher) -> Enriched<'k> {
+    contained(raw, origin, enricher, || decide(raw, origin, enricher))
 }
 
 /// Decides on one record by the function, whose panic becomes that record's rejection.
 pub fn contained<'k>(
     raw: &[u8],
     origin: Origin<'_>,
-    knowledge: &'k Knowledge,
+    enricher: &'k Enricher,
     decide: impl FnOnce() -> Enriched<'k>,
 ) -> Enriched<'k> {
     // Nothing that a panic could leave half-done outlives the call: what is shared between records is read only, and what
     // is made on first use is made anew.
     std::panic::catch_unwind(AssertUnwindSafe(decide))
-        .unwrap_or_else(|_| Enriched::Panicked(rejected::panicked(raw, origin, &knowledge.names)))
+        .unwrap_or_else(|_| Enriched::Panicked(rejected::panicked(raw, origin, &enricher.names)))
 }
 
-fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enriched<'k> {
-    let Knowledge { rules, catalogue, scope, fingerprint_key, networks, names } = knowledge;
+fn decide<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher) -> Enriched<'k> {
+    let Enricher { rules, catalogue, scope, fingerprint_key, networks, names } = enricher;
     if !select::could_be_selected(raw, *scope, rules) {
         return Enriched::NotSelected;
     }
@@ -115,7 +115,7 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enric
     let (record, text) = match Record::parse_repaired(raw, &mut room) {
         Ok(parsed) => parsed,
         Err(error) => {
-            return Enriched::Malformed(rejected::malformed(raw, &error.to_string(), origin, knowledge));
+            return Enriched::Malformed(rejected::malformed(raw, &error.to_string(), origin, enricher));
         }
     };
     let unpacked = Unpacked::of(&record);
@@ -135,7 +135,7 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enric
     let redacted = redact::redact(text.as_bytes(), &record, fingerprint_key);
     let source = if redacted.is_none() && unpacked.scripts.is_empty() {
         // Nothing was redacted, so what the rules asked for is what the document states.
-        write_source(&record, text, event.into_facts(), &matches, knowledge, times, origin.path)
+        write_source(&record, text, event.into_facts(), &matches, enricher, times, origin.path)
     } else {
         drop(event);
         let text = redacted.as_deref().unwrap_or(text);
@@ -147,7 +147,7 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enric
         let shell = shell.redacted(fingerprint_key);
         let unpacked = Unpacked { scripts: shown, shell, documents: Documents::of(&record) };
         let facts = SigmaEvent::new(&record, &unpacked, catalogue, networks).into_facts();
-        write_source(&record, text, facts, &matches, knowledge, times, origin.path)
+        write_source(&record, text, facts, &matches, enricher, times, origin.path)
     };
     let mut categories: Vec<&str> =
         matches.iter().flat_map(|rule| &rule.categories).map(String::as_str).collect();
@@ -159,7 +159,7 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, knowledge: &'k Knowledge) -> Enric
 
 /// What a stored document keeps when it is written anew.
 #[derive(Debug, Clone, Copy)]
-pub struct Kept<'o> {
+pub struct StoredEvent<'o> {
     /// The record's text after redaction.
     pub original: &'o str,
     pub path: &'o str,
@@ -173,7 +173,7 @@ pub struct Kept<'o> {
 
 /// A stored document, written anew.
 #[derive(Debug)]
-pub struct Anew {
+pub struct ReEnriched {
     pub source: Value,
     /// Ids of rules and names of fields that are kept from before, because the text no longer shows them.
     pub carried: Vec<String>,
@@ -182,19 +182,19 @@ pub struct Anew {
 /// Writes a stored document's source anew. Its text is redacted already and is not touched, so that fingerprints stay
 /// what they are. What the text no longer shows is taken from the document, which never knows less than before. None when
 /// its text is no record.
-pub fn enrich_again(kept: &Kept<'_>, knowledge: &Knowledge) -> Option<Anew> {
+pub fn re_enrich(kept: &StoredEvent<'_>, enricher: &Enricher) -> Option<ReEnriched> {
     let record = Record::parse(kept.original.as_bytes()).ok()?;
     let mut scripts = script::scripts(&record);
     let carried_scripts = carry::scripts(kept.document, &record, &scripts);
     let has_all_scripts = carried_scripts.is_empty();
     scripts.extend(carried_scripts);
     let unpacked = Unpacked::with_scripts(scripts, &record);
-    let event = SigmaEvent::new(&record, &unpacked, &knowledge.catalogue, &knowledge.networks);
-    let matching = knowledge.rules.matches(&event);
-    let carried_rules = carry::rules(kept.document, &knowledge.rules, &matching, &event);
+    let event = SigmaEvent::new(&record, &unpacked, &enricher.catalogue, &enricher.networks);
+    let matching = enricher.rules.matches(&event);
+    let carried_rules = carry::rules(kept.document, &enricher.rules, &matching, &event);
     // In the order of their files, as they would stand if all had matched.
     let is_among = |rule: &Rule, rules: &[&Rule]| rules.iter().any(|known| known.id == rule.id);
-    let matches: Vec<&Rule> = knowledge
+    let matches: Vec<&Rule> = enricher
         .rules
         .rules()
         .iter()
@@ -207,10 +207,10 @@ pub fn enrich_again(kept: &Kept<'_>, knowledge: &Knowledge) -> Option<Anew> {
         retagged: Some(kept.retagged),
     };
     let Unpacked { scripts, shell, documents } = unpacked;
-    let unpacked = Unpacked { scripts, shell: shell.redacted(&knowledge.fingerprint_key), documents };
-    let event = SigmaEvent::new(&record, &unpacked, &knowledge.catalogue, &knowledge.networks);
+    let unpacked = Unpacked { scripts, shell: shell.redacted(&enricher.fingerprint_key), documents };
+    let event = SigmaEvent::new(&record, &unpacked, &enricher.catalogue, &enricher.networks);
     let facts = event.into_facts();
-    let source = write_source(&record, kept.original, facts, &matches, knowledge, times, kept.path);
+    let source = write_source(&record, kept.original, facts, &matches, enricher, times, kept.path);
     let mut source = serde_json::from_slice(&source).expect("what was written as JSON is JSON");
     let mut carried: Vec<String> = carried_rules.iter().map(|rule| rule.id.clone()).collect();
     if !has_all_scripts {
@@ -221,7 +221,7 @@ pub fn enrich_again(kept: &Kept<'_>, knowledge: &Knowledge) -> Option<Anew> {
     if !carried.is_empty() {
         source["sagemaker"]["rules"]["carried"] = Value::from(carried.clone());
     }
-    Some(Anew { source, carried })
+    Some(ReEnriched { source, carried })
 }
 
 /// The times of a document.
@@ -238,11 +238,11 @@ fn write_source(
     original: &str,
     (context, actor): (Context<'_>, Actor<'_>),
     matches: &[&Rule],
-    knowledge: &Knowledge,
+    enricher: &Enricher,
     times: Times,
     path: &str,
 ) -> Bytes {
-    let Knowledge { rules, catalogue, networks, .. } = knowledge;
+    let Enricher { rules, catalogue, networks, .. } = enricher;
     let event = Event {
         record,
         original,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sagetrail::config::Scope;
 use sagetrail::decode::Limits;
-use sagetrail::enrich::Knowledge;
+use sagetrail::enrich::Enricher;
 use sagetrail::offline::enrich_files;
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
@@ -119,9 +119,9 @@ const READS: [&str; 22] = [
 pub fn documents(records: &[Value], indexed_at: Option<OffsetDateTime>) -> Vec<Told> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), json!({ "Records": records }).to_string()).unwrap();
-    let knowledge = Knowledge::built_in(Scope::All);
+    let enricher = Enricher::built_in(Scope::All);
     let mut output = Vec::new();
-    enrich_files(&[file.path().to_owned()], &LIMITS, &knowledge, &mut output, |error| panic!("{error}"))
+    enrich_files(&[file.path().to_owned()], &LIMITS, &enricher, &mut output, |error| panic!("{error}"))
         .unwrap();
     let told = |line: &str| {
         let mut document: Value = serde_json::from_str(line).unwrap();

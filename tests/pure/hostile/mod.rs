@@ -20,7 +20,7 @@ use proptest::sample::Index;
 use sagetrail::config::{ContentHash, Scope};
 use sagetrail::decode::{Damage, Limits, Scratch, decode};
 use sagetrail::document::Document;
-use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich};
+use sagetrail::enrich::{Enriched, Enricher, Origin, enrich};
 use serde_json::{Value, json};
 use time::macros::datetime;
 
@@ -307,8 +307,8 @@ fn source_of(record: &Value) -> Value {
 }
 
 fn document_of(raw: &[u8]) -> Document {
-    static KNOWLEDGE: std::sync::LazyLock<Knowledge> =
-        std::sync::LazyLock::new(|| Knowledge::built_in(Scope::All));
+    static KNOWLEDGE: std::sync::LazyLock<Enricher> =
+        std::sync::LazyLock::new(|| Enricher::built_in(Scope::All));
     let origin =
         Origin { path: "s3://trail/file.json.gz", written_at: None, now: datetime!(2026-11-03 01:12:03 UTC) };
     match enrich(raw, origin, &KNOWLEDGE) {

@@ -19,21 +19,18 @@ use proptest::sample::{Index, select};
 use sagetrail::config::{RedactionConfig, Scope};
 use sagetrail::document::Document;
 use sagetrail::enrich::redact::{FingerprintKey, redact};
-use sagetrail::enrich::{Enriched, Knowledge, Origin, enrich};
+use sagetrail::enrich::{Enriched, Enricher, Origin, enrich};
 use sagetrail::record::Record;
 use serde_json::{Value, json};
 use time::macros::datetime;
 
-fn knowledge(key: &str) -> Knowledge {
+fn enricher(key: &str) -> Enricher {
     let redaction = RedactionConfig { key: Some(key.into()), key_file: None };
-    Knowledge {
-        fingerprint_key: FingerprintKey::load(&redaction).unwrap(),
-        ..Knowledge::built_in(Scope::All)
-    }
+    Enricher { fingerprint_key: FingerprintKey::load(&redaction).unwrap(), ..Enricher::built_in(Scope::All) }
 }
 
-static KNOWLEDGE: LazyLock<Knowledge> = LazyLock::new(|| knowledge("0123456789abcdef0123456789abcdef"));
-static OTHER: LazyLock<Knowledge> = LazyLock::new(|| knowledge("fedcba9876543210fedcba9876543210"));
+static KNOWLEDGE: LazyLock<Enricher> = LazyLock::new(|| enricher("0123456789abcdef0123456789abcdef"));
+static OTHER: LazyLock<Enricher> = LazyLock::new(|| enricher("fedcba9876543210fedcba9876543210"));
 
 /// The example records of all rules and of the fixtures.
 static RECORDS: LazyLock<Vec<Value>> = LazyLock::new(|| {
@@ -53,9 +50,9 @@ static RECORDS: LazyLock<Vec<Value>> = LazyLock::new(|| {
     records
 });
 
-fn document_of(raw: &str, knowledge: &Knowledge) -> Document {
+fn document_of(raw: &str, enricher: &Enricher) -> Document {
     let origin = Origin { path: "example", written_at: None, now: datetime!(2026-11-23 12:00 UTC) };
-    match enrich(raw.as_bytes(), origin, knowledge) {
+    match enrich(raw.as_bytes(), origin, enricher) {
         Enriched::Selected { document, .. } | Enriched::Malformed(document) => document,
         Enriched::NotSelected => panic!("everything is selected"),
         Enriched::Panicked(document) => panic!("it panicked: {document:?}"),

@@ -14,7 +14,7 @@ use crate::settings::{RedactionConfig, RulesConfig, Scope};
 /// What enrichment knows beside the record: the rules, SageMaker's operations, which records are wanted, and the key of
 /// redaction.
 #[derive(Debug)]
-pub struct Knowledge {
+pub struct Enricher {
     pub rules: Arc<RuleSet>,
     pub catalogue: Catalogue,
     pub scope: Scope,
@@ -24,7 +24,7 @@ pub struct Knowledge {
     pub names: Names,
 }
 
-impl Knowledge {
+impl Enricher {
     /// What is known without any configuration: the built-in rules, and a random key.
     pub fn built_in(scope: Scope) -> Self {
         let key = FingerprintKey::load(&RedactionConfig::default()).expect("the system gives random bytes");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::ecs;
-use super::enricher::{Knowledge, Origin};
+use super::enricher::{Enricher, Origin};
 use super::redact::redact_text;
 use crate::document::{Document, DocumentId, IndexName};
 use crate::labels::{Label, RejectReason};
@@ -16,9 +16,9 @@ use crate::names::Names;
 use crate::timestamp;
 
 /// For bytes that are no record.
-pub fn malformed(raw: &[u8], problem: &str, origin: Origin<'_>, knowledge: &Knowledge) -> Document {
-    let text = redact_text(&String::from_utf8_lossy(raw), &knowledge.fingerprint_key);
-    document(raw, RejectReason::Malformed, problem, text, origin, &knowledge.names)
+pub fn malformed(raw: &[u8], problem: &str, origin: Origin<'_>, enricher: &Enricher) -> Document {
+    let text = redact_text(&String::from_utf8_lossy(raw), &enricher.fingerprint_key);
+    document(raw, RejectReason::Malformed, problem, text, origin, &enricher.names)
 }
 
 /// For a record at which this code panicked. Redaction may be what panicked, so nothing of it is used here: what is not
