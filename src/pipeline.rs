@@ -14,7 +14,7 @@ use tracing::{debug, warn};
 use self::decoding::Decoding;
 pub use self::error::ProcessError;
 pub use self::shipped::Shipped;
-use self::shipped::{ReadObject, Underway, all_stored};
+use self::shipped::{PendingObject, ReadObject, all_stored};
 use crate::config::{ContentHash, SourceConfig};
 use crate::decode::{Decoded, Limits, Scratch};
 use crate::document::Document;
@@ -122,7 +122,7 @@ impl Pipeline {
                 Err(error) => warn!(%error, "another object of the message failed too"),
             }
         }
-        if let Err(error) = self.enter(entries).await {
+        if let Err(error) = self.write_ledger(entries).await {
             failure.get_or_insert(error);
         }
         match failure {
@@ -143,7 +143,7 @@ impl Pipeline {
         drop(producer);
         let mut shipped = underway.stored(&enricher.names).await?;
         let entry = shipped.as_mut().and_then(|shipped| shipped.entry.take());
-        self.enter(entry.into_iter().collect()).await?;
+        self.write_ledger(entry.into_iter().collect()).await?;
         Ok(shipped)
     }
 
@@ -174,7 +174,7 @@ impl Pipeline {
         enricher: &Arc<Enricher>,
         received_at: OffsetDateTime,
         producer: &Producer,
-    ) -> Underway {
+    ) -> PendingObject {
         let mut submissions = Vec::new();
         let read = self.read_object(object, enricher, received_at, producer, &mut submissions).await;
         if let Err(error) = &read
@@ -182,7 +182,7 @@ impl Pipeline {
         {
             self.metrics.object_failures.count(reason);
         }
-        Underway { object: object.to_string(), read, submissions }
+        PendingObject { object: object.to_string(), read, submissions }
     }
 
     async fn read_object(
@@ -286,7 +286,7 @@ impl Pipeline {
 
     /// Writes the ledger entries of shipped objects. A message whose entries are not stored stays in the queue, so the
     /// ledger has every object of a deleted message.
-    async fn enter(&self, entries: Vec<Document>) -> Result<(), ProcessError> {
+    async fn write_ledger(&self, entries: Vec<Document>) -> Result<(), ProcessError> {
         if entries.is_empty() {
             return Ok(());
         }

@@ -12,7 +12,7 @@ use crate::source::key::TrailKey;
 use crate::source::notification::ObjectRef;
 
 /// An object whose documents are submitted and not yet proven to be stored.
-pub(super) struct Underway {
+pub(super) struct PendingObject {
     pub(super) object: String,
     /// None when its key says that it holds no records.
     pub(super) read: Result<Option<ReadObject>, ProcessError>,
@@ -38,7 +38,7 @@ pub struct Shipped {
     pub(super) entry: Option<Document>,
 }
 
-impl Underway {
+impl PendingObject {
     /// Waits for the submitted documents, also of an object that could not be read whole.
     pub(super) async fn stored(self, names: &Names) -> Result<Option<Shipped>, ProcessError> {
         let documents = all_stored(self.submissions).await;
