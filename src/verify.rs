@@ -11,12 +11,12 @@ mod error;
 mod expected;
 mod fetched;
 mod finding;
-mod scene;
+mod context;
 mod shipped;
 mod judge;
 mod region;
 pub mod report;
-pub mod standing;
+pub mod day_status;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +28,8 @@ use serde_json::{Value, json};
 use time::{Date, Duration, OffsetDateTime};
 use tokio::task::JoinSet;
 
+pub use self::context::Plan;
+use self::context::VerifyContext;
 pub use self::error::VerifyError;
 use self::expected::{BY_BUCKET, BY_RECORDS, Expected};
 pub use self::finding::Finding;
@@ -35,8 +37,6 @@ use self::finding::plural;
 pub use self::judge::Reread;
 use self::region::{Region, Verified};
 pub use self::report::Report;
-pub use self::scene::Plan;
-use self::scene::Scene;
 pub use self::watch::watch;
 use crate::aws;
 use crate::config::Config;
@@ -66,20 +66,25 @@ pub async fn run(config: &Config, plan: Plan, repair: Option<Enricher>) -> Resul
     Job::new(vec![place], filter.clone())?.check_allowed(&config.source)?;
     opensearch::refuse_serverless(&config.sink)?;
     let aws = aws::load(config.source.queue_url.as_ref()).await;
-    let scene = Arc::new(Scene::new(config, plan, &aws).await?);
-    setup::install_templates(&scene.opensearch).await?;
-    map_fields(&scene.opensearch).await?;
+    let context = Arc::new(VerifyContext::new(config, plan, &aws).await?);
+    setup::install_templates(&context.opensearch).await?;
+    map_fields(&context.opensearch).await?;
 
-    let found = Found::of(&scene, &filter).await?;
+    let found = Found::of(&context, &filter).await?;
     let place = report.place.clone();
-    report.standing.cover_trail(&place, scene.plan.from);
+    report.day_status.cover_trail(&place, context.plan.from);
     let days = found.records.iter().chain(found.digests.values().flatten());
-    report.standing.cover(&scene.plan.bucket, days, (scene.plan.from, scene.plan.to));
+    report.day_status.cover(&context.plan.bucket, days, (context.plan.from, context.plan.to));
     if found.known.is_empty() {
         let nothing =
             "there is no digest in this period, so nothing is proven; switch on log file validation";
         let detail = found.nothing.as_deref().unwrap_or(nothing).to_owned();
-        report.find(Finding::new(FindingKind::MissingDigest, &scene.plan.bucket, &scene.plan.prefix, detail));
+        report.find(Finding::new(
+            FindingKind::MissingDigest,
+            &context.plan.bucket,
+            &context.plan.prefix,
+            detail,
+        ));
     }
     let mut running = JoinSet::new();
     let mut homes = BTreeSet::new();
@@ -93,21 +98,21 @@ pub async fn run(config: &Config, plan: Plan, repair: Option<Enricher>) -> Resul
         if running.len() >= REGIONS_AT_ONCE {
             end(running.join_next().await, &mut report)?;
         }
-        let region = Region::new(Arc::clone(&scene), base.clone(), known.clone());
+        let region = Region::new(Arc::clone(&context), base.clone(), known.clone());
         let days = found.digests.get(base).cloned().unwrap_or_default();
         running.spawn(async move { region.verify(&days).await });
     }
     while !running.is_empty() {
         end(running.join_next().await, &mut report)?;
     }
-    for finding in homeless(&scene.plan, &homes, &found.known) {
+    for finding in homeless(&context.plan, &homes, &found.known) {
         report.find(finding);
     }
     report.sort();
     if let Some(enricher) = repair {
         ship_missing(config, enricher, &aws, &mut report).await?;
     }
-    record(&scene.opensearch, &report).await?;
+    record(&context.opensearch, &report).await?;
     Ok(report)
 }
 
@@ -124,8 +129,8 @@ struct Found {
 }
 
 impl Found {
-    async fn of(scene: &Scene, filter: &TrailFilter) -> Result<Self, VerifyError> {
-        let Scene { plan, bucket, opensearch, .. } = scene;
+    async fn of(context: &VerifyContext, filter: &TrailFilter) -> Result<Self, VerifyError> {
+        let VerifyContext { plan, bucket, opensearch, .. } = context;
         // What is delivered late on the last day is in a digest of the next.
         let digests = TrailFilter {
             kind: folder::Kind::Digests,
@@ -265,7 +270,7 @@ async fn ship_missing(
 /// Leaves a document that says when what was verified and what it came to, and one for each day that it speaks of.
 async fn record(client: &OpenSearch, report: &Report) -> Result<(), VerifyError> {
     let (names, now) = (client.names(), OffsetDateTime::now_utc());
-    for body in report.standing.bulks(&names.verified(), now) {
+    for body in report.day_status.bulks(&names.verified(), now) {
         if let Err(answer) = client.bulk_whole(body).await? {
             return Err(VerifyError::NotRecorded { index: names.verified(), status: answer.status });
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use time::{Date, Duration};
 
-use super::scene::Plan;
+use super::context::Plan;
 use super::shipped::search;
 use crate::opensearch::{OpenSearch, QueryError};
 

@@ -1,9 +1,9 @@
 //! Fetches digests and files from the bucket, and keeps what could not be read as a finding.
 
 use super::content;
+use super::context::VerifyContext;
 use super::digest::{DigestKey, LogFile, ReadDigest};
 use super::error::VerifyError;
-use super::scene::Scene;
 use crate::source::notification::ObjectRef;
 use crate::source::store::{Object, StoreError};
 
@@ -15,10 +15,10 @@ pub enum Unfetched {
     Gone,
 }
 
-impl Scene {
+impl VerifyContext {
     /// Reads a digest and checks that it lies where it says and is signed.
     pub async fn read(&self, key: &DigestKey) -> Result<Result<ReadDigest, Unfetched>, VerifyError> {
-        let Scene { plan, keys, .. } = self;
+        let VerifyContext { plan, keys, .. } = self;
         let read = match self.fetch_digest(&plan.bucket, &key.key).await {
             Ok(read) => read,
             unfetched => return Ok(unfetched),
@@ -49,7 +49,7 @@ impl Scene {
     }
 
     async fn fetch(&self, bucket: &str, key: &str) -> Result<Object, Unfetched> {
-        let Scene { store, plan, allowed_buckets, .. } = self;
+        let VerifyContext { store, plan, allowed_buckets, .. } = self;
         if bucket != plan.bucket
             && !allowed_buckets.is_empty()
             && !allowed_buckets.iter().any(|it| it == bucket)

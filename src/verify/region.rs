@@ -6,6 +6,7 @@ use std::sync::Arc;
 use time::{Date, Duration, OffsetDateTime, Time};
 
 use super::chain::{self, Before, Joint, Link, PATIENCE};
+use super::context::VerifyContext;
 use super::digest::{DigestKey, LogFile, ReadDigest};
 use super::error::VerifyError;
 use super::expected::{self, BY_STANDING};
@@ -13,7 +14,6 @@ use super::fetched::Unfetched;
 use super::finding::Finding;
 use super::judge::{Content, Evidence};
 use super::report::Report;
-use super::scene::Scene;
 use super::shipped;
 use crate::labels::FindingKind;
 use crate::source::bucket::Listed;
@@ -21,7 +21,7 @@ use crate::source::folder::day_of;
 use crate::source::key;
 
 pub struct Region {
-    scene: Arc<Scene>,
+    context: Arc<VerifyContext>,
     /// The folder of its digests, which ends before the year.
     base: String,
     /// What is known of it besides its digests.
@@ -62,8 +62,8 @@ enum Named {
 }
 
 impl Region {
-    pub fn new(scene: Arc<Scene>, base: String, known: Vec<&'static str>) -> Self {
-        let plan = &scene.plan;
+    pub fn new(context: Arc<VerifyContext>, base: String, known: Vec<&'static str>) -> Self {
+        let plan = &context.plan;
         let report = Report::new(String::new(), plan.from, plan.to);
         Self {
             report,
@@ -74,13 +74,13 @@ impl Region {
             homes: BTreeSet::new(),
             unproven: Vec::new(),
             folders: BTreeMap::new(),
-            scene,
+            context,
         }
     }
 
     /// Verifies the period. `days` are the folders of its digests that are there, also of days before and after.
     pub async fn verify(mut self, days: &BTreeSet<String>) -> Result<Verified, VerifyError> {
-        let (from, to) = (self.scene.plan.from, self.scene.plan.to);
+        let (from, to) = (self.context.plan.from, self.context.plan.to);
         if let Some(before) = from.previous_day() {
             self.begin_with(&self.folder(before), days).await;
         }
@@ -114,7 +114,7 @@ impl Region {
         for (name, link) in std::mem::take(&mut self.chains) {
             self.report.chains += 1;
             let ended = link.filter(|_| !is_absent && !name.ends_with("_backfill")).and_then(|link| {
-                chain::end(&link, &self.scene.plan.bucket, until, OffsetDateTime::now_utc())
+                chain::end(&link, &self.context.plan.bucket, until, OffsetDateTime::now_utc())
             });
             if let Some(finding) = ended {
                 self.report.find(finding);
@@ -130,8 +130,8 @@ impl Region {
             let reasons = self.known.join(", and ");
             detail = format!("{detail}, although {reasons}");
         }
-        let finding = Finding::new(FindingKind::MissingDigest, &self.scene.plan.bucket, &self.base, detail);
-        self.report.standing.cover_days(&finding.object, self.scene.plan.from, self.scene.plan.to);
+        let finding = Finding::new(FindingKind::MissingDigest, &self.context.plan.bucket, &self.base, detail);
+        self.report.day_status.cover_days(&finding.object, self.context.plan.from, self.context.plan.to);
         self.report.find(finding);
     }
 
@@ -162,7 +162,7 @@ impl Region {
         let mut all: Vec<Listed> = Vec::new();
         loop {
             let last = all.last().map(|listed| listed.key.clone());
-            match self.scene.bucket.page(prefix, last.as_deref()).await {
+            match self.context.bucket.page(prefix, last.as_deref()).await {
                 Ok(page) => {
                     all.extend(page.objects);
                     if page.is_last {
@@ -170,7 +170,7 @@ impl Region {
                     }
                 }
                 Err(error) => {
-                    let bucket = &self.scene.plan.bucket;
+                    let bucket = &self.context.plan.bucket;
                     self.report.find(Finding::new(
                         FindingKind::UnreadObject,
                         bucket,
@@ -185,10 +185,10 @@ impl Region {
 
     /// Checks one digest, its place in the chain and the files that it names.
     async fn follow(&mut self, key: &DigestKey) -> Result<(), VerifyError> {
-        let bucket = self.scene.plan.bucket.clone();
+        let bucket = self.context.plan.bucket.clone();
         self.report.digests += 1;
         let before = self.chains.entry(key.chain.clone()).or_default().clone();
-        let (kind, problem) = match self.scene.read(key).await? {
+        let (kind, problem) = match self.context.read(key).await? {
             Ok(read) => {
                 self.join(before.as_ref(), key, &read).await;
                 self.chains.insert(key.chain.clone(), Some(Link::new(key, &read)));
@@ -220,7 +220,7 @@ impl Region {
 
     /// Reports what is wrong between a valid digest and the one before it.
     async fn join(&mut self, last: Option<&Link>, key: &DigestKey, read: &ReadDigest) {
-        let Scene { plan, .. } = &*self.scene;
+        let VerifyContext { plan, .. } = &*self.context;
         let finding = match chain::join(last, &plan.bucket, key, read) {
             Joint::Whole => None,
             Joint::Begins if key.is_backfill => None,
@@ -233,7 +233,7 @@ impl Region {
                 None
             }
             Joint::Names { bucket, key: named } => {
-                let before = match self.scene.fetch_digest(&bucket, &named).await {
+                let before = match self.context.fetch_digest(&bucket, &named).await {
                     Ok(before) => Before::Read(Box::new(before)),
                     Err(Unfetched::Broken(_)) => Before::Broken,
                     Err(Unfetched::Unread(problem)) => Before::Unread(problem),
@@ -249,7 +249,7 @@ impl Region {
 
     /// Compares files that a digest names with the ledger and the bucket.
     async fn compare(&mut self, files: &[&LogFile]) -> Result<(), VerifyError> {
-        let entries = shipped::entries(&self.scene.opensearch, files).await?;
+        let entries = shipped::entries(&self.context.opensearch, files).await?;
         for file in files {
             let listed = self.look_up(file).await;
             let evidence = Evidence {
@@ -258,8 +258,8 @@ impl Region {
                 listed: listed.as_ref(),
                 content: Content::NotRead,
             };
-            let read = if evidence.needs_content(self.scene.plan.reread) {
-                Some(self.scene.hash(file).await?)
+            let read = if evidence.needs_content(self.context.plan.reread) {
+                Some(self.context.hash(file).await?)
             } else {
                 None
             };
@@ -276,7 +276,7 @@ impl Region {
             if evidence.is_shipped() {
                 self.report.ship(&uri);
             }
-            for finding in evidence.findings(self.scene.plan.late) {
+            for finding in evidence.findings(self.context.plan.late) {
                 self.report.find(finding);
             }
         }
@@ -286,7 +286,7 @@ impl Region {
     /// The file as it is listed. What is in another bucket or cannot be listed may be there, and is read to find out.
     async fn look_up(&mut self, file: &LogFile) -> Option<Listed> {
         let perhaps = || Some(Listed { key: file.s3_object.clone(), size: 0, etag: None });
-        if file.s3_bucket != self.scene.plan.bucket {
+        if file.s3_bucket != self.context.plan.bucket {
             return perhaps();
         }
         let prefix = file.s3_object.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -331,7 +331,7 @@ impl Region {
     }
 
     async fn close(&mut self, prefix: &str, folder: &Folder) -> Result<(), VerifyError> {
-        let Scene { plan, opensearch, .. } = &*self.scene;
+        let VerifyContext { plan, opensearch, .. } = &*self.context;
         let Some(listed) = &folder.listed else { return Ok(()) };
         let Some(day) = day_of(prefix).filter(|day| self.is_in_period(Some(*day))) else { return Ok(()) };
         let now = OffsetDateTime::now_utc();
@@ -362,7 +362,7 @@ impl Region {
     }
 
     fn is_in_period(&self, day: Option<Date>) -> bool {
-        day.is_some_and(|day| (self.scene.plan.from..=self.scene.plan.to).contains(&day))
+        day.is_some_and(|day| (self.context.plan.from..=self.context.plan.to).contains(&day))
     }
 }
 

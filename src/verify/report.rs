@@ -6,8 +6,8 @@ use std::fmt;
 use serde::Serialize;
 use time::Date;
 
+use super::day_status::DayStatus;
 use super::finding::{Finding, advice, words};
-use super::standing::Standing;
 use crate::labels::{FindingKind, Label};
 
 /// Findings of one kind that are kept; all are counted.
@@ -33,7 +33,7 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// The same for each day, without what is found.
     #[serde(skip)]
-    pub standing: Standing,
+    pub day_status: DayStatus,
 }
 
 impl Report {
@@ -50,29 +50,29 @@ impl Report {
             counts: FindingKind::ALL.iter().copied().map(|kind| (kind, 0)).collect(),
             advice: BTreeMap::new(),
             findings: Vec::new(),
-            standing: Standing::default(),
+            day_status: DayStatus::default(),
         }
     }
 
     /// This digest is valid.
     pub fn prove(&mut self, digest: &str) {
-        self.standing.prove(digest, self.to);
+        self.day_status.prove(digest, self.to);
     }
 
     /// A valid digest names this object.
     pub fn deliver(&mut self, object: &str) {
         self.delivered += 1;
-        self.standing.deliver(object, self.to);
+        self.day_status.deliver(object, self.to);
     }
 
     /// The ledger has this object, with the content that was signed.
     pub fn ship(&mut self, object: &str) {
         self.shipped += 1;
-        self.standing.ship(object, self.to);
+        self.day_status.ship(object, self.to);
     }
 
     pub fn find(&mut self, finding: Finding) {
-        self.standing.find(&finding, self.from, self.to);
+        self.day_status.find(&finding, self.from, self.to);
         let count = self.counts.entry(finding.kind).or_default();
         *count += 1;
         if usize::try_from(*count).is_ok_and(|count| count <= MOST_FINDINGS) {
@@ -94,7 +94,7 @@ impl Report {
         self.digests += other.digests;
         self.delivered += other.delivered;
         self.shipped += other.shipped;
-        self.standing.merge(other.standing);
+        self.day_status.merge(other.day_status);
         for (kind, count) in other.counts {
             *self.counts.entry(kind).or_default() += count;
         }
@@ -142,7 +142,7 @@ impl Report {
             *self.counts.entry(FindingKind::MissingFile).or_default() -= 1;
             self.repaired += 1;
             self.shipped += 1;
-            self.standing.repair(object, self.to);
+            self.day_status.repair(object, self.to);
         }
     }
 }

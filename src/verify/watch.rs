@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use super::standing::Known;
+use super::day_status::OpenGaps;
 use crate::metrics::Metrics;
 use crate::opensearch::{OpenSearch, Query, QueryError};
 
@@ -53,7 +53,7 @@ pub async fn watch(client: OpenSearch, metrics: Arc<Metrics>) {
     }
 }
 
-async fn read(client: &OpenSearch) -> Result<Known, QueryError> {
-    let answer = QUERY.ask(client, &Known::path(client.names()), &Known::question()).await?;
-    Known::read(answer).ok_or_else(|| QUERY.unexpected("a sum is absent"))
+async fn read(client: &OpenSearch) -> Result<OpenGaps, QueryError> {
+    let answer = QUERY.ask(client, &OpenGaps::path(client.names()), &OpenGaps::question()).await?;
+    OpenGaps::read(answer).ok_or_else(|| QUERY.unexpected("a sum is absent"))
 }

@@ -11,9 +11,9 @@ fn day(kind: &str, day: &str) -> String {
     format!("logs/AWSLogs/o-1a/111122223333/{kind}/eu-west-1/2026/03/{day}/")
 }
 
-fn documents(standing: &Standing) -> Vec<(String, Value)> {
+fn documents(day_status: &DayStatus) -> Vec<(String, Value)> {
     let now = datetime!(2026-03-04 00:00 UTC);
-    let lines: Vec<Value> = standing
+    let lines: Vec<Value> = day_status
         .bulks("sagetrail-verified", now)
         .iter()
         .flat_map(|bulk| std::str::from_utf8(bulk).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
@@ -23,9 +23,9 @@ fn documents(standing: &Standing) -> Vec<(String, Value)> {
     lines.chunks(2).map(|pair| (id(&pair[0]), pair[1].clone())).collect()
 }
 
-fn gaps(standing: &Standing) -> Vec<(String, u64)> {
+fn gaps(day_status: &DayStatus) -> Vec<(String, u64)> {
     let text = |document: &Value| document["verification"]["day"].as_str().unwrap().to_owned();
-    documents(standing)
+    documents(day_status)
         .iter()
         .map(|(_, document)| (text(document), document["verification"]["gaps"].as_u64().unwrap()))
         .collect()
@@ -33,48 +33,56 @@ fn gaps(standing: &Standing) -> Vec<(String, u64)> {
 
 #[test]
 fn a_finding_counts_on_its_day_and_what_is_repaired_no_more() {
-    let mut standing = Standing::default();
+    let mut day_status = DayStatus::default();
     let days = [day("CloudTrail", "01"), day("CloudTrail-Digest", "01"), day("CloudTrail-Digest", "03")];
-    standing.cover("b", &days, (FROM, TO));
-    assert_eq!(gaps(&standing), [("2026-03-01".to_owned(), 0)], "a digest of the next day is no day");
-    let find = |standing: &mut Standing, kind, key: &str| {
-        standing.find(&Finding::new(kind, "b", key, String::new()), FROM, TO);
+    day_status.cover("b", &days, (FROM, TO));
+    assert_eq!(gaps(&day_status), [("2026-03-01".to_owned(), 0)], "a digest of the next day is no day");
+    let find = |day_status: &mut DayStatus, kind, key: &str| {
+        day_status.find(&Finding::new(kind, "b", key, String::new()), FROM, TO);
     };
     let missing = format!("{}a.json.gz", day("CloudTrail", "01"));
-    find(&mut standing, FindingKind::MissingFile, &missing);
-    find(&mut standing, FindingKind::LateFile, &missing);
-    find(&mut standing, FindingKind::BrokenChain, &format!("{}c.json.gz", day("CloudTrail-Digest", "03")));
+    find(&mut day_status, FindingKind::MissingFile, &missing);
+    find(&mut day_status, FindingKind::LateFile, &missing);
+    find(&mut day_status, FindingKind::BrokenChain, &format!("{}c.json.gz", day("CloudTrail-Digest", "03")));
     let expected = [("2026-03-01".to_owned(), 1), ("2026-03-02".to_owned(), 1)];
-    assert_eq!(gaps(&standing), expected, "what lies after the period belongs to its last day");
+    assert_eq!(gaps(&day_status), expected, "what lies after the period belongs to its last day");
 
-    let (_, document) = &documents(&standing)[0];
+    let (_, document) = &documents(&day_status)[0];
     assert_eq!(document["verification"]["place"], "s3://b/logs/AWSLogs/o-1a/");
     assert_eq!(document["cloud"], json!({"account": {"id": "111122223333"}, "region": "eu-west-1"}));
     assert_eq!(document["verification"]["missing_files"], 1);
     assert_eq!(document["verification"]["objects"], json!([format!("missing files: s3://b/{missing}")]));
-    standing.repair(&format!("s3://b/{missing}"), TO);
-    assert_eq!(gaps(&standing)[0].1, 0);
-    assert_eq!(documents(&standing)[0].1["verification"]["objects"], Value::Null, "it names no gap any more");
+    day_status.repair(&format!("s3://b/{missing}"), TO);
+    assert_eq!(gaps(&day_status)[0].1, 0);
+    assert_eq!(
+        documents(&day_status)[0].1["verification"]["objects"],
+        Value::Null,
+        "it names no gap any more"
+    );
 }
 
 #[test]
 fn a_region_without_digests_is_a_gap_on_each_of_its_days() {
-    let mut standing = Standing::default();
-    standing.cover("b", &[day("CloudTrail", "01"), day("CloudTrail", "02")], (FROM, TO));
+    let mut day_status = DayStatus::default();
+    day_status.cover("b", &[day("CloudTrail", "01"), day("CloudTrail", "02")], (FROM, TO));
     let region = "logs/AWSLogs/o-1a/111122223333/CloudTrail-Digest/eu-west-1/";
-    standing.find(&Finding::new(FindingKind::MissingDigest, "b", region, String::new()), FROM, TO);
-    assert_eq!(gaps(&standing).iter().map(|(_, gaps)| gaps).collect::<Vec<_>>(), [&1, &1]);
+    day_status.find(&Finding::new(FindingKind::MissingDigest, "b", region, String::new()), FROM, TO);
+    assert_eq!(gaps(&day_status).iter().map(|(_, gaps)| gaps).collect::<Vec<_>>(), [&1, &1]);
 }
 
 #[test]
 fn whether_a_trail_holds_anything_is_one_document_that_a_later_period_closes() {
     let documents_of = |from: Date, is_empty: bool| {
-        let mut standing = Standing::default();
-        standing.cover_trail("s3://b/wrong/", from);
+        let mut day_status = DayStatus::default();
+        day_status.cover_trail("s3://b/wrong/", from);
         if is_empty {
-            standing.find(&Finding::new(FindingKind::MissingDigest, "b", "wrong/", String::new()), from, TO);
+            day_status.find(
+                &Finding::new(FindingKind::MissingDigest, "b", "wrong/", String::new()),
+                from,
+                TO,
+            );
         }
-        documents(&standing)
+        documents(&day_status)
     };
     let (empty, full) = (documents_of(FROM, true), documents_of(TO, false));
     assert_eq!((empty.len(), full.len()), (1, 1));
@@ -87,14 +95,14 @@ fn whether_a_trail_holds_anything_is_one_document_that_a_later_period_closes() {
 fn parts_of_a_trail_add_up() {
     let object = format!("s3://b/{}a.json.gz", day("CloudTrail", "01"));
     let part = || {
-        let mut standing = Standing::default();
-        standing.deliver(&object, TO);
-        standing.ship(&object, TO);
-        standing
+        let mut day_status = DayStatus::default();
+        day_status.deliver(&object, TO);
+        day_status.ship(&object, TO);
+        day_status
     };
-    let mut standing = part();
-    standing.merge(part());
-    let (_, document) = &documents(&standing)[0];
+    let mut day_status = part();
+    day_status.merge(part());
+    let (_, document) = &documents(&day_status)[0];
     assert_eq!(
         (&document["verification"]["delivered"], &document["verification"]["shipped"]),
         (&json!(2), &json!(2))
@@ -103,13 +111,13 @@ fn parts_of_a_trail_add_up() {
 
 #[test]
 fn every_field_of_a_days_document_is_in_the_mapping() {
-    let mut standing = Standing::default();
-    standing.cover_trail("s3://b/", FROM);
-    standing.find(&Finding::new(FindingKind::MissingDigest, "b", "", String::new()), FROM, TO);
+    let mut day_status = DayStatus::default();
+    day_status.cover_trail("s3://b/", FROM);
+    day_status.find(&Finding::new(FindingKind::MissingDigest, "b", "", String::new()), FROM, TO);
     let template: Value =
         serde_json::from_str(include_str!("../../../mappings/template-verified.json")).unwrap();
     let mapping = &template["template"]["mappings"]["properties"];
-    let (_, document) = &documents(&standing)[0];
+    let (_, document) = &documents(&day_status)[0];
     for name in document["verification"].as_object().unwrap().keys() {
         assert!(mapping["verification"]["properties"][name].is_object(), "{name}");
     }
@@ -125,13 +133,13 @@ fn the_answer_says_what_is_open_and_one_without_an_index_that_nothing_is_known()
         told[plural(kind)] = json!({"value": if kind == FindingKind::MissingFile { 3.0 } else { 0.0 }});
     }
     let answer = json!({"aggregations": {"last": {"value": 1_772_000_000_123.0_f64}, "told": told}});
-    let known = Known::read(answer).unwrap();
+    let known = OpenGaps::read(answer).unwrap();
     assert_eq!(known.gaps[&FindingKind::MissingFile], 3);
     assert_eq!(known.gaps.values().sum::<u64>(), 3);
     assert!(!known.gaps.contains_key(&FindingKind::LateFile));
     assert_eq!(known.last_run_at.unwrap().unix_timestamp(), 1_772_000_000);
     let never = json!({"aggregations": {"last": {"value": null}, "told": told}});
-    assert_eq!(Known::read(never).unwrap().last_run_at, None);
-    assert_eq!(Known::read(json!({"hits": {}})), Some(Known::default()));
-    assert_eq!(Known::read(json!({"aggregations": {}})), None);
+    assert_eq!(OpenGaps::read(never).unwrap().last_run_at, None);
+    assert_eq!(OpenGaps::read(json!({"hits": {}})), Some(OpenGaps::default()));
+    assert_eq!(OpenGaps::read(json!({"aggregations": {}})), None);
 }

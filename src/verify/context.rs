@@ -34,7 +34,7 @@ pub struct Plan {
 }
 
 /// Everything that the verification of one region needs.
-pub struct Scene {
+pub struct VerifyContext {
     pub plan: Plan,
     pub bucket: Bucket,
     pub store: Store,
@@ -45,7 +45,7 @@ pub struct Scene {
     pub limits: Limits,
 }
 
-impl Scene {
+impl VerifyContext {
     pub async fn new(config: &Config, plan: Plan, aws: &SdkConfig) -> Result<Self, VerifyError> {
         let keys = match &plan.keys {
             Some(path) => Keys::of_file(path)?,

@@ -31,7 +31,7 @@ const NOTHING: &str = "none";
 
 /// What is known of each day that was verified.
 #[derive(Debug, Clone, Default)]
-pub struct Standing(BTreeMap<Folder, Tally>);
+pub struct DayStatus(BTreeMap<Folder, Tally>);
 
 /// The folder of one day in a trail's tree, whatever kind of files is in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,7 +57,7 @@ struct Tally {
 /// Gaps of a day that its document names.
 const NAMED: usize = 10;
 
-impl Standing {
+impl DayStatus {
     /// Takes over the days whose folders are there, so that a day without findings is known to be whole.
     pub fn cover<'d>(
         &mut self,
@@ -235,14 +235,14 @@ fn document(folder: &Folder, tally: &Tally, now: OffsetDateTime) -> Value {
 
 /// The sums over all days, for metrics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Known {
+pub struct OpenGaps {
     /// Gaps of each kind that were found within [`TOLD_DAYS`] and are not closed.
     pub gaps: BTreeMap<FindingKind, u64>,
     /// When the latest verification ran.
     pub last_run_at: Option<OffsetDateTime>,
 }
 
-impl Known {
+impl OpenGaps {
     /// The path of the search. A missing index counts as empty.
     pub fn path(names: &Names) -> String {
         format!("{}/_search?ignore_unavailable=true&allow_no_indices=true", names.verified())
