@@ -12,8 +12,8 @@ use crate::enrich::{Named, Rule, Severity};
 /// All loaded rules, inactive ones included, by folder and from the highest level down.
 pub fn list(rules: &RuleSet) -> Vec<Listed<'_>> {
     let speaking = rules.rules().iter().map(|rule| Listed::of(rule, &[]));
-    let silent = rules.silent().iter().map(|silent| Listed::of(&silent.rule, &silent.missing));
-    let mut listed: Vec<Listed<'_>> = speaking.chain(silent).collect();
+    let inactive = rules.inactive().iter().map(|inactive| Listed::of(&inactive.rule, &inactive.missing));
+    let mut listed: Vec<Listed<'_>> = speaking.chain(inactive).collect();
     listed.sort_by(|left, right| {
         (left.folder, right.level, left.title).cmp(&(right.folder, left.level, right.title))
     });
@@ -41,8 +41,8 @@ pub fn summary(rules: &RuleSet) -> String {
     });
     let levels: Vec<String> = levels.collect();
     let mut parts = vec![format!("{} rules: {}", listed.len(), levels.join(", "))];
-    if !rules.silent().is_empty() {
-        parts.push(format!("{} of them silent", rules.silent().len()));
+    if !rules.inactive().is_empty() {
+        parts.push(format!("{} of them inactive", rules.inactive().len()));
     }
     if !rules.broken().is_empty() {
         parts.push(format!("{} more broken and not loaded", rules.broken().len()));
@@ -66,7 +66,8 @@ pub struct Listed<'r> {
     pub file: &'r str,
     pub line: usize,
     /// Whether the rule is inactive because a placeholder has no values.
-    pub silent: bool,
+    #[serde(rename = "silent")]
+    pub inactive: bool,
     /// The placeholders without values.
     pub missing_placeholders: &'r [String],
 }
@@ -94,7 +95,7 @@ impl<'r> Listed<'r> {
             references: &rule.references,
             file: &rule.place.file,
             line: rule.place.line,
-            silent: !missing.is_empty(),
+            inactive: !missing.is_empty(),
             missing_placeholders: missing,
         }
     }

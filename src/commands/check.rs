@@ -60,17 +60,15 @@ fn state_of(file: Option<&Path>, config: &Config, rules: &RuleSet) -> String {
     lines.extend(exposed(file, config));
     lines.extend(opensearch::refuse_serverless(&config.sink).err().map(|error| format!("setup: {error}")));
     lines.extend(rules.broken().iter().map(|broken| format!("broken: {broken}")));
-    lines.extend(
-        rules.silent().iter().map(|silent| {
-            format!("silent: \"{}\" needs {}", silent.rule.title, silent.missing.join(" and "))
-        }),
-    );
+    lines.extend(rules.inactive().iter().map(|inactive| {
+        format!("inactive: \"{}\" needs {}", inactive.rule.title, inactive.missing.join(" and "))
+    }));
     let mut missing: Vec<&str> =
-        rules.silent().iter().flat_map(|silent| &silent.missing).map(String::as_str).collect();
+        rules.inactive().iter().flat_map(|inactive| &inactive.missing).map(String::as_str).collect();
     missing.sort_unstable();
     missing.dedup();
     if !missing.is_empty() {
-        let remedy = "to let silent rules speak, give their placeholders values in the configuration file:";
+        let remedy = "to let inactive rules speak, give their placeholders values in the configuration file:";
         lines.extend([remedy.to_owned(), "[rules]".to_owned()]);
     }
     lines.extend(missing.iter().map(|placeholder| format!("placeholders.{placeholder} = [\"…\"]")));

@@ -34,7 +34,7 @@ pub fn table(rules: &RuleSet, width: u16) -> String {
 /// The title, the id and the file of a rule, and the placeholders that lack values.
 fn name(rule: &Listed<'_>) -> String {
     let name = format!("{}\n{}\n{}", rule.title, rule.id, rule.file);
-    if rule.silent {
+    if rule.inactive {
         format!("{name}\nsilent without {}", rule.missing_placeholders.join(", "))
     } else {
         name

@@ -146,9 +146,10 @@ async fn the_doctor_finds_what_works_and_names_what_was_broken() {
         .unwrap();
     let removed =
         QueueConfiguration::builder().queue_arn(world.cloud.queue_arn().await).events(Event::S3ObjectRemoved);
-    let silent = NotificationConfiguration::builder().queue_configurations(removed.build().unwrap()).build();
+    let inactive =
+        NotificationConfiguration::builder().queue_configurations(removed.build().unwrap()).build();
     let forget = world.s3.put_bucket_notification_configuration().bucket(&world.cloud.bucket);
-    forget.notification_configuration(silent).send().await.unwrap();
+    forget.notification_configuration(inactive).send().await.unwrap();
     let (code, findings) = world.examine();
     for (subject, part) in [
         ("trail doctor", "does not log"),

@@ -63,9 +63,9 @@ async fn each_rule_as_a_query_finds_what_the_daemon_tags_with_it() {
     let titles: BTreeMap<String, String> =
         rules.rules().iter().map(|rule| (rule.id.clone(), rule.title.clone())).collect();
     assert!(
-        rules.silent().is_empty(),
+        rules.inactive().is_empty(),
         "the examples have values for every placeholder: {:?}",
-        rules.silent()
+        rules.inactive()
     );
     assert_eq!(converted.keys().collect::<Vec<_>>(), titles.keys().collect::<Vec<_>>());
 

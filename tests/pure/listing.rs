@@ -31,7 +31,7 @@ fn every_rule_is_listed_and_the_members_of_the_json_stay() {
     let rules = rules();
     let written: Value = serde_json::from_str(&json(&rules)).unwrap();
     let listed = written["rules"].as_array().unwrap();
-    assert_eq!(listed.len(), rules.rules().len() + rules.silent().len());
+    assert_eq!(listed.len(), rules.rules().len() + rules.inactive().len());
     for rule in listed {
         let members: Vec<&String> = rule.as_object().unwrap().keys().collect();
         assert_eq!(

@@ -42,7 +42,7 @@ fn every_rule_matches_its_examples_and_none_of_its_near_misses() {
     let mut rules: BTreeMap<String, String> =
         plain.rules.rules().iter().map(|rule| (rule.id.clone(), rule.title.clone())).collect();
     rules.extend(
-        plain.rules.silent().iter().map(|silent| (silent.rule.id.clone(), silent.rule.title.clone())),
+        plain.rules.inactive().iter().map(|inactive| (inactive.rule.id.clone(), inactive.rule.title.clone())),
     );
     assert!(rules.len() > 100);
 
@@ -94,7 +94,7 @@ fn every_folder_of_examples_belongs_to_a_rule() {
     for folder in examples::folders() {
         let id = folder.file_name().unwrap().to_string_lossy().into_owned();
         let known = plain.rules.rules().iter().any(|rule| rule.id == id)
-            || plain.rules.silent().iter().any(|silent| silent.rule.id == id);
+            || plain.rules.inactive().iter().any(|inactive| inactive.rule.id == id);
         assert!(known, "{id} is no rule's id");
     }
 }

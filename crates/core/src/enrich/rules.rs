@@ -28,7 +28,7 @@ use loading::Loading;
 #[derive(Debug)]
 pub struct RuleSet {
     rules: Vec<Rule>,
-    silent: Vec<SilentRule>,
+    inactive: Vec<InactiveRule>,
     broken: Vec<BrokenRule>,
     dispatch: Dispatch,
     conditions: Conditions,
@@ -40,7 +40,7 @@ pub type RuleTexts<'t> = [&'t str];
 
 /// A rule that cannot speak, because it compares with values that nobody has configured.
 #[derive(Debug)]
-pub struct SilentRule {
+pub struct InactiveRule {
     pub rule: Rule,
     /// The placeholders without values.
     pub missing: Vec<String>,
@@ -110,8 +110,8 @@ impl RuleSet {
     }
 
     /// The rules that are loaded and cannot match, for want of configured values.
-    pub fn silent(&self) -> &[SilentRule] {
-        &self.silent
+    pub fn inactive(&self) -> &[InactiveRule] {
+        &self.inactive
     }
 
     /// The rules that are not loaded.

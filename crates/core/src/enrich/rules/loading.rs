@@ -6,7 +6,7 @@ use rsigma_parser::{LogSource, SigmaRule, Status};
 
 use super::conditions::Conditions;
 use super::file::{Problem, RuleDocument, RuleFile};
-use super::{BrokenRule, RuleSet, RulesError, SilentRule};
+use super::{BrokenRule, InactiveRule, RuleSet, RulesError};
 use crate::enrich::dispatch::Dispatch;
 use crate::enrich::placeholders;
 use crate::enrich::rule::{Place, Rule};
@@ -19,7 +19,7 @@ pub struct Loading<'c> {
     values: placeholders::Values,
     version: String,
     rules: Vec<Rule>,
-    silent: Vec<SilentRule>,
+    inactive: Vec<InactiveRule>,
     broken: Vec<BrokenRule>,
     /// Every placeholder that a rule has.
     placeholders: BTreeSet<String>,
@@ -34,7 +34,7 @@ impl<'c> Loading<'c> {
             values: placeholders::with_defaults(&config.placeholders),
             version,
             rules: Vec::new(),
-            silent: Vec::new(),
+            inactive: Vec::new(),
             broken,
             placeholders: BTreeSet::new(),
             ids: BTreeMap::new(),
@@ -77,7 +77,7 @@ impl<'c> Loading<'c> {
         if missing.is_empty() {
             self.rules.push(rule);
         } else {
-            self.silent.push(SilentRule { rule, missing });
+            self.inactive.push(InactiveRule { rule, missing });
         }
         Ok(())
     }
@@ -94,8 +94,8 @@ impl<'c> Loading<'c> {
         }
         let dispatch = Dispatch::new(self.rules.iter().map(Rule::calls));
         let conditions = Conditions::of(self.rules.iter().map(Rule::compiled));
-        let Self { rules, silent, broken, version, .. } = self;
-        Ok(RuleSet { rules, silent, broken, dispatch, conditions, version })
+        let Self { rules, inactive, broken, version, .. } = self;
+        Ok(RuleSet { rules, inactive, broken, dispatch, conditions, version })
     }
 }
 

@@ -181,13 +181,13 @@ fn a_rule_without_its_values_is_silent_and_speaks_once_they_are_configured() {
         RuleSet::load(&RulesConfig { folder: Some(folder.path().to_owned()), placeholders }).unwrap()
     };
     let record = Record::parse(br#"{"eventName":"CreateApp","b":"two"}"#).unwrap();
-    let silent = load(&[]);
-    assert_eq!(matches(&silent, &record).len(), 0);
-    let site = |rule: &&SilentRule| rule.missing == ["site_values"];
-    assert_eq!(silent.silent().iter().filter(site).count(), 1);
+    let inactive = load(&[]);
+    assert_eq!(matches(&inactive, &record).len(), 0);
+    let site = |rule: &&InactiveRule| rule.missing == ["site_values"];
+    assert_eq!(inactive.inactive().iter().filter(site).count(), 1);
     let speaking = load(&["one", "two"]);
     assert_eq!(matches(&speaking, &record).len(), 1);
-    assert_eq!(speaking.silent().iter().filter(site).count(), 0);
+    assert_eq!(speaking.inactive().iter().filter(site).count(), 0);
 }
 
 #[test]
