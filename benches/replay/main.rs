@@ -49,7 +49,8 @@ fn main() {
         std::fs::create_dir_all(path.parent().expect("a key has folders")).expect("the folder can be made");
         std::fs::write(path, &file.gzip).expect("the file can be written");
     }
-    tokio::runtime::Runtime::new().expect("a runtime").block_on(upload(&aws, trail));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(upload(&aws, trail));
     let folder = folder.path().to_str().expect("a path of ours is a text");
     let bucket = format!("s3://{BUCKET}/");
     let only = std::env::args().nth(1).filter(|argument| !argument.starts_with('-'));
@@ -59,7 +60,8 @@ fn main() {
         }
         // What the last run has stored would be met as duplicates.
         for indices in ["sagetrail-events-*", "sagetrail-objects-*"] {
-            let _ = ureq::delete(format!("{opensearch}/{indices}?ignore_unavailable=true")).call();
+            let url = format!("{opensearch}/{indices}?ignore_unavailable=true");
+            let _ = runtime.block_on(reqwest::Client::new().delete(url).send());
         }
         let kind = if place == folder { "a folder" } else { "the emulator's bucket" };
         println!("\nscope {scope}, from {kind}");
