@@ -68,7 +68,7 @@ fn state_of(file: Option<&Path>, config: &Config, rules: &RuleSet) -> String {
     missing.sort_unstable();
     missing.dedup();
     if !missing.is_empty() {
-        let remedy = "to let inactive rules speak, give their placeholders values in the configuration file:";
+        let remedy = "to activate these rules, give their placeholders values in the configuration file:";
         lines.extend([remedy.to_owned(), "[rules]".to_owned()]);
     }
     lines.extend(missing.iter().map(|placeholder| format!("placeholders.{placeholder} = [\"…\"]")));

@@ -174,7 +174,7 @@ async fn a_held_message_stays_hidden_past_its_timeout_and_comes_back_when_it_is_
     let queue = cloud.queue_with("2", ["1"]).await;
     let metrics = Metrics::new();
     let message = receive_one(&queue).await;
-    let seen = hold(&queue, &message, &metrics, async {
+    let seen = extend_while(&queue, &message, &metrics, async {
         // Another receiver waits through more than two timeouts.
         queue.receive(10, Duration::from_secs(5)).await.expect("the queue answers").len()
     });

@@ -151,7 +151,7 @@ fn forbidding_server() -> String {
 }
 
 #[test]
-fn check_names_broken_rules_and_what_lets_silent_ones_speak() {
+fn check_names_broken_rules_and_what_lets_inactive_ones_match() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder, "broken.yml", b"title: nothing else");
     let rules = folder.path().to_str().unwrap();
@@ -159,7 +159,7 @@ fn check_names_broken_rules_and_what_lets_silent_ones_speak() {
     let said = String::from_utf8_lossy(&output.stdout);
     for line in [
         format!("broken: {rules}/broken.yml:1: "),
-        "silent: \"Notebook Instance Type Not Allowed\" needs notebook_instance_types".to_owned(),
+        "inactive: \"Notebook Instance Type Not Allowed\" needs notebook_instance_types".to_owned(),
         "placeholders.notebook_instance_types = [\"…\"]".to_owned(),
     ] {
         assert!(said.lines().any(|said| said.starts_with(&line)), "{line}\n{said}");

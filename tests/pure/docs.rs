@@ -15,6 +15,8 @@ const FIELDS_AND_FILES: &[&str] = &[
     "source.ip",
     "source.address",
     "source.geo",
+    "source.geo.country_iso_code",
+    "source.as.number",
     "source.as",
     "log.file.path",
     "dashboards.ndjson",

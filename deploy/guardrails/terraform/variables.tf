@@ -23,7 +23,7 @@ variable "policies" {
 }
 
 variable "values" {
-  description = "Lists of the site by the names in ../guardrails.json: allowed_networks, notebook_instance_types and others."
+  description = "Lists of the site by the names in ../guardrails.json: people_networks, notebook_instance_types and others."
   type        = map(list(string))
   default     = {}
 }

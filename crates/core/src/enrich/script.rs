@@ -15,8 +15,6 @@ use places::{Carried, Code};
 
 /// The name under which rules find the scripts of a record, which is also their field in a document.
 pub const FIELD: &str = "sagemaker.lifecycle.script";
-/// The name under which rules find the members of the API under which scripts stand.
-pub const HOOK: &str = "sagemaker.lifecycle.hook";
 
 /// One script, with its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]

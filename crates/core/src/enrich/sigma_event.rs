@@ -100,11 +100,6 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
                     scripts => Some(EventValue::Array(scripts.iter().map(text).collect())),
                 };
             }
-            script::HOOK => {
-                let hooks: Vec<String> =
-                    self.unpacked.scripts.iter().map(|script| script.hook.clone()).collect();
-                return (!hooks.is_empty()).then(|| owned(hooks));
-            }
             _ if name.starts_with(shell::FIELDS)
                 && let Some(texts) = self.unpacked.shell.field(name) =>
             {
@@ -132,7 +127,7 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
 
 /// The facts that the built-in rules ask for most, as they are found.
 fn often_asked<'c, 's>(context: &'c Context<'s>, name: &str) -> Option<&'c Texts<'s>> {
-    let Context { s3, image, execution_role, foreign, instance, .. } = context;
+    let Context { s3, image, execution_role, foreign, instance, lifecycle, .. } = context;
     Some(match name {
         "sagemaker.s3.input_buckets" => &s3.input_buckets,
         "sagemaker.s3.output_buckets" => &s3.output_buckets,
@@ -149,6 +144,7 @@ fn often_asked<'c, 's>(context: &'c Context<'s>, name: &str) -> Option<&'c Texts
         "sagemaker.foreign.output_bucket" => &foreign.output_bucket,
         "sagemaker.foreign.arn" => &foreign.arn,
         "sagemaker.instance.type" => &instance.kinds,
+        "sagemaker.lifecycle.hook" => &lifecycle.hook,
         _ => return None,
     })
 }

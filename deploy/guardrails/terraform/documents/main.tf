@@ -13,7 +13,7 @@ locals {
         jsonencode(jsondecode(file("${path.module}/../../policies/${policy.name}.json")).Statement),
         local.defaults.break_glass_principals, local.values.break_glass_principals),
         local.defaults.organization_admins, local.values.organization_admins),
-        local.defaults.allowed_networks, local.values.allowed_networks),
+        local.defaults.people_networks, local.values.people_networks),
         local.defaults.notebook_instance_types, local.values.notebook_instance_types),
         local.defaults.studio_instance_types, local.values.studio_instance_types),
       local.defaults.local_storage_instance_types, local.values.local_storage_instance_types)
