@@ -136,7 +136,8 @@ mod tests {
         for (parameters, expected) in [
             (json!({"pipelineDefinition": r#"{"Steps":[]}"#}), 1),
             (json!({"a": [{"b": " [1, 2]"}, {"c": "[no list"}]}), 1),
-            (json!({"a": nested(MOST_LEVELS)}), MOST_LEVELS),
+            // A step's hyperparameters, in a pipeline, in the document of a hub.
+            (json!({"hubContentDocument": nested(3)}), 3),
             (json!({"resourcePolicy": "{}"}), 0),
             (json!({"a": "s3://b/{x}", "n": 1}), 0),
             (json!(null), 0),

@@ -128,7 +128,7 @@ mod tests {
     fn text_of(raw: &[u8]) -> String {
         let origin = Origin { path: "file", written_at: None, now: OffsetDateTime::UNIX_EPOCH };
         let source: Value = serde_json::from_slice(&panicked(raw, origin, &Names::default()).source).unwrap();
-        assert_eq!(source["reason"], "panicked");
+        assert_eq!((&source["reason"], &source["error"]["message"]), (&json!("panicked"), &json!(PANICKED)));
         source["text"].as_str().unwrap().to_owned()
     }
 
