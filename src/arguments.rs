@@ -74,6 +74,11 @@ pub(crate) enum Command {
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
+    /// Print the values of placeholders that the stored history suggests, with their evidence; changes nothing
+    ///
+    /// Values that come again are suggested. Those that look like an attack are flagged with the reason and left out. The
+    /// rules are evaluated again on the latest documents, with the suggestions and without.
+    Learn(LearnArgs),
     /// Write the manual pages into a folder
     Manual {
         /// An existing folder
@@ -122,6 +127,18 @@ pub(crate) struct CheckArgs {
     /// bucket comes from the queue's policy or the trails
     #[arg(long, conflicts_with = "json")]
     pub(crate) permissions: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct LearnArgs {
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
+    /// How many days before now are read
+    #[arg(long, value_name = "NUMBER", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=400))]
+    pub(crate) days: u16,
+    /// Print everything as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]
@@ -273,6 +290,8 @@ pub(crate) enum Format {
     Json,
     /// A page like docs/rules.md
     Markdown,
+    /// The placeholders, with what their values are made of and an example of each
+    Placeholders,
     /// A layer for the ATT&CK Navigator
     Navigator,
 }

@@ -20,6 +20,7 @@ use crate::arguments::{ConfigFile, RuleArgs};
 pub(crate) mod daemon;
 pub(crate) mod content;
 pub(crate) mod history;
+pub(crate) mod learn;
 pub(crate) mod offline;
 pub(crate) mod check;
 

@@ -14,7 +14,7 @@ pub use enrich::EnrichConfig;
 pub use error::ConfigError;
 pub use exposed::exposed;
 pub use pattern::KeyPatterns;
-pub use sagetrail_core::settings::{ContentHash, RedactionConfig, RulesConfig, Scope};
+pub use sagetrail_core::settings::{ContentHash, Override, RedactionConfig, RulesConfig, Scope};
 pub use sections::{
     AdminConfig, Config, LogConfig, LogFormat, ReplayConfig, SelectConfig, ShutdownConfig, SourceConfig,
 };
@@ -29,7 +29,7 @@ mod error;
 mod exposed;
 mod mistake;
 mod pattern;
-mod placeholder;
+pub mod placeholder;
 mod sections;
 mod sink;
 mod variable;

@@ -22,6 +22,7 @@ pub mod monitors;
 pub mod offline;
 pub mod replay;
 pub mod retag;
+pub mod learn;
 pub mod verify;
 pub mod listing;
 pub mod admin;

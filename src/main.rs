@@ -13,7 +13,7 @@ use sagetrail::monitors::MonitorsError;
 use sagetrail::telemetry;
 
 use arguments::{Cli, Command};
-use commands::{check, content, daemon, exit, history, offline};
+use commands::{check, content, daemon, exit, history, learn, offline};
 
 mod arguments;
 mod commands;
@@ -32,6 +32,7 @@ fn main() -> ExitCode {
             daemon::ask_health(config, if *live { Probe::Live } else { Probe::Ready })
         }
         Command::Check(args) => check::check(args),
+        Command::Learn(args) => learn::learn(args),
         Command::Manual { folder } => offline::write_manual(folder),
         Command::Completions { shell } => offline::write_completions(*shell),
         Command::Rules { rules, format } => offline::list(rules, *format),

@@ -14,8 +14,8 @@ use prometheus::{
 };
 
 use crate::labels::{
-    BulkOutcome, FindingKind, FreshnessStage, Label, MessageOutcome, NotificationForm, ObjectFailure,
-    ObjectSkip, QueueKind, RejectReason, Reload, Renewal, Retry, VersionPassedOver, Wait,
+    BulkOutcome, FindingKind, FreshnessStage, Label, MessageOutcome, MutedBy, NotificationForm,
+    ObjectFailure, ObjectSkip, QueueKind, RejectReason, Reload, Renewal, Retry, VersionPassedOver, Wait,
 };
 pub use series::whole;
 use series::{Counters, Gauges, Histograms, series};
@@ -82,6 +82,8 @@ series! {
             "Records selected, by threat category of the loaded rules.";
         records_unknown_operation: IntCounter = "records_unknown_operation_total",
             "Records selected whose SageMaker operation is not in the catalogue.";
+        matches_muted: Counters<MutedBy> = "matches_muted_total", by "by",
+            "Matches of rules that the site keeps out of the findings, by what mutes them.";
         bulk_requests: Counters<BulkOutcome> = "bulk_requests_total", by "outcome",
             "Bulk requests to OpenSearch, by outcome.";
         bulk_documents: Histogram = "bulk_documents", in DOCUMENT_BUCKETS,

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -87,6 +88,16 @@ pub fn announce(rules: &RuleSet, metrics: &Metrics) {
     metrics.rules_in_use(rules.rules().len(), rules.broken().len());
     for broken in rules.broken() {
         warn!(rule = %broken, "skipped a broken rule");
+    }
+    for (id, change) in rules.tuning().expired(OffsetDateTime::now_utc()) {
+        warn!(rule = id, until = %change.until, "an override has ended and applies no longer; renew or remove it");
+    }
+    for filter in rules.tuning().filters().iter().filter(|filter| !filter.missing.is_empty()) {
+        warn!(
+            filter = filter.title,
+            missing = filter.missing.join(", "),
+            "a filter mutes nothing without its placeholders"
+        );
     }
 }
 

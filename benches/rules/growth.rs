@@ -31,7 +31,11 @@ pub fn grown(growth: Growth, size: usize) -> Enricher {
             std::fs::write(file, copied(&text, growth, copy)).expect("a copy can be written");
         }
     }
-    let config = RulesConfig { folder: Some(folder.path().to_owned()), placeholders: placeholders() };
+    let config = RulesConfig {
+        folder: Some(folder.path().to_owned()),
+        placeholders: placeholders(),
+        ..RulesConfig::default()
+    };
     Enricher {
         rules: RuleSet::load(&config).expect("copies load").into(),
         ..Enricher::built_in(Scope::Related)

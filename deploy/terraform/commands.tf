@@ -62,6 +62,15 @@ locals {
       cloudtrail   = []
       opensearch   = local.reads
     }
+    learn = {
+      queue        = []
+      dead_letters = []
+      files        = []
+      bucket       = []
+      keys         = []
+      cloudtrail   = []
+      opensearch   = local.reads
+    }
     check = {
       queue        = ["sqs:GetQueueAttributes"]
       dead_letters = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"]

@@ -141,21 +141,21 @@ variable "opensearch_domain_arn" {
 
 variable "command_roles" {
   description = <<-EOT
-    Roles of their own for other commands than run: replay, retag, verify, setup, rehearse, check. Each with the ARNs of who
-    may take it; an empty list for who may take the daemon's (runs_on), on EKS by a service account of its own, whose name is
+    Roles of their own for other commands than run: replay, retag, verify, setup, rehearse, learn, check. Each with the ARNs
+    of who may take it; an empty list for who may take the daemon's (runs_on), on EKS by a service account of its own, whose name is
     the daemon's with the command, such as sagetrail-verify.
   EOT
   type        = map(list(string))
   default     = {}
 
   validation {
-    condition     = length(setsubtract(keys(var.command_roles), ["replay", "retag", "verify", "setup", "rehearse", "check"])) == 0
-    error_message = "Only replay, retag, verify, setup, rehearse and check."
+    condition     = length(setsubtract(keys(var.command_roles), ["replay", "retag", "verify", "setup", "rehearse", "learn", "check"])) == 0
+    error_message = "Only replay, retag, verify, setup, rehearse, learn and check."
   }
 
   validation {
-    condition     = var.opensearch_domain_arn != null || length(setintersection(keys(var.command_roles), ["retag", "setup", "rehearse"])) == 0
-    error_message = "retag, setup and rehearse ask OpenSearch alone: without opensearch_domain_arn they need no role."
+    condition     = var.opensearch_domain_arn != null || length(setintersection(keys(var.command_roles), ["retag", "setup", "rehearse", "learn"])) == 0
+    error_message = "retag, setup, rehearse and learn ask OpenSearch alone: without opensearch_domain_arn they need no role."
   }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use sagetrail::config::placeholder::{Form, form};
 use sagetrail::config::{Config, ConfigError, exposed};
 use sagetrail::doctor;
 use sagetrail::doctor::finding::State;
@@ -10,6 +11,8 @@ use sagetrail::doctor::permissions::permissions;
 use sagetrail::enrich::Enricher;
 use sagetrail::enrich::rules::RuleSet;
 use sagetrail::{opensearch, setup, telemetry};
+
+use time::OffsetDateTime;
 
 use super::{load, print, runtime};
 use crate::arguments::CheckArgs;
@@ -54,6 +57,27 @@ fn buckets(config: &Config, args: &CheckArgs) -> anyhow::Result<Vec<String>> {
     Ok(known)
 }
 
+/// What the site has changed about the rules, and what of it has no effect.
+fn tuned(rules: &RuleSet, at: OffsetDateTime) -> Vec<String> {
+    let tuning = rules.tuning();
+    let mut lines: Vec<String> = tuning
+        .expired(at)
+        .into_iter()
+        .map(|(id, change)| {
+            format!("ended: rules.override.{id} applied until {}; renew or remove it", change.until)
+        })
+        .collect();
+    let filters = tuning.filters().iter().filter(|filter| !filter.missing.is_empty());
+    lines.extend(filters.map(|filter| {
+        format!("inactive: the filter \"{}\" needs {}", filter.title, filter.missing.join(" and "))
+    }));
+    let count = rules.tuned(at);
+    if count > 0 {
+        lines.push(format!("tuned: {count} rules by filters and overrides; `sagetrail rules` says which"));
+    }
+    lines
+}
+
 /// Describes the configuration and the rules, without asking a server.
 fn state_of(file: Option<&Path>, config: &Config, rules: &RuleSet) -> String {
     let mut lines = vec!["configuration: fine".to_owned(), format!("rules: {} loaded", rules.rules().len())];
@@ -63,6 +87,7 @@ fn state_of(file: Option<&Path>, config: &Config, rules: &RuleSet) -> String {
     lines.extend(rules.inactive().iter().map(|inactive| {
         format!("inactive: \"{}\" needs {}", inactive.rule.title, inactive.missing.join(" and "))
     }));
+    lines.extend(tuned(rules, OffsetDateTime::now_utc()));
     let mut missing: Vec<&str> =
         rules.inactive().iter().flat_map(|inactive| &inactive.missing).map(String::as_str).collect();
     missing.sort_unstable();
@@ -71,7 +96,10 @@ fn state_of(file: Option<&Path>, config: &Config, rules: &RuleSet) -> String {
         let remedy = "to activate these rules, give their placeholders values in the configuration file:";
         lines.extend([remedy.to_owned(), "[rules]".to_owned()]);
     }
-    lines.extend(missing.iter().map(|placeholder| format!("placeholders.{placeholder} = [\"…\"]")));
+    lines.extend(missing.iter().map(|name| {
+        let Form { is, example, .. } = form(name);
+        format!("placeholders.{name} = [\"{example}\"] # {is}")
+    }));
     if config.source.queue_url.is_none() {
         lines.push("source.queue_url: not set, which `run` needs".to_owned());
     }

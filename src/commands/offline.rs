@@ -12,6 +12,7 @@ use sagetrail::enrich::Enricher;
 use sagetrail::listing;
 use sagetrail::offline::{self, OfflineError};
 use sagetrail::telemetry::complain;
+use time::OffsetDateTime;
 
 use super::{complain_of_broken, exit, load, print};
 use crate::arguments::{Cli, Format, RuleArgs};
@@ -53,14 +54,16 @@ pub(crate) fn enrich(rules: &RuleArgs, files: &[PathBuf]) -> anyhow::Result<Exit
 pub(crate) fn list(rules: &RuleArgs, format: Format) -> anyhow::Result<ExitCode> {
     let Enricher { rules, .. } = rules.load(&load(&rules.config)?)?;
     complain_of_broken(&rules);
+    let at = OffsetDateTime::now_utc();
     let text = match format {
         Format::Table => {
             let width = terminal_size::terminal_size().map(|(width, _)| width.0);
-            listing::table::table(&rules, width.unwrap_or(listing::table::DEFAULT_WIDTH))
+            listing::table::table(&rules, at, width.unwrap_or(listing::table::DEFAULT_WIDTH))
         }
-        Format::Json => listing::json(&rules),
-        Format::Markdown => listing::markdown::markdown(&rules),
-        Format::Navigator => listing::navigator::navigator(&rules),
+        Format::Json => listing::json(&rules, at),
+        Format::Markdown => listing::markdown::markdown(&rules, at),
+        Format::Placeholders => listing::placeholders::text(&rules),
+        Format::Navigator => listing::navigator::navigator(&rules, at),
     };
     print(&text)
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use figment::error::Kind;
+use sagetrail_core::nearest::nearest;
 
 use super::mistake;
 
@@ -31,7 +32,7 @@ impl ConfigError {
                 } else {
                     format!("{key}.{name}")
                 };
-                match nearest(name, allowed) {
+                match nearest(name, allowed.iter().copied()) {
                     Some(right) => format!("{whole}: there is no such key; did you mean `{right}`?"),
                     None => {
                         format!("{whole}: there is no such key; the keys here are {}", allowed.join(", "))
@@ -47,16 +48,4 @@ impl ConfigError {
         };
         Self::Parse { origin, problem }
     }
-}
-
-/// The allowed name that is closest in spelling, when one is close enough to be what was meant.
-fn nearest<'a>(name: &str, allowed: &[&'a str]) -> Option<&'a str> {
-    /// Similarity from 0 to 1 (Jaro-Winkler) below which a suggestion would only confuse.
-    const CLOSE_ENOUGH: f64 = 0.8;
-    allowed
-        .iter()
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), *candidate))
-        .filter(|(similarity, _)| *similarity >= CLOSE_ENOUGH)
-        .max_by(|left, right| left.0.total_cmp(&right.0))
-        .map(|(_, candidate)| candidate)
 }

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{Id, Listed, list, summary};
+use time::OffsetDateTime;
+
+use super::{Id, Listed, list, placeholders, summary};
 use crate::enrich::Severity;
 use crate::enrich::rules::{Folder, RuleSet};
 
@@ -15,9 +17,10 @@ A rule that needs placeholders stays inactive until they have values under `rule
 ";
 
 /// Writes the rules by folder and level.
-pub fn markdown(rules: &RuleSet) -> String {
-    let listed = list(rules);
-    let mut text = format!("{HEAD}\n{}.\n", summary(rules));
+pub fn markdown(rules: &RuleSet, at: OffsetDateTime) -> String {
+    let listed = list(rules, at);
+    let mut text = format!("{HEAD}\n{}.\n", summary(rules, at));
+    text.push_str(&placeholders::markdown(rules));
     for folder in Folder::ALL {
         for level in Severity::ALL.iter().rev() {
             let group = || listed.iter().filter(|rule| (rule.folder, rule.level) == (*folder, *level));
@@ -43,7 +46,9 @@ fn write_rule(text: &mut String, rule: &Listed<'_>) {
     let placeholders: Vec<String> =
         rule.missing_placeholders.iter().map(|name| format!("`{name}`")).collect();
     let references: Vec<String> = rule.references.iter().map(|url| format!("<{url}>")).collect();
+    let tuned: Vec<String> = rule.tuned.iter().map(ToString::to_string).collect();
     for (label, values) in [
+        ("tuned", tuned.join("; ")),
         ("categories", rule.categories.join(", ")),
         ("techniques", techniques.join(", ")),
         ("needs placeholders", placeholders.join(", ")),

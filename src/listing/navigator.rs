@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
+use time::OffsetDateTime;
 
 use super::{Listed, list};
 use crate::enrich::rules::RuleSet;
@@ -13,8 +14,8 @@ its rules, from 1 (informational) to 5 (critical); the comment names them. Gener
 navigator`. MITRE ATLAS techniques (AML.…) are no part of this domain and left out.";
 
 /// Writes the layer, in version 4.5 of the Navigator's format.
-pub fn navigator(rules: &RuleSet) -> String {
-    let listed = list(rules);
+pub fn navigator(rules: &RuleSet, at: OffsetDateTime) -> String {
+    let listed = list(rules, at);
     let mut by_technique: BTreeMap<&str, Vec<&Listed<'_>>> = BTreeMap::new();
     for rule in &listed {
         for id in rule.technique_ids().into_iter().filter(|id| !id.starts_with("AML.")) {

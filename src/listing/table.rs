@@ -2,6 +2,8 @@
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
+use time::OffsetDateTime;
+
 use super::{Listed, list, summary};
 use crate::enrich::rules::RuleSet;
 
@@ -12,7 +14,7 @@ pub const DEFAULT_WIDTH: u16 = 100;
 const RULE_WIDTH: Width = Width::Fixed(38);
 
 /// Writes the rules, no line wider than this many characters where words allow it, and their number.
-pub fn table(rules: &RuleSet, width: u16) -> String {
+pub fn table(rules: &RuleSet, at: OffsetDateTime, width: u16) -> String {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
@@ -20,7 +22,7 @@ pub fn table(rules: &RuleSet, width: u16) -> String {
         .set_width(width)
         .set_header(["LEVEL", "RULE", "CATEGORIES", "TECHNIQUES"])
         .set_constraints([ColumnConstraint::ContentWidth, ColumnConstraint::LowerBoundary(RULE_WIDTH)]);
-    for rule in list(rules) {
+    for rule in list(rules, at) {
         table.add_row([
             rule.level.name().to_owned(),
             name(&rule),
@@ -28,15 +30,15 @@ pub fn table(rules: &RuleSet, width: u16) -> String {
             rule.technique_ids().join("\n"),
         ]);
     }
-    format!("{}\n\n{}\n", table.trim_fmt(), summary(rules))
+    format!("{}\n\n{}\n", table.trim_fmt(), summary(rules, at))
 }
 
-/// The title, the id and the file of a rule, and the placeholders that lack values.
+/// The title, the id and the file of a rule, the placeholders that lack values, and what the site has changed.
 fn name(rule: &Listed<'_>) -> String {
-    let name = format!("{}\n{}\n{}", rule.title, rule.id, rule.file);
+    let mut lines = vec![rule.title.to_owned(), rule.id.to_owned(), rule.file.to_owned()];
     if rule.inactive {
-        format!("{name}\nsilent without {}", rule.missing_placeholders.join(", "))
-    } else {
-        name
+        lines.push(format!("inactive without {}", rule.missing_placeholders.join(", ")));
     }
+    lines.extend(rule.tuned.iter().map(ToString::to_string));
+    lines.join("\n")
 }

@@ -51,8 +51,11 @@ impl Decoding {
         let decoded = decode(object, &self.limits, self.content_hash, scratch, |raw| {
             match decide(raw, origin, &self.enricher) {
                 Enriched::NotSelected => return ControlFlow::Continue(()),
-                Enriched::Selected { document, event_time, categories, unknown_operation } => {
+                Enriched::Selected { document, event_time, categories, unknown_operation, muted } => {
                     selected += 1;
+                    for by in muted {
+                        self.metrics.matches_muted.count(by);
+                    }
                     if unknown_operation {
                         self.metrics.records_unknown_operation.inc();
                     }

@@ -6,6 +6,7 @@ mod bad_input;
 mod confinement;
 mod dashboards;
 mod doctor;
+mod learn;
 mod monitors;
 mod outages;
 mod permissions;

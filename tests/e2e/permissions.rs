@@ -269,6 +269,19 @@ async fn a_retag_works_with_its_role_and_without_any_privilege_of_it_does_not() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn learning_works_with_its_role_and_without_any_privilege_of_it_does_not() {
+    let Some(servers) = servers() else { return };
+    let (cloud, _keys) = trail_of(&servers.0, "permissions-learn").await;
+    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
+    try_out(&servers, "learn", &[], async |tenant| {
+        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
+        tenant.refresh().await;
+        ended(tenant.run(Who::Tried, &["learn", "--days", "400", "--json"], &[]).await, ACCOUNT)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_verification_works_with_its_role_and_without_any_privilege_of_it_does_not() {
     let Some(servers) = servers() else { return };
     let (cloud, keys) = trail_of(&servers.0, "permissions-verify").await;

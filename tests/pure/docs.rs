@@ -8,7 +8,7 @@ use regex::Regex;
 use sagetrail::config::Config;
 
 /// Settings with keys of the operator's own below them.
-const OPEN: &[&str] = &["channels", "rules.placeholders", "monitors.thresholds"];
+const OPEN: &[&str] = &["channels", "rules.placeholders", "rules.override", "monitors.thresholds"];
 
 /// What pages name besides under the name of a section: fields, files and values of the chart.
 const FIELDS_AND_FILES: &[&str] = &[
@@ -16,8 +16,8 @@ const FIELDS_AND_FILES: &[&str] = &[
     "source.address",
     "source.geo",
     "source.geo.country_iso_code",
-    "source.as.number",
     "source.as",
+    "source.as.number",
     "log.file.path",
     "dashboards.ndjson",
     "rules.files",

@@ -166,6 +166,7 @@ fn the_page_about_installing_grants_each_command_what_is_printed_for_it() {
             let patterns = names(std::iter::once(&index["index_patterns"]));
             format!("on {patterns}: {}", names(std::iter::once(&index["allowed_actions"])))
         }));
+        parts.retain(|part| !part.is_empty());
         writeln!(table, "| `{command}` | {actions} | {} |", parts.join("; ")).unwrap();
     }
     holds("docs/install.md", "permissions", &(table + "\n"));

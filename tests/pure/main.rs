@@ -21,3 +21,4 @@ mod resources;
 mod rules;
 mod sigmahq;
 mod support;
+mod tuning;

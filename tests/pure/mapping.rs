@@ -6,10 +6,13 @@ use std::io::Write;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use sagetrail::config::{EnrichConfig, Scope};
+use sagetrail::config::{EnrichConfig, Override, RedactionConfig, RulesConfig, Scope};
 use sagetrail::decode::Limits;
 use sagetrail::enrich::Enricher;
 use sagetrail::enrich::networks::Networks;
+use sagetrail::enrich::redact::FingerprintKey;
+use sagetrail::enrich::rules::{BrokenRules, RuleSet};
+use sagetrail::names::Names;
 use sagetrail::networks;
 use sagetrail::offline::enrich_files;
 use serde_json::{Value, json};
@@ -121,7 +124,7 @@ fn each_field_is_written_for_some_record() {
         serde_json::from_str(include_str!("../../mappings/component-events-mappings.json")).unwrap();
     let mut fields = BTreeSet::new();
     collect_fields(&mapping["template"]["mappings"]["properties"], "", &mut fields);
-    for document in documents() {
+    for document in documents().into_iter().chain(tuned_documents()) {
         fields.retain(|field| found(&document["_source"], field).is_empty());
     }
     let of_a_retag = OF_A_RETAG.into_iter().chain([OF_THE_DAEMON]).map(str::to_owned);
@@ -176,6 +179,26 @@ fn term(value: &Value) -> Option<String> {
     }
 }
 
+/// Of every example, at a site that mutes the matches on some calls and changes the level of each rule.
+fn tuned_documents() -> Vec<Value> {
+    let folder = tempfile::tempdir().unwrap();
+    let filter = "title: Deployments\nlogsource:\n  product: aws\nfilter:\n  rules: any\n  calls:\n    \
+        eventName|startswith: Create\n  condition: not calls\n";
+    std::fs::write(folder.path().join("filter.yml"), filter).unwrap();
+    let rules = RuleSet::load(&RulesConfig::default()).unwrap();
+    let change = Override {
+        level: Some("low".to_owned()),
+        reason: Some("for the test".to_owned()),
+        until: Some("2030-01-01".to_owned()),
+        ..Override::default()
+    };
+    let overrides = rules.rules().iter().map(|rule| (rule.id.clone(), change.clone())).collect();
+    let config = RulesConfig { folder: Some(folder.path().to_owned()), overrides, ..RulesConfig::default() };
+    let key = FingerprintKey::load(&RedactionConfig::default()).unwrap();
+    let enricher = Enricher::load(&config, BrokenRules::Refuse, Scope::All, key, Names::default()).unwrap();
+    documents_with(&enricher)
+}
+
 /// With databases that know the addresses of the examples.
 fn networks() -> Networks {
     let config = EnrichConfig {
@@ -190,13 +213,16 @@ fn networks() -> Networks {
 
 /// Of every example, and of the whole record.
 fn documents() -> Vec<Value> {
+    documents_with(&Enricher { networks: networks(), ..Enricher::built_in(Scope::All) })
+}
+
+fn documents_with(enricher: &Enricher) -> Vec<Value> {
     let mut records: Vec<Value> = examples::all().into_iter().map(|example| example.record).collect();
     records.push(whole_record());
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), json!({ "Records": records }).to_string()).unwrap();
-    let enricher = Enricher { networks: networks(), ..Enricher::built_in(Scope::All) };
     let mut output = Vec::new();
     let files = [file.path().to_owned()];
-    enrich_files(&files, &LIMITS, &enricher, &mut output, |error| panic!("{error}")).unwrap();
+    enrich_files(&files, &LIMITS, enricher, &mut output, |error| panic!("{error}")).unwrap();
     String::from_utf8(output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

@@ -54,6 +54,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::document::{Document, DocumentId, IndexName};
+use crate::labels::MutedBy;
 use crate::record::{Record, canonical};
 use crate::timestamp;
 use actor::Actor;
@@ -64,6 +65,7 @@ pub use ecs::UNKNOWN_OPERATION;
 use embedded::Documents;
 pub use enricher::{Enricher, Origin};
 pub use rule::{Place, Rule, Severity};
+use rules::Judged;
 use script::Script;
 use shell::Shell;
 use sigma_event::SigmaEvent;
@@ -80,6 +82,8 @@ pub enum Enriched<'k> {
         categories: Vec<&'k str>,
         /// Whether it names an operation of SageMaker that the catalogue lacks.
         unknown_operation: bool,
+        /// What muted each match that the site does not want to see.
+        muted: Vec<MutedBy>,
     },
     /// No JSON that can be read: set aside with the reason and the text.
     Malformed(Document),
@@ -120,8 +124,9 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher) -> Enriche
     };
     let unpacked = Unpacked::of(&record);
     let event = SigmaEvent::new(&record, &unpacked, catalogue, networks);
-    let matches = rules.matches(&event);
-    if !select::is_selected(&record, *scope, &matches) {
+    let matching = rules.matches(&event);
+    // A muted match selects as well, so that what is muted can be found.
+    if !select::is_selected(&record, *scope, &matching) {
         return Enriched::NotSelected;
     }
     let event_time = event_time(&record);
@@ -132,10 +137,11 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher) -> Enriche
         ingested: origin.now,
         retagged: None,
     };
+    let judged = rules.judge(matching, &event, times.timestamp);
     let redacted = redact::redact(text.as_bytes(), &record, fingerprint_key);
     let source = if redacted.is_none() && unpacked.scripts.is_empty() {
         // Nothing was redacted, so what the rules asked for is what the document states.
-        write_source(&record, text, event.into_facts(), &matches, enricher, times, origin.path)
+        write_source(&record, text, event.into_facts(), &judged, enricher, times, origin.path)
     } else {
         drop(event);
         let text = redacted.as_deref().unwrap_or(text);
@@ -147,14 +153,21 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher) -> Enriche
         let shell = shell.redacted(fingerprint_key);
         let unpacked = Unpacked { scripts: shown, shell, documents: Documents::of(&record) };
         let facts = SigmaEvent::new(&record, &unpacked, catalogue, networks).into_facts();
-        write_source(&record, text, facts, &matches, enricher, times, origin.path)
+        write_source(&record, text, facts, &judged, enricher, times, origin.path)
     };
     let mut categories: Vec<&str> =
-        matches.iter().flat_map(|rule| &rule.categories).map(String::as_str).collect();
+        judged.matches.iter().flat_map(|rule| &rule.categories).map(String::as_str).collect();
     categories.sort_unstable();
     categories.dedup();
     let document = Document { id, index: IndexName::of_event(names, event_time), source };
-    Enriched::Selected { document, event_time, categories, unknown_operation: catalogue.lacks(&record) }
+    let muted = judged.muted.iter().map(|muted| muted.by).collect();
+    Enriched::Selected {
+        document,
+        event_time,
+        categories,
+        unknown_operation: catalogue.lacks(&record),
+        muted,
+    }
 }
 
 /// What a stored document keeps when it is written anew.
@@ -206,11 +219,13 @@ pub fn re_enrich(kept: &StoredEvent<'_>, enricher: &Enricher) -> Option<ReEnrich
         ingested: kept.ingested,
         retagged: Some(kept.retagged),
     };
+    let mut judged = enricher.rules.judge(matches, &event, times.timestamp);
+    carry::mute(&mut judged, kept.document, &carried_rules, &enricher.rules);
     let Unpacked { scripts, shell, documents } = unpacked;
     let unpacked = Unpacked { scripts, shell: shell.redacted(&enricher.fingerprint_key), documents };
     let event = SigmaEvent::new(&record, &unpacked, &enricher.catalogue, &enricher.networks);
     let facts = event.into_facts();
-    let source = write_source(&record, kept.original, facts, &matches, enricher, times, kept.path);
+    let source = write_source(&record, kept.original, facts, &judged, enricher, times, kept.path);
     let mut source = serde_json::from_slice(&source).expect("what was written as JSON is JSON");
     let mut carried: Vec<String> = carried_rules.iter().map(|rule| rule.id.clone()).collect();
     if !has_all_scripts {
@@ -237,7 +252,7 @@ fn write_source(
     record: &Record<'_>,
     original: &str,
     (context, actor): (Context<'_>, Actor<'_>),
-    matches: &[&Rule],
+    judged: &Judged<'_>,
     enricher: &Enricher,
     times: Times,
     path: &str,
@@ -246,7 +261,7 @@ fn write_source(
     let event = Event {
         record,
         original,
-        matches,
+        judged,
         context,
         unknown_operation: catalogue.lacks(record),
         actor,

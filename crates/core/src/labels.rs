@@ -113,6 +113,17 @@ pub enum RejectReason {
     Refused,
 }
 
+/// What kept the match of a rule out of the findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, IntoStaticStr, VariantArray)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum MutedBy {
+    /// A Sigma filter of the site.
+    Filter,
+    /// An override in the configuration.
+    Override,
+}
+
 /// How a bulk request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]

@@ -8,6 +8,7 @@ pub mod document;
 pub mod enrich;
 pub mod labels;
 pub mod names;
+pub mod nearest;
 pub mod record;
 pub mod settings;
 pub mod timestamp;

@@ -35,6 +35,21 @@ pub struct RulesConfig {
     pub folder: Option<PathBuf>,
     /// The values of the placeholders in rules, by name.
     pub placeholders: BTreeMap<String, Vec<String>>,
+    /// What changes about single rules, by the rule's id.
+    #[serde(rename = "override")]
+    pub overrides: BTreeMap<String, Override>,
+}
+
+/// What a site changes about one rule until a day. Loading the rules refuses one that does not make sense.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Override {
+    pub disable: bool,
+    /// The name of a level.
+    pub level: Option<String>,
+    pub reason: Option<String>,
+    /// The last day on which it applies, in UTC, such as `2026-12-31`.
+    pub until: Option<String>,
 }
 
 /// The key of the fingerprints that stand for redacted secrets.

@@ -26,7 +26,10 @@ async fn every_panel_and_saved_search_finds_what_it_is_for_in_the_story() {
     unknown["eventID"] = json!("00000000-0000-4000-c000-000000000000");
     unknown["eventTime"] = json!("2026-11-20T11:00:00Z");
     records.push(unknown);
-    let documents = story::documents(&records, None);
+    let mut documents = story::documents(&records, None);
+    // The site mutes a match on the latest of them.
+    documents.last_mut().expect("there are some").source["sagemaker"]["muted"] =
+        json!([{"id": "1", "title": "Loud", "level": "high", "by": "override", "reason": "noise"}]);
     let Some(scene) = Scene::set("dashboards", &documents).await else { return };
     let rejected = json!({"@timestamp": "2026-11-20T11:50:00Z", "reason": "malformed", "index": "sagetrail-events-2026.11",
         "error": {"type": "malformed", "message": "expected value"}, "log": {"file": {"path": "s3://trail/file"}}});

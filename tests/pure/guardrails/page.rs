@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use sagetrail::enrich::rules::{Folder, RuleSet};
 use sagetrail::listing::list;
+use time::OffsetDateTime;
 
 use super::files::{CONFIG_PAGES, ConfigRule, Guardrails, HUB_PAGE, Tied};
 
@@ -60,7 +61,7 @@ pub fn page(rules: &RuleSet, guardrails: &Guardrails, config_rules: &[ConfigRule
         let _ = writeln!(text, "| {} | {config} | {} | {unseen} |", hub(rule), titles(&rule.rules));
     }
     text.push_str(POLICIES);
-    for rule in list(rules).iter().filter(|rule| rule.folder == Folder::Posture) {
+    for rule in list(rules, OffsetDateTime::UNIX_EPOCH).iter().filter(|rule| rule.folder == Folder::Posture) {
         let policies =
             guardrails.policies.iter().filter(|policy| policy.rules.iter().any(|tied| tied.id == rule.id));
         let names: Vec<String> = policies.clone().map(|policy| link(&policy.name)).collect();
@@ -71,7 +72,11 @@ pub fn page(rules: &RuleSet, guardrails: &Guardrails, config_rules: &[ConfigRule
         let _ = writeln!(text, "| {} | `{}` | {policy} | {} |", rule.title, rule.id, numbers.join(", "));
     }
     text.push_str(OTHERS);
-    let posture = |id: &str| list(rules).iter().any(|rule| rule.id == id && rule.folder == Folder::Posture);
+    let posture = |id: &str| {
+        list(rules, OffsetDateTime::UNIX_EPOCH)
+            .iter()
+            .any(|rule| rule.id == id && rule.folder == Folder::Posture)
+    };
     for policy in
         guardrails.policies.iter().filter(|policy| !policy.rules.iter().any(|tied| posture(&tied.id)))
     {

@@ -12,7 +12,7 @@ use serde_json_borrow::Value as Member;
 
 use super::redact::MARKER_START;
 use super::rule::Rule;
-use super::rules::RuleSet;
+use super::rules::{Judged, Muted, RuleSet};
 use super::script::Script;
 use super::shell;
 use super::sigma_event::SigmaEvent;
@@ -51,11 +51,33 @@ pub fn rules<'k>(
     event: &SigmaEvent<'_, '_>,
 ) -> Vec<&'k Rule> {
     let mut matched: BTreeSet<&str> = texts(&document["rule"]["id"]).into_iter().collect();
+    matched.extend(muted(document).filter_map(|muted| muted["id"].as_str()));
     for rule in matching {
         matched.remove(rule.id.as_str());
     }
     let known = rules.rules().iter().filter(|rule| matched.contains(rule.id.as_str()));
     known.filter(|rule| rule.compiled().detections.values().any(|it| asks_for_lost(it, event))).collect()
+}
+
+/// Mutes again the carried rules that a filter had muted, when the site still has the filter: what the filter looks at may be
+/// gone from the text as well.
+pub fn mute<'k>(judged: &mut Judged<'k>, document: &Value, carried: &[&'k Rule], rules: &'k RuleSet) {
+    for rule in carried {
+        let filter = muted(document).filter(|muted| muted["id"] == rule.id.as_str()).find_map(|muted| {
+            rules.tuning().filters_for(&rule.id).find(|filter| muted["filter"] == filter.title.as_str())
+        });
+        if let Some(filter) = filter
+            && judged.matches.iter().any(|known| known.id == rule.id)
+        {
+            judged.matches.retain(|known| known.id != rule.id);
+            judged.releveled.retain(|releveled| releveled.id != rule.id);
+            judged.muted.push(Muted::by_filter(rule, filter));
+        }
+    }
+}
+
+fn muted(document: &Value) -> impl Iterator<Item = &Value> {
+    document["sagemaker"]["muted"].as_array().into_iter().flatten()
 }
 
 /// Adds to the new source what the document knows beside the verdict of the rules, where its text has lost some of the
@@ -92,8 +114,19 @@ pub fn networks(source: &mut Value, document: &Value) {
 }
 
 /// Members of `sagemaker` that follow from the rules of now and from what is left of the record.
-const JUDGED_ANEW: [&str; 9] =
-    ["actor", "alert", "attempts", "categories", "findings", "questions", "rules", "runbook", "severity"];
+const JUDGED_ANEW: [&str; 11] = [
+    "actor",
+    "alert",
+    "attempts",
+    "categories",
+    "findings",
+    "muted",
+    "questions",
+    "releveled",
+    "rules",
+    "runbook",
+    "severity",
+];
 
 /// What is absent or redacted is taken over, and lists get the values that they lack. A value that is another one now
 /// stays.

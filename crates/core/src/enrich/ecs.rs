@@ -20,7 +20,7 @@ use super::context::Context;
 use super::envelope::CloudTrail;
 use super::networks::{AsNumber, Geo, NetworkKind, SourceNetwork};
 use super::questions;
-use super::rule::Rule;
+use super::rules::{Judged, Muted, Releveled};
 use super::runbook;
 use super::sentence;
 use super::verdict::{CallOutcome, MatchedRules, Possible, Threat, Verdict, outcome, severity};
@@ -39,7 +39,7 @@ pub struct Event<'e, 'a> {
     pub record: &'e Record<'a>,
     /// The text that the record was parsed from.
     pub original: &'e str,
-    pub matches: &'e [&'e Rule],
+    pub judged: &'e Judged<'e>,
     pub actor: Actor<'e>,
     pub network: SourceNetwork<'e>,
     pub context: Context<'e>,
@@ -61,7 +61,7 @@ pub struct Event<'e, 'a> {
 impl Serialize for Event<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut document = serializer.serialize_map(None)?;
-        let verdict = Verdict::of(self.matches, outcome(self.record));
+        let verdict = Verdict::of(&self.judged.matches, outcome(self.record));
         let analysis = self.analysis(&verdict);
         document.serialize_entry("@timestamp", &Timestamp(self.timestamp))?;
         if self.unknown_operation {
@@ -81,10 +81,10 @@ impl Serialize for Event<'_, '_> {
         }
         document.serialize_entry("related", &self.related())?;
         document.serialize_entry("log", &Log::of(self.path))?;
-        if !self.matches.is_empty() {
-            document.serialize_entry("rule", &MatchedRules::of(self.matches))?;
+        if !self.judged.matches.is_empty() {
+            document.serialize_entry("rule", &MatchedRules::of(&self.judged.matches))?;
         }
-        if let Some(threat) = Threat::of(self.matches) {
+        if let Some(threat) = Threat::of(&self.judged.matches) {
             document.serialize_entry("threat", &threat)?;
         }
         document.serialize_entry("aws", &Aws { cloudtrail: CloudTrail::of(self.record) })?;
@@ -93,7 +93,9 @@ impl Serialize for Event<'_, '_> {
             &SageMaker {
                 actor: ActorAndNetwork { actor: &self.actor, network: self.network.kind },
                 verdict: &verdict,
-                possible: Possible::of(self.matches),
+                muted: &self.judged.muted,
+                releveled: &self.judged.releveled,
+                possible: Possible::of(&self.judged.matches),
                 context: &self.context,
                 alert: AlertKey::of(self.record, &self.actor, &self.context, &verdict),
                 questions: questions::answered(&analysis),
@@ -109,7 +111,7 @@ impl<'e, 'a> Event<'e, 'a> {
     fn analysis<'v>(&'v self, verdict: &'v Verdict<'e>) -> Analysis<'v, 'a> {
         Analysis {
             record: self.record,
-            matches: self.matches,
+            matches: &self.judged.matches,
             actor: &self.actor,
             network: &self.network,
             context: &self.context,
@@ -132,7 +134,7 @@ impl<'e, 'a> Event<'e, 'a> {
             kind: "event",
             category: category(self),
             kinds: kinds(self),
-            severity: severity(self.matches, outcome(self.record)).map(|severity| severity as u8),
+            severity: severity(&self.judged.matches, outcome(self.record)).map(|severity| severity as u8),
             created: self.created.map(Timestamp),
             ingested: Timestamp(self.ingested),
             original: self.original,
@@ -356,6 +358,10 @@ struct SageMaker<'e> {
     actor: ActorAndNetwork<'e>,
     #[serde(flatten)]
     verdict: &'e Verdict<'e>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    muted: &'e [Muted<'e>],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    releveled: &'e [Releveled<'e>],
     #[serde(skip_serializing_if = "Option::is_none")]
     possible: Option<Possible<'e>>,
     #[serde(flatten)]

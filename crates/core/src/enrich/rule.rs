@@ -12,7 +12,7 @@ use crate::record::Record;
 /// The tag namespace of threat categories.
 const CATEGORY_NAMESPACE: &str = "sagetrail.";
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rule {
     pub id: String,
     pub title: String,
@@ -26,6 +26,8 @@ pub struct Rule {
     pub references: Vec<String>,
     pub false_positives: Vec<String>,
     pub place: Place,
+    /// The names of all placeholders in it, with values or without.
+    pub placeholders: Vec<String>,
     /// Whether the condition looks at the call's error: then a failure is what the rule is about, and not a mere attempt.
     pub judges_failure: bool,
     calls: Calls,
@@ -33,7 +35,7 @@ pub struct Rule {
 }
 
 /// Where a rule was found.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Place {
     pub folder: Folder,
     /// Relative to `config/rules` for a built-in rule.
@@ -69,6 +71,7 @@ impl Rule {
             references: sigma.references.clone(),
             false_positives: sigma.falsepositives.clone(),
             place,
+            placeholders: Vec::new(),
             judges_failure: judges_failure(&compiled),
             calls: Calls::of(&sigma.detection),
             compiled,

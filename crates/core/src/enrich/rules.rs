@@ -7,12 +7,17 @@ mod conditions;
 mod items;
 mod matcher;
 mod file;
+mod filter;
 mod loading;
+mod tuning;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+
+use time::OffsetDateTime;
 
 use super::dispatch::Dispatch;
 use super::rule::Rule;
@@ -22,7 +27,9 @@ use crate::settings::RulesConfig;
 use conditions::Conditions;
 pub use file::Folder;
 use file::RuleFile;
+pub use filter::Filter;
 use loading::Loading;
+pub use tuning::{Effect, Judged, Muted, Releveled, RuleOverride, Tuning};
 
 /// Every loaded rule and the index that finds the few that could match a record.
 #[derive(Debug)]
@@ -31,7 +38,10 @@ pub struct RuleSet {
     inactive: Vec<InactiveRule>,
     broken: Vec<BrokenRule>,
     dispatch: Dispatch,
+    /// Of the rules, and behind them of the filters.
     conditions: Conditions,
+    tuning: Tuning,
+    values: BTreeMap<String, Vec<String>>,
     version: String,
 }
 
@@ -74,6 +84,8 @@ pub enum RulesError {
     Broken(Vec<BrokenRule>),
     #[error("rules.placeholders.{name}: no rule has such a placeholder; those that have one use {known}")]
     UnknownPlaceholder { name: String, known: String },
+    #[error("rules.override.{id}: {problem}")]
+    Override { id: String, problem: String },
 }
 
 impl RuleSet {
@@ -90,10 +102,20 @@ impl RuleSet {
         if let Some(folder) = &config.folder {
             files.extend(RuleFile::of_site(folder, &mut broken)?);
         }
-        let texts: Vec<&str> = files.iter().map(RuleFile::text).collect();
+        Self::of_files(config, &files, broken)
+    }
+
+    fn of_files(
+        config: &RulesConfig,
+        files: &[RuleFile],
+        broken: Vec<BrokenRule>,
+    ) -> Result<Self, RulesError> {
+        let overrides: Vec<String> = config.overrides.iter().map(|it| format!("{it:?}")).collect();
+        let texts: Vec<&str> =
+            files.iter().map(RuleFile::text).chain(overrides.iter().map(String::as_str)).collect();
         let version = version(&texts, &config.placeholders);
         let mut loading = Loading::new(config, version, broken);
-        for file in &files {
+        for file in files {
             loading.take_file(file);
         }
         loading.finish()
@@ -124,7 +146,34 @@ impl RuleSet {
         self.rules.iter().flat_map(|rule| &rule.categories).map(String::as_str)
     }
 
-    /// The rules that match, in the order of their files.
+    /// The values of placeholders that count: those of the configuration, and defaults where it has none.
+    pub fn values(&self) -> &BTreeMap<String, Vec<String>> {
+        &self.values
+    }
+
+    /// What the site has changed about the rules.
+    pub fn tuning(&self) -> &Tuning {
+        &self.tuning
+    }
+
+    /// How many rules are changed by a filter or by an override that applies.
+    pub fn tuned(&self, at: OffsetDateTime) -> usize {
+        let inactive = self.inactive.iter().map(|inactive| &inactive.rule);
+        self.rules.iter().chain(inactive).filter(|rule| self.tuning.changes(&rule.id, at)).count()
+    }
+
+    /// Sorts the rules that match a record by what the site has changed about them, for an event of this time.
+    pub fn judge<'s>(
+        &'s self,
+        matching: Vec<&'s Rule>,
+        event: &SigmaEvent<'_, '_>,
+        at: OffsetDateTime,
+    ) -> Judged<'s> {
+        let first = self.rules.len();
+        self.tuning.judge(matching, at, |filter| !self.conditions.is_refuted(first + filter, event))
+    }
+
+    /// The rules that match, in the order of their files, whatever the site has changed about them.
     pub fn matches(&self, event: &SigmaEvent<'_, '_>) -> Vec<&Rule> {
         let candidates = self.dispatch.candidates(event.record.event_source(), event.record.event_name());
         let matching = self.conditions.matching(candidates, event);

@@ -50,6 +50,13 @@ impl Conditions {
     }
 }
 
+impl Conditions {
+    /// Whether the condition at this position certainly does not hold.
+    pub fn is_refuted(&self, position: usize, event: &SigmaEvent<'_, '_>) -> bool {
+        self.of_rules[position].holds(&mut Answers::of(event, &self.items)) == Some(false)
+    }
+}
+
 impl Formula {
     /// All of them, with the parts of those that are themselves such a list in their place.
     fn all(formulas: Vec<Self>) -> Self {

@@ -4,10 +4,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
-use rsigma_parser::{SigmaRule, parse_sigma_yaml};
+use rsigma_parser::{FilterRule, SigmaRule, parse_sigma_yaml};
 use serde::Serialize;
 use yaml_serde::{Mapping, Value};
 
+use super::filter;
 use super::{BrokenRule, RulesError};
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../config/rules");
@@ -104,28 +105,47 @@ pub struct Problem {
     pub text: String,
 }
 
+/// What a document is.
+pub enum Parsed {
+    Rule(Box<SigmaRule>),
+    Filter(Box<FilterRule>),
+}
+
 impl RuleDocument<'_> {
-    /// Parses the document, which must be a Sigma rule.
-    pub fn parse(&self) -> Result<SigmaRule, Problem> {
+    /// Parses the document, which must be a Sigma rule or a Sigma filter.
+    pub fn parse(&self) -> Result<Parsed, Problem> {
         let value: Value = yaml_serde::from_str(self.text).map_err(|_| self.yaml_problem())?;
         let Some(mapping) = value.as_mapping() else {
             return Err(self.problem("", "it is no Sigma rule: a rule is a YAML mapping"));
         };
+        let is_filter = has(mapping, filter::MEMBER);
+        if let Some((member, reason)) = is_filter.then(|| filter::problem_of(mapping)).flatten() {
+            return Err(self.problem(member, reason));
+        }
         if let Some((key, reason)) = UNSUPPORTED.iter().find(|(key, _)| has(mapping, key)) {
             return Err(self.problem(key, reason));
         }
         let mut collection = parse_sigma_yaml(self.text).map_err(|error| self.problem("title", error))?;
-        match collection.rules.pop() {
-            Some(rule) if collection.errors.is_empty() => Ok(rule),
+        let parsed = if is_filter {
+            collection.filters.pop().map(|filter| Parsed::Filter(Box::new(filter)))
+        } else {
+            collection.rules.pop().map(|rule| Parsed::Rule(Box::new(rule)))
+        };
+        match parsed {
+            Some(parsed) if collection.errors.is_empty() => Ok(parsed),
             _ => Err(self.problem("title", collection.errors.join("; "))),
         }
     }
 
-    /// The line of the member with this name, or the first with any content when there is no such member.
+    /// The line of the member with this name, at the least depth that there is, or the first with any content when there is no such member.
     pub fn line_of(&self, member: &str) -> usize {
         let is_member = |line: &str| line.strip_prefix(member).is_some_and(|rest| rest.starts_with(':'));
         let lines = || self.text.lines();
-        self.first_line + lines().position(is_member).or_else(|| lines().position(is_content)).unwrap_or(0)
+        let found = lines()
+            .position(is_member)
+            .or_else(|| lines().position(|line| is_member(line.trim_start())))
+            .or_else(|| lines().position(is_content));
+        self.first_line + found.unwrap_or(0)
     }
 
     /// A problem of the member with this name.
@@ -149,7 +169,6 @@ impl RuleDocument<'_> {
 /// Members that make a document something else than a rule, and why that is refused.
 const UNSUPPORTED: &[(&str, &str)] = &[
     ("correlation", "a Sigma correlation needs memory across records; sagetrail evaluates single records"),
-    ("filter", "a Sigma filter changes other rules; write its condition into the rule"),
     ("action", "Sigma 2 has no `action` documents any more; write each rule whole"),
 ];
 

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rsigma_parser::{LogSource, SigmaRule, Status};
+use rsigma_parser::{Detections, FilterRule, LogSource, SigmaRule, Status};
 
 use super::conditions::Conditions;
-use super::file::{Problem, RuleDocument, RuleFile};
+use super::file::{Parsed, Problem, RuleDocument, RuleFile};
+use super::filter::Filter;
+use super::tuning::{Completeness, KnownRule, Tuning};
 use super::{BrokenRule, InactiveRule, RuleSet, RulesError};
 use crate::enrich::dispatch::Dispatch;
 use crate::enrich::placeholders;
@@ -20,11 +22,14 @@ pub struct Loading<'c> {
     version: String,
     rules: Vec<Rule>,
     inactive: Vec<InactiveRule>,
+    filters: Vec<Filter>,
     broken: Vec<BrokenRule>,
     /// Every placeholder that a rule has.
     placeholders: BTreeSet<String>,
     /// The rules by their ids: title and place.
     ids: BTreeMap<String, String>,
+    /// What filters and overrides may call the rules.
+    known: Vec<KnownRule>,
 }
 
 impl<'c> Loading<'c> {
@@ -35,9 +40,11 @@ impl<'c> Loading<'c> {
             version,
             rules: Vec::new(),
             inactive: Vec::new(),
+            filters: Vec::new(),
             broken,
             placeholders: BTreeSet::new(),
             ids: BTreeMap::new(),
+            known: Vec::new(),
         }
     }
 
@@ -58,22 +65,50 @@ impl<'c> Loading<'c> {
     }
 
     fn take_document(&mut self, file: &RuleFile, document: &RuleDocument<'_>) -> Result<(), Problem> {
-        let mut sigma = document.parse()?;
+        match document.parse()? {
+            Parsed::Rule(rule) => self.take_rule(file, document, *rule),
+            Parsed::Filter(filter) => self.take_filter(file, document, *filter),
+        }
+    }
+
+    fn take_filter(
+        &mut self,
+        file: &RuleFile,
+        document: &RuleDocument<'_>,
+        mut filter: FilterRule,
+    ) -> Result<(), Problem> {
+        check_logsource(&filter.logsource.clone().unwrap_or_default())
+            .map_err(|text| document.problem("logsource", text))?;
+        let (_, missing) = self.expand(&mut filter.detection);
+        // Where the names of its rules stand, which are looked up when all rules are known.
+        let line = document.line_of("rules");
+        let filter = Filter::compile(filter, file.path.clone(), line, missing)
+            .map_err(|text| document.problem("condition", text))?;
+        self.filters.push(filter);
+        Ok(())
+    }
+
+    fn take_rule(
+        &mut self,
+        file: &RuleFile,
+        document: &RuleDocument<'_>,
+        mut sigma: SigmaRule,
+    ) -> Result<(), Problem> {
         check_logsource(&sigma.logsource).map_err(|text| document.problem("logsource", text))?;
         check_status(&sigma).map_err(|text| document.problem("status", text))?;
-        let used = placeholders::expand(&mut sigma.detection, &self.values);
-        self.placeholders.extend(used.iter().cloned());
+        let (used, missing) = self.expand(&mut sigma.detection);
         let line = document.line_of("title");
         let place = Place { folder: file.folder, file: file.path.clone(), line };
         let at_fault = if sigma.id.is_none() { "title" } else { "detection" };
-        let rule = Rule::compile(&sigma, place).map_err(|text| document.problem(at_fault, text))?;
+        let mut rule = Rule::compile(&sigma, place).map_err(|text| document.problem(at_fault, text))?;
+        rule.placeholders = used;
         let here = format!("\"{}\" ({}:{line})", rule.title, file.path);
         if let Some(other) = self.ids.get(&rule.id) {
             let text = format!("its id {} is also that of {other}; each rule needs its own", rule.id);
             return Err(document.problem("id", text));
         }
         self.ids.insert(rule.id.clone(), here);
-        let missing: Vec<String> = used.into_iter().filter(|name| !self.values.contains_key(name)).collect();
+        self.known.push(KnownRule { id: rule.id.clone(), name: sigma.name, title: rule.title.clone() });
         if missing.is_empty() {
             self.rules.push(rule);
         } else {
@@ -82,7 +117,15 @@ impl<'c> Loading<'c> {
         Ok(())
     }
 
-    pub fn finish(self) -> Result<RuleSet, RulesError> {
+    /// Fills the placeholders and returns the names of all, and of those without values.
+    fn expand(&mut self, detections: &mut Detections) -> (Vec<String>, Vec<String>) {
+        let used = placeholders::expand(detections, &self.values);
+        self.placeholders.extend(used.iter().cloned());
+        let missing = used.iter().filter(|name| !self.values.contains_key(*name)).cloned().collect();
+        (used.into_iter().collect(), missing)
+    }
+
+    pub fn finish(mut self) -> Result<RuleSet, RulesError> {
         // With a broken rule nobody can say which placeholders it would have had.
         let is_known = |name: &str| self.placeholders.contains(name) || placeholders::is_fallback(name);
         let unknown = self.config.placeholders.keys().find(|name| !is_known(name));
@@ -92,10 +135,18 @@ impl<'c> Loading<'c> {
             let known: Vec<&str> = self.placeholders.iter().map(String::as_str).collect();
             return Err(RulesError::UnknownPlaceholder { name: name.clone(), known: known.join(", ") });
         }
+        let completeness =
+            if self.broken.is_empty() { Completeness::All } else { Completeness::SomeAreBroken };
+        let (mut tuning, lost) = Tuning::of_filters(std::mem::take(&mut self.filters), &self.known);
+        for (Filter { file, line, .. }, problem) in lost {
+            self.broken.push(BrokenRule { file, line: Some(line), problem });
+        }
+        tuning.take_overrides(&self.config.overrides, &self.rules, &self.known, completeness)?;
         let dispatch = Dispatch::new(self.rules.iter().map(Rule::calls));
-        let conditions = Conditions::of(self.rules.iter().map(Rule::compiled));
-        let Self { rules, inactive, broken, version, .. } = self;
-        Ok(RuleSet { rules, inactive, broken, dispatch, conditions, version })
+        let of_filters = tuning.filters().iter().map(|filter| &filter.compiled);
+        let conditions = Conditions::of(self.rules.iter().map(Rule::compiled).chain(of_filters));
+        let Self { rules, inactive, broken, values, version, .. } = self;
+        Ok(RuleSet { rules, inactive, broken, dispatch, conditions, tuning, values, version })
     }
 }
 

@@ -75,7 +75,6 @@ fn broken_files() -> Vec<(&'static str, String, Option<usize>, &'static str)> {
         ),
         ("deprecated.yml", format!("{second}status: deprecated\n"), Some(13), "status is deprecated"),
         ("empty.yml", String::new(), None, "holds no Sigma rule"),
-        ("filter.yml", "title: f\nfilter:\n  rules: any".to_owned(), Some(2), "a Sigma filter"),
         ("level.yml", second.replace("level: high", "level: hihg"), Some(1), "invalid level: 'hihg'"),
         ("list.yml", "# a list\n- a".to_owned(), Some(2), "a rule is a YAML mapping"),
         ("no_id.yml", second.replacen("\nid: ", "\nuuid: ", 1), Some(1), "has no id"),
@@ -146,6 +145,7 @@ fn what_is_not_broken_is_loaded_when_that_is_enough() {
     let config = RulesConfig {
         folder: Some(folder.path().to_owned()),
         placeholders: BTreeMap::from([("of_a_broken_rule".to_owned(), vec!["x".to_owned()])]),
+        ..RulesConfig::default()
     };
     assert!(matches!(RuleSet::load(&config), Err(RulesError::Broken(_))));
     let set = RuleSet::load_usable(&config).unwrap();
@@ -178,7 +178,12 @@ fn a_rule_without_its_values_is_silent_and_speaks_once_they_are_configured() {
     let load = |values: &[&str]| {
         let values = values.iter().map(|value| (*value).to_owned()).collect();
         let placeholders = BTreeMap::from([("site_values".to_owned(), values)]);
-        RuleSet::load(&RulesConfig { folder: Some(folder.path().to_owned()), placeholders }).unwrap()
+        RuleSet::load(&RulesConfig {
+            folder: Some(folder.path().to_owned()),
+            placeholders,
+            ..RulesConfig::default()
+        })
+        .unwrap()
     };
     let record = Record::parse(br#"{"eventName":"CreateApp","b":"two"}"#).unwrap();
     let inactive = load(&[]);
@@ -193,7 +198,7 @@ fn a_rule_without_its_values_is_silent_and_speaks_once_they_are_configured() {
 #[test]
 fn values_for_a_placeholder_that_no_rule_has_are_refused() {
     let placeholders = BTreeMap::from([("trusted_bukets".to_owned(), vec!["x".to_owned()])]);
-    let error = RuleSet::load(&RulesConfig { folder: None, placeholders }).unwrap_err();
+    let error = RuleSet::load(&RulesConfig { placeholders, ..RulesConfig::default() }).unwrap_err();
     assert!(error.to_string().starts_with("rules.placeholders.trusted_bukets: "), "{error}");
 }
 

@@ -46,7 +46,7 @@ fn on_every_example_the_rules_match_that_match_by_the_library_and_the_dispatch_h
         let file: Value = read(&path);
         records.extend(file["Records"].as_array().unwrap().iter().cloned());
     }
-    let set = RuleSet::load(&RulesConfig { folder: None, placeholders }).unwrap();
+    let set = RuleSet::load(&RulesConfig { placeholders, ..RulesConfig::default() }).unwrap();
     assert!(set.inactive().is_empty() && set.rules().len() > 100 && records.len() > 400);
     let rules: Vec<&CompiledRule> = set.rules().iter().map(crate::enrich::Rule::compiled).collect();
     let catalogue = Catalogue::built_in();
