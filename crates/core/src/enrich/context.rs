@@ -68,7 +68,7 @@ pub struct Context<'r> {
     pub kms_key: Texts<'r>,
     #[serde(skip_serializing_if = "is_default")]
     pub network: Network<'r>,
-    #[serde(skip_serializing_if = "Policy::lets_nobody_in")]
+    #[serde(skip_serializing_if = "Policy::says_nothing")]
     pub policy: Policy,
     #[serde(skip_serializing_if = "Foreign::is_empty")]
     pub foreign: Foreign<'r>,

@@ -3,14 +3,17 @@
 //! A record only meets the rules that could match its eventSource and its eventName. And the bytes of a record show
 //! whether any rule could ask for it, so that the rest is rejected before it is parsed.
 
+mod evidence;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use memchr::memmem::Finder;
 use rsigma_parser::{ConditionExpr, Detection, DetectionItem, Detections, Modifier, Quantifier, SigmaValue};
 
-use super::prefilter::Prefilter;
 use crate::record::without_domain;
+pub use evidence::Evidence;
+use evidence::{Words, rarest, words};
 
 /// The calls that a rule can match, as far as its condition says so without wildcards.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,15 +23,6 @@ pub struct Calls {
     /// The values of eventName, in lower case; none when the rule could match any.
     pub names: Option<BTreeSet<String>>,
     pub evidence: Evidence,
-}
-
-/// What the bytes of a record must show for a rule to match it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Evidence {
-    /// The call.
-    Call,
-    /// The call, and the word SageMaker in one of its values.
-    CallAndWord,
 }
 
 /// What a rule says of eventSource, in lower case.
@@ -42,12 +36,9 @@ impl Calls {
     /// Reads the calls off a rule's detection section. Every condition of a rule may match, so their calls add up.
     pub fn of(detections: &Detections) -> Self {
         Self {
-            sources: required(detections, sources_of),
-            names: required(detections, names_of),
-            evidence: match required(detections, texts_with_word) {
-                Some(_) => Evidence::CallAndWord,
-                None => Evidence::Call,
-            },
+            sources: required(detections, first, sources_of),
+            names: required(detections, first, names_of),
+            evidence: required(detections, rarest, words).map_or(Evidence::Call, Evidence::CallAndWord),
         }
     }
 
@@ -62,45 +53,63 @@ impl Calls {
 
 /// Reads off one item what it requires, or none when it requires nothing.
 type Reader<T> = fn(&DetectionItem) -> Option<BTreeSet<T>>;
+/// Chooses among what several parts require that must all hold. Each of them alone is a condition that a match meets.
+type Choice<T> = fn(&mut dyn Iterator<Item = BTreeSet<T>>) -> Option<BTreeSet<T>>;
 
-fn required<T: Ord>(detections: &Detections, read: Reader<T>) -> Option<BTreeSet<T>> {
-    union(detections.conditions.iter().map(|condition| by_condition(condition, detections, read)))
+fn first<T>(required: &mut dyn Iterator<Item = BTreeSet<T>>) -> Option<BTreeSet<T>> {
+    required.next()
 }
 
-/// Alternatives of which one must be true for the condition to hold; none when it may hold without.
-fn by_condition<T: Ord>(
-    condition: &ConditionExpr,
-    detections: &Detections,
+/// How to read what a condition requires.
+#[derive(Clone, Copy)]
+struct Analysis<'d, T> {
+    detections: &'d Detections,
+    choose: Choice<T>,
     read: Reader<T>,
-) -> Option<BTreeSet<T>> {
-    match condition {
-        ConditionExpr::And(parts) => parts.iter().find_map(|part| by_condition(part, detections, read)),
-        ConditionExpr::Or(parts) => union(parts.iter().map(|part| by_condition(part, detections, read))),
-        ConditionExpr::Not(_) => None,
-        ConditionExpr::Identifier(name) => {
-            detections.named.get(name).and_then(|detection| by_detection(detection, read))
-        }
-        ConditionExpr::Selector { quantifier, pattern } => {
-            let mut selected = detections
-                .named
-                .iter()
-                .filter(|(name, _)| pattern.matches_detection_name(name))
-                .map(|(_, detection)| by_detection(detection, read));
-            match quantifier {
-                Quantifier::All => selected.find_map(|values| values),
-                Quantifier::Any | Quantifier::Count(1..) => union(selected),
-                Quantifier::Count(0) => None,
+}
+
+fn required<T: Ord>(detections: &Detections, choose: Choice<T>, read: Reader<T>) -> Option<BTreeSet<T>> {
+    let analysis = Analysis { detections, choose, read };
+    union(detections.conditions.iter().map(|condition| analysis.of_condition(condition)))
+}
+
+impl<T: Ord> Analysis<'_, T> {
+    /// Alternatives of which one must be true for the condition to hold; none when it may hold without.
+    fn of_condition(&self, condition: &ConditionExpr) -> Option<BTreeSet<T>> {
+        match condition {
+            ConditionExpr::And(parts) => {
+                (self.choose)(&mut parts.iter().filter_map(|part| self.of_condition(part)))
+            }
+            ConditionExpr::Or(parts) => union(parts.iter().map(|part| self.of_condition(part))),
+            ConditionExpr::Not(_) => None,
+            ConditionExpr::Identifier(name) => {
+                self.detections.named.get(name).and_then(|detection| self.of_detection(detection))
+            }
+            ConditionExpr::Selector { quantifier, pattern } => {
+                let mut selected = self
+                    .detections
+                    .named
+                    .iter()
+                    .filter(|(name, _)| pattern.matches_detection_name(name))
+                    .map(|(_, detection)| self.of_detection(detection));
+                match quantifier {
+                    Quantifier::All => (self.choose)(&mut selected.flatten()),
+                    Quantifier::Any | Quantifier::Count(1..) => union(&mut selected),
+                    Quantifier::Count(0) => None,
+                }
             }
         }
     }
-}
 
-fn by_detection<T: Ord>(detection: &Detection, read: Reader<T>) -> Option<BTreeSet<T>> {
-    match detection {
-        Detection::AllOf(items) => items.iter().find_map(read),
-        Detection::AnyOf(parts) => union(parts.iter().map(|part| by_detection(part, read))),
-        Detection::And(parts) => parts.iter().find_map(|part| by_detection(part, read)),
-        Detection::Keywords(_) | Detection::ArrayMatch { .. } | Detection::Conditional { .. } => None,
+    fn of_detection(&self, detection: &Detection) -> Option<BTreeSet<T>> {
+        match detection {
+            Detection::AllOf(items) => (self.choose)(&mut items.iter().filter_map(self.read)),
+            Detection::AnyOf(parts) => union(parts.iter().map(|part| self.of_detection(part))),
+            Detection::And(parts) => {
+                (self.choose)(&mut parts.iter().filter_map(|part| self.of_detection(part)))
+            }
+            Detection::Keywords(_) | Detection::ArrayMatch { .. } | Detection::Conditional { .. } => None,
+        }
     }
 }
 
@@ -120,26 +129,6 @@ fn sources_of(item: &DetectionItem) -> Option<BTreeSet<Source>> {
         [Modifier::Contains] => plain_values(item).map(|value| value.map(Source::Contains)).collect(),
         _ => None,
     }
-}
-
-/// The texts of which a value of the record must hold one, if each of them has the word SageMaker in it.
-fn texts_with_word(item: &DetectionItem) -> Option<BTreeSet<String>> {
-    // What was read out of a record holds words that its bytes lack.
-    let is_of_record = item.field.name.as_deref().is_some_and(|field| !field.starts_with("sagemaker."));
-    let is_literal = item.field.modifiers.iter().all(|modifier| {
-        matches!(
-            modifier,
-            Modifier::Contains | Modifier::StartsWith | Modifier::EndsWith | Modifier::All | Modifier::Cased
-        )
-    });
-    if !is_of_record || !is_literal {
-        return None;
-    }
-    let has_word = |text: &String| text.contains(WORD);
-    if item.field.modifiers.contains(&Modifier::All) {
-        return plain_values(item).flatten().find(has_word).map(|text| BTreeSet::from([text]));
-    }
-    plain_values(item).map(|value| value.filter(has_word)).collect()
 }
 
 /// The values of an item in lower case; none for one that is no text or has wildcards.
@@ -168,12 +157,14 @@ pub struct Dispatch {
     /// By a part of eventSource. Few rules differ in it, so each is tried.
     by_part: BTreeMap<String, ByName>,
     any_source: ByName,
-    /// The calls that a rule names with their service, by eventSource and eventName, with the least evidence that any of
-    /// these rules needs.
+    /// The calls that a rule names with their service, by eventSource and eventName.
     named: HashMap<Vec<u8>, Named>,
 }
 
-type Named = HashMap<Vec<u8>, Evidence>;
+/// With the words of which a record must have one, if all of these rules need any.
+type Named = HashMap<Vec<u8>, Option<Arc<Words>>>;
+/// The least evidence that any rule needs, by eventSource and eventName.
+type Needed = HashMap<Vec<u8>, HashMap<Vec<u8>, Evidence>>;
 
 #[derive(Debug, Default)]
 struct ByName {
@@ -184,6 +175,7 @@ struct ByName {
 impl Dispatch {
     pub fn new<'a>(rules: impl IntoIterator<Item = &'a Calls>) -> Self {
         let mut dispatch = Self::default();
+        let mut needed = Needed::default();
         for (position, Calls { sources, names, evidence }) in rules.into_iter().enumerate() {
             let Some(sources) = sources else {
                 dispatch.any_source.insert(names.as_ref(), position);
@@ -200,17 +192,18 @@ impl Dispatch {
                             .entry(source.clone())
                             .or_default()
                             .insert(names.as_ref(), position);
-                        let named = dispatch.named.entry(source.clone().into_bytes()).or_default();
+                        let named = needed.entry(source.clone().into_bytes()).or_default();
                         for name in names.iter().flatten() {
-                            let least = named.entry(name.clone().into_bytes()).or_insert(*evidence);
-                            if *evidence == Evidence::Call {
-                                *least = Evidence::Call;
-                            }
+                            named
+                                .entry(name.clone().into_bytes())
+                                .and_modify(|least| *least = least.clone().or(evidence))
+                                .or_insert_with(|| evidence.clone());
                         }
                     }
                 }
             }
         }
+        dispatch.named = with_searches(needed);
         dispatch
     }
 
@@ -264,28 +257,39 @@ impl Dispatch {
         if is_wanted_or_unclear {
             return true;
         }
-        let mut needs_word = false;
+        let mut needed: Option<&Arc<Words>> = None;
         let is_asked_for = service.is_some_and(|names| {
             any_text_member(raw, &EVENT_NAME, |name| {
-                let Some(evidence) = lowered(name, |name| names.get(name).copied()) else { return true };
-                needs_word |= evidence == Some(Evidence::CallAndWord);
-                evidence == Some(Evidence::Call)
+                let Some(known) = lowered(name, |name| names.get(name)) else { return true };
+                let Some(words) = known else { return false };
+                let Some(words) = words else { return true };
+                // One search for all that such members could need is enough, and two names are not worth a second.
+                let is_second = needed.is_some_and(|known| !Arc::ptr_eq(known, words));
+                needed = Some(words);
+                is_second
             })
         });
-        is_asked_for || needs_word && could_have_word(raw)
+        is_asked_for || needed.is_some_and(|words| words.could_be_in(raw))
     }
 }
 
-/// The word that most rules for other services look for, in lower case.
-const WORD: &str = "sagemaker";
-
-/// Whether the word could be in a text of the record. Escapes and letters that only Unicode folds to those of the word may
-/// hide it.
-fn could_have_word(raw: &[u8]) -> bool {
-    static HINTS: LazyLock<Prefilter> = LazyLock::new(|| {
-        Prefilter::new(&[WORD.to_owned(), "\\u".to_owned()]).expect("two short words can be looked for")
-    });
-    !raw.is_ascii() || HINTS.any_in(raw)
+/// The same words have one search.
+fn with_searches(needed: Needed) -> HashMap<Vec<u8>, Named> {
+    let mut searches: BTreeMap<BTreeSet<String>, Arc<Words>> = BTreeMap::new();
+    let mut search = |evidence| match evidence {
+        Evidence::Call => None,
+        Evidence::CallAndWord(words) => {
+            let search = searches.entry(words).or_insert_with_key(|words| Arc::new(Words::new(words)));
+            Some(Arc::clone(search))
+        }
+    };
+    needed
+        .into_iter()
+        .map(|(source, names)| {
+            let names = names.into_iter().map(|(name, evidence)| (name, search(evidence)));
+            (source, names.collect())
+        })
+        .collect()
 }
 
 /// Members of a record by which it is recognised in its bytes.

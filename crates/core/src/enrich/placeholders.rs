@@ -24,6 +24,8 @@ static KNOWN: LazyLock<BTreeMap<String, Known>> = LazyLock::new(|| {
 struct Known {
     falls_back_on: Option<String>,
     default: Option<Vec<String>>,
+    /// The placeholder whose ARNs have these names at their ends.
+    names_of: Option<String>,
 }
 
 /// The placeholder of AWS's own buckets.
@@ -37,12 +39,26 @@ pub fn with_defaults(configured: &Values) -> Values {
         .retain(|name, values| !values.is_empty() || KNOWN.get(name).is_some_and(|it| it.default.is_some()));
     for (name, known) in KNOWN.iter().filter(|(name, _)| !configured.contains_key(*name)) {
         let of_aws = || (name == AWS_BUCKETS).then(|| aws_own::buckets().map(str::to_owned).collect());
-        let found = fallback(known, configured).or_else(of_aws).or_else(|| known.default.clone());
+        let of_arns = || known.names_of.as_ref().map(|arns| names(&of(arns, configured)));
+        let found =
+            fallback(known, configured).or_else(of_aws).or_else(of_arns).or_else(|| known.default.clone());
         if let Some(found) = found {
             values.insert(name.clone(), found);
         }
     }
     values
+}
+
+/// The values of one placeholder: its own, or those that it falls back on.
+fn of(name: &str, configured: &Values) -> Vec<String> {
+    let found = configured.get(name).cloned().or_else(|| fallback(KNOWN.get(name)?, configured));
+    found.unwrap_or_default()
+}
+
+/// What stands behind the paths of ARNs. A name that is nothing but a wildcard would say that each is meant.
+fn names(arns: &[String]) -> Vec<String> {
+    let names = arns.iter().filter_map(|arn| arn.rsplit('/').next());
+    names.filter(|name| name.bytes().any(|byte| byte.is_ascii_alphanumeric())).map(str::to_owned).collect()
 }
 
 /// The values of the first that is configured among those that a placeholder falls back on.
@@ -53,7 +69,9 @@ fn fallback(known: &Known, configured: &Values) -> Option<Vec<String>> {
 
 /// Whether others fall back on it, so that it may be configured although no rule has it.
 pub fn is_fallback(name: &str) -> bool {
-    KNOWN.values().any(|known| known.falls_back_on.as_deref() == Some(name))
+    KNOWN
+        .values()
+        .any(|known| [&known.falls_back_on, &known.names_of].into_iter().flatten().any(|other| other == name))
 }
 
 /// Fills every placeholder of a rule and returns the names of all that it has, filled or not.
@@ -174,6 +192,36 @@ mod tests {
         assert_eq!(none["trusted_image_owners"], ["aws", "own"]);
         assert!(none["trusted_ecr_accounts"].is_empty() && !none.contains_key("trusted_buckets"));
         assert!(none["aws_buckets"].iter().any(|bucket| bucket == "sagemaker-sample-files"));
+    }
+
+    #[test]
+    fn what_is_not_configured_falls_back_on_another_and_then_on_its_default() {
+        let values = |configured: &[(&str, &[&str])]| -> Values {
+            let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+            with_defaults(
+                &configured.iter().map(|(name, texts)| ((*name).to_owned(), owned(texts))).collect(),
+            )
+        };
+        let approved = [
+            "arn:aws:iam::111122223333:role/ml-*",
+            "arn:aws:iam::111122223333:role/team/lab",
+            "arn:aws:iam::1:role/*",
+        ];
+        for (configured, roles, names) in [
+            (&[][..], &[][..], &[][..]),
+            (&[("approved_roles", &approved[..])], &approved[..], &["ml-*", "lab"]),
+            (
+                &[("approved_roles", &approved[..]), ("sagemaker_roles", &approved[1..2])],
+                &approved[1..2],
+                &["lab"],
+            ),
+            (&[("approved_roles", &[][..])], &[], &[]),
+        ] {
+            let values = values(configured);
+            assert_eq!(values["sagemaker_roles"], roles, "{configured:?}");
+            assert_eq!(values["sagemaker_role_names"], names, "{configured:?}");
+            assert!(!values.contains_key("trusted_buckets"));
+        }
     }
 
     fn expanded(item: &str, values: &Values) -> (Vec<String>, Vec<String>) {

@@ -2,11 +2,12 @@
 //!
 //! CloudTrail writes the document as one text, and a rule cannot look at a text element by element.
 
-use std::collections::HashSet;
+mod rights;
+
+use std::collections::{BTreeSet, HashSet};
 
 use serde::Serialize;
 use serde_json::Value;
-use serde_json_borrow::Value as Listed;
 
 use crate::record::{HIDDEN, Record, repaired};
 
@@ -19,7 +20,17 @@ pub struct Policy {
     /// the record's, then its own. Where a condition keeps everyone
     /// to an organisation, an account or an identity, it is that. Services of AWS and identity providers are left out:
     /// they are no accounts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub principals: Vec<String>,
+    /// The accounts among them that are another than the record's, also those of identity providers.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub foreign_accounts: BTreeSet<String>,
+    /// Identity providers that let in whomever they know, for no condition says whom.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub open_providers: BTreeSet<String>,
+    /// What an identity is allowed that leads to everything else: `all`, `iam`, `pass-any-role`, `take-any-role`.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub rights: BTreeSet<&'static str>,
     /// Whether there is a policy that cannot be read, so that it may let in others as well.
     #[serde(skip)]
     pub is_unreadable: bool,
@@ -31,6 +42,9 @@ const EVERYONE: &str = "everyone";
 /// Members of a request that hold a policy as a text.
 const MEMBERS: [&str; 5] =
     ["resourcePolicy", "assumeRolePolicyDocument", "policyDocument", "policyText", "policy"];
+/// The member in which S3 has a policy that is no text.
+const OBJECT: &str = "bucketPolicy";
+
 /// Whether a member of that name holds a policy.
 pub fn holds_policy(member: &str) -> bool {
     MEMBERS.contains(&member)
@@ -44,8 +58,8 @@ const KEYS: [&str; 4] =
 const OPERATORS: [&str; 5] = ["StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike"];
 
 impl Policy {
-    pub fn lets_nobody_in(&self) -> bool {
-        self.principals.is_empty()
+    pub fn says_nothing(&self) -> bool {
+        self.principals.is_empty() && self.open_providers.is_empty() && self.rights.is_empty()
     }
 
     /// What the policies of a request allow together. One that only denies lets nobody in, and of one that CloudTrail
@@ -60,16 +74,18 @@ impl Policy {
                 is_unreadable |= text.trim_start().starts_with('{') || text == HIDDEN;
                 continue;
             };
-            for statement in each(&document["Statement"]).filter(|statement| statement["Effect"] == "Allow") {
-                let_in.take_statement(statement);
-            }
+            let_in.take_document(&document);
+        }
+        let object = record.at(&["requestParameters", OBJECT]);
+        if object.is_object() {
+            let_in.take_document(&Value::from(object.clone()));
         }
         // A share of Resource Access Manager lists them without a document.
         if record.event_source() == "ram.amazonaws.com" {
             let listed = record.at(&["requestParameters", "principals"]).as_array().unwrap_or_default();
-            listed.iter().filter_map(Listed::as_str).for_each(|text| let_in.take(text));
+            listed.iter().filter_map(|principal| principal.as_str()).for_each(|text| let_in.take(text));
         }
-        Self { principals: let_in.ordered(record.text(&["recipientAccountId"])), is_unreadable }
+        let_in.finish(record.text(&["recipientAccountId"]), is_unreadable)
     }
 }
 
@@ -78,14 +94,28 @@ impl Policy {
 struct LetIn {
     principals: Vec<String>,
     known: HashSet<String>,
+    providers: BTreeSet<String>,
+    open_providers: BTreeSet<String>,
+    rights: BTreeSet<&'static str>,
 }
 
 impl LetIn {
     /// With those first whom a reader must not miss.
-    fn ordered(mut self, own_account: Option<&str>) -> Vec<String> {
+    fn finish(mut self, own_account: Option<&str>, is_unreadable: bool) -> Policy {
         let is_own = |principal: &str| own_account.is_some_and(|own| account_of(principal) == Some(own));
         self.principals.sort_by_key(|principal| (principal != EVERYONE, is_own(principal)));
-        self.principals
+        let named = self.principals.iter().chain(&self.providers).filter_map(|text| account_of(text));
+        let is_another =
+            |account: &&str| is_account(account) && own_account.is_some_and(|own| own != *account);
+        let foreign_accounts = named.filter(is_another).map(str::to_owned).collect();
+        let Self { principals, open_providers, rights, .. } = self;
+        Policy { principals, foreign_accounts, open_providers, rights, is_unreadable }
+    }
+
+    fn take_document(&mut self, document: &Value) {
+        for statement in each(&document["Statement"]).filter(|statement| statement["Effect"] == "Allow") {
+            self.take_statement(statement);
+        }
     }
 
     fn take_statement(&mut self, statement: &Value) {
@@ -93,6 +123,15 @@ impl LetIn {
             self.take_everyone(statement);
         }
         let principal = &statement["Principal"];
+        if principal.is_null() && statement["NotPrincipal"].is_null() {
+            rights::take(statement, &mut self.rights);
+        }
+        for provider in each(&principal["Federated"]).filter_map(Value::as_str) {
+            self.providers.insert(provider.to_owned());
+            if !says_whom(&statement["Condition"]) {
+                self.open_providers.insert(provider.to_owned());
+            }
+        }
         let of_aws = principal.get("AWS").unwrap_or(principal);
         for text in each(of_aws).filter_map(Value::as_str).filter(|text| !text.is_empty()) {
             if text == "*" {
@@ -121,6 +160,23 @@ impl LetIn {
 /// The account of an ARN or of an account's own number.
 fn account_of(principal: &str) -> Option<&str> {
     if principal.starts_with("arn:") { principal.split(':').nth(4) } else { Some(principal) }
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a condition keeps an identity provider to some of those whom it knows: by the subject, or a claim of that kind.
+/// For whom a token was made says nothing about whose it is.
+fn says_whom(condition: &Value) -> bool {
+    let keys = condition.as_object().into_iter().flat_map(|operators| operators.values());
+    keys.filter_map(Value::as_object).flatten().any(|(key, values)| {
+        let claim = key.rsplit(':').next().unwrap_or_default();
+        let is_of_audience = ["aud", "oaud", "iss"].iter().any(|of| claim.eq_ignore_ascii_case(of));
+        let names_some = |value: &Value| value.as_str().is_some_and(|text| !text.starts_with(['*', '?']));
+        let names_some = |value: &Value| names_some(value) && value != "repo:*";
+        !is_of_audience && each(values).all(names_some)
+    })
 }
 
 /// The document of a policy, also where single characters make it no JSON.
@@ -193,6 +249,41 @@ mod tests {
         for (document, expected) in cases {
             for member in MEMBERS {
                 assert_eq!(principals(member, &document.to_string()), expected, "{member} {document}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_accounts_and_providers_without_a_condition_are_told() {
+        let github = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com";
+        let saml = "arn:aws:iam::444455556666:saml-provider/x";
+        let trust = |principal: Value, condition: Value| json!({"Effect": "Allow", "Action": "sts:*", "Principal": principal, "Condition": condition});
+        let subject = |value: &str| json!({"StringLike": {"token.actions.githubusercontent.com:sub": value}});
+        let audience = json!({"StringEquals": {"SAML:aud": "https://signin.aws.amazon.com/saml"}});
+        for (statement, accounts, providers) in [
+            (
+                trust(json!({"AWS": "arn:aws:iam::444455556666:root"}), json!(null)),
+                vec!["444455556666"],
+                vec![],
+            ),
+            (trust(json!({"AWS": "111122223333"}), json!(null)), vec![], vec![]),
+            (trust(json!({"Federated": github}), json!(null)), vec![], vec![github]),
+            (trust(json!({"Federated": github}), subject("*")), vec![], vec![github]),
+            (trust(json!({"Federated": github}), subject("repo:*")), vec![], vec![github]),
+            (trust(json!({"Federated": github}), subject("repo:acme/ml:*")), vec![], vec![]),
+            (trust(json!({"Federated": saml}), audience), vec!["444455556666"], vec![saml]),
+        ] {
+            for (member, document) in [
+                ("policyDocument", json!(json!({"Statement": [statement]}).to_string())),
+                ("bucketPolicy", json!({"Statement": statement})),
+            ] {
+                let raw = json!({
+                    "recipientAccountId": "111122223333", "requestParameters": {member: document}
+                });
+                let raw = raw.to_string();
+                let policy = Policy::of(&Record::parse(raw.as_bytes()).unwrap());
+                assert_eq!(policy.foreign_accounts.iter().collect::<Vec<_>>(), accounts, "{raw}");
+                assert_eq!(policy.open_providers.iter().collect::<Vec<_>>(), providers, "{raw}");
             }
         }
     }

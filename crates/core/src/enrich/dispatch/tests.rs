@@ -55,21 +55,39 @@ fn the_calls_of_a_rule_are_read_off_its_condition_and_never_too_narrow() {
 }
 
 #[test]
-fn the_word_is_needed_where_every_way_to_match_has_it_in_a_value() {
-    let cases = [
-        ("  s:\n    x|endswith: '/SageMaker'\n  condition: s", Evidence::CallAndWord),
-        ("  s:\n    x|contains|all: [execution, SageMaker]\n  condition: s", Evidence::CallAndWord),
-        ("  s:\n    x: my-sagemaker\n  n:\n    y: 1\n  condition: s and not n", Evidence::CallAndWord),
-        ("  s:\n    x|contains: [execution, sagemaker]\n  condition: s", Evidence::Call),
-        ("  s:\n    x|contains: sagemaker\n  t:\n    y: 1\n  condition: s or t", Evidence::Call),
-        ("  s:\n    x|contains: sagemaker\n  condition: not s", Evidence::Call),
-        ("  s:\n    x|re: 'sagemaker'\n  condition: s", Evidence::Call),
-        ("  s:\n    x|contains: 'sage*maker'\n  condition: s", Evidence::Call),
-        ("  s:\n    sagemaker.lifecycle.script|contains: sagemaker\n  condition: s", Evidence::Call),
+fn a_word_is_needed_where_every_way_to_match_has_one_in_a_value() {
+    let cases: &[(&str, &[&str])] = &[
+        ("  s:\n    x|endswith: '/SageMaker'\n  condition: s", &["/sagemaker\""]),
+        ("  s:\n    x|contains|all: [execution, Sage]\n  condition: s", &["execution"]),
+        ("  s:\n    x: my-sagemaker\n  n:\n    y: 1\n  condition: s and not n", &["my-sagemaker\""]),
+        ("  s:\n    x|contains: [execution, sagemaker]\n  condition: s", &["execution", "sagemaker"]),
+        ("  s:\n    x|startswith: 'arn:aws:iam::1/ml-*-runtime'\n  condition: s", &["-runtime"]),
+        ("  s:\n    x: 'ml-*-runtime'\n  condition: s", &["-runtime\""]),
+        ("  s:\n    x: longest-of-all\n    y: short\n  condition: s", &["longest-of-all\""]),
+        ("  s:\n    x: short\n  t:\n    y: longest-of-all\n  condition: s and t", &["longest-of-all\""]),
+        ("  s:\n    x|contains: sage*maker\n  condition: s", &["maker"]),
+        ("  s:\n    x|contains: sagemaker\n  t:\n    y: 1\n  condition: s or t", &[]),
+        ("  s:\n    x|contains: [sagemaker, 'abc']\n  condition: s", &[]),
+        ("  s:\n    x: ['true', sagemaker]\n  condition: s", &[]),
+        ("  s:\n    x: '123456789012'\n  condition: s", &[]),
+        ("  s:\n    x|contains: sagemaker\n  condition: not s", &[]),
+        ("  s:\n    x|re: 'sagemaker'\n  condition: s", &[]),
+        ("  s:\n    x: '?*'\n  condition: s", &[]),
+        ("  s:\n    userIdentity.type: AssumedRole\n  condition: s", &[]),
+        ("  s:\n    sagemaker.lifecycle.script|contains: sagemaker\n  condition: s", &[]),
     ];
-    for (detection, expected) in cases {
+    for (detection, words) in cases {
+        let expected = if words.is_empty() { Evidence::Call } else { Evidence::CallAndWord(set(words)) };
         assert_eq!(calls(detection).evidence, expected, "{detection}");
     }
+}
+
+#[test]
+fn words_of_two_rules_add_up_and_one_that_needs_none_is_enough() {
+    let of = |words: &[&str]| Evidence::CallAndWord(set(words));
+    assert_eq!(of(&["a"]).or(&of(&["b"])), of(&["a", "b"]));
+    assert_eq!(of(&["a"]).or(&Evidence::Call), Evidence::Call);
+    assert_eq!(Evidence::Call.or(&of(&["a"])), Evidence::Call);
 }
 
 #[test]
