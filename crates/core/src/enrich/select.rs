@@ -89,6 +89,37 @@ mod tests {
         }
     }
 
+    /// Calls that a trail has in masses, and of which rules want a few.
+    const MASSES: [(&str, &str); 16] = [
+        ("s3", "GetObject"),
+        ("s3", "PutObject"),
+        ("s3", "DeleteObject"),
+        ("s3", "ListBuckets"),
+        ("kms", "Decrypt"),
+        ("kms", "GenerateDataKey"),
+        ("sts", "AssumeRole"),
+        ("sts", "AssumeRoleWithWebIdentity"),
+        ("sts", "GetCallerIdentity"),
+        ("secretsmanager", "GetSecretValue"),
+        ("ssm", "GetParameter"),
+        ("ssm", "GetParametersByPath"),
+        ("bedrock", "InvokeModel"),
+        ("ec2", "DescribeInstances"),
+        ("ecr", "GetAuthorizationToken"),
+        ("logs", "CreateLogStream"),
+    ];
+
+    #[test]
+    fn masses_of_other_services_are_rejected_by_their_bytes_unless_these_have_a_word_of_a_rule() {
+        let rules = RuleSet::load(&RulesConfig::default()).unwrap();
+        for (service, name) in MASSES {
+            let raw = format!(
+                r#"{{"eventSource":"{service}.amazonaws.com","eventName":"{name}","userIdentity":{{"arn":"arn:aws:sts::111122223333:assumed-role/web/i-0a1b2c3d"}},"requestParameters":{{"bucketName":"sagemaker-eu","key":"a/b.csv"}}}}"#
+            );
+            assert!(!could_be_selected(raw.as_bytes(), Scope::Related, &rules), "{raw}");
+        }
+    }
+
     #[test]
     fn the_bytes_alone_reject_the_bulk_of_a_trail_without_an_allocation() {
         let rules = RuleSet::load(&RulesConfig::default()).unwrap();

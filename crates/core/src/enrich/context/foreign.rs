@@ -30,6 +30,9 @@ pub struct Foreign<'r> {
     pub output_bucket: Texts<'r>,
 }
 
+/// Members that hold the id of an account alone, in lower case.
+const ACCOUNTS: [&str; 4] = ["account", "accountid", "registryid", "targetaccountid"];
+
 impl<'r> Foreign<'r> {
     /// Without the own account nothing can be told to be another's.
     pub fn to(own_account: Option<&'r str>) -> Self {
@@ -43,7 +46,7 @@ impl<'r> Foreign<'r> {
     /// Takes a text of a request, by the name of its member in lower case.
     pub fn take(&mut self, name: &str, text: &'r str) {
         let Some(own) = self.own_account else { return };
-        if name.ends_with("accounts") && is_account(text) && text != own {
+        if (name.ends_with("accounts") || ACCOUNTS.contains(&name)) && is_account(text) && text != own {
             self.account_id.take(text);
         }
         if !text.starts_with("arn:") {
