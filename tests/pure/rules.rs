@@ -18,8 +18,12 @@ const NEAR_MISSES: usize = 2;
 
 /// The rules as a site would load them that has configured these values.
 fn load(placeholders: Values) -> Enricher {
+    load_in(Scope::All, placeholders)
+}
+
+fn load_in(scope: Scope, placeholders: Values) -> Enricher {
     let config = RulesConfig { placeholders, ..RulesConfig::default() };
-    Enricher { rules: RuleSet::load(&config).unwrap().into(), ..Enricher::built_in(Scope::All) }
+    Enricher { rules: RuleSet::load(&config).unwrap().into(), ..Enricher::built_in(scope) }
 }
 
 /// The document of a record.
@@ -69,6 +73,46 @@ fn every_rule_matches_its_examples_and_none_of_its_near_misses() {
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// What is not shipped nobody sees, and the bytes of a record decide on it before any rule does.
+#[test]
+fn a_record_of_another_service_that_a_rule_matches_is_shipped_however_it_is_written() {
+    let (all, related) = (load(examples::all_values()), load_in(Scope::Related, examples::all_values()));
+    let mut records = 0;
+    for rule in all.rules.rules() {
+        for Example { path, record } in examples::records(&folder(&rule.id), "match-") {
+            let is_sagemaker =
+                record["eventSource"].as_str().is_some_and(|source| source.contains("sagemaker"));
+            if is_sagemaker || !has(&document(&record, &all)["rule"]["id"], &rule.id) {
+                continue;
+            }
+            records += 1;
+            let origin = Origin { path: "example", written_at: None, now: datetime!(2026-11-23 12:00 UTC) };
+            let plain = record.to_string();
+            for raw in [plain.replace('/', "\\/"), with_escapes(&record), plain] {
+                let enriched = enrich(raw.as_bytes(), origin, &related);
+                assert!(matches!(enriched, Enriched::Selected { .. }), "{}: {raw}", path.display());
+            }
+        }
+    }
+    assert!(records > 150, "{records}");
+}
+
+/// The record with a letter of each value written by its number. Names of members are never written so.
+fn with_escapes(record: &Value) -> String {
+    const MARK: char = '\u{1}';
+    fn marked(value: &Value) -> Value {
+        match value {
+            Value::String(text) => text.replace('a', &MARK.to_string()).into(),
+            Value::Array(elements) => elements.iter().map(marked).collect(),
+            Value::Object(members) => {
+                members.iter().map(|(name, value)| (name.clone(), marked(value))).collect()
+            }
+            other => other.clone(),
+        }
+    }
+    marked(record).to_string().replace("\\u0001", "\\u0061")
 }
 
 #[test]

@@ -73,8 +73,15 @@ pub fn words(item: &DetectionItem) -> Option<BTreeSet<String>> {
 
 /// The rarest of what different parts of a condition require, all of which must hold.
 pub fn rarest(required: &mut dyn Iterator<Item = BTreeSet<String>>) -> Option<BTreeSet<String>> {
-    required.max_by_key(|words| words.iter().map(String::len).min())
+    required.max_by_key(|words| words.iter().map(|word| rarity(word)).min())
 }
+
+/// How little a word is to be expected. Long ones are rare, and ends of texts are rarer than what may stand anywhere.
+fn rarity(word: &str) -> usize {
+    word.len() + if word.ends_with('"') { END } else { 0 }
+}
+/// How many letters the end of a text is worth.
+const END: usize = 8;
 
 /// The longest word of a text, as it stands in a record however that is written. A text that stands for a number or a truth
 /// value has none, because a record may have these without quotes.
