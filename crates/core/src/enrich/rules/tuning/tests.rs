@@ -8,7 +8,7 @@ use time::macros::datetime;
 use super::*;
 use crate::enrich::rules::RuleSet;
 use crate::enrich::rules::file::RuleFile;
-use crate::enrich::{Enriched, Enricher, Kept, Origin, enrich, re_enrich};
+use crate::enrich::{Enriched, Enricher, Origin, StoredEvent, enrich, re_enrich};
 use crate::settings::{Override, RulesConfig, Scope};
 
 const AT: OffsetDateTime = datetime!(2026-11-30 23:30 UTC);
@@ -231,7 +231,7 @@ fn a_retag_mutes_by_the_tuning_of_now_and_finds_again_what_is_muted_no_longer() 
 
 fn anew(document: &Value, enricher: &Enricher) -> Value {
     let original = document["event"]["original"].as_str().unwrap();
-    let kept = Kept {
+    let kept = StoredEvent {
         original,
         path: "s3://b/k",
         timestamp: AT,
