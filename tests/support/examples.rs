@@ -33,11 +33,6 @@ pub fn folders() -> Vec<PathBuf> {
     files(&tests().join("rules"), "")
 }
 
-/// The folder of one rule.
-pub fn folder(id: &str) -> PathBuf {
-    tests().join("rules").join(id)
-}
-
 /// The records of one rule whose files begin with `match-` or `miss-`.
 pub fn records(folder: &Path, prefix: &str) -> impl Iterator<Item = Example> {
     files(folder, prefix).into_iter().map(|path| Example { record: read(&path), path })

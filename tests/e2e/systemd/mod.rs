@@ -15,10 +15,10 @@ use crate::support::{Stack, eventually, trail};
 
 const PASSWORD_FILE: &str = "/etc/sagetrail/opensearch-password";
 
-/// How many documents of an account the indices of a pattern have, on the cluster that asks for a password.
-async fn count(cluster: &Secured, indices: &str, account: &str) -> u64 {
+/// How many documents with this value the indices of a pattern have, on the cluster that asks for a password.
+async fn count(cluster: &Secured, indices: &str, (field, value): (&str, &str)) -> u64 {
     cluster.ask("POST", &format!("{indices}/_refresh?ignore_unavailable=true"), None).await;
-    let query = json!({"query": {"term": {"cloud.account.id": account}}});
+    let query = json!({"query": {"prefix": {field: value}}});
     let path = format!("{indices}/_count?ignore_unavailable=true");
     let (_, answer) = cluster.ask("GET", &path, Some(query)).await;
     answer["count"].as_u64().unwrap_or_else(|| panic!("{answer}"))
@@ -71,21 +71,27 @@ async fn both_units_reach_the_cluster(
 ) {
     machine.must("systemctl start sagetrail");
     until_ready(machine, admin).await;
-    let before = count(cluster, "sagetrail-events-*", account).await;
+    let before = count(cluster, "sagetrail-events-*", ("cloud.account.id", account)).await;
     let record = trail::record(account, 4 * std::process::id() as usize);
     cloud.upload(&trail::key(account, 1), trail::file(&[record])).await;
-    eventually(Duration::from_mins(1), async || match count(cluster, "sagetrail-events-*", account).await {
-        count if count > before => Ok(()),
-        _ => Err(machine.journal("sagetrail")),
+    eventually(Duration::from_mins(1), async || {
+        match count(cluster, "sagetrail-events-*", ("cloud.account.id", account)).await {
+            count if count > before => Ok(()),
+            _ => Err(machine.journal("sagetrail")),
+        }
     })
     .await;
 
-    let before = count(cluster, "sagetrail-verified*", account).await;
+    let trail = format!("s3://{}/", cloud.bucket);
+    let before = count(cluster, "sagetrail-verified*", ("verification.place", trail.as_str())).await;
     let (code, text) = machine.run("systemctl start sagetrail-verify");
     let journal = machine.journal("sagetrail-verify");
     assert_eq!(code, Some(1), "gaps fail the unit: {text}{journal}");
     assert_eq!(machine.property("sagetrail-verify", "ExecMainStatus"), "3", "{journal}");
-    assert!(count(cluster, "sagetrail-verified*", account).await > before, "{journal}");
+    assert!(
+        count(cluster, "sagetrail-verified*", ("verification.place", trail.as_str())).await > before,
+        "{journal}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
