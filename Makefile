@@ -95,6 +95,7 @@ lint: $(DENY) $(MACHETE) ## Check format, code, documentation, licences and depe
 	$$venv/bin/ruff format --check --config $(LOCAL)/ruff.toml .; \
 	$$venv/bin/sigma check --fail-on-issues $(SIGMA_EXCLUDED:%=--exclude %) config/rules
 	$(LOCAL)/check-deploy.sh
+	python3 -B $(LOCAL)/check_imports.py
 	$(MACHETE)
 	$(DENY) check licenses bans sources
 	cargo metadata --locked --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null
