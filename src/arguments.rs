@@ -13,7 +13,8 @@ use serde::Serialize;
 use time::Date;
 use time::macros::format_description;
 
-use crate::commands::{exit, print};
+use crate::exit;
+use crate::output::print;
 
 /// Ships SageMaker's CloudTrail records from S3 to OpenSearch and tags them with Sigma rules.
 #[derive(Parser)]

@@ -1,8 +1,5 @@
 //! Runs one command and returns its exit code; this file has what several commands begin with.
 
-use std::io::{self, Write};
-use std::process::ExitCode;
-
 use anyhow::Context;
 use sagetrail::config::{self, Config, ConfigError, LogConfig};
 use sagetrail::enrich::Enricher;
@@ -23,48 +20,6 @@ pub(crate) mod history;
 pub(crate) mod learn;
 pub(crate) mod offline;
 pub(crate) mod check;
-
-/// The exit codes. From 64 on they are those of sysexits.
-pub(crate) mod exit {
-    /// The work failed.
-    pub(crate) const FAILED: u8 = 1;
-    /// `setup --diff` found something to change.
-    pub(crate) const DIFFERENT: u8 = 3;
-    /// `verify` found gaps.
-    pub(crate) const GAP: u8 = 3;
-    /// `setup` left objects as they were.
-    pub(crate) const INCOMPLETE: u8 = 4;
-    /// `EX_DATAERR`: the data is damaged.
-    pub(crate) const DATA: u8 = 65;
-    /// `EX_NOINPUT`: a file cannot be read.
-    pub(crate) const NO_INPUT: u8 = 66;
-    /// `EX_CONFIG`: the configuration or a rule is wrong.
-    pub(crate) const CONFIG: u8 = 78;
-    /// A signal ended the command: 128 and the number of SIGINT, as shells do it.
-    pub(crate) const INTERRUPTED: u8 = 130;
-
-    /// What each code means to a user. `docs/commands.md` is made from it.
-    const MEANINGS: &[(u8, &str)] = &[
-        (0, "Success"),
-        (FAILED, "The work failed: a server refused, objects failed, or a check found something broken"),
-        (2, "The command line is wrong"),
-        (GAP, "`verify` found gaps, or `setup --diff` found something to change"),
-        (
-            INCOMPLETE,
-            "`setup` kept an object that somebody changed, or skipped one; `--allow-incomplete` makes it 0",
-        ),
-        (DATA, "`enrich` met a damaged file"),
-        (NO_INPUT, "`enrich` could not read a file"),
-        (CONFIG, "The configuration or a rule is wrong"),
-        (INTERRUPTED, "A signal interrupted `replay`"),
-    ];
-
-    /// The section of `--help` that lists the codes.
-    pub(crate) fn help() -> String {
-        let lines = MEANINGS.iter().map(|(code, meaning)| format!("\n  {code:<3}  {meaning}"));
-        format!("Exit codes:{}", lines.collect::<String>())
-    }
-}
 
 pub(crate) fn load(file: &ConfigFile) -> Result<Config, ConfigError> {
     config::load(file.path.as_deref())
@@ -111,19 +66,6 @@ pub(crate) fn start_quiet_telemetry(config: &Config) -> anyhow::Result<()> {
         "warn".clone_into(&mut log.filter);
     }
     telemetry::start(&log).context("log.filter")
-}
-
-pub(crate) fn print(text: &str) -> anyhow::Result<ExitCode> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // The reader of a pipe has seen enough, as `head` does.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),
-        _ => Ok(ExitCode::SUCCESS),
-    }
-}
-
-/// Prints a line on standard output. The work goes on when the reader has closed it.
-pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
 pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

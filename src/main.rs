@@ -13,10 +13,12 @@ use sagetrail::monitors::MonitorsError;
 use sagetrail::telemetry;
 
 use arguments::{Cli, Command};
-use commands::{check, content, daemon, exit, history, learn, offline};
+use commands::{check, content, daemon, history, learn, offline};
 
 mod arguments;
 mod commands;
+mod exit;
+mod output;
 
 fn main() -> ExitCode {
     telemetry::keep_panics_quiet();

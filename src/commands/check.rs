@@ -14,8 +14,9 @@ use sagetrail::{opensearch, setup, telemetry};
 
 use time::OffsetDateTime;
 
-use super::{load, print, runtime};
+use super::{load, runtime};
 use crate::arguments::CheckArgs;
+use crate::output::print;
 
 pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let config = load(&args.rules.config)?;

@@ -16,8 +16,10 @@ use sagetrail::setup::{install, removal};
 use sagetrail::telemetry;
 use time::OffsetDateTime;
 
-use super::{exit, load, runtime, say};
+use super::{load, runtime};
 use crate::arguments::{ConfigFile, SetupArgs};
+use crate::exit;
+use crate::output::say;
 
 pub(crate) fn set_up(args: &SetupArgs) -> anyhow::Result<ExitCode> {
     let config = load(&args.config)?;

@@ -12,8 +12,9 @@ use sagetrail::verify::{self, Plan, Reread};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-use super::{complain_of_broken, exit, load, runtime, start_quiet_telemetry, stop_on_signals};
+use super::{complain_of_broken, load, runtime, start_quiet_telemetry, stop_on_signals};
 use crate::arguments::{Cli, ReplayArgs, VerifyArgs};
+use crate::exit;
 
 pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let config = load(&args.rules.config)?;

@@ -14,8 +14,10 @@ use sagetrail::offline::{self, OfflineError};
 use sagetrail::telemetry::complain;
 use time::OffsetDateTime;
 
-use super::{complain_of_broken, exit, load, print};
+use super::{complain_of_broken, load};
 use crate::arguments::{Cli, Format, RuleArgs};
+use crate::exit;
+use crate::output::print;
 
 pub(crate) fn enrich(rules: &RuleArgs, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
     let config = load(&rules.config)?;

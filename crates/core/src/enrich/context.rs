@@ -7,7 +7,7 @@
 
 mod code;
 mod compute;
-mod number;
+mod values;
 mod foreign;
 mod image;
 pub mod location;
@@ -38,10 +38,10 @@ pub use foreign::Foreign;
 pub use image::Image;
 pub use location::{Direction, S3};
 pub use network::Network;
-use number::add;
 pub use studio::Studio;
 pub use texts::Texts;
 pub use timeouts::Timeouts;
+use values::{add, is_default, is_enabled};
 
 /// What `sagemaker.*` says beside the verdict of the rules. Absent values are left out of the document.
 #[skip_serializing_none]
@@ -272,14 +272,6 @@ fn tags(value: &Value<'_>) -> Vec<String> {
 fn unquoted(text: &str) -> &str {
     let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     inner.filter(|inner| !inner.is_empty()).unwrap_or(text)
-}
-
-fn is_enabled(text: &str) -> bool {
-    text.eq_ignore_ascii_case("Enabled")
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 #[cfg(test)]

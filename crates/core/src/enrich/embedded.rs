@@ -59,7 +59,7 @@ impl Documents {
     }
 
     fn parse_all(&mut self, texts: Vec<Text>, level: usize) {
-        for Text { text, direction, must_be_json } in texts {
+        for Text { json: text, direction, must_be_json } in texts {
             if level > MOST_LEVELS || self.bytes + text.len() > MOST_BYTES {
                 self.is_cut = true;
                 return;
@@ -76,7 +76,7 @@ impl Documents {
 
 /// A text that looks like a document.
 struct Text {
-    text: String,
+    json: String,
     direction: Direction,
     /// Whether the API takes nothing else there.
     must_be_json: bool,
@@ -87,7 +87,7 @@ fn collect(name: &str, value: &Value<'_>, direction: Direction, texts: &mut Vec<
         Value::Str(text) if text.trim_start().starts_with(['{', '[']) && !policy::holds_policy(name) => {
             let lower = name.to_ascii_lowercase();
             texts.push(Text {
-                text: text.clone().into_owned(),
+                json: text.clone().into_owned(),
                 direction: Direction::of(&lower).unwrap_or(direction),
                 must_be_json: MUST_BE_JSON.contains(&lower.as_str()),
             });
@@ -100,7 +100,9 @@ fn collect(name: &str, value: &Value<'_>, direction: Direction, texts: &mut Vec<
             }
         }
         Value::Array(elements) => {
-            elements.iter().for_each(|element| collect(name, element, direction, texts));
+            for element in elements {
+                collect(name, element, direction, texts);
+            }
         }
         _ => {}
     }

@@ -2,7 +2,10 @@
 //!
 //! CloudTrail writes the document as one text, and a rule cannot look at a text element by element.
 
+mod list;
 mod rights;
+
+use list::each;
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -210,11 +213,6 @@ fn is_one_of(text: &str, known: &[&str]) -> bool {
 fn names_somebody(value: &str) -> bool {
     let whose = if value.starts_with("arn:") { value.split(':').nth(4) } else { value.split('/').next() };
     whose.is_some_and(|whose| !whose.is_empty() && !whose.contains(['*', '?']))
-}
-
-/// The elements of a list, or what stands in place of a list of one.
-fn each(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice).iter()
 }
 
 #[cfg(test)]

@@ -6,65 +6,31 @@
 mod conditions;
 mod items;
 mod matcher;
+mod set;
+mod error;
 mod file;
 mod filter;
+mod known_rule;
 mod loading;
 mod tuning;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::PathBuf;
 
 use time::OffsetDateTime;
 
-use super::dispatch::Dispatch;
 use super::rule::Rule;
 use super::sigma_event::SigmaEvent;
 use super::version::version;
 use crate::settings::RulesConfig;
-use conditions::Conditions;
+pub use error::{BrokenRule, RulesError};
 pub use file::Folder;
 use file::RuleFile;
 pub use filter::Filter;
 use loading::Loading;
+pub use set::{InactiveRule, RuleSet};
 pub use tuning::{Effect, Judged, Muted, Releveled, RuleOverride, Tuning};
-
-/// Every loaded rule and the index that finds the few that could match a record.
-#[derive(Debug)]
-pub struct RuleSet {
-    rules: Vec<Rule>,
-    inactive: Vec<InactiveRule>,
-    broken: Vec<BrokenRule>,
-    dispatch: Dispatch,
-    /// Of the rules, and behind them of the filters.
-    conditions: Conditions,
-    tuning: Tuning,
-    values: BTreeMap<String, Vec<String>>,
-    version: String,
-}
-
-/// The texts of all files of rules.
-pub type RuleTexts<'t> = [&'t str];
-
-/// A rule that cannot speak, because it compares with values that nobody has configured.
-#[derive(Debug)]
-pub struct InactiveRule {
-    pub rule: Rule,
-    /// The placeholders without values.
-    pub missing: Vec<String>,
-}
-
-/// A rule, or a file of rules, that cannot be used.
-#[derive(Debug, PartialEq, Eq)]
-pub struct BrokenRule {
-    pub file: String,
-    /// From 1; none when the whole file cannot be used.
-    pub line: Option<usize>,
-    /// What a person must change.
-    pub problem: String,
-}
 
 /// What becomes of a set of which some rules are broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,19 +39,6 @@ pub enum BrokenRules {
     Refuse,
     /// The others are loaded, because somebody said that this is enough.
     Skip,
-}
-
-/// Why the rules could not be loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum RulesError {
-    #[error("cannot read the rule folder {}: {source}", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("{} rule(s) cannot be used:\n  {}", .0.len(), one_per_line(.0))]
-    Broken(Vec<BrokenRule>),
-    #[error("rules.placeholders.{name}: no rule has such a placeholder; those that have one use {known}")]
-    UnknownPlaceholder { name: String, known: String },
-    #[error("rules.override.{id}: {problem}")]
-    Override { id: String, problem: String },
 }
 
 impl RuleSet {
@@ -184,19 +137,4 @@ impl RuleSet {
     pub fn may_match_raw(&self, raw: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> bool {
         self.dispatch.may_match_raw(raw, is_wanted)
     }
-}
-
-impl fmt::Display for BrokenRule {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, line, problem } = self;
-        match line {
-            Some(line) => write!(formatter, "{file}:{line}: {problem}"),
-            None => write!(formatter, "{file}: {problem}"),
-        }
-    }
-}
-
-fn one_per_line(broken: &[BrokenRule]) -> String {
-    let lines: Vec<String> = broken.iter().map(BrokenRule::to_string).collect();
-    lines.join("\n  ")
 }

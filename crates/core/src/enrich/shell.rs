@@ -23,7 +23,7 @@ mod storage;
 mod tests;
 mod transfer;
 mod value;
-mod vocabulary;
+pub mod vocabulary;
 mod words;
 
 use std::collections::BTreeSet;
@@ -34,7 +34,6 @@ use super::redact::{FingerprintKey, redact_code};
 use super::script::Script;
 use machine::{Call, Machine};
 use value::Value;
-use vocabulary::VOCABULARY;
 
 /// The fields of what scripts do begin with this.
 pub const FIELDS: &str = "sagemaker.lifecycle.";
@@ -163,11 +162,6 @@ impl Shell {
             _ => return None,
         })
     }
-}
-
-/// Whether a variable of this name makes programs run or load something, or says where packages come from.
-pub fn is_running_setting(name: &str) -> bool {
-    VOCABULARY.package_settings.contains(name) || VOCABULARY.running_settings.contains(name)
 }
 
 impl Machine {

@@ -105,7 +105,7 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
             {
                 return match texts {
                     [] => None,
-                    texts => Some(EventValue::Array(texts.iter().map(borrowed).collect())),
+                    texts => Some(EventValue::Array(texts.iter().map(|text| borrowed(text)).collect())),
                 };
             }
             _ => {}
@@ -188,7 +188,7 @@ fn all_of<'v>(texts: &'v Texts<'_>) -> Option<EventValue<'v>> {
     (!texts.is_empty()).then(|| EventValue::Array(values.collect()))
 }
 
-fn borrowed(text: &String) -> EventValue<'_> {
+fn borrowed(text: &str) -> EventValue<'_> {
     EventValue::Str(Cow::Borrowed(text))
 }
 

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json_borrow::Value;
 
-use super::is_default;
 use super::texts::{self, Texts};
+use super::values::is_default;
 use crate::enrich::arn::Arn;
 use crate::enrich::indicators::Indicators;
 use crate::enrich::script::Script;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json_borrow::{ObjectAsVec, Value};
 use serde_with::skip_serializing_none;
 
-use super::number::{MAX_LONG, add, whole};
 use super::texts::{self, Texts};
+use super::values::{MAX_LONG, add, whole};
 use crate::record::member;
 
 #[skip_serializing_none]

@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json_borrow::Value;
 use serde_with::skip_serializing_none;
 
-use super::is_enabled;
 use super::texts::{self, Texts};
+use super::values::is_enabled;
 
 #[skip_serializing_none]
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]

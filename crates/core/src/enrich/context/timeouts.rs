@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json_borrow::Value;
 use serde_with::skip_serializing_none;
 
-use super::number::{MAX_LONG, whole};
+use super::values::{MAX_LONG, whole};
 
 /// The longest of each, where a call has several.
 #[skip_serializing_none]

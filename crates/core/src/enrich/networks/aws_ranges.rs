@@ -1,7 +1,7 @@
 //! AWS's address ranges, as it publishes them in `ip-ranges.json`: which region and service an address belongs to.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, LazyLock};
 
 use ipnet::IpNet;
@@ -169,7 +169,7 @@ fn number(address: IpAddr) -> u128 {
 }
 
 fn of_v4(address: Ipv4Addr) -> u128 {
-    Ipv6Addr::from(address.to_ipv6_mapped()).into()
+    address.to_ipv6_mapped().into()
 }
 
 fn precision(service: &str) -> u8 {

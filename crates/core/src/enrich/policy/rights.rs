@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::each;
+use super::list::each;
 
 /// Every action.
 const ALL: &str = "all";

@@ -8,8 +8,8 @@ use rsigma_parser::{FilterRule, SigmaRule, parse_sigma_yaml};
 use serde::Serialize;
 use yaml_serde::{Mapping, Value};
 
+use super::error::{BrokenRule, RulesError};
 use super::filter;
-use super::{BrokenRule, RulesError};
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../config/rules");
 

@@ -10,7 +10,7 @@ use rsigma_eval::{CompiledRule, compile_rule};
 use rsigma_parser::{FilterRule, FilterRuleTarget, SigmaRule, Status};
 use yaml_serde::{Mapping, Value};
 
-use super::tuning::KnownRule;
+use super::known_rule::KnownRule;
 use crate::nearest::nearest;
 
 /// A filter that is loaded.

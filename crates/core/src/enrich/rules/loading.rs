@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use rsigma_parser::{Detections, FilterRule, LogSource, SigmaRule, Status};
 
 use super::conditions::Conditions;
+use super::error::{BrokenRule, RulesError};
 use super::file::{Parsed, Problem, RuleDocument, RuleFile};
 use super::filter::Filter;
-use super::tuning::{Completeness, KnownRule, Tuning};
-use super::{BrokenRule, InactiveRule, RuleSet, RulesError};
+use super::known_rule::KnownRule;
+use super::set::{InactiveRule, RuleSet};
+use super::tuning::{Completeness, Tuning};
 use crate::enrich::dispatch::Dispatch;
 use crate::enrich::placeholders;
 use crate::enrich::rule::{Place, Rule};

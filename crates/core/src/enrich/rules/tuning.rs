@@ -12,6 +12,7 @@ use time::{Date, OffsetDateTime, UtcOffset};
 
 use super::RulesError;
 use super::filter::Filter;
+use super::known_rule::KnownRule;
 use crate::enrich::rule::{Rule, Severity};
 use crate::labels::MutedBy;
 use crate::nearest::nearest;
@@ -43,24 +44,6 @@ pub enum Effect {
     Level(Box<Rule>),
     /// The new level of a rule that cannot match, for want of placeholders.
     LevelOfSilent(Severity),
-}
-
-/// What is known of a rule when filters and overrides name it.
-#[derive(Debug)]
-pub struct KnownRule {
-    pub id: String,
-    pub name: Option<String>,
-    pub title: String,
-}
-
-impl KnownRule {
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        [Some(&self.id), self.name.as_ref(), Some(&self.title)].into_iter().flatten().map(String::as_str)
-    }
-
-    pub fn is_called(&self, name: &str) -> bool {
-        self.names().any(|own| own.eq_ignore_ascii_case(name))
-    }
 }
 
 /// The rules that match a record, after the site's changes.

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json_borrow::Value;
 
-use crate::enrich::shell;
+use crate::enrich::shell::vocabulary::is_running_setting;
 
 /// What the parameters of one call carry.
 #[derive(Debug, Default)]
@@ -102,7 +102,7 @@ impl Carried {
         let Some(settings) = settings.as_object() else { return };
         for (name, value) in settings.iter() {
             let Some(value) = value.as_str() else { continue };
-            if shell::is_running_setting(name) {
+            if is_running_setting(name) {
                 let words = vec!["export".to_owned(), format!("{name}={value}")];
                 self.plain.push((hook.to_owned(), Code::Words(words)));
             } else if COMMAND.is_match(value) && !is_document(value) {

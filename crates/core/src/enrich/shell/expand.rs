@@ -162,7 +162,7 @@ fn unset(name: &str) -> Value {
     };
     let is_unknown = text.starts_with('$');
     let is_secret = name.contains("SECRET") || name.contains("SESSION_TOKEN");
-    Value { text, origin: Origin { is_unknown, is_secret, ..Origin::default() } }
+    Value { text, origin: Origin { is_secret, is_unknown, ..Origin::default() } }
 }
 
 /// What the operator behind a variable's name makes of its value.

@@ -2,6 +2,7 @@
 //! remembers variables, files and connections.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -155,7 +156,7 @@ impl Machine {
                         "then" | "else" | "elif" | "do" | "!" | "time" | "function" => {}
                         "fi" | "done" | "}" | "esac" => {
                             pipe = Some(close(&mut groups));
-                            line.push_str("…");
+                            line.push('…');
                             pending.words.clear();
                         }
                         "for" | "case" => {
@@ -190,7 +191,7 @@ impl Machine {
                     self.end(&mut line, pipe.take(), &mut groups);
                     if token == Token::Close {
                         pipe = Some(close(&mut groups));
-                        line.push_str("…");
+                        line.push('…');
                     }
                 }
             }
@@ -236,7 +237,7 @@ impl Machine {
             && let Some((name, value)) = assignment(word)
         {
             let value = self.text(&value);
-            line.push_str(&format!("{name}={} ", render(&value.text)));
+            let _ = write!(line, "{name}={} ", render(&value.text));
             self.facts.take_setting(&name, &value.text);
             self.set(&name, value);
             rest = after;
@@ -268,13 +269,11 @@ impl Machine {
         let is_socket = self.is_socket(&target.text);
         match redirect.operator.as_str() {
             "<<" | "<<<" => call.stdin = target,
-            "<" | "<>" | "<&" if !is_socket => {
-                if redirect.operator == "<" {
-                    call.stdin = self.files.read(&target.text);
-                    call.stdin.origin.join(&target.origin);
-                }
+            "<" if !is_socket => {
+                call.stdin = self.files.read(&target.text);
+                call.stdin.origin.join(&target.origin);
             }
-            "<" | "<>" | "<&" => call.stdin.origin.is_socket = true,
+            "<" | "<>" | "<&" if is_socket => call.stdin.origin.is_socket = true,
             _ => {}
         }
         if is_socket && !redirect.operator.starts_with("<<") {
@@ -299,7 +298,7 @@ impl Machine {
             } else {
                 target.text.clone()
             };
-            line.push_str(&format!(" {}{} {shown}", redirect.descriptor, redirect.operator));
+            let _ = write!(line, " {}{} {shown}", redirect.descriptor, redirect.operator);
             let is_output = matches!(redirect.operator.as_str(), ">" | ">>" | "&>" | "&>>");
             if is_output && redirect.descriptor != "2" && target.text != "/dev/null" {
                 let content = std::mem::take(&mut output);

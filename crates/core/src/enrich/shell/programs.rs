@@ -25,7 +25,7 @@ impl Machine {
             if matches!(name.as_str(), "su" | "runuser" | "sudo") {
                 let has_command = call.fields[1..].iter().position(|field| field.text == "-c");
                 if let Some(at) = has_command.filter(|_| name != "sudo") {
-                    return self.shell_script(call.fields.get(at + 2).cloned().unwrap_or_default(), call);
+                    return self.shell_script(&call.fields.get(at + 2).cloned().unwrap_or_default(), call);
                 }
                 is_login |= name != "sudo"
                     || call.fields[1..before.min(options + 1)]
@@ -125,10 +125,10 @@ impl Machine {
             "for" => self.each(call),
             "eval" => {
                 let script = joined(&call.fields[1..]);
-                self.shell_script(script, call)
+                self.shell_script(&script, call)
             }
-            "source" | "." => self.file_run(call.fields.get(1).cloned().unwrap_or_default(), call),
-            "trap" => self.shell_script(call.fields.get(1).cloned().unwrap_or_default(), call),
+            "source" | "." => self.file_run(&call.fields.get(1).cloned().unwrap_or_default(), call),
+            "trap" => self.shell_script(&call.fields.get(1).cloned().unwrap_or_default(), call),
             "export" | "declare" | "local" | "readonly" | "typeset" => self.declare(call),
             "alias" => self.alias(call),
             "read" | "mapfile" | "readarray" => self.read(call),
@@ -176,10 +176,10 @@ impl Machine {
         let is_path = first.text.contains('/');
         let installed = ["/usr/local/bin", "/usr/bin"].map(|folder| format!("{folder}/{}", first.text));
         if !is_path && let Some(path) = installed.into_iter().find(|path| self.files.is_made(path)) {
-            return self.file_run(Value::known(path), call);
+            return self.file_run(&Value::known(path), call);
         }
         if is_path && self.files.is_made(&first.text) {
-            return self.file_run(first, call);
+            return self.file_run(&first, call);
         }
         if call.has_socket && first.text.starts_with('$') {
             self.facts.behaviors.insert(Behavior::RemoteShell);
@@ -263,7 +263,7 @@ impl Machine {
             let option = field.text.as_str();
             if option.starts_with('-') && !option.starts_with("--") && option.contains('c') {
                 let script = fields.find(|field| !field.text.starts_with('-')).cloned().unwrap_or_default();
-                return self.shell_script(script, call);
+                return self.shell_script(&script, call);
             }
             match option {
                 "-o" | "-O" | "--rcfile" | "--init-file" => {
@@ -273,16 +273,16 @@ impl Machine {
                 _ if option.starts_with(['-', '+']) => {}
                 _ => {
                     let file = field.clone();
-                    return self.file_run(file, call);
+                    return self.file_run(&file, call);
                 }
             }
         }
         let script = call.stdin.clone();
-        self.shell_script(script, call)
+        self.shell_script(&script, call)
     }
 
     /// Runs a text as a script.
-    fn shell_script(&mut self, script: Value, call: &Call) -> Value {
+    fn shell_script(&mut self, script: &Value, call: &Call) -> Value {
         self.is_run(&script.origin);
         if call.has_socket || call.stdin.origin.is_socket {
             self.facts.behaviors.insert(Behavior::RemoteShell);
@@ -294,7 +294,7 @@ impl Machine {
     }
 
     /// Runs a file, or what stands in its place.
-    fn file_run(&mut self, file: Value, call: &Call) -> Value {
+    fn file_run(&mut self, file: &Value, call: &Call) -> Value {
         let content = match file.text.as_str() {
             "/dev/stdin" | "/dev/fd/0" | "-" => call.stdin.clone(),
             path => {
@@ -308,7 +308,7 @@ impl Machine {
             self.run_code(&interpreter, &content.text);
             return Value::unknown();
         }
-        self.shell_script(content, call)
+        self.shell_script(&content, call)
     }
 
     fn contents(&mut self, call: &Call) -> Value {

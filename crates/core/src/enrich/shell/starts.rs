@@ -36,7 +36,7 @@ impl Machine {
             addresses.for_each(|address| self.facts.take_package_source(address));
         } else if path.contains("/cron") {
             self.schedule(content);
-        } else if path.ends_with(".service") || path.ends_with(".timer") || path.contains(".desktop") {
+        } else if [".service", ".timer"].iter().any(|end| path.ends_with(end)) || path.contains(".desktop") {
             let starts = content
                 .text
                 .lines()
@@ -52,7 +52,7 @@ impl Machine {
             .any(|end| path.ends_with(end))
             || path.contains("/profile.d/")
             || path.contains("/init.d/")
-            || path.contains("/kernels/") && path.ends_with(".sh")
+            || path.contains("/kernels/") && path.rsplit('.').next() == Some("sh")
         {
             let text = content.text.clone();
             self.once(&text, &Value::default());

@@ -59,7 +59,7 @@ impl Machine {
         }
         let mut output = Value::unknown();
         for address in &addresses {
-            has_upload |= address.origin.is_secret || address.origin.is_local && address.text.contains("?");
+            has_upload |= address.origin.is_secret || address.origin.is_local && address.text.contains('?');
             sent.join(&address.origin);
             if VOCABULARY.credential_addresses.iter().any(|known| address.text.contains(known.as_str())) {
                 self.facts.behaviors.insert(Behavior::CredentialsRead);
@@ -80,7 +80,7 @@ impl Machine {
                 output.origin.sources.insert(target);
             }
         }
-        self.save(program, &arguments, &addresses, of(&program.file), of(&program.folder), output)
+        self.save(program, &arguments, &addresses, &of(&program.file), &of(&program.folder), output)
     }
 
     /// Puts what was fetched where the options say; what goes nowhere is the output.
@@ -89,8 +89,8 @@ impl Machine {
         program: &Transfer,
         arguments: &Arguments<'_>,
         addresses: &[Value],
-        files: Vec<Value>,
-        folders: Vec<Value>,
+        files: &[Value],
+        folders: &[Value],
         output: Value,
     ) -> Value {
         let folder = folders.first().map(|folder| folder.text.clone());
@@ -102,7 +102,7 @@ impl Machine {
         if files.iter().any(|file| matches!(file.text.as_str(), "-" | "/dev/stdout")) {
             return output;
         }
-        for file in &files {
+        for file in files {
             self.write(&within(&file.text), output.clone(), false);
         }
         if files.is_empty() && (program.saves || is_named) {

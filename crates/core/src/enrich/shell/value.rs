@@ -11,6 +11,10 @@ pub struct Value {
 
 /// Where a text comes from, which it keeps while it is copied, piped and put into variables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a property of its own, and any of them may hold together"
+)]
 pub struct Origin {
     /// The addresses that it was fetched from.
     pub sources: BTreeSet<String>,

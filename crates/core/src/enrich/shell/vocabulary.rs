@@ -154,6 +154,11 @@ struct Packages {
     known: Vec<String>,
 }
 
+/// Whether a variable of this name makes programs run or load something, or says where packages come from.
+pub fn is_running_setting(name: &str) -> bool {
+    VOCABULARY.package_settings.contains(name) || VOCABULARY.running_settings.contains(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

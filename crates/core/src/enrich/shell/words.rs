@@ -194,12 +194,11 @@ impl Lexer<'_> {
         let mut bare = String::new();
         while let Some(character) = self.peek() {
             match character {
-                '\n' | ';' | '&' | '|' | '(' | ')' => break,
                 '<' if self.rest().starts_with("<(") && bare.is_empty() && parts.is_empty() => {
                     self.at += 2;
                     parts.push(Part::Process(self.until_closed()));
                 }
-                '<' | '>' => break,
+                '\n' | ';' | '&' | '|' | '(' | ')' | '<' | '>' => break,
                 character if character.is_whitespace() => break,
                 '\\' => {
                     self.at += 1;

@@ -1,4 +1,4 @@
-//! Whole numbers of a request, within what a field of OpenSearch's type `long` holds.
+//! Whole numbers of a request, within what a field of OpenSearch's type `long` holds, and values that need not be said.
 
 use serde_json_borrow::Value;
 
@@ -15,4 +15,14 @@ pub fn add(sum: &mut Option<u64>, value: &Value<'_>) {
     if let Some(number) = whole(value) {
         *sum = Some(sum.unwrap_or(0).saturating_add(number).min(MAX_LONG));
     }
+}
+
+/// Whether a value is what its kind has without any, so that a document need not say it.
+pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Whether the API calls a setting enabled.
+pub fn is_enabled(text: &str) -> bool {
+    text.eq_ignore_ascii_case("Enabled")
 }
