@@ -50,7 +50,7 @@ pub fn document(entry: &Entry<'_>) -> Document {
     let Entry { names, object, trail_key, etag, version, last_modified, contents, documents, shipped_at } =
         *entry;
     let written_at = trail_key.map(|key| key.delivered_at).or(last_modified).unwrap_or(shipped_at);
-    let sha256 = contents.sha256.map(|sha256| hex::encode(sha256));
+    let sha256 = contents.sha256.map(hex::encode);
     let source = Source {
         timestamp: timestamp::format(written_at),
         event: Event {

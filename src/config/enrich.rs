@@ -11,9 +11,9 @@ use serde::Deserialize;
 pub struct EnrichConfig {
     /// AWS's published `ip-ranges.json`, in place of the ranges that the binary carries.
     pub aws_ranges_file: Option<PathBuf>,
-    /// A MaxMind database of cities or countries.
+    /// A `MaxMind` database of cities or countries.
     pub geoip_city_file: Option<PathBuf>,
-    /// A MaxMind database of autonomous systems.
+    /// A `MaxMind` database of autonomous systems.
     pub geoip_asn_file: Option<PathBuf>,
 }
 

@@ -28,7 +28,7 @@ pub struct Effect {
 pub struct Effects<'k> {
     now: &'k Enricher,
     suggested: &'k Enricher,
-    effects: BTreeMap<String, Effect>,
+    by_rule: BTreeMap<String, Effect>,
     pub documents: u64,
     /// Documents without a text that can be read.
     pub unreadable: u64,
@@ -47,7 +47,7 @@ impl<'k> Effects<'k> {
             };
             (rule.id.clone(), effect)
         });
-        Self { now, suggested, effects: effects.collect(), documents: 0, unreadable: 0 }
+        Self { now, suggested, by_rule: effects.collect(), documents: 0, unreadable: 0 }
     }
 
     /// Takes a document as it is stored.
@@ -59,7 +59,7 @@ impl<'k> Effects<'k> {
             self.unreadable += 1;
             return;
         };
-        for effect in self.effects.values_mut() {
+        for effect in self.by_rule.values_mut() {
             for (count, matching) in [(&mut effect.now, &now), (&mut effect.with_suggestions, &suggested)] {
                 if let Some(count) = count {
                     *count += u64::from(matching.contains(&effect.id));
@@ -69,7 +69,7 @@ impl<'k> Effects<'k> {
     }
 
     pub fn into_effects(self) -> Vec<Effect> {
-        self.effects.into_values().collect()
+        self.by_rule.into_values().collect()
     }
 }
 

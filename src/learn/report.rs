@@ -1,6 +1,7 @@
 //! Tells what was learned: for a person, as a snippet of the configuration, and as JSON.
 
 use std::fmt;
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -78,7 +79,7 @@ fn snippet(placeholders: &[Learned]) -> String {
         let values: Vec<String> =
             configured.iter().chain(suggested).map(|value| format!("    {},\n", quoted(value))).collect();
         if !judgement.suggested.is_empty() {
-            text.push_str(&format!("{placeholder} = [\n{}]\n", values.concat()));
+            let _ = write!(text, "{placeholder} = [\n{}]\n", values.concat());
         }
     }
     text
@@ -157,14 +158,14 @@ fn told(evidence: &Evidence) -> String {
     let who: Vec<&str> = who.into_iter().map(|(name, _)| name.as_str()).collect();
     let mut text = format!("{records} records on {} days by {principals} principals", days.len());
     if let (Some(first), Some(last)) = (days.first(), days.last()) {
-        text.push_str(&format!(", {first} to {last}"));
+        let _ = write!(text, ", {first} to {last}");
     }
     if !who.is_empty() {
-        text.push_str(&format!(" ({})", who.join(", ")));
+        let _ = write!(text, " ({})", who.join(", "));
     }
     if *worrying > 0 {
         let titles: Vec<&str> = findings.iter().map(String::as_str).collect();
-        text.push_str(&format!("; {worrying} of them beside {}", titles.join(", ")));
+        let _ = write!(text, "; {worrying} of them beside {}", titles.join(", "));
     }
     text
 }

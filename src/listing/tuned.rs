@@ -78,7 +78,7 @@ impl fmt::Display for Tuned<'_> {
             (Change::Filtered, _) if self.active => write!(formatter, "filtered by ")?,
             (Change::Filtered, _) => write!(formatter, "not filtered, for want of placeholders, by ")?,
             (_, Some(until)) if !self.active => {
-                write!(formatter, "changed until {until}, which is over, by ")?
+                write!(formatter, "changed until {until}, which is over, by ")?;
             }
             (Change::Disabled, Some(until)) => write!(formatter, "disabled until {until} by ")?,
             (Change::Level, Some(until)) => {
@@ -95,6 +95,7 @@ impl fmt::Display for Tuned<'_> {
     }
 }
 
+#[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
 fn written<S: serde::Serializer>(day: &Option<Date>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&day.map(|day| day.to_string()).unwrap_or_default())
 }

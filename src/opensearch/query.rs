@@ -53,7 +53,7 @@ impl Query {
         QueryError::Refused { operation: self.operation, status, grant: self.grant }
     }
 
-    pub fn unexpected(&self, problem: impl ToString) -> QueryError {
+    pub fn unexpected(&self, problem: impl std::fmt::Display) -> QueryError {
         QueryError::Unexpected { operation: self.operation, problem: problem.to_string() }
     }
 }

@@ -101,9 +101,8 @@ pub fn on_one_line(text: &str) -> Cow<'_, str> {
     if !text.contains(ends_lines) {
         return Cow::Borrowed(text);
     }
-    let escape = |character: char| match ends_lines(character) {
-        true => character.escape_default().to_string(),
-        false => character.to_string(),
+    let escape = |character: char| {
+        if ends_lines(character) { character.escape_default().to_string() } else { character.to_string() }
     };
     text.chars().map(escape).collect()
 }

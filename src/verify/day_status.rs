@@ -250,7 +250,7 @@ impl OpenGaps {
 
     pub fn question() -> Value {
         let sums: serde_json::Map<String, Value> = FindingKind::ALL
-            .into_iter()
+            .iter()
             .map(|kind| {
                 let sum = json!({"sum": {"field": format!("verification.{}", plural(*kind))}});
                 (plural(*kind), sum)

@@ -148,11 +148,11 @@ mod tests {
             .unwrap()
             .iter()
             .filter(|(name, _)| NEED_PARAMETERS.iter().any(|verb| name.starts_with(verb)));
-        let mut names = 0;
+        let mut operations = 0;
         for (name, shape) in named {
-            names += 1;
+            operations += 1;
             assert!(!shape["input"].as_array().unwrap().is_empty(), "{name}");
         }
-        assert!(names > 150, "{names}");
+        assert!(operations > 150, "{operations}");
     }
 }

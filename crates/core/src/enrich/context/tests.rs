@@ -104,6 +104,7 @@ fn a_domain_shows_network_role_and_the_settings_of_its_apps() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a list of cases")]
 fn a_field_is_what_the_whole_request_says() {
     for (name, parameters, field, expected) in [
         (

@@ -41,6 +41,7 @@ fn assert_reads(cases: &[(Json, Vec<Rule>, &str)]) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a list of cases")]
 fn calls_of_sagemaker_read_well() {
     let notebook = json!({"notebookInstanceName": "x", "rootAccess": "Enabled", "directInternetAccess": "Enabled",
         "instanceType": "ml.t3.medium", "roleArn": "arn:aws:iam::111122223333:role/service-role/Exec"});

@@ -164,7 +164,7 @@ mod tests {
         encoder.write_all(&[b'x'; 1000]).unwrap();
         let bytes = encoder.finish().unwrap();
         assert_eq!(inflated(&bytes, 10), Some((vec![b'x'; 10], false)));
-        assert_eq!(inflated(&bytes, 1000).unwrap().1, true);
+        assert!(inflated(&bytes, 1000).unwrap().1);
         assert_eq!(inflated(b"plain", 10), None);
     }
 }

@@ -25,7 +25,7 @@ fn rules() -> String {
 
 /// A filter with this below `filter:`, in one line each.
 fn filter(lines: &[&str]) -> String {
-    let lines: String = lines.iter().map(|line| format!("  {line}\n")).collect();
+    let lines: String = lines.iter().flat_map(|line| ["  ", line, "\n"]).collect();
     format!(
         "title: Deployments\ndescription: They are reviewed.\nlogsource:\n  product: aws\n  service: cloudtrail\nfilter:\n{lines}"
     )
