@@ -237,7 +237,7 @@ fn servers() -> Option<(Stack, Secured)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_daemon_works_with_its_role_and_without_any_privilege_of_it_does_not() {
     let Some(servers) = servers() else { return };
-    try_out(&servers, "run", &[], ship).await;
+    Box::pin(try_out(&servers, "run", &[], ship)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
