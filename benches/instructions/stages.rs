@@ -72,10 +72,10 @@ fn trail_of(records: &[Vec<u8>]) -> Vec<u8> {
 
 fn enrich_all(records: &[Vec<u8>], enricher: &Enricher) -> Vec<Document> {
     let origin = Origin { path: "s3://trail/file", written_at: None, now: OffsetDateTime::UNIX_EPOCH };
-    let enriched = records.iter().filter_map(|raw| match enrich(raw, origin, enricher) {
+    let selected = records.iter().filter_map(|raw| match enrich(raw, origin, enricher) {
         Enriched::Selected { document, .. } | Enriched::Malformed(document) => Some(document),
         Enriched::NotSelected => None,
         Enriched::Panicked(document) => panic!("it panicked: {document:?}"),
     });
-    enriched.collect()
+    selected.collect()
 }
