@@ -20,7 +20,7 @@ fn site(filtered: &str, lines: &str) -> (tempfile::TempDir, String) {
     );
     std::fs::write(folder.path().join("filter.yml"), filter).unwrap();
     let config = folder.path().join("sagetrail.toml");
-    std::fs::write(&config, format!("[rules]\nfolder = {:?}\n{lines}", folder.path())).unwrap();
+    std::fs::write(&config, format!("[rules]\nfolder = '{}'\n{lines}", folder.path().display())).unwrap();
     let path = config.to_str().unwrap().to_owned();
     (folder, path)
 }
