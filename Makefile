@@ -11,8 +11,9 @@ ADVISORY_DATABASE := https://github.com/RustSec/advisory-db
 DENY := .local/cargo-deny-0.20.2/bin/cargo-deny
 MACHETE := .local/cargo-machete-0.9.2/bin/cargo-machete
 RELEASE_TOOLS := .local/cargo-auditable-0.7.7/bin .local/cargo-deb-3.8.0/bin .local/cargo-cyclonedx-0.5.9/bin
-# The first would refuse the project's own tags; the others fetch lists from the network, which a test has at hand.
-SIGMA_EXCLUDED := namespace_tag attacktag d3_fendtag
+# The first would refuse the project's own tags; two fetch lists from the network, which a test has at hand; the last asks for a
+# modifier that cannot stand beside `neq`, as in a list of the beginnings of trusted addresses.
+SIGMA_EXCLUDED := namespace_tag attacktag d3_fendtag wildcards_instead_of_modifiers
 # Parts of the benchmark that bring their own servers do not wait for the real ones.
 BENCH_STACK = $(if $(filter allocations core shipping growth latency rules,$(ARGS)),,$(LOCAL)/with-stack.sh)
 BENCH = $(if $(filter allocations rules,$(ARGS)),--bench $(ARGS),--bench performance -- $(ARGS))
