@@ -19,7 +19,7 @@ run "the_sites_values_take_the_place_of_the_defaults" {
 
   variables {
     values = {
-      people_networks       = ["198.51.100.0/24"]
+      people_networks        = ["198.51.100.0/24"]
       break_glass_principals = ["arn:aws:iam::111122223333:role/rescue"]
     }
   }
