@@ -142,8 +142,8 @@ impl Machine {
             }
             (Some(value), _) => changed(value, rest),
             (None, Some('-' | '=')) => {
-                let word = super::words::document(&alternative[1..]);
-                self.text(&word)
+                let alternative = &alternative[1..];
+                self.deeper(alternative, |machine| machine.text(&super::words::document(alternative)))
             }
             (None, _) => unset(name),
         }

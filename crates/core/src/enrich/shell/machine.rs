@@ -115,15 +115,21 @@ impl Machine {
 
     /// Runs a script inside of another and returns its output. A script that is known says nothing new.
     pub fn nested(&mut self, script: &str, stdin: &Value) -> Value {
-        self.work(2 * script.len() + 8);
+        self.deeper(script, |machine| machine.run(script, stdin))
+    }
+
+    /// Reads a text inside of another. Whatever holds a part of its own kind comes through here, because a stack that is used
+    /// up ends the whole process.
+    pub fn deeper(&mut self, text: &str, read: impl FnOnce(&mut Self) -> Value) -> Value {
+        self.work(2 * text.len() + 8);
         if self.is_spent() || self.depth == MAX_DEPTH {
             self.facts.cut = true;
             return Value::unknown();
         }
         self.depth += 1;
-        let output = self.run(script, stdin);
+        let value = read(self);
         self.depth -= 1;
-        output
+        value
     }
 
     /// Runs a script that a file, a variable or a pipe holds, each once.
