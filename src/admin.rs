@@ -105,6 +105,11 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, AdminError> {
     TcpListener::bind(address).await.map_err(|source| AdminError::Listen { address, source })
 }
 
+/// Where it listens: with port 0 the system chose one.
+pub fn address(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(asked)
+}
+
 /// Serves until told to stop.
 pub async fn serve(listener: TcpListener, admin: Admin, stop: CancellationToken) -> Result<(), AdminError> {
     let router = Router::new()

@@ -98,7 +98,7 @@ pub async fn run_on(
     let readiness = Arc::new(Readiness::default());
     let serving = CancellationToken::new();
     let listener = admin::listen(config.admin.listen).await?;
-    info!(address = %config.admin.listen, "the admin endpoint listens");
+    info!(address = %admin::address(&listener, config.admin.listen), "the admin endpoint listens");
     let admin = Admin {
         metrics: Arc::clone(&metrics),
         opensearch: opensearch.clone(),

@@ -24,7 +24,11 @@ async fn memory_stays_bounded_while_a_hundred_thousand_messages_wait() {
     sqs.send((0..WAITING).map(|_| cloud.notification(&key)));
 
     let stack = Stack { sqs: Some(sqs.url.clone()), ..stack };
-    let settings = [("select.scope", "all"), ("log.filter", "warn"), ("source.queue_url", &sqs.queue_url())];
+    let settings = [
+        ("select.scope", "all"),
+        ("log.filter", "warn,sagetrail::daemon=info"),
+        ("source.queue_url", &sqs.queue_url()),
+    ];
     let mut daemon = Daemon::start(&stack, &cloud, &settings);
     daemon.until_ready().await;
     eventually(PATIENCE, async || {

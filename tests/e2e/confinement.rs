@@ -79,7 +79,7 @@ async fn it_ships_without_root_without_capabilities_and_with_nothing_to_write_to
     for question in [&["health"][..], &["health", "--live"][..]] {
         let health = confined()
             .args(question)
-            .env("SAGETRAIL__ADMIN__LISTEN", daemon.listens_on())
+            .env("SAGETRAIL__ADMIN__LISTEN", daemon.admin().expect("it listens"))
             .output()
             .expect("it starts");
         assert!(health.status.success(), "{question:?}: {}", String::from_utf8_lossy(&health.stderr));

@@ -21,7 +21,7 @@ const RECORDS: usize = OBJECTS * RECORDS_PER_OBJECT;
 const PATIENCE: Duration = Duration::from_mins(15);
 /// What a daemon may take in memory, however much waits and whatever is down.
 const MOST_MEMORY: u64 = 150 << 20;
-const SHIP_ALL: &[(&str, &str)] = &[("select.scope", "all"), ("log.filter", "warn")];
+const SHIP_ALL: &[(&str, &str)] = &[("select.scope", "all"), ("log.filter", "warn,sagetrail::daemon=info")];
 
 /// Each of these tests fills both processors, so they take turns.
 static TURN: Mutex<()> = Mutex::const_new(());

@@ -1,17 +1,18 @@
 //! The daemon as a process of its own, as an operator runs it.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+
+use anyhow::Context as _;
 
 use crate::support::cloud::Cloud;
 use crate::support::{Stack, eventually};
 
 pub struct Daemon {
     process: Child,
-    pub(super) admin: String,
     log: PathBuf,
     http: reqwest::Client,
 }
@@ -24,8 +25,9 @@ impl Daemon {
 
     /// Starts it by a command that becomes the binary, such as one that confines it first.
     pub fn start_by(mut command: Command, stack: &Stack, cloud: &Cloud, settings: &[(&str, &str)]) -> Self {
-        let port = free_port();
-        let log = std::env::temp_dir().join(format!("sagetrail-test-{}-{port}.log", std::process::id()));
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let log = std::env::temp_dir().join(format!("sagetrail-test-{}-{number}.log", std::process::id()));
         let log_file = File::create(&log).expect("the log can be written");
         command
             .arg("run")
@@ -35,14 +37,14 @@ impl Daemon {
             .env("SAGETRAIL__SOURCE__WAIT", "1s")
             .env("SAGETRAIL__SOURCE__FORCE_PATH_STYLE", "true")
             .env("SAGETRAIL__SINK__URL", &stack.opensearch)
-            .env("SAGETRAIL__ADMIN__LISTEN", format!("127.0.0.1:{port}"))
+            .env("SAGETRAIL__ADMIN__LISTEN", "127.0.0.1:0")
             .stdout(Stdio::null())
             .stderr(log_file);
         for (key, value) in settings {
             command.env(format!("SAGETRAIL__{}", key.to_uppercase().replace('.', "__")), value);
         }
         let process = command.spawn().expect("the daemon was built");
-        Self { process, admin: format!("http://127.0.0.1:{port}"), log, http: reqwest::Client::new() }
+        Self { process, log, http: reqwest::Client::new() }
     }
 
     /// Waits until the daemon says that it can work.
@@ -69,9 +71,18 @@ impl Daemon {
             .unwrap_or_else(|| panic!("no series {series} in\n{exposition}"))
     }
 
-    pub async fn get(&self, path: &str) -> Result<(u16, String), reqwest::Error> {
-        let answer = self.http.get(format!("{}/{path}", self.admin)).send().await?;
+    /// Asks the admin endpoint. The daemon takes a free port and logs which: one that is chosen for it may be another's by then.
+    pub async fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
+        let address = self.admin().context("the admin endpoint does not listen yet")?;
+        let answer = self.http.get(format!("http://{address}/{path}")).send().await?;
         Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
+    /// Where its admin endpoint listens, as soon as the log says so.
+    pub fn admin(&self) -> Option<String> {
+        let log = self.log();
+        let (_, rest) = log.split_once("the admin endpoint listens address=")?;
+        rest.split_once('\n').map(|(address, _)| address.trim().to_owned())
     }
 
     /// What Linux says about the process, such as `status` or `mountinfo`.
@@ -131,10 +142,4 @@ impl Drop for Daemon {
             let _ = std::fs::remove_file(&self.log);
         }
     }
-}
-
-/// A port that nobody listens on just now.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("it is bound").port()
 }

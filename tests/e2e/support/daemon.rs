@@ -1,13 +1,14 @@
-//! The daemon as a process of its own, and where it listens.
+//! The daemon as a process of its own, and addresses where nothing is.
+
+use std::net::TcpListener;
 
 #[path = "../../support/daemon.rs"]
 mod base;
 
-pub use base::{Daemon, free_port};
+pub use base::Daemon;
 
-impl Daemon {
-    /// Where its admin endpoint listens, as `admin.listen` has it.
-    pub fn listens_on(&self) -> &str {
-        self.admin.trim_start_matches("http://")
-    }
+/// A port that nobody listens on just now.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    listener.local_addr().expect("it is bound").port()
 }

