@@ -8,7 +8,8 @@ use time::OffsetDateTime;
 
 use crate::config::ContentHash;
 use crate::decode::{Damage, Limits, Scratch, decode};
-use crate::enrich::{Enriched, Enricher, Origin, enrich};
+use crate::enrich::{self, Enriched, Enricher, Origin, enrich_knowing};
+use crate::memory::Known;
 
 /// The argument that stands for standard input.
 const STANDARD_INPUT: &str = "-";
@@ -33,7 +34,8 @@ pub enum OfflineError {
     Write(io::Error),
 }
 
-/// Writes one line for each document of the files: `_index`, `_id` and `_source`, as a search would return them. A
+/// Writes one line for each document of the files: `_index`, `_id` and `_source`, as a search would return them. What the
+/// files tell is remembered, so older ones come first; the records of one file are put into the order of their times. A
 /// damaged file is reported to `complain` and the next is read.
 pub fn enrich_files(
     files: &[PathBuf],
@@ -42,7 +44,7 @@ pub fn enrich_files(
     output: &mut impl Write,
     mut complain: impl FnMut(&OfflineError),
 ) -> Result<Summary, OfflineError> {
-    let mut summary = Summary::default();
+    let mut reading = Reading { enricher, known: Known::whole(), output, summary: Summary::default() };
     for path in files {
         let bytes = match read(path) {
             Ok(bytes) => bytes,
@@ -51,11 +53,11 @@ pub fn enrich_files(
                 continue;
             }
         };
-        if let Some(damage) = enrich_file(path, &bytes, limits, enricher, output, &mut summary)? {
+        if let Some(damage) = reading.read_file(path, &bytes, limits)? {
             complain(&OfflineError::Damaged { path: path.clone(), damage });
         }
     }
-    Ok(summary)
+    Ok(reading.summary)
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -68,29 +70,96 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-fn enrich_file(
-    path: &Path,
-    bytes: &[u8],
-    limits: &Limits,
-    enricher: &Enricher,
-    output: &mut impl Write,
-    summary: &mut Summary,
-) -> Result<Option<Damage>, OfflineError> {
-    let path = path.display().to_string();
-    let origin = Origin { path: &path, written_at: None, now: OffsetDateTime::now_utc() };
-    let mut failure = None;
-    let decoded = decode(bytes, limits, ContentHash::None, &mut Scratch::default(), |raw| {
-        let document = match enrich(raw, origin, enricher) {
-            Enriched::NotSelected => return ControlFlow::Continue(()),
-            Enriched::Selected { document, .. } => {
-                summary.selected += 1;
+/// Raw records that are held to be put into the order of their times.
+#[derive(Default)]
+struct Held {
+    records: Vec<(Option<OffsetDateTime>, Vec<u8>)>,
+    bytes: usize,
+}
+
+/// Bytes of raw records that are sorted at once. A trail's own files are smaller.
+const HELD_BYTES: usize = 64 << 20;
+
+impl Held {
+    fn push(&mut self, raw: &[u8]) {
+        self.bytes += raw.len();
+        self.records.push((enrich::time_of(raw), raw.to_vec()));
+    }
+
+    /// All that are held, the oldest first; those without a time stay where they are among their neighbours.
+    fn take(&mut self) -> impl Iterator<Item = Vec<u8>> {
+        let mut records = std::mem::take(self).records;
+        let mut last = None;
+        for (time, _) in &mut records {
+            last = time.or(last);
+            *time = last;
+        }
+        records.sort_by_key(|(time, _)| *time);
+        records.into_iter().map(|(_, raw)| raw)
+    }
+}
+
+/// What is known while files are read one after the other, and where documents go.
+struct Reading<'e, W> {
+    enricher: &'e Enricher,
+    known: Known,
+    output: &'e mut W,
+    summary: Summary,
+}
+
+impl<W: Write> Reading<'_, W> {
+    fn read_file(
+        &mut self,
+        path: &Path,
+        bytes: &[u8],
+        limits: &Limits,
+    ) -> Result<Option<Damage>, OfflineError> {
+        let path = path.display().to_string();
+        let origin = Origin { path: &path, written_at: None, now: OffsetDateTime::now_utc() };
+        let mut held = Held::default();
+        let mut failure = None;
+        let decoded = decode(bytes, limits, ContentHash::None, &mut Scratch::default(), |raw| {
+            if enrich::could_be_selected(raw, self.enricher) {
+                held.push(raw);
+            }
+            if held.bytes < HELD_BYTES {
+                return ControlFlow::Continue(());
+            }
+            match self.write_all(&mut held, origin) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failure = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        });
+        self.summary.files += 1;
+        self.summary.records += decoded.records;
+        match failure {
+            Some(error) => Err(error),
+            None => self.write_all(&mut held, origin).map(|()| decoded.damage),
+        }
+        .map_err(OfflineError::Write)
+    }
+
+    fn write_all(&mut self, held: &mut Held, origin: Origin<'_>) -> io::Result<()> {
+        held.take().try_for_each(|raw| self.write(&raw, origin))
+    }
+
+    fn write(&mut self, raw: &[u8], origin: Origin<'_>) -> io::Result<()> {
+        let document = match enrich_knowing(raw, origin, self.enricher, &self.known) {
+            Enriched::NotSelected => return Ok(()),
+            Enriched::Selected { document, facts, .. } => {
+                self.summary.selected += 1;
+                self.known.learn(&facts);
                 document
             }
             // The panic hook has reported it on standard error already.
             Enriched::Malformed(document) | Enriched::Panicked(document) => {
-                summary.malformed += 1;
+                self.summary.malformed += 1;
                 document
             }
+            Enriched::ToRecall(_) => unreachable!("what was never told is known not to be"),
         };
         // Neither name needs escaping, and the source is JSON on one line already.
         let mut line = Vec::with_capacity(document.source.len() + 128);
@@ -101,18 +170,6 @@ fn enrich_file(
         line.extend_from_slice(br#"","_source":"#);
         line.extend_from_slice(&document.source);
         line.extend_from_slice(b"}\n");
-        match output.write_all(&line) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
-        }
-    });
-    summary.files += 1;
-    summary.records += decoded.records;
-    match failure {
-        Some(error) => Err(OfflineError::Write(error)),
-        None => Ok(decoded.damage),
+        self.output.write_all(&line)
     }
 }

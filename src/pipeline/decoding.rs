@@ -51,7 +51,14 @@ impl Decoding {
         let decoded = decode(object, &self.limits, self.content_hash, scratch, |raw| {
             match decide(raw, origin, &self.enricher) {
                 Enriched::NotSelected => return ControlFlow::Continue(()),
-                Enriched::Selected { document, event_time, categories, unknown_operation, muted } => {
+                Enriched::Selected {
+                    document,
+                    event_time,
+                    categories,
+                    unknown_operation,
+                    muted,
+                    facts: _,
+                } => {
                     selected += 1;
                     for by in muted {
                         self.metrics.matches_muted.count(by);
@@ -62,6 +69,7 @@ impl Decoding {
                     self.observe(event_time, &categories);
                     chunk.push(document);
                 }
+                Enriched::ToRecall(_) => unreachable!("a record that is judged alone needs no memory"),
                 Enriched::Malformed(document) => {
                     selected += 1;
                     self.metrics.records_rejected.count(RejectReason::Malformed);

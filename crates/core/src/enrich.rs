@@ -31,6 +31,10 @@ mod denied;
 pub mod aws_own;
 pub mod networks;
 mod actor;
+mod usual;
+mod lineage;
+mod remembered;
+mod facts;
 mod context;
 mod verdict;
 mod analysis;
@@ -55,20 +59,21 @@ use time::OffsetDateTime;
 
 use crate::document::{Document, DocumentId, IndexName};
 use crate::labels::MutedBy;
+use crate::memory::{Fact, Key, Known};
 use crate::record::{Record, canonical};
 use crate::timestamp;
-use actor::Actor;
 pub use attack::{ATTACK_VERSION, Named};
-use context::Context;
 use ecs::Event;
 pub use ecs::UNKNOWN_OPERATION;
 use embedded::Documents;
 pub use enricher::{Enricher, Origin};
+use facts::Told;
+use remembered::Remembered;
 pub use rule::{Place, Rule, Severity};
 use rules::Judged;
 use script::Script;
 use shell::Shell;
-use sigma_event::SigmaEvent;
+use sigma_event::{FoundFacts, SigmaEvent};
 use unpacked::Unpacked;
 
 /// What became of one record.
@@ -84,7 +89,11 @@ pub enum Enriched<'k> {
         unknown_operation: bool,
         /// What muted each match that the site does not want to see.
         muted: Vec<MutedBy>,
+        /// What the record tells memory.
+        facts: Vec<Fact>,
     },
+    /// It cannot be judged before this is recalled.
+    ToRecall(Vec<Key>),
     /// No JSON that can be read: set aside with the reason and the text.
     Malformed(Document),
     /// This code panicked at it: set aside with what can be shown of it without knowing why.
@@ -94,7 +103,17 @@ pub enum Enriched<'k> {
 /// Decides on one record and, when it is selected, writes its document. It never panics: what goes wrong at a record
 /// is that record's own end, because the others of its file have nothing to do with it.
 pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher) -> Enriched<'k> {
-    contained(raw, origin, enricher, || decide(raw, origin, enricher))
+    enrich_knowing(raw, origin, enricher, &Known::off())
+}
+
+/// Decides as [`enrich`] does, with what is known beside the record.
+pub fn enrich_knowing<'k>(
+    raw: &[u8],
+    origin: Origin<'_>,
+    enricher: &'k Enricher,
+    known: &Known,
+) -> Enriched<'k> {
+    contained(raw, origin, enricher, || decide(raw, origin, enricher, known))
 }
 
 /// Decides on one record by the function, whose panic becomes that record's rejection.
@@ -110,7 +129,19 @@ pub fn contained<'k>(
         .unwrap_or_else(|_| Enriched::Panicked(rejected::panicked(raw, origin, &enricher.names)))
 }
 
-fn decide<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher) -> Enriched<'k> {
+/// Whether a record with these bytes could be selected; a no is final.
+pub fn could_be_selected(raw: &[u8], enricher: &Enricher) -> bool {
+    select::could_be_selected(raw, enricher.scope, &enricher.rules)
+}
+
+/// When the event of a record happened, as far as it can be read.
+pub fn time_of(raw: &[u8]) -> Option<OffsetDateTime> {
+    let mut room = String::new();
+    let (record, _) = Record::parse_repaired(raw, &mut room).ok()?;
+    event_time(&record)
+}
+
+fn decide<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher, known: &Known) -> Enriched<'k> {
     let Enricher { rules, catalogue, scope, fingerprint_key, networks, names } = enricher;
     if !select::could_be_selected(raw, *scope, rules) {
         return Enriched::NotSelected;
@@ -123,13 +154,17 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher) -> Enriche
         }
     };
     let unpacked = Unpacked::of(&record);
-    let event = SigmaEvent::new(&record, &unpacked, catalogue, networks);
+    let event_time = event_time(&record);
+    let event = SigmaEvent::new(&record, &unpacked, catalogue, networks).knowing(known, event_time);
+    let wanted = event.wanted();
+    if !wanted.is_empty() {
+        return Enriched::ToRecall(wanted);
+    }
     let matching = rules.matches(&event);
     // A muted match selects as well, so that what is muted can be found.
     if !select::is_selected(&record, *scope, &matching) {
         return Enriched::NotSelected;
     }
-    let event_time = event_time(&record);
     let id = DocumentId::of(record.text(&["eventID"]), &canonical(raw));
     let times = Times {
         timestamp: event_time.or(origin.written_at).unwrap_or(origin.now),
@@ -137,13 +172,23 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher) -> Enriche
         ingested: origin.now,
         retagged: None,
     };
+    let told = matching.clone();
     let judged = rules.judge(matching, &event, times.timestamp);
     let redacted = redact::redact(text.as_bytes(), &record, fingerprint_key);
-    let source = if redacted.is_none() && unpacked.scripts.is_empty() {
+    let tell = |record: &Record<'_>, found: &FoundFacts<'_>| match event_time {
+        Some(time) if !known.is_off() => {
+            let FoundFacts { context, actor, network, .. } = found;
+            facts::facts(&Told { record, context, actor, network, catalogue, matches: &told, time, id: &id })
+        }
+        _ => Vec::new(),
+    };
+    let (source, facts) = if redacted.is_none() && unpacked.scripts.is_empty() {
         // Nothing was redacted, so what the rules asked for is what the document states.
-        write_source(&record, text, event.into_facts(), &judged, enricher, times, origin.path)
+        let found = event.into_facts();
+        let facts = tell(&record, &found);
+        (write_source(&record, text, found, &judged, enricher, times, origin.path), facts)
     } else {
-        drop(event);
+        let remembered = event.into_facts().remembered;
         let text = redacted.as_deref().unwrap_or(text);
         let record = Record::parse(text.as_bytes()).expect("redaction writes JSON of the same shape");
         let Unpacked { scripts, shell, .. } = unpacked;
@@ -152,8 +197,10 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher) -> Enriche
         let shell = if shown == scripts { shell } else { Shell::read(&shown) };
         let shell = shell.redacted(fingerprint_key);
         let unpacked = Unpacked { scripts: shown, shell, documents: Documents::of(&record) };
-        let facts = SigmaEvent::new(&record, &unpacked, catalogue, networks).into_facts();
-        write_source(&record, text, facts, &judged, enricher, times, origin.path)
+        let event = SigmaEvent::new(&record, &unpacked, catalogue, networks).remembering(remembered);
+        let found = event.into_facts();
+        let facts = tell(&record, &found);
+        (write_source(&record, text, found, &judged, enricher, times, origin.path), facts)
     };
     let mut categories: Vec<&str> =
         judged.matches.iter().flat_map(|rule| &rule.categories).map(String::as_str).collect();
@@ -167,6 +214,7 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher) -> Enriche
         categories,
         unknown_operation: catalogue.lacks(&record),
         muted,
+        facts,
     }
 }
 
@@ -202,7 +250,9 @@ pub fn re_enrich(kept: &StoredEvent<'_>, enricher: &Enricher) -> Option<ReEnrich
     let has_all_scripts = carried_scripts.is_empty();
     scripts.extend(carried_scripts);
     let unpacked = Unpacked::with_scripts(scripts, &record);
-    let event = SigmaEvent::new(&record, &unpacked, &enricher.catalogue, &enricher.networks);
+    let remembered = || Remembered::of_document(kept.document);
+    let event = SigmaEvent::new(&record, &unpacked, &enricher.catalogue, &enricher.networks)
+        .remembering(remembered());
     let matching = enricher.rules.matches(&event);
     let carried_rules = carry::rules(kept.document, &enricher.rules, &matching, &event);
     // In the order of their files, as they would stand if all had matched.
@@ -223,7 +273,8 @@ pub fn re_enrich(kept: &StoredEvent<'_>, enricher: &Enricher) -> Option<ReEnrich
     carry::mute(&mut judged, kept.document, &carried_rules, &enricher.rules);
     let Unpacked { scripts, shell, documents } = unpacked;
     let unpacked = Unpacked { scripts, shell: shell.redacted(&enricher.fingerprint_key), documents };
-    let event = SigmaEvent::new(&record, &unpacked, &enricher.catalogue, &enricher.networks);
+    let event = SigmaEvent::new(&record, &unpacked, &enricher.catalogue, &enricher.networks)
+        .remembering(remembered());
     let facts = event.into_facts();
     let source = write_source(&record, kept.original, facts, &judged, enricher, times, kept.path);
     let mut source = serde_json::from_slice(&source).expect("what was written as JSON is JSON");
@@ -251,13 +302,17 @@ struct Times {
 fn write_source(
     record: &Record<'_>,
     original: &str,
-    (context, actor): (Context<'_>, Actor<'_>),
+    found: FoundFacts<'_>,
     judged: &Judged<'_>,
     enricher: &Enricher,
     times: Times,
     path: &str,
 ) -> Bytes {
-    let Enricher { rules, catalogue, networks, .. } = enricher;
+    let Enricher { rules, catalogue, .. } = enricher;
+    let FoundFacts { mut context, actor, network, mut remembered } = found;
+    if let Some(resource) = &mut context.resource {
+        resource.remembered = Some(Box::new(std::mem::take(&mut remembered.resource)));
+    }
     let event = Event {
         record,
         original,
@@ -265,7 +320,8 @@ fn write_source(
         context,
         unknown_operation: catalogue.lacks(record),
         actor,
-        network: networks.source(record),
+        network,
+        remembered,
         timestamp: times.timestamp,
         created: times.created,
         ingested: times.ingested,

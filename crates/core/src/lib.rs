@@ -7,6 +7,7 @@ pub mod decode;
 pub mod document;
 pub mod enrich;
 pub mod labels;
+pub mod memory;
 pub mod names;
 pub mod nearest;
 pub mod record;

@@ -20,6 +20,7 @@ use super::context::Context;
 use super::envelope::CloudTrail;
 use super::networks::{AsNumber, Geo, NetworkKind, SourceNetwork};
 use super::questions;
+use super::remembered::{Remembered, RememberedActor};
 use super::rules::{Judged, Muted, Releveled};
 use super::runbook;
 use super::sentence;
@@ -42,6 +43,7 @@ pub struct Event<'e, 'a> {
     pub judged: &'e Judged<'e>,
     pub actor: Actor<'e>,
     pub network: SourceNetwork<'e>,
+    pub remembered: Remembered,
     pub context: Context<'e>,
     /// Whether the record names an operation of SageMaker that the catalogue lacks.
     pub unknown_operation: bool,
@@ -91,12 +93,18 @@ impl Serialize for Event<'_, '_> {
         document.serialize_entry(
             "sagemaker",
             &SageMaker {
-                actor: ActorAndNetwork { actor: &self.actor, network: self.network.kind },
+                actor: ActorAndMemory {
+                    actor: &self.actor,
+                    network: self.network.kind,
+                    remembered: &self.remembered.actor,
+                },
                 verdict: &verdict,
                 muted: &self.judged.muted,
                 releveled: &self.judged.releveled,
                 possible: Possible::of(&self.judged.matches),
                 context: &self.context,
+                first: &self.remembered.first,
+                memory: &self.remembered.context,
                 alert: AlertKey::of(self.record, &self.actor, &self.context, &verdict),
                 questions: questions::answered(&analysis),
                 runbook: runbook::links(&analysis),
@@ -355,7 +363,7 @@ struct Aws<'e, 'a> {
 
 #[derive(Serialize)]
 struct SageMaker<'e> {
-    actor: ActorAndNetwork<'e>,
+    actor: ActorAndMemory<'e>,
     #[serde(flatten)]
     verdict: &'e Verdict<'e>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -366,6 +374,12 @@ struct SageMaker<'e> {
     possible: Option<Possible<'e>>,
     #[serde(flatten)]
     context: &'e Context<'e>,
+    /// What the caller was never seen with.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    first: &'e [Cow<'static, str>],
+    /// What of memory was missing.
+    #[serde(rename = "context", skip_serializing_if = "<[_]>::is_empty")]
+    memory: &'e [String],
     alert: AlertKey<'e>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     questions: Vec<u8>,
@@ -376,10 +390,12 @@ struct SageMaker<'e> {
 
 #[skip_serializing_none]
 #[derive(Serialize)]
-struct ActorAndNetwork<'e> {
+struct ActorAndMemory<'e> {
     #[serde(flatten)]
     actor: &'e Actor<'e>,
     network: Option<NetworkKind>,
+    #[serde(flatten)]
+    remembered: &'e RememberedActor,
 }
 
 /// The rules that the document was tagged by.

@@ -15,6 +15,7 @@ use super::catalogue::{About, Catalogue, Operation, ParentPath, first_text};
 use super::denied::Denied;
 use super::kind::{Kinds, Place};
 use super::path::{Path, listed_arns};
+use super::remembered::RememberedResource;
 use crate::record::Record;
 
 /// One resource, as far as the record says.
@@ -31,6 +32,9 @@ pub struct Resource<'r> {
     pub id: Option<String>,
     /// What it lies in or belongs to. That of a parent is not followed.
     pub parent: Option<Box<Resource<'r>>>,
+    /// What memory says of it.
+    #[serde(flatten)]
+    pub remembered: Option<Box<RememberedResource>>,
 }
 
 /// The resource of a record; one of another service has one when its list or its parameters hold a SageMaker ARN.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attack::Named;
 use super::dispatch::Calls;
+use super::remembered;
 use super::rules::Folder;
 use crate::record::Record;
 
@@ -30,6 +31,10 @@ pub struct Rule {
     pub placeholders: Vec<String>,
     /// Whether the condition looks at the call's error: then a failure is what the rule is about, and not a mere attempt.
     pub judges_failure: bool,
+    /// Whether the condition looks at what memory adds to a record.
+    pub reads_memory: bool,
+    /// Whether the condition looks at a script.
+    pub judges_scripts: bool,
     calls: Calls,
     compiled: CompiledRule,
 }
@@ -72,7 +77,9 @@ impl Rule {
             false_positives: sigma.falsepositives.clone(),
             place,
             placeholders: Vec::new(),
-            judges_failure: judges_failure(&compiled),
+            judges_failure: asks(&compiled, |field| matches!(field, "errorCode" | "errorMessage")),
+            reads_memory: asks(&compiled, remembered::is_field),
+            judges_scripts: asks(&compiled, |field| field.starts_with("sagemaker.lifecycle.")),
             calls: Calls::of(&sigma.detection),
             compiled,
         };
@@ -119,16 +126,19 @@ impl Rule {
     }
 }
 
-fn judges_failure(rule: &CompiledRule) -> bool {
-    rule.detections.values().any(looks_at_error)
+/// Whether a condition looks at a field of this kind.
+fn asks(rule: &CompiledRule, is_field: fn(&str) -> bool) -> bool {
+    rule.detections.values().any(|detection| looks_at(detection, is_field))
 }
 
-fn looks_at_error(detection: &CompiledDetection) -> bool {
+fn looks_at(detection: &CompiledDetection, is_field: fn(&str) -> bool) -> bool {
     match detection {
-        CompiledDetection::AllOf(items) => items.iter().any(|item| {
-            item.field.as_deref().is_some_and(|field| matches!(field, "errorCode" | "errorMessage"))
-        }),
-        CompiledDetection::AnyOf(parts) | CompiledDetection::And(parts) => parts.iter().any(looks_at_error),
+        CompiledDetection::AllOf(items) => {
+            items.iter().any(|item| item.field.as_deref().is_some_and(is_field))
+        }
+        CompiledDetection::AnyOf(parts) | CompiledDetection::And(parts) => {
+            parts.iter().any(|part| looks_at(part, is_field))
+        }
         CompiledDetection::Keywords(_)
         | CompiledDetection::ArrayMatch { .. }
         | CompiledDetection::Conditional { .. } => false,

@@ -9,16 +9,19 @@ use std::cell::OnceCell;
 use rsigma_eval::{Event, EventValue};
 use serde::Serialize;
 use serde_json::Value as Json;
+use time::OffsetDateTime;
 
 use super::actor::{self, Actor, actor};
 use super::catalogue::Catalogue;
 use super::context::{Context, Texts, context};
 use super::cut;
-use super::networks::{self, Networks};
+use super::networks::{self, Networks, SourceNetwork};
 use super::policy::{self, Policy};
+use super::remembered::{self, Asking, Remembered};
 use super::script::{self, Script};
 use super::shell;
 use super::unpacked::Unpacked;
+use crate::memory::{Key, Known};
 use crate::record::{Record, commercial_name, omissions};
 
 /// The name under which rules find what CloudTrail left out, which is also its field in a document.
@@ -32,9 +35,19 @@ const SERVICES: [&str; 3] = ["eventSource", "userIdentity.invokedBy", "sourceIPA
 
 /// Whether the field is a fact that is found in the parameters of a call.
 pub fn is_of_parameters(field: &str) -> bool {
-    field.strip_prefix(FACTS).is_some_and(|fact| {
-        !["actor.", "omitted", "cut", "access_level"].iter().any(|other| fact.starts_with(other))
-    })
+    !remembered::is_field(field)
+        && field.strip_prefix(FACTS).is_some_and(|fact| {
+            !["actor.", "omitted", "cut", "access_level"].iter().any(|other| fact.starts_with(other))
+        })
+}
+
+/// What was found of a record, for its document.
+#[derive(Debug)]
+pub struct FoundFacts<'s> {
+    pub context: Context<'s>,
+    pub actor: Actor<'s>,
+    pub network: SourceNetwork<'s>,
+    pub remembered: Remembered,
 }
 
 #[derive(Debug)]
@@ -45,6 +58,9 @@ pub struct SigmaEvent<'s, 'a> {
     networks: &'s Networks,
     context: OnceCell<Context<'s>>,
     actor: OnceCell<Actor<'s>>,
+    network: OnceCell<SourceNetwork<'s>>,
+    memory: Option<(&'s Known, Option<OffsetDateTime>)>,
+    remembered: OnceCell<Remembered>,
     /// Facts as a document has them, for those that are rarely asked for.
     written: OnceCell<Json>,
 }
@@ -63,17 +79,44 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
             networks,
             context: OnceCell::new(),
             actor: OnceCell::new(),
+            network: OnceCell::new(),
+            memory: None,
+            remembered: OnceCell::new(),
             written: OnceCell::new(),
         }
     }
 
+    /// With what is known beside the record, which is of an event at this time.
+    #[must_use]
+    pub fn knowing(self, known: &'s Known, time: Option<OffsetDateTime>) -> Self {
+        Self { memory: Some((known, time)), ..self }
+    }
+
+    /// With what was remembered when the record was judged before.
+    #[must_use]
+    pub fn remembering(self, remembered: Remembered) -> Self {
+        Self { remembered: remembered.into(), ..self }
+    }
+
+    /// What has to be recalled before the record can be judged.
+    pub fn wanted(&self) -> Vec<Key> {
+        match self.memory {
+            Some((known, time)) if known.can_be_asked() => self.asking(time).wanted(known),
+            _ => Vec::new(),
+        }
+    }
+
     /// What was found, for the document.
-    pub fn into_facts(self) -> (Context<'s>, Actor<'s>) {
-        let Self { record, unpacked, catalogue, context: found, actor: caller, .. } = self;
-        (
-            found.into_inner().unwrap_or_else(|| context(record, unpacked, catalogue)),
-            caller.into_inner().unwrap_or_else(|| actor(record)),
-        )
+    pub fn into_facts(self) -> FoundFacts<'s> {
+        // What is remembered is found before the rest is taken apart.
+        self.remembered();
+        let Self { record, unpacked, catalogue, networks, .. } = self;
+        FoundFacts {
+            remembered: self.remembered.into_inner().unwrap_or_default(),
+            context: self.context.into_inner().unwrap_or_else(|| context(record, unpacked, catalogue)),
+            actor: self.actor.into_inner().unwrap_or_else(|| actor(record)),
+            network: self.network.into_inner().unwrap_or_else(|| networks.source(record)),
+        }
     }
 
     fn context(&self) -> &Context<'s> {
@@ -84,7 +127,22 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
         self.actor.get_or_init(|| actor(self.record))
     }
 
+    fn asking(&self, time: Option<OffsetDateTime>) -> Asking<'_, 's, 'a> {
+        let network = self.network.get_or_init(|| self.networks.source(self.record));
+        Asking { record: self.record, context: self.context(), actor: self.actor(), network, time }
+    }
+
+    fn remembered(&self) -> &Remembered {
+        self.remembered.get_or_init(|| match self.memory {
+            Some((known, time)) if !known.is_off() => self.asking(time).remember(known),
+            _ => Remembered::default(),
+        })
+    }
+
     fn fact(&self, name: &str) -> Option<EventValue<'_>> {
+        if remembered::is_field(name) {
+            return self.remembered().fact(name);
+        }
         match name {
             // What rules of other services ask for as well needs no more than this.
             policy::FIELD => return Some(owned(Policy::of(self.record).principals)),

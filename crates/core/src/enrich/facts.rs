@@ -1,0 +1,225 @@
+//! The facts: what one selected record tells memory. They depend on the record alone, so that any daemon finds the same ones.
+//!
+//! A call that failed tells nothing of resources and makes nothing usual: only that somebody tried.
+
+mod configuration;
+
+use time::OffsetDateTime;
+
+use super::actor::Actor;
+use super::arn::Arn;
+use super::catalogue::{Access, Catalogue};
+use super::context::Context;
+use super::lineage;
+use super::networks::SourceNetwork;
+use super::rule::{Rule, Severity};
+use super::usual::{self, Usual};
+use crate::document::DocumentId;
+use crate::memory::{Fact, Key, Stamp, State, day};
+use crate::record::Record;
+use crate::timestamp;
+use configuration::{configuration, uses};
+
+/// What a record is, for its facts.
+pub struct Told<'t, 'r, 'a> {
+    pub record: &'r Record<'a>,
+    pub context: &'t Context<'r>,
+    pub actor: &'t Actor<'r>,
+    pub network: &'t SourceNetwork<'r>,
+    pub catalogue: &'t Catalogue,
+    /// The rules that match, whatever a site has muted.
+    pub matches: &'t [&'t Rule],
+    pub time: OffsetDateTime,
+    pub id: &'t DocumentId,
+}
+
+/// Everything that the record tells, one fact for each thing.
+pub fn facts(told: &Told<'_, '_, '_>) -> Vec<Fact> {
+    let at = Stamp::of(told.time, told.id);
+    let succeeded = told.record.text(&["errorCode"]).is_none();
+    let mut facts = Vec::new();
+    facts.extend(identity(told, &at, succeeded));
+    if succeeded {
+        facts.extend(session(told, &at));
+        facts.extend(resource(told, &at));
+        facts.extend(foundations(told));
+    }
+    facts
+}
+
+/// What the caller is known by, and what is usual for it.
+fn identity(told: &Told<'_, '_, '_>, at: &Stamp, succeeded: bool) -> Option<Fact> {
+    let Told { actor, time, .. } = told;
+    let (account, id) = (actor.account_id?, actor.principal_id?);
+    let mut state = State::default();
+    let key = Key::identity(account, id);
+    state.say("key", &Stamp::ALWAYS, [key.id.as_str()]);
+    state.say("cloud.account.id", &Stamp::ALWAYS, [account]);
+    if let Some(name) = actor.issuer.as_ref().and_then(|issuer| issuer.arn).or(actor.arn) {
+        state.say("arn", &Stamp::ALWAYS, [name]);
+    }
+    state.say("last_seen", &Stamp::of_day(*time), [day(*time)]);
+    if is_flagged(told.matches) {
+        state.add_newest(usual::FLAGGED, at, timestamp::format(*time));
+    } else if succeeded {
+        state.say_first("first_seen", at, timestamp::format(*time));
+        state.add_oldest(usual::DAYS, at, day(*time));
+        for Usual { set, member, .. } in Usual::of(told.record, told.context, actor, told.network) {
+            state.add_oldest(set, at, member);
+        }
+    }
+    Some(Fact { key, state })
+}
+
+/// Whether the record shows by itself what asks for a closer look. Rules that read memory do not count, or the order of
+/// records would decide what is remembered.
+fn is_flagged(matches: &[&Rule]) -> bool {
+    matches.iter().any(|rule| rule.level >= Severity::Medium && !rule.reads_memory)
+}
+
+/// The temporary credentials that the call issued.
+fn session(told: &Told<'_, '_, '_>, at: &Stamp) -> Option<Fact> {
+    let Told { record, actor, time, .. } = told;
+    let issued = record.text(&["responseElements", "credentials", "accessKeyId"])?;
+    let mut state = State::default();
+    let mut say = |field: &str, value: Option<&str>| state.say(field, at, value);
+    say("key", Some(issued));
+    say("issued.at", Some(&timestamp::format(*time)));
+    say("issued.call", Some(record.event_name()));
+    say("issued.to", record.text(&["responseElements", "assumedRoleUser", "arn"]));
+    say("issued.by", actor.arn.or(actor.name()));
+    say("issued.key", record.text(&["userIdentity", "accessKeyId"]));
+    say("issued.from", record.text(&["sourceIPAddress"]));
+    say("issued.person", lineage::person(record, actor).as_deref());
+    say("issued.source_identity", record.text(&["requestParameters", "sourceIdentity"]));
+    Some(Fact { key: Key::session(issued), state })
+}
+
+/// What became of the resource that the call was about.
+fn resource(told: &Told<'_, '_, '_>, at: &Stamp) -> Option<Fact> {
+    let Told { record, context, actor, catalogue, time, .. } = told;
+    let resource = context.resource.as_ref()?;
+    let arn = resource.arn.as_deref()?;
+    let access = context.access_level?;
+    let mut state = State::default();
+    let key = Key::resource(arn);
+    state.say("key", &Stamp::ALWAYS, [key.id.as_str()]);
+    for (field, value) in [("resource.type", &resource.kind), ("resource.name", &resource.name)] {
+        // Records spell one name in several cases, and the same one has to win whatever their order.
+        if let Some(value) = value {
+            state.say(field, &Stamp::ALWAYS, [value.to_ascii_lowercase()]);
+        }
+    }
+    let place = Arn::parse(arn)?;
+    state.say("cloud.account.id", &Stamp::ALWAYS, [place.account]);
+    state.say("cloud.region", &Stamp::ALWAYS, [place.region]);
+    if let Some(caller) = actor.arn.or(actor.name()) {
+        state.add_newest("used_by", &Stamp::of_day(*time), caller);
+    }
+    let name = record.event_name();
+    let deed = if access.reads() {
+        return Some(Fact { key, state });
+    } else if ["Create", "Register", "Import"].iter().any(|verb| name.starts_with(verb)) && !is_link(name) {
+        "created"
+    } else if ["Delete", "Deregister"].iter().any(|verb| name.starts_with(verb)) && access == Access::Write {
+        "gone"
+    } else {
+        "changed"
+    };
+    let mut say = |member: &str, value: Option<&str>| state.say(&format!("{deed}.{member}"), at, value);
+    say("at", Some(&timestamp::format(*time)));
+    say("by", actor.arn.or(actor.name()));
+    say("call", Some(name));
+    if deed != "gone" {
+        say("key", record.text(&["userIdentity", "accessKeyId"]));
+        say("person", lineage::person(record, actor).as_deref());
+        say("principal", actor.principal_id);
+        for (field, values) in configuration(context) {
+            // Who makes a thing says all of it; who changes it says what changes.
+            if deed == "created" || !values.is_empty() {
+                state.say(field, at, values);
+            }
+        }
+        let script = context.lifecycle.shell.is_some();
+        if script {
+            let worst = told.matches.iter().filter(|rule| !rule.reads_memory && rule.judges_scripts);
+            let worst = worst.map(|rule| rule.level).max().map_or("none", Severity::name);
+            state.say("script.verdict", at, [worst]);
+        }
+        let uses = uses(context, &catalogue.kinds, &place);
+        if deed == "created" || !uses.is_empty() {
+            state.say("uses", at, uses);
+        }
+    }
+    Some(Fact { key, state })
+}
+
+/// A link to a resource is no resource of its own.
+fn is_link(name: &str) -> bool {
+    name.starts_with("CreatePresigned")
+}
+
+/// The roles, buckets, repositories, keys and subnets that a resource of SageMaker stands on, and the roles that trust it.
+fn foundations(told: &Told<'_, '_, '_>) -> Vec<Fact> {
+    let Told { record, context, time, .. } = told;
+    let about = |kind: &str, arn: &str| {
+        let mut state = State::default();
+        let key = Key::resource(arn);
+        state.say("key", &Stamp::ALWAYS, [key.id.as_str()]);
+        state.say("resource.type", &Stamp::ALWAYS, [kind]);
+        (key, state)
+    };
+    if record.event_source() == "iam.amazonaws.com" {
+        let is_trusted =
+            context.policy.principals.iter().any(|principal| principal.contains("sagemaker.amazonaws.com"));
+        let role = record.text(&["responseElements", "role", "arn"]).map(str::to_owned).or_else(|| {
+            let account = record.text(&["recipientAccountId"])?;
+            Some(format!("arn:aws:iam::{account}:role/{}", record.text(&["requestParameters", "roleName"])?))
+        });
+        return role
+            .filter(|_| is_trusted)
+            .map(|role| {
+                let (key, mut state) = about("role", &role);
+                state.say("execution_role", &Stamp::ALWAYS, ["true"]);
+                Fact { key, state }
+            })
+            .into_iter()
+            .collect();
+    }
+    if !record.is_sagemaker() || context.access_level.is_none_or(Access::reads) {
+        return Vec::new();
+    }
+    let used_for = context.resource.as_ref().and_then(|resource| resource.arn.as_deref());
+    let at = Stamp::of_day(*time);
+    let mut facts = Vec::new();
+    let mut take = |kind: &str, arn: &str| {
+        let (key, mut state) = about(kind, arn);
+        if kind == "role" {
+            state.say("execution_role", &Stamp::ALWAYS, ["true"]);
+        }
+        if let Some(resource) = used_for {
+            state.add_newest("used_for", &at, resource);
+        }
+        facts.push(Fact { key, state });
+    };
+    context.execution_role.arn.iter().for_each(|arn| take("role", arn));
+    context.s3.buckets.iter().for_each(|bucket| take("bucket", &format!("arn:aws:s3:::{bucket}")));
+    context.kms_key.iter().filter(|key| key.contains(":key/")).for_each(|arn| take("key", arn));
+    context.network.subnets.iter().for_each(|subnet| take("subnet", subnet));
+    context
+        .image
+        .uri
+        .iter()
+        .filter_map(|uri| repository(uri))
+        .for_each(|repository| take("repository", &repository));
+    facts
+}
+
+/// The repository of an image in a private registry of ECR.
+fn repository(uri: &str) -> Option<String> {
+    let (registry, path) = uri.split_once('/')?;
+    let mut parts = registry.split('.');
+    let (account, service, region) = (parts.next()?, (parts.next()?, parts.next()?), parts.next()?);
+    let name = path.split(['@', ':']).next()?;
+    (service == ("dkr", "ecr")).then(|| format!("arn:aws:ecr:{region}:{account}:repository/{name}"))
+}

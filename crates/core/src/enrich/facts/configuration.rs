@@ -1,0 +1,70 @@
+//! The configuration of a resource as a call told it, and the other resources that it names.
+
+use std::borrow::Cow;
+
+use crate::enrich::arn::Arn;
+use crate::enrich::context::Context;
+use crate::enrich::kind::{Kinds, Place};
+
+/// The fields of a configuration with their values; what a call does not say is empty.
+pub fn configuration(context: &Context<'_>) -> Vec<(&'static str, Vec<String>)> {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let truth = |truth: Option<bool>| truth.iter().map(bool::to_string).collect();
+    let number = |number: Option<u64>| number.iter().map(u64::to_string).collect();
+    let Context { execution_role, image, s3, kms_key, network, instance, lifecycle, .. } = context;
+    vec![
+        ("configuration.role", texts(&execution_role.arn)),
+        ("configuration.image", texts(&image.uri)),
+        ("configuration.model_data", texts(&s3.models)),
+        ("configuration.output", texts(&s3.outputs)),
+        ("configuration.kms_key", texts(kms_key)),
+        ("configuration.subnet", texts(&network.subnets)),
+        ("configuration.security_group", texts(&network.security_groups)),
+        ("configuration.network_isolation", truth(network.isolated)),
+        ("configuration.inter_container_encryption", truth(network.encrypted)),
+        ("configuration.direct_internet_access", truth(network.direct_internet)),
+        ("configuration.root_access", truth(context.root_access)),
+        ("configuration.remote_access", truth(context.remote_access)),
+        ("configuration.docker_access", truth(context.docker_access)),
+        ("configuration.metadata_service_version", texts(context.metadata_service_version.as_slice())),
+        ("configuration.instance_type", texts(&instance.kinds)),
+        ("configuration.instance_count", number(instance.count)),
+        ("configuration.volume_gb", number(context.volume_gb)),
+        (
+            "configuration.lifecycle",
+            texts(&lifecycle.name).into_iter().chain(texts(&lifecycle.arn)).collect(),
+        ),
+        ("configuration.model", texts(&context.model.name)),
+        ("configuration.endpoint_config", texts(&context.endpoint_config.name)),
+        ("configuration.code_repository", texts(&context.code_repository.url)),
+        ("tags", context.tags.clone()),
+    ]
+}
+
+/// The ARNs of SageMaker's own resources that a resource at a place is made of, in lower case as memory keeps them.
+pub fn uses(context: &Context<'_>, kinds: &Kinds, place: &Arn<'_>) -> Vec<String> {
+    let place = Place { region: place.region, account: place.account };
+    let named = |kind: &str, name: &str| {
+        let kind = kinds.get(kind)?;
+        kinds.arn(kind, place, |_| Some(Cow::Owned(name.to_owned())))
+    };
+    let is_studio = context.studio.domain.is_some();
+    let scripts = if is_studio { "studio-lifecycle-config" } else { "notebook-instance-lifecycle-config" };
+    let own = context.resource.as_ref().and_then(|resource| resource.arn.as_deref()).unwrap_or_default();
+    let scripts = context.lifecycle.name.iter().filter_map(|name| named(scripts, name));
+    let models = context.model.name.iter().filter_map(|name| named("model", name));
+    let configurations =
+        context.endpoint_config.name.iter().filter_map(|name| named("endpoint-config", name));
+    let parent = context.resource.as_ref().and_then(|resource| resource.parent.as_ref()?.arn.as_deref());
+    let mut uses: Vec<String> = scripts
+        .chain(context.lifecycle.arn.iter().map(|arn| (*arn).to_owned()))
+        .chain(models)
+        .chain(configurations)
+        .chain(parent.map(str::to_owned))
+        .map(|arn| arn.to_ascii_lowercase())
+        .filter(|arn| !arn.eq_ignore_ascii_case(own))
+        .collect();
+    uses.sort_unstable();
+    uses.dedup();
+    uses
+}

@@ -1,0 +1,118 @@
+//! The lineage: who is behind a session, from the person or workload to the caller.
+//!
+//! A link is known from the record itself, or from the call that issued the credentials. One that is not known is named as
+//! missing; none is guessed, and no name counts that a caller can choose.
+
+use super::actor::Actor;
+use crate::memory::{Key, Known, Lookup, State};
+use crate::record::Record;
+
+/// The most links that are followed; AWS lets roles be chained without end.
+const MOST_LINKS: usize = 8;
+
+/// Roles of IAM Identity Center, whose sessions are named after the person by AWS.
+const PERMISSION_SET_PREFIX: &str = "AWSReservedSSO_";
+
+/// Who is behind a caller.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Lineage {
+    /// From the first that is known to the caller.
+    pub chain: Vec<String>,
+    /// The person or workload at the root; none where a link is missing.
+    pub origin: Option<String>,
+    /// The notebook, job or function whose credentials are used.
+    pub works_for: Option<String>,
+    /// What is not known of it.
+    pub missing: Option<String>,
+}
+
+/// The person or workload that the record itself shows, by a name that the caller did not choose.
+pub fn person(record: &Record<'_>, actor: &Actor<'_>) -> Option<String> {
+    let vouched = actor.source_identity.or(actor.on_behalf_of);
+    if let Some(person) = vouched.map(str::to_owned).or_else(|| works_for(record)) {
+        return Some(person);
+    }
+    let name = match actor.kind? {
+        "IAMUser" | "Root" | "Role" => actor.arn,
+        "SAMLUser" | "WebIdentityUser" => record.text(&["userIdentity", "userName"]),
+        "IdentityCenterUser" => actor.name(),
+        "AWSService" => actor.invoked_by.or(actor.name()),
+        "AssumedRole" if actor.role.is_some_and(|role| role.starts_with(PERMISSION_SET_PREFIX)) => {
+            actor.session_name
+        }
+        _ => None,
+    };
+    name.map(str::to_owned)
+}
+
+fn works_for(record: &Record<'_>) -> Option<String> {
+    let scope = |member| record.text(&["userIdentity", "inScopeOf", member]);
+    scope("credentialsIssuedTo").or_else(|| scope("sourceArn")).map(str::to_owned)
+}
+
+/// The lineage of a record's caller.
+pub fn lineage(record: &Record<'_>, actor: &Actor<'_>, known: &Known) -> Lineage {
+    let caller = actor.arn.or(actor.principal_id).or(actor.name()).unwrap_or("unknown");
+    let access_key =
+        record.text(&["userIdentity", "accessKeyId"]).filter(|_| actor.temporary_key == Some(true));
+    let mut lineage = trace(person(record, actor), caller, access_key, known);
+    lineage.works_for = works_for(record);
+    lineage
+}
+
+/// The lineage of somebody whom memory knows by name and access key only.
+pub fn trace(person: Option<String>, caller: &str, access_key: Option<&str>, known: &Known) -> Lineage {
+    let mut chain = vec![caller.to_owned()];
+    let mut root = person;
+    let mut key = access_key.map(str::to_owned);
+    let mut missing = None;
+    while root.is_none() {
+        let Some(issued) = key.take() else { break };
+        let session = match session(&issued, known) {
+            Ok(session) if chain.len() < MOST_LINKS => session,
+            Ok(_) => {
+                missing = Some(format!("more than {MOST_LINKS} links"));
+                break;
+            }
+            Err(reason) => {
+                missing = Some(reason);
+                break;
+            }
+        };
+        root = session.value("issued.person").map(str::to_owned);
+        match session.value("issued.by") {
+            Some(issuer) => chain.push(issuer.to_owned()),
+            None => break,
+        }
+        key = session.value("issued.key").filter(|key| key.starts_with("ASIA")).map(str::to_owned);
+    }
+    if let Some(root) = &root
+        && chain.last() != Some(root)
+    {
+        chain.push(root.clone());
+    }
+    chain.reverse();
+    let missing = missing.or_else(|| root.is_none().then(|| format!("who is behind {}", chain[0])));
+    Lineage { chain, origin: root, works_for: None, missing }
+}
+
+fn session<'k>(access_key_id: &str, known: &'k Known) -> Result<&'k State, String> {
+    match known.get(&Key::session(access_key_id)) {
+        Lookup::Found(session) => Ok(session),
+        Lookup::Nothing => Err(format!("the call that issued {access_key_id}")),
+        Lookup::NotAsked | Lookup::NotRecalled => Err(format!("memory of {access_key_id}")),
+    }
+}
+
+/// Whether two names are of one person: the last part of the ARN of a user or session, or the name itself, whatever its
+/// case. A workload has a name that anybody can give, so its whole ARN counts.
+pub fn is_same_person(a: &str, b: &str) -> bool {
+    fn name(text: &str) -> &str {
+        let is_person = [":user/", ":assumed-role/"].iter().any(|kind| text.contains(kind));
+        if is_person { text.rsplit('/').next().unwrap_or(text) } else { text }
+    }
+    name(a).eq_ignore_ascii_case(name(b))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,327 @@
+//! What memory adds to a record: who is behind it, what the resource is, and what was never seen before.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use rsigma_eval::EventValue;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_with::skip_serializing_none;
+use time::OffsetDateTime;
+
+use super::actor::Actor;
+use super::context::Context;
+use super::lineage::{self, Lineage};
+use super::networks::SourceNetwork;
+use super::usual::Usual;
+use crate::memory::{Key, Known, Lookup, Stamp, State};
+use crate::record::Record;
+use crate::timestamp;
+
+/// What `sagemaker.context` says when nothing was missing.
+const COMPLETE: &str = "complete";
+
+/// What is remembered for one record, as its document and rules have it.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    pub actor: RememberedActor,
+    pub resource: RememberedResource,
+    /// What the caller was never seen with, such as `network` or `role`.
+    pub first: Vec<Cow<'static, str>>,
+    /// `complete`, or what was missing.
+    pub context: Vec<String>,
+}
+
+/// What memory says of the caller, under `sagemaker.actor`.
+#[skip_serializing_none]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RememberedActor {
+    /// From the first that is known to the caller.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<String>,
+    /// The person or workload at the root; absent where a link is missing.
+    pub origin: Option<String>,
+    /// The notebook, job or function whose credentials are used.
+    pub works_for: Option<String>,
+    /// Whether the caller's role is one that SageMaker was given.
+    pub execution_role: Option<bool>,
+}
+
+/// What memory says of the resource, under `sagemaker.resource`.
+#[skip_serializing_none]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RememberedResource {
+    pub created_by: Option<String>,
+    pub created_at: Option<String>,
+    /// Who is behind its creation, as far as that is known.
+    pub owner: Option<String>,
+    /// Whether the caller is the owner; absent where either is not known well enough.
+    pub is_owner: Option<bool>,
+    /// Seconds since it was made.
+    pub age: Option<i64>,
+    /// As it was told before this call.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub configuration: BTreeMap<String, Vec<String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// The worst level of what the rules find in the script that it starts with.
+    pub script_verdict: Option<String>,
+}
+
+/// The fields of a document that memory decides.
+pub fn is_field(name: &str) -> bool {
+    let Some(name) = name.strip_prefix("sagemaker.") else { return false };
+    if let Some(name) = name.strip_prefix("actor.") {
+        return matches!(name, "chain" | "origin" | "works_for" | "execution_role");
+    }
+    if let Some(name) = name.strip_prefix("resource.") {
+        return matches!(
+            name,
+            "created_by" | "created_at" | "owner" | "is_owner" | "age" | "tags" | "script_verdict"
+        ) || name.starts_with("configuration.");
+    }
+    matches!(name, "first" | "context")
+}
+
+/// What a record is, as far as memory asks for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking<'q, 'r, 'a> {
+    pub record: &'r Record<'a>,
+    pub context: &'q Context<'r>,
+    pub actor: &'q Actor<'r>,
+    pub network: &'q SourceNetwork<'r>,
+    pub time: Option<OffsetDateTime>,
+}
+
+impl Asking<'_, '_, '_> {
+    /// The keys that have to be recalled before the record can be judged, as far as what is known already tells them.
+    pub fn wanted(&self, known: &Known) -> Vec<Key> {
+        let mut wanted = Vec::new();
+        let mut want = |key: Key| {
+            if known.get(&key) == Lookup::NotAsked && !wanted.contains(&key) {
+                wanted.push(key);
+            }
+        };
+        self.identity().into_iter().for_each(&mut want);
+        self.caller_role().into_iter().for_each(&mut want);
+        let mut sessions: Vec<String> = Vec::new();
+        if lineage::person(self.record, self.actor).is_none() && self.actor.temporary_key == Some(true) {
+            sessions.extend(self.record.text(&["userIdentity", "accessKeyId"]).map(str::to_owned));
+        }
+        if let Some(key) = self.resource() {
+            if let Lookup::Found(state) = known.get(&key)
+                && state.value("created.person").is_none()
+            {
+                sessions.extend(state.value("created.key").map(str::to_owned));
+            }
+            self.scripts(known.get(&key).found()).for_each(&mut want);
+            want(key);
+        }
+        for session in sessions.into_iter().filter(|key| key.starts_with("ASIA")) {
+            let mut next = Some(session);
+            while let Some(session) = next.take() {
+                let key = Key::session(&session);
+                if let Lookup::Found(state) = known.get(&key)
+                    && state.value("issued.person").is_none()
+                {
+                    next = state.value("issued.key").filter(|key| *key != session).map(str::to_owned);
+                }
+                want(key);
+            }
+        }
+        wanted
+    }
+
+    /// What is remembered for the record.
+    pub fn remember(&self, known: &Known) -> Remembered {
+        let lineage = lineage::lineage(self.record, self.actor, known);
+        let mut context: Vec<String> = lineage.missing.iter().cloned().collect();
+        let mut find = |key: Option<Key>, what: &str| match known.get(&key?) {
+            Lookup::Found(state) => Some(Some(state)),
+            Lookup::Nothing => Some(None),
+            Lookup::NotAsked | Lookup::NotRecalled => {
+                context.push(format!("memory of the {what}"));
+                None
+            }
+        };
+        let identity = find(self.identity(), "identity").flatten();
+        let role = find(self.caller_role(), "role");
+        let resource = find(self.resource(), "resource").flatten();
+        let scripts: Vec<&State> =
+            self.scripts(resource).filter_map(|key| find(Some(key), "script").flatten()).collect();
+        if context.is_empty() {
+            context.push(COMPLETE.to_owned());
+        }
+        Remembered {
+            first: self.first(identity),
+            resource: self.remember_resource(resource, &scripts, &lineage, known),
+            actor: RememberedActor {
+                execution_role: role
+                    .map(|role| role.is_some_and(|role| role.value("execution_role") == Some("true"))),
+                chain: lineage.chain,
+                origin: lineage.origin,
+                works_for: lineage.works_for,
+            },
+            context,
+        }
+    }
+
+    fn first(&self, identity: Option<&State>) -> Vec<Cow<'static, str>> {
+        let (Some(identity), Some(time)) = (identity, self.time) else { return Vec::new() };
+        let at = Stamp::at(time);
+        let pairs = Usual::of(self.record, self.context, self.actor, self.network);
+        let mut first: Vec<Cow<'static, str>> = pairs
+            .iter()
+            .filter(|pair| pair.is_first(identity, &at) == Some(true))
+            .map(|pair| pair.name.into())
+            .collect();
+        first.dedup();
+        first
+    }
+
+    fn remember_resource(
+        &self,
+        resource: Option<&State>,
+        scripts: &[&State],
+        caller: &Lineage,
+        known: &Known,
+    ) -> RememberedResource {
+        let script_verdict = scripts
+            .iter()
+            .chain(&resource)
+            .filter_map(|state| state.value("script.verdict"))
+            .max_by_key(|verdict| severity_rank(verdict))
+            .map(str::to_owned);
+        let Some(state) = resource else {
+            return RememberedResource { script_verdict, ..Default::default() };
+        };
+        let owned = |field: &str| state.value(field).map(str::to_owned);
+        let created_at = owned("created.at");
+        let made = created_at.as_deref().and_then(timestamp::parse);
+        // What this record made is told by the record itself, and not yet before it.
+        let is_older = made.zip(self.time).is_none_or(|(made, now)| made < now);
+        if !is_older {
+            return RememberedResource { script_verdict, ..Default::default() };
+        }
+        let owner = owned("created.by")
+            .map(|by| lineage::trace(owned("created.person"), &by, state.value("created.key"), known));
+        RememberedResource {
+            created_by: owned("created.by"),
+            is_owner: owner.as_ref().and_then(|owner| self.is_owner(owner, state, caller)),
+            owner: owner.and_then(|owner| owner.origin),
+            age: made.zip(self.time).map(|(made, now)| (now - made).whole_seconds()),
+            created_at,
+            configuration: state
+                .fields("configuration.")
+                .filter(|(_, values)| !values.is_empty())
+                .filter_map(|(field, values)| {
+                    Some((field.strip_prefix("configuration.")?.to_owned(), values.to_vec()))
+                })
+                .collect(),
+            tags: state.values("tags").unwrap_or_default().to_vec(),
+            script_verdict,
+        }
+    }
+
+    /// Two origins that are known decide. Without both, one caller is itself, another role or user is another, and two
+    /// sessions of one role can be anybody.
+    fn is_owner(&self, owner: &Lineage, resource: &State, caller: &Lineage) -> Option<bool> {
+        if let (Some(owner), Some(caller)) = (&owner.origin, &caller.origin) {
+            return Some(lineage::is_same_person(owner, caller));
+        }
+        let (made_by, principal) = (resource.value("created.by")?, resource.value("created.principal")?);
+        let id = |principal: &str| principal.split(':').next().unwrap_or_default().to_owned();
+        if self.actor.arn == Some(made_by) {
+            return Some(true);
+        }
+        (id(principal) != id(self.actor.principal_id?)).then_some(false)
+    }
+
+    fn identity(&self) -> Option<Key> {
+        Some(Key::identity(self.actor.account_id?, self.actor.principal_id?))
+    }
+
+    fn caller_role(&self) -> Option<Key> {
+        let issuer = self.actor.issuer.as_ref().filter(|issuer| issuer.kind == Some("Role"))?;
+        issuer.arn.map(Key::resource)
+    }
+
+    fn resource(&self) -> Option<Key> {
+        Some(Key::resource(self.context.resource.as_ref()?.arn.as_deref()?))
+    }
+
+    /// The scripts that the call attaches and those that its resource starts with, as far as it is known.
+    fn scripts(&self, resource: Option<&State>) -> impl Iterator<Item = Key> {
+        let lifecycle = &self.context.lifecycle;
+        let place = self.context.resource.as_ref().and_then(|resource| resource.arn.as_deref());
+        let named = lifecycle.name.iter().filter_map(move |name| {
+            let (before, _) = place?.split_once(":notebook-instance/")?;
+            Some(format!("{before}:notebook-instance-lifecycle-config/{name}"))
+        });
+        let uses = resource.and_then(|state| state.values("uses")).unwrap_or_default();
+        let known = uses.iter().filter(|arn| arn.contains("lifecycle-config/")).cloned();
+        lifecycle
+            .arn
+            .iter()
+            .map(|arn| (*arn).to_owned())
+            .chain(named)
+            .chain(known)
+            .map(|arn| Key::resource(&arn))
+    }
+}
+
+fn severity_rank(verdict: &str) -> usize {
+    ["none", "informational", "low", "medium", "high", "critical"]
+        .iter()
+        .position(|it| *it == verdict)
+        .unwrap_or(0)
+}
+
+impl Remembered {
+    /// What a stored document says that was remembered when it was written.
+    pub fn of_document(document: &Value) -> Self {
+        let ours = &document["sagemaker"];
+        Self {
+            actor: Deserialize::deserialize(&ours["actor"]).unwrap_or_default(),
+            resource: Deserialize::deserialize(&ours["resource"]).unwrap_or_default(),
+            first: Deserialize::deserialize(&ours["first"]).unwrap_or_default(),
+            context: Deserialize::deserialize(&ours["context"]).unwrap_or_default(),
+        }
+    }
+
+    /// The value of a field that rules ask for.
+    pub fn fact(&self, name: &str) -> Option<EventValue<'_>> {
+        let Self { actor, resource, first, context } = self;
+        let name = name.strip_prefix("sagemaker.")?;
+        match name {
+            "first" => return list(first.iter().map(Cow::as_ref)),
+            "context" => return list(context.iter().map(String::as_str)),
+            "actor.chain" => return list(actor.chain.iter().map(String::as_str)),
+            "actor.execution_role" => return actor.execution_role.map(EventValue::Bool),
+            "resource.is_owner" => return resource.is_owner.map(EventValue::Bool),
+            "resource.age" => return resource.age.map(EventValue::Int),
+            "resource.tags" => return list(resource.tags.iter().map(String::as_str)),
+            _ => {}
+        }
+        if let Some(field) = name.strip_prefix("resource.configuration.") {
+            return list(resource.configuration.get(field)?.iter().map(String::as_str));
+        }
+        let text = match name {
+            "actor.origin" => &actor.origin,
+            "actor.works_for" => &actor.works_for,
+            "resource.created_by" => &resource.created_by,
+            "resource.created_at" => &resource.created_at,
+            "resource.owner" => &resource.owner,
+            "resource.script_verdict" => &resource.script_verdict,
+            _ => return None,
+        };
+        text.as_deref().map(|text| EventValue::Str(text.into()))
+    }
+}
+
+fn list<'v>(texts: impl Iterator<Item = &'v str>) -> Option<EventValue<'v>> {
+    let texts: Vec<_> = texts.map(|text| EventValue::Str(text.into())).collect();
+    (!texts.is_empty()).then_some(EventValue::Array(texts))
+}

@@ -1,0 +1,15 @@
+//! Memory: what records tell of the things beyond one record, so that a later record is judged with what is known.
+//!
+//! It only ever joins. Each fact carries the stamp of its record, and [`State::join`] is associative, commutative and
+//! idempotent: whatever the order of records, how often they are delivered and how many daemons share the work, the same
+//! set of records ends in the same memory. A script in OpenSearch makes the same join as the Rust here.
+
+mod fact;
+mod known;
+mod stamp;
+mod state;
+
+pub use fact::{Fact, Key, Kind};
+pub use known::{Known, Lookup};
+pub use stamp::{Stamp, day};
+pub use state::{NEWEST, OLDEST, Said, Seen, State};

@@ -1,0 +1,69 @@
+//! One thing that a record tells of, and what it tells.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use strum::{Display, EnumIter, IntoStaticStr};
+
+use super::state::State;
+
+/// What memory keeps of one kind in an index of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Display, EnumIter, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Kind {
+    /// Resources of SageMaker, and what they stand on: roles, buckets, repositories, keys, subnets.
+    Resources,
+    /// Roles and users, by account and id.
+    Identities,
+    /// Temporary credentials, by the id of their access key.
+    Sessions,
+}
+
+/// Which thing it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    pub kind: Kind,
+    /// An ARN, an account with an id, or the id of an access key.
+    pub id: String,
+}
+
+/// What one record tells of one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    pub key: Key,
+    pub state: State,
+}
+
+/// Bytes of the SHA-256 in the id of a document.
+const HASH_BYTES: usize = 16;
+
+impl Key {
+    pub fn new(kind: Kind, id: impl Into<String>) -> Self {
+        Self { kind, id: id.into() }
+    }
+
+    pub fn resource(arn: &str) -> Self {
+        // SageMaker takes names in any case and writes them as it likes; no service of AWS tells two names by case alone.
+        Self::new(Kind::Resources, arn.to_ascii_lowercase())
+    }
+
+    pub fn identity(account: &str, principal_id: &str) -> Self {
+        let (id, _) = principal_id.split_once(':').unwrap_or((principal_id, ""));
+        Self::new(Kind::Identities, format!("{account}/{id}"))
+    }
+
+    pub fn session(access_key_id: &str) -> Self {
+        Self::new(Kind::Sessions, access_key_id)
+    }
+
+    /// The `_id` of its document: hexadecimal digits, because the key's own text is a record's.
+    pub fn document_id(&self) -> String {
+        hex::encode(&Sha256::digest(self.id.as_bytes())[..HASH_BYTES])
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.kind, self.id)
+    }
+}

@@ -1,0 +1,114 @@
+//! What is recalled for the records at hand.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::fact::{Fact, Key};
+use super::state::State;
+
+/// The states that are at hand. A daemon fills it for a few records at a time; a command that reads files keeps all that
+/// they told in it.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    states: HashMap<Key, Option<Arc<State>>>,
+    absence: Absence,
+}
+
+/// What it means that a key is not among the states.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Absence {
+    /// Nothing was ever told of it.
+    #[default]
+    NothingTold,
+    /// It was not asked for yet.
+    NotAsked,
+    /// It could not be recalled.
+    NotRecalled,
+    /// Memory is switched off.
+    Off,
+}
+
+/// What is known of one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookup<'k> {
+    Found(&'k State),
+    /// Nothing was ever told of it.
+    Nothing,
+    /// To be asked for.
+    NotAsked,
+    /// It could not be recalled.
+    NotRecalled,
+}
+
+impl<'k> Lookup<'k> {
+    pub fn found(self) -> Option<&'k State> {
+        match self {
+            Self::Found(state) => Some(state),
+            Self::Nothing | Self::NotAsked | Self::NotRecalled => None,
+        }
+    }
+}
+
+impl Known {
+    /// All that there is: what is not in it was never told.
+    pub fn whole() -> Self {
+        Self::default()
+    }
+
+    /// What can be asked for more.
+    pub fn to_be_asked() -> Self {
+        Self { states: HashMap::new(), absence: Absence::NotAsked }
+    }
+
+    /// Without memory, so that each record is judged alone.
+    pub fn off() -> Self {
+        Self { states: HashMap::new(), absence: Absence::Off }
+    }
+
+    /// Whether more can be recalled.
+    pub fn can_be_asked(&self) -> bool {
+        self.absence == Absence::NotAsked
+    }
+
+    pub fn is_off(&self) -> bool {
+        self.absence == Absence::Off
+    }
+
+    /// Gives up on what was not recalled until now.
+    pub fn give_up(&mut self) {
+        self.absence = Absence::NotRecalled;
+    }
+
+    pub fn recall(&mut self, key: Key, state: Option<Arc<State>>) {
+        self.states.insert(key, state);
+    }
+
+    pub fn get(&self, key: &Key) -> Lookup<'_> {
+        match (self.states.get(key), self.absence) {
+            (Some(Some(state)), _) => Lookup::Found(state),
+            (Some(None), _) | (None, Absence::NothingTold) => Lookup::Nothing,
+            (None, Absence::NotAsked) => Lookup::NotAsked,
+            (None, Absence::NotRecalled | Absence::Off) => Lookup::NotRecalled,
+        }
+    }
+
+    /// Takes what a record told, so that the next one is judged with it. A key that was not recalled stays unknown: a part
+    /// of a state would look like the whole.
+    pub fn learn(&mut self, facts: &[Fact]) {
+        for fact in facts {
+            match (self.states.get_mut(&fact.key), self.absence) {
+                (Some(Some(state)), _) => drop(Arc::make_mut(state).join(&fact.state)),
+                (Some(none), _) => *none = Some(Arc::new(fact.state.clone())),
+                (None, Absence::NothingTold) => {
+                    self.states.insert(fact.key.clone(), Some(Arc::new(fact.state.clone())));
+                }
+                (None, _) => {}
+            }
+        }
+    }
+
+    /// Every state, for a command that has read all.
+    pub fn states(&self) -> impl Iterator<Item = (&Key, &State)> {
+        self.states.iter().filter_map(|(key, state)| Some((key, state.as_deref()?)))
+    }
+}

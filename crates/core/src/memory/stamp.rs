@@ -1,0 +1,50 @@
+//! When something was said, and by which record.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::document::DocumentId;
+use crate::timestamp;
+
+/// The place of a record in the order of all: the time of its event and then its id, as text that sorts like that. A stamp
+/// of a day alone lies before all of that day.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Stamp(String);
+
+impl Stamp {
+    /// What holds at all times, such as the name of a thing.
+    pub const ALWAYS: Self = Self(String::new());
+
+    /// That of one record.
+    pub fn of(time: OffsetDateTime, id: &DocumentId) -> Self {
+        Self(format!("{} {}", timestamp::format(time), id.as_str()))
+    }
+
+    /// The day of a record, for what need not be written again with every record of a day.
+    pub fn of_day(time: OffsetDateTime) -> Self {
+        Self(day(time))
+    }
+
+    /// The first of all stamps at a time or after it.
+    pub fn at(time: OffsetDateTime) -> Self {
+        Self(timestamp::format(time))
+    }
+
+    /// When it was; none of a stamp without a time.
+    pub fn time(&self) -> Option<OffsetDateTime> {
+        let (time, _) = self.0.split_once(' ').unwrap_or((&self.0, ""));
+        timestamp::parse(time).or_else(|| timestamp::parse(&format!("{time}T00:00:00Z")))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The day of a time, such as `2026-11-29`.
+pub fn day(time: OffsetDateTime) -> String {
+    let mut text = timestamp::format(time);
+    text.truncate("2026-11-29".len());
+    text
+}

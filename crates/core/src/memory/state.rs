@@ -1,0 +1,233 @@
+//! What is known of one thing, and the one operation on it.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::stamp::Stamp;
+
+/// Members that a set of the newest keeps.
+pub const NEWEST: usize = 32;
+/// Members that a set of the oldest keeps.
+pub const OLDEST: usize = 128;
+
+/// The field of a stored document that holds the state with its stamps; the others repeat it for people and panels.
+pub const FIELD: &str = "memory";
+
+/// What is known of one thing: fields under dotted names, each name in one of four groups.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct State {
+    /// Of which the later record counts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    latest: BTreeMap<String, Said>,
+    /// Of which the earlier record counts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    earliest: BTreeMap<String, Said>,
+    /// Sets that keep the members that were seen last, with when that was.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    newest: BTreeMap<String, Members>,
+    /// Sets that keep the members that were seen first, with when that was.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    oldest: BTreeMap<String, Members>,
+}
+
+type Members = BTreeMap<String, Stamp>;
+
+/// A value and who said it. Every value is a list of texts, so that OpenSearch's script and this code compare them alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    pub at: Stamp,
+    pub is: Vec<String>,
+}
+
+/// When a member of a set of the oldest was seen first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen<'s> {
+    At(&'s Stamp),
+    Never,
+    /// The set is full, so that the member may have been seen and dropped.
+    Unknown,
+}
+
+impl State {
+    /// Says that a field has a value since a record. An empty list says that it has none any more.
+    pub fn say(&mut self, field: &str, at: &Stamp, is: impl IntoIterator<Item = impl Into<String>>) {
+        let is = is.into_iter().map(Into::into).collect();
+        self.latest.insert(field.to_owned(), Said { at: at.clone(), is });
+    }
+
+    /// Says what only the first record about it may say.
+    pub fn say_first(&mut self, field: &str, at: &Stamp, is: impl Into<String>) {
+        self.earliest.insert(field.to_owned(), Said { at: at.clone(), is: vec![is.into()] });
+    }
+
+    /// Adds a member to a set of those seen last.
+    pub fn add_newest(&mut self, set: &str, at: &Stamp, member: impl Into<String>) {
+        self.newest.entry(set.to_owned()).or_default().insert(member.into(), at.clone());
+    }
+
+    /// Adds a member to a set of those seen first.
+    pub fn add_oldest(&mut self, set: &str, at: &Stamp, member: impl Into<String>) {
+        self.oldest.entry(set.to_owned()).or_default().insert(member.into(), at.clone());
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.latest.is_empty() && self.earliest.is_empty() && self.newest.is_empty() && self.oldest.is_empty()
+    }
+
+    /// Takes what another state knows, and tells whether that was anything new.
+    pub fn join(&mut self, other: &Self) -> bool {
+        let mut changed = false;
+        for (field, said) in &other.latest {
+            changed |= keep(&mut self.latest, field, said, |new, old| new.at.cmp(&old.at));
+        }
+        for (field, said) in &other.earliest {
+            changed |= keep(&mut self.earliest, field, said, |new, old| old.at.cmp(&new.at));
+        }
+        for (set, members) in &other.newest {
+            changed |= unite(&mut self.newest, set, members, NEWEST, |new, old| new.cmp(old));
+        }
+        for (set, members) in &other.oldest {
+            changed |= unite(&mut self.oldest, set, members, OLDEST, |new, old| old.cmp(new));
+        }
+        changed
+    }
+
+    /// The values of a field; none of what is not known, and an empty list of what is known to be absent.
+    pub fn values(&self, field: &str) -> Option<&[String]> {
+        self.said(field).map(|said| said.is.as_slice())
+    }
+
+    /// The first value of a field.
+    pub fn value(&self, field: &str) -> Option<&str> {
+        self.values(field)?.first().map(String::as_str)
+    }
+
+    pub fn said(&self, field: &str) -> Option<&Said> {
+        self.latest.get(field).or_else(|| self.earliest.get(field))
+    }
+
+    /// The fields whose names begin so, with their values.
+    pub fn fields<'s>(&'s self, beginning: &'s str) -> impl Iterator<Item = (&'s str, &'s [String])> {
+        let fields = self.latest.range(beginning.to_owned()..);
+        fields
+            .take_while(move |(name, _)| name.starts_with(beginning))
+            .map(|(name, said)| (name.as_str(), &said.is[..]))
+    }
+
+    /// The members of a set with their stamps, by name.
+    pub fn members(&self, set: &str) -> impl Iterator<Item = (&str, &Stamp)> {
+        let members = self.newest.get(set).or_else(|| self.oldest.get(set));
+        members.into_iter().flatten().map(|(member, at)| (member.as_str(), at))
+    }
+
+    /// When a member of a set of the oldest was seen first.
+    pub fn seen(&self, set: &str, member: &str) -> Seen<'_> {
+        let members = self.oldest.get(set);
+        match members.and_then(|members| members.get(member)) {
+            Some(at) => Seen::At(at),
+            None if members.is_some_and(|members| members.len() >= OLDEST) => Seen::Unknown,
+            None => Seen::Never,
+        }
+    }
+
+    /// About the bytes that it takes.
+    pub fn size(&self) -> usize {
+        let said = self.latest.iter().chain(&self.earliest);
+        let said: usize = said
+            .map(|(field, said)| field.len() + said.is.iter().map(|text| text.len() + 24).sum::<usize>() + 96)
+            .sum();
+        let sets = self.newest.iter().chain(&self.oldest);
+        let members: usize =
+            sets.flat_map(|(_, members)| members).map(|(member, _)| member.len() + 128).sum();
+        said + members
+    }
+
+    /// The document that OpenSearch's script makes of it.
+    pub fn document(&self) -> Value {
+        let mut document = Map::new();
+        for (field, said) in self.latest.iter().chain(&self.earliest) {
+            match &said.is[..] {
+                [] => {}
+                [value] => drop(document.insert(field.clone(), json!(value))),
+                values => drop(document.insert(field.clone(), json!(values))),
+            }
+        }
+        for (set, members) in self.newest.iter().chain(&self.oldest) {
+            document.insert(set.clone(), members.keys().map(String::as_str).collect());
+        }
+        document.insert(FIELD.to_owned(), json!(self));
+        Value::Object(document)
+    }
+}
+
+/// Keeps what is later or earlier; of one record's two words the greater, so that no order decides.
+fn keep(
+    known: &mut BTreeMap<String, Said>,
+    field: &str,
+    said: &Said,
+    order: impl Fn(&Said, &Said) -> Ordering,
+) -> bool {
+    match known.get_mut(field) {
+        Some(old) => {
+            let wins = order(said, old).then_with(|| compare_lists(&said.is, &old.is)) == Ordering::Greater;
+            if wins {
+                *old = said.clone();
+            }
+            wins
+        }
+        None => {
+            known.insert(field.to_owned(), said.clone());
+            true
+        }
+    }
+}
+
+/// Unites two sets; over the cap the losing end goes, and of two with one stamp the greater name.
+fn unite(
+    sets: &mut BTreeMap<String, Members>,
+    set: &str,
+    members: &Members,
+    cap: usize,
+    order: impl Fn(&Stamp, &Stamp) -> Ordering,
+) -> bool {
+    let known = sets.entry(set.to_owned()).or_default();
+    let beats = |(a, a_at): (&String, &Stamp), (b, b_at): (&String, &Stamp)| {
+        order(a_at, b_at).then_with(|| compare(b, a)) == Ordering::Greater
+    };
+    let mut changed = false;
+    for (member, at) in members {
+        if let Some(old) = known.get_mut(member) {
+            if order(at, old) == Ordering::Greater {
+                *old = at.clone();
+                changed = true;
+            }
+            continue;
+        }
+        if known.len() >= cap {
+            let loser = known.iter().reduce(|loser, next| if beats(loser, next) { next } else { loser });
+            let Some(loser) = loser.filter(|loser| beats((member, at), *loser)) else { continue };
+            let loser = loser.0.clone();
+            known.remove(&loser);
+        }
+        known.insert(member.clone(), at.clone());
+        changed = true;
+    }
+    changed
+}
+
+/// The order of Java's strings, which is by units of UTF-16.
+fn compare(a: &str, b: &str) -> Ordering {
+    a.encode_utf16().cmp(b.encode_utf16())
+}
+
+fn compare_lists(a: &[String], b: &[String]) -> Ordering {
+    let first = a.iter().zip(b).map(|(a, b)| compare(a, b)).find(|order| order.is_ne());
+    first.unwrap_or_else(|| a.len().cmp(&b.len()))
+}
+
+#[cfg(test)]
+mod tests;
