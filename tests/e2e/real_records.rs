@@ -33,7 +33,11 @@ async fn no_real_record_is_lost_and_none_is_refused() {
         distinct.extend(records.iter().map(|record| in_order(record).to_string()));
         cloud.upload(&trail::key("400000000001", number), bytes).await;
     }
-    let mut daemon = Daemon::start(&stack, &cloud, &[("select.scope", "all"), ("log.filter", "warn")]);
+    let mut daemon = Daemon::start(
+        &stack,
+        &cloud,
+        &[("select.scope", "all"), ("log.filter", "warn,sagetrail::daemon=info")],
+    );
     daemon.until_ready().await;
     cloud.until_empty(Duration::from_mins(3)).await;
 

@@ -43,7 +43,7 @@ async fn a_stop_gives_back_what_cannot_be_finished_and_a_second_daemon_ships_it(
     let mut daemon = Daemon::start(&stack, &cloud, &[("select.scope", "all"), ("shutdown.grace", "1s")]);
     daemon.until_ready().await;
     let search = Search::new(&stack.opensearch);
-    let blocked = BlockedMonth::new(&search, "2031.07").await;
+    let blocked = BlockedMonth::new(&search, "2032.07").await;
     blocked.upload(&cloud, account).await;
     blocked.until_refused(&daemon).await;
     daemon.signal("TERM");
@@ -67,7 +67,7 @@ async fn a_second_signal_ends_the_daemon_at_once_and_another_ships_what_was_in_f
     let mut daemon = Daemon::start(&stack, &cloud, &[("select.scope", "all"), ("shutdown.grace", "10m")]);
     daemon.until_ready().await;
     let search = Search::new(&stack.opensearch);
-    let blocked = BlockedMonth::new(&search, "2031.08").await;
+    let blocked = BlockedMonth::new(&search, "2032.08").await;
     blocked.upload(&cloud, account).await;
     blocked.until_refused(&daemon).await;
     daemon.signal("INT");
