@@ -11,12 +11,11 @@ use figment::Figment;
 use figment::providers::{Format, Toml};
 use sagetrail::config::{RulesConfig, Scope, SinkConfig};
 use sagetrail::enrich::rules::RuleSet;
-use sagetrail::enrich::{Enriched, Enricher, Origin, enrich};
+use sagetrail::enrich::{Enriched, Enricher};
 use sagetrail::opensearch::OpenSearch;
 use sagetrail::setup::install_templates;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use time::macros::datetime;
 
 use crate::support::Stack;
 use crate::support::examples::{self, Example, Values};
@@ -142,8 +141,7 @@ async fn index(stack: &Stack, search: &Search, enricher: &Enricher) -> BTreeMap<
 }
 
 fn document(example: &Example, enricher: &Enricher) -> (String, String) {
-    let origin = Origin { path: "example", written_at: None, now: datetime!(2026-11-23 12:00 UTC) };
-    match enrich(example.record.to_string().as_bytes(), origin, enricher) {
+    match example.enrich(enricher) {
         Enriched::Selected { document, .. } => {
             (document.id.as_str().to_owned(), String::from_utf8(document.source.to_vec()).unwrap())
         }

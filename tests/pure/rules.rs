@@ -26,10 +26,13 @@ fn load_in(scope: Scope, placeholders: Values) -> Enricher {
     Enricher { rules: RuleSet::load(&config).unwrap().into(), ..Enricher::built_in(scope) }
 }
 
-/// The document of a record.
+/// The document of a record without a history.
 fn document(record: &Value, enricher: &Enricher) -> Value {
-    let origin = Origin { path: "example", written_at: None, now: datetime!(2026-11-23 12:00 UTC) };
-    match enrich(record.to_string().as_bytes(), origin, enricher) {
+    document_of(&Example { path: PathBuf::new(), record: record.clone(), history: Vec::new() }, enricher)
+}
+
+fn document_of(example: &Example, enricher: &Enricher) -> Value {
+    match example.enrich(enricher) {
         Enriched::Selected { document, .. } => serde_json::from_slice(&document.source).unwrap(),
         other => panic!("{other:?}"),
     }
@@ -63,12 +66,10 @@ fn every_rule_matches_its_examples_and_none_of_its_near_misses() {
         let values = examples::values(&folder);
         let enricher = &*loaded.entry(values).or_insert_with_key(|values| load(values.clone()));
         let matches = matches.iter().map(|example| (example, true));
-        for (Example { path, record }, expected) in
-            matches.chain(misses.iter().map(|example| (example, false)))
-        {
-            if has(&document(record, enricher)["rule"]["id"], id) != expected {
+        for (example, expected) in matches.chain(misses.iter().map(|example| (example, false))) {
+            if has(&document_of(example, enricher)["rule"]["id"], id) != expected {
                 let what = if expected { "does not match" } else { "matches" };
-                problems.push(format!("\"{title}\" {what} {}", path.display()));
+                problems.push(format!("\"{title}\" {what} {}", example.path.display()));
             }
         }
     }
@@ -81,16 +82,17 @@ fn a_record_of_another_service_that_a_rule_matches_is_shipped_however_it_is_writ
     let (all, related) = (load(examples::all_values()), load_in(Scope::Related, examples::all_values()));
     let mut records = 0;
     for rule in all.rules.rules() {
-        for Example { path, record } in examples::records(&folder(&rule.id), "match-") {
+        for example in examples::records(&folder(&rule.id), "match-") {
+            let Example { path, record, .. } = &example;
             let is_sagemaker =
                 record["eventSource"].as_str().is_some_and(|source| source.contains("sagemaker"));
-            if is_sagemaker || !has(&document(&record, &all)["rule"]["id"], &rule.id) {
+            if is_sagemaker || !has(&document_of(&example, &all)["rule"]["id"], &rule.id) {
                 continue;
             }
             records += 1;
             let origin = Origin { path: "example", written_at: None, now: datetime!(2026-11-23 12:00 UTC) };
             let plain = record.to_string();
-            for raw in [plain.replace('/', "\\/"), with_escapes(&record), plain] {
+            for raw in [plain.replace('/', "\\/"), with_escapes(record), plain] {
                 let enriched = enrich(raw.as_bytes(), origin, &related);
                 assert!(matches!(enriched, Enriched::Selected { .. }), "{}: {raw}", path.display());
             }
@@ -119,14 +121,15 @@ fn with_escapes(record: &Value) -> String {
 fn a_match_on_a_call_that_failed_is_an_attempt_unless_the_rule_is_about_the_failure() {
     let enricher = load(examples::all_values());
     for rule in enricher.rules.rules().iter().filter(|rule| rule.level > Severity::Informational) {
-        for Example { path, mut record } in examples::records(&folder(&rule.id), "match-") {
-            let verdict = |record: &Value| document(record, &enricher)["sagemaker"].clone();
-            if record["errorCode"].is_null() || rule.judges_failure {
-                assert!(has(&verdict(&record)["findings"], &rule.id), "{}", path.display());
+        for mut example in examples::records(&folder(&rule.id), "match-") {
+            let verdict = |example: &Example| document_of(example, &enricher)["sagemaker"].clone();
+            let path = example.path.display().to_string();
+            if example.record["errorCode"].is_null() || rule.judges_failure {
+                assert!(has(&verdict(&example)["findings"], &rule.id), "{path}");
             }
             if !rule.judges_failure {
-                record["errorCode"] = "AccessDenied".into();
-                assert!(has(&verdict(&record)["attempts"], &rule.id), "{}", path.display());
+                example.record["errorCode"] = "AccessDenied".into();
+                assert!(has(&verdict(&example)["attempts"], &rule.id), "{path}");
             }
         }
     }

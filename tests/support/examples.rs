@@ -3,12 +3,32 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use sagetrail::enrich::{Enriched, Enricher, Origin, enrich_knowing};
+use sagetrail::memory::Known;
 use serde_json::Value;
+use time::macros::datetime;
 
-/// One record and the file that holds it.
+/// One record, the file that holds it, and the records that a site had before.
 pub struct Example {
     pub path: PathBuf,
     pub record: Value,
+    pub history: Vec<Value>,
+}
+
+impl Example {
+    /// The record as it is judged after its history; a record without one is judged alone.
+    pub fn enrich<'k>(&self, enricher: &'k Enricher) -> Enriched<'k> {
+        let origin = Origin { path: "example", written_at: None, now: datetime!(2026-11-23 12:00 UTC) };
+        let mut known = if self.history.is_empty() { Known::off() } else { Known::whole() };
+        for record in &self.history {
+            match enrich_knowing(record.to_string().as_bytes(), origin, enricher, &known) {
+                Enriched::Selected { facts, .. } => known.learn(&facts),
+                Enriched::NotSelected => {}
+                other => panic!("{}: {other:?}", self.path.display()),
+            }
+        }
+        enrich_knowing(self.record.to_string().as_bytes(), origin, enricher, &known)
+    }
 }
 
 /// The values of placeholders by their names, as a site would configure them.
@@ -23,7 +43,11 @@ pub fn all() -> Vec<Example> {
     for path in files(&tests().join("fixtures/src"), "") {
         let file: Value = read(&path);
         let records = file["Records"].as_array().expect("a fixture is a CloudTrail file");
-        examples.extend(records.iter().map(|record| Example { path: path.clone(), record: record.clone() }));
+        examples.extend(records.iter().map(|record| Example {
+            path: path.clone(),
+            record: record.clone(),
+            history: Vec::new(),
+        }));
     }
     examples
 }
@@ -33,9 +57,16 @@ pub fn folders() -> Vec<PathBuf> {
     files(&tests().join("rules"), "")
 }
 
-/// The records of one rule whose files begin with `match-` or `miss-`.
+/// The records of one rule whose files begin with `match-` or `miss-`. A rule that reads memory has a `history.json`: the
+/// records that the site had before any of them.
 pub fn records(folder: &Path, prefix: &str) -> impl Iterator<Item = Example> {
-    files(folder, prefix).into_iter().map(|path| Example { record: read(&path), path })
+    let history = folder.join("history.json");
+    let history: Vec<Value> = if history.exists() { read(&history) } else { Vec::new() };
+    files(folder, prefix).into_iter().map(move |path| Example {
+        record: read(&path),
+        history: history.clone(),
+        path,
+    })
 }
 
 /// The values that a rule's examples are written for; none where the rule has no placeholders.

@@ -37,8 +37,7 @@ pub struct Told<'t, 'r, 'a> {
 pub fn facts(told: &Told<'_, '_, '_>) -> Vec<Fact> {
     let at = Stamp::of(told.time, told.id);
     let succeeded = told.record.text(&["errorCode"]).is_none();
-    let mut facts = Vec::new();
-    facts.extend(identity(told, &at, succeeded));
+    let mut facts = identities(told, &at, succeeded);
     if succeeded {
         facts.extend(session(told, &at));
         facts.extend(resource(told, &at));
@@ -47,28 +46,31 @@ pub fn facts(told: &Told<'_, '_, '_>) -> Vec<Fact> {
     facts
 }
 
-/// What the caller is known by, and what is usual for it.
-fn identity(told: &Told<'_, '_, '_>, at: &Stamp, succeeded: bool) -> Option<Fact> {
+/// What the caller is known by and what is usual for it, and the same for all callers of its account together.
+fn identities(told: &Told<'_, '_, '_>, at: &Stamp, succeeded: bool) -> Vec<Fact> {
     let Told { actor, time, .. } = told;
-    let (account, id) = (actor.account_id?, actor.principal_id?);
+    let (Some(account), Some(id)) = (actor.account_id, actor.principal_id) else { return Vec::new() };
     let mut state = State::default();
-    let key = Key::identity(account, id);
-    state.say("key", &Stamp::ALWAYS, [key.id.as_str()]);
     state.say("cloud.account.id", &Stamp::ALWAYS, [account]);
-    if let Some(name) = actor.issuer.as_ref().and_then(|issuer| issuer.arn).or(actor.arn) {
-        state.say("arn", &Stamp::ALWAYS, [name]);
-    }
     state.say("last_seen", &Stamp::of_day(*time), [day(*time)]);
     if is_flagged(told.matches) {
-        state.add_newest(usual::FLAGGED, at, timestamp::format(*time));
-    } else if succeeded {
-        state.say_first("first_seen", at, timestamp::format(*time));
-        state.add_oldest(usual::DAYS, at, day(*time));
+        state.add_newest(usual::FLAGGED, at, usual::hour(*time));
+    }
+    if succeeded {
+        state.say_first(usual::FIRST_SEEN, at, timestamp::format(*time));
         for Usual { set, member, .. } in Usual::of(told.record, told.context, actor, told.network) {
             state.add_oldest(set, at, member);
         }
     }
-    Some(Fact { key, state })
+    let fact = |key: Key, mut state: State| {
+        state.say("key", &Stamp::ALWAYS, [key.id.as_str()]);
+        Fact { key, state }
+    };
+    let together = fact(Key::account(account), state.clone());
+    if let Some(arn) = actor.issuer.as_ref().and_then(|issuer| issuer.arn).or(actor.arn) {
+        state.say("arn", &Stamp::ALWAYS, [arn]);
+    }
+    vec![fact(Key::identity(account, id), state), together]
 }
 
 /// Whether the record shows by itself what asks for a closer look. Rules that read memory do not count, or the order of
@@ -117,6 +119,11 @@ fn resource(told: &Told<'_, '_, '_>, at: &Stamp) -> Option<Fact> {
         state.add_newest("used_by", &Stamp::of_day(*time), caller);
     }
     let name = record.event_name();
+    if usual::reaches_inside(name)
+        && let Some(person) = lineage::person(record, actor)
+    {
+        state.add_oldest(usual::OPENED_BY, at, person);
+    }
     let deed = if access.reads() {
         return Some(Fact { key, state });
     } else if ["Create", "Register", "Import"].iter().any(|verb| name.starts_with(verb)) && !is_link(name) {

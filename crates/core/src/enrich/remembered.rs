@@ -13,8 +13,8 @@ use super::actor::Actor;
 use super::context::Context;
 use super::lineage::{self, Lineage};
 use super::networks::SourceNetwork;
-use super::usual::Usual;
-use crate::memory::{Key, Known, Lookup, Stamp, State};
+use super::usual::{self, Usual};
+use crate::memory::{Key, Known, Lookup, State};
 use crate::record::Record;
 use crate::timestamp;
 
@@ -104,7 +104,7 @@ impl Asking<'_, '_, '_> {
                 wanted.push(key);
             }
         };
-        self.identity().into_iter().for_each(&mut want);
+        self.identity().into_iter().chain(self.account()).for_each(&mut want);
         self.caller_role().into_iter().for_each(&mut want);
         let mut sessions: Vec<String> = Vec::new();
         if lineage::person(self.record, self.actor).is_none() && self.actor.temporary_key == Some(true) {
@@ -146,7 +146,8 @@ impl Asking<'_, '_, '_> {
                 None
             }
         };
-        let identity = find(self.identity(), "identity").flatten();
+        let identity = find(self.identity(), "identity");
+        let account = find(self.account(), "account").flatten();
         let role = find(self.caller_role(), "role");
         let resource = find(self.resource(), "resource").flatten();
         let scripts: Vec<&State> =
@@ -155,7 +156,7 @@ impl Asking<'_, '_, '_> {
             context.push(COMPLETE.to_owned());
         }
         Remembered {
-            first: self.first(identity),
+            first: identity.map(|identity| self.first(identity, account, resource)).unwrap_or_default(),
             resource: self.remember_resource(resource, &scripts, &lineage, known),
             actor: RememberedActor {
                 execution_role: role
@@ -168,15 +169,22 @@ impl Asking<'_, '_, '_> {
         }
     }
 
-    fn first(&self, identity: Option<&State>) -> Vec<Cow<'static, str>> {
-        let (Some(identity), Some(time)) = (identity, self.time) else { return Vec::new() };
-        let at = Stamp::at(time);
+    fn first(
+        &self,
+        identity: Option<&State>,
+        account: Option<&State>,
+        resource: Option<&State>,
+    ) -> Vec<Cow<'static, str>> {
+        let Some(at) = self.time else { return Vec::new() };
         let pairs = Usual::of(self.record, self.context, self.actor, self.network);
-        let mut first: Vec<Cow<'static, str>> = pairs
-            .iter()
-            .filter(|pair| pair.is_first(identity, &at) == Some(true))
-            .map(|pair| pair.name.into())
-            .collect();
+        let is_first = |pair: &&Usual| pair.is_first(identity, account, at) == Some(true);
+        let new = usual::is_new(identity, account, at).then_some(usual::IDENTITY);
+        let person = lineage::person(self.record, self.actor).zip(resource).filter(|(person, resource)| {
+            usual::reaches_inside(self.record.event_name()) && usual::is_new_person(resource, person, at)
+        });
+        let pairs = pairs.iter().filter(is_first).map(|pair| pair.name);
+        let first = new.into_iter().chain(person.map(|_| usual::PERSON)).chain(pairs);
+        let mut first: Vec<Cow<'static, str>> = first.map(Cow::Borrowed).collect();
         first.dedup();
         first
     }
@@ -241,6 +249,10 @@ impl Asking<'_, '_, '_> {
 
     fn identity(&self) -> Option<Key> {
         Some(Key::identity(self.actor.account_id?, self.actor.principal_id?))
+    }
+
+    fn account(&self) -> Option<Key> {
+        self.actor.account_id.filter(|_| self.actor.principal_id.is_some()).map(Key::account)
     }
 
     fn caller_role(&self) -> Option<Key> {

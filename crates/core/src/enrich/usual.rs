@@ -3,24 +3,38 @@
 use std::net::IpAddr;
 
 use ipnet::{Ipv4Net, Ipv6Net};
+use time::{Duration, OffsetDateTime};
 
 use super::actor::Actor;
+use super::catalogue::Access;
 use super::context::Context;
 use super::networks::{NetworkKind, SourceNetwork};
 use crate::memory::{Seen, Stamp, State};
 use crate::record::Record;
 use crate::timestamp;
 
-/// The days on which the identity was at work.
-pub const DAYS: &str = "days";
-/// The records of the identity that asked for a closer look by themselves.
+/// The hours in which a record of the identity asked for a closer look by itself.
 pub const FLAGGED: &str = "flagged";
+/// When the identity was seen first.
+pub const FIRST_SEEN: &str = "first_seen";
 
-/// Distinct days of which something has to be known of an identity before anything counts as new for it.
-pub const LEARNING_DAYS: usize = 3;
+/// Who took or opened what a resource holds.
+pub const OPENED_BY: &str = "opened_by";
+/// What `sagemaker.first` says when a person opens what others have opened until now.
+pub const PERSON: &str = "person";
 
-/// How long what an identity does after a record that asked for a closer look does not become usual.
-const DOUBT: time::Duration = time::Duration::days(1);
+/// What `sagemaker.first` says when the caller itself was never seen.
+pub const IDENTITY: &str = "identity";
+
+/// Sets of what all identities of an account work with alike.
+const SHARED: [&str; 5] = ["buckets", "code_repositories", "hosts", "images", "output_buckets"];
+
+/// How long something has to be known of an identity before anything counts as new for it. A working week shows what it
+/// does on most days.
+const LEARNING: Duration = Duration::days(5);
+
+/// How long after a record that asked for a closer look what an identity does is in doubt.
+const DOUBT: Duration = Duration::days(1);
 
 /// One pair of a record: the set of the identity's state, what `sagemaker.first` calls it, and the member.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,58 +65,95 @@ impl Usual {
         if let Some(session) = actor.session_name.filter(|_| actor.role.is_some()) {
             add("session_names", "session_name", session);
         }
-        let reads = context.access_level.is_some_and(super::catalogue::Access::reads);
+        let name = record.event_name();
+        let reads = context.access_level.is_none_or(Access::reads);
+        if !reads || reaches_inside(name) {
+            add("operations", "operation", name);
+        }
         if let Some(resource) = &context.resource {
             if let Some(kind) = resource.kind.as_deref().filter(|_| !reads) {
                 add("resource_types", "resource_type", kind);
             }
-            if let Some(arn) = resource.arn.as_deref().filter(|_| reaches_inside(record.event_name())) {
+            if let Some(arn) = resource.arn.as_deref().filter(|_| reaches_inside(name)) {
                 add("resources", "resource", &arn.to_ascii_lowercase());
             }
         }
         if record.is_sagemaker() {
-            context.execution_role.arn.iter().for_each(|role| add("passed_roles", "role", role));
-            context.image.uri.iter().for_each(|image| {
-                add("images", "image", image.split(['@', ':']).next().unwrap_or(image));
-            });
-            context
-                .s3
-                .output_buckets
-                .iter()
-                .for_each(|bucket| add("output_buckets", "output_bucket", bucket));
+            let Context { execution_role, image, s3, code_repository, lifecycle, instance, .. } = context;
+            execution_role.arn.iter().for_each(|role| add("passed_roles", "role", role));
+            let images = image.uri.iter().map(|image| image.split(['@', ':']).next().unwrap_or(image));
+            images.for_each(|image| add("images", "image", image));
+            s3.output_buckets.iter().for_each(|bucket| add("output_buckets", "output_bucket", bucket));
+            s3.buckets.iter().for_each(|bucket| add("buckets", "bucket", bucket));
+            code_repository.url.iter().for_each(|url| add("code_repositories", "code_repository", url));
+            lifecycle.indicators.hosts().for_each(|host| add("hosts", "host", host));
+            instance.kinds.iter().for_each(|kind| add("instance_types", "instance_type", kind));
         }
         pairs
     }
 
-    /// Whether the record at a time is the first that showed the pair. None where the identity is not known for long
-    /// enough, or so many members are known that this one may have been forgotten.
-    pub fn is_first(&self, identity: &State, at: &Stamp) -> Option<bool> {
-        if !is_established(identity, at) {
-            return None;
-        }
-        match identity.seen(self.set, &self.member) {
+    /// Whether the record at a time is the first that showed the pair. What colleagues use alike is new when the account never
+    /// had it; all else when the identity never did, or the account where the identity itself is new. None where neither is
+    /// known for long enough, or so many members are known that this one may have been forgotten.
+    pub fn is_first(
+        &self,
+        identity: Option<&State>,
+        account: Option<&State>,
+        at: OffsetDateTime,
+    ) -> Option<bool> {
+        let identity = identity.filter(|_| !SHARED.contains(&self.set));
+        let known = [identity, account].into_iter().flatten().find(|known| is_established(known, at))?;
+        match known.seen(self.set, &self.member) {
             Seen::Never => Some(true),
             Seen::Unknown => None,
-            Seen::At(first) => Some(first >= at || is_in_doubt(identity, first, at)),
+            Seen::At(first) => Some(*first >= Stamp::at(at) || is_in_doubt(known, first, at)),
         }
     }
 }
 
-/// Whether the identity was seen on enough days before.
-fn is_established(identity: &State, at: &Stamp) -> bool {
-    let today = at.as_str().get(..10).unwrap_or_default();
-    identity.members(DAYS).filter(|(day, _)| *day < today).nth(LEARNING_DAYS - 1).is_some()
+/// Whether the identity itself is new in an account of which enough is known.
+pub fn is_new(identity: Option<&State>, account: Option<&State>, at: OffsetDateTime) -> bool {
+    let is_older = |state: &State| first_seen(state).is_some_and(|first| first < at);
+    account.is_some_and(|account| is_established(account, at)) && !identity.is_some_and(is_older)
 }
 
-/// Whether the pair was first seen while something about the identity asked for a closer look, as it still does.
-fn is_in_doubt(identity: &State, first: &Stamp, at: &Stamp) -> bool {
-    let Some(since) = at.time().and_then(|at| at.checked_sub(DOUBT)) else { return false };
-    let since = timestamp::format(since);
-    identity.members(FLAGGED).any(|(_, flagged)| flagged.as_str() >= since.as_str() && flagged <= first)
+/// Whether a person opens a resource for the first time that others have opened for long enough.
+pub fn is_new_person(resource: &State, person: &str, at: OffsetDateTime) -> bool {
+    let at_first = resource.members(OPENED_BY).filter_map(|(_, first)| first.time()).min();
+    let is_settled = at_first.is_some_and(|first| first + LEARNING <= at);
+    is_settled
+        && match resource.seen(OPENED_BY, person) {
+            Seen::Never => true,
+            Seen::At(first) => *first >= Stamp::at(at),
+            Seen::Unknown => false,
+        }
+}
+
+fn is_established(known: &State, at: OffsetDateTime) -> bool {
+    first_seen(known).is_some_and(|first| first + LEARNING <= at)
+}
+
+fn first_seen(known: &State) -> Option<OffsetDateTime> {
+    known.value(FIRST_SEEN).and_then(timestamp::parse)
+}
+
+/// Whether the pair was first seen shortly after a record of the identity that asked for a closer look. It becomes usual when
+/// it has been there for as long as the identity itself would have to be.
+fn is_in_doubt(identity: &State, first: &Stamp, at: OffsetDateTime) -> bool {
+    let Some(first) = first.time().filter(|first| at < *first + LEARNING) else { return false };
+    let hours = identity.members(FLAGGED).filter_map(|(hour, _)| timestamp::parse(&format!("{hour}:00:00Z")));
+    hours.into_iter().any(|flagged| flagged <= first && first - flagged <= DOUBT)
+}
+
+/// The hour of a time, under which it is kept that something asked for a closer look.
+pub fn hour(time: OffsetDateTime) -> String {
+    let mut text = timestamp::format(time);
+    text.truncate("2026-11-29T12".len());
+    text
 }
 
 /// Whether a call takes or opens what a resource holds, so that it matters who did before.
-fn reaches_inside(event_name: &str) -> bool {
+pub fn reaches_inside(event_name: &str) -> bool {
     ["Invoke", "CreatePresigned", "StartSession", "CreateHubContentPresigned", "GetObject"]
         .iter()
         .any(|beginning| event_name.starts_with(beginning))

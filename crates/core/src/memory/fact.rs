@@ -52,6 +52,11 @@ impl Key {
         Self::new(Kind::Identities, format!("{account}/{id}"))
     }
 
+    /// All identities of an account together.
+    pub fn account(account: &str) -> Self {
+        Self::new(Kind::Identities, format!("{account}/*"))
+    }
+
     pub fn session(access_key_id: &str) -> Self {
         Self::new(Kind::Sessions, access_key_id)
     }
