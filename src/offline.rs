@@ -119,7 +119,7 @@ impl<W: Write> Reading<'_, W> {
         let mut held = Held::default();
         let mut failure = None;
         let decoded = decode(bytes, limits, ContentHash::None, &mut Scratch::default(), |raw| {
-            if enrich::could_be_selected(raw, self.enricher) {
+            if enrich::could_be_selected(raw, self.enricher, &self.known) {
                 held.push(raw);
             }
             if held.bytes < HELD_BYTES {

@@ -130,8 +130,8 @@ pub fn contained<'k>(
 }
 
 /// Whether a record with these bytes could be selected; a no is final.
-pub fn could_be_selected(raw: &[u8], enricher: &Enricher) -> bool {
-    select::could_be_selected(raw, enricher.scope, &enricher.rules)
+pub fn could_be_selected(raw: &[u8], enricher: &Enricher, known: &Known) -> bool {
+    select::could_be_selected(raw, enricher.scope, &enricher.rules, known.names())
 }
 
 /// When the event of a record happened, as far as it can be read.
@@ -143,7 +143,7 @@ pub fn time_of(raw: &[u8]) -> Option<OffsetDateTime> {
 
 fn decide<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher, known: &Known) -> Enriched<'k> {
     let Enricher { rules, catalogue, scope, fingerprint_key, networks, names } = enricher;
-    if !select::could_be_selected(raw, *scope, rules) {
+    if !select::could_be_selected(raw, *scope, rules, known.names()) {
         return Enriched::NotSelected;
     }
     let mut room = String::new();
@@ -172,7 +172,11 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher, known: &Kn
         ingested: origin.now,
         retagged: None,
     };
-    let told = matching.clone();
+    let told = if known.is_off() {
+        Vec::new()
+    } else {
+        rules.matches_alone(&matching, &SigmaEvent::new(&record, &unpacked, catalogue, networks))
+    };
     let judged = rules.judge(matching, &event, times.timestamp);
     let redacted = redact::redact(text.as_bytes(), &record, fingerprint_key);
     let tell = |record: &Record<'_>, found: &FoundFacts<'_>| match event_time {

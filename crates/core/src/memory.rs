@@ -6,10 +6,12 @@
 
 mod fact;
 mod known;
+mod names;
 mod stamp;
 mod state;
 
 pub use fact::{Fact, Key, Kind};
 pub use known::{Known, Lookup};
+pub use names::KnownNames;
 pub use stamp::{Stamp, day};
 pub use state::{NEWEST, OLDEST, Said, Seen, State};

@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 use memchr::memmem::Finder;
 use rsigma_parser::{ConditionExpr, Detection, DetectionItem, Detections, Modifier, Quantifier, SigmaValue};
 
+use crate::memory::KnownNames;
 use crate::record::without_domain;
 pub use evidence::Evidence;
 use evidence::{Words, rarest, words};
@@ -241,7 +242,7 @@ impl Dispatch {
     ///
     /// A member of that name inside the parameters, or a text with escapes, may say yes too early, which costs a parse, and
     /// so do two services in one record; it never says no to a record that a rule asks for.
-    pub fn may_match_raw(&self, raw: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> bool {
+    pub fn may_match_raw(&self, raw: &[u8], known: &KnownNames, is_wanted: impl Fn(&[u8]) -> bool) -> bool {
         let mut service: Option<&Named> = None;
         let is_wanted_or_unclear = any_text_member(raw, &EVENT_SOURCE, |source| {
             if is_wanted(source) {
@@ -269,7 +270,7 @@ impl Dispatch {
                 is_second
             })
         });
-        is_asked_for || needed.is_some_and(|words| words.could_be_in(raw))
+        is_asked_for || needed.is_some_and(|words| words.could_be_in(raw, known))
     }
 }
 

@@ -104,6 +104,8 @@ impl Serialize for Event<'_, '_> {
                 possible: Possible::of(&self.judged.matches),
                 context: &self.context,
                 first: &self.remembered.first,
+                usual: &self.remembered.usual,
+                touches: &self.remembered.touches,
                 memory: &self.remembered.context,
                 alert: AlertKey::of(self.record, &self.actor, &self.context, &verdict),
                 questions: questions::answered(&analysis),
@@ -377,6 +379,12 @@ struct SageMaker<'e> {
     /// What the caller was never seen with.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     first: &'e [Cow<'static, str>],
+    /// What the caller was seen with for long enough.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    usual: &'e [Cow<'static, str>],
+    /// The kinds of what SageMaker works with that the record names.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    touches: &'e [String],
     /// What of memory was missing.
     #[serde(rename = "context", skip_serializing_if = "<[_]>::is_empty")]
     memory: &'e [String],

@@ -27,7 +27,7 @@ pub struct Told<'t, 'r, 'a> {
     pub actor: &'t Actor<'r>,
     pub network: &'t SourceNetwork<'r>,
     pub catalogue: &'t Catalogue,
-    /// The rules that match, whatever a site has muted.
+    /// The rules that match the record by itself, whatever a site has muted.
     pub matches: &'t [&'t Rule],
     pub time: OffsetDateTime,
     pub id: &'t DocumentId,
@@ -73,10 +73,9 @@ fn identities(told: &Told<'_, '_, '_>, at: &Stamp, succeeded: bool) -> Vec<Fact>
     vec![fact(Key::identity(account, id), state), together]
 }
 
-/// Whether the record shows by itself what asks for a closer look. Rules that read memory do not count, or the order of
-/// records would decide what is remembered.
+/// Whether the record shows by itself what asks for a closer look.
 fn is_flagged(matches: &[&Rule]) -> bool {
-    matches.iter().any(|rule| rule.level >= Severity::Medium && !rule.reads_memory)
+    matches.iter().any(|rule| rule.level >= Severity::Medium)
 }
 
 /// The temporary credentials that the call issued.
@@ -149,7 +148,7 @@ fn resource(told: &Told<'_, '_, '_>, at: &Stamp) -> Option<Fact> {
         }
         let script = context.lifecycle.shell.is_some();
         if script {
-            let worst = told.matches.iter().filter(|rule| !rule.reads_memory && rule.judges_scripts);
+            let worst = told.matches.iter().filter(|rule| rule.judges_scripts);
             let worst = worst.map(|rule| rule.level).max().map_or("none", Severity::name);
             state.say("script.verdict", at, [worst]);
         }

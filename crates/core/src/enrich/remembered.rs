@@ -27,10 +27,17 @@ pub struct Remembered {
     pub actor: RememberedActor,
     pub resource: RememberedResource,
     /// What the caller was never seen with, such as `network` or `role`.
-    pub first: Vec<Cow<'static, str>>,
+    pub first: Names,
+    /// What the caller was seen with for long enough.
+    pub usual: Names,
+    /// The kinds of what SageMaker works with that a record of another service names, such as `role`.
+    pub touches: Vec<String>,
     /// `complete`, or what was missing.
     pub context: Vec<String>,
 }
+
+/// Names of pairs, such as `network`.
+pub type Names = Vec<Cow<'static, str>>;
 
 /// What memory says of the caller, under `sagemaker.actor`.
 #[skip_serializing_none]
@@ -82,7 +89,12 @@ pub fn is_field(name: &str) -> bool {
             "created_by" | "created_at" | "owner" | "is_owner" | "age" | "tags" | "script_verdict"
         ) || name.starts_with("configuration.");
     }
-    matches!(name, "first" | "context")
+    matches!(name, "first" | "usual" | "touches" | "context")
+}
+
+/// The fields that are only there when a record names something that memory knows.
+pub fn names_what_is_known(field: &str) -> bool {
+    matches!(field, "sagemaker.touches" | "sagemaker.actor.execution_role")
 }
 
 /// What a record is, as far as memory asks for it.
@@ -105,7 +117,7 @@ impl Asking<'_, '_, '_> {
             }
         };
         self.identity().into_iter().chain(self.account()).for_each(&mut want);
-        self.caller_role().into_iter().for_each(&mut want);
+        self.caller_role().into_iter().chain(self.touched()).for_each(&mut want);
         let mut sessions: Vec<String> = Vec::new();
         if lineage::person(self.record, self.actor).is_none() && self.actor.temporary_key == Some(true) {
             sessions.extend(self.record.text(&["userIdentity", "accessKeyId"]).map(str::to_owned));
@@ -152,11 +164,21 @@ impl Asking<'_, '_, '_> {
         let resource = find(self.resource(), "resource").flatten();
         let scripts: Vec<&State> =
             self.scripts(resource).filter_map(|key| find(Some(key), "script").flatten()).collect();
+        let mut touches: Vec<String> = self
+            .touched()
+            .filter_map(|key| find(Some(key), "touched resource").flatten().and_then(kind_of_foundation))
+            .collect();
+        touches.sort_unstable();
+        touches.dedup();
         if context.is_empty() {
             context.push(COMPLETE.to_owned());
         }
+        let (first, usual) =
+            identity.map(|identity| self.pairs(identity, account, resource)).unwrap_or_default();
         Remembered {
-            first: identity.map(|identity| self.first(identity, account, resource)).unwrap_or_default(),
+            touches,
+            first,
+            usual,
             resource: self.remember_resource(resource, &scripts, &lineage, known),
             actor: RememberedActor {
                 execution_role: role
@@ -169,24 +191,33 @@ impl Asking<'_, '_, '_> {
         }
     }
 
-    fn first(
+    /// What of the record is new for its caller, and what is usual.
+    fn pairs(
         &self,
         identity: Option<&State>,
         account: Option<&State>,
         resource: Option<&State>,
-    ) -> Vec<Cow<'static, str>> {
-        let Some(at) = self.time else { return Vec::new() };
-        let pairs = Usual::of(self.record, self.context, self.actor, self.network);
-        let is_first = |pair: &&Usual| pair.is_first(identity, account, at) == Some(true);
+    ) -> (Names, Names) {
+        let Some(at) = self.time else { return Default::default() };
         let new = usual::is_new(identity, account, at).then_some(usual::IDENTITY);
         let person = lineage::person(self.record, self.actor).zip(resource).filter(|(person, resource)| {
             usual::reaches_inside(self.record.event_name()) && usual::is_new_person(resource, person, at)
         });
-        let pairs = pairs.iter().filter(is_first).map(|pair| pair.name);
-        let first = new.into_iter().chain(person.map(|_| usual::PERSON)).chain(pairs);
-        let mut first: Vec<Cow<'static, str>> = first.map(Cow::Borrowed).collect();
+        let mut first: Names =
+            new.into_iter().chain(person.map(|_| usual::PERSON)).map(Cow::Borrowed).collect();
+        let mut usual = Names::new();
+        for pair in Usual::of(self.record, self.context, self.actor, self.network) {
+            match pair.is_first(identity, account, at) {
+                Some(true) => first.push(pair.name.into()),
+                Some(false) => usual.push(pair.name.into()),
+                None => {}
+            }
+        }
+        // Of several members of one set, one that is new makes the whole no longer usual.
+        usual.retain(|name| !first.contains(name));
         first.dedup();
-        first
+        usual.dedup();
+        (first, usual)
     }
 
     fn remember_resource(
@@ -260,6 +291,31 @@ impl Asking<'_, '_, '_> {
         issuer.arn.map(Key::resource)
     }
 
+    /// What a record of another service names that SageMaker may work with.
+    fn touched(&self) -> impl Iterator<Item = Key> {
+        let account = self.record.text(&["recipientAccountId"]);
+        self.context.related_resources.iter().filter_map(move |related| {
+            if let Some(arn) = related.arn {
+                // An object lies in its bucket.
+                let of_bucket = arn.contains(":::").then(|| arn.split_once('/')).flatten();
+                return Some(Key::resource(of_bucket.map_or(arn, |(bucket, _)| bucket)));
+            }
+            Some(Key::resource(&match related.kind? {
+                "role" => format!("arn:aws:iam::{}:role/{}", account?, related.name),
+                "bucket" => format!("arn:aws:s3:::{}", related.name),
+                "repository" => {
+                    format!(
+                        "arn:aws:ecr:{}:{}:repository/{}",
+                        self.record.text(&["awsRegion"])?,
+                        account?,
+                        related.name
+                    )
+                }
+                _ => return None,
+            }))
+        })
+    }
+
     fn resource(&self) -> Option<Key> {
         Some(Key::resource(self.context.resource.as_ref()?.arn.as_deref()?))
     }
@@ -284,6 +340,17 @@ impl Asking<'_, '_, '_> {
     }
 }
 
+/// The kind of what SageMaker stands on; none of a role that it was never given and of its own resources.
+fn kind_of_foundation(state: &State) -> Option<String> {
+    let kind = state.value("resource.type")?;
+    let is_known = match kind {
+        "role" => state.value("execution_role") == Some("true"),
+        "bucket" | "repository" | "key" | "subnet" => true,
+        _ => false,
+    };
+    is_known.then(|| kind.to_owned())
+}
+
 fn severity_rank(verdict: &str) -> usize {
     ["none", "informational", "low", "medium", "high", "critical"]
         .iter()
@@ -299,16 +366,20 @@ impl Remembered {
             actor: Deserialize::deserialize(&ours["actor"]).unwrap_or_default(),
             resource: Deserialize::deserialize(&ours["resource"]).unwrap_or_default(),
             first: Deserialize::deserialize(&ours["first"]).unwrap_or_default(),
+            usual: Deserialize::deserialize(&ours["usual"]).unwrap_or_default(),
+            touches: Deserialize::deserialize(&ours["touches"]).unwrap_or_default(),
             context: Deserialize::deserialize(&ours["context"]).unwrap_or_default(),
         }
     }
 
     /// The value of a field that rules ask for.
     pub fn fact(&self, name: &str) -> Option<EventValue<'_>> {
-        let Self { actor, resource, first, context } = self;
+        let Self { actor, resource, first, usual, touches, context } = self;
         let name = name.strip_prefix("sagemaker.")?;
         match name {
             "first" => return list(first.iter().map(Cow::as_ref)),
+            "usual" => return list(usual.iter().map(Cow::as_ref)),
+            "touches" => return list(touches.iter().map(String::as_str)),
             "context" => return list(context.iter().map(String::as_str)),
             "actor.chain" => return list(actor.chain.iter().map(String::as_str)),
             "actor.execution_role" => return actor.execution_role.map(EventValue::Bool),

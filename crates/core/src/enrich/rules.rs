@@ -23,6 +23,7 @@ use time::OffsetDateTime;
 use super::rule::Rule;
 use super::sigma_event::SigmaEvent;
 use super::version::version;
+use crate::memory::KnownNames;
 use crate::settings::RulesConfig;
 pub use error::{BrokenRule, RulesError};
 pub use file::Folder;
@@ -133,8 +134,18 @@ impl RuleSet {
         matching.into_iter().map(|position| &self.rules[position]).collect()
     }
 
+    /// The rules that match an event by itself: those of `matching` that read no memory, and of the others those that match
+    /// `alone`, the same event without memory.
+    pub fn matches_alone<'s>(&'s self, matching: &[&'s Rule], alone: &SigmaEvent<'_, '_>) -> Vec<&'s Rule> {
+        let mut candidates = self.dispatch.candidates(alone.record.event_source(), alone.record.event_name());
+        candidates.retain(|position| self.rules.get(*position).is_some_and(|rule| rule.reads_memory));
+        let alone =
+            self.conditions.matching(candidates, alone).into_iter().map(|position| &self.rules[position]);
+        matching.iter().copied().filter(|rule| !rule.reads_memory).chain(alone).collect()
+    }
+
     /// Whether the raw bytes could be a record of a service that is wanted anyway, or of another that some rule asks for.
-    pub fn may_match_raw(&self, raw: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> bool {
-        self.dispatch.may_match_raw(raw, is_wanted)
+    pub fn may_match_raw(&self, raw: &[u8], known: &KnownNames, is_wanted: impl Fn(&[u8]) -> bool) -> bool {
+        self.dispatch.may_match_raw(raw, known, is_wanted)
     }
 }

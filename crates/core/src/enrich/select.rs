@@ -11,15 +11,16 @@ use memchr::memmem::Finder;
 use super::dispatch::{EVENT_SOURCE, any_text_member};
 use super::rule::Rule;
 use super::rules::RuleSet;
+use crate::memory::KnownNames;
 use crate::record::Record;
 use crate::settings::Scope;
 
 /// Whether a record with these bytes could be selected. It may say yes too early, and never no to one that is selected.
-pub fn could_be_selected(raw: &[u8], scope: Scope, rules: &RuleSet) -> bool {
+pub fn could_be_selected(raw: &[u8], scope: Scope, rules: &RuleSet, known: &KnownNames) -> bool {
     match scope {
         Scope::All => true,
         Scope::Sagemaker => any_text_member(raw, &EVENT_SOURCE, is_sagemaker),
-        Scope::Related => rules.may_match_raw(raw, is_sagemaker),
+        Scope::Related => rules.may_match_raw(raw, known, is_sagemaker),
     }
 }
 
@@ -83,7 +84,10 @@ mod tests {
                 let selected = is_selected(&record, scope, &matches);
                 assert_eq!(selected, *expected, "{scope:?} {raw}");
                 if selected {
-                    assert!(could_be_selected(raw.as_bytes(), scope, &rules), "{scope:?} {raw}");
+                    assert!(
+                        could_be_selected(raw.as_bytes(), scope, &rules, &KnownNames::None),
+                        "{scope:?} {raw}"
+                    );
                 }
             }
         }
@@ -122,7 +126,7 @@ mod tests {
             let raw = format!(
                 r#"{{"eventSource":"{service}.amazonaws.com","eventName":"{name}","userIdentity":{{"arn":"arn:aws:sts::111122223333:assumed-role/web/i-0a1b2c3d"}},"requestParameters":{parameters}}}"#
             );
-            assert!(!could_be_selected(raw.as_bytes(), Scope::Related, &rules), "{raw}");
+            assert!(!could_be_selected(raw.as_bytes(), Scope::Related, &rules, &KnownNames::None), "{raw}");
         }
     }
 
@@ -136,9 +140,14 @@ mod tests {
             r#"{"eventName":"GetRole"}"#,
         ] {
             // What the first record makes is there for all.
-            assert!(!could_be_selected(raw.as_bytes(), Scope::Related, &rules), "{raw}");
+            assert!(!could_be_selected(raw.as_bytes(), Scope::Related, &rules, &KnownNames::None), "{raw}");
             let spent = allocation_counter::measure(|| {
-                std::hint::black_box(could_be_selected(raw.as_bytes(), Scope::Related, &rules));
+                std::hint::black_box(could_be_selected(
+                    raw.as_bytes(),
+                    Scope::Related,
+                    &rules,
+                    &KnownNames::None,
+                ));
             });
             assert_eq!(spent.count_total, 0, "{raw}");
         }

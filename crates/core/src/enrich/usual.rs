@@ -74,7 +74,7 @@ impl Usual {
             if let Some(kind) = resource.kind.as_deref().filter(|_| !reads) {
                 add("resource_types", "resource_type", kind);
             }
-            if let Some(arn) = resource.arn.as_deref().filter(|_| reaches_inside(name)) {
+            if let Some(arn) = resource.arn.as_deref().filter(|_| !reads || reaches_inside(name)) {
                 add("resources", "resource", &arn.to_ascii_lowercase());
             }
         }

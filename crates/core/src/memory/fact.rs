@@ -43,8 +43,15 @@ impl Key {
     }
 
     pub fn resource(arn: &str) -> Self {
-        // SageMaker takes names in any case and writes them as it likes; no service of AWS tells two names by case alone.
-        Self::new(Kind::Resources, arn.to_ascii_lowercase())
+        // SageMaker takes names in any case and writes them as it likes; no service of AWS tells two names by case alone. The
+        // path of a role is left out, because calls of IAM name it without.
+        let mut id = arn.to_ascii_lowercase();
+        if let Some((account, path)) = id.split_once(":role/")
+            && let Some((_, name)) = path.rsplit_once('/')
+        {
+            id = format!("{account}:role/{name}");
+        }
+        Self::new(Kind::Resources, id)
     }
 
     pub fn identity(account: &str, principal_id: &str) -> Self {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::fact::{Fact, Key};
+use super::names::KnownNames;
 use super::state::State;
 
 /// The states that are at hand. A daemon fills it for a few records at a time; a command that reads files keeps all that
@@ -12,6 +13,7 @@ use super::state::State;
 pub struct Known {
     states: HashMap<Key, Option<Arc<State>>>,
     absence: Absence,
+    names: KnownNames,
 }
 
 /// What it means that a key is not among the states.
@@ -52,17 +54,21 @@ impl<'k> Lookup<'k> {
 impl Known {
     /// All that there is: what is not in it was never told.
     pub fn whole() -> Self {
-        Self::default()
+        Self { names: KnownNames::Any, ..Self::default() }
     }
 
-    /// What can be asked for more.
-    pub fn to_be_asked() -> Self {
-        Self { states: HashMap::new(), absence: Absence::NotAsked }
+    /// What can be asked for more, with the names that other services' records are searched for.
+    pub fn to_be_asked(names: KnownNames) -> Self {
+        Self { states: HashMap::new(), absence: Absence::NotAsked, names }
     }
 
     /// Without memory, so that each record is judged alone.
     pub fn off() -> Self {
-        Self { states: HashMap::new(), absence: Absence::Off }
+        Self { absence: Absence::Off, ..Self::default() }
+    }
+
+    pub fn names(&self) -> &KnownNames {
+        &self.names
     }
 
     /// Whether more can be recalled.

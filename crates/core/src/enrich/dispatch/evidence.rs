@@ -9,6 +9,8 @@ use rsigma_parser::value::StringPart;
 use rsigma_parser::{DetectionItem, Modifier, SigmaString, SigmaValue};
 
 use super::super::prefilter::Prefilter;
+use super::super::remembered;
+use crate::memory::KnownNames;
 
 /// What the bytes of a record must show for a rule to match it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,9 @@ impl Evidence {
     }
 }
 
+/// Stands among words for the names that memory knows. No text of a rule is looked for with this in it.
+const KNOWN: &str = "\0known";
+
 /// Words are looked for in all of a record, so that short ones say little.
 const LEAST_LETTERS: usize = 4;
 /// Fields that say no more than the call, that nearly all records share, or that are compared under another name than they
@@ -48,6 +53,9 @@ const COMMON: [&str; 6] = [
 /// The words of which a value of the record must have one for the item to match; none when it may match without.
 pub fn words(item: &DetectionItem) -> Option<BTreeSet<String>> {
     let field = item.field.name.as_deref()?;
+    if remembered::names_what_is_known(field) {
+        return Some(BTreeSet::from([KNOWN.to_owned()]));
+    }
     // What was read out of a record holds words that its bytes lack.
     let is_of_record = !field.starts_with("sagemaker.") && !COMMON.contains(&field);
     let is_literal = item.field.modifiers.iter().all(|modifier| {
@@ -78,6 +86,9 @@ pub fn rarest(required: &mut dyn Iterator<Item = BTreeSet<String>>) -> Option<BT
 
 /// How little a word is to be expected. Long ones are rare, and ends of texts are rarer than what may stand anywhere.
 fn rarity(word: &str) -> usize {
+    if word == KNOWN {
+        return usize::MAX;
+    }
     word.len() + if word.ends_with('"') { END } else { 0 }
 }
 /// How many letters the end of a text is worth.
@@ -122,17 +133,22 @@ fn is_unescaped(letter: char) -> bool {
 
 /// A search for words. Escapes, and letters that only Unicode folds to those of a word, may hide one, so that a record which
 /// has any is taken to have all.
-pub struct Words(Prefilter);
+pub struct Words {
+    literal: Prefilter,
+    /// Whether a name that memory knows is enough.
+    or_known: bool,
+}
 
 impl Words {
     pub fn new(words: &BTreeSet<String>) -> Self {
-        let mut all: Vec<String> = words.iter().cloned().collect();
+        let mut all: Vec<String> = words.iter().filter(|word| *word != KNOWN).cloned().collect();
         all.push("\\u".to_owned());
-        Self(Prefilter::new(&all).expect("short words can be looked for"))
+        let literal = Prefilter::new(&all).expect("short words can be looked for");
+        Self { literal, or_known: words.contains(KNOWN) }
     }
 
-    pub fn could_be_in(&self, raw: &[u8]) -> bool {
-        !raw.is_ascii() || self.0.any_in(raw)
+    pub fn could_be_in(&self, raw: &[u8], known: &KnownNames) -> bool {
+        !raw.is_ascii() || self.literal.any_in(raw) || self.or_known && known.could_be_in(raw)
     }
 }
 
