@@ -15,6 +15,7 @@ mod listing;
 mod mapping;
 mod metrics;
 mod monitors;
+mod organisation;
 mod proportion;
 mod redaction;
 mod resources;

@@ -167,7 +167,7 @@ fn is_link(name: &str) -> bool {
 
 /// The roles, buckets, repositories, keys and subnets that a resource of SageMaker stands on, and the roles that trust it.
 fn foundations(told: &Told<'_, '_, '_>) -> Vec<Fact> {
-    let Told { record, context, time, .. } = told;
+    let Told { record, context, actor, time, .. } = told;
     let about = |kind: &str, arn: &str| {
         let mut state = State::default();
         let key = Key::resource(arn);
@@ -192,12 +192,23 @@ fn foundations(told: &Told<'_, '_, '_>) -> Vec<Fact> {
             .into_iter()
             .collect();
     }
-    if !record.is_sagemaker() || context.access_level.is_none_or(Access::reads) {
+    if !record.is_sagemaker() {
         return Vec::new();
+    }
+    let mut facts = Vec::new();
+    // Who is behind a role that calls SageMaker is told by the calls that take it.
+    if let Some(arn) =
+        actor.issuer.as_ref().filter(|issuer| issuer.kind == Some("Role")).and_then(|it| it.arn)
+    {
+        let (key, mut state) = about("role", arn);
+        state.say("calls_sagemaker", &Stamp::ALWAYS, ["true"]);
+        facts.push(Fact { key, state });
+    }
+    if context.access_level.is_none_or(Access::reads) {
+        return facts;
     }
     let used_for = context.resource.as_ref().and_then(|resource| resource.arn.as_deref());
     let at = Stamp::of_day(*time);
-    let mut facts = Vec::new();
     let mut take = |kind: &str, arn: &str| {
         let (key, mut state) = about(kind, arn);
         if kind == "role" {

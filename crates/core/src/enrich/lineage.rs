@@ -8,7 +8,7 @@ use crate::memory::{Key, Known, Lookup, State};
 use crate::record::Record;
 
 /// The most links that are followed; AWS lets roles be chained without end.
-const MOST_LINKS: usize = 8;
+pub const MOST_LINKS: usize = 8;
 
 /// Roles of IAM Identity Center, whose sessions are named after the person by AWS.
 const PERMISSION_SET_PREFIX: &str = "AWSReservedSSO_";

@@ -133,12 +133,14 @@ impl Asking<'_, '_, '_> {
         }
         for session in sessions.into_iter().filter(|key| key.starts_with("ASIA")) {
             let mut next = Some(session);
-            while let Some(session) = next.take() {
+            // Sessions that issue each other have no end.
+            for _ in 0..lineage::MOST_LINKS {
+                let Some(session) = next.take() else { break };
                 let key = Key::session(&session);
                 if let Lookup::Found(state) = known.get(&key)
                     && state.value("issued.person").is_none()
                 {
-                    next = state.value("issued.key").filter(|key| *key != session).map(str::to_owned);
+                    next = state.value("issued.key").map(str::to_owned);
                 }
                 want(key);
             }
@@ -340,15 +342,17 @@ impl Asking<'_, '_, '_> {
     }
 }
 
-/// The kind of what SageMaker stands on; none of a role that it was never given and of its own resources.
+/// The kind of what SageMaker stands on, and `caller` of a role that only calls it; none of its own resources.
 fn kind_of_foundation(state: &State) -> Option<String> {
     let kind = state.value("resource.type")?;
-    let is_known = match kind {
-        "role" => state.value("execution_role") == Some("true"),
-        "bucket" | "repository" | "key" | "subnet" => true,
-        _ => false,
+    let is = |field: &str| state.value(field) == Some("true");
+    let kind = match kind {
+        "role" if is("execution_role") => "role",
+        "role" if is("calls_sagemaker") => "caller",
+        "bucket" | "repository" | "key" | "subnet" => kind,
+        _ => return None,
     };
-    is_known.then(|| kind.to_owned())
+    Some(kind.to_owned())
 }
 
 fn severity_rank(verdict: &str) -> usize {
