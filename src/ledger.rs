@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_with::skip_serializing_none;
 use time::OffsetDateTime;
 
-use crate::document::{Document, DocumentId, IndexName};
+use crate::document::{Document, DocumentId, IndexName, Write};
 use crate::names::Names;
 use crate::sink::Stored;
 use crate::source::key::TrailKey;
@@ -80,6 +80,7 @@ pub fn document(entry: &Entry<'_>) -> Document {
         id: id(&object.bucket, &object.key, sha256.as_deref().or(etag).unwrap_or_default()),
         index: IndexName::of_object(names, written_at),
         source: Bytes::from(serde_json::to_vec(&source).expect("texts and numbers can be written as JSON")),
+        write: Write::Create,
     }
 }
 

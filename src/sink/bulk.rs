@@ -28,7 +28,7 @@ pub(super) fn encoded_len(document: &Document) -> usize {
 /// The body of a bulk: for each document a line that asks for it to be created, and a line that is the document.
 pub fn encode<'a>(documents: impl Iterator<Item = &'a Document> + Clone) -> Bytes {
     let mut body = Vec::with_capacity(documents.clone().map(encoded_len).sum());
-    for Document { index, id, source } in documents {
+    for Document { index, id, source, .. } in documents {
         bulk::push(&mut body, Action::Create, index.as_str(), id.as_str(), source);
     }
     Bytes::from(body)
@@ -157,7 +157,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::document::{DocumentId, IndexName};
+    use crate::document::{DocumentId, IndexName, Write};
     use crate::names::Names;
 
     fn document(source: &'static str) -> Document {
@@ -165,6 +165,7 @@ mod tests {
             id: DocumentId::of(Some("e"), source.as_bytes()),
             index: IndexName::of_event(&Names::default(), None),
             source: Bytes::from_static(source.as_bytes()),
+            write: Write::Create,
         }
     }
 

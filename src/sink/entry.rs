@@ -121,7 +121,7 @@ pub(super) mod tests {
     use tokio::sync::Notify;
 
     use super::*;
-    use crate::document::{DocumentId, IndexName};
+    use crate::document::{DocumentId, IndexName, Write};
     use crate::metrics::Metrics;
     use crate::names::Names;
     use crate::sink::memory_budget::MemoryBudget;
@@ -136,6 +136,7 @@ pub(super) mod tests {
                 id: DocumentId::of(None, &number.to_be_bytes()),
                 index: IndexName::of_event(&Names::default(), None),
                 source: Bytes::from(vec![b' '; *length]),
+                write: Write::Create,
             };
             entries.push(Entry::new(document, &acks, budget.take(1).await.unwrap()));
         }

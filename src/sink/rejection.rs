@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::bulk::Refusal;
 use super::verdict::REFUSED_ON_THE_WAY;
-use crate::document::Document;
+use crate::document::{Document, DocumentId, Write};
 use crate::labels::{Label, RejectReason};
 
 /// The report of `document`, under the same id, with the whole text as one string that no mapping can refuse.
@@ -30,7 +30,16 @@ pub(super) fn report(document: &Document, refusal: &Refusal, now: OffsetDateTime
         text_encoding: is_encoded.then_some("base64"),
     };
     let source = serde_json::to_vec(&report).expect("a struct of strings is always JSON");
-    Document { id: document.id.clone(), index: document.index.rejected_beside(), source: Bytes::from(source) }
+    Document {
+        id: match document.write {
+            Write::Create => document.id.clone(),
+            // Many facts are told of one thing, and each that is refused has a report of its own.
+            Write::Join => DocumentId::of(Some(document.id.as_str()), &document.source),
+        },
+        index: document.index.rejected_beside(),
+        source: Bytes::from(source),
+        write: Write::Create,
+    }
 }
 
 #[derive(Serialize)]
@@ -57,7 +66,7 @@ struct ReportedError<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::{DocumentId, IndexName};
+    use crate::document::IndexName;
     use crate::names::Names;
 
     #[test]
@@ -67,6 +76,7 @@ mod tests {
             id: DocumentId::of(Some("e1"), source.as_bytes()),
             index: IndexName::of_event(&Names::default(), None),
             source: Bytes::from_static(source.as_bytes()),
+            write: Write::Create,
         };
         let refusal = Refusal {
             status: 400,

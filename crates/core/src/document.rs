@@ -1,20 +1,44 @@
 //! Gives each record the id and the index under which it is stored.
 
 use bytes::Bytes;
+use serde_json::json;
 use sha2::{Digest, Sha256};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
+use crate::memory::{Fact, Kind};
 use crate::names::Names;
 
-/// One record as OpenSearch will store it. Everything in it is safe to send: secrets are redacted before this type.
+/// One record or fact as OpenSearch will get it. Everything in it is safe to send: secrets are redacted before this type.
 #[derive(Debug, Clone)]
 pub struct Document {
     /// `_id`: the same record has the same id wherever, whenever and in whatever layout it is delivered.
     pub id: DocumentId,
     /// `_index`: chosen by the event's time alone, so that a redelivery meets its first copy.
     pub index: IndexName,
-    /// `_source`: one JSON object on one line.
+    /// `_source`, or what is joined into it: one JSON object on one line.
     pub source: Bytes,
+    pub write: Write,
+}
+
+/// How a document comes into its index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Write {
+    /// As it is, unless its id is taken.
+    Create,
+    /// By the script that joins it into what is known, and as often as one likes.
+    Join,
+}
+
+impl Document {
+    /// What a record at a time tells memory of one thing.
+    pub fn of_fact(names: &Names, fact: &Fact, time: OffsetDateTime) -> Self {
+        Self {
+            id: DocumentId(fact.key.document_id()),
+            index: IndexName::of_memory(names, fact.key.kind, time),
+            source: Bytes::from(json!(fact.state).to_string()),
+            write: Write::Join,
+        }
+    }
 }
 
 /// The `_id` of a record: hexadecimal digits and `-` alone, at most 69 of them, so that it needs no escaping anywhere.
@@ -79,6 +103,25 @@ impl IndexName {
         Self::of_month(names, &names.objects(), Some(delivered_at))
     }
 
+    /// The index in which a record at a time is remembered.
+    fn of_memory(names: &Names, kind: Kind, time: OffsetDateTime) -> Self {
+        let name = match kind {
+            Kind::Resources => names.resources(),
+            Kind::Identities => names.identities(),
+            Kind::Sessions => return Self::of_month(names, &names.sessions(), Some(time)),
+        };
+        Self { name, prefix: names.prefix().len() }
+    }
+
+    /// The indices that can hold what a record at a time needs to know of such a thing. No session is as long as a month,
+    /// so that it began in this one or the one before.
+    pub fn to_recall(names: &Names, kind: Kind, time: OffsetDateTime) -> Vec<Self> {
+        let now = Self::of_memory(names, kind, time);
+        let before = time.replace_day(1).ok().and_then(|first| first.checked_sub(Duration::DAY));
+        let before = before.map(|before| Self::of_memory(names, kind, before));
+        before.filter(|before| *before != now).into_iter().chain([now]).collect()
+    }
+
     fn of_month(names: &Names, alias: &str, time: Option<OffsetDateTime>) -> Self {
         let name = match time {
             Some(time) if PLAUSIBLE_YEARS.contains(&time.year()) => {
@@ -110,6 +153,11 @@ impl IndexName {
         self.kind().starts_with("events-")
     }
 
+    /// The script that joins into documents of this index.
+    pub fn join_script(&self) -> String {
+        Names::new(&self.name[..self.prefix]).join_script()
+    }
+
     pub fn as_str(&self) -> &str {
         &self.name
     }
@@ -125,6 +173,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+    use crate::memory::{Key, Stamp, State};
 
     #[test]
     fn an_id_is_the_event_id_and_a_hash_or_the_hash_alone() {
@@ -165,6 +214,49 @@ mod tests {
         ];
         for (time, expected) in cases {
             assert_eq!(IndexName::of_event(&Names::default(), time).as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn a_fact_is_joined_under_its_key_and_a_session_is_remembered_in_the_month_of_its_record() {
+        let time = datetime!(2026-11-30 12:00:00 UTC);
+        let cases = [
+            (Key::resource("arn:aws:s3:::A"), "acme-resources"),
+            (Key::identity("1", "AROA:x"), "acme-identities"),
+            (Key::session("ASIA"), "acme-sessions-2026.11"),
+        ];
+        for (key, index) in cases {
+            let mut state = State::default();
+            state.say("key", &Stamp::ALWAYS, [key.id.as_str()]);
+            let fact = Fact { key, state };
+            let document = Document::of_fact(&Names::new("acme"), &fact, time);
+            assert_eq!(document.index.as_str(), index);
+            assert_eq!(document.index.join_script(), "acme-join-1");
+            assert_eq!((document.id.as_str(), document.write), (&*fact.key.document_id(), Write::Join));
+            assert_eq!(serde_json::from_slice::<State>(&document.source).unwrap(), fact.state);
+        }
+    }
+
+    #[test]
+    fn a_session_is_recalled_from_the_month_of_the_record_and_the_one_before() {
+        let cases = [
+            (Kind::Resources, datetime!(2026-01-01 0:00 UTC), vec!["sagetrail-resources"]),
+            (Kind::Identities, datetime!(2026-01-01 0:00 UTC), vec!["sagetrail-identities"]),
+            (
+                Kind::Sessions,
+                datetime!(2026-03-31 23:59 UTC),
+                vec!["sagetrail-sessions-2026.02", "sagetrail-sessions-2026.03"],
+            ),
+            (
+                Kind::Sessions,
+                datetime!(2026-01-01 0:00 UTC),
+                vec!["sagetrail-sessions-2025.12", "sagetrail-sessions-2026.01"],
+            ),
+            (Kind::Sessions, datetime!(1970-01-01 0:00 UTC), vec!["sagetrail-sessions-undated"]),
+        ];
+        for (kind, time, expected) in cases {
+            let indices = IndexName::to_recall(&Names::default(), kind, time);
+            assert_eq!(indices.iter().map(IndexName::as_str).collect::<Vec<_>>(), expected);
         }
     }
 }

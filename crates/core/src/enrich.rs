@@ -57,7 +57,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use crate::document::{Document, DocumentId, IndexName};
+use crate::document::{Document, DocumentId, IndexName, Write};
 use crate::labels::MutedBy;
 use crate::memory::{Fact, Key, Known};
 use crate::record::{Record, canonical};
@@ -210,7 +210,8 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher, known: &Kn
         judged.matches.iter().flat_map(|rule| &rule.categories).map(String::as_str).collect();
     categories.sort_unstable();
     categories.dedup();
-    let document = Document { id, index: IndexName::of_event(names, event_time), source };
+    let index = IndexName::of_event(names, event_time);
+    let document = Document { id, index, source, write: Write::Create };
     let muted = judged.muted.iter().map(|muted| muted.by).collect();
     Enriched::Selected {
         document,

@@ -60,6 +60,27 @@ impl Names {
         self.named("setup")
     }
 
+    /// The index of what is known of resources.
+    pub fn resources(&self) -> String {
+        self.named("resources")
+    }
+
+    /// The index of what is known of identities.
+    pub fn identities(&self) -> String {
+        self.named("identities")
+    }
+
+    /// The alias over every index of what is known of sessions.
+    pub fn sessions(&self) -> String {
+        self.named("sessions")
+    }
+
+    /// The stored script that joins a fact into a document of memory. Its version is that of the join, so that daemons of
+    /// two releases can run side by side.
+    pub fn join_script(&self) -> String {
+        self.named("join-1")
+    }
+
     /// The title of something that people see beside that of other tenants.
     pub fn title(&self, title: &str) -> String {
         format!("{}: {title}", self.prefix)
@@ -72,9 +93,19 @@ impl Names {
 
     /// The patterns of indices and aliases that match all of this tenant's and none of another's.
     pub fn patterns(&self) -> Vec<String> {
-        ["events*", "objects*", "rejected", "verification", "verified", "setup"]
-            .map(|it| self.named(it))
-            .into()
+        [
+            "events*",
+            "objects*",
+            "rejected",
+            "resources",
+            "identities",
+            "sessions*",
+            "verification",
+            "verified",
+            "setup",
+        ]
+        .map(|it| self.named(it))
+        .into()
     }
 
     pub fn named(&self, name: &str) -> String {
@@ -100,6 +131,9 @@ const RESERVED: &[&str] = &[
     "events",
     "objects",
     "rejected",
+    "resources",
+    "identities",
+    "sessions",
     "verification",
     "verified",
     "setup",
@@ -178,6 +212,9 @@ mod tests {
             "a-channel-b",
             "a-verified",
             "a-verification",
+            "a-resources",
+            "a-identities-b",
+            "a-sessions",
             long.as_str(),
         ];
         for prefix in refused {
@@ -196,7 +233,16 @@ mod tests {
         for ours in prefixes {
             for theirs in prefixes {
                 let theirs_names = names(theirs);
-                for name in ["events", "events-2026.01", "objects-2026.01", "rejected", "verified", "setup"] {
+                for name in [
+                    "events",
+                    "events-2026.01",
+                    "objects-2026.01",
+                    "sessions-2026.01",
+                    "resources",
+                    "rejected",
+                    "verified",
+                    "setup",
+                ] {
                     let name = theirs_names.named(name);
                     let is_matched = names(ours).patterns().iter().any(|pattern| matches(pattern, &name));
                     assert_eq!(is_matched, ours == theirs, "{ours} and {name}");

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sagetrail::config::SinkConfig;
-use sagetrail::document::{Document, DocumentId, IndexName};
+use sagetrail::document::{Document, DocumentId, IndexName, Write};
 use sagetrail::metrics::Metrics;
 use sagetrail::names::Names;
 use sagetrail::opensearch::OpenSearch;
@@ -36,6 +36,7 @@ fn document_of(source: impl Into<String>) -> Document {
         id: DocumentId::of(None, source.as_bytes()),
         index: IndexName::of_event(&Names::default(), Some(time)),
         source: Bytes::from(source),
+        write: Write::Create,
     }
 }
 

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::ecs;
 use super::enricher::{Enricher, Origin};
 use super::redact::redact_text;
-use crate::document::{Document, DocumentId, IndexName};
+use crate::document::{self, Document, DocumentId, IndexName};
 use crate::labels::{Label, RejectReason};
 use crate::names::Names;
 use crate::timestamp;
@@ -60,7 +60,12 @@ fn document(
         text,
     };
     let source = serde_json::to_vec(&rejected).expect("texts can be written as JSON");
-    Document { id: DocumentId::of(None, raw), index: IndexName::rejected(names), source: Bytes::from(source) }
+    Document {
+        id: DocumentId::of(None, raw),
+        index: IndexName::rejected(names),
+        source: Bytes::from(source),
+        write: document::Write::Create,
+    }
 }
 
 /// Members of a record that say who did what and where; they are kept as they are.
