@@ -18,6 +18,7 @@ use crate::aws;
 use crate::backoff::full_jitter;
 use crate::config::Config;
 use crate::enrich::Enricher;
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::opensearch::{self, OpenSearch, OpenSearchError};
 use crate::pipeline::Pipeline;
@@ -127,13 +128,14 @@ pub async fn run_on(
     watching.spawn(verify::watch(opensearch.clone(), Arc::clone(&metrics)));
     let dead_letters = queue.dead_letter_queue();
     watching.spawn(depth::watch(queue.clone(), dead_letters, Arc::clone(&metrics)));
+    let memory = Memory::open(&config.memory, &opensearch, &metrics);
     let (sink, sink_task) = sink::spawn(opensearch, &config.sink, Arc::clone(&metrics));
     let store = Store::new(aws, &config.source, Arc::clone(&metrics)).await;
     let (deleter, deleter_task) = deleter::start(queue.clone(), Arc::clone(&metrics));
     let release = CancellationToken::new();
     let receiving = Arc::new(Receiving {
         queue,
-        pipeline: Pipeline::new(store, sink, enricher, &config.source, Arc::clone(&metrics)),
+        pipeline: Pipeline::new(store, sink, memory, enricher, &config.source, Arc::clone(&metrics)),
         deleter,
         room: Arc::new(Semaphore::new(config.source.in_flight_messages.get())),
         wait: config.source.wait,

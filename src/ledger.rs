@@ -176,7 +176,7 @@ mod tests {
             version: Some("v2"),
             last_modified: Some(datetime!(2026-03-01 02:11 UTC)),
             contents: &Contents { stored_bytes: 10, raw_bytes: 99, sha256, records: 7, selected: 4 },
-            documents: Stored { created: 2, duplicate: 1, rejected: 1 },
+            documents: Stored { created: 2, duplicate: 1, rejected: 1, ..Stored::default() },
             shipped_at: datetime!(2026-03-01 02:12 UTC),
         })
     }

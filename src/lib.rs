@@ -2,7 +2,7 @@
 //!
 //! `ARCHITECTURE.md` describes the way of a record and the invariants that hold on it.
 
-pub use sagetrail_core::{decode, document, enrich, labels, memory, names, record, timestamp};
+pub use sagetrail_core::{decode, document, enrich, labels, names, record, timestamp};
 
 pub mod config;
 pub mod advice;
@@ -15,6 +15,7 @@ pub mod pipeline;
 pub mod aws;
 pub mod source;
 pub mod ledger;
+pub mod memory;
 pub mod opensearch;
 pub mod sink;
 pub mod setup;

@@ -14,8 +14,9 @@ use prometheus::{
 };
 
 use crate::labels::{
-    BulkOutcome, FindingKind, FreshnessStage, Label, MessageOutcome, MutedBy, NotificationForm,
-    ObjectFailure, ObjectSkip, QueueKind, RejectReason, Reload, Renewal, Retry, VersionPassedOver, Wait,
+    BulkOutcome, FactOutcome, FindingKind, FreshnessStage, Label, MessageOutcome, MutedBy, NotificationForm,
+    ObjectFailure, ObjectSkip, QueueKind, RecallOutcome, RejectReason, Reload, Renewal, Retry,
+    VersionPassedOver, Wait,
 };
 pub use series::whole;
 use series::{Counters, Gauges, Histograms, series};
@@ -84,6 +85,18 @@ series! {
             "Records selected whose SageMaker operation is not in the catalogue.";
         matches_muted: Counters<MutedBy> = "matches_muted_total", by "by",
             "Matches of rules that the site keeps out of the findings, by what mutes them.";
+        records_incomplete: IntCounter = "records_incomplete_total",
+            "Records selected that were judged without something that memory may know, because it was not recalled.";
+        memory_facts: Counters<FactOutcome> = "memory_facts_total", by "outcome",
+            "Facts that records told memory, by what became of them.";
+        memory_recalls: Counters<RecallOutcome> = "memory_recalls_total", by "outcome",
+            "Questions to memory beside what is cached, by outcome.";
+        memory_recall_seconds: Histogram = "memory_recall_duration_seconds", in LATENCY_BUCKETS,
+            "Time that a question to memory took, answered or not.";
+        memory_cache_bytes: IntGauge = "memory_cache_bytes",
+            "Bytes of what is cached of memory.";
+        memory_cache_entries: IntGauge = "memory_cache_entries",
+            "Things of which it is cached what memory knows.";
         bulk_requests: Counters<BulkOutcome> = "bulk_requests_total", by "outcome",
             "Bulk requests to OpenSearch, by outcome.";
         bulk_documents: Histogram = "bulk_documents", in DOCUMENT_BUCKETS,

@@ -5,14 +5,18 @@
 //! to be undone when it is dropped half-way, because ids make a second delivery harmless.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{debug, warn};
 
-use self::decoding::Decoding;
+use self::chunk::Submitted;
+use self::decoding::{Decoding, Part};
 pub use self::error::ProcessError;
+use self::held::Held;
+use self::judging::{Judge, Step, Subject};
 pub use self::shipped::Shipped;
 use self::shipped::{PendingObject, ReadObject, all_stored};
 use crate::config::{ContentHash, SourceConfig};
@@ -21,19 +25,23 @@ use crate::document::Document;
 use crate::enrich::Enricher;
 use crate::labels::{FreshnessStage, ObjectSkip};
 use crate::ledger::Contents;
+use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::sink::{self, Producer, Sink, Submission};
+use crate::sink::{self, Producer, Sink};
 use crate::source::allowed::Allowed;
 use crate::source::key::{self, Readable};
 use crate::source::notification::{self, NotifiedObject, ObjectRef, on_one_line};
 use crate::source::store::{self, Store};
 
+mod chunk;
 mod decoding;
 mod error;
+mod held;
+mod judging;
 mod shipped;
 
-/// Chunks between the decoder's thread and the message's task. One is enough for both to work at the same time.
-const CHUNKS: usize = 1;
+/// Parts between the decoder's thread and the message's task. One is enough for both to work at the same time.
+const PARTS: usize = 1;
 /// How many folders of skipped objects are logged. In a bucket with more, such names tell an operator nothing.
 const FOREIGN_PLACES: usize = 32;
 
@@ -45,6 +53,7 @@ pub struct Pipeline {
     /// Folders with skipped objects that were logged; each is logged once.
     foreign: Mutex<HashSet<String>>,
     sink: Sink,
+    memory: Memory,
     enricher: watch::Receiver<Arc<Enricher>>,
     limits: Limits,
     content_hash: ContentHash,
@@ -59,6 +68,7 @@ impl Pipeline {
     pub fn new(
         store: Store,
         sink: Sink,
+        memory: Memory,
         enricher: watch::Receiver<Arc<Enricher>>,
         config: &SourceConfig,
         metrics: Arc<Metrics>,
@@ -75,6 +85,7 @@ impl Pipeline {
             readable: Readable::new(&config.also_read).expect("the configuration was checked"),
             foreign: Mutex::default(),
             sink,
+            memory,
             enricher,
             limits,
             content_hash: config.content_hash,
@@ -167,6 +178,10 @@ impl Pipeline {
         &self.store
     }
 
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
     /// Reads one object and hands its documents to the sink.
     async fn hand_over(
         &self,
@@ -191,7 +206,7 @@ impl Pipeline {
         enricher: &Arc<Enricher>,
         received_at: OffsetDateTime,
         producer: &Producer,
-        submissions: &mut Vec<Submission>,
+        submissions: &mut Vec<Submitted>,
     ) -> Result<Option<ReadObject>, ProcessError> {
         let trail_key = match self.readable.classify(&object.key) {
             Ok(trail_key) => trail_key,
@@ -238,19 +253,26 @@ impl Pipeline {
         stored: store::Object,
         enricher: &Arc<Enricher>,
         producer: &Producer,
-        submissions: &mut Vec<Submission>,
+        submissions: &mut Vec<Submitted>,
     ) -> Result<Contents, ProcessError> {
         let FileOrigin { path, written_at } = origin;
         let stored_bytes = stored.stored_bytes;
-        let (chunks, mut received) = mpsc::channel(CHUNKS);
-        let job = Decoding {
+        let (parts, mut received) = mpsc::channel(PARTS);
+        let subject = Subject {
             path: path.clone(),
             written_at,
+            now: OffsetDateTime::now_utc(),
+            enricher: Arc::clone(enricher),
+            memory: self.memory.clone(),
+            metrics: Arc::clone(&self.metrics),
+        };
+        let behind = Arc::new(AtomicUsize::new(0));
+        let job = Decoding {
+            subject: subject.clone(),
             limits: self.limits,
             content_hash: self.content_hash,
-            enricher: Arc::clone(enricher),
-            metrics: Arc::clone(&self.metrics),
-            chunks,
+            parts,
+            behind: Arc::clone(&behind),
         };
         let slot = Arc::clone(&self.decoders).acquire_owned().await.expect("the semaphore is never closed");
         let scratches = Arc::clone(&self.scratches);
@@ -264,17 +286,23 @@ impl Pipeline {
             drop(slot);
             decoded
         });
-        while let Some(chunk) = received.recv().await {
-            let closed = |_| ProcessError::NotStored {
-                object: on_one_line(&path).into_owned(),
-                source: sink::StoreError::Closed,
-            };
-            submissions.push(producer.submit(chunk).await.map_err(closed)?);
+        let mut later = None;
+        while let Some(part) = received.recv().await {
+            match part {
+                Part::Judged(chunk) => {
+                    let submitted = chunk.submit(producer, &enricher.names).await;
+                    submissions.push(submitted.map_err(|_| closed(&path))?);
+                }
+                Part::Held(held) => {
+                    let judge = later.take().unwrap_or_else(|| Judge::new(subject.clone()));
+                    later = Some(self.judge_held(judge, held, &path, producer, submissions).await?);
+                    behind.fetch_sub(1, Ordering::AcqRel);
+                }
+            }
         }
-        let Ok((decoded, selected)) = decoding.await else {
-            self.metrics.task_panics.inc();
-            return Err(ProcessError::Panicked { object: on_one_line(&path).into_owned() });
-        };
+        let Ok((decoded, selected)) = decoding.await else { return Err(self.panicked(&path)) };
+        let selected = selected + later.map_or(0, |judge| judge.selected);
+        self.metrics.records_decoded(decoded.records, selected, decoded.raw_bytes);
         let Decoded { records, raw_bytes, sha256, damage } = decoded;
         if let Some(damage) = damage {
             return Err(ProcessError::Damaged { object: on_one_line(&path).into_owned(), damage });
@@ -282,6 +310,45 @@ impl Pipeline {
         self.metrics.object_read(stored_bytes);
         debug!(path, stored_bytes, "an object was read");
         Ok(Contents { stored_bytes, raw_bytes, sha256, records, selected })
+    }
+
+    /// Recalls what is known of records that wait for it, and hands over their documents.
+    async fn judge_held(
+        &self,
+        mut judge: Judge,
+        mut held: Held,
+        path: &str,
+        producer: &Producer,
+        submissions: &mut Vec<Submitted>,
+    ) -> Result<Judge, ProcessError> {
+        let names = judge.names();
+        let mut attempt = self.memory.attempt();
+        loop {
+            let judging = tokio::task::spawn_blocking(move || {
+                let step = judge.judge_held(&mut held);
+                (judge, held, step)
+            });
+            let step;
+            (judge, held, step) = judging.await.map_err(|_| self.panicked(path))?;
+            let (chunk, is_last) = match step {
+                Step::ToRecall(wanted) => {
+                    self.memory.recall(wanted, &mut attempt, judge.known()).await;
+                    continue;
+                }
+                Step::Full(chunk) => (chunk, false),
+                Step::End(chunk) => (chunk, true),
+            };
+            let submitted = chunk.submit(producer, &names).await;
+            submissions.push(submitted.map_err(|_| closed(path))?);
+            if is_last {
+                return Ok(judge);
+            }
+        }
+    }
+
+    fn panicked(&self, path: &str) -> ProcessError {
+        self.metrics.task_panics.inc();
+        ProcessError::Panicked { object: on_one_line(path).into_owned() }
     }
 
     /// Writes the ledger entries of shipped objects. A message whose entries are not stored stays in the queue, so the
@@ -297,6 +364,10 @@ impl Pipeline {
         submission.stored().await.map_err(ProcessError::NotEntered)?;
         Ok(())
     }
+}
+
+fn closed(path: &str) -> ProcessError {
+    ProcessError::NotStored { object: on_one_line(path).into_owned(), source: sink::StoreError::Closed }
 }
 
 /// The origin of a file's bytes, for its documents.

@@ -38,6 +38,7 @@ use self::window::Window;
 use crate::aws;
 use crate::config::{AuthKind, Config};
 use crate::enrich::Enricher;
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::opensearch;
 use crate::pipeline::{Pipeline, ProcessError, Shipped};
@@ -97,13 +98,14 @@ pub async fn run(
     let walking = AbortOnDropHandle::new(tokio::spawn(
         Walk { job: job.clone(), source: config.source.clone(), aws, after }.run(sender),
     ));
+    let facts = (!pipeline.memory().is_off()).then_some(0);
     let shipping = Shipping {
         pipeline,
         most_object_bytes: config.source.max_object_bytes,
         most_at_once: config.replay.in_flight_objects.get(),
         grace: config.shutdown.grace,
         progress: Progress::new(),
-        summary: Summary { resumed: checkpoint.was_found(), ..Summary::default() },
+        summary: Summary { resumed: checkpoint.was_found(), facts, ..Summary::default() },
         window: Window::default(),
         tasks: JoinSet::new(),
     };
@@ -138,10 +140,11 @@ pub async fn build(
         options.documents_per_second.or(config.replay.documents_per_second).or(limits.documents_per_second);
     limits.bytes_per_second =
         options.bytes_per_second.or(config.replay.bytes_per_second).or(limits.bytes_per_second);
+    let memory = Memory::open(&config.memory, &opensearch, &metrics);
     let (sink, sink_task) = sink::spawn(opensearch, &limits, Arc::clone(&metrics));
     let store = Store::new(aws, &config.source, Arc::clone(&metrics)).await;
     let (_never_reloaded, enricher) = watch::channel(Arc::new(enricher));
-    Ok((Arc::new(Pipeline::new(store, sink, enricher, &config.source, metrics)), sink_task))
+    Ok((Arc::new(Pipeline::new(store, sink, memory, enricher, &config.source, metrics)), sink_task))
 }
 
 /// The settings of AWS, which are only looked for where a bucket is read or requests are signed.

@@ -27,6 +27,7 @@ pub struct Config {
     pub rules: RulesConfig,
     pub enrich: EnrichConfig,
     pub redaction: RedactionConfig,
+    pub memory: MemoryConfig,
     pub sink: SinkConfig,
     pub replay: ReplayConfig,
     pub retention: RetentionConfig,
@@ -90,6 +91,16 @@ impl SourceConfig {
 section! {
     pub struct SelectConfig {
         pub scope: Scope = Scope::Related,
+    }
+}
+
+section! {
+    /// What is remembered across records.
+    pub struct MemoryConfig {
+        pub enabled: bool = true,
+        pub cache_bytes: NonZeroUsize = nonzero(16 << 20),
+        #[serde(with = "humantime_serde")]
+        pub recall_timeout: Duration = Duration::from_millis(500),
     }
 }
 

@@ -1,149 +1,112 @@
 //! Decodes one object into chunks of documents, on a thread that may block.
+//!
+//! A record of which not enough is known waits for the message's task, which recalls it, and so do those after it: each is
+//! judged with what the ones before it told.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use time::OffsetDateTime;
 use tokio::sync::mpsc;
-use tracing::error;
 
+use super::chunk::Chunk;
+use super::held::Held;
+use super::judging::{Judge, Judged, Subject};
 use crate::config::ContentHash;
 use crate::decode::{Decoded, Limits, Scratch, decode};
-use crate::document::Document;
-use crate::enrich::{Enriched, Enricher, Origin, enrich};
-use crate::labels::{FreshnessStage, RejectReason};
-use crate::metrics::Metrics;
-
-/// Bytes of documents that are handed to the sink together: small enough to bound what a decoder holds, large enough
-/// that handing over costs nothing.
-const CHUNK_BYTES: usize = 256 * 1024;
+use crate::enrich::could_be_selected;
 
 /// What the decoding of one object needs.
 pub(super) struct Decoding {
-    pub(super) path: String,
-    pub(super) written_at: Option<OffsetDateTime>,
+    pub(super) subject: Subject,
     pub(super) limits: Limits,
     pub(super) content_hash: ContentHash,
-    pub(super) enricher: Arc<Enricher>,
-    pub(super) metrics: Arc<Metrics>,
-    pub(super) chunks: mpsc::Sender<Vec<Document>>,
+    pub(super) parts: mpsc::Sender<Part>,
+    /// Parts with held records that the message's task has not judged yet.
+    pub(super) behind: Arc<AtomicUsize>,
+}
+
+/// A part of an object, for the message's task.
+pub(super) enum Part {
+    Judged(Chunk),
+    Held(Held),
 }
 
 impl Decoding {
-    /// Sends the documents of the object in chunks, and returns the result of decoding and the number of selected
-    /// records. It stops when the receiver of the chunks is gone.
+    /// Sends the object in parts, and returns the result of decoding and the number of records that were selected here. It
+    /// stops when the receiver of the parts is gone.
     pub(super) fn run(self, object: &Bytes, scratch: &mut Scratch) -> (Decoded, u64) {
-        self.run_with(object, scratch, enrich)
+        let judge = Judge::new(self.subject.clone());
+        self.run_with(object, scratch, judge)
     }
 
-    /// Runs with the function that decides on each record.
-    fn run_with(
-        &self,
-        object: &Bytes,
-        scratch: &mut Scratch,
-        decide: for<'k> fn(&[u8], Origin<'_>, &'k Enricher) -> Enriched<'k>,
-    ) -> (Decoded, u64) {
-        let origin = Origin { path: &self.path, written_at: self.written_at, now: OffsetDateTime::now_utc() };
-        let mut chunk = Chunk::default();
-        let mut selected = 0;
-        let mut panicked = 0_u64;
+    fn run_with(&self, object: &Bytes, scratch: &mut Scratch, mut judge: Judge) -> (Decoded, u64) {
+        let enricher = &self.subject.enricher;
+        let (mut held, mut is_behind) = (Held::default(), false);
         let decoded = decode(object, &self.limits, self.content_hash, scratch, |raw| {
-            match decide(raw, origin, &self.enricher) {
-                Enriched::NotSelected => return ControlFlow::Continue(()),
-                Enriched::Selected {
-                    document,
-                    event_time,
-                    categories,
-                    unknown_operation,
-                    muted,
-                    facts: _,
-                } => {
-                    selected += 1;
-                    for by in muted {
-                        self.metrics.matches_muted.count(by);
-                    }
-                    if unknown_operation {
-                        self.metrics.records_unknown_operation.inc();
-                    }
-                    self.observe(event_time, &categories);
-                    chunk.push(document);
-                }
-                Enriched::ToRecall(_) => unreachable!("a record that is judged alone needs no memory"),
-                Enriched::Malformed(document) => {
-                    selected += 1;
-                    self.metrics.records_rejected.count(RejectReason::Malformed);
-                    chunk.push(document);
-                }
-                Enriched::Panicked(document) => {
-                    selected += 1;
-                    panicked += 1;
-                    self.metrics.records_rejected.count(RejectReason::Panicked);
-                    chunk.push(document);
-                }
+            let was_behind = is_behind;
+            is_behind = !held.is_empty() || self.behind.load(Ordering::Acquire) > 0;
+            if was_behind && !is_behind {
+                // Those that were held have told something.
+                judge.forget();
             }
-            if chunk.bytes < CHUNK_BYTES {
-                return ControlFlow::Continue(());
+            if is_behind {
+                // Most records end here, and wait for nothing.
+                if could_be_selected(raw, enricher) {
+                    held.push(raw);
+                }
+            } else if let Judged::Waits = judge.judge(raw) {
+                held.push(raw);
             }
-            match self.chunks.blocking_send(chunk.take()) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            }
+            judge.forget_some();
+            let is_sent = if held.is_full() {
+                self.hold(&mut held)
+            } else if judge.chunk().is_full() {
+                self.send(Part::Judged(judge.take()))
+            } else {
+                true
+            };
+            if is_sent { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
-        if !chunk.documents.is_empty() {
-            // Without a receiver the message is being given back.
-            let _ = self.chunks.blocking_send(chunk.take());
+        // Without a receiver the message is being given back.
+        if !judge.chunk().is_empty() {
+            self.send(Part::Judged(judge.take()));
         }
-        if panicked > 0 {
-            error!(
-                object = self.path,
-                records = panicked,
-                "sagetrail panicked at records and rejected them; this is a bug, please report it"
-            );
+        if !held.is_empty() {
+            self.hold(&mut held);
         }
-        self.metrics.records_decoded(decoded.records, selected, decoded.raw_bytes);
-        (decoded, selected)
+        (decoded, judge.selected)
     }
 
-    fn observe(&self, event_time: Option<OffsetDateTime>, categories: &[&str]) {
-        for category in categories {
-            self.metrics.records_by_category.with_label_values(&[category]).inc();
-        }
-        if let (Some(event_time), Some(written_at)) = (event_time, self.written_at) {
-            self.metrics.freshness(FreshnessStage::EventToObject, written_at - event_time);
-        }
-    }
-}
-
-/// Documents that wait until a chunk is full.
-#[derive(Default)]
-struct Chunk {
-    documents: Vec<Document>,
-    bytes: usize,
-}
-
-impl Chunk {
-    fn push(&mut self, document: Document) {
-        self.bytes += document.source.len();
-        self.documents.push(document);
+    fn hold(&self, held: &mut Held) -> bool {
+        self.behind.fetch_add(1, Ordering::AcqRel);
+        self.send(Part::Held(held.take()))
     }
 
-    fn take(&mut self) -> Vec<Document> {
-        self.bytes = 0;
-        std::mem::take(&mut self.documents)
+    fn send(&self, part: Part) -> bool {
+        self.parts.blocking_send(part).is_ok()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
+    use time::OffsetDateTime;
 
     use super::*;
     use crate::config::Scope;
-    use crate::enrich::contained;
+    use crate::enrich::{Enriched, Enricher, Origin, contained, enrich};
+    use crate::memory::{AtHand, Memory};
+    use crate::metrics::Metrics;
 
     /// What the function decides that panics at one record of a file.
-    fn panics_at_the_seventh<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher) -> Enriched<'k> {
+    fn panics_at_the_seventh<'k>(
+        raw: &[u8],
+        origin: Origin<'_>,
+        enricher: &'k Enricher,
+        _known: &mut AtHand<'_>,
+    ) -> Enriched<'k> {
         contained(raw, origin, enricher, || {
             assert!(!raw.windows(9).any(|bytes| bytes == b"\"model-7\""), "of the record: hunter2");
             enrich(raw, origin, enricher)
@@ -159,22 +122,28 @@ mod tests {
         };
         let records: Vec<String> = (0..50).map(record).collect();
         let object = Bytes::from(format!(r#"{{"Records":[{}]}}"#, records.join(",")));
-        let (chunks, mut received) = mpsc::channel(8);
+        let (parts, mut received) = mpsc::channel(8);
         let metrics = Arc::new(Metrics::new());
         let decoding = Decoding {
-            path: "s3://bucket/key".to_owned(),
-            written_at: None,
+            subject: Subject {
+                path: "s3://bucket/key".to_owned(),
+                written_at: None,
+                now: OffsetDateTime::UNIX_EPOCH,
+                enricher: Arc::new(Enricher::built_in(Scope::Related)),
+                memory: Memory::off(),
+                metrics: Arc::clone(&metrics),
+            },
             limits: Limits { uncompressed_bytes: 1 << 20, record_bytes: 1 << 20 },
             content_hash: ContentHash::None,
-            enricher: Arc::new(Enricher::built_in(Scope::Related)),
-            metrics: Arc::clone(&metrics),
-            chunks,
+            parts,
+            behind: Arc::default(),
         };
-        let (decoded, selected) = decoding.run_with(&object, &mut Scratch::default(), panics_at_the_seventh);
+        let judge = Judge::with(decoding.subject.clone(), panics_at_the_seventh);
+        let (decoded, selected) = decoding.run_with(&object, &mut Scratch::default(), judge);
         assert_eq!((decoded.records, decoded.damage, selected), (50, None, 50));
-        let documents = received.try_recv().unwrap();
+        let Part::Judged(chunk) = received.try_recv().unwrap() else { panic!("nothing is recalled") };
         let (events, rejected): (Vec<_>, Vec<_>) =
-            documents.iter().partition(|document| document.index.is_for_events());
+            chunk.documents().iter().partition(|document| document.index.is_for_events());
         assert_eq!((events.len(), rejected.len()), (49, 1));
         let source: Value = serde_json::from_slice(&rejected[0].source).unwrap();
         assert_eq!(source["reason"], "panicked");

@@ -3,11 +3,12 @@
 use time::OffsetDateTime;
 use tracing::info;
 
+use super::chunk::Submitted;
 use super::error::ProcessError;
 use crate::document::Document;
 use crate::ledger::{self, Contents, Entry};
 use crate::names::Names;
-use crate::sink::{self, Stored, Submission};
+use crate::sink::{self, Stored};
 use crate::source::key::TrailKey;
 use crate::source::notification::ObjectRef;
 
@@ -16,7 +17,7 @@ pub(super) struct PendingObject {
     pub(super) object: String,
     /// None when its key says that it holds no records.
     pub(super) read: Result<Option<ReadObject>, ProcessError>,
-    pub(super) submissions: Vec<Submission>,
+    pub(super) submissions: Vec<Submitted>,
 }
 
 pub(super) struct ReadObject {
@@ -48,7 +49,7 @@ impl PendingObject {
         };
         let documents =
             documents.map_err(|source| ProcessError::NotStored { object: self.object.clone(), source })?;
-        let Stored { created, duplicate, rejected } = documents;
+        let Stored { created, duplicate, rejected, .. } = documents;
         let (records, selected) = (contents.records, contents.selected);
         info!(object = self.object, records, selected, created, duplicate, rejected, "an object was shipped");
         let entry = Entry {
@@ -68,7 +69,7 @@ impl PendingObject {
 }
 
 /// Waits for every submission, and returns the first failure.
-pub(super) async fn all_stored(submissions: Vec<Submission>) -> Result<Stored, sink::StoreError> {
+pub(super) async fn all_stored(submissions: Vec<Submitted>) -> Result<Stored, sink::StoreError> {
     let mut all = Ok(Stored::default());
     for submission in submissions {
         let stored = submission.stored().await;

@@ -19,6 +19,8 @@ pub struct Summary {
     /// Documents that were there before.
     pub duplicate: u64,
     pub rejected: u64,
+    /// Facts that were joined into memory; None where it is off.
+    pub facts: Option<u64>,
     pub stored_bytes: u64,
     pub raw_bytes: u64,
     #[serde(rename = "seconds", serialize_with = "seconds")]
@@ -58,6 +60,9 @@ impl Summary {
         self.created += shipped.documents.created;
         self.duplicate += shipped.documents.duplicate;
         self.rejected += shipped.documents.rejected;
+        if let Some(facts) = &mut self.facts {
+            *facts += shipped.documents.facts;
+        }
     }
 
     /// Records in a second, selected or not.
@@ -70,10 +75,16 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { objects, skipped, records, selected, created, duplicate, rejected, .. } = self;
+        let Self { objects, skipped, records, selected, created, duplicate, rejected, facts, .. } = self;
         writeln!(formatter, "objects    {objects} shipped, {} failed, {skipped} skipped", self.failed.len())?;
         writeln!(formatter, "records    {records} read, {selected} selected")?;
         writeln!(formatter, "documents  {created} new, {duplicate} duplicate, {rejected} rejected")?;
+        match facts {
+            Some(facts) => {
+                writeln!(formatter, "memory     {facts} facts written, of what was not known already")?
+            }
+            None => writeln!(formatter, "memory     off: nothing was remembered of these records")?,
+        }
         writeln!(formatter, "bytes      {} stored, {} uncompressed", self.stored_bytes, self.raw_bytes)?;
         writeln!(
             formatter,

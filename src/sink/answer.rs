@@ -11,6 +11,10 @@ pub struct Stored {
     pub duplicate: u64,
     /// In the rejected index, now or since an earlier delivery.
     pub rejected: u64,
+    /// Facts that are joined into memory. They are no records, so nothing else counts them.
+    pub facts: u64,
+    /// Facts that were refused, with a report in the rejected index.
+    pub facts_rejected: u64,
 }
 
 impl AddAssign for Stored {
@@ -18,6 +22,8 @@ impl AddAssign for Stored {
         self.created += other.created;
         self.duplicate += other.duplicate;
         self.rejected += other.rejected;
+        self.facts += other.facts;
+        self.facts_rejected += other.facts_rejected;
     }
 }
 

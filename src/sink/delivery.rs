@@ -23,7 +23,7 @@ use super::verdict::{LoadSignal, Verdict, read};
 use crate::backoff::full_jitter;
 use crate::config::SinkConfig;
 use crate::denial::Denial;
-use crate::labels::{RejectReason, Retry};
+use crate::labels::{FactOutcome, RejectReason, Retry};
 use crate::metrics::Metrics;
 use crate::opensearch::OpenSearch;
 
@@ -224,7 +224,9 @@ impl BulkSender {
             }
             match outcome {
                 ItemOutcome::Created => {
-                    if entry.set_aside.is_some() {
+                    if entry.set_aside.is_some() && entry.is_fact() {
+                        self.metrics.memory_facts.count(FactOutcome::Rejected);
+                    } else if entry.set_aside.is_some() {
                         self.metrics.records_rejected.count(RejectReason::Refused);
                     } else {
                         created += u64::from(entry.document.index.is_for_events());

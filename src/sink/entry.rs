@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::answer::{StoreError, Stored};
 use super::memory_budget::BudgetPermit;
-use crate::document::Document;
+use crate::document::{Document, Write};
 
 /// A document in flight: holds its budget and resolves its submission exactly once.
 pub(super) struct Entry {
@@ -15,6 +15,8 @@ pub(super) struct Entry {
     pub(super) attempts: u32,
     /// Set once OpenSearch has refused the document, which is now its own report in the rejected index.
     pub(super) set_aside: Option<SetAside>,
+    /// How the document was to be written that was submitted.
+    write: Write,
     /// Given back before the submission is answered, so that the submitter finds the budget free.
     _permit: BudgetPermit,
     acks: Arc<AckTracker>,
@@ -32,7 +34,8 @@ pub(super) enum EntryOutcome {
 
 impl Entry {
     pub(super) fn new(document: Document, acks: &Arc<AckTracker>, permit: BudgetPermit) -> Self {
-        Self { document, attempts: 0, set_aside: None, _permit: permit, acks: Arc::clone(acks) }
+        let write = document.write;
+        Self { document, attempts: 0, set_aside: None, write, _permit: permit, acks: Arc::clone(acks) }
     }
 
     /// Tells the submission how this document ended. An entry that is dropped without it counts as unanswered.
@@ -40,6 +43,10 @@ impl Entry {
         let rejected = self.is_for_rejected();
         let mut counts = self.acks.counts.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
+            EntryOutcome::Created | EntryOutcome::Duplicate if self.is_fact() => match rejected {
+                true => counts.stored.facts_rejected += 1,
+                false => counts.stored.facts += 1,
+            },
             // A document in the rejected index counts as rejected, whether this attempt wrote it or an earlier one.
             EntryOutcome::Created | EntryOutcome::Duplicate if rejected => counts.stored.rejected += 1,
             EntryOutcome::Created => counts.stored.created += 1,
@@ -56,6 +63,11 @@ impl Entry {
         self.attempts = 0;
         self.set_aside = Some(SetAside);
         self
+    }
+
+    /// Whether it is a fact, or the report of one.
+    pub(super) fn is_fact(&self) -> bool {
+        self.write == Write::Join
     }
 
     /// Whether the document goes to the rejected index; there is nowhere else to put it then.
@@ -89,10 +101,12 @@ impl AckTracker {
 impl Drop for AckTracker {
     fn drop(&mut self) {
         let counts = std::mem::take(self.counts.get_mut().unwrap_or_else(PoisonError::into_inner));
-        let Stored { created, duplicate, rejected } = counts.stored;
+        let Stored { created, duplicate, rejected, facts, facts_rejected } = counts.stored;
         let verdict = match counts.failure {
             Some(error) => Err(error),
-            None if created + duplicate + rejected == self.expected => Ok(counts.stored),
+            None if created + duplicate + rejected + facts + facts_rejected == self.expected => {
+                Ok(counts.stored)
+            }
             None => Err(StoreError::Closed),
         };
         if let Some(answer) = self.answer.take() {
@@ -156,7 +170,10 @@ pub(super) mod tests {
                 }
             }
         }
-        assert_eq!(submission.stored().await, Ok(Stored { created: 2, duplicate: 1, rejected: 1 }));
+        assert_eq!(
+            submission.stored().await,
+            Ok(Stored { created: 2, duplicate: 1, rejected: 1, ..Stored::default() })
+        );
     }
 
     #[tokio::test]

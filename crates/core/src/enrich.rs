@@ -59,7 +59,7 @@ use time::OffsetDateTime;
 
 use crate::document::{Document, DocumentId, IndexName, Write};
 use crate::labels::MutedBy;
-use crate::memory::{Fact, Key, Known};
+use crate::memory::{Fact, Key, Known, Remembering};
 use crate::record::{Record, canonical};
 use crate::timestamp;
 pub use attack::{ATTACK_VERSION, Named};
@@ -91,6 +91,8 @@ pub enum Enriched<'k> {
         muted: Vec<MutedBy>,
         /// What the record tells memory.
         facts: Vec<Fact>,
+        /// Whether memory could not be asked for all that the record needs.
+        lacks_memory: bool,
     },
     /// It cannot be judged before this is recalled.
     ToRecall(Vec<Key>),
@@ -113,7 +115,34 @@ pub fn enrich_knowing<'k>(
     enricher: &'k Enricher,
     known: &Known,
 ) -> Enriched<'k> {
-    contained(raw, origin, enricher, || decide(raw, origin, enricher, known))
+    enrich_remembering(raw, origin, enricher, &mut &*known)
+}
+
+/// Decides as [`enrich_knowing`] does, and looks up what is not known yet where it is at hand.
+pub fn enrich_remembering<'k>(
+    raw: &[u8],
+    origin: Origin<'_>,
+    enricher: &'k Enricher,
+    memory: &mut impl Remembering,
+) -> Enriched<'k> {
+    contained(raw, origin, enricher, || decide(raw, origin, enricher, memory))
+}
+
+/// What has to be recalled before a record can be judged, as far as what is known already tells, and the time of its event.
+/// Nothing of one that is not selected by its bytes, cannot be read, or makes this code panic.
+pub fn wanted(raw: &[u8], enricher: &Enricher, known: &Known) -> (Vec<Key>, Option<OffsetDateTime>) {
+    let find = || {
+        let mut room = String::new();
+        let (record, _) = Record::parse_repaired(raw, &mut room).ok()?;
+        let unpacked = Unpacked::of(&record);
+        let event_time = event_time(&record);
+        let event = SigmaEvent::new(&record, &unpacked, &enricher.catalogue, &enricher.networks);
+        Some((event.wanted(known, event_time), event_time))
+    };
+    if !could_be_selected(raw, enricher) {
+        return Default::default();
+    }
+    std::panic::catch_unwind(AssertUnwindSafe(find)).ok().flatten().unwrap_or_default()
 }
 
 /// Decides on one record by the function, whose panic becomes that record's rejection.
@@ -141,7 +170,12 @@ pub fn time_of(raw: &[u8]) -> Option<OffsetDateTime> {
     event_time(&record)
 }
 
-fn decide<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher, known: &Known) -> Enriched<'k> {
+fn decide<'k>(
+    raw: &[u8],
+    origin: Origin<'_>,
+    enricher: &'k Enricher,
+    memory: &mut impl Remembering,
+) -> Enriched<'k> {
     let Enricher { rules, catalogue, scope, fingerprint_key, networks, names } = enricher;
     if !select::could_be_selected(raw, *scope, rules, known.names()) {
         return Enriched::NotSelected;
@@ -155,11 +189,19 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher, known: &Kn
     };
     let unpacked = Unpacked::of(&record);
     let event_time = event_time(&record);
-    let event = SigmaEvent::new(&record, &unpacked, catalogue, networks).knowing(known, event_time);
-    let wanted = event.wanted();
-    if !wanted.is_empty() {
-        return Enriched::ToRecall(wanted);
+    let event = SigmaEvent::new(&record, &unpacked, catalogue, networks);
+    loop {
+        let wanted = event.wanted(memory.known(), event_time);
+        if wanted.is_empty() {
+            break;
+        }
+        let missing = memory.look_up(wanted);
+        if !missing.is_empty() {
+            return Enriched::ToRecall(missing);
+        }
     }
+    let known = memory.known();
+    let event = event.knowing(known, event_time);
     let matching = rules.matches(&event);
     // A muted match selects as well, so that what is muted can be found.
     if !select::is_selected(&record, *scope, &matching) {
@@ -186,6 +228,7 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher, known: &Kn
         }
         _ => Vec::new(),
     };
+    let lacks_memory = event.lacks_memory();
     let (source, facts) = if redacted.is_none() && unpacked.scripts.is_empty() {
         // Nothing was redacted, so what the rules asked for is what the document states.
         let found = event.into_facts();
@@ -220,6 +263,7 @@ fn decide<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher, known: &Kn
         unknown_operation: catalogue.lacks(&record),
         muted,
         facts,
+        lacks_memory,
     }
 }
 

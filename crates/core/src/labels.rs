@@ -139,6 +139,32 @@ pub enum BulkOutcome {
     Failed,
 }
 
+/// What became of a fact that a record told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum FactOutcome {
+    Sent,
+    /// It is proven to be stored already.
+    Known,
+    /// It travels with another of the same thing.
+    Joined,
+    /// OpenSearch refused it.
+    #[strum(serialize = "refused_by_opensearch")]
+    Rejected,
+}
+
+/// How the recall of what is known ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum RecallOutcome {
+    Answered,
+    TimedOut,
+    /// An error, or an answer that makes no sense.
+    Failed,
+    /// Nothing was asked, because an earlier question failed a moment ago.
+    Paused,
+}
+
 /// What was sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]

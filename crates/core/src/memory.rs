@@ -11,7 +11,7 @@ mod stamp;
 mod state;
 
 pub use fact::{Fact, Key, Kind};
-pub use known::{Known, Lookup};
+pub use known::{Known, Lookup, Remembering};
 pub use names::KnownNames;
 pub use stamp::{Stamp, day};
 pub use state::{NEWEST, OLDEST, Said, Seen, State};

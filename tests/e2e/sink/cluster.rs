@@ -126,7 +126,10 @@ async fn what_the_mapping_refuses_is_in_the_rejected_index_and_the_rest_is_store
     ]
     .map(|(source, kind)| (into(&index, source), kind));
     let all = bad.iter().map(|(document, _)| document.clone()).chain([good]).collect();
-    assert_eq!(running.store(all).await, Ok(Stored { created: 1, duplicate: 0, rejected: 3 }));
+    assert_eq!(
+        running.store(all).await,
+        Ok(Stored { created: 1, duplicate: 0, rejected: 3, ..Stored::default() })
+    );
     for (document, kind) in &bad {
         let report = cluster.report_of(document).await.unwrap();
         assert_eq!(report["text"].as_str().unwrap().as_bytes(), &document.source[..]);
@@ -157,7 +160,10 @@ async fn while_the_rejected_index_takes_nothing_a_refused_document_is_no_success
     assert!(matches!(closed, Err(StoreError::Unavailable { attempts: 2, status: 400, .. })), "{closed:?}");
 
     assert_eq!(cluster.report_of(&bad).await, None);
-    assert_eq!(running.store(vec![bad.clone()]).await, Ok(Stored { created: 0, duplicate: 0, rejected: 1 }));
+    assert_eq!(
+        running.store(vec![bad.clone()]).await,
+        Ok(Stored { created: 0, duplicate: 0, rejected: 1, ..Stored::default() })
+    );
     assert!(cluster.report_of(&bad).await.is_some());
     running.end().await;
 }
@@ -318,7 +324,10 @@ async fn with_the_templates_of_setup_a_lone_document_at_fault_is_set_aside_and_t
     let index = cluster.index(Month::August, json!({})).await;
     let running = cluster.running();
     let bad = into(&index, format!("{{\"@timestamp\":\"{} is no date\"}}", unique()));
-    assert_eq!(running.store(vec![bad.clone()]).await, Ok(Stored { created: 0, duplicate: 0, rejected: 1 }));
+    assert_eq!(
+        running.store(vec![bad.clone()]).await,
+        Ok(Stored { created: 0, duplicate: 0, rejected: 1, ..Stored::default() })
+    );
     assert_eq!(cluster.report_of(&bad).await.unwrap()["error"]["type"], "mapper_parsing_exception");
     assert_eq!(cluster.count(&index).await, 0);
     running.end().await;

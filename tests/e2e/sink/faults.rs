@@ -18,7 +18,10 @@ async fn what_is_delivered_again_is_a_duplicate_and_a_success() {
     let fake = Fake::start(Rules::default(), []).await;
     let running = Running::new(&config(&fake.url));
     assert_eq!(running.store(documents(0..10)).await, Ok(created(10)));
-    assert_eq!(running.store(documents(5..15)).await, Ok(Stored { created: 5, duplicate: 5, rejected: 0 }));
+    assert_eq!(
+        running.store(documents(5..15)).await,
+        Ok(Stored { created: 5, duplicate: 5, rejected: 0, ..Stored::default() })
+    );
     assert_eq!(fake.events(), 15);
     assert!((running.metric("sagetrail_records_indexed_total") - 15.0).abs() < f64::EPSILON);
     assert!((running.metric("sagetrail_records_duplicate_total") - 5.0).abs() < f64::EPSILON);
@@ -147,7 +150,7 @@ async fn a_document_too_large_even_for_the_rejected_index_fails_its_submission()
 async fn a_bulk_refused_as_a_whole_is_divided_down_to_the_document_at_fault() {
     let fake = Fake::start(Rules { malformed: Some("{\"n\":13}\n"), ..Rules::default() }, []).await;
     let running = Running::new(&config(&fake.url));
-    let stored = Stored { created: 49, duplicate: 0, rejected: 1 };
+    let stored = Stored { created: 49, duplicate: 0, rejected: 1, ..Stored::default() };
     assert_eq!(running.store(documents(0..50)).await, Ok(stored));
     assert_eq!(fake.reports()[0]["text"], "{\"n\":13}");
     running.end().await;
@@ -159,7 +162,7 @@ async fn a_refused_document_is_set_aside_with_its_reason_and_whole_text() {
     let running = Running::new(&config(&fake.url));
     let source = "{\"t\":\"bad \\\"quoted\\\" é\"}";
     let all = vec![document(1), document_of(source), document(2)];
-    let stored = Stored { created: 2, duplicate: 0, rejected: 1 };
+    let stored = Stored { created: 2, duplicate: 0, rejected: 1, ..Stored::default() };
     assert_eq!(running.store(all.clone()).await, Ok(stored));
     let [report] = &fake.reports()[..] else { panic!("one report") };
     assert_eq!(report["text"], source);
@@ -169,7 +172,7 @@ async fn a_refused_document_is_set_aside_with_its_reason_and_whole_text() {
     let series = "sagetrail_records_rejected_total{reason=\"refused_by_opensearch\"}";
     assert!((running.metric(series) - 1.0).abs() < f64::EPSILON);
 
-    let again = Stored { created: 0, duplicate: 2, rejected: 1 };
+    let again = Stored { created: 0, duplicate: 2, rejected: 1, ..Stored::default() };
     assert_eq!(running.store(all).await, Ok(again), "delivered again, it is still set aside once");
     assert_eq!(fake.reports().len(), 1);
     assert!((running.metric(series) - 1.0).abs() < f64::EPSILON);
@@ -210,7 +213,10 @@ async fn each_of_several_messages_in_one_bulk_gets_its_own_answer() {
     let third = producers[2].submit(documents(20..25)).await.unwrap();
     drop(producers);
     assert_eq!(patiently(first.stored()).await, Ok(created(4)));
-    assert_eq!(patiently(bad.stored()).await, Ok(Stored { created: 1, duplicate: 0, rejected: 1 }));
+    assert_eq!(
+        patiently(bad.stored()).await,
+        Ok(Stored { created: 1, duplicate: 0, rejected: 1, ..Stored::default() })
+    );
     assert_eq!(patiently(third.stored()).await, Ok(created(5)));
     running.end().await;
 }
@@ -267,7 +273,8 @@ async fn in_all_this_at_once_nothing_is_lost_and_nothing_is_stored_twice() {
             }
             drop(producer);
             for submission in submissions {
-                let Stored { created, duplicate, rejected } = patiently(submission.stored()).await.unwrap();
+                let Stored { created, duplicate, rejected, .. } =
+                    patiently(submission.stored()).await.unwrap();
                 sum += created + duplicate + rejected;
             }
             sum

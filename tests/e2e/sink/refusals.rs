@@ -149,7 +149,10 @@ async fn a_document_that_a_firewall_refuses_is_set_aside_and_blocks_no_other() {
     let mut all = documents(0..30);
     let source = "{\"t\":\"cat /etc/passwd\"}";
     all.insert(11, document_of(source));
-    assert_eq!(running.store(all).await, Ok(Stored { created: 30, duplicate: 0, rejected: 1 }));
+    assert_eq!(
+        running.store(all).await,
+        Ok(Stored { created: 30, duplicate: 0, rejected: 1, ..Stored::default() })
+    );
     let report = &fake.reports()[0];
     assert_eq!(report["error"]["type"], "refused_on_the_way");
     assert_eq!(report["text_encoding"], "base64", "in a form that the firewall lets through");

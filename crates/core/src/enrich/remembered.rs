@@ -20,6 +20,8 @@ use crate::timestamp;
 
 /// What `sagemaker.context` says when nothing was missing.
 const COMPLETE: &str = "complete";
+/// How it names what could not be recalled, which is something else than a link that nobody told of.
+const MEMORY_OF: &str = "memory of ";
 
 /// What is remembered for one record, as its document and rules have it.
 #[derive(Debug, Default)]
@@ -156,7 +158,7 @@ impl Asking<'_, '_, '_> {
             Lookup::Found(state) => Some(Some(state)),
             Lookup::Nothing => Some(None),
             Lookup::NotAsked | Lookup::NotRecalled => {
-                context.push(format!("memory of the {what}"));
+                context.push(format!("{MEMORY_OF}the {what}"));
                 None
             }
         };
@@ -374,6 +376,11 @@ impl Remembered {
             touches: Deserialize::deserialize(&ours["touches"]).unwrap_or_default(),
             context: Deserialize::deserialize(&ours["context"]).unwrap_or_default(),
         }
+    }
+
+    /// Whether something could not be recalled.
+    pub fn lacks_memory(&self) -> bool {
+        self.context.iter().any(|missing| missing.starts_with(MEMORY_OF))
     }
 
     /// The value of a field that rules ask for.

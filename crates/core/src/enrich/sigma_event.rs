@@ -98,12 +98,14 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
         Self { remembered: remembered.into(), ..self }
     }
 
-    /// What has to be recalled before the record can be judged.
-    pub fn wanted(&self) -> Vec<Key> {
-        match self.memory {
-            Some((known, time)) if known.can_be_asked() => self.asking(time).wanted(known),
-            _ => Vec::new(),
-        }
+    /// What has to be recalled before the record, which is of an event at this time, can be judged.
+    pub fn wanted(&self, known: &Known, time: Option<OffsetDateTime>) -> Vec<Key> {
+        if known.can_be_asked() { self.asking(time).wanted(known) } else { Vec::new() }
+    }
+
+    /// Whether memory could not be asked for all that the record needs.
+    pub fn lacks_memory(&self) -> bool {
+        self.remembered().lacks_memory()
     }
 
     /// What was found, for the document.

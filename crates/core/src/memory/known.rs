@@ -1,6 +1,6 @@
 //! What is recalled for the records at hand.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::fact::{Fact, Key};
@@ -12,6 +12,8 @@ use super::state::State;
 #[derive(Debug, Clone, Default)]
 pub struct Known {
     states: HashMap<Key, Option<Arc<State>>>,
+    /// What could not be recalled, whatever else can be.
+    missed: HashSet<Key>,
     absence: Absence,
     names: KnownNames,
 }
@@ -51,6 +53,24 @@ impl<'k> Lookup<'k> {
     }
 }
 
+/// What is known beside a record, and where more of it may be at hand.
+pub trait Remembering {
+    fn known(&self) -> &Known;
+
+    /// Takes into what is known whatever of the keys is at hand, and returns the others.
+    fn look_up(&mut self, keys: Vec<Key>) -> Vec<Key>;
+}
+
+impl Remembering for &Known {
+    fn known(&self) -> &Known {
+        self
+    }
+
+    fn look_up(&mut self, keys: Vec<Key>) -> Vec<Key> {
+        keys
+    }
+}
+
 impl Known {
     /// All that there is: what is not in it was never told.
     pub fn whole() -> Self {
@@ -59,7 +79,7 @@ impl Known {
 
     /// What can be asked for more, with the names that other services' records are searched for.
     pub fn to_be_asked(names: KnownNames) -> Self {
-        Self { states: HashMap::new(), absence: Absence::NotAsked, names }
+        Self { absence: Absence::NotAsked, names, ..Self::default() }
     }
 
     /// Without memory, so that each record is judged alone.
@@ -89,12 +109,26 @@ impl Known {
         self.states.insert(key, state);
     }
 
+    /// Gives up on one key.
+    pub fn miss(&mut self, key: Key) {
+        self.missed.insert(key);
+    }
+
+    /// How many keys were recalled or given up on.
+    pub fn len(&self) -> usize {
+        self.states.len() + self.missed.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     pub fn get(&self, key: &Key) -> Lookup<'_> {
         match (self.states.get(key), self.absence) {
             (Some(Some(state)), _) => Lookup::Found(state),
             (Some(None), _) | (None, Absence::NothingTold) => Lookup::Nothing,
-            (None, Absence::NotAsked) => Lookup::NotAsked,
-            (None, Absence::NotRecalled | Absence::Off) => Lookup::NotRecalled,
+            (None, Absence::NotAsked) if !self.missed.contains(key) => Lookup::NotAsked,
+            (None, Absence::NotAsked | Absence::NotRecalled | Absence::Off) => Lookup::NotRecalled,
         }
     }
 
@@ -103,6 +137,8 @@ impl Known {
     pub fn learn(&mut self, facts: &[Fact]) {
         for fact in facts {
             match (self.states.get_mut(&fact.key), self.absence) {
+                // Most records tell nothing new, and the state is shared.
+                (Some(Some(state)), _) if state.knows(&fact.state) => {}
                 (Some(Some(state)), _) => drop(Arc::make_mut(state).join(&fact.state)),
                 (Some(none), _) => *none = Some(Arc::new(fact.state.clone())),
                 (None, Absence::NothingTold) => {

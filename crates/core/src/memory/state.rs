@@ -82,18 +82,32 @@ impl State {
     pub fn join(&mut self, other: &Self) -> bool {
         let mut changed = false;
         for (field, said) in &other.latest {
-            changed |= keep(&mut self.latest, field, said, |new, old| new.at.cmp(&old.at));
+            changed |= keep(&mut self.latest, field, said, later);
         }
         for (field, said) in &other.earliest {
-            changed |= keep(&mut self.earliest, field, said, |new, old| old.at.cmp(&new.at));
+            changed |= keep(&mut self.earliest, field, said, earlier);
         }
         for (set, members) in &other.newest {
-            changed |= unite(&mut self.newest, set, members, NEWEST, |new, old| new.cmp(old));
+            changed |= unite(&mut self.newest, set, members, NEWEST, newer);
         }
         for (set, members) in &other.oldest {
-            changed |= unite(&mut self.oldest, set, members, OLDEST, |new, old| old.cmp(new));
+            changed |= unite(&mut self.oldest, set, members, OLDEST, older);
         }
         changed
+    }
+
+    /// Whether a join with the other would change nothing.
+    pub fn knows(&self, other: &Self) -> bool {
+        let is_said = |known: &BTreeMap<String, Said>, field: &str, said: &Said, order: Ordered<Said>| {
+            known.get(field).is_some_and(|old| !wins(said, old, order))
+        };
+        let has = |known: &BTreeMap<String, Members>, set: &str, members: &Members, cap, order| {
+            known.get(set).is_some_and(|known| !members.iter().any(|it| is_new(known, it, cap, order)))
+        };
+        other.latest.iter().all(|(field, said)| is_said(&self.latest, field, said, later))
+            && other.earliest.iter().all(|(field, said)| is_said(&self.earliest, field, said, earlier))
+            && other.newest.iter().all(|(set, it)| has(&self.newest, set, it, NEWEST, newer))
+            && other.oldest.iter().all(|(set, it)| has(&self.oldest, set, it, OLDEST, older))
     }
 
     /// The values of a field; none of what is not known, and an empty list of what is known to be absent.
@@ -164,16 +178,35 @@ impl State {
     }
 }
 
-/// Keeps what is later or earlier; of one record's two words the greater, so that no order decides.
-fn keep(
-    known: &mut BTreeMap<String, Said>,
-    field: &str,
-    said: &Said,
-    order: impl Fn(&Said, &Said) -> Ordering,
-) -> bool {
+/// Says whether the first beats the second.
+type Ordered<T> = fn(&T, &T) -> Ordering;
+
+fn later(new: &Said, old: &Said) -> Ordering {
+    new.at.cmp(&old.at)
+}
+
+fn earlier(new: &Said, old: &Said) -> Ordering {
+    old.at.cmp(&new.at)
+}
+
+fn newer(new: &Stamp, old: &Stamp) -> Ordering {
+    new.cmp(old)
+}
+
+fn older(new: &Stamp, old: &Stamp) -> Ordering {
+    old.cmp(new)
+}
+
+/// Of one record's two words the greater wins, so that no order decides.
+fn wins(said: &Said, old: &Said, order: Ordered<Said>) -> bool {
+    order(said, old).then_with(|| compare_lists(&said.is, &old.is)) == Ordering::Greater
+}
+
+/// Keeps what is later or earlier.
+fn keep(known: &mut BTreeMap<String, Said>, field: &str, said: &Said, order: Ordered<Said>) -> bool {
     match known.get_mut(field) {
         Some(old) => {
-            let wins = order(said, old).then_with(|| compare_lists(&said.is, &old.is)) == Ordering::Greater;
+            let wins = wins(said, old, order);
             if wins {
                 *old = said.clone();
             }
@@ -186,37 +219,47 @@ fn keep(
     }
 }
 
-/// Unites two sets; over the cap the losing end goes, and of two with one stamp the greater name.
+/// Unites two sets; over the cap the losing end goes.
 fn unite(
     sets: &mut BTreeMap<String, Members>,
     set: &str,
     members: &Members,
     cap: usize,
-    order: impl Fn(&Stamp, &Stamp) -> Ordering,
+    order: Ordered<Stamp>,
 ) -> bool {
     let known = sets.entry(set.to_owned()).or_default();
-    let beats = |(a, a_at): (&String, &Stamp), (b, b_at): (&String, &Stamp)| {
-        order(a_at, b_at).then_with(|| compare(b, a)) == Ordering::Greater
-    };
     let mut changed = false;
     for (member, at) in members {
-        if let Some(old) = known.get_mut(member) {
-            if order(at, old) == Ordering::Greater {
-                *old = at.clone();
-                changed = true;
-            }
+        if !is_new(known, (member, at), cap, order) {
             continue;
         }
-        if known.len() >= cap {
-            let loser = known.iter().reduce(|loser, next| if beats(loser, next) { next } else { loser });
-            let Some(loser) = loser.filter(|loser| beats((member, at), *loser)) else { continue };
-            let loser = loser.0.clone();
-            known.remove(&loser);
+        if !known.contains_key(member) && known.len() >= cap {
+            let loser = loser(known, order).map(|(loser, _)| loser.clone());
+            loser.into_iter().for_each(|loser| drop(known.remove(&loser)));
         }
         known.insert(member.clone(), at.clone());
         changed = true;
     }
     changed
+}
+
+/// Whether a set would change with the member.
+fn is_new(known: &Members, (member, at): (&String, &Stamp), cap: usize, order: Ordered<Stamp>) -> bool {
+    match known.get(member) {
+        Some(old) => order(at, old) == Ordering::Greater,
+        None if known.len() < cap => true,
+        None => loser(known, order).is_some_and(|loser| beats((member, at), loser, order)),
+    }
+}
+
+/// The member that goes when a set is full.
+fn loser(known: &Members, order: Ordered<Stamp>) -> Option<(&String, &Stamp)> {
+    known.iter().reduce(|loser, next| if beats(loser, next, order) { next } else { loser })
+}
+
+/// Of two with one stamp the lesser name wins.
+fn beats((a, a_at): (&String, &Stamp), (b, b_at): (&String, &Stamp), order: Ordered<Stamp>) -> bool {
+    order(a_at, b_at).then_with(|| compare(b, a)) == Ordering::Greater
 }
 
 /// The order of Java's strings, which is by units of UTF-16.

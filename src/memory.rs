@@ -1,0 +1,154 @@
+//! Memory in the daemon: what is at hand of it, what is recalled, and which facts have to be sent.
+//!
+//! What memory is, and the one operation on it, is in the core crate. Here is what can be lost at any moment: a cache of
+//! what the index is proven to hold, and what this daemon told and is not proven yet.
+
+mod answer;
+mod cache;
+mod pause;
+mod recall;
+mod telling;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use tracing::info;
+
+use self::cache::{Cache, Cached};
+pub use self::recall::Attempt;
+use self::recall::Recall;
+pub use self::telling::Telling;
+use crate::config::MemoryConfig;
+use crate::labels::{FactOutcome, RecallOutcome};
+use crate::metrics::{Metrics, whole};
+use crate::opensearch::OpenSearch;
+pub use sagetrail_core::memory::*;
+
+/// A key that has to be recalled for a record of an event at this time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub key: Key,
+    pub time: Option<OffsetDateTime>,
+}
+
+/// The memory of a process. Clones share everything.
+#[derive(Clone)]
+pub struct Memory(Option<Arc<Shared>>);
+
+struct Shared {
+    cache: Mutex<Cache>,
+    recall: Recall,
+    metrics: Arc<Metrics>,
+}
+
+impl Memory {
+    /// Each record is judged alone, and tells nothing.
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// The memory that is configured, and says once if there is none.
+    pub fn open(config: &MemoryConfig, client: &OpenSearch, metrics: &Arc<Metrics>) -> Self {
+        if !config.enabled {
+            info!(
+                "memory is off, so each record is judged alone, and rules that ask who made a resource, who is behind a \
+                 session or what is usual stay silent; set memory.enabled = true to change that"
+            );
+            return Self::off();
+        }
+        Self(Some(Arc::new(Shared {
+            cache: Mutex::new(Cache::new(config.cache_bytes.get())),
+            recall: Recall::new(client.clone(), config.recall_timeout, Arc::clone(metrics)),
+            metrics: Arc::clone(metrics),
+        })))
+    }
+
+    pub fn is_off(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// What is known before anything was looked up.
+    pub fn known(&self) -> Known {
+        if self.is_off() { Known::off() } else { Known::to_be_asked() }
+    }
+
+    /// Takes from the cache what it has, and returns the keys that have to be recalled. While recall pauses these are given
+    /// up on, so that nothing waits.
+    pub fn look_up(&self, keys: Vec<Key>, known: &mut Known) -> Vec<Key> {
+        let Some(shared) = &self.0 else { return keys };
+        let now = Instant::now();
+        let mut cache = shared.cache();
+        let mut missing = Vec::new();
+        for key in keys {
+            match cache.look_up(&key, now) {
+                Cached::State(state) => known.recall(key, Some(state)),
+                Cached::Nothing => known.recall(key, None),
+                Cached::Missing => missing.push(key),
+            }
+        }
+        drop(cache);
+        if !missing.is_empty() && shared.recall.is_paused(now) {
+            shared.metrics.memory_recalls.count(RecallOutcome::Paused);
+            missing.drain(..).for_each(|key| known.miss(key));
+        }
+        missing
+    }
+
+    /// Begins the recall for a number of records, of which all rounds have one time limit.
+    pub fn attempt(&self) -> Attempt {
+        self.0.as_ref().map_or_else(Attempt::default, |shared| shared.recall.attempt())
+    }
+
+    /// Recalls what the cache does not have. What cannot be recalled is given up on.
+    pub async fn recall(&self, wanted: Vec<Wanted>, attempt: &mut Attempt, known: &mut Known) {
+        let Some(shared) = self.0.as_ref().filter(|_| !wanted.is_empty()) else { return };
+        let asked_at = Instant::now();
+        let Some(states) = shared.recall.ask(&wanted, attempt).await else {
+            return wanted.into_iter().for_each(|Wanted { key, .. }| known.miss(key));
+        };
+        let mut cache = shared.cache();
+        for (Wanted { key, .. }, state) in wanted.into_iter().zip(states) {
+            let state = cache.recalled(&key, state.map(Arc::new), asked_at);
+            known.recall(key, state);
+        }
+        shared.show(&cache);
+    }
+
+    /// The facts of a number of documents that travel together.
+    pub fn telling(&self) -> Telling {
+        Telling::new(self.clone())
+    }
+}
+
+impl Shared {
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        // Each change leaves the cache whole, and what a panic kept out of it is recalled or told again.
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show(&self, cache: &Cache) {
+        self.metrics.memory_cache_bytes.set(whole(cache.bytes()));
+        self.metrics.memory_cache_entries.set(whole(cache.len()));
+    }
+
+    fn count(&self, outcome: FactOutcome) {
+        self.metrics.memory_facts.count(outcome);
+    }
+}
+
+/// What is known for a few records, and the cache behind it.
+pub struct AtHand<'m> {
+    pub known: &'m mut Known,
+    pub memory: &'m Memory,
+}
+
+impl Remembering for AtHand<'_> {
+    fn known(&self) -> &Known {
+        self.known
+    }
+
+    fn look_up(&mut self, keys: Vec<Key>) -> Vec<Key> {
+        self.memory.look_up(keys, self.known)
+    }
+}

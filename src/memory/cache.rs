@@ -1,0 +1,245 @@
+//! The cache: what the index is proven to hold of things that records came across lately, and apart from it what this daemon
+//! told and is not proven yet.
+//!
+//! A record is judged with both. Whether a fact has to be sent is decided by what is proven alone: otherwise a message could
+//! be deleted whose fact another message carried, which failed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Key, Kind, State};
+
+/// How long what is known counts, so that daemons see each other's facts within this time.
+const LASTS: Duration = Duration::from_mins(1);
+/// About the bytes of an entry without its state and the text of its key.
+const OVERHEAD: usize = 256;
+
+pub(super) struct Cache {
+    most_bytes: usize,
+    bytes: usize,
+    proven: HashMap<Arc<Key>, Proven>,
+    /// The keys by the time of their last use.
+    by_use: BTreeMap<u64, Arc<Key>>,
+    uses: u64,
+    /// What is on its way, which is bounded by the documents that may wait for OpenSearch.
+    told: HashMap<Key, Told>,
+}
+
+/// What the index is known to hold of one thing.
+struct Proven {
+    state: Option<Arc<State>>,
+    extent: Extent,
+    since: Instant,
+    /// When the storage of a fact was last proven.
+    joined_at: Option<Instant>,
+    bytes: usize,
+    used: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// It was recalled.
+    Whole,
+    /// It is what this daemon has stored of it; there may be more.
+    Part,
+}
+
+/// Facts whose storage is not proven.
+struct Told {
+    state: Arc<State>,
+    /// Submissions that have not ended.
+    underway: usize,
+}
+
+/// What is at hand of one thing.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Cached {
+    State(Arc<State>),
+    /// It is known that nothing is.
+    Nothing,
+    /// It has to be recalled.
+    Missing,
+}
+
+impl Cache {
+    pub(super) fn new(most_bytes: usize) -> Self {
+        Self {
+            most_bytes,
+            bytes: 0,
+            proven: HashMap::new(),
+            by_use: BTreeMap::new(),
+            uses: 0,
+            told: HashMap::new(),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.proven.len()
+    }
+
+    /// What a record is judged with: what is proven and what was told.
+    pub(super) fn look_up(&mut self, key: &Key, now: Instant) -> Cached {
+        let Some(proven) = self.fresh(key, now).filter(|proven| proven.extent == Extent::Whole) else {
+            return Cached::Missing;
+        };
+        let proven = proven.state.clone();
+        self.with_told(key, proven).map_or(Cached::Nothing, Cached::State)
+    }
+
+    fn with_told(&self, key: &Key, proven: Option<Arc<State>>) -> Option<Arc<State>> {
+        match (proven, self.told.get(key)) {
+            (Some(mut state), Some(told)) => {
+                if !state.knows(&told.state) {
+                    Arc::make_mut(&mut state).join(&told.state);
+                }
+                Some(state)
+            }
+            (None, Some(told)) => Some(Arc::clone(&told.state)),
+            (proven, None) => proven,
+        }
+    }
+
+    /// Whether a fact is proven to be stored.
+    pub(super) fn is_proven(&mut self, key: &Key, state: &State, now: Instant) -> bool {
+        // Sessions have an index for each month, and the same fact can belong into two. Each is told once anyway.
+        key.kind != Kind::Sessions
+            && self
+                .fresh(key, now)
+                .and_then(|proven| proven.state.as_ref())
+                .is_some_and(|proven| proven.knows(state))
+    }
+
+    /// Takes the first fact of a submission about a thing. Each such call is followed by one of `prove` or `withdraw`.
+    pub(super) fn tell(&mut self, key: &Key, state: &State) {
+        if let Some(told) = self.told.get_mut(key) {
+            told.underway += 1;
+            told.join(state);
+        } else {
+            self.told.insert(key.clone(), Told { state: Arc::new(state.clone()), underway: 1 });
+        }
+    }
+
+    /// Takes a further fact of a submission about the same thing.
+    pub(super) fn tell_more(&mut self, key: &Key, state: &State) {
+        if let Some(told) = self.told.get_mut(key) {
+            told.join(state);
+        }
+    }
+
+    /// Takes what is proven to be stored.
+    pub(super) fn prove(&mut self, key: &Key, state: &State, now: Instant) {
+        self.withdraw(key);
+        let (known, extent, since) = match self.fresh(key, now) {
+            Some(proven) if proven.extent == Extent::Whole => {
+                (proven.state.clone(), Extent::Whole, proven.since)
+            }
+            Some(proven) => (proven.state.clone(), Extent::Part, now),
+            None => (None, Extent::Part, now),
+        };
+        let state = match known {
+            Some(mut known) => {
+                // No other reference is left once the entry is taken out.
+                self.remove(key);
+                Arc::make_mut(&mut known).join(state);
+                known
+            }
+            None => Arc::new(state.clone()),
+        };
+        self.insert(key, Some(state), extent, since, Some(now));
+    }
+
+    /// Ends a submission of which it is not known whether it was stored.
+    pub(super) fn withdraw(&mut self, key: &Key) {
+        if let Some(told) = self.told.get_mut(key) {
+            told.underway -= 1;
+            if told.underway == 0 {
+                self.told.remove(key);
+            }
+        }
+    }
+
+    /// Takes what the index held at some time after this one, and returns what a record is judged with.
+    pub(super) fn recalled(
+        &mut self,
+        key: &Key,
+        state: Option<Arc<State>>,
+        asked_at: Instant,
+    ) -> Option<Arc<State>> {
+        let before = self.remove(key);
+        // What was stored meanwhile may be missing in what was recalled; what was not is gone if it is not there.
+        let stored_since =
+            before.filter(|before| before.joined_at.is_some_and(|joined_at| joined_at >= asked_at));
+        let joined_at = stored_since.as_ref().and_then(|before| before.joined_at);
+        let state = match (state, stored_since.and_then(|before| before.state)) {
+            (Some(mut state), Some(stored)) => {
+                Arc::make_mut(&mut state).join(&stored);
+                Some(state)
+            }
+            (state, stored) => state.or(stored),
+        };
+        self.insert(key, state.clone(), Extent::Whole, asked_at, joined_at);
+        self.with_told(key, state)
+    }
+
+    /// The entry, unless it is too old; it was used now.
+    fn fresh(&mut self, key: &Key, now: Instant) -> Option<&Proven> {
+        if now.saturating_duration_since(self.proven.get(key)?.since) >= LASTS {
+            self.remove(key);
+            return None;
+        }
+        self.uses += 1;
+        let proven = self.proven.get_mut(key)?;
+        if let Some(key) = self.by_use.remove(&proven.used) {
+            self.by_use.insert(self.uses, key);
+        }
+        proven.used = self.uses;
+        Some(proven)
+    }
+
+    fn insert(
+        &mut self,
+        key: &Key,
+        state: Option<Arc<State>>,
+        extent: Extent,
+        since: Instant,
+        joined_at: Option<Instant>,
+    ) {
+        self.remove(key);
+        self.uses += 1;
+        let bytes = OVERHEAD + key.id.len() + state.as_ref().map_or(0, |state| state.size());
+        let key = Arc::new(key.clone());
+        let entry = Proven { state, extent, since, joined_at, bytes, used: self.uses };
+        self.by_use.insert(self.uses, Arc::clone(&key));
+        self.proven.insert(key, entry);
+        self.bytes += bytes;
+        while self.bytes > self.most_bytes {
+            let Some((_, least)) = self.by_use.pop_first() else { break };
+            self.remove(&least);
+        }
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Proven> {
+        let proven = self.proven.remove(key)?;
+        self.by_use.remove(&proven.used);
+        self.bytes -= proven.bytes;
+        Some(proven)
+    }
+}
+
+impl Told {
+    fn join(&mut self, state: &State) {
+        if !self.state.knows(state) {
+            Arc::make_mut(&mut self.state).join(state);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

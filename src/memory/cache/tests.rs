@@ -1,0 +1,154 @@
+use tokio::time::advance;
+
+use super::*;
+use crate::memory::Stamp;
+
+const ROOM: usize = 1 << 20;
+
+fn key(name: &str) -> Key {
+    Key::resource(&format!("arn:aws:sagemaker:eu-central-1:1:model/{name}"))
+}
+
+/// A state with one field for each letter.
+fn state(letters: &str) -> State {
+    let mut state = State::default();
+    for letter in letters.chars() {
+        state.say(&letter.to_string(), &Stamp::ALWAYS, ["said"]);
+    }
+    state
+}
+
+fn shared(letters: &str) -> Option<Arc<State>> {
+    Some(Arc::new(state(letters)))
+}
+
+fn judged_with(cache: &mut Cache, key: &Key) -> Cached {
+    cache.look_up(key, Instant::now())
+}
+
+fn known(letters: &str) -> Cached {
+    Cached::State(Arc::new(state(letters)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_is_judged_with_what_was_told_and_only_what_is_proven_need_not_be_sent() {
+    let (mut cache, key) = (Cache::new(ROOM), key("a"));
+    cache.recalled(&key, shared("p"), Instant::now());
+    cache.tell(&key, &state("t"));
+    assert_eq!(judged_with(&mut cache, &key), known("pt"));
+    assert!(cache.is_proven(&key, &state("p"), Instant::now()));
+    assert!(!cache.is_proven(&key, &state("t"), Instant::now()), "another message may have failed with it");
+
+    // A second message tells the same. The first fails, and the second is stored.
+    cache.tell(&key, &state("t"));
+    cache.withdraw(&key);
+    assert_eq!(judged_with(&mut cache, &key), known("pt"));
+    assert!(!cache.is_proven(&key, &state("t"), Instant::now()));
+    cache.prove(&key, &state("t"), Instant::now());
+    assert_eq!(judged_with(&mut cache, &key), known("pt"));
+    assert!(cache.is_proven(&key, &state("t"), Instant::now()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_told_and_never_stored_is_forgotten_with_its_last_message() {
+    let (mut cache, key) = (Cache::new(ROOM), key("a"));
+    cache.recalled(&key, None, Instant::now());
+    cache.tell(&key, &state("a"));
+    cache.tell_more(&key, &state("b"));
+    assert_eq!(judged_with(&mut cache, &key), known("ab"));
+    cache.withdraw(&key);
+    assert_eq!(judged_with(&mut cache, &key), Cached::Nothing);
+    assert!(cache.told.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_is_no_whole_until_it_is_recalled() {
+    let (mut cache, key) = (Cache::new(ROOM), key("a"));
+    cache.tell(&key, &state("a"));
+    assert_eq!(judged_with(&mut cache, &key), Cached::Missing);
+    cache.prove(&key, &state("a"), Instant::now());
+    assert_eq!(judged_with(&mut cache, &key), Cached::Missing);
+    assert!(cache.is_proven(&key, &state("a"), Instant::now()), "it is stored all the same");
+    assert_eq!(cache.recalled(&key, shared("ab"), Instant::now()), shared("ab"));
+    assert_eq!(judged_with(&mut cache, &key), known("ab"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_recalled_replaces_what_was_known_but_not_what_was_stored_meanwhile() {
+    let (mut cache, key) = (Cache::new(ROOM), key("a"));
+    cache.recalled(&key, shared("ab"), Instant::now());
+    advance(Duration::from_secs(1)).await;
+    let asked_at = Instant::now();
+    cache.tell(&key, &state("c"));
+    cache.prove(&key, &state("c"), Instant::now());
+    assert_eq!(cache.recalled(&key, shared("a"), asked_at), shared("abc"), "it may be of before the storage");
+    advance(Duration::from_secs(1)).await;
+    assert_eq!(cache.recalled(&key, None, Instant::now()), None, "somebody has removed it");
+    assert!(!cache.is_proven(&key, &state("c"), Instant::now()), "so it has to be sent again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_counts_for_a_minute_also_that_nothing_is() {
+    let mut cache = Cache::new(ROOM);
+    let [there, nothing, part] = ["there", "nothing", "part"].map(key);
+    cache.recalled(&there, shared("a"), Instant::now());
+    cache.recalled(&nothing, None, Instant::now());
+    cache.tell(&part, &state("a"));
+    cache.prove(&part, &state("a"), Instant::now());
+    advance(LASTS - Duration::from_millis(1)).await;
+    assert_eq!(judged_with(&mut cache, &there), known("a"));
+    assert_eq!(judged_with(&mut cache, &nothing), Cached::Nothing);
+    assert!(cache.is_proven(&part, &state("a"), Instant::now()));
+    // Storing something more makes nothing younger that was recalled.
+    cache.tell(&there, &state("b"));
+    cache.prove(&there, &state("b"), Instant::now());
+    cache.tell(&nothing, &state("t"));
+    advance(Duration::from_millis(1)).await;
+    for key in [&there, &nothing, &part] {
+        assert_eq!(judged_with(&mut cache, key), Cached::Missing);
+        assert!(!cache.is_proven(key, &state("a"), Instant::now()));
+    }
+    assert_eq!((cache.len(), cache.bytes()), (0, 0));
+    assert_eq!(
+        cache.recalled(&nothing, None, Instant::now()),
+        shared("t"),
+        "what was told is still on its way"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_least_recently_used_goes_and_the_bound_holds() {
+    let size = |cache: &mut Cache| {
+        cache.recalled(&key("0000"), shared("abc"), Instant::now());
+        cache.bytes()
+    };
+    let one = size(&mut Cache::new(ROOM));
+    let mut cache = Cache::new(one * 10);
+    let keys: Vec<Key> = (0..1_000).map(|number| key(&format!("{number:04}"))).collect();
+    for key in &keys {
+        cache.recalled(key, shared("abc"), Instant::now());
+        assert_eq!(judged_with(&mut cache, &keys[0]), known("abc"), "it is used all the time");
+        assert!(cache.bytes() <= one * 10);
+    }
+    assert_eq!((cache.len(), cache.by_use.len()), (10, 10));
+    let kept = keys.iter().filter(|key| judged_with(&mut cache, key) != Cached::Missing).collect::<Vec<_>>();
+    assert_eq!(kept, [&keys[..1], &keys[991..]].concat().iter().collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_fit_is_not_kept_and_what_was_told_of_it_is() {
+    let (mut cache, key) = (Cache::new(1), key("a"));
+    cache.tell(&key, &state("t"));
+    assert_eq!(cache.recalled(&key, shared("a"), Instant::now()), shared("at"));
+    assert_eq!((cache.len(), cache.bytes()), (0, 0));
+    assert_eq!(judged_with(&mut cache, &key), Cached::Missing);
+    cache.withdraw(&key);
+    assert!(cache.told.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_told_whatever_is_known_of_it() {
+    let (mut cache, key) = (Cache::new(ROOM), Key::session("ASIA1"));
+    cache.recalled(&key, shared("a"), Instant::now());
+    assert!(!cache.is_proven(&key, &state("a"), Instant::now()), "it may be stored in another month's index");
+}

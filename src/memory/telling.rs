@@ -1,0 +1,94 @@
+//! The facts of documents that travel together, from the record that tells them to the proof that they are stored.
+
+use std::collections::btree_map::{BTreeMap, Entry};
+
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use super::{Fact, Key, Kind, Memory};
+use crate::document::Document;
+use crate::labels::FactOutcome;
+use crate::names::Names;
+
+/// Facts that have to be sent, one for each thing. One that is dropped without a proof is withdrawn: the message that told
+/// it is delivered again.
+pub struct Telling {
+    memory: Memory,
+    facts: BTreeMap<Place, (Fact, OffsetDateTime)>,
+}
+
+/// Where a fact is stored: sessions have an index for each month.
+type Place = (Key, Option<(i32, u8)>);
+
+impl Telling {
+    pub(super) fn new(memory: Memory) -> Self {
+        Self { memory, facts: BTreeMap::new() }
+    }
+
+    /// Takes what a record of an event at this time told, and returns about the bytes that have to be sent for it.
+    pub fn tell(&mut self, facts: Vec<Fact>, time: OffsetDateTime) -> usize {
+        let Some(shared) = &self.memory.0 else { return 0 };
+        let now = Instant::now();
+        let mut bytes = 0;
+        let mut cache = shared.cache();
+        for fact in facts {
+            let month = (fact.key.kind == Kind::Sessions).then(|| (time.year(), u8::from(time.month())));
+            if cache.is_proven(&fact.key, &fact.state, now) {
+                shared.count(FactOutcome::Known);
+                continue;
+            }
+            match self.facts.entry((fact.key.clone(), month)) {
+                Entry::Occupied(mut told) => {
+                    let told = &mut told.get_mut().0.state;
+                    if !told.knows(&fact.state) {
+                        told.join(&fact.state);
+                        cache.tell_more(&fact.key, &fact.state);
+                        bytes += fact.state.size();
+                    }
+                    shared.count(FactOutcome::Joined);
+                }
+                Entry::Vacant(place) => {
+                    cache.tell(&fact.key, &fact.state);
+                    bytes += fact.state.size();
+                    place.insert((fact, time));
+                    shared.count(FactOutcome::Sent);
+                }
+            }
+        }
+        bytes
+    }
+
+    pub fn len(&self) -> usize {
+        self.facts.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.facts.is_empty()
+    }
+
+    /// The documents that join the facts into memory.
+    pub fn documents<'t>(&'t self, names: &'t Names) -> impl Iterator<Item = Document> + 't {
+        self.facts.values().map(|(fact, time)| Document::of_fact(names, fact, *time))
+    }
+
+    /// Takes the facts as proven to be stored.
+    pub fn prove(mut self) {
+        let facts = std::mem::take(&mut self.facts);
+        let Some(shared) = &self.memory.0 else { return };
+        let now = Instant::now();
+        let mut cache = shared.cache();
+        for (fact, _) in facts.values() {
+            cache.prove(&fact.key, &fact.state, now);
+        }
+        shared.show(&cache);
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        if let Some(shared) = self.memory.0.as_ref().filter(|_| !self.facts.is_empty()) {
+            let mut cache = shared.cache();
+            self.facts.keys().for_each(|(key, _)| cache.withdraw(key));
+        }
+    }
+}
