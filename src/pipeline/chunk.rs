@@ -50,6 +50,16 @@ impl Chunk {
         &self.documents
     }
 
+    #[cfg(test)]
+    pub(super) fn facts(&self) -> &Telling {
+        &self.facts
+    }
+
+    #[cfg(test)]
+    pub(super) fn prove(self) {
+        self.facts.prove();
+    }
+
     /// Hands the documents over, with their facts beside them.
     pub(super) async fn submit(self, producer: &Producer, names: &Names) -> Result<Submitted, SinkClosed> {
         let Self { mut documents, facts, .. } = self;

@@ -95,10 +95,11 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
-    use crate::config::Scope;
+    use crate::config::{MemoryConfig, Scope, SinkConfig};
     use crate::enrich::{Enriched, Enricher, Origin, contained, enrich};
     use crate::memory::{AtHand, Memory};
     use crate::metrics::Metrics;
+    use crate::opensearch::OpenSearch;
 
     /// What the function decides that panics at one record of a file.
     fn panics_at_the_seventh<'k>(
@@ -111,6 +112,44 @@ mod tests {
             assert!(!raw.windows(9).any(|bytes| bytes == b"\"model-7\""), "of the record: hunter2");
             enrich(raw, origin, enricher)
         })
+    }
+
+    #[tokio::test]
+    async fn records_of_which_nothing_is_known_are_held_with_those_after_them_and_the_others_end_at_once() {
+        let of = |service: &str, number: usize| {
+            format!(
+                r#"{{"eventID":"4da0b3c{number}","eventTime":"2026-11-01T12:00:00Z","eventSource":"{service}.amazonaws.com","eventName":"DeleteModel","awsRegion":"eu-central-1","recipientAccountId":"111122223333","requestParameters":{{"modelName":"model-{number}"}}}}"#
+            )
+        };
+        let records: Vec<String> =
+            (0..600).map(|number| of(if number % 2 == 0 { "sagemaker" } else { "ec2" }, number)).collect();
+        let object = Bytes::from(format!(r#"{{"Records":[{}]}}"#, records.join(",")));
+        let (parts, mut received) = mpsc::channel(8);
+        let metrics = Arc::new(Metrics::new());
+        let client = OpenSearch::new(&SinkConfig::default(), None).unwrap();
+        let decoding = Decoding {
+            subject: Subject {
+                path: "s3://bucket/key".to_owned(),
+                written_at: None,
+                now: OffsetDateTime::UNIX_EPOCH,
+                enricher: Arc::new(Enricher::built_in(Scope::Related)),
+                memory: Memory::open(&MemoryConfig::default(), &client, &metrics),
+                metrics,
+            },
+            limits: Limits { uncompressed_bytes: 1 << 20, record_bytes: 1 << 20 },
+            content_hash: ContentHash::None,
+            parts,
+            behind: Arc::default(),
+        };
+        let behind = Arc::clone(&decoding.behind);
+        let run = move || decoding.run(&object, &mut Scratch::default());
+        let (decoded, selected) = tokio::task::spawn_blocking(run).await.unwrap();
+        assert_eq!((decoded.records, selected, behind.load(Ordering::Acquire)), (600, 0, 2));
+        let mut lengths = Vec::new();
+        while let Some(Part::Held(held)) = received.recv().await {
+            lengths.push(held.iter().count());
+        }
+        assert_eq!(lengths, [256, 44], "those of other services are not held");
     }
 
     #[test]

@@ -184,3 +184,6 @@ impl Drop for Judge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
