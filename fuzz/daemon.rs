@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each target uses one function of these")]
 
-use sagetrail::document::Document;
+use sagetrail::document::{Document, Write};
 use sagetrail::sink::bulk;
 use sagetrail::source::key;
 use sagetrail::source::notification::{self, NotifiedObject};
@@ -39,7 +39,7 @@ pub fn notification(data: &[u8]) {
 /// An answer is believed only where it names each document that was sent and says that it is stored.
 pub fn answer(data: &[u8]) {
     const SENT: [&str; 3] = ["a", "b-1", "c"];
-    let Ok(outcomes) = bulk::classify(data, SENT.into_iter()) else { return };
+    let Ok(outcomes) = bulk::classify(data, SENT.map(|id| (id, Write::Create)).into_iter()) else { return };
     assert_eq!(outcomes.len(), SENT.len());
     // Members that nobody reads may hold what no value can: half of a surrogate pair, or a number beyond all.
     let Ok(answer) = serde_json::from_slice::<Value>(data) else { return };

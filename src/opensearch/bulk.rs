@@ -9,11 +9,17 @@ use serde_json::json;
 
 /// The parts of the answer that are read; the rest would be most of its bytes. `errors` is left out on purpose: the
 /// status of each item is the truth, and a flag that contradicts it could only mislead.
-pub(super) const ANSWER_FILTER: &str =
-    "filter_path=items.*._id,items.*.status,items.*.result,items.*.error.type,items.*.error.reason";
+pub(super) const ANSWER_FILTER: &str = "filter_path=items.*._id,items.*.status,items.*.result,items.*.error.type,items.*.error.reason,\
+     items.update._seq_no,items.update.error.caused_by.type,items.update.error.caused_by.reason";
 
 /// The error of a write whose condition does not hold, and of nothing else.
 pub const CONFLICT: &str = "version_conflict_engine_exception";
+
+/// The reason of an update whose script did not end; the cause says why.
+pub const SCRIPT_FAILED: &str = "failed to execute script";
+
+/// How often OpenSearch itself repeats an update that another one came before.
+const RETRIES_OF_UPDATE: u32 = 5;
 
 /// The largest that a sequence number can be.
 const NEVER: u64 = (1 << 53) - 1;
@@ -31,6 +37,8 @@ pub enum Action {
         primary_term: u64,
     },
     Delete,
+    /// Let a script change it, which is a source of its own.
+    Update,
 }
 
 /// Appends one document to the body of a bulk. The source is JSON, and empty for a deletion.
@@ -38,6 +46,10 @@ pub fn push(body: &mut Vec<u8>, action: Action, index: &str, id: &str, source: &
     let done = match action {
         // Most bulks hold nothing else. Neither name needs escaping there; their types see to that.
         Action::Create => writeln!(body, r#"{{"create":{{"_index":"{index}","_id":"{id}"}}}}"#),
+        Action::Update => writeln!(
+            body,
+            r#"{{"update":{{"_index":"{index}","_id":"{id}","retry_on_conflict":{RETRIES_OF_UPDATE}}}}}"#
+        ),
         Action::Index => writeln!(body, "{}", json!({"index": {"_index": index, "_id": id}})),
         Action::Replace { seq_no, primary_term } => {
             let condition =
@@ -71,17 +83,30 @@ pub fn trial(index: &str, source: &str) -> Bytes {
 /// What the answer says of one document.
 #[derive(Debug, Deserialize)]
 pub struct Item<'a> {
-    #[serde(rename = "_id", borrow, default)]
-    pub id: Cow<'a, str>,
+    /// Null where a pipeline failed on an update.
+    #[serde(rename = "_id", borrow)]
+    pub id: Option<Cow<'a, str>>,
     pub status: u16,
     #[serde(borrow)]
     pub result: Option<Cow<'a, str>>,
+    /// The number of the document's last change; absent where there is no document.
+    #[serde(rename = "_seq_no")]
+    pub seq_no: Option<i64>,
     pub error: Option<ItemError>,
 }
 
 /// Why a document was not written. The reason may quote it, so it never goes to a log.
 #[derive(Debug, Default, Deserialize)]
 pub struct ItemError {
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    pub reason: Option<String>,
+    pub caused_by: Option<Cause>,
+}
+
+/// What is behind an error.
+#[derive(Debug, Default, Deserialize)]
+pub struct Cause {
     #[serde(rename = "type")]
     pub kind: Option<String>,
     pub reason: Option<String>,
@@ -104,11 +129,13 @@ pub enum Done<'a> {
     Index(Item<'a>),
     #[serde(borrow)]
     Delete(Item<'a>),
+    #[serde(borrow)]
+    Update(Item<'a>),
 }
 
 impl<'a> Done<'a> {
     pub fn item(&self) -> &Item<'a> {
-        let (Self::Create(item) | Self::Index(item) | Self::Delete(item)) = self;
+        let (Self::Create(item) | Self::Index(item) | Self::Delete(item) | Self::Update(item)) = self;
         item
     }
 }

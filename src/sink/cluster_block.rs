@@ -39,6 +39,10 @@ pub enum ClusterBlock {
     DataStream,
     /// A collection of OpenSearch Serverless that gives ids itself.
     IdsRefused,
+    /// The script that joins facts is missing, or is not ours.
+    Script,
+    /// The index keeps no sources, so that nothing can be joined into them.
+    NoSource,
     /// The index refuses a document that is known to be in order.
     TakesNone,
 }
@@ -115,6 +119,12 @@ impl ClusterBlock {
             }
             Self::IdsRefused => {
                 "the collection takes no ids, so a record that is delivered again would be stored twice; use a collection of the type SEARCH, because the types TIMESERIES and VECTORSEARCH take none"
+            }
+            Self::Script => {
+                "what a record tells memory is joined by a stored script, which is missing or is not this version's; run `sagetrail setup`"
+            }
+            Self::NoSource => {
+                "the mapping of the index has _source switched off, and memory is kept there; delete the index, so that the template makes it anew, and replay"
             }
             Self::TakesNone => {
                 "the index refuses even a valid test document, so the records are not the cause; check the mapping, template and pipelines of the index for changes"

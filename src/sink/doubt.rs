@@ -6,7 +6,7 @@ use super::bulk::{self, ItemOutcome};
 use super::cluster_block::ClusterBlock;
 use super::entry::Entry;
 use super::probe::{self, Finding};
-use crate::document::IndexName;
+use crate::document::{IndexName, Write};
 use crate::opensearch::{Answer, OpenSearch};
 
 /// Postpones the refused documents of each index that has taken nothing, unless it takes the probe and then refuses the
@@ -42,7 +42,7 @@ async fn send_again(client: &OpenSearch, entries: &[Entry], refusals: &[usize]) 
     let Ok(Answer { status: 200..=299, body }) = client.bulk(bulk::encode(documents.clone())).await else {
         return None;
     };
-    bulk::classify(&body, documents.map(|document| document.id.as_str())).ok()
+    bulk::classify(&body, documents.map(bulk::sent)).ok()
 }
 
 /// The refusals of each index that took no document of this bulk.
@@ -54,7 +54,12 @@ fn unproven<'a>(entries: &'a [Entry], outcomes: &[ItemOutcome]) -> BTreeMap<&'a 
         }
     }
     for (entry, outcome) in entries.iter().zip(outcomes) {
-        if matches!(outcome, ItemOutcome::Created | ItemOutcome::Duplicate) {
+        let is_proof = match entry.document.write {
+            Write::Create => matches!(outcome, ItemOutcome::Created | ItemOutcome::Duplicate),
+            // What was known already never came to the mapping.
+            Write::Join => *outcome == ItemOutcome::Created,
+        };
+        if is_proof {
             refusals.remove(&entry.document.index);
         }
     }

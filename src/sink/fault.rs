@@ -33,6 +33,7 @@ const KNOWN: &[Known] = &[
     ("fail_processor_exception", "", About::Cluster(ClusterBlock::Pipeline)),
     ("ingest_processor_exception", "", About::Cluster(ClusterBlock::Pipeline)),
     ("script_exception", "", About::Cluster(ClusterBlock::Pipeline)),
+    ("document_source_missing_exception", "", About::Cluster(ClusterBlock::NoSource)),
     ("illegal_argument_exception", "Limit of total fields", About::Cluster(ClusterBlock::TooManyFields)),
     ("illegal_argument_exception", "Limit of mapping", About::Cluster(ClusterBlock::TooManyFields)),
     ("illegal_argument_exception", "than the limit of", About::Cluster(ClusterBlock::TooManyFields)),
@@ -55,6 +56,14 @@ const KNOWN: &[Known] = &[
 pub(super) fn about(kind: &str, reason: &str) -> About {
     let known = KNOWN.iter().find(|(known, piece, _)| *known == kind && reason.contains(piece));
     known.map_or(About::Unknown, |(_, _, about)| *about)
+}
+
+/// What is behind the failure of an update's script is about. A script that is ours fails on nothing but its fact.
+pub(super) fn about_script(kind: &str, reason: &str) -> About {
+    match (kind, reason) {
+        ("script_exception", "runtime error") => About::Document,
+        _ => About::Cluster(ClusterBlock::Script),
+    }
 }
 
 #[cfg(test)]

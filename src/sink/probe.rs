@@ -1,7 +1,10 @@
 //! Asks whether an index takes documents at all, with a write that is valid and is never stored.
 
+use bytes::Bytes;
+
+use super::bulk::join;
 use crate::document::IndexName;
-use crate::opensearch::bulk::{self, CONFLICT};
+use crate::opensearch::bulk::{self, Action, CONFLICT, Done};
 use crate::opensearch::{Answer, OpenSearch, OpenSearchError};
 
 /// A document as `enrich` writes it, with the fields that every record has. It is long enough to be compressed where
@@ -9,6 +12,9 @@ use crate::opensearch::{Answer, OpenSearch, OpenSearchError};
 const EVENT: &str = include_str!("example-event.json");
 /// One for the other indices, whose templates share this field.
 const OTHER: &str = r#"{"@timestamp":"2026-11-03T03:13:48.000Z"}"#;
+
+/// One for the indices of memory.
+const REMEMBERED: &str = r#"{"key":"sagetrail-probe"}"#;
 
 /// What became of the probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +31,27 @@ pub(super) enum Finding {
 
 /// Asks an index.
 pub(super) async fn ask(client: &OpenSearch, index: &IndexName) -> Finding {
-    read(client.bulk(bulk::trial(index.as_str(), if index.is_for_events() { EVENT } else { OTHER })).await)
+    let body = if index.is_for_events() {
+        bulk::trial(index.as_str(), EVENT)
+    } else if index.is_for_memory() {
+        trial_of_join(index)
+    } else {
+        bulk::trial(index.as_str(), OTHER)
+    };
+    read(client.bulk(body).await)
+}
+
+/// Asks beside it for a join of nothing, which needs the script and stores nothing either.
+fn trial_of_join(index: &IndexName) -> Bytes {
+    let mut body = Vec::from(bulk::trial(index.as_str(), REMEMBERED));
+    bulk::push(
+        &mut body,
+        Action::Update,
+        index.as_str(),
+        "sagetrail-probe",
+        &join(&index.join_script(), b"{}"),
+    );
+    Bytes::from(body)
 }
 
 /// Asks with a request so short that it is never compressed.
@@ -41,13 +67,19 @@ fn read(answer: Result<Answer, OpenSearchError>) -> Finding {
         _ => return Finding::Unknown,
     }
     let items = bulk::read(&body).unwrap_or_default();
-    let [done] = &items[..] else { return Finding::Unknown };
+    let findings: Vec<Finding> = items.iter().map(finding).collect();
+    let worst = findings.iter().find(|finding| **finding != Finding::Takes);
+    worst.or(findings.first()).cloned().unwrap_or(Finding::Unknown)
+}
+
+fn finding(done: &Done<'_>) -> Finding {
     let item = done.item();
     let kind = item.kind();
-    match item.status {
-        409 if kind == CONFLICT => Finding::Takes,
-        // Only a pipeline that drops the document gives this answer.
-        status @ (200..=299 | 400..=499) if status != 429 => {
+    match (item.status, done) {
+        (409, Done::Index(_)) if kind == CONFLICT => Finding::Takes,
+        (200, Done::Update(_)) if item.result.as_deref() == Some("noop") => Finding::Takes,
+        // Only a pipeline that drops the document gives an answer of success.
+        (status @ (200..=299 | 400..=499), _) if status != 429 => {
             Finding::Refuses { status, kind: kind.to_owned() }
         }
         _ => Finding::Unknown,
@@ -56,7 +88,6 @@ fn read(answer: Result<Answer, OpenSearchError>) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use serde_json::json;
 
     use super::*;
@@ -68,6 +99,12 @@ mod tests {
             json!({"items": [{"index": {"_id": "x", "status": status, "error": {"type": kind}}}]}).to_string()
         };
         let refuses = |status, kind: &str| Finding::Refuses { status, kind: kind.to_owned() };
+        let of_memory = |joined: &serde_json::Value| {
+            let trial = json!({"index": {"_id": "x", "status": 409, "error": {"type": CONFLICT}}});
+            json!({"items": [trial, joined]}).to_string()
+        };
+        let joined = |update: serde_json::Value| json!({ "update": update });
+        let failed = json!({"type": "failed"});
         let noop = json!({"items": [{"index": {"_id": "x", "status": 200, "result": "noop"}}]}).to_string();
         for (status, body, finding) in [
             (200, item(409, CONFLICT), Finding::Takes),
@@ -82,6 +119,10 @@ mod tests {
             (400, String::new(), Finding::RequestRefused { status: 400 }),
             (403, String::new(), Finding::RequestRefused { status: 403 }),
             (503, String::new(), Finding::Unknown),
+            (200, of_memory(&joined(json!({"result": "noop", "status": 200}))), Finding::Takes),
+            (200, of_memory(&joined(json!({"error": failed, "status": 400}))), refuses(400, "failed")),
+            (200, of_memory(&joined(json!({"error": failed, "status": 429}))), Finding::Unknown),
+            (200, of_memory(&json!({"index": {"result": "noop", "status": 200}})), refuses(200, "")),
         ] {
             let answer = Answer { status, body: Bytes::from(body.clone()) };
             assert_eq!(read(Ok(answer)), finding, "{status} {body}");

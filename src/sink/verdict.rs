@@ -49,7 +49,7 @@ pub(super) fn read(answer: Result<Answer, OpenSearchError>, entries: &[Entry]) -
     };
     match status {
         200..=299 => {
-            let sent = entries.iter().map(|entry| entry.document.id.as_str());
+            let sent = entries.iter().map(|entry| bulk::sent(&entry.document));
             match bulk::classify(&body, sent) {
                 Ok(outcomes) => answered(outcomes),
                 Err(error) => {

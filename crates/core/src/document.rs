@@ -153,6 +153,11 @@ impl IndexName {
         self.kind().starts_with("events-")
     }
 
+    /// Whether it holds memory.
+    pub fn is_for_memory(&self) -> bool {
+        matches!(self.kind(), "resources" | "identities") || self.kind().starts_with("sessions-")
+    }
+
     /// The script that joins into documents of this index.
     pub fn join_script(&self) -> String {
         Names::new(&self.name[..self.prefix]).join_script()
