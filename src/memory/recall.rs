@@ -20,8 +20,8 @@ use crate::opensearch::{Answer, Method, OpenSearch, OpenSearchError};
 
 /// Rounds for a number of records: a chain of sessions needs one for each link.
 const MOST_ROUNDS: u32 = 10;
-/// Documents in one request. Each may have some 20 KiB.
-const MOST_DOCUMENTS: usize = 512;
+/// Documents in one request. Few have more than some KiB.
+const MOST_DOCUMENTS: usize = 256;
 
 pub(super) struct Recall {
     client: OpenSearch,

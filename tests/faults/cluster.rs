@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sagetrail::memory::State;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -97,6 +98,8 @@ async fn talk(mut stream: TcpStream, world: &World, too_late: Duration) -> io::R
     while let Some(request) = read_request(&mut stream, &mut buffer, world).await? {
         let after = if request.head.starts_with("POST /_bulk") {
             bulk(world, &request.body, too_late).await
+        } else if request.head.starts_with("POST /_mget") {
+            recall(world, &request.body).await
         } else if request.head.starts_with("POST /sagetrail-verified/_search") {
             // Nobody has verified anything here.
             After::Answer(200, json!({"hits": {"hits": []}}).to_string())
@@ -231,7 +234,9 @@ fn answer(inner: &mut Inner, fault: Option<u8>, body: &str) -> After {
             inner.meet("opensearch: items swapped");
             let last = items.len() - 1;
             if last == 0 {
-                items[0]["create"]["_id"] = json!("another");
+                if let Some(item) = items[0].as_object_mut().and_then(|item| item.values_mut().next()) {
+                    item["_id"] = json!("another");
+                }
             } else {
                 items.swap(0, last);
             }
@@ -244,7 +249,10 @@ fn answer(inner: &mut Inner, fault: Option<u8>, body: &str) -> After {
         Some(12) => {
             inner.meet("opensearch: item without meaning");
             let odd = inner.random.usize(..items.len());
-            items[odd]["create"]["status"] = json!([0, 100, 302, 600][inner.random.usize(..4)]);
+            let status = json!([0, 100, 302, 600][inner.random.usize(..4)]);
+            if let Some(item) = items[odd].as_object_mut().and_then(|item| item.values_mut().next()) {
+                item["status"] = status;
+            }
         }
         Some(13) => {
             inner.meet("opensearch: part stored, then an error");
@@ -283,7 +291,7 @@ fn item(inner: &mut Inner, fault: Option<u8>, pair: &[&str]) -> Value {
         let error = json!({"type": "version_conflict_engine_exception", "reason": "no document was found"});
         return json!({"index": {"_id": place["_id"], "status": 409, "error": error}});
     }
-    assert_eq!(*operation, "create");
+    let operation = operation.as_str();
     let name = |key: &str| place[key].as_str().expect("a name").to_owned();
     let (index, id) = (name("_index"), name("_id"));
     let not_now = |inner: &mut Inner| {
@@ -293,12 +301,16 @@ fn item(inner: &mut Inner, fault: Option<u8>, pair: &[&str]) -> Value {
             (503, "unavailable_shards_exception"),
             (403, "cluster_block_exception"),
         ][inner.random.usize(..4)];
-        json!({"create": {"_id": id, "status": status, "error": {"type": kind, "reason": "drawn"}}})
+        json!({operation: {"_id": id, "status": status, "error": {"type": kind, "reason": "drawn"}}})
     };
     if let Some(status) = inner.blocked {
         inner.tell("  blocked");
-        return json!({"create": {"_id": id, "status": status, "error": {"type": "cluster_block_exception"}}});
+        return json!({operation: {"_id": id, "status": status, "error": {"type": "cluster_block_exception"}}});
     }
+    if operation == "update" {
+        return join(inner, fault, (&index, &id), source).unwrap_or_else(|| not_now(inner));
+    }
+    assert_eq!(operation, "create");
     match fault {
         // Nothing of it is stored.
         Some(8 | 13) if inner.random.bool() => return not_now(inner),
@@ -319,6 +331,84 @@ fn item(inner: &mut Inner, fault: Option<u8>, pair: &[&str]) -> Value {
         }
         status => json!({"create": {"_id": id, "status": status, "result": "created"}}),
     }
+}
+
+/// Joins a fact as the stored script does; None where it is not taken now.
+fn join(inner: &mut Inner, fault: Option<u8>, (index, id): (&str, &str), body: &str) -> Option<Value> {
+    let body: Value = serde_json::from_str(body).expect("an update is JSON");
+    assert_eq!((&body["scripted_upsert"], &body["upsert"]), (&json!(true), &json!({})), "{body}");
+    let told: State = serde_json::from_value(body["script"]["params"]["state"].clone()).expect("a state");
+    let is_hit = matches!(fault, Some(8 | 9 | 13)) && inner.random.bool();
+    if is_hit && inner.random.bool() {
+        inner.meet("opensearch: conflict of updates");
+        let error = json!({"type": "version_conflict_engine_exception", "reason": "another was faster"});
+        return Some(json!({"update": {"_id": id, "status": 409, "error": error}}));
+    }
+    if is_hit && fault != Some(9) {
+        return None;
+    }
+    let (status, result) = inner.join(index, id, &told);
+    if is_hit {
+        return None;
+    }
+    let mut item = json!({"_id": id, "status": status, "result": result});
+    if inner.memory.contains_key(&(index.to_owned(), id.to_owned())) {
+        item["_seq_no"] = json!(3);
+    }
+    Some(json!({ "update": item }))
+}
+
+/// What is known of each document that is asked for, or an answer of no use.
+async fn recall(world: &World, body: &str) -> After {
+    let fault = world.lock().draw(8);
+    let before = {
+        let mut inner = world.lock();
+        match fault {
+            Some(0) => {
+                inner.meet("opensearch: recall delayed");
+                inner.pause(10)
+            }
+            _ => Duration::from_millis(inner.random.u64(1..30)),
+        }
+    };
+    sleep(before).await;
+    let mut inner = world.lock();
+    let question: Value = serde_json::from_str(body).expect("a question is JSON");
+    let asked = question["docs"].as_array().expect("documents");
+    let mut docs: Vec<Value> = asked.iter().map(|asked| inner.recalled(asked)).collect();
+    match fault {
+        Some(1) => {
+            inner.meet("opensearch: recall refused");
+            return After::Answer(drawn_status(&mut inner), "{}".to_owned());
+        }
+        Some(2) => {
+            inner.meet("opensearch: recall reset");
+            return After::Reset;
+        }
+        Some(3) => {
+            inner.meet("opensearch: recall lacks a document");
+            docs.pop();
+        }
+        Some(4) if docs.len() > 1 => {
+            inner.meet("opensearch: recall in another order");
+            docs.reverse();
+        }
+        Some(5) => {
+            inner.meet("opensearch: recall with an error");
+            docs[0] =
+                json!({"_index": asked[0]["_index"], "_id": asked[0]["_id"], "error": {"type": "exception"}});
+        }
+        Some(6) => {
+            inner.meet("opensearch: recall cut");
+            return After::Cut(json!({ "docs": docs }).to_string());
+        }
+        Some(7) => {
+            inner.meet("opensearch: recall of a proxy");
+            return After::Answer(200, "<html>Welcome</html>".to_owned());
+        }
+        _ => {}
+    }
+    After::Answer(200, json!({ "docs": docs }).to_string())
 }
 
 fn drawn_status(inner: &mut Inner) -> u16 {

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use sagetrail::config::{Config, EnrichConfig, Scope};
+use sagetrail::config::{Config, EnrichConfig};
 use sagetrail::daemon::{self, Control};
-use sagetrail::enrich::Enricher;
 use sagetrail::enrich::rules::BrokenRules;
 use sagetrail::reload::RuleSource;
 use serde_json::json;
@@ -24,6 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::aws;
 use crate::cluster::Cluster;
 use crate::queue::{Message, Queue, State};
+use crate::remembered::KNOWLEDGE;
 use crate::schedule::{BUCKET, Event, STORM, Schedule};
 use crate::world::{LEDGER, REJECTED, World};
 
@@ -249,8 +249,6 @@ async fn supervise(
 }
 
 async fn daemon(world: Arc<World>, config: Config, seed: u64, stop: CancellationToken) -> Result<(), String> {
-    static KNOWLEDGE: LazyLock<Arc<Enricher>> =
-        LazyLock::new(|| Arc::new(Enricher::built_in(Scope::Sagemaker)));
     let source =
         RuleSource { config_file: None, broken: BrokenRules::Refuse, enrich: EnrichConfig::default() };
     let hangups = signal(SignalKind::hangup()).expect("a signal can be listened for");

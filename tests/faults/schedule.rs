@@ -176,15 +176,49 @@ fn record_of(random: &mut Rng, number: usize, fate: Fate) -> Record {
     let event = if number > 0 && random.u8(..8) == 0 { number - 1 } else { number };
     let service = if fate == Fate::NotSelected { "ec2" } else { "sagemaker" };
     let name = if fate == Fate::Refused { POISON } else { "fine" };
+    // Few things, so that records tell of the same ones.
+    let (name, operation, caller) = match fate {
+        Fate::Refused => (name.to_owned(), "DescribeEndpoint", random.usize(..3)),
+        _ => {
+            let operation = [
+                "DescribeEndpoint",
+                "DescribeEndpoint",
+                "CreateEndpoint",
+                "UpdateEndpoint",
+                "DeleteEndpoint",
+            ];
+            (format!("{name}-{}", random.usize(..3)), operation[random.usize(..5)], random.usize(..3))
+        }
+    };
+    let answer = match random.u8(..6) {
+        0 => json!({"credentials": {"accessKeyId": format!("ASIAEXAMPLE{}", random.usize(..4))}}),
+        _ => Value::Null,
+    };
     let filler = "x".repeat(if random.u8(..10) == 0 { 3_000 } else { 20 });
+    let caller = json!({
+        "type": "AssumedRole", "principalId": format!("AROAEXAMPLE{caller}:session"), "accountId": "111122223333",
+        "arn": format!("arn:aws:sts::111122223333:assumed-role/role-{caller}/session"),
+        "accessKeyId": format!("ASIAEXAMPLE{}", random.usize(..4)),
+        "sessionContext": {"sessionIssuer": {
+            "type": "Role", "principalId": format!("AROAEXAMPLE{caller}"), "accountId": "111122223333",
+            "arn": format!("arn:aws:iam::111122223333:role/role-{caller}"), "userName": format!("role-{caller}")
+        }}
+    });
+    // What is no JSON is redacted the more, the more it has.
+    let (caller, answer) = match fate {
+        Fate::Malformed => {
+            (json!({"type": "AWSService", "invokedBy": "sagemaker.amazonaws.com"}), Value::Null)
+        }
+        _ => (caller, answer),
+    };
     let mut text = json!({
-        "eventVersion": "1.11", "userIdentity": {"type": "AWSService", "invokedBy": "sagemaker.amazonaws.com"},
+        "eventVersion": "1.11", "userIdentity": caller,
         "eventTime": format!("2026-{:02}-01T12:00:{:02}Z", random.u8(9..12), number % 60),
-        "eventSource": format!("{service}.amazonaws.com"), "eventName": "DescribeEndpoint",
+        "eventSource": format!("{service}.amazonaws.com"), "eventName": operation,
         "awsRegion": "eu-central-1", "sourceIPAddress": "203.0.113.5", "userAgent": "Boto3/1.40.0",
-        "requestParameters": {"endpointName": name, "filler": filler}, "responseElements": Value::Null,
+        "requestParameters": {"endpointName": name, "filler": filler}, "responseElements": answer,
         "requestID": request_id, "eventID": format!("10000000-0000-4000-8000-{event:012}"),
-        "readOnly": true, "eventType": "AwsApiCall", "recipientAccountId": "111122223333"
+        "readOnly": operation == "DescribeEndpoint", "eventType": "AwsApiCall", "recipientAccountId": "111122223333"
     })
     .to_string();
     if fate == Fate::Malformed {

@@ -7,7 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use fastrand::Rng;
-use serde_json::Value;
+use sagetrail::memory::State;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -31,6 +32,8 @@ pub struct Inner {
     pub objects: Vec<Object>,
     pub queue: Queue,
     pub documents: BTreeMap<(String, String), String>,
+    /// What is remembered, by index and id.
+    pub memory: BTreeMap<(String, String), State>,
     /// How likely a request meets a fault now.
     pub likelihood: f64,
     /// The status that every document gets now.
@@ -59,6 +62,7 @@ impl World {
             objects,
             queue,
             documents: BTreeMap::new(),
+            memory: BTreeMap::new(),
             likelihood: 0.0,
             blocked: None,
             clock_offset: 0,
@@ -128,6 +132,37 @@ impl Inner {
         201
     }
 
+    /// Joins a fact as OpenSearch's script does, and says with which status and result.
+    pub fn join(&mut self, index: &str, id: &str, told: &State) -> (u16, &'static str) {
+        let place = (index.to_owned(), id.to_owned());
+        let before = self.memory.get(&place);
+        let mut known = before.cloned().unwrap_or_default();
+        let (status, result) = match (known.join(told), before) {
+            (false, _) => return (200, "noop"),
+            (_, Some(_)) => (200, "updated"),
+            (_, None) => (201, "created"),
+        };
+        self.tell(format!("  joined {index} {id}"));
+        self.memory.insert(place, known);
+        (status, result)
+    }
+
+    /// The answer to the recall of one document.
+    pub fn recalled(&self, asked: &Value) -> Value {
+        let name = |key: &str| asked[key].as_str().expect("a name").to_owned();
+        let (index, id) = (name("_index"), name("_id"));
+        match self.memory.get(&(index.clone(), id.clone())) {
+            Some(state) => {
+                let source = json!({"memory": state.document()["memory"]});
+                json!({"_index": index, "_id": id, "found": true, "_source": source})
+            }
+            None if self.memory.keys().any(|(known, _)| *known == index) => {
+                json!({"_index": index, "_id": id, "found": false})
+            }
+            None => json!({"_index": index, "_id": id, "error": {"type": "index_not_found_exception"}}),
+        }
+    }
+
     /// Checks what may never happen while the daemons run: a message is deleted, and not all of it has ended.
     pub fn check_deletion(&mut self, message: usize) {
         let objects = self.queue.messages[message].objects.clone();
@@ -143,7 +178,7 @@ impl Inner {
                 ));
             }
             for record in self.objects[object].records.clone() {
-                if let Err(problem) = self.ended(record) {
+                if let Err(problem) = self.ended(record).and_then(|()| self.remembered(record)) {
                     self.breach(format!("message {message} was deleted although {problem}"));
                 }
             }
@@ -173,6 +208,7 @@ impl Inner {
             }
         }
         self.check_documents();
+        self.check_memory();
     }
 
     /// Whether a record is where it has to be.
@@ -229,6 +265,9 @@ impl Inner {
                 }
                 continue;
             }
+            if index == REJECTED && is_of_fact(&document) {
+                continue;
+            }
             let text = if index == REJECTED { &document["text"] } else { &document["event"]["original"] };
             let text = text.as_str().unwrap_or_default();
             let is_known = self
@@ -243,6 +282,14 @@ impl Inner {
             self.breach(problem);
         }
     }
+}
+
+/// Whether a report is that of a fact.
+pub fn is_of_fact(report: &Value) -> bool {
+    let index = report["index"].as_str().unwrap_or_default();
+    ["sagetrail-resources", "sagetrail-identities", "sagetrail-sessions"]
+        .iter()
+        .any(|it| index.starts_with(it))
 }
 
 /// Whether a document is an entry of the ledger, or the report of one.
