@@ -9,10 +9,12 @@
 use crate::opensearch::{Info, OpenSearch};
 use answer::OLDEST_VERSION;
 pub use answer::SetupError;
+pub use script::has_join_script;
 use template::TEMPLATES;
 
 mod answer;
 mod template;
+mod script;
 mod kind;
 pub mod object;
 mod canonical;

@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 use super::object::{Kind, Object};
 use super::template::{TEMPLATES, Template};
 use crate::config::{Channel, Config, Target};
+use crate::memory::{NEWEST, OLDEST};
 use crate::monitors::{self, MonitorsError};
 use crate::names::Names;
+
+const JOIN: &str = include_str!("../../mappings/script-join.painless");
 
 static DASHBOARDS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/dashboards");
 
@@ -16,6 +19,7 @@ static DASHBOARDS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/dashboards");
 pub fn objects(config: &Config) -> Result<Vec<Object>, MonitorsError> {
     let names = Names::new(&config.sink.index_prefix);
     let mut objects = templates(&names);
+    objects.push(join_script(&names));
     objects.extend(policies(config, &names));
     objects.extend(saved_objects(&names));
     objects.extend(config.channels.iter().map(|(name, channel)| Object {
@@ -48,27 +52,41 @@ pub(super) fn templates(names: &Names) -> Vec<Object> {
     TEMPLATES.iter().map(object).collect()
 }
 
+/// The script that joins facts into memory.
+fn join_script(names: &Names) -> Object {
+    let source = JOIN.replace("$NEWEST", &NEWEST.to_string()).replace("$OLDEST", &OLDEST.to_string());
+    let script = json!({"script": {"lang": "painless", "source": source}});
+    Object { kind: Kind::Script, id: names.join_script(), body: script }
+}
+
+/// The days after which an index of a month's sessions goes: no session is as long as the four after the month.
+const SESSIONS_DAYS: u32 = 35;
+
 /// The retention policies, which remove a month's index when it is older than the configuration says. The index of
 /// rejected records has none: it is one for all times, and removing it would remove the latest records too.
 fn policies(config: &Config, names: &Names) -> impl Iterator<Item = Object> {
     let retention = &config.retention;
-    [(names.events(), retention.events_days), (names.objects(), retention.objects_days)]
-        .into_iter()
-        .filter(|(_, days)| *days > 0)
-        .map(move |(alias, days)| Object {
-            kind: Kind::Policy,
-            id: alias.clone(),
-            body: json!({"policy": {
-                "description": names.title(&format!("removes a month's index {days} days after it was made")),
-                "default_state": "keep",
-                "states": [
-                    {"name": "keep", "actions": [], "transitions": [
-                        {"state_name": "remove", "conditions": {"min_index_age": format!("{days}d")}}]},
-                    {"name": "remove", "actions": [{"delete": {}}], "transitions": []}
-                ],
-                "ism_template": [{"index_patterns": [format!("{alias}-*")], "priority": 500}]
-            }}),
-        })
+    [
+        (names.events(), retention.events_days),
+        (names.objects(), retention.objects_days),
+        (names.sessions(), SESSIONS_DAYS),
+    ]
+    .into_iter()
+    .filter(|(_, days)| *days > 0)
+    .map(move |(alias, days)| Object {
+        kind: Kind::Policy,
+        id: alias.clone(),
+        body: json!({"policy": {
+            "description": names.title(&format!("removes a month's index {days} days after it was made")),
+            "default_state": "keep",
+            "states": [
+                {"name": "keep", "actions": [], "transitions": [
+                    {"state_name": "remove", "conditions": {"min_index_age": format!("{days}d")}}]},
+                {"name": "remove", "actions": [{"delete": {}}], "transitions": []}
+            ],
+            "ism_template": [{"index_patterns": [format!("{alias}-*")], "priority": 500}]
+        }}),
+    })
 }
 
 /// The saved objects of all dashboards. Files may repeat an object that they share.

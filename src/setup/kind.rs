@@ -10,6 +10,8 @@ use strum::IntoStaticStr;
 pub enum Kind {
     ComponentTemplate,
     IndexTemplate,
+    /// A script that updates run, which daemons need and may not install.
+    Script,
     /// A policy of index state management.
     Policy,
     /// An index of data, which is made once and never changed or removed.
@@ -34,7 +36,7 @@ pub enum Server {
 impl Kind {
     pub fn server(self) -> Server {
         match self {
-            Self::ComponentTemplate | Self::IndexTemplate | Self::Index => Server::OpenSearch,
+            Self::ComponentTemplate | Self::IndexTemplate | Self::Script | Self::Index => Server::OpenSearch,
             Self::Policy => Server::Plugin("opensearch-index-management"),
             Self::IndexPattern | Self::Search | Self::Visualization | Self::Dashboard => Server::Dashboards,
             Self::Channel => Server::Plugin("opensearch-notifications"),
@@ -51,6 +53,7 @@ impl Kind {
         match self {
             Self::ComponentTemplate => "_component_template",
             Self::IndexTemplate => "_index_template",
+            Self::Script => "_scripts",
             Self::Policy => "_plugins/_ism/policies",
             Self::Channel => "_plugins/_notifications/configs",
             Self::Monitor => "_plugins/_alerting/monitors",
@@ -65,7 +68,7 @@ impl Kind {
 
     /// Whether daemons need it.
     pub fn is_template(self) -> bool {
-        self.server() == Server::OpenSearch
+        matches!(self, Self::ComponentTemplate | Self::IndexTemplate | Self::Index)
     }
 
     /// The kind of a saved object of Dashboards, by its type.

@@ -100,6 +100,10 @@ impl Remote {
                 let part = "/index_templates/0/index_template";
                 Ok(self.get(object, &path).await?.map(|answer| found(part_of(answer, part))))
             }
+            Kind::Script => Ok(self
+                .get(object, &path)
+                .await?
+                .map(|answer| found(json!({"script": part_of(answer, "/script")})))),
             Kind::Policy => Ok(self.get(object, &path).await?.map(|answer| Found {
                 version: version(&answer),
                 ..found(json!({"policy": answer["policy"]}))
@@ -200,6 +204,8 @@ impl Remote {
                 (Method::PUT, format!("{}{condition}", object.kind.path(&found.address)))
             }
             (Kind::Policy, _) => (Method::PUT, format!("{}{condition}", object.kind.path(id))),
+            // With the context a script that does not compile is refused.
+            (Kind::Script, _) => (Method::PUT, format!("{}/update", object.kind.path(id))),
             (Kind::ComponentTemplate | Kind::IndexTemplate | Kind::Index | Kind::Channel, _) => {
                 (Method::PUT, object.kind.path(id))
             }

@@ -21,6 +21,9 @@ pub(super) const TEMPLATES: &[Template] = &[
     template!("_index_template/sagetrail-events", "template-events.json"),
     template!("_index_template/sagetrail-rejected", "template-rejected.json"),
     template!("_index_template/sagetrail-objects", "template-objects.json"),
+    template!("_index_template/sagetrail-resources", "template-resources.json"),
+    template!("_index_template/sagetrail-identities", "template-identities.json"),
+    template!("_index_template/sagetrail-sessions", "template-sessions.json"),
     template!("_index_template/sagetrail-verification", "template-verification.json"),
     template!("_index_template/sagetrail-verified", "template-verified.json"),
 ];

@@ -57,7 +57,7 @@ pub fn encode<'a>(documents: impl Iterator<Item = &'a Document> + Clone) -> Byte
 }
 
 /// What asks for a state to be joined by a script.
-pub(super) fn join(script: &str, state: &[u8]) -> Vec<u8> {
+pub(crate) fn join(script: &str, state: &[u8]) -> Vec<u8> {
     let [before, between, after] = JOIN.map(str::as_bytes);
     [before, script.as_bytes(), between, state, after].concat()
 }

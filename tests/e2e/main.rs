@@ -7,6 +7,7 @@ mod confinement;
 mod dashboards;
 mod doctor;
 mod learn;
+mod memory;
 mod monitors;
 mod outages;
 mod permissions;

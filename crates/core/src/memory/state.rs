@@ -171,7 +171,9 @@ impl State {
             }
         }
         for (set, members) in self.newest.iter().chain(&self.oldest) {
-            document.insert(set.clone(), members.keys().map(String::as_str).collect());
+            let mut names: Vec<&str> = members.keys().map(String::as_str).collect();
+            names.sort_by(|a, b| compare(a, b));
+            document.insert(set.clone(), names.into());
         }
         document.insert(FIELD.to_owned(), json!(self));
         Value::Object(document)

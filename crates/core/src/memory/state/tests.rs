@@ -1,1 +1,138 @@
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use serde_json::json;
 
+use super::*;
+
+const TEXTS: [&str; 6] = ["", "a", "b", "\u{1F980}", "\u{FF00}", "\u{10FFFF}"];
+const STAMPS: [&str; 4] = ["", "2026-11-03", "2026-11-03T01:12:03.000Z a", "2026-11-03T01:12:03.000Z b"];
+
+fn stamp(text: &str) -> Stamp {
+    serde_json::from_value(json!(text)).unwrap()
+}
+
+fn stamps() -> impl Strategy<Value = Stamp> {
+    select(&STAMPS[..]).prop_map(stamp)
+}
+
+fn said(values: std::ops::Range<usize>) -> impl Strategy<Value = BTreeMap<String, Said>> {
+    let said = (stamps(), vec(select(&TEXTS[..]), values));
+    let said = said.prop_map(|(at, is): (Stamp, Vec<&str>)| Said {
+        at,
+        is: is.into_iter().map(str::to_owned).collect(),
+    });
+    btree_map("[xyz]", said, 0..3)
+}
+
+/// Sets of which some have more members than are kept once they are joined.
+fn sets(most: usize) -> impl Strategy<Value = BTreeMap<String, Members>> {
+    let member = (select(&TEXTS[..]), 0..most).prop_map(|(text, number)| format!("{text}{number}"));
+    btree_map("[st]", btree_map(member, stamps(), 1..most), 0..2)
+}
+
+/// A state as joins leave it: no set is over its cap.
+fn states() -> impl Strategy<Value = State> {
+    (said(0..3), said(1..2), sets(2 * NEWEST), sets(2 * OLDEST)).prop_map(
+        |(latest, earliest, newest, oldest)| {
+            joined(&State::default(), &State { latest, earliest, newest, oldest })
+        },
+    )
+}
+
+fn joined(a: &State, b: &State) -> State {
+    let mut joined = a.clone();
+    joined.join(b);
+    joined
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn neither_order_nor_grouping_nor_repetition_decides_what_is_known(a in states(), b in states(), c in states()) {
+        prop_assert_eq!(joined(&a, &b), joined(&b, &a));
+        prop_assert_eq!(joined(&joined(&a, &b), &c), joined(&a, &joined(&b, &c)));
+        prop_assert_eq!(joined(&a, &a), a.clone());
+        prop_assert_eq!(joined(&joined(&a, &b), &a), joined(&a, &b));
+    }
+
+    #[test]
+    fn a_join_says_that_something_is_new_exactly_when_it_is(a in states(), b in states()) {
+        let mut both = a.clone();
+        let is_new = both.join(&b);
+        prop_assert_eq!(is_new, both != a);
+        prop_assert!(!both.join(&b), "it is known now");
+        prop_assert!(!both.join(&a), "so is what was there before");
+    }
+
+    #[test]
+    fn a_shuffled_and_doubled_history_ends_in_the_same_document(
+        facts in vec(states(), 1..6),
+        order in vec(any::<Index>(), 0..12),
+    ) {
+        let in_order = facts.iter().fold(State::default(), |known, fact| joined(&known, fact));
+        let extra: Vec<&State> = order.iter().map(|index| index.get(&facts)).collect();
+        let history = extra.into_iter().chain(facts.iter().rev());
+        let shuffled = history.fold(State::default(), |known, fact| joined(&known, fact));
+        prop_assert_eq!(in_order.document().to_string(), shuffled.document().to_string());
+    }
+
+    #[test]
+    fn a_state_is_read_back_from_its_document(state in states()) {
+        let document = state.document();
+        prop_assert_eq!(serde_json::from_value::<State>(document[FIELD].clone()).unwrap(), state);
+    }
+}
+
+fn numbered(number: usize) -> Stamp {
+    stamp(&format!("{number:05}"))
+}
+
+#[test]
+fn a_set_keeps_the_members_at_its_end_and_of_one_stamp_the_lesser_names() {
+    let mut known = State::default();
+    for number in 0..10 * OLDEST {
+        let mut told = State::default();
+        told.add_newest("late", &numbered(number), format!("{number:05}"));
+        told.add_oldest("early", &numbered(number), format!("{number:05}"));
+        told.add_newest("same", &numbered(0), format!("{:05}", 10 * OLDEST - number));
+        known.join(&told);
+    }
+    let names =
+        |set: &str| known.members(set).map(|(name, _)| name.parse::<usize>().unwrap()).collect::<Vec<_>>();
+    assert_eq!(names("late"), (10 * OLDEST - NEWEST..10 * OLDEST).collect::<Vec<_>>());
+    assert_eq!(names("early"), (0..OLDEST).collect::<Vec<_>>());
+    assert_eq!(names("same"), (1..=NEWEST).collect::<Vec<_>>());
+    assert_eq!(known.seen("early", "00000"), Seen::At(&numbered(0)));
+    assert_eq!(known.seen("early", "00999"), Seen::Unknown);
+    assert_eq!(known.seen("none", "00999"), Seen::Never);
+}
+
+#[test]
+fn the_later_word_counts_or_the_earlier_and_an_empty_one_says_that_there_is_nothing() {
+    let mut known = State::default();
+    for (at, value) in [("2", vec!["b"]), ("1", vec!["a"]), ("2", vec!["c", "d"])] {
+        let mut told = State::default();
+        told.say("last", &stamp(at), value.clone());
+        told.say_first("first", &stamp(at), value[0]);
+        known.join(&told);
+    }
+    assert_eq!(known.values("last").unwrap(), ["c", "d"]);
+    assert_eq!(known.value("first"), Some("a"));
+    let mut gone = State::default();
+    gone.say("last", &stamp("3"), Vec::<String>::new());
+    known.join(&gone);
+    assert_eq!(known.values("last"), Some(&[][..]));
+    assert_eq!(known.document()["last"], Value::Null);
+    assert_eq!(known.document()["first"], "a");
+}
+
+#[test]
+fn a_list_of_members_is_in_the_order_of_units_of_utf_16_as_javas_is() {
+    let mut state = State::default();
+    for member in ["\u{FF00}", "\u{1F980}", "z"] {
+        state.add_newest("set", &Stamp::ALWAYS, member);
+    }
+    assert_eq!(state.document()["set"], json!(["z", "\u{1F980}", "\u{FF00}"]));
+}
