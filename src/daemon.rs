@@ -18,7 +18,7 @@ use crate::aws;
 use crate::backoff::full_jitter;
 use crate::config::Config;
 use crate::enrich::Enricher;
-use crate::memory::Memory;
+use crate::memory::{self, Memory};
 use crate::metrics::Metrics;
 use crate::opensearch::{self, OpenSearch, OpenSearchError};
 use crate::pipeline::Pipeline;
@@ -129,6 +129,9 @@ pub async fn run_on(
     let dead_letters = queue.dead_letter_queue();
     watching.spawn(depth::watch(queue.clone(), dead_letters, Arc::clone(&metrics)));
     let memory = Memory::open(&config.memory, &opensearch, &metrics);
+    if !memory.is_off() {
+        watching.spawn(memory::watch_names(memory.clone(), opensearch.clone(), stop.clone()));
+    }
     let (sink, sink_task) = sink::spawn(opensearch, &config.sink, Arc::clone(&metrics));
     let store = Store::new(aws, &config.source, Arc::clone(&metrics)).await;
     let (deleter, deleter_task) = deleter::start(queue.clone(), Arc::clone(&metrics));

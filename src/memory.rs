@@ -5,6 +5,7 @@
 
 mod answer;
 mod cache;
+mod names;
 mod pause;
 mod recall;
 mod telling;
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use self::cache::{Cache, Cached};
+pub use self::names::watch_names;
 pub use self::recall::Attempt;
 use self::recall::Recall;
 pub use self::telling::Telling;
@@ -38,6 +40,7 @@ pub struct Memory(Option<Arc<Shared>>);
 
 struct Shared {
     cache: Mutex<Cache>,
+    names: Mutex<KnownNames>,
     recall: Recall,
     metrics: Arc<Metrics>,
 }
@@ -59,6 +62,7 @@ impl Memory {
         }
         Self(Some(Arc::new(Shared {
             cache: Mutex::new(Cache::new(config.cache_bytes.get())),
+            names: Mutex::default(),
             recall: Recall::new(client.clone(), config.recall_timeout, Arc::clone(metrics)),
             metrics: Arc::clone(metrics),
         })))
@@ -70,7 +74,14 @@ impl Memory {
 
     /// What is known before anything was looked up.
     pub fn known(&self) -> Known {
-        if self.is_off() { Known::off() } else { Known::to_be_asked() }
+        self.0.as_ref().map_or_else(Known::off, |shared| Known::to_be_asked(shared.names().clone()))
+    }
+
+    /// Takes the names that records of other services are searched for.
+    fn know(&self, names: KnownNames) {
+        if let Some(shared) = &self.0 {
+            *shared.names() = names;
+        }
     }
 
     /// Takes from the cache what it has, and returns the keys that have to be recalled. While recall pauses these are given
@@ -125,6 +136,10 @@ impl Shared {
     fn cache(&self) -> MutexGuard<'_, Cache> {
         // Each change leaves the cache whole, and what a panic kept out of it is recalled or told again.
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn names(&self) -> MutexGuard<'_, KnownNames> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn show(&self, cache: &Cache) {

@@ -53,7 +53,7 @@ impl Decoding {
             }
             if is_behind {
                 // Most records end here, and wait for nothing.
-                if could_be_selected(raw, enricher) {
+                if could_be_selected(raw, enricher, judge.known()) {
                     held.push(raw);
                 }
             } else if let Judged::Waits = judge.judge(raw) {

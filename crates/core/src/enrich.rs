@@ -139,7 +139,7 @@ pub fn wanted(raw: &[u8], enricher: &Enricher, known: &Known) -> (Vec<Key>, Opti
         let event = SigmaEvent::new(&record, &unpacked, &enricher.catalogue, &enricher.networks);
         Some((event.wanted(known, event_time), event_time))
     };
-    if !could_be_selected(raw, enricher) {
+    if !could_be_selected(raw, enricher, known) {
         return Default::default();
     }
     std::panic::catch_unwind(AssertUnwindSafe(find)).ok().flatten().unwrap_or_default()
@@ -177,7 +177,7 @@ fn decide<'k>(
     memory: &mut impl Remembering,
 ) -> Enriched<'k> {
     let Enricher { rules, catalogue, scope, fingerprint_key, networks, names } = enricher;
-    if !select::could_be_selected(raw, *scope, rules, known.names()) {
+    if !select::could_be_selected(raw, *scope, rules, memory.known().names()) {
         return Enriched::NotSelected;
     }
     let mut room = String::new();
