@@ -14,7 +14,7 @@ use super::context::Context;
 use super::lineage::{self, Lineage};
 use super::networks::SourceNetwork;
 use super::usual::{self, Usual};
-use crate::memory::{Key, Known, Lookup, State};
+use crate::memory::{Key, Known, Lookup, Said, Stamp, State};
 use crate::record::Record;
 use crate::timestamp;
 
@@ -234,9 +234,9 @@ impl Asking<'_, '_, '_> {
         let script_verdict = scripts
             .iter()
             .chain(&resource)
-            .filter_map(|state| state.value("script.verdict"))
+            .filter_map(|state| state.said("script.verdict").filter(|said| self.is_before(said))?.is.first())
             .max_by_key(|verdict| severity_rank(verdict))
-            .map(str::to_owned);
+            .cloned();
         let Some(state) = resource else {
             return RememberedResource { script_verdict, ..Default::default() };
         };
@@ -258,14 +258,23 @@ impl Asking<'_, '_, '_> {
             created_at,
             configuration: state
                 .fields("configuration.")
-                .filter(|(_, values)| !values.is_empty())
-                .filter_map(|(field, values)| {
-                    Some((field.strip_prefix("configuration.")?.to_owned(), values.to_vec()))
+                .filter(|(_, said)| !said.is.is_empty() && self.is_before(said))
+                .filter_map(|(field, said)| {
+                    Some((field.strip_prefix("configuration.")?.to_owned(), said.is.clone()))
                 })
                 .collect(),
-            tags: state.values("tags").unwrap_or_default().to_vec(),
+            tags: state
+                .said("tags")
+                .filter(|said| self.is_before(said))
+                .map(|said| said.is.clone())
+                .unwrap_or_default(),
             script_verdict,
         }
+    }
+
+    /// Whether it was told before the record: what a later one told says nothing of what this one found.
+    fn is_before(&self, said: &Said) -> bool {
+        self.time.is_some_and(|time| said.at < Stamp::at(time))
     }
 
     /// Two origins that are known decide. Without both, one caller is itself, another role or user is another, and two

@@ -124,12 +124,12 @@ impl State {
         self.latest.get(field).or_else(|| self.earliest.get(field))
     }
 
-    /// The fields whose names begin so, with their values.
-    pub fn fields<'s>(&'s self, beginning: &'s str) -> impl Iterator<Item = (&'s str, &'s [String])> {
+    /// The fields whose names begin so.
+    pub fn fields<'s>(&'s self, beginning: &'s str) -> impl Iterator<Item = (&'s str, &'s Said)> {
         let fields = self.latest.range(beginning.to_owned()..);
         fields
             .take_while(move |(name, _)| name.starts_with(beginning))
-            .map(|(name, said)| (name.as_str(), &said.is[..]))
+            .map(|(name, said)| (name.as_str(), said))
     }
 
     /// The members of a set with their stamps, by name.
