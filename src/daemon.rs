@@ -120,15 +120,15 @@ pub async fn run_on(
     };
     readiness.queue_opened();
     describe(&queue);
-    if stop.run_until_cancelled(prepare(&opensearch, &readiness)).await.transpose()?.is_none() {
+    let preparing = prepare(&opensearch, config, &metrics, &readiness);
+    let Some(memory) = stop.run_until_cancelled(preparing).await.transpose()? else {
         return close_admin(&serving, admin_task).await;
-    }
+    };
 
     let mut watching = JoinSet::new();
     watching.spawn(verify::watch(opensearch.clone(), Arc::clone(&metrics)));
     let dead_letters = queue.dead_letter_queue();
     watching.spawn(depth::watch(queue.clone(), dead_letters, Arc::clone(&metrics)));
-    let memory = Memory::open(&config.memory, &opensearch, &metrics);
     if !memory.is_off() {
         watching.spawn(memory::watch_names(memory.clone(), opensearch.clone(), stop.clone()));
     }
@@ -243,11 +243,20 @@ fn describe(queue: &Queue) {
     }
 }
 
-/// Installs the templates, and waits for OpenSearch for as long as that takes.
-async fn prepare(opensearch: &OpenSearch, readiness: &Readiness) -> Result<(), SetupError> {
+/// Installs the templates and opens memory, and waits for OpenSearch for as long as that takes.
+async fn prepare(
+    opensearch: &OpenSearch,
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    readiness: &Readiness,
+) -> Result<Memory, SetupError> {
     let mut is_told = false;
     for failures in 0.. {
-        let installing = warn_if_slow(setup::install_templates(opensearch), || {
+        let install = async {
+            setup::install_templates(opensearch).await?;
+            Memory::open(&config.memory, opensearch, metrics).await
+        };
+        let installing = warn_if_slow(install, || {
             if !mem::replace(&mut is_told, true) {
                 warn!(
                     host = opensearch.host(),

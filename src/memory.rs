@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use time::OffsetDateTime;
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 
 use self::cache::{Cache, Cached};
 pub use self::names::watch_names;
@@ -25,7 +25,14 @@ use crate::config::MemoryConfig;
 use crate::labels::{FactOutcome, RecallOutcome};
 use crate::metrics::{Metrics, whole};
 use crate::opensearch::OpenSearch;
+use crate::setup::{self, SetupError};
 pub use sagetrail_core::memory::*;
+
+const OFF: &str = "memory is off, so each record is judged alone, and rules that ask who made a resource, who is behind a \
+                   session or what is usual stay silent";
+
+/// How OpenSearch calls the denial of a write.
+const DENIED: &str = "security_exception";
 
 /// A key that has to be recalled for a record of an event at this time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,15 +58,39 @@ impl Memory {
         Self(None)
     }
 
-    /// The memory that is configured, and says once if there is none.
-    pub fn open(config: &MemoryConfig, client: &OpenSearch, metrics: &Arc<Metrics>) -> Self {
+    /// The memory that is configured, unless nothing can be joined into it; that is said once.
+    pub async fn open(
+        config: &MemoryConfig,
+        client: &OpenSearch,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, SetupError> {
         if !config.enabled {
-            info!(
-                "memory is off, so each record is judged alone, and rules that ask who made a resource, who is behind a \
-                 session or what is usual stay silent; set memory.enabled = true to change that"
-            );
-            return Self::off();
+            info!("{OFF}; set memory.enabled = true to change that");
+            return Ok(Self::off());
         }
+        match setup::has_join_script(client).await {
+            Ok(true) => {}
+            Ok(false) => {
+                warn!(
+                    "{OFF}: the script that joins facts is not installed; run `sagetrail setup` and restart"
+                );
+                return Ok(Self::off());
+            }
+            Err(SetupError::Refused { body, .. }) if body == DENIED => {
+                warn!(
+                    "{OFF}: the role may not write into the indices of memory; grant it what \
+                     `sagetrail check --permissions` prints and restart"
+                );
+                return Ok(Self::off());
+            }
+            // A state of the cluster says nothing of the script. Facts wait for its end as documents do.
+            Err(SetupError::Refused { body, .. }) if !body.is_empty() => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Self::new(config, client, metrics))
+    }
+
+    pub fn new(config: &MemoryConfig, client: &OpenSearch, metrics: &Arc<Metrics>) -> Self {
         Self(Some(Arc::new(Shared {
             cache: Mutex::new(Cache::new(config.cache_bytes.get())),
             names: Mutex::default(),

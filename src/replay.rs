@@ -140,7 +140,7 @@ pub async fn build(
         options.documents_per_second.or(config.replay.documents_per_second).or(limits.documents_per_second);
     limits.bytes_per_second =
         options.bytes_per_second.or(config.replay.bytes_per_second).or(limits.bytes_per_second);
-    let memory = Memory::open(&config.memory, &opensearch, &metrics);
+    let memory = Memory::open(&config.memory, &opensearch, &metrics).await?;
     let (sink, sink_task) = sink::spawn(opensearch, &limits, Arc::clone(&metrics));
     let store = Store::new(aws, &config.source, Arc::clone(&metrics)).await;
     let (_never_reloaded, enricher) = watch::channel(Arc::new(enricher));

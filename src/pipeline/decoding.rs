@@ -133,7 +133,7 @@ mod tests {
                 written_at: None,
                 now: OffsetDateTime::UNIX_EPOCH,
                 enricher: Arc::new(Enricher::built_in(Scope::Related)),
-                memory: Memory::open(&MemoryConfig::default(), &client, &metrics),
+                memory: Memory::new(&MemoryConfig::default(), &client, &metrics),
                 metrics,
             },
             limits: Limits { uncompressed_bytes: 1 << 20, record_bytes: 1 << 20 },

@@ -15,7 +15,7 @@ fn judge(metrics: &Arc<Metrics>) -> Judge {
         written_at: None,
         now: OffsetDateTime::UNIX_EPOCH,
         enricher: Arc::new(Enricher::built_in(Scope::Related)),
-        memory: Memory::open(&MemoryConfig::default(), &client, metrics),
+        memory: Memory::new(&MemoryConfig::default(), &client, metrics),
         metrics: Arc::clone(metrics),
     })
 }
