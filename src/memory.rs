@@ -8,22 +8,23 @@ mod cache;
 mod names;
 mod pause;
 mod recall;
+mod shared;
 mod telling;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use self::cache::{Cache, Cached};
 pub use self::names::watch_names;
-pub use self::recall::Attempt;
 use self::recall::Recall;
+pub use self::recall::{Attempt, Wanted};
+use self::shared::Shared;
 pub use self::telling::Telling;
 use crate::config::MemoryConfig;
-use crate::labels::{FactOutcome, RecallOutcome};
-use crate::metrics::{Metrics, whole};
+use crate::labels::RecallOutcome;
+use crate::metrics::Metrics;
 use crate::opensearch::OpenSearch;
 use crate::setup::{self, SetupError};
 pub use sagetrail_core::memory::*;
@@ -34,23 +35,9 @@ const OFF: &str = "memory is off, so each record is judged alone, and rules that
 /// How OpenSearch calls the denial of a write.
 const DENIED: &str = "security_exception";
 
-/// A key that has to be recalled for a record of an event at this time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    pub key: Key,
-    pub time: Option<OffsetDateTime>,
-}
-
 /// The memory of a process. Clones share everything.
 #[derive(Clone)]
 pub struct Memory(Option<Arc<Shared>>);
-
-struct Shared {
-    cache: Mutex<Cache>,
-    names: Mutex<KnownNames>,
-    recall: Recall,
-    metrics: Arc<Metrics>,
-}
 
 impl Memory {
     /// Each record is judged alone, and tells nothing.
@@ -159,27 +146,7 @@ impl Memory {
 
     /// The facts of a number of documents that travel together.
     pub fn telling(&self) -> Telling {
-        Telling::new(self.clone())
-    }
-}
-
-impl Shared {
-    fn cache(&self) -> MutexGuard<'_, Cache> {
-        // Each change leaves the cache whole, and what a panic kept out of it is recalled or told again.
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn names(&self) -> MutexGuard<'_, KnownNames> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn show(&self, cache: &Cache) {
-        self.metrics.memory_cache_bytes.set(whole(cache.bytes()));
-        self.metrics.memory_cache_entries.set(whole(cache.len()));
-    }
-
-    fn count(&self, outcome: FactOutcome) {
-        self.metrics.memory_facts.count(outcome);
+        Telling::new(self.0.clone())
     }
 }
 

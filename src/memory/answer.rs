@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
+use sagetrail_core::memory::State;
 use serde::Deserialize;
-
-use super::State;
 
 /// The parts of the answer that are read.
 pub(super) const FILTER: &str = "filter_path=docs._index,docs._id,docs.found,docs._source,docs.error.type";
@@ -90,7 +89,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::memory::Stamp;
+    use sagetrail_core::memory::Stamp;
 
     fn state(text: &str) -> State {
         let mut state = State::default();

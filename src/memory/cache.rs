@@ -8,9 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sagetrail_core::memory::{Key, Kind, State};
 use tokio::time::Instant;
-
-use super::{Key, Kind, State};
 
 /// How long what is known counts, so that daemons see each other's facts within this time.
 const LASTS: Duration = Duration::from_mins(1);

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use sagetrail_core::memory::{Key, State};
 use serde_json::json;
 use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
@@ -12,7 +13,6 @@ use tracing::{info, warn};
 
 use super::answer::{self, AnswerError, Asked, FILTER};
 use super::pause::Pause;
-use super::{State, Wanted};
 use crate::document::IndexName;
 use crate::labels::RecallOutcome;
 use crate::metrics::Metrics;
@@ -28,6 +28,13 @@ pub(super) struct Recall {
     limit: Duration,
     pause: Mutex<Pause>,
     metrics: Arc<Metrics>,
+}
+
+/// A key that has to be recalled for a record of an event at this time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub key: Key,
+    pub time: Option<OffsetDateTime>,
 }
 
 /// The recall for a number of records: its rounds, and until when it may last.

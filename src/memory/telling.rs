@@ -1,11 +1,13 @@
 //! The facts of documents that travel together, from the record that tells them to the proof that they are stored.
 
 use std::collections::btree_map::{BTreeMap, Entry};
+use std::sync::Arc;
 
+use sagetrail_core::memory::{Fact, Key, Kind};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::{Fact, Key, Kind, Memory};
+use super::shared::Shared;
 use crate::document::Document;
 use crate::labels::FactOutcome;
 use crate::names::Names;
@@ -13,7 +15,7 @@ use crate::names::Names;
 /// Facts that have to be sent, one for each thing. One that is dropped without a proof is withdrawn: the message that told
 /// it is delivered again.
 pub struct Telling {
-    memory: Memory,
+    shared: Option<Arc<Shared>>,
     facts: BTreeMap<Place, (Fact, OffsetDateTime)>,
 }
 
@@ -21,13 +23,13 @@ pub struct Telling {
 type Place = (Key, Option<(i32, u8)>);
 
 impl Telling {
-    pub(super) fn new(memory: Memory) -> Self {
-        Self { memory, facts: BTreeMap::new() }
+    pub(super) fn new(shared: Option<Arc<Shared>>) -> Self {
+        Self { shared, facts: BTreeMap::new() }
     }
 
     /// Takes what a record of an event at this time told, and returns about the bytes that have to be sent for it.
     pub fn tell(&mut self, facts: Vec<Fact>, time: OffsetDateTime) -> usize {
-        let Some(shared) = &self.memory.0 else { return 0 };
+        let Some(shared) = &self.shared else { return 0 };
         let now = Instant::now();
         let mut bytes = 0;
         let mut cache = shared.cache();
@@ -74,7 +76,7 @@ impl Telling {
     /// Takes the facts as proven to be stored.
     pub fn prove(mut self) {
         let facts = std::mem::take(&mut self.facts);
-        let Some(shared) = &self.memory.0 else { return };
+        let Some(shared) = &self.shared else { return };
         let now = Instant::now();
         let mut cache = shared.cache();
         for (fact, _) in facts.values() {
@@ -86,7 +88,7 @@ impl Telling {
 
 impl Drop for Telling {
     fn drop(&mut self) {
-        if let Some(shared) = self.memory.0.as_ref().filter(|_| !self.facts.is_empty()) {
+        if let Some(shared) = self.shared.as_ref().filter(|_| !self.facts.is_empty()) {
             let mut cache = shared.cache();
             self.facts.keys().for_each(|(key, _)| cache.withdraw(key));
         }

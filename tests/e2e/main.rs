@@ -8,6 +8,7 @@ mod dashboards;
 mod doctor;
 mod learn;
 mod memory;
+mod memory_daemon;
 mod monitors;
 mod outages;
 mod permissions;

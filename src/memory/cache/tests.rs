@@ -1,7 +1,7 @@
+use sagetrail_core::memory::Stamp;
 use tokio::time::advance;
 
 use super::*;
-use crate::memory::Stamp;
 
 const ROOM: usize = 1 << 20;
 

@@ -62,6 +62,7 @@ proptest! {
         let mut both = a.clone();
         let is_new = both.join(&b);
         prop_assert_eq!(is_new, both != a);
+        prop_assert_eq!(is_new, !a.knows(&b), "it can be told beforehand");
         prop_assert!(!both.join(&b), "it is known now");
         prop_assert!(!both.join(&a), "so is what was there before");
     }
