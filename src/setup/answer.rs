@@ -74,7 +74,7 @@ fn hint_for_object(status: u16) -> &'static str {
     match status {
         401 => "; check the credentials in [sink], or in [dashboards] for saved objects",
         403 => {
-            "; setup needs the roles index_management_full_access, notifications_full_access and alerting_full_access, and write access to the tenant"
+            "; setup needs cluster:admin/script/*, the roles index_management_full_access, notifications_full_access and alerting_full_access, and write access to the tenant"
         }
         409 => "; somebody changed it meanwhile; run setup again",
         _ => "",

@@ -66,6 +66,7 @@ impl<'c> Tenant<'c> {
         for index in indices.as_array().into_iter().flatten() {
             self.cluster.ask("DELETE", index["index"].as_str().unwrap(), None).await;
         }
+        self.cluster.ask("DELETE", &format!("_scripts/{}", self.index("join-1")), None).await;
         for template in ["_index_template", "_component_template"] {
             self.cluster.ask("DELETE", &format!("{template}/{}", self.index("*")), None).await;
         }

@@ -18,6 +18,7 @@ mod monitors;
 mod organisation;
 mod proportion;
 mod redaction;
+mod remembered;
 mod resources;
 mod rules;
 mod sigmahq;

@@ -24,7 +24,7 @@ async fn an_empty_cluster_gets_everything_in_an_order_that_works_and_a_second_ru
     assert_eq!(scene.take_writes(), [""; 0]);
     let first = scene.setup(&[]).await.ended(0);
     first.says("index-template sagetrail-events: created").says("policy sagetrail-events: created");
-    assert_eq!(scene.count()[..2], [2, 3]);
+    assert_eq!(scene.count()[..2], [3, 3]);
     assert_eq!(first.lines("monitor").len(), scene.count()[2]);
     assert!(scene.count()[2] >= 14 && scene.count()[3] == saved_objects(), "{:?}", scene.count());
     let (status, alias) = scene.node.request("GET", "_alias/sagetrail-events", None).await;
@@ -39,6 +39,7 @@ async fn an_empty_cluster_gets_everything_in_an_order_that_works_and_a_second_ru
     let order = [
         "_component_template/",
         "_index_template/",
+        "_scripts/",
         "_ism/policies/",
         &month,
         "_notifications/",
@@ -238,8 +239,11 @@ async fn uninstalling_removes_what_was_installed_and_neither_data_nor_what_other
     let Some(scene) = Scene::set().await else { return };
     scene.setup(&[]).await.ended(0);
     let event = json!({"@timestamp": "2026-11-20T12:00:00Z"});
-    let put = "sagetrail-events-2026.11/_doc/1?refresh=true";
-    assert_eq!(scene.node.request("PUT", put, Some(event)).await.0, 201);
+    let remembered = json!({"key": "arn:aws:s3:::b"});
+    for (index, document) in [("sagetrail-events-2026.11", &event), ("sagetrail-resources", &remembered)] {
+        let put = format!("{index}/_doc/1?refresh=true");
+        assert_eq!(scene.node.request("PUT", &put, Some(document.clone())).await.0, 201);
+    }
     let mut theirs = scene.monitor("sagetrail: Records arrive late").1;
     theirs["name"] = json!("sagetrail: mine");
     theirs["triggers"][0]["bucket_level_trigger"]["actions"] = json!([]);
@@ -260,13 +264,18 @@ async fn uninstalling_removes_what_was_installed_and_neither_data_nor_what_other
 
     scene.setup(&["--uninstall", "--force"]).await.ended(0);
     assert_eq!(scene.count(), [0, 1, 1, 0]);
-    for gone in
-        ["_index_template/sagetrail-events", "_component_template/sagetrail-settings", "sagetrail-setup"]
-    {
+    for gone in [
+        "_index_template/sagetrail-events",
+        "_component_template/sagetrail-settings",
+        "_scripts/sagetrail-join-1",
+        "sagetrail-setup",
+    ] {
         assert_eq!(scene.node.request("GET", gone, None).await.0, 404, "{gone}");
     }
-    let (status, count) = scene.node.request("GET", "sagetrail-events-2026.11/_count", None).await;
-    assert_eq!((status, &count["count"]), (200, &json!(1)));
+    for index in ["sagetrail-events-2026.11", "sagetrail-resources"] {
+        let (status, count) = scene.node.request("GET", &format!("{index}/_count"), None).await;
+        assert_eq!((status, &count["count"]), (200, &json!(1)), "{index}");
+    }
     scene.setup(&["--uninstall"]).await.ended(0).says("0 objects were removed");
     scene.end().await;
 }
@@ -291,7 +300,7 @@ async fn a_plugin_that_is_missing_is_named_and_the_rest_is_installed() {
     scene.cluster.add_plugins();
     let run = scene.setup(&[]).await.ended(0);
     run.says("policy sagetrail-events: attached to 1 older indices");
-    assert_eq!(scene.count()[0], 2);
+    assert_eq!(scene.count()[0], 3);
     scene.end().await;
 }
 

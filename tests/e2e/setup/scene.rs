@@ -138,11 +138,15 @@ async fn clear(node: &Search) {
         "sagetrail-events-*",
         "sagetrail-objects-*",
         "sagetrail-rejected*",
+        "sagetrail-resources",
+        "sagetrail-identities",
+        "sagetrail-sessions-*",
         "sagetrail-verif*",
         "sagetrail-setup",
     ] {
         node.request("DELETE", &format!("{index}?ignore_unavailable=true"), None).await;
     }
+    node.request("DELETE", "_scripts/sagetrail-join-1", None).await;
     for template in ["_index_template", "_component_template"] {
         node.request("DELETE", &format!("{template}/sagetrail-*"), None).await;
     }
