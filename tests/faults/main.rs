@@ -197,6 +197,23 @@ fn neither_a_lone_record_nor_a_backlog_of_objects_with_one_each_waits_for_a_bulk
 }
 
 #[test]
+fn a_memory_that_never_answers_delays_nothing() {
+    const BACKLOG: usize = 300;
+    let times = vec![Duration::ZERO; BACKLOG];
+    let mut schedule = Schedule::of_lone_records(&times);
+    schedule.memory_is_silent = true;
+    let outcome = run_schedule(schedule, 0, LONE_WORKER + 1);
+    assert!(outcome.broken.is_empty(), "{outcome:?}");
+    assert_eq!((outcome.stored, outcome.left), (times.len() as u64, 0), "{outcome:?}");
+    // If each waited for its recall, they would take longer than the storm.
+    assert!(outcome.lasted < STORM + Duration::from_secs(10), "{outcome:?}");
+    let last = outcome.story.iter().rfind(|line| line.contains(" deleted ")).expect("messages are deleted");
+    let last: f64 = last.trim().split(' ').next().expect("a time").parse().expect("a number");
+    println!("{BACKLOG} objects took {last} s without an answer of memory");
+    assert!(last < 30.0, "{last} s");
+}
+
+#[test]
 fn a_seed_makes_the_same_schedule_each_time() {
     for seed in 0..20 {
         let (first, second) = (Schedule::new(seed), Schedule::new(seed));

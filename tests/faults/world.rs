@@ -38,6 +38,7 @@ pub struct Inner {
     pub likelihood: f64,
     /// The status that every document gets now.
     pub blocked: Option<u16>,
+    pub memory_is_silent: bool,
     pub clock_offset: i64,
     pub credentials: u32,
     pub oldest_credentials: u32,
@@ -65,6 +66,7 @@ impl World {
             memory: BTreeMap::new(),
             likelihood: 0.0,
             blocked: None,
+            memory_is_silent: false,
             clock_offset: 0,
             credentials: 0,
             oldest_credentials: 0,
