@@ -181,20 +181,19 @@ impl Node {
         }
         client.request(Method::DELETE, &Kind::Script.path(&names.join_script()), None).await.unwrap();
         install_templates(&client).await.unwrap();
-        let config = Config {
-            sink: SinkConfig { index_prefix: names.prefix().to_owned(), ..SinkConfig::default() },
-            ..Config::default()
-        };
-        let script = content::objects(&config)
-            .unwrap()
-            .into_iter()
-            .find(|object| object.kind == Kind::Script)
-            .unwrap();
         assert!(!has_join_script(&client).await.unwrap());
-        Remote::connect(client.clone(), None).await.unwrap().write(&script, None).await.unwrap();
+        install_script(&client).await;
         assert!(has_join_script(&client).await.unwrap());
         client
     }
+}
+
+/// Installs the script as `setup` does.
+pub(crate) async fn install_script(client: &OpenSearch) {
+    let sink = SinkConfig { index_prefix: client.names().prefix().to_owned(), ..SinkConfig::default() };
+    let objects = content::objects(&Config { sink, ..Config::default() }).unwrap();
+    let script = objects.into_iter().find(|object| object.kind == Kind::Script).unwrap();
+    Remote::connect(client.clone(), None).await.unwrap().write(&script, None).await.unwrap();
 }
 
 /// Sends the facts, and returns how many had which result, and the bytes of the bulks.

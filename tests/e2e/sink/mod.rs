@@ -3,6 +3,7 @@
 mod auth;
 mod cluster;
 mod fake;
+mod facts;
 mod faults;
 mod flush;
 mod refusals;
