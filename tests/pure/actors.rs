@@ -61,7 +61,10 @@ fn examples(folder: &Path) -> Vec<Value> {
     let mut records = Vec::new();
     for rule in std::fs::read_dir(folder).unwrap() {
         let examples = files(&rule.unwrap().path(), ".json");
-        for example in examples.iter().filter(|path| !path.ends_with("placeholders.json")) {
+        for example in examples
+            .iter()
+            .filter(|path| !["placeholders.json", "history.json"].iter().any(|other| path.ends_with(other)))
+        {
             records.push(serde_json::from_str::<Value>(&std::fs::read_to_string(example).unwrap()).unwrap());
         }
     }

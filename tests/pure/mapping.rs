@@ -216,9 +216,38 @@ fn documents() -> Vec<Value> {
     documents_with(&Enricher { networks: networks(), ..Enricher::built_in(Scope::All) })
 }
 
+/// Resources that are made and then changed, so that memory knows what they were.
+fn lives() -> Vec<Value> {
+    let space = |access: &str| json!({"domainId": "d-0123456789ab", "spaceName": "s", "spaceSettings": {"remoteAccess": access}});
+    let domain = |access: &str| json!({"domainId": "d-0123456789ab", "defaultUserSettings": {}, "domainSettings": {"dockerSettings": {"enableDockerAccess": access}}});
+    let calls = [
+        ("CreateSpace", space("ENABLED"), "space/d-0123456789ab/s"),
+        ("UpdateSpace", space("DISABLED"), "space/d-0123456789ab/s"),
+        ("CreateDomain", domain("ENABLED"), "domain/d-0123456789ab"),
+        ("UpdateDomain", domain("DISABLED"), "domain/d-0123456789ab"),
+    ];
+    let records = calls.into_iter().enumerate().map(|(number, (name, parameters, resource))| {
+        let member = if name.ends_with("Space") { "spaceArn" } else { "domainArn" };
+        let arn = format!("arn:aws:sagemaker:eu-central-1:111122223333:{resource}");
+        let mut record = whole_record();
+        for member in ["errorCode", "errorMessage", "resources"] {
+            record.as_object_mut().unwrap().remove(member);
+        }
+        record["eventName"] = name.into();
+        record["eventTime"] = format!("2026-11-0{}T12:00:00Z", number + 1).into();
+        record["eventID"] = format!("30000000-0000-4000-8000-00000000000{number}").into();
+        record["requestParameters"] = parameters;
+        record["responseElements"] = json!({ (member): arn });
+        record["recipientAccountId"] = "111122223333".into();
+        record
+    });
+    records.collect()
+}
+
 fn documents_with(enricher: &Enricher) -> Vec<Value> {
     let mut records: Vec<Value> = examples::all().into_iter().map(|example| example.record).collect();
     records.push(whole_record());
+    records.extend(lives());
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), json!({ "Records": records }).to_string()).unwrap();
     let mut output = Vec::new();

@@ -141,7 +141,7 @@ fn first_seen(known: &State) -> Option<OffsetDateTime> {
 /// it has been there for as long as the identity itself would have to be.
 fn is_in_doubt(identity: &State, first: &Stamp, at: OffsetDateTime) -> bool {
     let Some(first) = first.time().filter(|first| at < *first + LEARNING) else { return false };
-    let hours = identity.members(FLAGGED).filter_map(|(hour, _)| timestamp::parse(&format!("{hour}:00:00Z")));
+    let hours = identity.members(FLAGGED).filter_map(|(hour, _)| timestamp::parse(hour));
     hours.into_iter().any(|flagged| flagged <= first && first - flagged <= DOUBT)
 }
 
@@ -149,7 +149,7 @@ fn is_in_doubt(identity: &State, first: &Stamp, at: OffsetDateTime) -> bool {
 pub fn hour(time: OffsetDateTime) -> String {
     let mut text = timestamp::format(time);
     text.truncate("2026-11-29T12".len());
-    text
+    text + ":00:00Z"
 }
 
 /// Whether a call takes or opens what a resource holds, so that it matters who did before.
