@@ -69,7 +69,7 @@ async fn what_a_person_has_changed_is_shown_and_kept_until_it_is_forced() {
     let path = format!("_plugins/_alerting/monitors/{id}?if_seq_no={sequence}&if_primary_term=1");
     let (status, answer) = scene.search.request("PUT", &path, Some(monitor)).await;
     assert_eq!(status, 200, "{answer}");
-    let settings = json!({"version": 1, "_meta": {"managed_by": "sagetrail"},
+    let settings = json!({"version": 2, "_meta": {"managed_by": "sagetrail"},
         "template": {"settings": {"index": {"number_of_shards": 3, "auto_expand_replicas": "0-1", "codec": "best_compression"}}}});
     scene.search.request("PUT", "_component_template/sagetrail-settings", Some(settings)).await;
     let renamed = rename_a_dashboard(&scene);

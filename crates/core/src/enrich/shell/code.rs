@@ -49,7 +49,7 @@ pub fn effects(text: &str) -> Vec<Effect> {
             effects.push(Effect::FetchedAndRun(group(&found, "address").to_owned()));
         }
     }
-    for pattern in [&S3_UPLOAD, &S3_PUT] {
+    for pattern in [&S3_UPLOAD, &S3_PUT, &S3_OBJECT] {
         for found in pattern.captures_iter(text) {
             effects.push(Effect::Sent(format!("s3://{}/", &found["bucket"])));
         }
@@ -129,6 +129,13 @@ static S3_UPLOAD: LazyLock<Regex> = LazyLock::new(|| {
 static S3_PUT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r#"(?:\bput_object|\bcopy_object|\bput_object_async)\s*\([^)]*?\bBucket\s*=\s*["'](?<bucket>[^"']+)["']"#,
+    )
+});
+
+/// The bucket, or an object in it, as something that has methods.
+static S3_OBJECT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"\b(?:Bucket|Object)\s*\(\s*["'](?<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])["'][^)]*\)\s*\.\s*(?:put|put_object|upload_file|upload_fileobj|copy|copy_from)\s*\("#,
     )
 });
 

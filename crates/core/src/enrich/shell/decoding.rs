@@ -58,7 +58,7 @@ impl Machine {
         };
         self.work(text.len());
         let is_plain = matches!(name, "tr" | "sed");
-        match decoded.filter(|bytes| !bytes.is_empty()) {
+        let value = match decoded.filter(|bytes| !bytes.is_empty()) {
             Some(bytes) => {
                 let (bytes, is_whole) = decoders::inflated(&bytes, most).unwrap_or((bytes, true));
                 self.facts.cut |= !is_whole;
@@ -72,7 +72,24 @@ impl Machine {
                 input.origin.is_unknown = true;
                 input
             }
+        };
+        match output_file(name, call) {
+            Some(file) => {
+                self.write(file, value, false);
+                Value::default()
+            }
+            None => value,
         }
+    }
+}
+
+/// The file that a decoder names itself for what it makes.
+fn output_file<'c>(name: &str, call: &'c Call) -> Option<&'c str> {
+    let mut words = call.fields[1..].iter().map(|field| field.text.as_str());
+    match name {
+        "xxd" => words.filter(|word| !word.starts_with('-') && word.parse::<u32>().is_err()).nth(1),
+        "openssl" => words.find(|word| *word == "-out").and_then(|_| words.next()),
+        _ => None,
     }
 }
 

@@ -166,8 +166,22 @@ impl Machine {
             | "easy_install" | "apt-get" | "apt" | "yum" | "dnf" | "add-apt-repository" | "poetry"
             | "pipx" => self.packages(name, call),
             "dpkg" | "rpm" => self.files_run(call),
+            "make" | "gmake" => self.build(call),
             _ => self.other(call),
         }
+    }
+
+    /// The commands of a `Makefile`, as far as it is known where it is from.
+    fn build(&mut self, call: &Call) -> Value {
+        let value_of = |option: &str| {
+            let at = call.fields.iter().position(|field| field.text == option)?;
+            call.fields.get(at + 1).map(|field| field.text.as_str())
+        };
+        let file = value_of("-f").unwrap_or("Makefile");
+        let path = value_of("-C").map_or_else(|| file.to_owned(), |folder| format!("{folder}/{file}"));
+        let origin = self.files.read(&path).origin;
+        self.is_run(&origin);
+        Value::unknown()
     }
 
     /// A program that is not known: one that the script made is run, and what any reads goes into its output.

