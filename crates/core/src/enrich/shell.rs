@@ -144,7 +144,9 @@ impl Shell {
         if whole.is_empty() {
             whole = std::mem::take(&mut self.commands);
         }
-        whole.iter_mut().for_each(|line| *line = redact_code(line, key));
+        for line in &mut whole {
+            *line = redact_code(line, key);
+        }
         self.commands = in_pieces(&whole);
         for list in [
             &mut self.run_sources,

@@ -10,8 +10,8 @@ impl Machine {
     /// Runs one command and returns its output.
     pub fn program(&mut self, call: &mut Call) -> Value {
         let mut is_login = false;
-        // Where the command behind the wrappers begins.
-        let mut start = 0;
+        // Where the command behind the wrappers begins, and up to where there is no place for an input any more.
+        let (mut start, mut searched) = (0, 0);
         loop {
             let Some(first) = call.fields.get(start) else { return call.stdin.clone() };
             if first.origin != Origin::default() {
@@ -44,7 +44,7 @@ impl Machine {
                 }
                 start += 1;
             }
-            let rest = &mut call.fields[start..];
+            let rest = &call.fields[start..];
             if name == "exec" && rest.is_empty() {
                 return Value::default();
             }
@@ -52,15 +52,18 @@ impl Machine {
                 // The name of the user.
                 start += 1;
             } else if name == "command"
-                && let [option, programs @ ..] = &*rest
+                && let [option, programs @ ..] = rest
                 && matches!(option.text.as_str(), "-v" | "-V")
             {
                 return located(programs);
             } else if matches!(name.as_str(), "xargs" | "parallel") {
                 let stdin = call.stdin.clone();
-                self.work(stdin.text.len() + 8 * rest.len());
-                match rest.iter_mut().find(|field| field.text == "{}") {
-                    Some(place) => *place = stdin,
+                self.work(stdin.text.len());
+                let from = start.max(searched);
+                let found = call.fields[from..].iter().position(|field| field.text == "{}");
+                searched = found.map_or(call.fields.len(), |place| from + place + 1);
+                match found {
+                    Some(place) => call.fields[from + place] = stdin,
                     None => call.fields.push(stdin),
                 }
             }

@@ -94,7 +94,9 @@ impl Machine {
         folders: &[Value],
     ) -> Value {
         let mut output = Value::unknown();
-        answers.iter().for_each(|(_, answer)| output.origin.join(&answer.origin));
+        for (_, answer) in answers {
+            output.origin.join(&answer.origin);
+        }
         let folder = folders.first().map(|folder| folder.text.to_string());
         let within = |name: &str| match &folder {
             Some(folder) => format!("{}/{name}", folder.trim_end_matches('/')),
