@@ -52,6 +52,10 @@ impl Connection {
         Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner).transport)
     }
 
+    pub(super) fn refuses_files(&self) -> bool {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).problem.is_some()
+    }
+
     /// Reads the files again, and makes a new transport of them where they have changed. It blocks.
     pub(super) fn renew(&self) {
         let _turn = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
