@@ -123,6 +123,8 @@ series! {
             "Rules that were skipped because they are broken.";
         rules_reloads: Counters<Reload> = "rules_reloads_total", by "outcome",
             "Attempts to load the rules again, by outcome; after a refusal the old rules stay in use.";
+        secrets_refused: IntGauge = "secrets_refused",
+            "1 while a file that [sink] names cannot be used and its old content stays in use, otherwise 0.";
         task_panics: IntCounter = "task_panics_total",
             "Tasks that panicked; each is a bug worth a report.";
         verification_gaps: IntGaugeVec = "verification_gaps", by "kind",

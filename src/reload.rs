@@ -61,7 +61,7 @@ pub async fn reload_at(
     loop {
         match timeout(LOOK, hangups.recv()).await {
             Err(_elapsed) => {
-                opensearch.renew().await;
+                renew(&opensearch, &metrics).await;
                 let found = networks::versions(&source.enrich);
                 if found != versions {
                     versions = found;
@@ -70,7 +70,7 @@ pub async fn reload_at(
                 continue;
             }
             Ok(None) => return,
-            Ok(Some(())) => opensearch.renew().await,
+            Ok(Some(())) => renew(&opensearch, &metrics).await,
         }
         versions = networks::versions(&source.enrich);
         read_networks(&source.enrich, &current).await;
@@ -80,6 +80,11 @@ pub async fn reload_at(
         let loaded = loading.await.unwrap_or(Err(ReloadError::Panicked));
         exchange(loaded, &current, &metrics);
     }
+}
+
+async fn renew(opensearch: &OpenSearch, metrics: &Metrics) {
+    opensearch.renew().await;
+    metrics.secrets_refused.set(i64::from(opensearch.refuses_files()));
 }
 
 /// Logs which rules are in use from now on.

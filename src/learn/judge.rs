@@ -51,6 +51,8 @@ pub enum Reason {
     SeenOnce,
     SeenOnOneDay,
     WorryingFindings,
+    /// Sigma would read it as a pattern, so that one record made of wildcards trusts everything.
+    Wildcard,
     /// An account outside of the organisation, each record of which has a finding.
     ForeignOnlyWithFindings,
 }
@@ -61,6 +63,7 @@ impl Reason {
             Self::SeenOnce => "in one record only",
             Self::SeenOnOneDay => "on one day only",
             Self::WorryingFindings => "together with findings of level high or above",
+            Self::Wildcard => "with a wildcard, which would trust more than was seen",
             Self::ForeignOnlyWithFindings => {
                 "outside of the accounts whose trail is delivered here, and in no record without a finding"
             }
@@ -124,6 +127,9 @@ fn reasons(value: &str, evidence: &Evidence, own_accounts: &BTreeSet<String>) ->
     if is_worrying(evidence) {
         reasons.push(Reason::WorryingFindings);
     }
+    if value.contains(['*', '?']) {
+        reasons.push(Reason::Wildcard);
+    }
     let is_foreign = is_account(value) && !own_accounts.contains(value);
     if is_foreign && evidence.with_finding >= evidence.all_records {
         reasons.push(Reason::ForeignOnlyWithFindings);
@@ -176,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_comes_again_without_findings_is_suggested_and_everything_else_is_flagged_with_its_reasons() {
-        use Reason::{ForeignOnlyWithFindings, SeenOnOneDay, SeenOnce, WorryingFindings};
+        use Reason::{ForeignOnlyWithFindings, SeenOnOneDay, SeenOnce, Wildcard, WorryingFindings};
         let cases: &[(&str, Evidence, &[Reason])] = &[
             ("models", evidence(40, 10, 0, 0), &[]),
             ("models", evidence(2, 2, 0, 0), &[]),
@@ -186,6 +192,8 @@ mod tests {
             ("models", evidence(1, 1, 1, 1), &[SeenOnce, WorryingFindings]),
             ("models", evidence(90, 1, 0, 0), &[SeenOnOneDay]),
             ("models", evidence(9, 9, 0, 9), &[]),
+            ("***", evidence(9, 9, 0, 0), &[Wildcard]),
+            ("model?", evidence(9, 9, 0, 0), &[Wildcard]),
             ("444455556666", evidence(9, 9, 0, 9), &[ForeignOnlyWithFindings]),
             ("444455556666", evidence(9, 9, 0, 8), &[]),
             ("111122223333", evidence(9, 9, 0, 9), &[]),

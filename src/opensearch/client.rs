@@ -86,6 +86,11 @@ impl OpenSearch {
         let _ = tokio::task::spawn_blocking(move || connection.renew()).await;
     }
 
+    /// Whether a file that `[sink]` names could not be used when it was last read.
+    pub fn refuses_files(&self) -> bool {
+        self.connection.refuses_files()
+    }
+
     /// The address of the cluster for messages.
     pub fn host(&self) -> &str {
         &self.host

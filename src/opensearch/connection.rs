@@ -52,6 +52,10 @@ impl Connection {
         Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner).transport)
     }
 
+    pub(super) fn refuses_files(&self) -> bool {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).problem.is_some()
+    }
+
     /// Reads the files again, and makes a new transport of them where they have changed. It blocks.
     pub(super) fn renew(&self) {
         let _turn = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -226,4 +230,29 @@ fn missing(key: &'static str) -> OpenSearchError {
 
 fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, OpenSearchError> {
     std::fs::read(path).map_err(|source| OpenSearchError::ReadFile { key, path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_told_until_it_can_be_again() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "first").unwrap();
+        let config = SinkConfig {
+            auth: AuthKind::Basic,
+            username: Some("sagetrail".to_owned()),
+            password_file: Some(file.path().to_owned()),
+            ..SinkConfig::default()
+        };
+        let connection = Connection::open(&config, None).unwrap();
+        for (password, is_refused) in
+            [("first", false), ("", true), ("", true), ("second", false), ("", true)]
+        {
+            std::fs::write(file.path(), password).unwrap();
+            connection.renew();
+            assert_eq!(connection.refuses_files(), is_refused, "{password:?}");
+        }
+    }
 }

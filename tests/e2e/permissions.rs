@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use regex::Regex;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::time::{Instant, sleep};
 
 use crate::support::cloud::{Cloud, QueueSettings};
@@ -278,6 +280,25 @@ async fn learning_works_with_its_role_and_without_any_privilege_of_it_does_not()
         ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
         tenant.refresh().await;
         ended(tenant.run(Who::Tried, &["learn", "--days", "400", "--json"], &[]).await, ACCOUNT)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rehearsal_works_with_its_role_and_without_any_privilege_of_it_does_not() {
+    let Some(servers) = servers() else { return };
+    let (cloud, _keys) = trail_of(&servers.0, "permissions-rehearse").await;
+    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
+    try_out(&servers, "rehearse", &[], async |tenant| {
+        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
+        let now = OffsetDateTime::now_utc();
+        let at = now.format(&Rfc3339).unwrap();
+        let alert = json!({"principal": "role/a", "resource": "notebook/b", "finding": "Key stolen"});
+        let finding = json!({"@timestamp": at, "event": {"ingested": at}, "message": "took the key",
+            "sagemaker": {"severity": "critical", "alert": alert}});
+        let month = format!("events-{}.{:02}/_doc/1?refresh=true", now.year(), u8::from(now.month()));
+        assert_eq!(tenant.cluster.ask("PUT", &tenant.index(&month), Some(finding)).await.0, 201);
+        ended(tenant.run(Who::Tried, &["rehearse"], &[]).await, "took the key")
     })
     .await;
 }

@@ -67,6 +67,11 @@ async fn a_password_is_exchanged_in_either_order_while_records_come_and_none_is_
     mount(folder.path(), "v4", "");
     daemon.signal("HUP");
     told(&daemon, "sink.password_file: is empty", 1).await;
+    eventually(Duration::from_mins(1), async || match daemon.count("sagetrail_secrets_refused").await {
+        1 => Ok(()),
+        other => Err(other.to_string()),
+    })
+    .await;
     daemon.signal("HUP");
     upload(&cloud, 3).await;
     cloud.until_empty(Duration::from_mins(1)).await;

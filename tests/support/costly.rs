@@ -93,6 +93,45 @@ pub fn costly_records() -> Vec<(String, Vec<u8>)> {
         add(&format!("a script of {name}"), lifecycle(&text));
     }
 
+    // What a shell hands on: one large text, and many commands that each do something with it.
+    let large = "x".repeat(2 * LARGE);
+    let many = |piece: &str| piece.repeat(2 * LARGE / piece.len());
+    let numbered = |piece: &dyn Fn(usize) -> String| (0..LARGE / 4).map(piece).collect::<String>();
+    for (name, text) in [
+        ("groups with an input", format!("echo {large} | {}", many("{ "))),
+        ("commands with an input", format!("echo {large} | {{ {} }}", many("a;"))),
+        (
+            "variables with a text",
+            format!("echo {large} | read {}", numbered(&|number| format!("a{number} "))),
+        ),
+        ("files with a text", format!("echo {large} | tee {}", many("a "))),
+        ("files of many addresses", format!("wget{}", numbered(&|number| format!(" h.x/{number}")))),
+        (
+            "many files and addresses",
+            format!("curl{}", numbered(&|number| format!(" -o {number} h.x/{number}"))),
+        ),
+        ("letters as options", format!("curl -{large}")),
+        ("arguments of a format", format!("printf {large}{}", many(" a"))),
+        ("places of a format", format!("printf {}{}", many("%s"), many(" a"))),
+        ("folders in folders", format!("{}{}", many("cd a;"), numbered(&|number| format!(">{number};")))),
+        ("parts of a text", format!("x={large}\necho {}", many("${x:9999:1}"))),
+        ("names in a text", format!("x={large}\necho {}", many("${!x}"))),
+        ("words in a text", format!("x='{}'\necho {}", many("a "), many("$x "))),
+        ("a file that runs often", format!("echo '{large}' > /tmp/a\n{}", many("/tmp/a\n"))),
+        ("another name for a text", format!("alias a='{large}'\n{}", many("a\n"))),
+        ("wrappers", many("sudo env nohup ")),
+        ("wrappers with an input", format!("echo x | {}", many("xargs "))),
+        ("evaluations of one text", many("eval ")),
+        ("outputs in outputs", many("tee >(")),
+        (
+            "characters exchanged",
+            format!("echo {large}{}", " | tr '\u{4e00}-\u{4e7f}\u{5e00}-\u{5e7f}' 'a-b'".repeat(24)),
+        ),
+        ("an address without end", format!("x=$(curl http://h/{large})\necho {}", many("$x "))),
+    ] {
+        add(&format!("a script of {name}"), lifecycle(&text));
+    }
+
     // What is compared with each other.
     let member = |number: usize| format!("m{number:06}");
     let members: Value =

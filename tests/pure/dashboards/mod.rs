@@ -278,6 +278,26 @@ fn a_severity_has_one_colour_everywhere_which_colour_blind_readers_tell_from_the
     }
 }
 
+/// Services are named after their partition, such as `iam.amazonaws.com.cn`, and ARNs begin with it.
+#[test]
+fn nothing_is_asked_of_one_partition_alone() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards");
+    let texts = ["", "monitors"].iter().flat_map(|inner| std::fs::read_dir(folder.join(inner)).unwrap());
+    let mut read = 0;
+    for path in texts.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for name in [".amazonaws.com", "arn:aws"] {
+            for (place, _) in text.match_indices(name) {
+                let after = &text[place + name.len()..];
+                let around = &text[text.floor_char_boundary(place.saturating_sub(80))..place + name.len()];
+                assert!(after.starts_with(['*', '?']), "{}: …{around}", path.display());
+            }
+        }
+        read += 1;
+    }
+    assert!(read > 20, "{read} files");
+}
+
 /// Regenerate them with `make dashboards`.
 #[test]
 fn the_files_are_what_the_sources_make() {

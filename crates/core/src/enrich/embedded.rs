@@ -61,8 +61,9 @@ impl Documents {
     fn parse_all(&mut self, texts: Vec<Text>, level: usize) {
         for Text { json: text, direction, must_be_json } in texts {
             if level > MOST_LEVELS || self.bytes + text.len() > MOST_BYTES {
+                // A smaller one behind it is read all the same, so that no filling hides it.
                 self.is_cut = true;
-                return;
+                continue;
             }
             self.bytes += text.len();
             match OwnedValue::from_string(text) {
@@ -157,6 +158,11 @@ mod tests {
             json!({"pipelineDefinition": r#"{"Steps":"#}),
         ] {
             assert!(documents(&parameters).is_cut);
+        }
+        let filling = format!("[\"{}\"]", "x".repeat(MOST_BYTES));
+        for parameters in [json!({"a": filling, "b": "{}"}), json!({"b": "{}", "a": filling})] {
+            let documents = documents(&parameters);
+            assert_eq!((documents.iter().count(), documents.is_cut), (1, true));
         }
     }
 }

@@ -32,6 +32,7 @@ use serde::Serialize;
 
 use super::redact::{FingerprintKey, redact_code};
 use super::script::Script;
+use facts::pieces;
 use machine::{Call, Machine};
 use value::Value;
 
@@ -43,9 +44,12 @@ pub const COMMANDS: &str = "sagemaker.lifecycle.commands";
 /// What the scripts of one record do.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Shell {
-    /// The commands in their order, each on one line and once.
+    /// The commands in their order, each on one line and once, and long ones in pieces.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<String>,
+    /// The commands as they were before, where one of them is in pieces.
+    #[serde(skip)]
+    whole: Vec<String>,
     /// What they do together, such as `decoded_run`.
     #[serde(rename = "behavior", skip_serializing_if = "Vec::is_empty")]
     pub behaviors: Vec<String>,
@@ -112,8 +116,11 @@ impl Shell {
     fn of(machine: Machine) -> Self {
         let facts = machine.facts;
         let list = |set: BTreeSet<String>| set.into_iter().collect();
+        let commands = in_pieces(&facts.commands);
+        let is_whole = commands.len() == facts.commands.len();
         Self {
-            commands: facts.commands,
+            commands,
+            whole: if is_whole { Vec::new() } else { facts.commands },
             behaviors: facts
                 .behaviors
                 .into_iter()
@@ -133,8 +140,15 @@ impl Shell {
     /// As it may be shown: a secret whose pieces the shell puts together is one only here.
     #[must_use]
     pub fn redacted(mut self, key: &FingerprintKey) -> Self {
+        let mut whole = std::mem::take(&mut self.whole);
+        if whole.is_empty() {
+            whole = std::mem::take(&mut self.commands);
+        }
+        for line in &mut whole {
+            *line = redact_code(line, key);
+        }
+        self.commands = in_pieces(&whole);
         for list in [
-            &mut self.commands,
             &mut self.run_sources,
             &mut self.upload_targets,
             &mut self.package_sources,
@@ -162,6 +176,10 @@ impl Shell {
             _ => return None,
         })
     }
+}
+
+fn in_pieces(lines: &[String]) -> Vec<String> {
+    lines.iter().flat_map(|line| pieces(line)).map(str::to_owned).collect()
 }
 
 impl Machine {

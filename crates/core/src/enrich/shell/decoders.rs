@@ -1,6 +1,7 @@
 //! Decoders: what programs such as `base64 -d`, `xxd -r` or `printf` make of a text; pure, and never longer than three
 //! times the text, but for compression, which has its own limit.
 
+use std::collections::HashMap;
 use std::io::Read;
 
 use base64::Engine;
@@ -111,14 +112,15 @@ pub fn escapes(text: &str) -> String {
 /// What `tr` makes of a text with two sets, of which each may hold ranges.
 pub fn translated(text: &str, from: &str, to: &str) -> String {
     let (from, to) = (set(from), set(to));
+    let mut places = HashMap::new();
+    for (at, character) in from.into_iter().enumerate() {
+        places.entry(character).or_insert(at);
+    }
     let Some(last) = to.last() else {
-        return text.chars().filter(|character| !from.contains(character)).collect();
+        return text.chars().filter(|character| !places.contains_key(character)).collect();
     };
     text.chars()
-        .map(|character| match from.iter().position(|known| *known == character) {
-            Some(at) => *to.get(at).unwrap_or(last),
-            None => character,
-        })
+        .map(|character| places.get(&character).map_or(character, |at| *to.get(*at).unwrap_or(last)))
         .collect()
 }
 

@@ -2,7 +2,7 @@
 
 use super::decoders;
 use super::machine::{Call, Machine};
-use super::value::Value;
+use super::value::{Text, Value};
 
 impl Machine {
     pub fn decode(&mut self, name: &str, call: &Call) -> Value {
@@ -63,12 +63,12 @@ impl Machine {
                 let (bytes, is_whole) = decoders::inflated(&bytes, most).unwrap_or((bytes, true));
                 self.facts.cut |= !is_whole;
                 self.work(bytes.len());
-                let mut value = Value::with_origin(String::from_utf8_lossy(&bytes), &input.origin);
+                let mut value = Value::with_origin(&*String::from_utf8_lossy(&bytes), &input.origin);
                 value.origin.is_decoded |= !is_plain || value.text.trim() != input.text.trim();
                 value
             }
             None => {
-                input.text.clear();
+                input.text = Text::default();
                 input.origin.is_unknown = true;
                 input
             }

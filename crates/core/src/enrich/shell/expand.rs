@@ -12,6 +12,8 @@ pub struct Fields {
 
 /// Words that one brace expansion may become.
 const MOST_ALTERNATIVES: usize = 64;
+/// What a field of its own costs beside its text.
+const FIELD_BYTES: usize = 24;
 
 impl Machine {
     pub fn fields(&mut self, word: &Word) -> Fields {
@@ -47,6 +49,9 @@ impl Machine {
                     let (value, is_quoted) = self.substituted(part);
                     is_pieced |= position > 0 && before > 0 && !value.text.contains(char::is_whitespace);
                     self.work(value.text.len());
+                    if self.is_spent() {
+                        break;
+                    }
                     current.origin.join(&value.origin);
                     if is_quoted || !value.text.contains(char::is_whitespace) {
                         current.text.push_str(&value.text);
@@ -58,6 +63,10 @@ impl Machine {
                         done.push(std::mem::take(&mut current));
                     }
                     for (number, field) in value.text.split_whitespace().enumerate() {
+                        self.work(FIELD_BYTES);
+                        if self.is_spent() {
+                            break;
+                        }
                         if number > 0 {
                             done.push(std::mem::replace(&mut current, Value::with_origin("", &origin)));
                         }
@@ -90,9 +99,10 @@ impl Machine {
                 Part::Process(_) | Part::Variable(..) | Part::Command(_) => {
                     let (value, _) = self.substituted(part);
                     self.work(value.text.len());
-                    if !self.is_spent() {
-                        all.append(&value);
+                    if self.is_spent() {
+                        break;
                     }
+                    all.append(&value);
                 }
             }
         }
@@ -125,8 +135,9 @@ impl Machine {
     fn parameter(&mut self, inside: &str) -> Value {
         let inside = inside.strip_prefix('!').map_or_else(
             || inside.to_owned(),
-            |name| self.variable(name).map_or_else(|| name.to_owned(), |value| value.text),
+            |name| self.variable(name).map_or_else(|| name.to_owned(), |value| value.text.to_string()),
         );
+        self.work(inside.len());
         let length = inside.len() - inside.trim_start_matches(is_name).len();
         let first = inside.chars().next().map_or(0, char::len_utf8);
         let (name, rest) = inside.split_at(if length == 0 { first } else { length });
@@ -136,11 +147,14 @@ impl Machine {
         match (found, alternative.chars().next()) {
             (Some(mut value), None) => {
                 if value.text.is_empty() && value.origin.is_unknown {
-                    value.text = format!("${name}");
+                    value.text = format!("${name}").into();
                 }
                 value
             }
-            (Some(value), _) => changed(value, rest),
+            (Some(value), _) => {
+                self.work(value.text.len());
+                if self.is_spent() { Value::unknown() } else { changed(value, rest) }
+            }
             (None, Some('-' | '=')) => {
                 let alternative = &alternative[1..];
                 self.deeper(alternative, |machine| machine.text(&super::words::document(alternative)))
@@ -162,13 +176,13 @@ fn unset(name: &str) -> Value {
     };
     let is_unknown = text.starts_with('$');
     let is_secret = name.contains("SECRET") || name.contains("SESSION_TOKEN");
-    Value { text, origin: Origin { is_secret, is_unknown, ..Origin::default() } }
+    Value { text: text.into(), origin: Origin { is_secret, is_unknown, ..Origin::default() } }
 }
 
 /// What the operator behind a variable's name makes of its value.
 fn changed(mut value: Value, operator: &str) -> Value {
     let text = value.text.as_str();
-    let new = if let Some(rest) = operator.strip_prefix("//") {
+    let new: String = if let Some(rest) = operator.strip_prefix("//") {
         let (from, to) = rest.split_once('/').unwrap_or((rest, ""));
         if from.is_empty() || to.len() > from.len() { text.to_owned() } else { text.replace(from, to) }
     } else if let Some(rest) = operator.strip_prefix('/') {
@@ -192,7 +206,7 @@ fn changed(mut value: Value, operator: &str) -> Value {
     } else {
         return value;
     };
-    value.text = new;
+    value.text = new.into();
     value
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use strum::IntoStaticStr;
 
 use super::vocabulary::VOCABULARY;
+use crate::enrich::packed::beginning;
 
 /// What a script does, as rules ask for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
@@ -23,6 +24,8 @@ pub enum Behavior {
     /// It puts data into the names that it asks a name server for.
     DataInNames,
 }
+
+type Set = BTreeSet<String>;
 
 #[derive(Debug, Default)]
 pub struct Facts {
@@ -53,26 +56,17 @@ impl Facts {
 
     /// Keeps a command, on one line, once.
     pub fn take_command(&mut self, line: &str) {
-        let mut rest = line.trim();
-        if rest.is_empty() || rest.chars().all(|character| matches!(character, '…' | '|' | ' ')) {
+        let line = line.trim();
+        if line.is_empty() || line.chars().all(|character| matches!(character, '…' | '|' | ' ')) {
             return;
         }
-        loop {
-            let end = rest.floor_char_boundary(MOST_CHARACTERS);
-            self.keep(&rest[..end]);
-            if end == rest.len() {
-                return;
-            }
-            rest = &rest[rest.floor_char_boundary(end - OVERLAP)..];
-        }
-    }
-
-    fn keep(&mut self, line: &str) {
-        if line.len() > self.room {
-            self.cut = true;
-        } else if self.known.insert(line.to_owned()) {
-            self.room -= line.len();
-            self.commands.push(line.to_owned());
+        // In pieces it takes a twentieth more.
+        let most = self.room / 10 * 9;
+        let kept = if line.len() > most { beginning(line, most) } else { line };
+        self.cut |= kept.len() < line.len();
+        if !kept.is_empty() && self.known.insert(kept.to_owned()) {
+            self.room -= pieces(kept).map(str::len).sum::<usize>();
+            self.commands.push(kept.to_owned());
         }
     }
 
@@ -88,23 +82,32 @@ impl Facts {
 
     /// The address of something fetched that is run.
     pub fn take_run(&mut self, source: &str) {
-        if self.run_sources.contains(source) || is_unresolved(source) || !self.is_kept(source) {
-            return;
+        if !is_unresolved(source) {
+            self.take_place(source, |facts| (&mut facts.run_buckets, &mut facts.run_sources));
         }
-        match bucket(source) {
-            Some(bucket) => self.run_buckets.insert(bucket.to_owned()),
-            None => self.run_sources.insert(source.to_owned()),
-        };
     }
 
     /// Where files of the machine are sent to.
     pub fn take_upload(&mut self, target: &str) {
-        if self.upload_targets.contains(target) || is_unresolved(target) || !self.is_kept(target) {
+        if !is_unresolved(target) {
+            self.take_place(target, |facts| (&mut facts.upload_buckets, &mut facts.upload_targets));
+        }
+    }
+
+    /// Keeps the bucket or the address once, and takes room for what is new only.
+    fn take_place(&mut self, address: &str, places: impl Fn(&mut Self) -> (&mut Set, &mut Set)) {
+        let (name, is_bucket) = bucket(address).map_or((address, false), |bucket| (bucket, true));
+        let of = |(buckets, addresses): (&'_ mut Set, &'_ mut Set)| {
+            if is_bucket { buckets.contains(name) } else { addresses.contains(name) }
+        };
+        if of(places(self)) || !self.is_kept(name) {
             return;
         }
-        match bucket(target) {
-            Some(bucket) => self.upload_buckets.insert(bucket.to_owned()),
-            None => self.upload_targets.insert(target.to_owned()),
+        let (buckets, addresses) = places(self);
+        if is_bucket {
+            buckets.insert(name.to_owned())
+        } else {
+            addresses.insert(name.to_owned())
         };
     }
 
@@ -114,14 +117,16 @@ impl Facts {
         let bare = address.split_once("://").map_or(address, |(_, rest)| rest);
         let bare =
             bare.split_once('@').filter(|(user, _)| !user.contains('/')).map_or(bare, |(_, rest)| rest);
-        let bare =
-            bare.split(['?', '#', ' ']).next().unwrap_or_default().trim_end_matches('/').to_ascii_lowercase();
-        let host = bare.split(['/', ':']).next().unwrap_or_default();
-        let is_host = host.contains('.') && !host.starts_with(['.', '/', '-', '$']) && !is_unresolved(host);
-        if !is_host || VOCABULARY.is_public_index(host) || !self.is_kept(&bare) {
+        let bare = bare.split(['?', '#', ' ']).next().unwrap_or_default().trim_end_matches('/');
+        // A path keeps its case: in small letters a secret in it would not be known any more.
+        let (host, path) = bare.split_at(bare.find(['/', ':']).unwrap_or(bare.len()));
+        let host = host.to_ascii_lowercase();
+        let bare = format!("{host}{path}");
+        let is_host = host.contains('.') && !host.starts_with(['.', '/', '-', '$']) && !is_unresolved(&host);
+        if !is_host || VOCABULARY.is_public_index(&host) || !self.is_kept(&bare) {
             return;
         }
-        self.package_hosts.insert(host.to_owned());
+        self.package_hosts.insert(host);
         self.package_sources.insert(bare);
     }
 
@@ -131,6 +136,18 @@ impl Facts {
             value.split_whitespace().for_each(|address| self.take_package_source(address));
         }
     }
+}
+
+/// The pieces of a command as a field of the index can compare them. They are made of what may be shown, as half a secret
+/// has no shape by which to redact it.
+pub fn pieces(line: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = text.floor_char_boundary(MOST_CHARACTERS);
+        rest = (end < text.len()).then(|| &text[text.floor_char_boundary(end - OVERLAP)..]);
+        Some(&text[..end])
+    })
 }
 
 /// Whether a name stands for something that the script does not say.

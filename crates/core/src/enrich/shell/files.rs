@@ -1,13 +1,13 @@
 //! Files: what a script has put where, by path.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::value::{Origin, Value};
 
 /// Files and folders by their paths.
 #[derive(Default)]
 pub struct Files {
-    contents: HashMap<String, Value>,
+    contents: BTreeMap<String, Value>,
     /// Folders that were filled by an archive or a clone.
     folders: Vec<(String, Origin)>,
     pub folder: String,
@@ -15,8 +15,17 @@ pub struct Files {
 
 /// Folders that are remembered; each look at a file compares with all of them.
 const MOST_FOLDERS: usize = 16;
-/// Files among which a wildcard is looked for.
+/// Files that a wildcard is compared with.
 const MOST_LISTED: usize = 32;
+/// Bytes of the path of a working folder. Each file in it has them before its name.
+const MOST_FOLDER_BYTES: usize = 256;
+
+/// Whether a folder is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filled {
+    Yes,
+    No,
+}
 
 impl Files {
     pub fn path(&self, path: &str) -> String {
@@ -60,9 +69,16 @@ impl Files {
 
     fn listed(&self, pattern: &str) -> Value {
         let (start, end) = pattern.split_once('*').unwrap_or((pattern, ""));
+        let end = end.rsplit('*').next().unwrap_or_default();
         let mut all = Value::unknown();
-        for (path, value) in self.contents.iter().take(MOST_LISTED) {
-            if path.starts_with(start) && path.ends_with(end.rsplit('*').next().unwrap_or_default()) {
+        let candidates =
+            self.contents.range(start.to_owned()..).take_while(|(path, _)| path.starts_with(start));
+        for (position, (path, value)) in candidates.enumerate() {
+            if position == MOST_LISTED {
+                all.origin.has_more_sources = true;
+                break;
+            }
+            if path.ends_with(end) {
                 all.origin.join(&value.origin);
             }
         }
@@ -80,10 +96,25 @@ impl Files {
         }
     }
 
-    pub fn fill_folder(&mut self, path: &str, origin: &Origin) {
+    /// Remembers where a folder's files come from, unless there is no room for it any more.
+    pub fn fill_folder(&mut self, path: &str, origin: &Origin) -> Filled {
         let path = if matches!(path, "." | "") { self.folder.clone() } else { self.path(path) };
-        if self.folders.len() < MOST_FOLDERS {
-            self.folders.push((path.trim_end_matches('/').to_owned(), origin.clone()));
+        let path = path.trim_end_matches('/');
+        if let Some((_, known)) = self.folders.iter_mut().find(|(folder, _)| folder == path) {
+            known.join(origin);
+        } else if self.folders.len() == MOST_FOLDERS {
+            return Filled::No;
+        } else {
+            self.folders.push((path.to_owned(), origin.clone()));
+        }
+        Filled::Yes
+    }
+
+    /// Changes the working folder, unless its path becomes too long.
+    pub fn enter(&mut self, path: &str) {
+        let path = self.path(path);
+        if path.len() <= MOST_FOLDER_BYTES {
+            self.folder = path;
         }
     }
 }

@@ -3,8 +3,7 @@
 use super::code;
 use super::facts::Behavior;
 use super::machine::{Call, Machine};
-use super::value::render;
-use super::value::{Origin, Value};
+use super::value::{Origin, Text, Value, render};
 use super::vocabulary::VOCABULARY;
 
 impl Machine {
@@ -14,13 +13,13 @@ impl Machine {
             self.facts.behaviors.insert(Behavior::RemoteShell);
         }
         let unknown =
-            Value { text: String::new(), origin: Origin { is_unknown: true, ..call.stdin.origin.clone() } };
+            Value { text: Text::default(), origin: Origin { is_unknown: true, ..call.stdin.origin.clone() } };
         let is_awk = name.ends_with("awk");
         while let Some(field) = fields.next() {
             let option = field.text.as_str();
             if option == "-m" {
                 let module: Vec<Value> = fields.collect();
-                let name = module.first().map(|module| module.text.clone()).unwrap_or_default();
+                let name = module.first().map(|module| module.text.to_string()).unwrap_or_default();
                 call.fields = module;
                 return if name == "pip" { self.packages("pip", call) } else { unknown };
             }
@@ -83,9 +82,8 @@ impl Machine {
                     self.once(&script, &Value::default());
                 }
                 code::Effect::Fetched { source, file } => {
-                    let mut value = Value::unknown();
-                    value.origin.sources.insert(source);
-                    self.files.write(&file, value, false);
+                    let value = Value { text: Text::default(), origin: Origin::fetched_from(&source) };
+                    self.write(&file, value, false);
                 }
                 code::Effect::FetchedAndRun(source) => self.facts.take_run(&source),
                 code::Effect::Sent(target) => self.facts.take_upload(&target),

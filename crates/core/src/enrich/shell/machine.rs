@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::facts::{Behavior, Facts};
-use super::files::Files;
+use super::files::{Files, Filled};
 use super::value::{Origin, Value, render};
 use super::words::{self, Redirect, Token, Word};
 
@@ -76,7 +76,7 @@ impl Machine {
 
     /// Counts bytes that are read or made.
     pub fn work(&mut self, bytes: usize) {
-        if bytes > self.work {
+        if bytes >= self.work {
             self.facts.cut = true;
             self.work = 0;
         } else {
@@ -134,7 +134,9 @@ impl Machine {
 
     /// Runs a script that a file, a variable or a pipe holds, each once.
     pub fn once(&mut self, script: &str, stdin: &Value) -> Value {
-        if script.trim().is_empty() || !self.known.insert(script.to_owned()) {
+        // To know it again costs less than to read it, and is not free.
+        self.work(script.len() / 4);
+        if self.is_spent() || script.trim().is_empty() || !self.known.insert(script.to_owned()) {
             return Value::unknown();
         }
         self.nested(script, stdin)
@@ -240,10 +242,16 @@ impl Machine {
         let Pending { words, redirects } = pending;
         let mut rest = words.as_slice();
         while let [word, after @ ..] = rest
-            && let Some((name, value)) = assignment(word)
+            && let Some(Assignment { name, operator, value }) = assignment(word)
         {
-            let value = self.text(&value);
-            let _ = write!(line, "{name}={} ", render(&value.text));
+            let mut value = self.text(&value);
+            let _ = write!(line, "{name}{operator}{} ", render(&value.text));
+            if operator == "+="
+                && let Some(mut known) = self.variables.remove(&name)
+            {
+                known.append(&value);
+                value = known;
+            }
             self.facts.take_setting(&name, &value.text);
             self.set(&name, value);
             rest = after;
@@ -251,6 +259,9 @@ impl Machine {
         let mut fields = Vec::new();
         let mut is_pieced = false;
         for (position, word) in rest.iter().enumerate() {
+            if self.is_spent() {
+                break;
+            }
             let found = self.fields(word);
             is_pieced |= position == 0 && found.is_pieced;
             fields.extend(found.values);
@@ -302,7 +313,7 @@ impl Machine {
             } else if matches!(redirect.operator.as_str(), "<<" | "<<<") {
                 render(&target.text)
             } else {
-                target.text.clone()
+                target.text.to_string()
             };
             let _ = write!(line, " {}{} {shown}", redirect.descriptor, redirect.operator);
             let is_output = matches!(redirect.operator.as_str(), ">" | ">>" | "&>" | "&>>");
@@ -330,9 +341,16 @@ impl Machine {
         self.files.write(path, content, appends);
     }
 
+    /// Fills a folder with files that come from elsewhere.
+    pub fn fill_folder(&mut self, path: &str, origin: &Origin) {
+        self.facts.cut |= self.files.fill_folder(path, origin) == Filled::No;
+    }
+
     /// Says that a text is run, by whatever program.
     pub fn is_run(&mut self, value: &Origin) {
+        self.facts.cut |= value.has_more_sources;
         for source in &value.sources {
+            self.work(source.len() / 4);
             self.facts.take_run(source);
         }
         if value.is_decoded {
@@ -357,11 +375,17 @@ fn close(groups: &mut Vec<Group>) -> Value {
     }
 }
 
-/// The name and the value of `name=value`, `name+=value` and elements of arrays.
-fn assignment(word: &Word) -> Option<(String, Word)> {
+/// `name=value` or `name+=value`.
+struct Assignment {
+    name: String,
+    operator: &'static str,
+    value: Word,
+}
+
+fn assignment(word: &Word) -> Option<Assignment> {
     let [words::Part::Bare(text), rest @ ..] = word.as_slice() else { return None };
     let (name, value) = text.split_once('=')?;
-    let name = name.trim_end_matches('+');
+    let (name, operator) = name.strip_suffix('+').map_or((name, "="), |name| (name, "+="));
     if name.is_empty()
         || name.starts_with(|first: char| first.is_ascii_digit())
         || !name.chars().all(words::is_name)
@@ -370,5 +394,5 @@ fn assignment(word: &Word) -> Option<(String, Word)> {
     }
     let mut parts = vec![words::Part::Bare(value.to_owned())];
     parts.extend_from_slice(rest);
-    Some((name.to_owned(), parts))
+    Some(Assignment { name: name.to_owned(), operator, value: parts })
 }

@@ -3,76 +3,82 @@
 use super::decoders;
 use super::facts::Behavior;
 use super::machine::{Call, Machine};
-use super::value::{Origin, Value};
+use super::value::{Origin, Text, Value};
 use super::vocabulary::VOCABULARY;
 
 impl Machine {
     /// Runs one command and returns its output.
     pub fn program(&mut self, call: &mut Call) -> Value {
         let mut is_login = false;
+        // Where the command behind the wrappers begins, and up to where there is no place for an input any more.
+        let (mut start, mut searched) = (0, 0);
         loop {
-            let Some(first) = call.fields.first() else { return call.stdin.clone() };
+            let Some(first) = call.fields.get(start) else { return call.stdin.clone() };
             if first.origin != Origin::default() {
-                let origin = first.origin.clone();
-                self.is_run(&origin);
+                self.is_run(&first.origin);
             }
-            let name = self.name_of(call);
+            let name = self.name_of(first, call.is_pieced);
             let Some(valued) = VOCABULARY.wrappers.get(&name) else {
+                call.fields.drain(..start);
                 return self.named(&name, call);
             };
-            let before = call.fields.len();
-            let options = skipped(&call.fields[1..], valued);
-            if matches!(name.as_str(), "su" | "runuser" | "sudo") {
-                let has_command = call.fields[1..].iter().position(|field| field.text == "-c");
-                if let Some(at) = has_command.filter(|_| name != "sudo") {
-                    return self.shell_script(&call.fields.get(at + 2).cloned().unwrap_or_default(), call);
+            let after = &call.fields[start + 1..];
+            let options = skipped(after, valued);
+            if matches!(name.as_str(), "su" | "runuser") {
+                self.work(after.len());
+                if let Some(at) = after.iter().position(|field| field.text == "-c") {
+                    let script = after.get(at + 1).cloned().unwrap_or_default();
+                    return self.shell_script(&script, call);
                 }
-                is_login |= name != "sudo"
-                    || call.fields[1..before.min(options + 1)]
-                        .iter()
-                        .any(|field| matches!(field.text.as_str(), "-i" | "-s" | "--login" | "--shell"));
+                is_login = true;
             }
-            call.fields.drain(..(options + 1).min(before));
+            is_login |= name == "sudo"
+                && after[..options]
+                    .iter()
+                    .any(|field| matches!(field.text.as_str(), "-i" | "-s" | "--login" | "--shell"));
+            start += 1 + options;
             call.is_pieced = false;
-            while call.fields.first().is_some_and(|field| is_setting(&field.text, &name)) {
-                let setting = call.fields.remove(0);
+            while let Some(setting) = call.fields.get(start).filter(|field| is_setting(&field.text, &name)) {
                 if let Some((name, value)) = setting.text.split_once('=') {
                     self.facts.take_setting(name, value);
                 }
+                start += 1;
             }
-            if name == "exec" && call.fields.is_empty() {
+            let rest = &call.fields[start..];
+            if name == "exec" && rest.is_empty() {
                 return Value::default();
             }
-            if matches!(name.as_str(), "su" | "runuser") && !call.fields.is_empty() {
+            if matches!(name.as_str(), "su" | "runuser") && !rest.is_empty() {
                 // The name of the user.
-                call.fields.remove(0);
-            }
-            if name == "command"
-                && matches!(call.fields.first().map(|field| field.text.as_str()), Some("-v" | "-V"))
+                start += 1;
+            } else if name == "command"
+                && let [option, programs @ ..] = rest
+                && matches!(option.text.as_str(), "-v" | "-V")
             {
-                call.fields.remove(0);
-                return located(&call.fields);
-            }
-            if matches!(name.as_str(), "xargs" | "parallel") {
+                return located(programs);
+            } else if matches!(name.as_str(), "xargs" | "parallel") {
                 let stdin = call.stdin.clone();
                 self.work(stdin.text.len());
-                match call.fields.iter_mut().find(|field| field.text == "{}") {
-                    Some(place) => *place = stdin,
+                let from = start.max(searched);
+                let found = call.fields[from..].iter().position(|field| field.text == "{}");
+                searched = found.map_or(call.fields.len(), |place| from + place + 1);
+                match found {
+                    Some(place) => call.fields[from + place] = stdin,
                     None => call.fields.push(stdin),
                 }
             }
-            if call.fields.is_empty() {
+            if start == call.fields.len() {
                 if name == "env" {
                     return secret();
                 }
+                call.fields.clear();
                 return if is_login { self.shell(call) } else { call.stdin.clone() };
             }
         }
     }
 
     /// The name of a command's program, also of a copy or behind a pattern.
-    fn name_of(&mut self, call: &Call) -> String {
-        let Some(first) = call.fields.first() else { return String::new() };
+    fn name_of(&mut self, first: &Value, is_pieced: bool) -> String {
         let text = &first.text;
         let mut name = text.rsplit('/').next().unwrap_or_default().to_owned();
         if name.contains(['?', '*', '[']) && (text.starts_with('/') || name.len() > 2) {
@@ -81,7 +87,7 @@ impl Machine {
                 self.facts.behaviors.insert(Behavior::HiddenName);
                 name.clone_from(known);
             }
-        } else if call.is_pieced && VOCABULARY.hidden.contains(&name) {
+        } else if is_pieced && VOCABULARY.hidden.contains(&name) {
             self.facts.behaviors.insert(Behavior::HiddenName);
         }
         let is_path = text.contains('/');
@@ -99,6 +105,7 @@ impl Machine {
 
     fn named(&mut self, name: &str, call: &mut Call) -> Value {
         if let Some(alias) = self.variable(&format!("alias {name}")) {
+            self.work(alias.text.len() / 4);
             let rest: Vec<&str> = call.fields[1..].iter().map(|field| field.text.as_str()).collect();
             let script = format!("{} {}", alias.text, rest.join(" "));
             let stdin = call.stdin.clone();
@@ -133,8 +140,11 @@ impl Machine {
             "alias" => self.alias(call),
             "read" | "mapfile" | "readarray" => self.read(call),
             "cd" | "pushd" => {
-                let target = call.fields.get(1).map(|field| field.text.clone()).unwrap_or_default();
-                self.files.folder = self.files.path(&target);
+                self.files.enter(call.fields.get(1).map_or("", |field| &field.text));
+                Value::default()
+            }
+            "set" if call.fields.get(1).is_some_and(|field| field.text == "--") => {
+                self.set_arguments(&call.fields[2..]);
                 Value::default()
             }
             "printenv" | "set" => secret(),
@@ -207,7 +217,7 @@ impl Machine {
         if first.text == "jq" || first.text == "grep" {
             origin.is_local |= call.fields.len() > 2;
         }
-        Value { text: String::new(), origin }
+        Value { text: Text::default(), origin }
     }
 
     /// `for name in …`: the name gets all values, as nothing says which one matters.
@@ -217,6 +227,16 @@ impl Machine {
             self.set(&name.text, all);
         }
         Value::default()
+    }
+
+    /// `set -- …`: what `$1` and `$@` are from here on.
+    fn set_arguments(&mut self, values: &[Value]) {
+        for (position, value) in values.iter().take(9).enumerate() {
+            self.set(&(position + 1).to_string(), value.clone());
+        }
+        let all = joined(values);
+        self.set("*", all.clone());
+        self.set("@", all);
     }
 
     fn declare(&mut self, call: &Call) -> Value {
@@ -233,13 +253,12 @@ impl Machine {
     fn function(&mut self, body: &str, call: &Call) -> Value {
         let mut script = body.to_owned();
         for (position, field) in call.fields.iter().enumerate().skip(1).take(9) {
-            self.work(script.len() + field.text.len());
-            if self.is_spent() {
-                return Value::unknown();
-            }
             for name in [format!("${position}"), format!("${{{position}}}")] {
-                // An argument stands in a few places; a body that repeats it many times is no ordinary one.
-                script = script.replacen(&name, &field.text, 8);
+                self.work(script.len() + script.matches(&name).count() * field.text.len());
+                if self.is_spent() {
+                    return Value::unknown();
+                }
+                script = script.replace(&name, &field.text);
             }
         }
         self.once(&script, &call.stdin)
@@ -345,8 +364,8 @@ impl Machine {
     }
 
     fn tee(&mut self, call: &Call) -> Value {
+        let appends = call.fields.iter().any(|field| matches!(field.text.as_str(), "-a" | "--append"));
         for field in call.fields[1..].iter().filter(|field| !field.text.starts_with('-')) {
-            let appends = call.fields.iter().any(|field| matches!(field.text.as_str(), "-a" | "--append"));
             self.work(call.stdin.text.len());
             self.write(&field.text, call.stdin.clone(), appends);
         }
@@ -376,7 +395,7 @@ fn skipped(fields: &[Value], valued: &[String]) -> usize {
         if matches!(field.text.as_str(), "-v" | "-V") && valued.is_empty() {
             break;
         }
-        position += if valued.contains(&field.text) { 2 } else { 1 };
+        position += if valued.iter().any(|option| field.text == option.as_str()) { 2 } else { 1 };
         if field.text == "--" {
             break;
         }
@@ -408,13 +427,13 @@ fn joined(fields: &[Value]) -> Value {
 }
 
 fn secret() -> Value {
-    Value { text: String::new(), origin: Origin { is_secret: true, is_unknown: true, ..Origin::default() } }
+    Value { text: Text::default(), origin: Origin { is_secret: true, is_unknown: true, ..Origin::default() } }
 }
 
 /// Where a program is found, which is its name here.
 fn located(fields: &[Value]) -> Value {
     let name = fields.iter().find(|field| !field.text.starts_with('-')).map(|field| field.text.clone());
-    let program = name.clone();
+    let program = name.as_deref().map(str::to_owned);
     Value { text: name.unwrap_or_default(), origin: Origin { program, ..Origin::default() } }
 }
 
@@ -430,15 +449,7 @@ fn echoed(name: &str, fields: &[Value]) -> Value {
     let mut value = if name == "printf"
         && let [format, arguments @ ..] = rest
     {
-        let mut value = format.clone();
-        for argument in arguments {
-            value.origin.join(&argument.origin);
-            match value.text.find("%s").or_else(|| value.text.find("%b")) {
-                Some(at) => value.text.replace_range(at..at + 2, &argument.text),
-                None => value.text.push_str(&argument.text),
-            }
-        }
-        value
+        formatted(format, arguments)
     } else {
         joined(rest)
     };
@@ -446,13 +457,36 @@ fn echoed(name: &str, fields: &[Value]) -> Value {
         let text = decoders::escapes(&value.text);
         let has_codes =
             value.text.contains("\\x") || value.text.contains("\\0") || value.text.contains("\\1");
-        value.origin.is_decoded |= has_codes && text != value.text;
-        value.text = text;
+        value.origin.is_decoded |= has_codes && text != value.text.as_str();
+        value.text = text.into();
     }
     value.origin.program = None;
     if name == "echo" {
         value.text.push('\n');
     }
+    value
+}
+
+/// What `printf` makes of a format, whose places are filled in their order. What is left over stands behind it.
+fn formatted(format: &Value, arguments: &[Value]) -> Value {
+    let mut value = Value::with_origin("", &format.origin);
+    let mut arguments = arguments.iter().inspect(|argument| value.origin.join(&argument.origin));
+    let mut rest = format.text.as_str();
+    let mut text = String::with_capacity(rest.len());
+    while let Some((before, after)) = rest.split_once('%') {
+        text.push_str(before);
+        rest = after;
+        match after.strip_prefix(['s', 'b']).and_then(|after| Some((after, arguments.next()?))) {
+            Some((after, argument)) => {
+                text.push_str(&argument.text);
+                rest = after;
+            }
+            None => text.push('%'),
+        }
+    }
+    text.push_str(rest);
+    arguments.for_each(|argument| text.push_str(&argument.text));
+    value.text = text.into();
     value
 }
 

@@ -54,8 +54,7 @@ impl Machine {
             || path.contains("/init.d/")
             || path.contains("/kernels/") && path.rsplit('.').next() == Some("sh")
         {
-            let text = content.text.clone();
-            self.once(&text, &Value::default());
+            self.once(&content.text, &Value::default());
         }
     }
 }

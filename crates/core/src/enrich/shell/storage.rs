@@ -2,14 +2,10 @@
 
 use super::facts::Behavior;
 use super::machine::{Call, Machine};
-use super::value::{Origin, Value};
+use super::value::{Origin, Text, Value};
 
 impl Machine {
     /// Command lines of storage services.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "each service is an arm of one match, and nothing else is here"
-    )]
     pub fn cloud(&mut self, name: &str, call: &Call) -> Value {
         let words: Vec<&str> = call.fields[1..].iter().map(|field| field.text.as_str()).collect();
         let has = |word: &str| words.contains(&word);
@@ -20,7 +16,7 @@ impl Machine {
         if has("export-credentials") {
             self.facts.behaviors.insert(Behavior::CredentialsRead);
             return Value {
-                text: String::new(),
+                text: Text::default(),
                 origin: Origin { is_secret: true, is_unknown: true, ..Origin::default() },
             };
         }
@@ -31,7 +27,7 @@ impl Machine {
             || has("get-federation-token")
         {
             return Value {
-                text: String::new(),
+                text: Text::default(),
                 origin: Origin { is_secret: true, is_unknown: true, ..Origin::default() },
             };
         }
@@ -89,9 +85,7 @@ impl Machine {
                 let is_folder = has("--recursive") || has("sync") || file.ends_with('/');
                 let address = storage_address(paths[0], name);
                 if file == "-" {
-                    let mut output = Value::unknown();
-                    output.origin.sources.insert(address);
-                    return output;
+                    return Value { text: Text::default(), origin: Origin::fetched_from(&address) };
                 }
                 let is_script = !is_folder || file.contains('.');
                 let at = paths[0].rsplit('/').next().unwrap_or_default();
@@ -116,13 +110,12 @@ impl Machine {
     }
 
     pub fn fetched_to(&mut self, file: &str, source: &str, is_folder: bool) {
-        let mut origin = Origin { is_unknown: true, ..Origin::default() };
-        origin.sources.insert(source.to_owned());
+        let origin = Origin::fetched_from(source);
         self.work(source.len());
         if is_folder {
-            self.files.fill_folder(file, &origin);
+            self.fill_folder(file, &origin);
         } else {
-            self.write(file, Value { text: String::new(), origin }, false);
+            self.write(file, Value { text: Text::default(), origin }, false);
         }
     }
 

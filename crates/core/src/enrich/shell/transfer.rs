@@ -2,7 +2,7 @@
 
 use super::facts::Behavior;
 use super::machine::{Call, Machine};
-use super::value::{Origin, Value};
+use super::value::{Origin, Text, Value};
 use super::vocabulary::{Transfer, VOCABULARY};
 
 /// The options of a command with their values, and its other words.
@@ -57,30 +57,31 @@ impl Machine {
             has_upload |= body.origin.is_secret || body.origin.is_local && body.text.contains("$(");
             sent.join(&body.origin);
         }
-        let mut output = Value::unknown();
         for address in &addresses {
             has_upload |= address.origin.is_secret || address.origin.is_local && address.text.contains('?');
             sent.join(&address.origin);
+        }
+        let mut answers = Vec::new();
+        for address in addresses {
+            let target = with_scheme(&address.text);
+            let mut answer = Value::unknown();
             if VOCABULARY.credential_addresses.iter().any(|known| address.text.contains(known.as_str())) {
                 self.facts.behaviors.insert(Behavior::CredentialsRead);
-                output.origin.is_secret = true;
+                answer.origin.is_secret = true;
             }
-        }
-        for address in &addresses {
-            let target = with_scheme(&address.text);
             if is_own_machine(&target) {
-                continue;
-            }
-            if has_upload {
+                // What it answers is its own.
+            } else if has_upload {
                 self.facts.take_upload(&target);
                 if sent.is_secret {
                     self.facts.behaviors.insert(Behavior::CredentialsSent);
                 }
             } else {
-                output.origin.sources.insert(target);
+                answer.origin.join(&Origin::fetched_from(&target));
             }
+            answers.push((address, answer));
         }
-        self.save(program, &arguments, &addresses, &of(&program.file), &of(&program.folder), output)
+        self.save(program, &arguments, &answers, &of(&program.file), &of(&program.folder))
     }
 
     /// Puts what was fetched where the options say; what goes nowhere is the output.
@@ -88,12 +89,15 @@ impl Machine {
         &mut self,
         program: &Transfer,
         arguments: &Arguments<'_>,
-        addresses: &[Value],
+        answers: &[(Value, Value)],
         files: &[Value],
         folders: &[Value],
-        output: Value,
     ) -> Value {
-        let folder = folders.first().map(|folder| folder.text.clone());
+        let mut output = Value::unknown();
+        for (_, answer) in answers {
+            output.origin.join(&answer.origin);
+        }
+        let folder = folders.first().map(|folder| folder.text.to_string());
         let within = |name: &str| match &folder {
             Some(folder) => format!("{}/{name}", folder.trim_end_matches('/')),
             None => name.to_owned(),
@@ -102,14 +106,17 @@ impl Machine {
         if files.iter().any(|file| matches!(file.text.as_str(), "-" | "/dev/stdout")) {
             return output;
         }
-        for file in files {
-            self.write(&within(&file.text), output.clone(), false);
+        for (position, file) in files.iter().enumerate() {
+            // Of several files each is for the address at the same place.
+            let of_one = answers.get(position).filter(|_| files.len() > 1);
+            let content = of_one.map_or(&output, |(_, answer)| answer);
+            self.write(&within(&file.text), content.clone(), false);
         }
         if files.is_empty() && (program.saves || is_named) {
-            for address in addresses {
+            for (address, answer) in answers {
                 let path = address.text.split(['?', '#']).next().unwrap_or_default();
                 let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-                self.write(&within(name), output.clone(), false);
+                self.write(&within(name), answer.clone(), false);
             }
         } else if files.is_empty() {
             return output;
@@ -177,9 +184,8 @@ impl Machine {
         };
         for source in sources {
             let mut content = if is_remote(&source.text) && matches!(name, "scp" | "rsync") {
-                let mut fetched = Value::unknown();
-                fetched.origin.sources.insert(format!("{name}://{}", host_of(&source.text)));
-                fetched
+                let origin = Origin::fetched_from(&format!("{name}://{}", host_of(&source.text)));
+                Value { text: Text::default(), origin }
             } else {
                 self.files.read(&source.text)
             };
@@ -218,9 +224,8 @@ impl Machine {
         if call.stdin.origin.is_of_shell {
             self.facts.behaviors.insert(Behavior::RemoteShell);
         }
-        let mut output = Value::unknown();
-        output.origin.sources.extend(host.map(|host| format!("ssh://{}", host_of(host))));
-        output
+        let from = host.map(|host| Origin::fetched_from(&format!("ssh://{}", host_of(host))));
+        from.map_or_else(Value::unknown, |origin| Value { text: Text::default(), origin })
     }
 
     pub fn file_transfer(&mut self, call: &Call) -> Value {
@@ -255,7 +260,7 @@ impl Machine {
 
     pub fn unpack_archive(&mut self, name: &str, call: &Call) -> Value {
         let words: Vec<Value> = call.fields[1..].to_vec();
-        let first = words.first().map(|word| word.text.clone()).unwrap_or_default();
+        let first = words.first().map(|word| word.text.to_string()).unwrap_or_default();
         let packs = name.ends_with("tar")
             && !first.contains('x')
             && !words.iter().any(|word| word.text.starts_with("-x") || word.text == "--extract")
@@ -269,7 +274,7 @@ impl Machine {
             position += 1;
             match word.text.as_str() {
                 "-C" | "--directory" | "-d" => {
-                    folder = words.get(position).map(|word| word.text.clone()).unwrap_or_default();
+                    folder = words.get(position).map(|word| word.text.to_string()).unwrap_or_default();
                     position += 1;
                 }
                 text if name.ends_with("tar")
@@ -277,7 +282,7 @@ impl Machine {
                     && (text.starts_with('-') || position == 1) =>
                 {
                     if let Some(file) = words.get(position) {
-                        target = Some(file.text.clone());
+                        target = Some(file.text.to_string());
                         archive =
                             if file.text == "-" { call.stdin.clone() } else { self.files.read(&file.text) };
                     }
@@ -295,7 +300,7 @@ impl Machine {
         }
         if packs {
             let content = Value {
-                text: String::new(),
+                text: Text::default(),
                 origin: Origin { is_local: true, is_unknown: true, ..Origin::default() },
             };
             return match target.filter(|target| target != "-") {
@@ -307,7 +312,7 @@ impl Machine {
             };
         }
         if !archive.origin.sources.is_empty() {
-            self.files.fill_folder(&folder, &archive.origin);
+            self.fill_folder(&folder, &archive.origin);
         }
         Value::default()
     }
@@ -344,16 +349,18 @@ fn arguments<'c>(fields: &'c [Value], program: &Transfer) -> Arguments<'c> {
                 let option = format!("-{letter}");
                 let has_value = program.has_value(&option);
                 let attached = &text[1 + at + letter.len_utf8()..];
+                if !has_value {
+                    all.options.push((option, None));
+                    continue;
+                }
                 let value = if attached.is_empty() {
                     fields.get(position).cloned()
                 } else {
                     Some(Value::with_origin(attached, &field.origin))
                 };
-                position += usize::from(has_value && attached.is_empty());
-                all.options.push((option, value.filter(|_| has_value)));
-                if has_value {
-                    break;
-                }
+                position += usize::from(attached.is_empty());
+                all.options.push((option, value));
+                break;
             }
         } else {
             all.words.push(field);

@@ -1,11 +1,14 @@
 //! Values: texts that a script handles, and what is known of where they come from.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Deref;
+use std::rc::Rc;
 
 /// The text of a variable, a file or a stream, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Value {
-    pub text: String,
+    pub text: Text,
     pub origin: Origin,
 }
 
@@ -17,7 +20,9 @@ pub struct Value {
 )]
 pub struct Origin {
     /// The addresses that it was fetched from.
-    pub sources: BTreeSet<String>,
+    pub sources: BTreeSet<Rc<str>>,
+    /// Whether there are more of them than are remembered.
+    pub has_more_sources: bool,
     /// Something decoded it.
     pub is_decoded: bool,
     /// It holds credentials.
@@ -34,24 +39,32 @@ pub struct Origin {
     pub program: Option<String>,
 }
 
+/// A text that is handed on without being copied, since scripts do that with large ones for a few bytes each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Text(Rc<String>);
+
 /// Addresses that one text remembers. What is put together of more is as good as any of them.
 const MOST_SOURCES: usize = 16;
 
 impl Value {
-    pub fn known(text: impl Into<String>) -> Self {
+    pub fn known(text: impl Into<Text>) -> Self {
         Self { text: text.into(), origin: Origin::default() }
     }
 
     pub fn unknown() -> Self {
-        Self { text: String::new(), origin: Origin { is_unknown: true, ..Origin::default() } }
+        Self { text: Text::default(), origin: Origin { is_unknown: true, ..Origin::default() } }
     }
 
-    pub fn with_origin(text: impl Into<String>, origin: &Origin) -> Self {
+    pub fn with_origin(text: impl Into<Text>, origin: &Origin) -> Self {
         Self { text: text.into(), origin: origin.clone() }
     }
 
     pub fn append(&mut self, other: &Self) {
-        self.text.push_str(&other.text);
+        if self.text.is_empty() {
+            self.text = other.text.clone();
+        } else {
+            self.text.push_str(&other.text);
+        }
         self.origin.join(&other.origin);
     }
 
@@ -60,15 +73,74 @@ impl Value {
     }
 }
 
+impl Text {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn push_str(&mut self, text: &str) {
+        Rc::make_mut(&mut self.0).push_str(text);
+    }
+
+    pub fn push(&mut self, character: char) {
+        Rc::make_mut(&mut self.0).push(character);
+    }
+
+    pub fn truncate(&mut self, length: usize) {
+        if length < self.0.len() {
+            Rc::make_mut(&mut self.0).truncate(length);
+        }
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self)
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(Rc::new(text))
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
 impl Origin {
+    pub fn fetched_from(source: &str) -> Self {
+        Self { sources: BTreeSet::from([source.into()]), is_unknown: true, ..Self::default() }
+    }
+
     pub fn join(&mut self, other: &Self) {
+        self.has_more_sources |= other.has_more_sources;
         for source in &other.sources {
+            if self.sources.contains(source) {
+                continue;
+            }
             if self.sources.len() == MOST_SOURCES {
+                self.has_more_sources = true;
                 break;
             }
-            if !self.sources.contains(source) {
-                self.sources.insert(source.clone());
-            }
+            self.sources.insert(Rc::clone(source));
         }
         self.is_decoded |= other.is_decoded;
         self.is_secret |= other.is_secret;

@@ -105,16 +105,13 @@ fn is_near(known: &str, other: &str) -> bool {
     }
     let same = known.iter().zip(other).take_while(|(one, two)| one == two).count();
     let (known, other) = (&known[same..], &other[same..]);
-    let behind = |bytes: &'_ [u8], count: usize| bytes.get(count..).unwrap_or_default().to_vec();
+    let (known_after, other_after) = (known.get(1..).unwrap_or_default(), other.get(1..).unwrap_or_default());
     let is_exchanged = known.len() >= 2
         && other.len() >= 2
         && known[0] == other[1]
         && known[1] == other[0]
         && known[2..] == other[2..];
-    is_exchanged
-        || behind(known, 1) == behind(other, 1)
-        || behind(known, 1) == other
-        || known == behind(other, 1).as_slice()
+    is_exchanged || known_after == other_after || known_after == other || known == other_after
 }
 
 #[derive(Deserialize)]

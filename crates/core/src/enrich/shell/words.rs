@@ -99,10 +99,8 @@ impl Lexer<'_> {
                 '#' => self.at += self.rest().find('\n').unwrap_or(self.rest().len()),
                 '<' if self.rest().starts_with("<(") => self.word(),
                 '>' if self.skip(">(") => {
-                    // What is written there becomes the input of the script inside.
-                    let inside = self.until_closed();
-                    self.tokens.push(Token::Pipe);
-                    self.tokens.extend(tokens(&inside));
+                    // What is written there becomes the input of the script inside, which is read like any other group.
+                    self.tokens.extend([Token::Pipe, Token::Open]);
                 }
                 '<' | '>' => self.redirect(String::new()),
                 '&' if self.rest().starts_with("&>") => self.redirect(String::new()),
