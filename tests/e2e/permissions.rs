@@ -1,7 +1,7 @@
 //! The roles that `check --permissions` prints, on a cluster with the security plugin: each command works with its role and
 //! without any one of its privileges does not.
 //!
-//! The plugins for retention, notifications and alerting are not in that cluster, so what `setup` and `check --online` need
+//! The plugins for retention, notifications and alerting are not in that cluster, so what `setup` and `doctor` need
 //! for them is not tried here.
 
 use std::fs::File;
@@ -323,14 +323,14 @@ async fn setup_does_with_its_role_what_it_does_for_somebody_who_may_do_everythin
 async fn the_doctor_sees_with_its_role_what_it_sees_for_somebody_who_may_do_everything() {
     let Some(servers) = servers() else { return };
     let attempt = async |tenant: &Tenant<'_>, who: Who| {
-        let doctor = ["check", "--online", "--json"];
+        let doctor = ["doctor", "--json"];
         let before = tenant.run(who, &doctor, &[]).await.1;
         tenant.run(Who::Admin, &["setup"], &[]).await;
         said(&[before, tenant.run(who, &doctor, &[]).await.1].concat())
     };
-    let allowed = as_admin(&servers, "check --online", &attempt).await;
+    let allowed = as_admin(&servers, "doctor", &attempt).await;
     let tried = async |tenant: &Tenant<'_>| as_allowed(attempt(tenant, Who::Tried).await, &allowed);
-    try_out(&servers, "check --online", &PLUGINS, tried).await;
+    try_out(&servers, "doctor", &PLUGINS, tried).await;
 }
 
 /// What an attempt of somebody says who may do everything, as a tenant with a number that no role is tried with.
@@ -406,7 +406,7 @@ async fn the_queue_tells_the_bucket_that_the_configuration_does_not_name() {
 
     let printed = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sagetrail"));
-        command.args(["check", "--permissions"]).args(arguments);
+        command.args(arguments).arg("--permissions");
         command.env("AWS_ENDPOINT_URL", &stack.aws).env("SAGETRAIL__SOURCE__QUEUE_URL", &cloud.queue_url);
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -414,9 +414,9 @@ async fn the_queue_tells_the_bucket_that_the_configuration_does_not_name() {
         (printed["run"]["iam"].to_string(), said)
     };
     // Without asking it allows every bucket, and says so.
-    let (policy, said) = printed(&[]);
+    let (policy, said) = printed(&["check"]);
     assert!(policy.contains(r#""arn:aws:s3:::*""#) && said.contains("every bucket"), "{policy}{said}");
-    let (policy, said) = printed(&["--online"]);
+    let (policy, said) = printed(&["doctor"]);
     assert!(policy.contains(&format!("\"{source}/*\"")) && !policy.contains(":::*"), "{policy}");
     assert_eq!(said, "");
 }
