@@ -15,7 +15,9 @@ mod facts;
 mod files;
 mod interpreters;
 mod machine;
+mod output;
 mod packages;
+mod program_name;
 mod programs;
 mod starts;
 mod storage;
@@ -166,7 +168,7 @@ impl Shell {
 
 impl Machine {
     fn script(&mut self, text: &str) {
-        match programs::shebang(text) {
+        match program_name::shebang(text) {
             Some(language) => self.run_code(&language, text),
             None if is_python(text) => self.run_code("python", text),
             None => {

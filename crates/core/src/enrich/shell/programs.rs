@@ -1,8 +1,9 @@
 //! Programs: what a command does to files, variables and its output, by the name of its program.
 
-use super::decoders;
 use super::facts::Behavior;
 use super::machine::{Call, Machine};
+use super::output::{echoed, joined, located, secret};
+use super::program_name::shebang;
 use super::value::{Origin, Value};
 use super::vocabulary::VOCABULARY;
 
@@ -67,33 +68,6 @@ impl Machine {
                 }
                 return if is_login { self.shell(call) } else { call.stdin.clone() };
             }
-        }
-    }
-
-    /// The name of a command's program, also of a copy or behind a pattern.
-    fn name_of(&mut self, call: &Call) -> String {
-        let Some(first) = call.fields.first() else { return String::new() };
-        let text = &first.text;
-        let mut name = text.rsplit('/').next().unwrap_or_default().to_owned();
-        if name.contains(['?', '*', '[']) && (text.starts_with('/') || name.len() > 2) {
-            let found = VOCABULARY.hidden.iter().find(|known| fits(&name, known));
-            if let Some(known) = found {
-                self.facts.behaviors.insert(Behavior::HiddenName);
-                name.clone_from(known);
-            }
-        } else if call.is_pieced && VOCABULARY.hidden.contains(&name) {
-            self.facts.behaviors.insert(Behavior::HiddenName);
-        }
-        let is_path = text.contains('/');
-        if let Some(program) = first
-            .origin
-            .program
-            .clone()
-            .or_else(|| is_path.then(|| self.files.read(text).origin.program).flatten())
-        {
-            program
-        } else {
-            name
         }
     }
 
@@ -310,46 +284,6 @@ impl Machine {
         }
         self.shell_script(&content, call)
     }
-
-    fn contents(&mut self, call: &Call) -> Value {
-        let mut all = Value::default();
-        let mut has_file = false;
-        for field in call.fields[1..].iter().filter(|field| !field.text.starts_with('-') || field.text == "-")
-        {
-            let content = if field.text == "-" { call.stdin.clone() } else { self.files.read(&field.text) };
-            if content.origin.is_secret {
-                self.facts.behaviors.insert(Behavior::CredentialsRead);
-            }
-            self.work(content.text.len());
-            if self.is_spent() {
-                break;
-            }
-            all.append(&content);
-            has_file = true;
-        }
-        if has_file { all } else { call.stdin.clone() }
-    }
-
-    fn tee(&mut self, call: &Call) -> Value {
-        for field in call.fields[1..].iter().filter(|field| !field.text.starts_with('-')) {
-            let appends = call.fields.iter().any(|field| matches!(field.text.as_str(), "-a" | "--append"));
-            self.work(call.stdin.text.len());
-            self.write(&field.text, call.stdin.clone(), appends);
-        }
-        call.stdin.clone()
-    }
-
-    fn dd(&mut self, call: &Call) -> Value {
-        let argument = |name: &str| call.fields.iter().find_map(|field| field.text.strip_prefix(name));
-        let content = argument("if=").map_or_else(|| call.stdin.clone(), |path| self.files.read(path));
-        match argument("of=") {
-            Some(path) => {
-                self.write(path, content, false);
-                Value::default()
-            }
-            None => content,
-        }
-    }
 }
 
 /// How many of the words behind a wrapper are its own.
@@ -380,91 +314,4 @@ fn is_setting(text: &str, wrapper: &str) -> bool {
         "chroot" | "flock" => text.starts_with('/') && !text.contains("/bin/"),
         _ => false,
     }
-}
-
-fn joined(fields: &[Value]) -> Value {
-    let mut all = Value::default();
-    for (position, field) in fields.iter().enumerate() {
-        if position > 0 {
-            all.text.push(' ');
-        }
-        all.append(field);
-    }
-    all
-}
-
-fn secret() -> Value {
-    Value { text: String::new(), origin: Origin { is_secret: true, is_unknown: true, ..Origin::default() } }
-}
-
-/// Where a program is found, which is its name here.
-fn located(fields: &[Value]) -> Value {
-    let name = fields.iter().find(|field| !field.text.starts_with('-')).map(|field| field.text.clone());
-    let program = name.clone();
-    Value { text: name.unwrap_or_default(), origin: Origin { program, ..Origin::default() } }
-}
-
-fn echoed(name: &str, fields: &[Value]) -> Value {
-    let mut rest = fields;
-    let mut has_escapes = name == "printf";
-    while let [first, after @ ..] = rest
-        && (matches!(first.text.as_str(), "-e" | "-n" | "-ne" | "-en" | "-E") || first.text == "--")
-    {
-        has_escapes |= first.text.contains('e');
-        rest = after;
-    }
-    let mut value = if name == "printf"
-        && let [format, arguments @ ..] = rest
-    {
-        let mut value = format.clone();
-        for argument in arguments {
-            value.origin.join(&argument.origin);
-            match value.text.find("%s").or_else(|| value.text.find("%b")) {
-                Some(at) => value.text.replace_range(at..at + 2, &argument.text),
-                None => value.text.push_str(&argument.text),
-            }
-        }
-        value
-    } else {
-        joined(rest)
-    };
-    if has_escapes {
-        let text = decoders::escapes(&value.text);
-        let has_codes =
-            value.text.contains("\\x") || value.text.contains("\\0") || value.text.contains("\\1");
-        value.origin.is_decoded |= has_codes && text != value.text;
-        value.text = text;
-    }
-    value.origin.program = None;
-    if name == "echo" {
-        value.text.push('\n');
-    }
-    value
-}
-
-/// Whether a pattern with wildcards fits a name.
-fn fits(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
-    let letters = pattern.iter().filter(|character| character.is_alphanumeric()).count();
-    let stars = pattern.iter().filter(|character| **character == '*').count();
-    letters > 0 && stars <= 2 && pattern.len() <= 24 && fits_from(&pattern, &name)
-}
-
-fn fits_from(pattern: &[char], name: &[char]) -> bool {
-    match (pattern, name) {
-        ([], []) => true,
-        (['*', rest @ ..], _) => fits_from(rest, name) || !name.is_empty() && fits_from(pattern, &name[1..]),
-        (['?', rest @ ..], [_, after @ ..]) => fits_from(rest, after),
-        (['[', one, ']', rest @ ..], [first, after @ ..]) => one == first && fits_from(rest, after),
-        ([character, rest @ ..], [first, after @ ..]) => character == first && fits_from(rest, after),
-        _ => false,
-    }
-}
-
-/// The language that the first line of a script names, if it is not a shell's.
-pub fn shebang(text: &str) -> Option<String> {
-    let line = text.trim_start().strip_prefix("#!")?.lines().next()?;
-    let name =
-        line.split_whitespace().filter_map(|word| word.rsplit('/').next()).find(|name| *name != "env")?;
-    VOCABULARY.is_interpreter(name).then(|| name.to_owned())
 }
