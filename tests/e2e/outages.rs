@@ -142,7 +142,7 @@ async fn an_index_that_a_full_disk_made_read_only_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_foreign_index_under_the_name_of_the_alias_is_waited_for_and_nothing_is_set_aside() {
+async fn a_foreign_index_under_the_name_of_the_alias_is_waited_for_and_nothing_is_rejected() {
     let Some(stack) = Stack::running() else { return };
     let account = "700000000006";
     let node = Server::start("opensearch.sh", "taken");

@@ -81,7 +81,7 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn the_runbook_explains_every_reason_for_which_something_fails_or_is_set_aside() {
+fn the_runbook_explains_every_reason_for_which_something_fails_or_is_rejected() {
     for (series, label, section) in EXPLAINED {
         let (_, text) = OPERATIONS.split_once(&format!("\n## {section}\n")).expect(section);
         let text = text.split("\n## ").next().expect("there is a first part");

@@ -1,4 +1,4 @@
-//! What the sink makes of refusals: whose fault each is, what is told of it, and nothing set aside that is the
+//! What the sink makes of refusals: whose fault each is, what is told of it, and nothing rejected that is the
 //! cluster's.
 
 use base64::Engine;
@@ -14,7 +14,7 @@ use crate::support::log::Log;
 
 /// The states are those that a real OpenSearch 2.19 answered with.
 #[tokio::test]
-async fn a_state_of_the_cluster_sets_no_document_aside_whatever_it_is_and_is_waited_for() {
+async fn a_state_of_the_cluster_rejects_no_document_whatever_it_is_and_is_waited_for() {
     for (status, kind, reason) in [
         (400, "invalid_alias_name_exception", "an index exists with the same name as the alias"),
         (400, "invalid_index_name_exception", "Invalid index name"),
@@ -50,7 +50,7 @@ async fn a_state_of_the_cluster_sets_no_document_aside_whatever_it_is_and_is_wai
 
 /// The state is gone between the refusal and the question whether the index takes documents.
 #[tokio::test]
-async fn a_state_that_ends_just_before_the_question_sets_nothing_aside() {
+async fn a_state_that_ends_just_before_the_question_rejects_nothing() {
     for kind in ["mapper_parsing_exception", "a_state_of_tomorrow_exception"] {
         let state = Some((400, kind, "nobody knows it"));
         let fake = Fake::start(Rules { state, state_lasts: Some(1), ..Rules::default() }, []).await;
@@ -62,7 +62,7 @@ async fn a_state_that_ends_just_before_the_question_sets_nothing_aside() {
 }
 
 #[tokio::test]
-async fn a_state_that_lasts_fails_the_message_and_sets_nothing_aside() {
+async fn a_state_that_lasts_fails_the_message_and_rejects_nothing() {
     let state = Some((400, "a_state_of_tomorrow_exception", "nobody knows it"));
     let fake = Fake::start(Rules { state, ..Rules::default() }, []).await;
     let mut config = config(&fake.url);
@@ -75,7 +75,7 @@ async fn a_state_that_lasts_fails_the_message_and_sets_nothing_aside() {
 }
 
 #[tokio::test]
-async fn a_lone_document_at_fault_is_set_aside_because_the_index_takes_another() {
+async fn a_lone_document_at_fault_is_rejected_because_the_index_takes_another() {
     let rules = Rules { refused: Some("bad"), doubtful: Some("odd"), ..Rules::default() };
     let fake = Fake::start(rules, []).await;
     let running = Running::new(&config(&fake.url));
@@ -108,7 +108,7 @@ async fn what_a_pipeline_dropped_is_not_stored_and_its_message_fails_if_that_las
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_every_request_as_a_whole_sets_nothing_aside() {
+async fn a_server_that_refuses_every_request_as_a_whole_rejects_nothing() {
     let fake = Fake::start(Rules { malformed: Some("_id"), ..Rules::default() }, []).await;
     let running = Running::new(&config(&fake.url));
     let producer = running.sink.join();
@@ -143,7 +143,7 @@ async fn a_server_that_takes_no_compressed_request_is_waited_for_and_told_of() {
 }
 
 #[tokio::test]
-async fn a_document_that_a_firewall_refuses_is_set_aside_and_blocks_no_other() {
+async fn a_document_that_a_firewall_refuses_is_rejected_and_blocks_no_other() {
     let fake = Fake::start(Rules { firewall: Some("/etc/passwd"), ..Rules::default() }, []).await;
     let running = Running::new(&config(&fake.url));
     let mut all = documents(0..30);
@@ -159,7 +159,7 @@ async fn a_document_that_a_firewall_refuses_is_set_aside_and_blocks_no_other() {
 }
 
 #[tokio::test]
-async fn a_firewall_that_lets_nothing_through_sets_nothing_aside() {
+async fn a_firewall_that_lets_nothing_through_rejects_nothing() {
     let fake = Fake::start(Rules { firewall: Some("_id"), ..Rules::default() }, []).await;
     let log = Log::start();
     let running = Running::new(&config(&fake.url));

@@ -176,7 +176,7 @@ impl<'t> Embedded<'t> {
             return Self::Neither;
         }
         let Ok(members) = serde_json::from_slice::<Members<'t>>(text) else {
-            // A text that was cut is set aside as what cannot be read, rather than lost.
+            // A text that was cut is rejected as what cannot be read, rather than lost.
             return Self::Record(text);
         };
         if members.are_of_a_record() {
