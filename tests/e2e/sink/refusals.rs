@@ -3,6 +3,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use sagetrail::document::Document;
 use sagetrail::opensearch::OpenSearch;
 use sagetrail::sink::{StoreError, Stored};
 
@@ -107,20 +108,29 @@ async fn what_a_pipeline_dropped_is_not_stored_and_its_message_fails_if_that_las
     running.end().await;
 }
 
+/// Stores documents at a server that refuses whole requests, and takes them after a look at what happened meanwhile.
+async fn refuse_for_a_while(fake: &Fake, running: Running, all: Vec<Document>, look: impl FnOnce()) {
+    let expected = Ok(created(all.len() as u64));
+    let producer = running.sink.join();
+    let submission = producer.submit(all).await.unwrap();
+    drop(producer);
+    running.until_retried("bulk_request", 2.0).await;
+    assert_eq!((fake.events(), fake.reports().len()), (0, 0));
+    look();
+    fake.change(Rules::default());
+    assert_eq!(patiently(submission.stored()).await, expected);
+    running.end().await;
+}
+
 #[tokio::test]
 async fn a_server_that_refuses_every_request_as_a_whole_rejects_nothing() {
     let fake = Fake::start(Rules { malformed: Some("_id"), ..Rules::default() }, []).await;
     let running = Running::new(&config(&fake.url));
-    let producer = running.sink.join();
-    let submission = producer.submit(documents(0..20)).await.unwrap();
-    drop(producer);
-    running.until_retried("bulk_request", 2.0).await;
-    assert_eq!((fake.events(), fake.reports().len()), (0, 0));
-    let bulks = fake.requests().iter().filter(|request| request.documents == 20).count();
-    assert!(bulks >= 2, "it is not divided");
-    fake.change(Rules::default());
-    assert_eq!(patiently(submission.stored()).await, Ok(created(20)));
-    running.end().await;
+    refuse_for_a_while(&fake, running, documents(0..20), || {
+        let bulks = fake.requests().iter().filter(|request| request.documents == 20).count();
+        assert!(bulks >= 2, "it is not divided");
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -130,16 +140,11 @@ async fn a_server_that_takes_no_compressed_request_is_waited_for_and_told_of() {
     config.gzip = true;
     let log = Log::start();
     let running = Running::new(&config);
-    let producer = running.sink.join();
     let all = (0..20).map(|n| document_of(format!("{{\"n\":{n},\"t\":\"{:2000}\"}}", "x"))).collect();
-    let submission = producer.submit(all).await.unwrap();
-    drop(producer);
-    running.until_retried("bulk_request", 2.0).await;
-    assert_eq!((fake.events(), fake.reports().len()), (0, 0));
-    assert_eq!(log.lines("sink.gzip = false").len(), 1, "{}", log.text());
-    fake.change(Rules::default());
-    assert_eq!(patiently(submission.stored()).await, Ok(created(20)));
-    running.end().await;
+    refuse_for_a_while(&fake, running, all, || {
+        assert_eq!(log.lines("sink.gzip = false").len(), 1, "{}", log.text());
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -163,15 +168,10 @@ async fn a_firewall_that_lets_nothing_through_rejects_nothing() {
     let fake = Fake::start(Rules { firewall: Some("_id"), ..Rules::default() }, []).await;
     let log = Log::start();
     let running = Running::new(&config(&fake.url));
-    let producer = running.sink.join();
-    let submission = producer.submit(documents(0..20)).await.unwrap();
-    drop(producer);
-    running.until_retried("bulk_request", 2.0).await;
-    assert_eq!((fake.events(), fake.reports().len()), (0, 0));
-    assert_eq!(log.lines("before the server refused the request").len(), 1, "{}", log.text());
-    fake.change(Rules::default());
-    assert_eq!(patiently(submission.stored()).await, Ok(created(20)));
-    running.end().await;
+    refuse_for_a_while(&fake, running, documents(0..20), || {
+        assert_eq!(log.lines("before the server refused the request").len(), 1, "{}", log.text());
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -195,15 +195,11 @@ async fn a_denial_is_told_by_its_own_cause() {
         let fake = Fake::start(Rules { denial: Some((status, said)), ..Rules::default() }, []).await;
         let log = Log::start();
         let running = Running::new(&config(&fake.url));
-        let producer = running.sink.join();
-        let submission = producer.submit(documents(0..2)).await.unwrap();
-        drop(producer);
-        running.until_retried("bulk_request", 2.0).await;
-        assert_eq!(log.lines(told).len(), 1, "{said}: {}", log.text());
-        assert!(!log.text().contains("name=me"), "{}", log.text());
-        fake.change(Rules::default());
-        assert_eq!(patiently(submission.stored()).await, Ok(created(2)));
-        running.end().await;
+        refuse_for_a_while(&fake, running, documents(0..2), || {
+            assert_eq!(log.lines(told).len(), 1, "{said}: {}", log.text());
+            assert!(!log.text().contains("name=me"), "{}", log.text());
+        })
+        .await;
     }
 }
 
