@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use regex::Regex;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::support::cloud::{Cloud, QueueSettings};
 use crate::support::daemon::Daemon;
@@ -24,6 +24,9 @@ const ACCOUNT: &str = "620000000001";
 const PASSWORD: &str = "a-Password-0f-the-test";
 /// So many attempts run side by side.
 const AT_ONCE: usize = 4;
+/// How long a command may take, and how long one that was refused something.
+const PATIENCE: Duration = Duration::from_mins(3);
+const PATIENCE_AFTER_REFUSAL: Duration = Duration::from_secs(10);
 /// What a log line says where the cluster refused something, and no time with such a number.
 static REFUSED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(^|[ =])403\b").unwrap());
 
@@ -105,24 +108,26 @@ impl<'c> Tenant<'c> {
         }
         let mut process = command.spawn().expect("the binary runs");
         let text = || String::from_utf8_lossy(&std::fs::read(said.path()).unwrap()).into_owned();
-        let mut give_up = Instant::now() + Duration::from_mins(3);
-        let mut is_refused = false;
-        loop {
+        let began = Instant::now();
+        let mut refused_at = None;
+        let status = eventually(PATIENCE * 2, async || {
             if let Some(status) = process.try_wait().unwrap() {
-                return (status.code(), text());
+                return Ok(Some(status));
             }
-            if Instant::now() >= give_up {
-                process.kill().unwrap();
-                process.wait().unwrap();
-                return (None, text());
+            if refused_at.is_none() && text().lines().any(|line| REFUSED.is_match(line)) {
+                refused_at = Some(Instant::now());
             }
-            // It may do the rest all the same.
-            if !is_refused && text().lines().any(|line| REFUSED.is_match(line)) {
-                is_refused = true;
-                give_up = Instant::now() + Duration::from_secs(10);
-            }
-            sleep(Duration::from_millis(100)).await;
+            // What was refused one thing may do the rest all the same.
+            let is_over = began.elapsed() >= PATIENCE
+                || refused_at.is_some_and(|at| at.elapsed() >= PATIENCE_AFTER_REFUSAL);
+            if is_over { Ok(None) } else { Err("the command goes on".to_owned()) }
+        })
+        .await;
+        if status.is_none() {
+            process.kill().unwrap();
+            process.wait().unwrap();
         }
+        (status.and_then(|status| status.code()), text())
     }
 
     /// The role that is printed for a command.
