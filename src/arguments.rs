@@ -97,7 +97,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Args)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct SetupArgs {
     #[command(flatten)]
     pub(crate) config: ConfigFile,
