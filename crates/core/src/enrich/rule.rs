@@ -3,6 +3,7 @@
 use rsigma_eval::{CompiledDetection, CompiledRule, compile_rule};
 use rsigma_parser::{Level, SigmaRule};
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
 use super::attack::Named;
 use super::dispatch::Calls;
@@ -45,8 +46,11 @@ pub struct Place {
 }
 
 /// How worrying a match is; the order is that of Sigma's levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Severity {
     Informational = 1,
     Low,
@@ -144,16 +148,10 @@ fn is_technique_id(text: &str) -> bool {
 
 impl Severity {
     /// From the least to the most worrying.
-    pub const ALL: &[Self] = &[Self::Informational, Self::Low, Self::Medium, Self::High, Self::Critical];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Informational => "informational",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Critical => "critical",
-        }
+        self.into()
     }
 
     /// One step less worrying; the lowest stays.
