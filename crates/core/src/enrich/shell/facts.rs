@@ -118,7 +118,7 @@ impl Facts {
             bare.split(['?', '#', ' ']).next().unwrap_or_default().trim_end_matches('/').to_ascii_lowercase();
         let host = bare.split(['/', ':']).next().unwrap_or_default();
         let is_host = host.contains('.') && !host.starts_with(['.', '/', '-', '$']) && !is_unresolved(host);
-        if !is_host || VOCABULARY.is_public_index(host) || !self.is_kept(&bare) {
+        if !is_host || VOCABULARY.packages.are_public_at(host) || !self.is_kept(&bare) {
             return;
         }
         self.package_hosts.insert(host.to_owned());
@@ -127,7 +127,7 @@ impl Facts {
 
     /// Settings of the environment by which tools find packages.
     pub fn take_setting(&mut self, name: &str, value: &str) {
-        if VOCABULARY.package_settings.contains(name) {
+        if VOCABULARY.packages.settings.contains(name) {
             value.split_whitespace().for_each(|address| self.take_package_source(address));
         }
     }
@@ -148,5 +148,5 @@ fn bucket(address: &str) -> Option<&str> {
 /// Whether a path is one under which credentials are kept.
 pub fn holds_credentials(path: &str) -> bool {
     path.starts_with("/proc/") && path.ends_with("/environ")
-        || VOCABULARY.credential_paths.iter().any(|known| path.contains(known.as_str()))
+        || VOCABULARY.credentials.paths.iter().any(|known| path.contains(known.as_str()))
 }

@@ -24,7 +24,7 @@ impl Machine {
                 call.fields = module;
                 return if name == "pip" { self.packages("pip", call) } else { unknown };
             }
-            let is_code = VOCABULARY.code_options.contains(option)
+            let is_code = VOCABULARY.programs.code_options.contains(option)
                 || option.starts_with('-')
                     && option.len() > 2
                     && option.ends_with(['c', 'e'])

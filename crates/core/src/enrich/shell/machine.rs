@@ -60,6 +60,13 @@ pub struct Call {
     pub is_pieced: bool,
 }
 
+impl Call {
+    /// What stands behind the name of the program.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.fields[1..].iter().map(|field| field.text.as_str())
+    }
+}
+
 impl Machine {
     pub fn new(work: usize, room: usize) -> Self {
         Self {

@@ -11,12 +11,12 @@ impl Machine {
         let text = &first.text;
         let mut name = text.rsplit('/').next().unwrap_or_default().to_owned();
         if name.contains(['?', '*', '[']) && (text.starts_with('/') || name.len() > 2) {
-            let found = VOCABULARY.hidden.iter().find(|known| fits(&name, known));
+            let found = VOCABULARY.programs.worth_hiding().find(|known| fits(&name, known));
             if let Some(known) = found {
                 self.facts.behaviors.insert(Behavior::HiddenName);
                 name.clone_from(known);
             }
-        } else if call.is_pieced && VOCABULARY.hidden.contains(&name) {
+        } else if call.is_pieced && VOCABULARY.programs.worth_hiding().any(|known| *known == name) {
             self.facts.behaviors.insert(Behavior::HiddenName);
         }
         let is_path = text.contains('/');
@@ -38,7 +38,7 @@ pub fn shebang(text: &str) -> Option<String> {
     let line = text.trim_start().strip_prefix("#!")?.lines().next()?;
     let name =
         line.split_whitespace().filter_map(|word| word.rsplit('/').next()).find(|name| *name != "env")?;
-    VOCABULARY.is_interpreter(name).then(|| name.to_owned())
+    VOCABULARY.programs.is_interpreter(name).then(|| name.to_owned())
 }
 
 /// Whether a pattern with wildcards fits a name.

@@ -73,7 +73,7 @@ impl Machine {
 
     fn named(&mut self, name: &str, call: &mut Call) -> Value {
         if let Some(alias) = self.variable(&format!("alias {name}")) {
-            let rest: Vec<&str> = call.fields[1..].iter().map(|field| field.text.as_str()).collect();
+            let rest: Vec<&str> = call.words().collect();
             let script = format!("{} {}", alias.text, rest.join(" "));
             let stdin = call.stdin.clone();
             return self.once(&script, &stdin);
@@ -81,13 +81,13 @@ impl Machine {
         if let Some(function) = self.variable(&format!("function {name}")) {
             return self.function(&function.text, call);
         }
-        if VOCABULARY.shells.contains(name) {
+        if VOCABULARY.programs.shells.contains(name) {
             return self.shell(call);
         }
-        if VOCABULARY.is_interpreter(name) {
+        if VOCABULARY.programs.is_interpreter(name) {
             return self.interpreter(name, call);
         }
-        if VOCABULARY.sockets.contains(name) {
+        if VOCABULARY.programs.sockets.contains(name) {
             return self.connect(name, call);
         }
         if VOCABULARY.transfers.contains_key(name) {

@@ -61,7 +61,7 @@ impl Machine {
         for address in &addresses {
             has_upload |= address.origin.is_secret || address.origin.is_local && address.text.contains('?');
             sent.join(&address.origin);
-            if VOCABULARY.credential_addresses.iter().any(|known| address.text.contains(known.as_str())) {
+            if VOCABULARY.credentials.addresses.iter().any(|known| address.text.contains(known.as_str())) {
                 self.facts.behaviors.insert(Behavior::CredentialsRead);
                 output.origin.is_secret = true;
             }
@@ -119,7 +119,7 @@ impl Machine {
 
     /// `nc`, `socat` and their like: what they read comes from another host, and what they get goes there.
     pub fn connect(&mut self, name: &str, call: &Call) -> Value {
-        let words: Vec<&str> = call.fields[1..].iter().map(|field| field.text.as_str()).collect();
+        let words: Vec<&str> = call.words().collect();
         let runs_shell = |word: &str| {
             let lower = word.to_ascii_lowercase();
             (lower.starts_with("exec:") || lower.starts_with("system:")) && name == "socat"
@@ -208,7 +208,7 @@ impl Machine {
 
     /// `ssh`: what it gets goes to another host, and what it answers comes from there.
     pub fn remote(&mut self, call: &Call) -> Value {
-        let host = call.fields[1..].iter().map(|field| field.text.as_str()).find(|word| {
+        let host = call.words().find(|word| {
             !word.starts_with('-') && (word.contains('@') || word.contains('.')) && !word.contains(['/', '='])
         });
         let is_sent = call.stdin.origin.is_local || call.stdin.origin.is_secret;
@@ -224,10 +224,8 @@ impl Machine {
     }
 
     pub fn file_transfer(&mut self, call: &Call) -> Value {
-        let host = call.fields[1..]
-            .iter()
-            .map(|field| field.text.as_str())
-            .find(|word| !word.starts_with('-') && word.contains('.') && !word.starts_with('/'));
+        let host =
+            call.words().find(|word| !word.starts_with('-') && word.contains('.') && !word.starts_with('/'));
         let script = format!(
             "{} {}",
             call.stdin.text,
