@@ -333,33 +333,21 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let status = error.raw_response().map(|response| response.status().as_u16());
-    let url = url.clone();
-    match code(&error) {
-        Some("QueueDoesNotExist" | "NonExistentQueue") => {
-            QueueError::Missing { operation, url, source: error.into() }
-        }
-        Some("UnsupportedOperation" | "InvalidAddress") => {
+    let (url, cause) = (url.clone(), aws::cause(&error));
+    let denial = denial(status, code(&error), &aws::said(&error));
+    let (code, is_unsigned) = (code(&error).map(str::to_owned), aws::is_unsigned(&error));
+    let source = error.into();
+    match (code.as_deref(), denial) {
+        (Some("QueueDoesNotExist" | "NonExistentQueue"), _) => QueueError::Missing { operation, url, source },
+        (Some("UnsupportedOperation" | "InvalidAddress"), _) => {
             AddressError::NotAQueueUrl { url, problem: "SQS does not know it as one" }.into()
         }
-        code => match denial(status, code, &aws::said(&error)) {
-            Some(Denial::Throttled) => {
-                QueueError::Failed { operation, url, cause: aws::cause(&error), source: error.into() }
-            }
-            Some(Denial::Permission) => QueueError::Forbidden {
-                operation,
-                action,
-                url,
-                cause: aws::cause(&error),
-                source: error.into(),
-            },
-            Some(denial) => {
-                QueueError::Denied { operation, url, denial, cause: aws::cause(&error), source: error.into() }
-            }
-            None if aws::is_unsigned(&error) => {
-                QueueError::Unsigned { operation, url, cause: aws::cause(&error), source: error.into() }
-            }
-            None => QueueError::Failed { operation, url, cause: aws::cause(&error), source: error.into() },
-        },
+        (_, Some(Denial::Permission)) => QueueError::Forbidden { operation, action, url, cause, source },
+        (_, Some(denial)) if denial != Denial::Throttled => {
+            QueueError::Denied { operation, url, denial, cause, source }
+        }
+        (_, None) if is_unsigned => QueueError::Unsigned { operation, url, cause, source },
+        _ => QueueError::Failed { operation, url, cause, source },
     }
 }
 
