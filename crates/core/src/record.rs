@@ -135,6 +135,11 @@ pub fn truth(value: &Value<'_>) -> Option<bool> {
     value.as_bool().or_else(text)
 }
 
+/// Whether a text is the id of an account, which has twelve digits.
+pub fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Whether the service is one of the SageMaker family, by its name in the commercial partition.
 pub fn is_sagemaker_family(event_source: &str) -> bool {
     event_source.contains("sagemaker") && event_source.ends_with(".amazonaws.com")

@@ -15,7 +15,7 @@ use super::catalogue::{About, Catalogue, Operation, ParentPath, first_text};
 use super::denied::Denied;
 use super::kind::{Kinds, Place};
 use super::path::{Path, listed_arns};
-use crate::record::Record;
+use crate::record::{Record, is_account};
 
 /// One resource, as far as the record says.
 #[skip_serializing_none]
@@ -134,7 +134,7 @@ fn build_arn(record: &Record<'_>, kind: &str, kinds: &Kinds, own: &[Path]) -> Op
     let account = record
         .text(&["recipientAccountId"])
         .or_else(|| record.text(&["userIdentity", "accountId"]))
-        .filter(|account| account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()))?;
+        .filter(|account| is_account(account))?;
     let region = record.text(&["awsRegion"]).filter(|region| !region.contains([':', '/']))?;
     kinds.arn(kind, Place { region, account }, |parameter| {
         let is_own = kind.own_parameters().iter().any(|name| name == parameter);

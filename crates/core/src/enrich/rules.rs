@@ -84,6 +84,11 @@ impl RuleSet {
         &self.rules
     }
 
+    /// The rules that can match, and those that cannot.
+    pub fn all(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().chain(self.inactive.iter().map(|inactive| &inactive.rule))
+    }
+
     /// The rules that are loaded and cannot match, for want of configured values.
     pub fn inactive(&self) -> &[InactiveRule] {
         &self.inactive
@@ -111,8 +116,7 @@ impl RuleSet {
 
     /// How many rules are changed by a filter or by an override that applies.
     pub fn tuned(&self, at: OffsetDateTime) -> usize {
-        let inactive = self.inactive.iter().map(|inactive| &inactive.rule);
-        self.rules.iter().chain(inactive).filter(|rule| self.tuning.changes(&rule.id, at)).count()
+        self.all().filter(|rule| self.tuning.changes(&rule.id, at)).count()
     }
 
     /// Sorts the rules that match a record by what the site has changed about them, for an event of this time.
