@@ -107,22 +107,16 @@ impl Queue {
             .await
             .map_err(|error| failure("GetQueueAttributes", "GetQueueAttributes", &url, error))?;
         let attributes = answer.attributes.unwrap_or_default();
+        let unusable = |attribute| QueueError::Attribute { url: url.clone(), attribute };
 
-        let seconds: u64 =
-            attributes
-                .get(&Attribute::VisibilityTimeout)
-                .and_then(|text| text.parse().ok())
-                .ok_or_else(|| QueueError::Attribute { url: url.clone(), attribute: "VisibilityTimeout" })?;
+        let seconds = attributes.get(&Attribute::VisibilityTimeout).and_then(|text| text.parse().ok());
+        let seconds: u64 = seconds.ok_or_else(|| unusable("VisibilityTimeout"))?;
         if seconds == 0 {
             return Err(QueueError::NoVisibility { url });
         }
-        let redrive = match attributes.get(&Attribute::RedrivePolicy) {
-            None => None,
-            Some(policy) => Some(
-                redrive(policy)
-                    .ok_or_else(|| QueueError::Attribute { url: url.clone(), attribute: "RedrivePolicy" })?,
-            ),
-        };
+        let redrive = attributes.get(&Attribute::RedrivePolicy);
+        let redrive = redrive.map(|policy| self::redrive(policy).ok_or_else(|| unusable("RedrivePolicy")));
+        let redrive = redrive.transpose()?;
         let backlog =
             attributes.get(&Attribute::ApproximateNumberOfMessages).and_then(|text| text.parse().ok());
         Ok(Self { client, url, visibility_timeout: Duration::from_secs(seconds), redrive, backlog })
