@@ -1,4 +1,4 @@
-//! The record: one CloudTrail event as AWS wrote it, parsed once and only read from then on.
+//! Parses one CloudTrail event as AWS wrote it, once; from then on it is only read.
 //!
 //! Strings borrow from the raw bytes, so a record costs little more than its structure. Sigma rules are evaluated on
 //! it as it stands, under CloudTrail's own field names.

@@ -1,4 +1,4 @@
-//! The window: the part of an object's uncompressed bytes that is in memory.
+//! Keeps the part of an object's uncompressed bytes that is read now in memory.
 //!
 //! An object of an ordinary size is inflated as a whole, at more than twice the speed of a stream. That is only a short cut:
 //! whatever is out of the ordinary (several gzip members, damage, appended bytes, a size that is large or a lie) is read as a

@@ -1,4 +1,4 @@
-//! The catalogue: what each operation of SageMaker's API is about.
+//! Knows what each operation of SageMaker's API is about.
 //!
 //! It is `config/catalogue.toml`, whose head says what the keys mean, read once into paths and kinds.
 

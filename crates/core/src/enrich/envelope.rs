@@ -1,4 +1,4 @@
-//! The envelope: the fields that CloudTrail puts around every call, under `aws.cloudtrail.*`.
+//! Writes the fields that CloudTrail puts around every call, under `aws.cloudtrail.*`.
 //!
 //! Parameters and response go into flat objects: their names and types differ from call to call, and mapping them one
 //! by one breaks an index sooner or later.

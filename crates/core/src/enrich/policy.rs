@@ -1,4 +1,4 @@
-//! The policy: a document of permissions that a call puts on a resource or a role, and whom it lets in.
+//! Reads whom a policy lets in that a call puts on a resource or a role.
 //!
 //! CloudTrail writes the document as one text, and a rule cannot look at a text element by element.
 

@@ -1,4 +1,4 @@
-//! The resource: what a SageMaker call acted on, and what that lies in.
+//! Finds what a SageMaker call acted on, and what that lies in.
 //!
 //! The catalogue says where each operation has it. Of an operation that the catalogue does not know, the noun in its
 //! name says what it is about. Where a record has no ARN and every part of one, the ARN is built: a call that failed

@@ -1,4 +1,4 @@
-//! The rule: one Sigma rule, compiled, with what its matches put into a document.
+//! Compiles one Sigma rule, and keeps what its matches put into a document.
 
 use rsigma_eval::{CompiledDetection, CompiledRule, compile_rule};
 use rsigma_parser::{Level, SigmaRule};

@@ -1,4 +1,4 @@
-//! The rules: detection content in Sigma, loaded once and evaluated on each record.
+//! Loads the Sigma rules once and evaluates them on each record.
 //!
 //! What is known about threats lives in `config/rules/`, which the binary carries; a site adds its own folder. A rule's
 //! tags say which threat category it stands for (`sagetrail.…`) and which ATT&CK or ATLAS technique it shows.

@@ -1,4 +1,4 @@
-//! The sentence: one line that tells a person who did what, to what, from where, how it ended and why it matters.
+//! Writes one line that tells a person who did what, to what, from where, how it ended and why it matters.
 //!
 //! It is made of redacted text only. What comes from the record is cut, and quoted unless it is plain.
 

@@ -1,4 +1,4 @@
-//! The shell: what scripts do, read as a shell would read them and never run.
+//! Reads what scripts do, as a shell would read them, and never runs them.
 //!
 //! A search for words is stepped around by quotes, variables, encodings and several lines. So scripts are gone through once:
 //! lines are joined, quotes removed, variables and encoded text resolved, and files remembered with where they came from.

@@ -1,4 +1,4 @@
-//! The foreign: what a call names of other accounts than the one that it is made in.
+//! Takes what a call names of other accounts than the one that it is made in.
 
 use serde::Serialize;
 use serde_json_borrow::Value;

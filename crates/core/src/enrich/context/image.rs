@@ -1,4 +1,4 @@
-//! Images: the containers that a call runs, and whose registry they come from.
+//! Takes the containers that a call runs, and tells whose registry they come from.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! Locations: where in S3 a call reads and where it writes.
+//! Takes the places in S3 that a call reads from and writes to.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! The rule file: a YAML file of Sigma rules, built in or the site's own, and the documents in it.
+//! Reads the YAML files of Sigma rules, built in or the site's own, and the documents in them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

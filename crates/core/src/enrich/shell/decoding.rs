@@ -1,4 +1,4 @@
-//! Decoding: the programs that decode what they read.
+//! Applies programs that decode what they read.
 
 use super::decoders;
 use super::machine::{Call, Machine};

@@ -1,4 +1,4 @@
-//! Facts: what a script does, as far as one line of it cannot tell.
+//! Collects what a script does, as far as one line of it cannot tell.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Interpreters: programs of other languages, with their code in an option, a file or their input.
+//! Applies programs of other languages, with their code in an option, a file or their input.
 
 use super::code;
 use super::facts::Behavior;

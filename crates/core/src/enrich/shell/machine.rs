@@ -1,5 +1,5 @@
-//! The machine: goes through a script once from its beginning to its end, whatever its conditions and loops would do, and
-//! remembers variables, files and connections.
+//! Goes through a script once from its beginning to its end, whatever its conditions and loops would do, and remembers
+//! variables, files and connections.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! The output of programs that print, copy or find what they are given.
+//! Knows what programs put out that print, copy or find what they are given.
 
 use super::decoders;
 use super::facts::Behavior;

@@ -1,4 +1,4 @@
-//! Packages: which of them a script installs, and from where.
+//! Finds which packages a script installs, and from where.
 
 use super::machine::{Call, Machine};
 use super::value::Value;

@@ -1,4 +1,4 @@
-//! The name of a program, also of a copy, behind a pattern, or in the first line of a script.
+//! Finds the name of a program, also of a copy, behind a pattern, or in the first line of a script.
 
 use super::facts::Behavior;
 use super::machine::{Call, Machine};

@@ -1,4 +1,4 @@
-//! Programs: what a command does to files, variables and its output, by the name of its program.
+//! Applies what a command does to files, variables and its output, by the name of its program.
 
 use super::facts::Behavior;
 use super::machine::{Call, Machine};

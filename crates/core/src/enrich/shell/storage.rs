@@ -1,4 +1,4 @@
-//! Storage: command lines of services that keep files, and Git.
+//! Reads the command lines of services that keep files, and of Git.
 
 use super::facts::Behavior;
 use super::machine::{Call, Machine};

@@ -1,4 +1,4 @@
-//! Transfers: programs that fetch, send, connect and copy, and what that does to files.
+//! Applies what programs do to files that fetch, send, connect and copy.
 
 use super::facts::Behavior;
 use super::machine::{Call, Machine};

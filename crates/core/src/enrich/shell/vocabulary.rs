@@ -1,4 +1,4 @@
-//! The vocabulary: what `config/shell.toml` knows of programs.
+//! Reads what `config/shell.toml` knows of programs.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
