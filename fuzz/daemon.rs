@@ -1,7 +1,5 @@
 //! What holds for any notification and for any answer of OpenSearch, in the manner of `properties.rs`.
 
-#![allow(dead_code, reason = "each target uses one function of these")]
-
 use sagetrail::document::{Document, Write};
 use sagetrail::sink::bulk;
 use sagetrail::source::key;

@@ -3,8 +3,6 @@
 //! The fuzzer calls them with what it makes up (`fuzz/run.sh`), and `tests/pure/hostile/` with what proptest does. A function
 //! panics when its property does not hold.
 
-#![allow(dead_code, reason = "each target uses one function of these")]
-
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::sync::LazyLock;

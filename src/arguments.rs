@@ -65,8 +65,12 @@ pub(crate) enum Command {
         #[arg(long)]
         live: bool,
     },
-    /// Validate the configuration and the rules; with `--online` also check AWS and OpenSearch
+    /// Validate the configuration and the rules, without asking a server
     Check(CheckArgs),
+    /// Ask AWS, OpenSearch and Dashboards whether everything works and which records are not logged; changes nothing
+    ///
+    /// Each finding has its fix. The exit code is 1 when something is broken.
+    Doctor(DoctorArgs),
     /// List the rules, with those that are inactive because a placeholder has no values
     Rules {
         #[command(flatten)]
@@ -93,7 +97,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Args)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct SetupArgs {
     #[command(flatten)]
     pub(crate) config: ConfigFile,
@@ -118,14 +122,31 @@ pub(crate) struct SetupArgs {
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
-    /// Also check in AWS and OpenSearch that everything works and which records are not logged; changes nothing
-    #[arg(long)]
+    /// The former spelling of the command `doctor`
+    #[arg(long, hide = true)]
     pub(crate) online: bool,
-    /// Print the findings of `--online` as JSON
-    #[arg(long, requires = "online")]
+    #[arg(long, hide = true, requires = "online")]
+    json: bool,
+    /// Only print, as JSON, the least permissions that each command needs in AWS and OpenSearch
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) permissions: bool,
+}
+
+impl CheckArgs {
+    /// Returns the arguments of `doctor` that the former spelling stands for.
+    pub(crate) fn of_doctor(&self) -> DoctorArgs {
+        DoctorArgs { rules: self.rules.clone(), json: self.json, permissions: self.permissions }
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
+    /// Print the findings as JSON
+    #[arg(long)]
     pub(crate) json: bool,
-    /// Only print, as JSON, the least permissions that each command needs in AWS and OpenSearch; with `--online` the
-    /// bucket comes from the queue's policy or the trails
+    /// Only print what `check --permissions` prints, with the bucket that the queue's policy or the trails name
     #[arg(long, conflicts_with = "json")]
     pub(crate) permissions: bool,
 }
@@ -297,7 +318,7 @@ pub(crate) enum Format {
     Navigator,
 }
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct RuleArgs {
     #[command(flatten)]
     pub(crate) config: ConfigFile,
@@ -306,7 +327,7 @@ pub(crate) struct RuleArgs {
     pub(crate) skip_broken_rules: bool,
 }
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct ConfigFile {
     /// The configuration file; without one, defaults apply. Variables such as `SAGETRAIL__SINK__URL` override it
     #[arg(long = "config", value_name = "FILE", env = "SAGETRAIL_CONFIG")]

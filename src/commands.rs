@@ -59,6 +59,14 @@ pub(crate) fn complain_of_broken(rules: &RuleSet) {
     }
 }
 
+/// Loads what a command needs that reads much, with quiet telemetry.
+pub(crate) fn load_quietly(args: &RuleArgs, config: &Config) -> anyhow::Result<Enricher> {
+    let enricher = args.load(config)?;
+    complain_of_broken(&enricher.rules);
+    start_quiet_telemetry(config)?;
+    Ok(enricher)
+}
+
 /// Lines about each object would hide the progress of a command that reads many.
 pub(crate) fn start_quiet_telemetry(config: &Config) -> anyhow::Result<()> {
     let mut log = config.log.clone();

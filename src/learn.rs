@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use crate::config::Config;
 use crate::config::placeholder::form;
 use crate::enrich::rules::{Folder, RuleSet, RulesError};
-use crate::enrich::{Enricher, Rule, Severity};
+use crate::enrich::{Enricher, Severity};
 use crate::opensearch::{self, OpenSearch, OpenSearchError, QueryError};
 use effect::Effects;
 use evidence::Evidence;
@@ -88,7 +88,7 @@ pub async fn run(
 
 /// The placeholders of the rules that the history says nothing about, with the reason.
 fn not_learned(rules: &RuleSet) -> Vec<NotLearned> {
-    let names: BTreeSet<&String> = all_rules(rules).flat_map(|rule| &rule.placeholders).collect();
+    let names: BTreeSet<&String> = rules.all().flat_map(|rule| &rule.placeholders).collect();
     let unlearned = names.into_iter().filter(|name| !is_learned(name));
     unlearned
         .map(|name| {
@@ -104,8 +104,7 @@ fn not_learned(rules: &RuleSet) -> Vec<NotLearned> {
 
 /// Asks for the values of each placeholder that a rule has, and judges them.
 async fn learn(client: &OpenSearch, rules: &RuleSet, period: Period) -> Result<Vec<Learned>, QueryError> {
-    let used: BTreeSet<&str> =
-        all_rules(rules).flat_map(|rule| &rule.placeholders).map(String::as_str).collect();
+    let used: BTreeSet<&str> = rules.all().flat_map(|rule| &rule.placeholders).map(String::as_str).collect();
     let is_used = |source: &&Source| used.contains(source.placeholder.as_str());
     let against = against(rules);
     let mut own_accounts = BTreeSet::new();
@@ -154,7 +153,7 @@ async fn learn(client: &OpenSearch, rules: &RuleSet, period: Period) -> Result<V
 /// The rules that say something against a value: not those that have a placeholder which is learned. They judge what the
 /// site is about to say, and everyday work trips them until then.
 fn against(rules: &RuleSet) -> Against<'_> {
-    let others = || all_rules(rules).filter(|rule| !rule.placeholders.iter().any(|name| is_learned(name)));
+    let others = || rules.all().filter(|rule| !rule.placeholders.iter().any(|name| is_learned(name)));
     // Posture says how something is set up, and nothing of who did it.
     let of_level = |level: Severity| {
         others().filter(move |rule| rule.level >= level && rule.place.folder != Folder::Posture)
@@ -167,10 +166,6 @@ fn against(rules: &RuleSet) -> Against<'_> {
 
 fn is_learned(placeholder: &str) -> bool {
     SOURCES.iter().any(|source| source.placeholder == placeholder && source.field.is_some())
-}
-
-fn all_rules(rules: &RuleSet) -> impl Iterator<Item = &Rule> {
-    rules.rules().iter().chain(rules.inactive().iter().map(|inactive| &inactive.rule))
 }
 
 /// Whether a value is among those of the configuration, which may be networks or have wildcards.

@@ -33,7 +33,9 @@ fn main() -> ExitCode {
         Command::Health { config, live } => {
             daemon::ask_health(config, if *live { Probe::Live } else { Probe::Ready })
         }
+        Command::Check(args) if args.online => check::doctor(&args.of_doctor()),
         Command::Check(args) => check::check(args),
+        Command::Doctor(args) => check::doctor(args),
         Command::Learn(args) => learn::learn(args),
         Command::Manual { folder } => offline::write_manual(folder),
         Command::Completions { shell } => offline::write_completions(*shell),

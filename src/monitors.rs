@@ -121,7 +121,8 @@ impl MonitorFile {
         // If the plugin chose new ids, an update would close the open alerts and raise them again.
         trigger["id"] = json!(self.id);
         trigger["name"] = json!(self.name);
-        trigger["severity"] = json!(trigger_severity(self.severity));
+        // The plugin counts from 1, the most urgent, to 5.
+        trigger["severity"] = json!((self.severity as u8 + 1).to_string());
         trigger["actions"] = json!(actions);
         body["name"] = json!(names.title(&self.name));
         body["ui_metadata"] =
@@ -147,16 +148,6 @@ fn action(names: &Names, name: &str, channel: &Channel, message: &Message<'_>) -
         "throttle_enabled": false,
         "action_execution_policy": {"action_execution_scope": {"per_alert": {"actionable_alerts": ["NEW"]}}},
     })
-}
-
-/// The alerting plugin counts from 1, the most urgent, to 5.
-fn trigger_severity(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Critical => "1",
-        Severity::High => "2",
-        Severity::Medium => "3",
-        Severity::Low => "4",
-    }
 }
 
 #[cfg(test)]

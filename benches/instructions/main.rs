@@ -7,7 +7,7 @@ mod stages;
 mod proportion;
 #[path = "../../tests/support/costly.rs"]
 mod costly;
-#[allow(dead_code, reason = "the benchmark uses more of the trail")]
+#[expect(dead_code, reason = "the benchmark uses more of the trail")]
 #[path = "../performance/trail.rs"]
 mod trail;
 

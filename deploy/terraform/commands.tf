@@ -6,6 +6,7 @@ locals {
   reads   = ["es:ESHttpGet", "es:ESHttpPost"]
   removes = ["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut", "es:ESHttpDelete"]
 
+  # A command lists what it needs.
   commands = {
     run = {
       queue        = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
@@ -14,64 +15,26 @@ locals {
       # So that a missing object shows as missing and not as denied.
       bucket     = ["s3:ListBucket"]
       keys       = ["kms:Decrypt"]
-      cloudtrail = []
       opensearch = local.stores
     }
     replay = {
-      queue        = []
-      dead_letters = []
-      files        = ["s3:GetObject"]
-      bucket       = ["s3:ListBucket"]
-      keys         = ["kms:Decrypt"]
-      cloudtrail   = []
-      opensearch   = local.stores
+      files      = ["s3:GetObject"]
+      bucket     = ["s3:ListBucket"]
+      keys       = ["kms:Decrypt"]
+      opensearch = local.stores
     }
-    retag = {
-      queue        = []
-      dead_letters = []
-      files        = []
-      bucket       = []
-      keys         = []
-      cloudtrail   = []
-      opensearch   = local.removes
-    }
+    retag = { opensearch = local.removes }
     verify = {
-      queue        = []
-      dead_letters = []
-      files        = ["s3:GetObject"]
-      bucket       = ["s3:ListBucket"]
-      keys         = ["kms:Decrypt"]
-      cloudtrail   = ["cloudtrail:ListPublicKeys"]
-      opensearch   = local.stores
+      files      = ["s3:GetObject"]
+      bucket     = ["s3:ListBucket"]
+      keys       = ["kms:Decrypt"]
+      cloudtrail = ["cloudtrail:ListPublicKeys"]
+      opensearch = local.stores
     }
-    setup = {
-      queue        = []
-      dead_letters = []
-      files        = []
-      bucket       = []
-      keys         = []
-      cloudtrail   = []
-      opensearch   = local.removes
-    }
-    rehearse = {
-      queue        = []
-      dead_letters = []
-      files        = []
-      bucket       = []
-      keys         = []
-      cloudtrail   = []
-      opensearch   = local.reads
-    }
-    learn = {
-      queue        = []
-      dead_letters = []
-      files        = []
-      bucket       = []
-      keys         = []
-      cloudtrail   = []
-      opensearch   = local.reads
-    }
-    check = {
+    setup    = { opensearch = local.removes }
+    rehearse = { opensearch = local.reads }
+    learn    = { opensearch = local.reads }
+    doctor = {
       queue        = ["sqs:GetQueueAttributes"]
       dead_letters = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"]
       files        = ["s3:GetObject"]
@@ -90,7 +53,7 @@ data "aws_iam_policy_document" "command" {
   for_each = local.commands
 
   dynamic "statement" {
-    for_each = length(each.value.queue) == 0 ? [] : [each.value.queue]
+    for_each = try([each.value.queue], [])
 
     content {
       sid       = "Queue"
@@ -100,7 +63,7 @@ data "aws_iam_policy_document" "command" {
   }
 
   dynamic "statement" {
-    for_each = length(each.value.dead_letters) == 0 ? [] : [each.value.dead_letters]
+    for_each = try([each.value.dead_letters], [])
 
     content {
       sid       = "DeadLetters"
@@ -110,7 +73,7 @@ data "aws_iam_policy_document" "command" {
   }
 
   dynamic "statement" {
-    for_each = length(each.value.files) > 0 && local.reads_bucket ? [each.value.files] : []
+    for_each = [for actions in try([each.value.files], []) : actions if local.reads_bucket]
 
     content {
       sid       = "Files"
@@ -120,7 +83,7 @@ data "aws_iam_policy_document" "command" {
   }
 
   dynamic "statement" {
-    for_each = length(each.value.bucket) > 0 && local.reads_bucket ? [each.value.bucket] : []
+    for_each = [for actions in try([each.value.bucket], []) : actions if local.reads_bucket]
 
     content {
       sid       = "Bucket"
@@ -130,7 +93,7 @@ data "aws_iam_policy_document" "command" {
   }
 
   dynamic "statement" {
-    for_each = length(each.value.files) > 0 && !local.reads_bucket ? [var.bucket_role_arn] : []
+    for_each = can(each.value.files) && !local.reads_bucket ? [var.bucket_role_arn] : []
 
     content {
       sid       = "BucketOfAnotherAccount"
@@ -140,7 +103,7 @@ data "aws_iam_policy_document" "command" {
   }
 
   dynamic "statement" {
-    for_each = contains(each.value.queue, "sqs:ReceiveMessage") ? [each.value.keys] : []
+    for_each = each.key == "run" ? [each.value.keys] : []
 
     content {
       sid       = "KeyOfTheQueue"
@@ -150,7 +113,7 @@ data "aws_iam_policy_document" "command" {
   }
 
   dynamic "statement" {
-    for_each = length(each.value.files) > 0 && local.reads_bucket && var.bucket_kms_key_arn != null ? [each.value.keys] : []
+    for_each = [for actions in try([each.value.keys], []) : actions if local.reads_bucket && var.bucket_kms_key_arn != null]
 
     content {
       sid       = "KeyOfTheBucket"
@@ -161,7 +124,7 @@ data "aws_iam_policy_document" "command" {
 
   # CloudTrail has no resource for these.
   dynamic "statement" {
-    for_each = length(each.value.cloudtrail) == 0 ? [] : [each.value.cloudtrail]
+    for_each = try([each.value.cloudtrail], [])
 
     content {
       sid       = "CloudTrail"

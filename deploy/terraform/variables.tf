@@ -141,7 +141,7 @@ variable "opensearch_domain_arn" {
 
 variable "command_roles" {
   description = <<-EOT
-    Roles of their own for other commands than run: replay, retag, verify, setup, rehearse, learn, check. Each with the ARNs
+    Roles of their own for other commands than run: replay, retag, verify, setup, rehearse, learn, doctor. Each with the ARNs
     of who may take it; an empty list for who may take the daemon's (runs_on), on EKS by a service account of its own, whose name is
     the daemon's with the command, such as sagetrail-verify.
   EOT
@@ -149,8 +149,8 @@ variable "command_roles" {
   default     = {}
 
   validation {
-    condition     = length(setsubtract(keys(var.command_roles), ["replay", "retag", "verify", "setup", "rehearse", "learn", "check"])) == 0
-    error_message = "Only replay, retag, verify, setup, rehearse, learn and check."
+    condition     = length(setsubtract(keys(var.command_roles), ["replay", "retag", "verify", "setup", "rehearse", "learn", "doctor"])) == 0
+    error_message = "Only replay, retag, verify, setup, rehearse, learn and doctor."
   }
 
   validation {

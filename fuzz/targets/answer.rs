@@ -1,7 +1,9 @@
 #![no_main]
 
+#[expect(dead_code, reason = "this target uses one function of these")]
 #[path = "../daemon.rs"]
 mod daemon;
+#[expect(dead_code, reason = "this target uses one function of these")]
 #[path = "../properties.rs"]
 mod properties;
 

@@ -1,5 +1,6 @@
 #![no_main]
 
+#[expect(dead_code, reason = "this target uses one function of these")]
 #[path = "../properties.rs"]
 mod properties;
 

@@ -1,6 +1,5 @@
-//! Runs `check`, which validates the configuration and the rules and, with `--online`, asks the servers.
+//! Runs `check`, which validates the configuration and the rules, and `doctor`, which asks the servers as well.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use sagetrail::config::placeholder::{Form, form};
@@ -15,25 +14,36 @@ use sagetrail::{opensearch, setup, telemetry};
 use time::OffsetDateTime;
 
 use super::{load, runtime};
-use crate::arguments::CheckArgs;
+use crate::arguments::{CheckArgs, DoctorArgs, RuleArgs};
 use crate::output::print;
 
 pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let config = load(&args.rules.config)?;
-    // Checks now what other commands would refuse later.
-    telemetry::check(&config.log).map_err(|error| wrong_filter(&error.to_string()))?;
-    setup::content::objects(&config)?;
+    let config = validated(&args.rules)?;
     if args.permissions {
-        return print(&format!("{:#}\n", permissions(&config, &buckets(&config, args)?)));
+        let remedy = ", or use `doctor --permissions`, which asks AWS for it";
+        return print_permissions(&config, &config.source.allowed_buckets, remedy);
     }
-    let Enricher { rules, .. } = args.rules.load(&config)?;
-    let state = state_of(args.rules.config.path.as_deref(), &config, &rules);
-    if !args.online {
-        return print(&state);
+    print(&state(&args.rules, &config)?)
+}
+
+pub(crate) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+    let config = validated(&args.rules)?;
+    if args.permissions {
+        let buckets = runtime()?.block_on(doctor::known_buckets(&config)).map_err(anyhow::Error::msg)?;
+        return print_permissions(&config, &buckets, "");
     }
+    let state = state(&args.rules, &config)?;
     let report = runtime()?.block_on(doctor::examine(&config));
     print(&if args.json { report.json() } else { state + &report.text() })?;
     Ok(ExitCode::from(u8::from(report.count(State::Broken) > 0)))
+}
+
+/// Loads the configuration and checks now what other commands would refuse later.
+fn validated(args: &RuleArgs) -> anyhow::Result<Config> {
+    let config = load(&args.config)?;
+    telemetry::check(&config.log).map_err(|error| wrong_filter(&error.to_string()))?;
+    setup::content::objects(&config)?;
+    Ok(config)
 }
 
 fn wrong_filter(error: &str) -> ConfigError {
@@ -41,21 +51,15 @@ fn wrong_filter(error: &str) -> ConfigError {
     ConfigError::Value { key: "log.filter", problem }
 }
 
-/// The buckets that policies name. Without any, a warning says that the policies allow all.
-fn buckets(config: &Config, args: &CheckArgs) -> anyhow::Result<Vec<String>> {
-    let known = if args.online {
-        runtime()?.block_on(doctor::known_buckets(config)).map_err(anyhow::Error::msg)?
-    } else {
-        config.source.allowed_buckets.clone()
-    };
-    if known.is_empty() {
-        let remedy = if args.online { "" } else { ", or ask AWS for it with --online" };
+/// Without any bucket, a warning says that the policies allow all.
+fn print_permissions(config: &Config, buckets: &[String], other_remedy: &str) -> anyhow::Result<ExitCode> {
+    if buckets.is_empty() {
         telemetry::complain(&format!(
             "sagetrail: the policies allow every bucket, because none is configured: name the trail's bucket in \
-             source.allowed_buckets{remedy}"
+             source.allowed_buckets{other_remedy}"
         ));
     }
-    Ok(known)
+    print(&format!("{:#}\n", permissions(config, buckets)))
 }
 
 /// What the site has changed about the rules, and what of it has no effect.
@@ -80,15 +84,16 @@ fn tuned(rules: &RuleSet, at: OffsetDateTime) -> Vec<String> {
 }
 
 /// Describes the configuration and the rules, without asking a server.
-fn state_of(file: Option<&Path>, config: &Config, rules: &RuleSet) -> String {
+fn state(args: &RuleArgs, config: &Config) -> anyhow::Result<String> {
+    let Enricher { rules, .. } = args.load(config)?;
     let mut lines = vec!["configuration: fine".to_owned(), format!("rules: {} loaded", rules.rules().len())];
-    lines.extend(exposed(file, config));
+    lines.extend(exposed(args.config.path.as_deref(), config));
     lines.extend(opensearch::refuse_serverless(&config.sink).err().map(|error| format!("setup: {error}")));
     lines.extend(rules.broken().iter().map(|broken| format!("broken: {broken}")));
     lines.extend(rules.inactive().iter().map(|inactive| {
         format!("inactive: \"{}\" needs {}", inactive.rule.title, inactive.missing.join(" and "))
     }));
-    lines.extend(tuned(rules, OffsetDateTime::now_utc()));
+    lines.extend(tuned(&rules, OffsetDateTime::now_utc()));
     let mut missing: Vec<&str> =
         rules.inactive().iter().flat_map(|inactive| &inactive.missing).map(String::as_str).collect();
     missing.sort_unstable();
@@ -105,5 +110,5 @@ fn state_of(file: Option<&Path>, config: &Config, rules: &RuleSet) -> String {
         lines.push("source.queue_url: not set, which `run` needs".to_owned());
     }
     lines.push(String::new());
-    lines.join("\n")
+    Ok(lines.join("\n"))
 }

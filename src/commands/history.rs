@@ -12,7 +12,7 @@ use sagetrail::verify::{self, Plan, Reread};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-use super::{complain_of_broken, load, runtime, start_quiet_telemetry, stop_on_signals};
+use super::{load, load_quietly, runtime, start_quiet_telemetry, stop_on_signals};
 use crate::arguments::{Cli, ReplayArgs, VerifyArgs};
 use crate::exit;
 
@@ -28,9 +28,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         args.format.print(&count)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let enricher = args.rules.load(&config)?;
-    complain_of_broken(&enricher.rules);
-    start_quiet_telemetry(&config)?;
+    let enricher = load_quietly(&args.rules, &config)?;
     let options = replay::Options {
         checkpoint: args.checkpoint.clone(),
         documents_per_second: args.documents_per_second,
@@ -85,9 +83,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn retag(args: &ReplayArgs, mut config: Config) -> anyhow::Result<ExitCode> {
-    let enricher = args.rules.load(&config)?;
-    complain_of_broken(&enricher.rules);
-    start_quiet_telemetry(&config)?;
+    let enricher = load_quietly(&args.rules, &config)?;
     config.replay.documents_per_second = args.documents_per_second.or(config.replay.documents_per_second);
     let summary = runtime()?.block_on(async {
         let stop = CancellationToken::new();

@@ -7,14 +7,12 @@ use sagetrail::enrich::Enricher;
 use sagetrail::learn;
 use time::OffsetDateTime;
 
-use super::{complain_of_broken, load, runtime, start_quiet_telemetry};
+use super::{load, load_quietly, runtime};
 use crate::arguments::{LearnArgs, ReportFormat};
 
 pub(crate) fn learn(args: &LearnArgs) -> anyhow::Result<ExitCode> {
     let config = load(&args.rules.config)?;
-    let enricher = args.rules.load(&config)?;
-    complain_of_broken(&enricher.rules);
-    start_quiet_telemetry(&config)?;
+    let enricher = load_quietly(&args.rules, &config)?;
     let load = |config: &Config| {
         let (key, names) = (enricher.fingerprint_key.clone(), enricher.names.clone());
         let rules = config.enrich.rules(config.rules.clone());

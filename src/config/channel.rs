@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use regex::Regex;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use strum::IntoStaticStr;
 use url::Url;
 
 /// A channel of OpenSearch's notifications plugin, and which monitors use it.
@@ -18,8 +19,9 @@ pub struct Channel {
 }
 
 /// How urgent a monitor is, in the words of the rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Severity {
     Critical,
     High,

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use sagetrail_core::record::is_account;
 use sagetrail_core::settings::{ContentHash, RedactionConfig, RulesConfig, Scope};
 use serde::Deserialize;
 use url::Url;
@@ -69,13 +70,12 @@ section! {
 impl SourceConfig {
     /// Finds an allowed name in a form that no real name has, so that nothing would ever match it.
     fn misnamed(&self) -> Option<(&'static str, String)> {
-        let is_digit = |text: &&String| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
         let in_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let is_bucket = |text: &&String| (3..=255).contains(&text.len()) && text.bytes().all(in_a_name);
         let is_role =
             |text: &&String| text.starts_with("arn:") && text.contains(":iam::") && text.contains(":role/");
         let say = |key, text: &String, is: &str| (key, format!("\"{text}\" is not {is}"));
-        if let Some(wrong) = self.allowed_accounts.iter().find(|text| !is_digit(text)) {
+        if let Some(wrong) = self.allowed_accounts.iter().find(|text| !is_account(text)) {
             return Some(say("source.allowed_accounts", wrong, "an account's id, such as \"111122223333\""));
         }
         if let Some(wrong) = self.allowed_buckets.iter().find(|text| !is_bucket(text)) {

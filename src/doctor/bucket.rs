@@ -19,8 +19,6 @@ use crate::source::store::Store;
 /// Folders from the bucket's root down to a day: prefix (rarely more than three), `AWSLogs`, organisation, account,
 /// kind, region, year, month, day.
 const DEEPEST: usize = 12;
-/// The header in which S3 says where a bucket is, when it is asked for elsewhere.
-const REGION: &str = "x-amz-bucket-region";
 
 pub(super) async fn examine(
     aws: &SdkConfig,
@@ -63,17 +61,9 @@ pub(super) async fn examine(
 
 /// The client of the bucket's own region, which S3 names when a request goes to another one.
 async fn client(buckets: &S3Clients, bucket: &str) -> Result<Client, String> {
-    let first = buckets.client(bucket, None);
-    let Err(error) = first.client.head_bucket().bucket(bucket).send().await else { return Ok(first.client) };
-    let home = error.raw_response().and_then(|response| response.headers().get(REGION)).map(str::to_owned);
-    match home {
-        Some(region) if first.region.as_ref() != Some(&region) => {
-            let moved = buckets.moved(bucket, region);
-            let answer = moved.client.head_bucket().bucket(bucket).send().await;
-            answer.map(|_| moved.client).map_err(|error| format!("HeadBucket failed: {}", aws::cause(&error)))
-        }
-        _ => Err(format!("HeadBucket failed: {}", aws::cause(&error))),
-    }
+    let head = async |client: Client| client.head_bucket().bucket(bucket).send().await.map(|_| client);
+    let found = buckets.ask(bucket, None, head).await;
+    found.map_err(|error| format!("HeadBucket failed: {}", aws::cause(&*error)))
 }
 
 /// Judges whether the bucket notifies the queue of new objects.

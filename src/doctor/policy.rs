@@ -1,26 +1,18 @@
 //! Reads from a queue's policy who may send to it (pure).
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use serde_json::Value;
 
 /// Who may send to a queue.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, strum::Display)]
 pub(super) enum Sender {
     /// A service or an identity, by its name.
+    #[strum(to_string = "{0}")]
     Named(String),
     /// Anyone at all: the statement has no condition that narrows it.
+    #[strum(to_string = "anyone")]
     Anyone,
-}
-
-impl fmt::Display for Sender {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Named(name) => formatter.write_str(name),
-            Self::Anyone => formatter.write_str("anyone"),
-        }
-    }
 }
 
 /// Reads the senders off a policy. A queue without a policy (an empty text) has none.

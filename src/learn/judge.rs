@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::Serialize;
+use strum::IntoStaticStr;
 
 use super::evidence::Evidence;
 use super::network;
 use super::source::{Values, Whose};
+use crate::record::is_account;
 
 /// Of a value with worrying findings, one in so many of its records at most may have one before it is flagged. Where
 /// people work every day, findings of theirs that turn out harmless are a small part.
@@ -45,30 +47,24 @@ pub struct Flagged {
     pub evidence: Evidence,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Converts into the words of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
+    #[strum(serialize = "in one record only")]
     SeenOnce,
+    #[strum(serialize = "on one day only")]
     SeenOnOneDay,
+    #[strum(serialize = "together with findings of level high or above")]
     WorryingFindings,
     /// Sigma would read it as a pattern, so that one record made of wildcards trusts everything.
+    #[strum(serialize = "with a wildcard, which would trust more than was seen")]
     Wildcard,
     /// An account outside of the organisation, each record of which has a finding.
+    #[strum(
+        serialize = "outside of the accounts whose trail is delivered here, and in no record without a finding"
+    )]
     ForeignOnlyWithFindings,
-}
-
-impl Reason {
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::SeenOnce => "in one record only",
-            Self::SeenOnOneDay => "on one day only",
-            Self::WorryingFindings => "together with findings of level high or above",
-            Self::Wildcard => "with a wildcard, which would trust more than was seen",
-            Self::ForeignOnlyWithFindings => {
-                "outside of the accounts whose trail is delivered here, and in no record without a finding"
-            }
-        }
-    }
 }
 
 /// Sorts the values, the most used first.
@@ -148,10 +144,6 @@ fn rarity(evidence: &Evidence) -> Vec<Reason> {
 
 fn is_worrying(evidence: &Evidence) -> bool {
     evidence.worrying > 0 && evidence.worrying * WORRYING_SHARE > evidence.all_records
-}
-
-fn is_account(value: &str) -> bool {
-    value.len() == 12 && value.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

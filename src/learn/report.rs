@@ -134,7 +134,7 @@ fn write_placeholder(
         writeln!(formatter, "  nothing is suggested")?;
     }
     for value in flagged {
-        let reasons: Vec<&str> = value.reasons.iter().map(|reason| reason.text()).collect();
+        let reasons: Vec<&str> = value.reasons.iter().map(Into::into).collect();
         writeln!(formatter, "  LOOK AT {}: {}; {}", value.value, reasons.join(", "), told(&value.evidence))?;
     }
     if *more {

@@ -16,9 +16,8 @@ pub struct Placeholder<'r> {
 
 /// All placeholders of the loaded rules, by their names.
 pub fn list(rules: &RuleSet) -> Vec<Placeholder<'_>> {
-    let inactive = rules.inactive().iter().map(|inactive| &inactive.rule);
     let mut titles: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for rule in rules.rules().iter().chain(inactive) {
+    for rule in rules.all() {
         for name in &rule.placeholders {
             titles.entry(name).or_default().insert(&rule.title);
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use time::{Date, OffsetDateTime};
+use time::OffsetDateTime;
 
 use crate::enrich::rules::{Effect, Tuning};
 use crate::enrich::{Rule, Severity};
@@ -19,8 +19,8 @@ pub struct Tuned<'r> {
     pub place: Option<String>,
     pub reason: &'r str,
     /// The last day on which it applies.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "written")]
-    pub until: Option<Date>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
     /// Whether it has an effect: an override has ended after its last day, and a filter needs its placeholders.
     pub active: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +47,7 @@ pub fn tuned<'r>(rule: &'r Rule, tuning: &'r Tuning, at: OffsetDateTime) -> Vec<
         by: format!("rules.override.{}", rule.id),
         place: None,
         reason: &change.reason,
-        until: Some(change.until),
+        until: Some(change.until.to_string()),
         active: change.applies_at(at),
         original_level: change.level().map(|_| rule.level),
         level: change.level(),
@@ -74,7 +74,7 @@ impl Tuned<'_> {
 
 impl fmt::Display for Tuned<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.change, self.until) {
+        match (self.change, &self.until) {
             (Change::Filtered, _) if self.active => write!(formatter, "filtered by ")?,
             (Change::Filtered, _) => write!(formatter, "not filtered, for want of placeholders, by ")?,
             (_, Some(until)) if !self.active => {
@@ -93,9 +93,4 @@ impl fmt::Display for Tuned<'_> {
         }
         write!(formatter, ": {}", self.reason)
     }
-}
-
-#[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
-fn written<S: serde::Serializer>(day: &Option<Date>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&day.map(|day| day.to_string()).unwrap_or_default())
 }

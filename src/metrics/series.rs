@@ -17,7 +17,7 @@ macro_rules! series {
         $field:ident: $sort:ty = $name:literal $(, by $label:literal)? $(, in $buckets:ident)?, $help:literal;
     )* }) => {
         $(#[$meta])*
-        #[allow(clippy::doc_markdown, reason = "the help of a series is plain text")]
+        #[expect(clippy::doc_markdown, reason = "the help of a series is plain text")]
         pub struct $group {
             registry: prometheus::Registry,
             $(#[doc = $help] pub $field: $sort,)*

@@ -86,12 +86,7 @@ impl Message<'_> {
     }
 
     fn severity_name(&self) -> &'static str {
-        match self.severity {
-            Severity::Critical => "critical",
-            Severity::High => "high",
-            Severity::Medium => "medium",
-            Severity::Low => "low",
-        }
+        self.severity.into()
     }
 
     /// In the words of `PagerDuty`'s events.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use regex::Regex;
+use sagetrail_core::nearest::nearest;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -38,7 +39,7 @@ impl Thresholds {
             let Some(default) = values.get_mut(name) else {
                 return Err(MonitorsError::UnknownThreshold {
                     name: name.clone(),
-                    nearest: nearest(name, &values),
+                    nearest: nearest(name, values.keys().map(String::as_str)).map(str::to_owned),
                 });
             };
             if let Some(expected) = misfit(default, value) {
@@ -106,15 +107,4 @@ fn is_duration(text: &str) -> bool {
         let number = digits.and_then(|digits| digits.parse::<u32>().ok());
         number.is_some_and(|number| number > 0 && u64::from(number) * seconds <= LONGEST)
     })
-}
-
-fn nearest(name: &str, values: &BTreeMap<String, toml::Value>) -> Option<String> {
-    /// Similarity (Jaro-Winkler) below which a suggestion would only confuse.
-    const CLOSE_ENOUGH: f64 = 0.8;
-    values
-        .keys()
-        .map(|known| (strsim::jaro_winkler(name, known), known))
-        .filter(|(similarity, _)| *similarity >= CLOSE_ENOUGH)
-        .max_by(|left, right| left.0.total_cmp(&right.0))
-        .map(|(_, known)| known.clone())
 }

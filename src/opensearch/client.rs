@@ -153,10 +153,8 @@ impl OpenSearch {
         let operation = format!("{method} {path}");
         let mut headers = HeaderMap::new();
         for (name, value) in extra {
-            let value = HeaderValue::from_str(value).map_err(|_| OpenSearchError::Configure {
-                key: name,
-                problem: "holds what no header may hold".to_owned(),
-            })?;
+            let value = HeaderValue::from_str(value)
+                .map_err(|_| OpenSearchError::configure(name, "holds what no header may hold"))?;
             headers.insert(*name, value);
         }
         self.send(&operation, method, path, headers, body).await

@@ -151,7 +151,7 @@ fn transport(
         if let Some(advice) = advice::of_connection(&problem, &advice::Place::of(&config.url)) {
             problem = format!("{problem}; {advice}");
         }
-        OpenSearchError::Configure { key: "sink", problem }
+        OpenSearchError::configure("sink", problem)
     })
 }
 
@@ -169,18 +169,17 @@ fn credentials(
             Ok(Some(Credentials::Basic { username, password }))
         }
         AuthKind::Sigv4 => {
-            let aws = aws.ok_or_else(|| OpenSearchError::Configure {
-                key: "sink.auth",
-                problem: "requests cannot be signed without an AWS configuration".to_owned(),
-            })?;
+            let unsigned = |lack| {
+                let problem = format!("requests cannot be signed without {lack}");
+                OpenSearchError::configure("sink.auth", problem)
+            };
+            let aws = aws.ok_or_else(|| unsigned("an AWS configuration"))?;
             let service = match config.sigv4_service {
                 Sigv4Service::Es => "es",
                 Sigv4Service::Aoss => "aoss",
             };
-            let signature = Signature::new(aws, service).ok_or_else(|| OpenSearchError::Configure {
-                key: "sink.auth",
-                problem: "requests cannot be signed without credentials and a region".to_owned(),
-            })?;
+            let signature = Signature::new(aws, service);
+            let signature = signature.ok_or_else(|| unsigned("credentials and a region"))?;
             Ok(Some(Credentials::Signature(signature)))
         }
         AuthKind::Certificate => Ok(files.identity.clone().map(Credentials::Certificate)),
@@ -193,10 +192,11 @@ fn trust(config: &SinkConfig, files: &Files) -> Result<Trust, OpenSearchError> {
         return Ok(Trust::Anybody);
     }
     let Some(pem) = &files.authorities else { return Ok(Trust::System) };
-    let configure = |problem: String| OpenSearchError::Configure { key: "sink.ca_file", problem };
-    let authorities = Certificate::from_pem_bundle(pem).map_err(|error| configure(chain(&error)))?;
+    let key = "sink.ca_file";
+    let authorities = Certificate::from_pem_bundle(pem);
+    let authorities = authorities.map_err(|error| OpenSearchError::configure(key, chain(&error)))?;
     if authorities.is_empty() {
-        return Err(configure("holds no certificate in PEM".to_owned()));
+        return Err(OpenSearchError::configure(key, "holds no certificate in PEM"));
     }
     Ok(Trust::Also(authorities))
 }
@@ -204,7 +204,7 @@ fn trust(config: &SinkConfig, files: &Files) -> Result<Trust, OpenSearchError> {
 /// An editor or `echo` ends a file with a newline that is not part of the password.
 fn password_of(path: &Path) -> Result<String, OpenSearchError> {
     let key = "sink.password_file";
-    let configure = |problem: &str| OpenSearchError::Configure { key, problem: problem.to_owned() };
+    let configure = |problem: &str| OpenSearchError::configure(key, problem);
     let text = String::from_utf8(read(key, path)?).map_err(|_| configure("is not UTF-8"))?;
     let password = text.trim_end_matches(['\r', '\n']);
     if password.is_empty() { Err(configure("is empty")) } else { Ok(password.to_owned()) }
@@ -214,18 +214,16 @@ fn password_of(path: &Path) -> Result<String, OpenSearchError> {
 fn key_of(setting: &'static str, path: &Path) -> Result<Vec<u8>, OpenSearchError> {
     let pem = read(setting, path)?;
     let has = |words: &[u8]| memchr::memmem::find(&pem, words).is_some();
-    let problem = if has(b"ENCRYPTED") {
-        "is encrypted; give the key without a passphrase, in a file that nobody else may read"
-    } else if has(b"PRIVATE KEY-----") {
-        return Ok(pem);
-    } else {
-        "holds no key in PEM"
+    let problem = match (has(b"ENCRYPTED"), has(b"PRIVATE KEY-----")) {
+        (true, _) => "is encrypted; give the key without a passphrase, in a file that nobody else may read",
+        (false, true) => return Ok(pem),
+        (false, false) => "holds no key in PEM",
     };
-    Err(OpenSearchError::Configure { key: setting, problem: problem.to_owned() })
+    Err(OpenSearchError::configure(setting, problem))
 }
 
 fn missing(key: &'static str) -> OpenSearchError {
-    OpenSearchError::Configure { key, problem: "is not set".to_owned() }
+    OpenSearchError::configure(key, "is not set")
 }
 
 fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, OpenSearchError> {

@@ -31,3 +31,9 @@ pub enum OpenSearchError {
     )]
     Unexpected { operation: String, host: Arc<str> },
 }
+
+impl OpenSearchError {
+    pub(super) fn configure(key: &'static str, problem: impl Into<String>) -> Self {
+        Self::Configure { key, problem: problem.into() }
+    }
+}

@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use aws_config::SdkConfig;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
+use walkdir::{DirEntry, WalkDir};
 
 use super::error::ReplayError;
 use super::job::{Job, Place};
@@ -178,13 +178,13 @@ impl Walk {
     ) -> Result<Result<(), Gone>, ReplayError> {
         let total: u64 = {
             let mut sum = 0;
-            for file in Files::below(path) {
+            for file in files_below(path) {
                 sum += file?.1;
             }
             sum
         };
         let mut behind = 0;
-        for file in Files::below(path) {
+        for file in files_below(path) {
             let (file, size) = file?;
             behind += size;
             if after.is_some_and(|after| file.as_path() <= Path::new(after)) {
@@ -283,47 +283,22 @@ impl Sender<'_> {
     }
 }
 
-/// The files of a folder and of all folders below it, in the order of their paths. At most one folder of each depth is
-/// held.
-struct Files {
-    open: Vec<std::vec::IntoIter<PathBuf>>,
-}
-
-impl Files {
-    fn below(path: &Path) -> Self {
-        Self { open: vec![vec![path.to_owned()].into_iter()] }
-    }
-}
-
-impl Iterator for Files {
-    type Item = Result<(PathBuf, u64), ReplayError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let Some(path) = self.open.last_mut()?.next() else {
-                self.open.pop();
-                continue;
-            };
-            let failed = |source| ReplayError::Read { path: path.clone(), source };
-            let metadata = match fs::metadata(&path) {
-                Ok(metadata) => metadata,
-                Err(error) => return Some(Err(failed(error))),
-            };
-            if !metadata.is_dir() {
-                return Some(Ok((path, metadata.len())));
-            }
-            let entries = fs::read_dir(&path).and_then(|entries| {
-                entries.map(|entry| entry.map(|it| it.path())).collect::<Result<Vec<_>, _>>()
-            });
-            match entries {
-                Ok(mut entries) => {
-                    entries.sort_unstable();
-                    self.open.push(entries.into_iter());
-                }
-                Err(error) => return Some(Err(failed(error))),
-            }
-        }
-    }
+/// The files of a folder and of all folders below it, in the order of their paths, with their sizes.
+fn files_below(path: &Path) -> impl Iterator<Item = Result<(PathBuf, u64), ReplayError>> {
+    let entries = WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter();
+    let read = |entry: walkdir::Result<DirEntry>| {
+        let entry = entry?;
+        let size = entry.metadata()?.len();
+        Ok((!entry.file_type().is_dir()).then(|| (entry.into_path(), size)))
+    };
+    entries.filter_map(move |entry| {
+        read(entry)
+            .map_err(|error: walkdir::Error| {
+                let path = error.path().unwrap_or(Path::new("")).to_owned();
+                ReplayError::Read { path, source: error.into() }
+            })
+            .transpose()
+    })
 }
 
 #[cfg(test)]
@@ -335,15 +310,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for name in ["b/x.json", "a/2/y.json", "a/1.json", "c.json", "a.json"] {
             let path = folder.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "12").unwrap();
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "12").unwrap();
         }
-        let found: Vec<PathBuf> = Files::below(folder.path()).map(|file| file.unwrap().0).collect();
+        let found: Vec<PathBuf> = files_below(folder.path()).map(|file| file.unwrap().0).collect();
         let mut sorted = found.clone();
         sorted.sort();
         assert_eq!(found, sorted);
         assert_eq!(found.len(), 5);
-        assert!(Files::below(&folder.path().join("none")).next().unwrap().is_err());
+        assert!(files_below(&folder.path().join("none")).next().unwrap().is_err());
     }
 
     #[test]

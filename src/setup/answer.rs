@@ -83,10 +83,13 @@ fn hint_for_object(status: u16) -> &'static str {
 
 /// The refusal of a request about something.
 pub(super) fn refused(object: String, answer: &Answer) -> SetupError {
-    /// Characters of an answer that an error shows: enough for the reason, which comes first.
-    const SHOWN: usize = 500;
-    let body = String::from_utf8_lossy(&answer.body).chars().take(SHOWN).collect();
-    SetupError::Object { object, status: answer.status, body }
+    SetupError::Object { object, status: answer.status, body: shown(&answer.body) }
+}
+
+/// The part of an answer that an error shows: enough for the reason, which comes first.
+pub(super) fn shown(body: &[u8]) -> String {
+    const CHARACTERS: usize = 500;
+    String::from_utf8_lossy(body).chars().take(CHARACTERS).collect()
 }
 
 /// Whether an index could not be made because it is there.

@@ -42,17 +42,19 @@ pub fn projected(theirs: &Value, ours: &Value, whole: &[&str]) -> Value {
     }
 }
 
-fn monitor(body: &Value) -> Value {
-    match body {
+/// Changes each member, with its name, or each item, with an empty one; a scalar stays.
+pub fn changed(value: &Value, change: impl Fn(&str, &Value) -> Value) -> Value {
+    match value {
         Value::Object(members) => {
-            let told = members.iter().map(|(name, value)| {
-                (name.clone(), if DECIDES.contains(&name.as_str()) { told(value) } else { monitor(value) })
-            });
-            Value::Object(told.collect())
+            members.iter().map(|(name, value)| (name.clone(), change(name, value))).collect()
         }
-        Value::Array(items) => items.iter().map(monitor).collect(),
+        Value::Array(items) => items.iter().map(|item| change("", item)).collect(),
         scalar => scalar.clone(),
     }
+}
+
+fn monitor(body: &Value) -> Value {
+    changed(body, |name, value| if DECIDES.contains(&name) { told(value) } else { monitor(value) })
 }
 
 /// Queries of one field, whose value may stand alone or in a member.
@@ -88,8 +90,7 @@ fn told(value: &Value) -> Value {
                 });
             Value::Object(told.collect())
         }
-        Value::Array(items) => items.iter().map(told).collect(),
-        scalar => scalar.clone(),
+        other => changed(other, |_, value| told(value)),
     }
 }
 

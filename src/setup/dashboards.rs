@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use url::Url;
 
 use super::answer::{SetupError, accepted, refused};
 use super::object::Object;
@@ -35,21 +33,12 @@ impl Dashboards {
     pub fn new(config: &DashboardsConfig) -> Result<Option<Self>, SetupError> {
         let Some(url) = &config.url else { return Ok(None) };
         let refused = |problem: String| SetupError::Dashboards { problem };
-        let password = match (&config.password, &config.password_file) {
-            (Some(password), _) => Some(password.clone()),
-            (None, Some(path)) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    refused(format!("dashboards.password_file: cannot read {}: {error}", path.display()))
-                })?;
-                Some(SecretString::from(text.trim_end_matches(['\r', '\n'])))
-            }
-            (None, None) => None,
-        };
         let connection = SinkConfig {
-            url: with_slash(url),
+            url: url.clone(),
             auth: if config.username.is_some() { AuthKind::Basic } else { AuthKind::None },
             username: config.username.clone(),
-            password,
+            password: config.password.clone(),
+            password_file: config.password_file.clone(),
             ca_file: config.ca_file.clone(),
             danger_accept_invalid_certificates: config.danger_accept_invalid_certificates,
             ..SinkConfig::default()
@@ -236,15 +225,6 @@ fn redirected(status: u16, target: &str) -> String {
     format!(
         "dashboards.url: it redirects ({status}) to {target}, as a single sign-on does; name an address that takes basic authentication, such as the one behind the proxy, and set dashboards.username and password_file"
     )
-}
-
-/// A path in the address, such as `/_dashboards`, stays in front only when it ends with a slash.
-fn with_slash(url: &Url) -> Url {
-    let mut url = url.clone();
-    if !url.path().ends_with('/') {
-        url.set_path(&format!("{}/", url.path()));
-    }
-    url
 }
 
 /// The saved object without the address that Dashboards itself writes into an index pattern when a person opens it,

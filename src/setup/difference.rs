@@ -6,7 +6,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 use similar::TextDiff;
 
-use super::canonical::comparable;
+use super::canonical::{changed, comparable};
 use super::object::{Kind, Object, same};
 
 /// What stands in the place of a secret.
@@ -57,11 +57,7 @@ pub fn without_secrets(kind: Kind, body: &Value) -> Value {
             members.iter().map(hidden).collect()
         }
         (Kind::Monitor, Value::String(text)) => json!(ROUTING_KEY.replace_all(text, "${1}[secret]${2}")),
-        (_, Value::Object(members)) => {
-            members.iter().map(|(name, value)| (name.clone(), without_secrets(kind, value))).collect()
-        }
-        (_, Value::Array(items)) => items.iter().map(|item| without_secrets(kind, item)).collect(),
-        (_, other) => other.clone(),
+        _ => changed(body, |_, value| without_secrets(kind, value)),
     }
 }
 
@@ -82,35 +78,19 @@ static ROUTING_KEY: LazyLock<Regex> =
 
 /// The body as lines, members in order, texts that hold JSON unfolded, without its secrets.
 fn readable(kind: Kind, body: &Value) -> String {
-    let body = sorted(&unfolded(&without_secrets(kind, body)));
+    let mut body = unfolded(&without_secrets(kind, body));
+    body.sort_all_objects();
     format!("{}\n", serde_json::to_string_pretty(&body).expect("JSON can be written"))
 }
 
 /// Dashboards keeps JSON in texts, of which a difference would show one endless line.
 fn unfolded(value: &Value) -> Value {
     match value {
-        Value::Object(members) => {
-            members.iter().map(|(name, value)| (name.clone(), unfolded(value))).collect()
-        }
-        Value::Array(items) => items.iter().map(unfolded).collect(),
         Value::String(text) if text.starts_with(['{', '[']) => {
             serde_json::from_str(text).map_or_else(|_| value.clone(), |inner: Value| unfolded(&inner))
         }
         Value::String(text) if text.contains('\n') => text.lines().map(|line| json!(line)).collect(),
-        other => other.clone(),
-    }
-}
-
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let mut members: Vec<_> =
-                members.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
-            members.sort_by(|left, right| left.0.cmp(&right.0));
-            Value::Object(members.into_iter().collect())
-        }
-        Value::Array(items) => items.iter().map(sorted).collect(),
-        other => other.clone(),
+        other => changed(other, |_, value| unfolded(value)),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Describes one object that `sagetrail setup` installs, as it should be.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::canonical::canonical;
+use super::canonical::{canonical, changed};
 pub use super::kind::{Kind, Server};
 
 /// The version of the content as a whole. An older sagetrail leaves alone what a newer one has installed.
@@ -48,17 +48,10 @@ pub fn fingerprints(value: &Value) -> Value {
     /// Bytes of the SHA-256. They detect changes, and need not resist an attacker.
     const LENGTH: usize = 12;
     match value {
-        Value::Object(members) => {
-            members.iter().map(|(name, value)| (name.clone(), fingerprints(value))).collect()
+        Value::Object(_) | Value::Array(_) => changed(value, |_, value| fingerprints(value)),
+        scalar => {
+            text(scalar).map_or(Value::Null, |text| hex::encode(&Sha256::digest(text)[..LENGTH]).into())
         }
-        Value::Array(items) => items.iter().map(fingerprints).collect(),
-        scalar => text(scalar).map_or(Value::Null, |text| {
-            let mut fingerprint = String::new();
-            for byte in &Sha256::digest(text.as_bytes())[..LENGTH] {
-                write!(fingerprint, "{byte:02x}").expect("writing to a String cannot fail");
-            }
-            Value::String(fingerprint)
-        }),
     }
 }
 

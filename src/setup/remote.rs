@@ -1,7 +1,5 @@
 //! Reads, writes and removes each kind of object, through OpenSearch or through Dashboards.
 
-use std::fmt;
-
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -19,25 +17,16 @@ pub struct Remote {
 }
 
 /// What is missing to install a kind of objects.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, strum::Display)]
 pub enum Lack {
+    #[strum(to_string = "the plugin {0}, which the cluster does not have")]
     Plugin(&'static str),
     /// The configuration leaves Dashboards out.
+    #[strum(to_string = "dashboards.url in the configuration")]
     DashboardsUrl,
     /// A server that does not answer as it should.
-    Server {
-        problem: String,
-    },
-}
-
-impl fmt::Display for Lack {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Plugin(name) => write!(formatter, "the plugin {name}, which the cluster does not have"),
-            Self::DashboardsUrl => formatter.write_str("dashboards.url in the configuration"),
-            Self::Server { problem } => write!(formatter, "a server that answers: {problem}"),
-        }
-    }
+    #[strum(to_string = "a server that answers: {problem}")]
+    Server { problem: String },
 }
 
 /// An object as it is there.

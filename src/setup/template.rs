@@ -1,11 +1,10 @@
 //! The templates of indices, which the daemon installs as well.
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::Value;
 use tracing::info;
 
-use super::answer::SetupError;
+use super::answer::{SetupError, shown};
 use crate::opensearch::{Method, OpenSearch};
 
 macro_rules! template {
@@ -63,37 +62,15 @@ impl Template {
 }
 
 fn refused_template(path: &str, status: u16, body: &[u8]) -> SetupError {
-    /// Characters of an answer that an error shows: enough for the reason, which comes first.
-    const SHOWN: usize = 500;
-    let body = String::from_utf8_lossy(body).chars().take(SHOWN).collect();
-    SetupError::Refused { path: path.to_owned(), status, body }
+    SetupError::Refused { path: path.to_owned(), status, body: shown(body) }
 }
 
 /// The version in the answer for a component or an index template; none when a person made it without one.
 fn installed_version(body: &[u8]) -> Option<u64> {
-    #[derive(Deserialize)]
-    struct Answer {
-        #[serde(default)]
-        component_templates: Vec<Component>,
-        #[serde(default)]
-        index_templates: Vec<Index>,
-    }
-    #[derive(Deserialize)]
-    struct Component {
-        component_template: Versioned,
-    }
-    #[derive(Deserialize)]
-    struct Index {
-        index_template: Versioned,
-    }
-    #[derive(Deserialize)]
-    struct Versioned {
-        version: Option<u64>,
-    }
-    let answer: Answer = serde_json::from_slice(body).ok()?;
-    let component = answer.component_templates.into_iter().map(|found| found.component_template);
-    let index = answer.index_templates.into_iter().map(|found| found.index_template);
-    component.chain(index).find_map(|template| template.version)
+    let answer: Value = serde_json::from_slice(body).ok()?;
+    let component = &answer["component_templates"][0]["component_template"];
+    let index = &answer["index_templates"][0]["index_template"];
+    component["version"].as_u64().or(index["version"].as_u64())
 }
 
 #[cfg(test)]

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
+use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::list_objects_v2::{ListObjectsV2Error, ListObjectsV2Output};
 use aws_sdk_s3::types::RequestPayer;
 use tokio::task::JoinSet;
 
-use super::buckets::{RegionalClient, S3Clients};
+use super::buckets::S3Clients;
 use super::folder::{self, TrailFilter, Visit};
-use super::refusal::bucket_region;
 use crate::aws;
 use crate::config::SourceConfig;
 use crate::denial::Denial;
@@ -157,33 +157,19 @@ impl Bucket {
         delimiter: Option<&str>,
         start: Option<Start>,
     ) -> Result<ListObjectsV2Output, ListError> {
-        let first = self.buckets.client(&self.name, None);
-        let error = match self.request(&first, prefix, delimiter, start.as_ref()).await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        let error = match bucket_region(&error) {
-            Some(region) if first.region.as_ref() != Some(&region) => {
-                let right = self.buckets.moved(&self.name, region);
-                match self.request(&right, prefix, delimiter, start.as_ref()).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(error) => error,
-                }
-            }
-            _ => error,
-        };
-        Err(refusal(format!("{}/{prefix}", self.name), &error))
+        let request = |client| self.request(client, prefix, delimiter, start.as_ref());
+        let answer = self.buckets.ask(&self.name, None, request).await;
+        answer.map_err(|error| refusal(format!("{}/{prefix}", self.name), &error))
     }
 
     async fn request(
         &self,
-        to: &RegionalClient,
+        client: Client,
         prefix: &str,
         delimiter: Option<&str>,
         start: Option<&Start>,
-    ) -> Result<ListObjectsV2Output, Box<SdkError<ListObjectsV2Error>>> {
-        let request = to
-            .client
+    ) -> Result<ListObjectsV2Output, SdkError<ListObjectsV2Error>> {
+        let request = client
             .list_objects_v2()
             .bucket(&self.name)
             .prefix(prefix)
@@ -194,7 +180,7 @@ impl Bucket {
             Some(Start::Token(token)) => request.continuation_token(token),
             None => request,
         };
-        request.send().await.map_err(Box::new)
+        request.send().await
     }
 }
 

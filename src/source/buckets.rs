@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::Client;
+use aws_sdk_s3::error::SdkError;
 
 use super::key::is_region;
 use crate::config::SourceConfig;
@@ -22,9 +23,9 @@ pub(crate) struct S3Clients {
 }
 
 /// A client that signs for the region that it talks to.
-pub(crate) struct RegionalClient {
-    pub(crate) client: Client,
-    pub(crate) region: Option<String>,
+struct RegionalClient {
+    client: Client,
+    region: Option<String>,
 }
 
 impl S3Clients {
@@ -45,8 +46,32 @@ impl S3Clients {
         }
     }
 
+    /// Sends a request about a bucket, and sends it again to the bucket's own region when S3 says that this is another.
+    /// `notified` is the region that its notification names.
+    pub(crate) async fn ask<T, E, Answer>(
+        &self,
+        bucket: &str,
+        notified: Option<&str>,
+        request: impl Fn(Client) -> Answer,
+    ) -> Result<T, Box<SdkError<E>>>
+    where
+        Answer: Future<Output = Result<T, SdkError<E>>>,
+    {
+        let RegionalClient { client, region } = self.client(bucket, notified);
+        let error = match request(client).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        match bucket_region(&error) {
+            Some(home) if region.as_ref() != Some(&home) => {
+                request(self.moved(bucket, home).client).await.map_err(Box::new)
+            }
+            _ => Err(Box::new(error)),
+        }
+    }
+
     /// The client for a bucket: where S3 said it is, else where its notification says so, else the default region.
-    pub(crate) fn client(&self, bucket: &str, notified: Option<&str>) -> RegionalClient {
+    fn client(&self, bucket: &str, notified: Option<&str>) -> RegionalClient {
         let home = locked(&self.bucket_regions).get(bucket).cloned();
         // A region becomes a part of a host's name, and a notification's text may hold anything.
         let notified = notified.filter(|region| is_region(region)).map(str::to_owned);
@@ -54,7 +79,7 @@ impl S3Clients {
     }
 
     /// The client for a bucket that S3 says is in another region.
-    pub(crate) fn moved(&self, bucket: &str, region: String) -> RegionalClient {
+    fn moved(&self, bucket: &str, region: String) -> RegionalClient {
         let mut bucket_regions = locked(&self.bucket_regions);
         if bucket_regions.len() < KEPT || bucket_regions.contains_key(bucket) {
             bucket_regions.insert(bucket.to_owned(), region.clone());
@@ -78,6 +103,12 @@ impl S3Clients {
         }
         RegionalClient { client, region: Some(name) }
     }
+}
+
+/// The region that S3 says a bucket is in, which it does when it was asked for in another one.
+fn bucket_region<E>(error: &SdkError<E>) -> Option<String> {
+    let region = error.raw_response()?.headers().get("x-amz-bucket-region")?;
+    is_region(region).then(|| region.to_owned())
 }
 
 /// Each map is whole after every statement, so a panic elsewhere does not spoil it.

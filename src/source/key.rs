@@ -11,6 +11,7 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 
 use crate::config::KeyPatterns;
 use crate::labels::ObjectSkip;
+use crate::record::is_account;
 
 /// Decides which objects are read: those with CloudTrail's own names, and those that the configuration names.
 #[derive(Debug, Default)]
@@ -139,11 +140,6 @@ fn trail_key(account: &str, rest: &str) -> Option<TrailKey> {
 }
 
 const DELIVERED: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute]Z");
-
-/// Twelve digits.
-pub(crate) fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
-}
 
 /// The shape of every partition's regions: `us-east-1`, `us-gov-west-1`, `cn-north-1`, `eusc-de-east-1`.
 pub(crate) fn is_region(text: &str) -> bool {

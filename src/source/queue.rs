@@ -107,22 +107,16 @@ impl Queue {
             .await
             .map_err(|error| failure("GetQueueAttributes", "GetQueueAttributes", &url, error))?;
         let attributes = answer.attributes.unwrap_or_default();
+        let unusable = |attribute| QueueError::Attribute { url: url.clone(), attribute };
 
-        let seconds: u64 =
-            attributes
-                .get(&Attribute::VisibilityTimeout)
-                .and_then(|text| text.parse().ok())
-                .ok_or_else(|| QueueError::Attribute { url: url.clone(), attribute: "VisibilityTimeout" })?;
+        let seconds = attributes.get(&Attribute::VisibilityTimeout).and_then(|text| text.parse().ok());
+        let seconds: u64 = seconds.ok_or_else(|| unusable("VisibilityTimeout"))?;
         if seconds == 0 {
             return Err(QueueError::NoVisibility { url });
         }
-        let redrive = match attributes.get(&Attribute::RedrivePolicy) {
-            None => None,
-            Some(policy) => Some(
-                redrive(policy)
-                    .ok_or_else(|| QueueError::Attribute { url: url.clone(), attribute: "RedrivePolicy" })?,
-            ),
-        };
+        let redrive = attributes.get(&Attribute::RedrivePolicy);
+        let redrive = redrive.map(|policy| self::redrive(policy).ok_or_else(|| unusable("RedrivePolicy")));
+        let redrive = redrive.transpose()?;
         let backlog =
             attributes.get(&Attribute::ApproximateNumberOfMessages).and_then(|text| text.parse().ok());
         Ok(Self { client, url, visibility_timeout: Duration::from_secs(seconds), redrive, backlog })
@@ -333,33 +327,21 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let status = error.raw_response().map(|response| response.status().as_u16());
-    let url = url.clone();
-    match code(&error) {
-        Some("QueueDoesNotExist" | "NonExistentQueue") => {
-            QueueError::Missing { operation, url, source: error.into() }
-        }
-        Some("UnsupportedOperation" | "InvalidAddress") => {
+    let (url, cause) = (url.clone(), aws::cause(&error));
+    let denial = denial(status, code(&error), &aws::said(&error));
+    let (code, is_unsigned) = (code(&error).map(str::to_owned), aws::is_unsigned(&error));
+    let source = error.into();
+    match (code.as_deref(), denial) {
+        (Some("QueueDoesNotExist" | "NonExistentQueue"), _) => QueueError::Missing { operation, url, source },
+        (Some("UnsupportedOperation" | "InvalidAddress"), _) => {
             AddressError::NotAQueueUrl { url, problem: "SQS does not know it as one" }.into()
         }
-        code => match denial(status, code, &aws::said(&error)) {
-            Some(Denial::Throttled) => {
-                QueueError::Failed { operation, url, cause: aws::cause(&error), source: error.into() }
-            }
-            Some(Denial::Permission) => QueueError::Forbidden {
-                operation,
-                action,
-                url,
-                cause: aws::cause(&error),
-                source: error.into(),
-            },
-            Some(denial) => {
-                QueueError::Denied { operation, url, denial, cause: aws::cause(&error), source: error.into() }
-            }
-            None if aws::is_unsigned(&error) => {
-                QueueError::Unsigned { operation, url, cause: aws::cause(&error), source: error.into() }
-            }
-            None => QueueError::Failed { operation, url, cause: aws::cause(&error), source: error.into() },
-        },
+        (_, Some(Denial::Permission)) => QueueError::Forbidden { operation, action, url, cause, source },
+        (_, Some(denial)) if denial != Denial::Throttled => {
+            QueueError::Denied { operation, url, denial, cause, source }
+        }
+        (_, None) if is_unsigned => QueueError::Unsigned { operation, url, cause, source },
+        _ => QueueError::Failed { operation, url, cause, source },
     }
 }
 

@@ -3,7 +3,6 @@
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectError;
 
-use super::key::is_region;
 use super::notification::ObjectRef;
 use crate::aws;
 use crate::denial::Denial;
@@ -61,12 +60,6 @@ impl StoreError {
 }
 
 pub(super) type GetObjectFailure = SdkError<GetObjectError>;
-
-/// The region that S3 says a bucket is in, which it does when it was asked for in another one.
-pub(super) fn bucket_region<E>(error: &SdkError<E>) -> Option<String> {
-    let region = error.raw_response()?.headers().get("x-amz-bucket-region")?;
-    is_region(region).then(|| region.to_owned())
-}
 
 /// Why the announced version cannot be read, where the current one may be.
 pub(super) fn passed_over(error: &GetObjectFailure) -> Option<VersionPassedOver> {

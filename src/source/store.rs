@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use aws_sdk_s3::Client;
 use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
@@ -16,11 +17,11 @@ use bytes::{Bytes, BytesMut};
 use time::OffsetDateTime;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::buckets::{RegionalClient, S3Clients};
+use super::buckets::S3Clients;
 use super::budget::Budget;
 use super::notification::ObjectRef;
 pub use super::refusal::StoreError;
-use super::refusal::{GetObjectFailure, bucket_region, passed_over, refusal};
+use super::refusal::{GetObjectFailure, passed_over, refusal};
 use crate::aws;
 use crate::backoff::full_jitter;
 use crate::causes::chain;
@@ -213,35 +214,23 @@ impl Store {
         }
     }
 
-    /// Sends the request, and sends it again to the bucket's own region when S3 says that this is another one.
     async fn open_version(
         &self,
         object: &ObjectRef,
         version: Option<&str>,
     ) -> Result<GetObjectOutput, Box<GetObjectFailure>> {
-        let first = self.buckets.client(&object.bucket, object.region.as_deref());
-        let error = match self.request(&first, object, version).await {
-            Ok(response) => return Ok(response),
-            Err(error) => error,
-        };
-        match bucket_region(&error) {
-            Some(region) if first.region.as_ref() != Some(&region) => {
-                let right = self.buckets.moved(&object.bucket, region);
-                self.request(&right, object, version).await
-            }
-            _ => Err(error),
-        }
+        let request = |client| self.request(client, object, version);
+        self.buckets.ask(&object.bucket, object.region.as_deref(), request).await
     }
 
     async fn request(
         &self,
-        to: &RegionalClient,
+        client: Client,
         object: &ObjectRef,
         version: Option<&str>,
-    ) -> Result<GetObjectOutput, Box<GetObjectFailure>> {
+    ) -> Result<GetObjectOutput, GetObjectFailure> {
         let attempts = Attempts::default();
-        let outcome = to
-            .client
+        let outcome = client
             .get_object()
             .bucket(&object.bucket)
             .key(&object.key)
@@ -252,7 +241,7 @@ impl Store {
             .send()
             .await;
         self.metrics.retries.of(Retry::Object).inc_by(attempts.0.load(Ordering::Relaxed).saturating_sub(1));
-        outcome.map_err(Box::new)
+        outcome
     }
 
     fn too_large(&self, object: &ObjectRef, bytes: u64) -> StoreError {

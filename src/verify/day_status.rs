@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use time::{Date, OffsetDateTime};
 
@@ -15,8 +14,9 @@ use crate::document::DocumentId;
 use crate::labels::{FindingKind, Label};
 use crate::names::Names;
 use crate::opensearch::bulk::{self, Action};
+use crate::record::is_account;
 use crate::source::folder::{ROOT, day_of};
-use crate::source::key::{is_account, is_region};
+use crate::source::key::is_region;
 use crate::timestamp;
 
 /// How long a gap that nobody has closed is told, in days after it was last found. A history that was verified once
@@ -269,36 +269,24 @@ impl OpenGaps {
     }
 
     /// Reads the answer; none when it is not that of OpenSearch.
-    pub fn read(answer: Value) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Answer {
-            /// Absent where no index was there to be asked.
-            aggregations: Option<Aggregations>,
-        }
-        #[derive(Deserialize)]
-        struct Aggregations {
-            last: Measure,
-            told: BTreeMap<String, Value>,
-        }
-        #[derive(Deserialize)]
-        struct Measure {
-            value: Option<f64>,
-        }
-        let answer: Answer = serde_json::from_value(answer).ok()?;
-        let Some(Aggregations { last, told }) = answer.aggregations else { return Some(Self::default()) };
+    pub fn read(answer: &Value) -> Option<Self> {
+        // Absent where no index was there to be asked.
+        let Some(aggregations) = answer.as_object()?.get("aggregations") else {
+            return Some(Self::default());
+        };
         let sum = |kind: FindingKind| {
-            let sum: Measure = serde_json::from_value(told.get(&plural(kind))?.clone()).ok()?;
             // A sum over whole numbers, written as a number with a point.
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
                 reason = "counts are small and not negative"
             )]
-            Some((kind, sum.value? as u64))
+            Some((kind, aggregations["told"][plural(kind)]["value"].as_f64()? as u64))
         };
         #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 are far below 2^52")]
-        let last_run_at =
-            last.value.and_then(|millis| OffsetDateTime::from_unix_timestamp(millis as i64 / 1_000).ok());
+        let last_run_at = aggregations["last"]["value"]
+            .as_f64()
+            .and_then(|millis| OffsetDateTime::from_unix_timestamp(millis as i64 / 1_000).ok());
         let gaps =
             FindingKind::ALL.iter().copied().filter(|kind| kind.is_gap()).map(sum).collect::<Option<_>>()?;
         Some(Self { gaps, last_run_at })

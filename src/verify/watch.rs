@@ -55,5 +55,5 @@ pub async fn watch(client: OpenSearch, metrics: Arc<Metrics>) {
 
 async fn read(client: &OpenSearch) -> Result<OpenGaps, QueryError> {
     let answer = QUERY.ask(client, &OpenGaps::path(client.names()), &OpenGaps::question()).await?;
-    OpenGaps::read(answer).ok_or_else(|| QUERY.unexpected("a sum is absent"))
+    OpenGaps::read(&answer).ok_or_else(|| QUERY.unexpected("a sum is absent"))
 }

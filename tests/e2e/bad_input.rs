@@ -292,7 +292,7 @@ async fn what_was_delivered_is_shipped_although_it_was_overwritten_or_deleted_be
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_opensearch_refuses_is_set_aside_with_its_text_and_the_message_is_deleted() {
+async fn a_record_that_opensearch_refuses_is_rejected_with_its_text_and_the_message_is_deleted() {
     let Some(scene) = Scene::set("bad-refused", "300000000016", &[]).await else { return };
     // The month's index is there already, with a mapping in which the code of an error is a number. It takes what has
     // none.
@@ -320,7 +320,7 @@ async fn a_record_that_opensearch_refuses_is_set_aside_with_its_text_and_the_mes
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_selected_record_that_is_no_json_is_set_aside_with_its_text_and_the_message_is_deleted() {
+async fn a_selected_record_that_is_no_json_is_rejected_with_its_text_and_the_message_is_deleted() {
     let settings = [("log.filter", "debug")];
     let Some(scene) = Scene::set("bad-json", "300000000010", &settings).await else { return };
     let records: Vec<String> = scene.records(3).iter().map(Value::to_string).collect();

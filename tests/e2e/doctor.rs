@@ -1,4 +1,4 @@
-//! `sagetrail check --online` beside real servers: what works is fine, and what is broken on purpose is named.
+//! `sagetrail doctor` beside real servers: what works is fine, and what is broken on purpose is named.
 //!
 //! moto checks no permissions, so a denial is judged by the unit tests alone.
 
@@ -83,7 +83,7 @@ impl World {
 
     /// The exit code, and the state and text of each finding about a part.
     fn examine(&self) -> (i32, Vec<(String, String, String)>) {
-        let output = self.command(&["check", "--online", "--json"]).output().unwrap();
+        let output = self.command(&["doctor", "--json"]).output().unwrap();
         let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
             panic!("{error}: {}", String::from_utf8_lossy(&output.stderr));
         });

@@ -235,7 +235,7 @@ async fn two_contents_of_one_event_are_told_apart_from_two_events_whatever_their
 }
 
 #[tokio::test]
-async fn whatever_was_set_aside_pages_with_its_reason() {
+async fn whatever_was_rejected_pages_with_its_reason() {
     let Some(scene) = Scene::set("monitors-rejected", &[]).await else { return };
     let at = (NOW - Duration::minutes(5)).unix_timestamp() * 1_000;
     let documents = [

@@ -77,6 +77,19 @@ async fn assert_each_record_once(search: &Search, account: &str, objects: usize)
     assert_eq!((found.len(), documents), (records, records));
 }
 
+async fn assert_no_message_deleted(daemon: &Daemon) {
+    let deleted = daemon.count(r#"sagetrail_messages_total{outcome="deleted"}"#).await;
+    assert!(deleted <= 1, "nothing but S3's test message was deleted");
+}
+
+/// Each record is stored once and none rejected, no message was given up, and the daemon stops.
+async fn assert_nothing_lost(daemon: Daemon, cloud: &Cloud, search: &Search, account: &str, objects: usize) {
+    assert_each_record_once(search, account, objects).await;
+    assert_eq!(cloud.dead_letters().await, 0);
+    assert_eq!(daemon.count(r#"sagetrail_records_rejected_total{reason="refused_by_opensearch"}"#).await, 0);
+    daemon.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_is_frozen_until_its_messages_are_somebody_elses_doubles_nothing() {
     let Some(stack) = Stack::running() else { return };
@@ -130,19 +143,15 @@ async fn an_index_that_a_full_disk_made_read_only_is_waited_for() {
     month.block().await;
     upload(&cloud, account, "2031-09", OBJECTS).await;
     until_refused(&daemon).await;
-    let deleted = daemon.count(r#"sagetrail_messages_total{outcome="deleted"}"#).await;
-    assert!(deleted <= 1, "nothing but S3's test message was deleted");
+    assert_no_message_deleted(&daemon).await;
 
     month.set(false).await;
     cloud.until_empty(PATIENCE).await;
-    assert_each_record_once(&search, account, OBJECTS).await;
-    assert_eq!(cloud.dead_letters().await, 0);
-    assert_eq!(daemon.count(r#"sagetrail_records_rejected_total{reason="refused_by_opensearch"}"#).await, 0);
-    daemon.stop().await;
+    assert_nothing_lost(daemon, &cloud, &search, account, OBJECTS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_foreign_index_under_the_name_of_the_alias_is_waited_for_and_nothing_is_set_aside() {
+async fn a_foreign_index_under_the_name_of_the_alias_is_waited_for_and_nothing_is_rejected() {
     let Some(stack) = Stack::running() else { return };
     let account = "700000000006";
     let node = Server::start("opensearch.sh", "taken");
@@ -155,18 +164,14 @@ async fn a_foreign_index_under_the_name_of_the_alias_is_waited_for_and_nothing_i
     assert_eq!(search.request("PUT", "sagetrail-events", None).await.0, 200);
     upload(&cloud, account, "2031-07", OBJECTS).await;
     until_refused(&daemon).await;
-    let deleted = daemon.count(r#"sagetrail_messages_total{outcome="deleted"}"#).await;
-    assert!(deleted <= 1, "nothing but S3's test message was deleted");
+    assert_no_message_deleted(&daemon).await;
     let log = daemon.log();
     let told = log.lines().filter(|line| line.contains("ERROR") && line.contains("a name is taken")).count();
     assert_eq!(told, 1, "{log}");
 
     assert_eq!(search.request("DELETE", "sagetrail-events", None).await.0, 200);
     cloud.until_empty(PATIENCE).await;
-    assert_each_record_once(&search, account, OBJECTS).await;
-    assert_eq!(cloud.dead_letters().await, 0);
-    assert_eq!(daemon.count(r#"sagetrail_records_rejected_total{reason="refused_by_opensearch"}"#).await, 0);
-    daemon.stop().await;
+    assert_nothing_lost(daemon, &cloud, &search, account, OBJECTS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,9 +195,7 @@ async fn an_opensearch_that_is_killed_while_it_stores_has_each_record_once_in_th
     cloud.until_empty(PATIENCE).await;
     println!("killed when {before} records were stored");
     assert!(before < (MANY_OBJECTS * RECORDS_PER_OBJECT) as u64, "the kill came too late to show anything");
-    assert_each_record_once(&search, account, MANY_OBJECTS).await;
-    assert_eq!(cloud.dead_letters().await, 0);
-    daemon.stop().await;
+    assert_nothing_lost(daemon, &cloud, &search, account, MANY_OBJECTS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -232,10 +235,7 @@ async fn a_node_whose_write_queue_is_full_pushes_back_and_has_each_record_once_i
     let again = daemon.count(r#"sagetrail_retries_total{what="bulk_item"}"#).await;
     println!("the node rejected {rejected} writes, and {again} documents were sent again");
     assert!(rejected > 0 && again > 0, "the queue was never full");
-    assert_each_record_once(&search, account, SOME_OBJECTS).await;
-    assert_eq!(cloud.dead_letters().await, 0);
-    assert_eq!(daemon.count(r#"sagetrail_records_rejected_total{reason="refused_by_opensearch"}"#).await, 0);
-    daemon.stop().await;
+    assert_nothing_lost(daemon, &cloud, &search, account, SOME_OBJECTS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! The roles that `check --permissions` prints, on a cluster with the security plugin: each command works with its role and
 //! without any one of its privileges does not.
 //!
-//! The plugins for retention, notifications and alerting are not in that cluster, so what `setup` and `check --online` need
+//! The plugins for retention, notifications and alerting are not in that cluster, so what `setup` and `doctor` need
 //! for them is not tried here.
 
 use std::fs::File;
@@ -14,7 +14,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::support::cloud::{Cloud, QueueSettings};
 use crate::support::daemon::Daemon;
@@ -26,6 +26,9 @@ const ACCOUNT: &str = "620000000001";
 const PASSWORD: &str = "a-Password-0f-the-test";
 /// So many attempts run side by side.
 const AT_ONCE: usize = 4;
+/// How long a command may take, and how long one that was refused something.
+const PATIENCE: Duration = Duration::from_mins(3);
+const PATIENCE_AFTER_REFUSAL: Duration = Duration::from_secs(10);
 /// What a log line says where the cluster refused something, and no time with such a number.
 static REFUSED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(^|[ =])403\b").unwrap());
 
@@ -108,24 +111,26 @@ impl<'c> Tenant<'c> {
         }
         let mut process = command.spawn().expect("the binary runs");
         let text = || String::from_utf8_lossy(&std::fs::read(said.path()).unwrap()).into_owned();
-        let mut give_up = Instant::now() + Duration::from_mins(3);
-        let mut is_refused = false;
-        loop {
+        let began = Instant::now();
+        let mut refused_at = None;
+        let status = eventually(PATIENCE * 2, async || {
             if let Some(status) = process.try_wait().unwrap() {
-                return (status.code(), text());
+                return Ok(Some(status));
             }
-            if Instant::now() >= give_up {
-                process.kill().unwrap();
-                process.wait().unwrap();
-                return (None, text());
+            if refused_at.is_none() && text().lines().any(|line| REFUSED.is_match(line)) {
+                refused_at = Some(Instant::now());
             }
-            // It may do the rest all the same.
-            if !is_refused && text().lines().any(|line| REFUSED.is_match(line)) {
-                is_refused = true;
-                give_up = Instant::now() + Duration::from_secs(10);
-            }
-            sleep(Duration::from_millis(100)).await;
+            // What was refused one thing may do the rest all the same.
+            let is_over = began.elapsed() >= PATIENCE
+                || refused_at.is_some_and(|at| at.elapsed() >= PATIENCE_AFTER_REFUSAL);
+            if is_over { Ok(None) } else { Err("the command goes on".to_owned()) }
+        })
+        .await;
+        if status.is_none() {
+            process.kill().unwrap();
+            process.wait().unwrap();
         }
+        (status.and_then(|status| status.code()), text())
     }
 
     /// The role that is printed for a command.
@@ -345,14 +350,14 @@ async fn setup_does_with_its_role_what_it_does_for_somebody_who_may_do_everythin
 async fn the_doctor_sees_with_its_role_what_it_sees_for_somebody_who_may_do_everything() {
     let Some(servers) = servers() else { return };
     let attempt = async |tenant: &Tenant<'_>, who: Who| {
-        let doctor = ["check", "--online", "--json"];
+        let doctor = ["doctor", "--json"];
         let before = tenant.run(who, &doctor, &[]).await.1;
         tenant.run(Who::Admin, &["setup"], &[]).await;
         said(&[before, tenant.run(who, &doctor, &[]).await.1].concat())
     };
-    let allowed = as_admin(&servers, "check --online", &attempt).await;
+    let allowed = as_admin(&servers, "doctor", &attempt).await;
     let tried = async |tenant: &Tenant<'_>| as_allowed(attempt(tenant, Who::Tried).await, &allowed);
-    try_out(&servers, "check --online", &PLUGINS, tried).await;
+    try_out(&servers, "doctor", &PLUGINS, tried).await;
 }
 
 /// What an attempt of somebody says who may do everything, as a tenant with a number that no role is tried with.
@@ -428,7 +433,7 @@ async fn the_queue_tells_the_bucket_that_the_configuration_does_not_name() {
 
     let printed = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sagetrail"));
-        command.args(["check", "--permissions"]).args(arguments);
+        command.args(arguments).arg("--permissions");
         command.env("AWS_ENDPOINT_URL", &stack.aws).env("SAGETRAIL__SOURCE__QUEUE_URL", &cloud.queue_url);
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -436,9 +441,9 @@ async fn the_queue_tells_the_bucket_that_the_configuration_does_not_name() {
         (printed["run"]["iam"].to_string(), said)
     };
     // Without asking it allows every bucket, and says so.
-    let (policy, said) = printed(&[]);
+    let (policy, said) = printed(&["check"]);
     assert!(policy.contains(r#""arn:aws:s3:::*""#) && said.contains("every bucket"), "{policy}{said}");
-    let (policy, said) = printed(&["--online"]);
+    let (policy, said) = printed(&["doctor"]);
     assert!(policy.contains(&format!("\"{source}/*\"")) && !policy.contains(":::*"), "{policy}");
     assert_eq!(said, "");
 }

@@ -52,7 +52,12 @@ async fn a_stop_gives_back_what_cannot_be_finished_and_a_second_daemon_ships_it(
     assert_eq!(cloud.backlog().await, (1, 0), "the message waits and is not hidden");
 
     blocked.open().await;
-    let mut second = Daemon::start(&stack, &cloud, &[("select.scope", "all")]);
+    ship_the_rest(&stack, &cloud, &search, account).await;
+}
+
+/// Ships with a second daemon what the first one left, which are the ten records of a blocked month.
+async fn ship_the_rest(stack: &Stack, cloud: &Cloud, search: &Search, account: &str) {
+    let mut second = Daemon::start(stack, cloud, &[("select.scope", "all")]);
     second.until_ready().await;
     cloud.until_empty(Duration::from_mins(1)).await;
     assert_eq!(search.count(account).await, 10);
@@ -82,11 +87,7 @@ async fn a_second_signal_ends_the_daemon_at_once_and_another_ships_what_was_in_f
     assert!(daemon.log().contains("a second signal"), "{}", daemon.log());
 
     blocked.open().await;
-    let mut second = Daemon::start(&stack, &cloud, &[("select.scope", "all")]);
-    second.until_ready().await;
-    cloud.until_empty(Duration::from_mins(1)).await;
-    assert_eq!(search.count(account).await, 10);
-    second.stop().await;
+    ship_the_rest(&stack, &cloud, &search, account).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -92,7 +92,7 @@ const FAULTS: &[&str] = &[
 ];
 
 #[test]
-fn under_any_schedule_of_faults_each_record_is_stored_once_or_still_queued_or_set_aside() {
+fn under_any_schedule_of_faults_each_record_is_stored_once_or_still_queued_or_rejected() {
     static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let usual_hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -166,14 +166,14 @@ fn met(outcomes: &[Outcome]) -> BTreeMap<&'static str, u64> {
 fn report(outcomes: &[Outcome], began: Instant) {
     let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
     println!(
-        "{} schedules in {:.0?}: {} virtual hours, {} messages deleted and {} left, {} documents stored, {} set aside",
+        "{} schedules in {:.0?}: {} virtual hours, {} messages deleted and {} left, {} documents stored, {} rejected",
         outcomes.len(),
         began.elapsed(),
         sum(|outcome| outcome.lasted.as_secs()) / 3_600,
         sum(|outcome| outcome.deleted),
         sum(|outcome| outcome.left),
         sum(|outcome| outcome.stored),
-        sum(|outcome| outcome.set_aside),
+        sum(|outcome| outcome.rejected),
     );
     for (fault, times) in met(outcomes) {
         println!("{times:>7} {fault}");

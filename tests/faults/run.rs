@@ -43,14 +43,14 @@ pub struct Outcome {
     pub deleted: u64,
     pub left: u64,
     pub stored: u64,
-    pub set_aside: u64,
+    pub rejected: u64,
 }
 
 impl std::fmt::Debug for Outcome {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { seed, broken, met, lasted, deleted, left, stored, set_aside, story: _ } = self;
+        let Self { seed, broken, met, lasted, deleted, left, stored, rejected, story: _ } = self;
         write!(formatter, "seed {seed}: {lasted:?}, {deleted} messages deleted, {left} left, ")?;
-        write!(formatter, "{stored} documents stored, {set_aside} set aside\nmet {met:?}\nbroken {broken:#?}")
+        write!(formatter, "{stored} documents stored, {rejected} rejected\nmet {met:?}\nbroken {broken:#?}")
     }
 }
 
@@ -144,7 +144,7 @@ async fn finish(
 fn outcome(seed: u64, world: &World, lasted: Duration) -> Outcome {
     let mut inner = world.lock();
     let left = inner.queue.undeleted().count();
-    let set_aside = inner.documents.keys().filter(|(index, _)| index == REJECTED).count();
+    let rejected = inner.documents.keys().filter(|(index, _)| index == REJECTED).count();
     let entries = inner.documents.keys().filter(|(index, _)| index.starts_with(LEDGER)).count();
     Outcome {
         seed,
@@ -154,8 +154,8 @@ fn outcome(seed: u64, world: &World, lasted: Duration) -> Outcome {
         lasted,
         deleted: (inner.queue.messages.len() - left) as u64,
         left: left as u64,
-        stored: (inner.documents.len() - set_aside - entries) as u64,
-        set_aside: set_aside as u64,
+        stored: (inner.documents.len() - rejected - entries) as u64,
+        rejected: rejected as u64,
     }
 }
 

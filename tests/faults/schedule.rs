@@ -49,9 +49,9 @@ pub struct Record {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     Stored,
-    /// OpenSearch will not have it, so it is set aside.
+    /// OpenSearch will not have it, so it is rejected.
     Refused,
-    /// It is no JSON, so it is set aside.
+    /// It is no JSON, so it is rejected.
     Malformed,
     /// It concerns another service.
     NotSelected,

@@ -225,7 +225,7 @@ impl Inner {
             Fate::Malformed => !is_stored && reason == Some("malformed".to_owned()),
             Fate::NotSelected => !is_stored && reason.is_none(),
         };
-        let problem = || format!("record {number} ({fate:?}) is stored: {is_stored}, set aside: {reason:?}");
+        let problem = || format!("record {number} ({fate:?}) is stored: {is_stored}, rejected: {reason:?}");
         if fine { Ok(()) } else { Err(problem()) }
     }
 

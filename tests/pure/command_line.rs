@@ -168,6 +168,31 @@ fn check_names_broken_rules_and_what_lets_inactive_ones_match() {
 }
 
 #[test]
+fn check_online_finds_what_doctor_finds_and_check_alone_asks_nobody() {
+    let nowhere = "http://127.0.0.1:9";
+    let environment = [
+        ("AWS_ENDPOINT_URL", nowhere),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_MAX_ATTEMPTS", "1"),
+        ("SAGETRAIL__SINK__URL", nowhere),
+    ];
+    let broken = |arguments: &[&str]| {
+        let output = sagetrail(arguments, &environment);
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let findings = report["findings"].as_array().into_iter().flatten();
+        let broken = findings.filter(|finding| finding["state"] == "broken");
+        let subjects: Vec<String> = broken.map(|finding| finding["subject"].to_string()).collect();
+        (output.status.code(), subjects)
+    };
+    let found = broken(&["doctor", "--json"]);
+    assert_eq!(found, (Some(1), vec![r#""identity""#.to_owned(), r#""opensearch""#.to_owned()]));
+    assert_eq!(broken(&["check", "--online", "--json"]), found);
+    assert_eq!(broken(&["check"]), (Some(0), Vec::new()));
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_failure_and_nothing_is_said_about_it() {
     let folder = tempfile::tempdir().unwrap();
     let export = folder.path().to_str().unwrap();

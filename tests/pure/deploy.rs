@@ -81,7 +81,7 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn the_runbook_explains_every_reason_for_which_something_fails_or_is_set_aside() {
+fn the_runbook_explains_every_reason_for_which_something_fails_or_is_rejected() {
     for (series, label, section) in EXPLAINED {
         let (_, text) = OPERATIONS.split_once(&format!("\n## {section}\n")).expect(section);
         let text = text.split("\n## ").next().expect("there is a first part");
@@ -261,13 +261,13 @@ fn terraform_grants_each_command_what_is_printed_for_it() {
         }
         granted
     };
-    let granted: BTreeMap<String, BTreeSet<String>> = Regex::new(r"(?s)\n    (\w+) = \{\n(.*?)\n    \}")
+    let granted: BTreeMap<String, BTreeSet<String>> = Regex::new(r"\n    (\w+) += \{([^}]*)\}")
         .unwrap()
         .captures_iter(text)
         .map(|found| (found[1].to_owned(), of_command(&found[2])))
         .collect();
     let printed = printed_permissions();
-    let names = [("replay --retag", "retag"), ("check --online", "check")];
+    let names = [("replay --retag", "retag")];
     let printed: BTreeMap<String, BTreeSet<String>> = printed
         .as_object()
         .unwrap()

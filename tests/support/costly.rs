@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 const LARGE: usize = 8 * 1024;
 
 /// Each way to make a record dear, small ones and large ones.
-#[allow(clippy::too_many_lines, reason = "a list of records")]
 pub fn costly_records() -> Vec<(String, Vec<u8>)> {
     let mut records: Vec<(String, Vec<u8>)> = Vec::new();
     let mut add = |name: &str, raw: String| records.push((name.to_owned(), raw.into_bytes()));

@@ -1,4 +1,4 @@
-//! The decoder: the bytes of one S3 object in, its CloudTrail records out, one slice of raw JSON at a time.
+//! Reads the bytes of one S3 object and hands out its CloudTrail records, one slice of raw JSON at a time.
 //!
 //! Nothing here builds JSON values. Most records are rejected on their bytes, so the decoder only finds where each
 //! record begins and ends; whoever selects a record parses it. Memory is one window, which holds an

@@ -20,7 +20,7 @@ impl<Values: VariantArray + Copy + Into<&'static str>> Label for Values {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum MessageOutcome {
-    /// Every record of it is stored, deliberately not selected or set aside: it was deleted.
+    /// Every record of it is stored, deliberately not selected or rejected: it was deleted.
     Deleted,
     /// Something failed: it was left, and the queue will deliver it again.
     Failed,
@@ -100,7 +100,7 @@ pub enum VersionPassedOver {
     Gone,
 }
 
-/// Why a record was set aside in the rejected index.
+/// Why a record was rejected, as its document in the rejected index says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum RejectReason {

@@ -1,4 +1,4 @@
-//! The record: one CloudTrail event as AWS wrote it, parsed once and only read from then on.
+//! Parses one CloudTrail event as AWS wrote it, once; from then on it is only read.
 //!
 //! Strings borrow from the raw bytes, so a record costs little more than its structure. Sigma rules are evaluated on
 //! it as it stands, under CloudTrail's own field names.
@@ -133,6 +133,11 @@ pub fn truth(value: &Value<'_>) -> Option<bool> {
         _ => None,
     };
     value.as_bool().or_else(text)
+}
+
+/// Whether a text is the id of an account, which has twelve digits.
+pub fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether the service is one of the SageMaker family, by its name in the commercial partition.

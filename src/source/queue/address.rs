@@ -5,6 +5,7 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::aws;
+use crate::record::is_account;
 
 /// Why an address is not that of a queue that S3 notifies.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +39,6 @@ pub(super) fn check_form(url: &Url) -> Result<(), AddressError> {
     if name.rsplit_once('.').is_some_and(|(_, kind)| kind == "fifo") {
         return Err(AddressError::Fifo { url: url.as_str().into() });
     }
-    let is_account = |part: &str| part.len() == 12 && part.bytes().all(|byte| byte.is_ascii_digit());
     if is_aws && !matches!(path[..], [account, _] if is_account(account)) {
         return refuse("its path is not ACCOUNT/NAME");
     }

@@ -133,13 +133,13 @@ fn the_answer_says_what_is_open_and_one_without_an_index_that_nothing_is_known()
         told[plural(kind)] = json!({"value": if kind == FindingKind::MissingFile { 3.0 } else { 0.0 }});
     }
     let answer = json!({"aggregations": {"last": {"value": 1_772_000_000_123.0_f64}, "told": told}});
-    let known = OpenGaps::read(answer).unwrap();
+    let known = OpenGaps::read(&answer).unwrap();
     assert_eq!(known.gaps[&FindingKind::MissingFile], 3);
     assert_eq!(known.gaps.values().sum::<u64>(), 3);
     assert!(!known.gaps.contains_key(&FindingKind::LateFile));
     assert_eq!(known.last_run_at.unwrap().unix_timestamp(), 1_772_000_000);
     let never = json!({"aggregations": {"last": {"value": null}, "told": told}});
-    assert_eq!(OpenGaps::read(never).unwrap().last_run_at, None);
-    assert_eq!(OpenGaps::read(json!({"hits": {}})), Some(OpenGaps::default()));
-    assert_eq!(OpenGaps::read(json!({"aggregations": {}})), None);
+    assert_eq!(OpenGaps::read(&never).unwrap().last_run_at, None);
+    assert_eq!(OpenGaps::read(&json!({"hits": {}})), Some(OpenGaps::default()));
+    assert_eq!(OpenGaps::read(&json!({"aggregations": {}})), None);
 }

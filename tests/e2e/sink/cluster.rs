@@ -169,7 +169,7 @@ async fn while_the_rejected_index_takes_nothing_a_refused_document_is_no_success
 }
 
 #[tokio::test]
-async fn a_blocked_index_is_waited_for_and_its_documents_are_not_set_aside() {
+async fn a_blocked_index_is_waited_for_and_its_documents_are_not_rejected() {
     let Some(cluster) = Cluster::of_environment().await else { return };
     for (month, block) in
         [(Month::April, "index.blocks.read_only"), (Month::May, "index.blocks.read_only_allow_delete")]
@@ -215,7 +215,7 @@ struct State {
 }
 
 #[tokio::test]
-async fn no_state_of_a_real_cluster_sets_a_document_aside_and_each_is_waited_for() {
+async fn no_state_of_a_real_cluster_rejects_a_document_and_each_is_waited_for() {
     const PIPELINE: &str = "_ingest/pipeline/sagetrail-test";
     const TAKEN: &str = "sagetrail-test-taken";
     let Some(cluster) = Cluster::of_environment().await else { return };
@@ -318,7 +318,7 @@ async fn no_state_of_a_real_cluster_sets_a_document_aside_and_each_is_waited_for
 }
 
 #[tokio::test]
-async fn with_the_templates_of_setup_a_lone_document_at_fault_is_set_aside_and_the_question_stores_nothing() {
+async fn with_the_templates_of_setup_a_lone_document_at_fault_is_rejected_and_the_question_stores_nothing() {
     let Some(cluster) = Cluster::of_environment().await else { return };
     sagetrail::setup::install_templates(&cluster.client).await.unwrap();
     let index = cluster.index(Month::August, json!({})).await;

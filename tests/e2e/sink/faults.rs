@@ -157,7 +157,7 @@ async fn a_bulk_refused_as_a_whole_is_divided_down_to_the_document_at_fault() {
 }
 
 #[tokio::test]
-async fn a_refused_document_is_set_aside_with_its_reason_and_whole_text() {
+async fn a_refused_document_is_rejected_with_its_reason_and_whole_text() {
     let fake = Fake::start(Rules { refused: Some("bad"), ..Rules::default() }, []).await;
     let running = Running::new(&config(&fake.url));
     let source = "{\"t\":\"bad \\\"quoted\\\" é\"}";
@@ -173,14 +173,14 @@ async fn a_refused_document_is_set_aside_with_its_reason_and_whole_text() {
     assert!((running.metric(series) - 1.0).abs() < f64::EPSILON);
 
     let again = Stored { created: 0, duplicate: 2, rejected: 1, ..Stored::default() };
-    assert_eq!(running.store(all).await, Ok(again), "delivered again, it is still set aside once");
+    assert_eq!(running.store(all).await, Ok(again), "delivered again, it is still rejected once");
     assert_eq!(fake.reports().len(), 1);
     assert!((running.metric(series) - 1.0).abs() < f64::EPSILON);
     running.end().await;
 }
 
 #[tokio::test]
-async fn a_refused_document_that_cannot_be_set_aside_is_no_success() {
+async fn a_refused_document_that_cannot_be_rejected_is_no_success() {
     let rules = Rules { refused: Some("bad"), refuses_reports: true, ..Rules::default() };
     let fake = Fake::start(rules, []).await;
     let running = Running::new(&config(&fake.url));

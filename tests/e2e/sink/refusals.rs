@@ -1,8 +1,9 @@
-//! What the sink makes of refusals: whose fault each is, what is told of it, and nothing set aside that is the
+//! What the sink makes of refusals: whose fault each is, what is told of it, and nothing rejected that is the
 //! cluster's.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use sagetrail::document::Document;
 use sagetrail::opensearch::OpenSearch;
 use sagetrail::sink::{StoreError, Stored};
 
@@ -14,7 +15,7 @@ use crate::support::log::Log;
 
 /// The states are those that a real OpenSearch 2.19 answered with.
 #[tokio::test]
-async fn a_state_of_the_cluster_sets_no_document_aside_whatever_it_is_and_is_waited_for() {
+async fn a_state_of_the_cluster_rejects_no_document_whatever_it_is_and_is_waited_for() {
     for (status, kind, reason) in [
         (400, "invalid_alias_name_exception", "an index exists with the same name as the alias"),
         (400, "invalid_index_name_exception", "Invalid index name"),
@@ -50,7 +51,7 @@ async fn a_state_of_the_cluster_sets_no_document_aside_whatever_it_is_and_is_wai
 
 /// The state is gone between the refusal and the question whether the index takes documents.
 #[tokio::test]
-async fn a_state_that_ends_just_before_the_question_sets_nothing_aside() {
+async fn a_state_that_ends_just_before_the_question_rejects_nothing() {
     for kind in ["mapper_parsing_exception", "a_state_of_tomorrow_exception"] {
         let state = Some((400, kind, "nobody knows it"));
         let fake = Fake::start(Rules { state, state_lasts: Some(1), ..Rules::default() }, []).await;
@@ -62,7 +63,7 @@ async fn a_state_that_ends_just_before_the_question_sets_nothing_aside() {
 }
 
 #[tokio::test]
-async fn a_state_that_lasts_fails_the_message_and_sets_nothing_aside() {
+async fn a_state_that_lasts_fails_the_message_and_rejects_nothing() {
     let state = Some((400, "a_state_of_tomorrow_exception", "nobody knows it"));
     let fake = Fake::start(Rules { state, ..Rules::default() }, []).await;
     let mut config = config(&fake.url);
@@ -75,7 +76,7 @@ async fn a_state_that_lasts_fails_the_message_and_sets_nothing_aside() {
 }
 
 #[tokio::test]
-async fn a_lone_document_at_fault_is_set_aside_because_the_index_takes_another() {
+async fn a_lone_document_at_fault_is_rejected_because_the_index_takes_another() {
     let rules = Rules { refused: Some("bad"), doubtful: Some("odd"), ..Rules::default() };
     let fake = Fake::start(rules, []).await;
     let running = Running::new(&config(&fake.url));
@@ -107,20 +108,29 @@ async fn what_a_pipeline_dropped_is_not_stored_and_its_message_fails_if_that_las
     running.end().await;
 }
 
-#[tokio::test]
-async fn a_server_that_refuses_every_request_as_a_whole_sets_nothing_aside() {
-    let fake = Fake::start(Rules { malformed: Some("_id"), ..Rules::default() }, []).await;
-    let running = Running::new(&config(&fake.url));
+/// Stores documents at a server that refuses whole requests, and takes them after a look at what happened meanwhile.
+async fn refuse_for_a_while(fake: &Fake, running: Running, all: Vec<Document>, look: impl FnOnce()) {
+    let expected = Ok(created(all.len() as u64));
     let producer = running.sink.join();
-    let submission = producer.submit(documents(0..20)).await.unwrap();
+    let submission = producer.submit(all).await.unwrap();
     drop(producer);
     running.until_retried("bulk_request", 2.0).await;
     assert_eq!((fake.events(), fake.reports().len()), (0, 0));
-    let bulks = fake.requests().iter().filter(|request| request.documents == 20).count();
-    assert!(bulks >= 2, "it is not divided");
+    look();
     fake.change(Rules::default());
-    assert_eq!(patiently(submission.stored()).await, Ok(created(20)));
+    assert_eq!(patiently(submission.stored()).await, expected);
     running.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_every_request_as_a_whole_rejects_nothing() {
+    let fake = Fake::start(Rules { malformed: Some("_id"), ..Rules::default() }, []).await;
+    let running = Running::new(&config(&fake.url));
+    refuse_for_a_while(&fake, running, documents(0..20), || {
+        let bulks = fake.requests().iter().filter(|request| request.documents == 20).count();
+        assert!(bulks >= 2, "it is not divided");
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -130,20 +140,15 @@ async fn a_server_that_takes_no_compressed_request_is_waited_for_and_told_of() {
     config.gzip = true;
     let log = Log::start();
     let running = Running::new(&config);
-    let producer = running.sink.join();
     let all = (0..20).map(|n| document_of(format!("{{\"n\":{n},\"t\":\"{:2000}\"}}", "x"))).collect();
-    let submission = producer.submit(all).await.unwrap();
-    drop(producer);
-    running.until_retried("bulk_request", 2.0).await;
-    assert_eq!((fake.events(), fake.reports().len()), (0, 0));
-    assert_eq!(log.lines("sink.gzip = false").len(), 1, "{}", log.text());
-    fake.change(Rules::default());
-    assert_eq!(patiently(submission.stored()).await, Ok(created(20)));
-    running.end().await;
+    refuse_for_a_while(&fake, running, all, || {
+        assert_eq!(log.lines("sink.gzip = false").len(), 1, "{}", log.text());
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn a_document_that_a_firewall_refuses_is_set_aside_and_blocks_no_other() {
+async fn a_document_that_a_firewall_refuses_is_rejected_and_blocks_no_other() {
     let fake = Fake::start(Rules { firewall: Some("/etc/passwd"), ..Rules::default() }, []).await;
     let running = Running::new(&config(&fake.url));
     let mut all = documents(0..30);
@@ -162,19 +167,14 @@ async fn a_document_that_a_firewall_refuses_is_set_aside_and_blocks_no_other() {
 }
 
 #[tokio::test]
-async fn a_firewall_that_lets_nothing_through_sets_nothing_aside() {
+async fn a_firewall_that_lets_nothing_through_rejects_nothing() {
     let fake = Fake::start(Rules { firewall: Some("_id"), ..Rules::default() }, []).await;
     let log = Log::start();
     let running = Running::new(&config(&fake.url));
-    let producer = running.sink.join();
-    let submission = producer.submit(documents(0..20)).await.unwrap();
-    drop(producer);
-    running.until_retried("bulk_request", 2.0).await;
-    assert_eq!((fake.events(), fake.reports().len()), (0, 0));
-    assert_eq!(log.lines("before the server refused the request").len(), 1, "{}", log.text());
-    fake.change(Rules::default());
-    assert_eq!(patiently(submission.stored()).await, Ok(created(20)));
-    running.end().await;
+    refuse_for_a_while(&fake, running, documents(0..20), || {
+        assert_eq!(log.lines("before the server refused the request").len(), 1, "{}", log.text());
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -198,15 +198,11 @@ async fn a_denial_is_told_by_its_own_cause() {
         let fake = Fake::start(Rules { denial: Some((status, said)), ..Rules::default() }, []).await;
         let log = Log::start();
         let running = Running::new(&config(&fake.url));
-        let producer = running.sink.join();
-        let submission = producer.submit(documents(0..2)).await.unwrap();
-        drop(producer);
-        running.until_retried("bulk_request", 2.0).await;
-        assert_eq!(log.lines(told).len(), 1, "{said}: {}", log.text());
-        assert!(!log.text().contains("name=me"), "{}", log.text());
-        fake.change(Rules::default());
-        assert_eq!(patiently(submission.stored()).await, Ok(created(2)));
-        running.end().await;
+        refuse_for_a_while(&fake, running, documents(0..2), || {
+            assert_eq!(log.lines(told).len(), 1, "{said}: {}", log.text());
+            assert!(!log.text().contains("name=me"), "{}", log.text());
+        })
+        .await;
     }
 }
 

@@ -1,9 +1,13 @@
 //! The OpenSearch that asks who somebody is, and whoever may do everything there.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
-/// How often the security plugin is asked again when somebody else has changed its users or roles meanwhile.
-const ATTEMPTS: usize = 20;
+use super::eventually;
+
+/// How long the security plugin is asked again when somebody else has changed its users or roles meanwhile.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct Secured {
     pub url: String,
@@ -42,14 +46,14 @@ impl Secured {
     /// run side by side can conflict.
     pub async fn secure(&self, method: &str, path: &str, body: Value) {
         let path = format!("_plugins/_security/api/{path}");
-        for _ in 0..ATTEMPTS {
+        eventually(PATIENCE, async || {
             let (status, answer) = self.ask(method, &path, Some(body.clone())).await;
             match status {
-                200 | 201 => return,
-                409 => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+                200 | 201 => Ok(()),
+                409 => Err(format!("{path}: somebody else was first each time")),
                 _ => panic!("{path}: {status} {answer}"),
             }
-        }
-        panic!("{path}: somebody else was first {ATTEMPTS} times");
+        })
+        .await;
     }
 }

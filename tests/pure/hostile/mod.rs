@@ -136,7 +136,7 @@ fn a_million_brackets_exhaust_no_stack_at_any_stage() {
 }
 
 #[test]
-fn every_hostile_record_becomes_one_document_of_ours_or_is_set_aside() {
+fn every_hostile_record_becomes_one_document_of_ours_or_is_rejected() {
     for (name, raw, is_json) in hostile_records("111122223333") {
         let document = document_of(raw.as_bytes());
         properties::assert_is_ours(&document);

@@ -1,4 +1,4 @@
-//! What is wrong with an object, and the limits beyond which it is refused.
+//! Describes what is wrong with an object, and the limits beyond which it is refused.
 
 use super::form::{Foreign, Names};
 use crate::labels::ObjectFailure;

@@ -1,4 +1,4 @@
-//! The form: what an object is, told by its first bytes and by the names of its members.
+//! Tells what an object is by its first bytes and by the names of its members.
 //!
 //! CloudTrail's own files are one JSON object with an array `Records`. Records also arrive in other wrappings, and those that
 //! leave no doubt are read; whatever else lies in a bucket is named, with what to do about it.
@@ -176,7 +176,7 @@ impl<'t> Embedded<'t> {
             return Self::Neither;
         }
         let Ok(members) = serde_json::from_slice::<Members<'t>>(text) else {
-            // A text that was cut is set aside as what cannot be read, rather than lost.
+            // A text that was cut is rejected as what cannot be read, rather than lost.
             return Self::Record(text);
         };
         if members.are_of_a_record() {

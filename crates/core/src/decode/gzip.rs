@@ -1,4 +1,4 @@
-//! The gzip stream: any number of members, unfolded as far as they are sound.
+//! Unfolds a gzip stream of any number of members, as far as they are sound.
 //!
 //! A reader of its own, because what comes before damage has to be handed over to the last byte, and what follows the
 //! members has to be judged: NUL bytes pad a file, and anything else was not written by whoever wrote the members.

@@ -1,4 +1,4 @@
-//! The input: an object's content, compressed or not, and what is unfolded or recoded of it once more.
+//! Reads an object's content, compressed or not, and unfolds or recodes it once more where that is needed.
 //!
 //! The content is what CloudTrail's digests name: the bytes of the file before its compression. It is counted, limited and
 //! hashed here. A form that is wrapped once more (gzip within gzip, UTF-16) is read through a recoding on top of it.

@@ -1,4 +1,4 @@
-//! The nesting: where an object or array of raw JSON ends, found without looking at single bytes.
+//! Finds where an object or array of raw JSON ends, without looking at single bytes.
 //!
 //! Sixty-four bytes are looked at together: a comparison gives a mask with one bit for each byte that is a quote or a
 //! bracket, and a few operations on masks say which of them stand outside strings. Half of a trail's cost beside

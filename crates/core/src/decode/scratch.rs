@@ -1,4 +1,4 @@
-//! Memory that decoding one object needs, and can use again for the next.
+//! Holds the memory that decoding one object needs, for the next to use again.
 
 use libdeflater::{Crc, Decompressor};
 use memchr::memmem;

@@ -403,7 +403,7 @@ fn what_wraps_no_record_is_named_by_its_members_alone_and_keeps_nothing_else_fro
 }
 
 #[test]
-fn a_text_that_was_cut_is_handed_over_to_be_set_aside() {
+fn a_text_that_was_cut_is_handed_over_to_be_rejected() {
     let cut = serde_json::Value::from(&RECORD[..60]).to_string();
     let (found, decoded) =
         decode_all(format!(r#"{{"logEvents":[{{"message":{cut}}}]}}"#).as_bytes(), &LIMITS);

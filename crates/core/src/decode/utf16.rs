@@ -1,4 +1,4 @@
-//! UTF-16: recoded to UTF-8 piece by piece, with U+FFFD for half a surrogate pair.
+//! Recodes UTF-16 to UTF-8 piece by piece, with U+FFFD for half a surrogate pair.
 
 use super::damage::Damage;
 use super::form::Order;

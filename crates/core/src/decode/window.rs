@@ -1,4 +1,4 @@
-//! The window: the part of an object's uncompressed bytes that is in memory.
+//! Keeps the part of an object's uncompressed bytes that is read now in memory.
 //!
 //! An object of an ordinary size is inflated as a whole, at more than twice the speed of a stream. That is only a short cut:
 //! whatever is out of the ordinary (several gzip members, damage, appended bytes, a size that is large or a lie) is read as a
@@ -253,26 +253,46 @@ impl<'a> Window<'a> {
 
     /// The string whose opening quote was just read, with its quotes; as large as a record may be.
     pub(super) fn text(&mut self, index: u64) -> Result<&[u8], Damage> {
-        let mut start = self.position - 1;
         let mut escaped = false;
-        loop {
-            let unread = &self.scratch.buffer[self.position..self.filled];
+        let end = |unread: &[u8]| {
             let end = unread.iter().position(|&byte| {
                 let is_end = byte == b'"' && !escaped;
                 escaped = byte == b'\\' && !escaped;
                 is_end
             });
-            self.position = end.map_or(self.filled, |at| self.position + at + 1);
+            end.map(|at| at + 1)
+        };
+        self.until(end, index, "the file ends inside a string")
+    }
+
+    /// The record whose opening brace was just read.
+    pub(super) fn record(&mut self, index: u64) -> Result<&[u8], Damage> {
+        let mut nesting = Nesting::new(b'{');
+        self.until(|unread| nesting.end(unread), index, "the file ends inside a record")
+    }
+
+    /// From the byte that was just read to where `end` finds the end, which tells how much of the unread bytes belongs
+    /// to it.
+    fn until(
+        &mut self,
+        mut end: impl FnMut(&[u8]) -> Option<usize>,
+        index: u64,
+        cut_short: &'static str,
+    ) -> Result<&[u8], Damage> {
+        let mut start = self.position - 1;
+        loop {
+            let length = end(&self.scratch.buffer[self.position..self.filled]);
+            self.position = length.map_or(self.filled, |length| self.position + length);
             if self.position - start > self.limits.record_bytes {
                 return Err(Damage::RecordTooLarge { index, limit: self.limits.record_bytes });
             }
-            if end.is_some() {
+            if length.is_some() {
                 return Ok(&self.scratch.buffer[start..self.position]);
             }
             let more = self.fill(start)?;
             start = 0;
             if !more {
-                return Err(self.malformed("the file ends inside a string"));
+                return Err(self.malformed(cut_short));
             }
         }
     }
@@ -305,27 +325,6 @@ impl<'a> Window<'a> {
             }
         }
         Ok(())
-    }
-
-    /// The record whose opening brace was just read.
-    pub(super) fn record(&mut self, index: u64) -> Result<&[u8], Damage> {
-        let mut start = self.position - 1;
-        let mut nesting = Nesting::new(b'{');
-        loop {
-            let end = nesting.end(&self.scratch.buffer[self.position..self.filled]);
-            self.position = end.map_or(self.filled, |length| self.position + length);
-            if self.position - start > self.limits.record_bytes {
-                return Err(Damage::RecordTooLarge { index, limit: self.limits.record_bytes });
-            }
-            if end.is_some() {
-                return Ok(&self.scratch.buffer[start..self.position]);
-            }
-            let more = self.fill(start)?;
-            start = 0;
-            if !more {
-                return Err(self.malformed("the file ends inside a record"));
-            }
-        }
     }
 
     pub(super) fn record_limit(&self) -> usize {

@@ -1,4 +1,4 @@
-//! The actor: who stands behind a record, under the name that an analyst would call them by.
+//! Reads who stands behind a record, under the name that an analyst would call them by.
 
 mod naming;
 mod second_factor;

@@ -1,4 +1,4 @@
-//! The alert key: what monitors group records by, so that one incident pages once.
+//! Writes the keys that monitors group records by, so that one incident pages once.
 //!
 //! Grouping leaves out each record that lacks one of the values, in silence. So principal and resource are always
 //! there, and a record that is worth a look always has a finding. A key goes into pages and links as it is, so it holds

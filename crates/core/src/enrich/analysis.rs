@@ -1,4 +1,4 @@
-//! The reading: all that was understood of one record, for the stages that put it into words and advice.
+//! Holds all that was understood of one record, for the stages that put it into words and advice.
 
 use super::actor::Actor;
 use super::context::Context;

@@ -1,4 +1,4 @@
-//! ATT&CK and ATLAS: the names behind the ids that rules are tagged with.
+//! Knows the names behind the ids of ATT&CK and ATLAS that rules are tagged with.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

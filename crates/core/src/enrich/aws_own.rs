@@ -1,4 +1,4 @@
-//! What belongs to AWS itself: the registries of its images, and the buckets of its models and examples.
+//! Knows what belongs to AWS itself: the registries of its images, and the buckets of its models and examples.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! The carry: what a stored document knows and its text no longer shows.
+//! Carries over what a stored document knows and its text no longer shows.
 //!
 //! `event.original` is the record after redaction. Rules and scripts were read before it, so a document may know more than
 //! its text: a script whose parameter is `[redacted:…]` as a whole, a match on a value that is gone. A document that is

@@ -1,4 +1,4 @@
-//! The catalogue: what each operation of SageMaker's API is about.
+//! Knows what each operation of SageMaker's API is about.
 //!
 //! It is `config/catalogue.toml`, whose head says what the keys mean, read once into paths and kinds.
 
@@ -32,13 +32,14 @@ pub struct Operation {
 }
 
 /// The access level of IAM's service authorisation reference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all(serialize = "lowercase"))]
 pub enum Access {
     List,
     Read,
     Write,
     Tagging,
-    #[serde(rename = "Permissions management")]
+    #[serde(rename(serialize = "permissions management", deserialize = "Permissions management"))]
     PermissionsManagement,
 }
 
@@ -116,18 +117,6 @@ impl Access {
     /// Whether a call of this level leaves everything as it was.
     pub fn reads(self) -> bool {
         matches!(self, Self::List | Self::Read)
-    }
-}
-
-impl Serialize for Access {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(match self {
-            Self::List => "list",
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Tagging => "tagging",
-            Self::PermissionsManagement => "permissions management",
-        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The context: which resource a SageMaker call was about, and the settings of it that matter to a defender.
+//! Finds which resource a SageMaker call was about, and the settings of it that matter to a defender.
 //!
 //! The settings are found by convention. SageMaker's API names its members alike everywhere (`roleArn`, `instanceType`,
 //! `kmsKeyId`, …), so one walk over the parameters finds them at any depth, also for operations that AWS adds later.

@@ -1,5 +1,5 @@
-//! The cut: which fields of a document have less than the record had, because there is an end to what is unfolded, read
-//! or stored.
+//! Tells which fields of a document have less than the record had, because there is an end to what is unfolded, read or
+//! stored.
 
 use super::embedded;
 use super::flat::Flat;

@@ -1,4 +1,4 @@
-//! The denied call: what AWS's message says of it, where the record of a denied call leaves out parameters and caller.
+//! Reads what AWS's message says of a denied call, whose record leaves out parameters and caller.
 
 use crate::record::Record;
 

@@ -1,4 +1,4 @@
-//! The dispatch: which calls a Sigma rule can match at all, read off its condition.
+//! Reads off a Sigma rule's condition which calls it can match at all.
 //!
 //! A record only meets the rules that could match its eventSource and its eventName. And the bytes of a record show
 //! whether any rule could ask for it, so that the rest is rejected before it is parsed.

@@ -1,4 +1,4 @@
-//! Embedded documents: the JSON that a request carries as texts, such as the definition of a pipeline.
+//! Reads the JSON that a request carries as texts, such as the definition of a pipeline.
 //!
 //! What they say counts like the request's own members: the role of a step, the image that it runs, the bucket that it writes
 //! to. A document may hold further ones, in the same way.

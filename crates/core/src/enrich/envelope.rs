@@ -1,9 +1,9 @@
-//! The envelope: the fields that CloudTrail puts around every call, under `aws.cloudtrail.*`.
+//! Writes the fields that CloudTrail puts around every call, under `aws.cloudtrail.*`.
 //!
 //! Parameters and response go into flat objects: their names and types differ from call to call, and mapping them one
 //! by one breaks an index sooner or later.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json_borrow::Value;
 use serde_with::skip_serializing_none;
 
@@ -25,12 +25,13 @@ pub struct CloudTrail<'e, 'a> {
     vpc_endpoint_id: Option<&'e str>,
     recipient_account_id: Option<&'e str>,
     session_from_console: Option<bool>,
-    user_identity: UserIdentity<'e>,
-    session: Option<Session<'e>>,
+    user_identity: UserIdentity<'e, 'a>,
+    session: Option<Session<'e, 'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     resources: Vec<TouchedResource<'e>>,
-    tls: Option<Tls<'e>>,
-    addendum: Option<Addendum<'e>>,
+    tls: Option<Renamed<'e, 'a>>,
+    /// A later addition to an event that was already delivered; the two are linked by the original's eventID.
+    addendum: Option<Renamed<'e, 'a>>,
     #[serde(skip_serializing_if = "Flat::is_empty")]
     request_parameters: Flat<'e, 'a>,
     #[serde(skip_serializing_if = "Flat::is_empty")]
@@ -59,8 +60,8 @@ impl<'e, 'a> CloudTrail<'e, 'a> {
             user_identity: UserIdentity::of(record),
             session: Session::of(record),
             resources: touched_resources(record),
-            tls: Tls::of(record),
-            addendum: Addendum::of(record),
+            tls: Renamed::of(record.at(&["tlsDetails"]), TLS),
+            addendum: Renamed::of(record.at(&["addendum"]), ADDENDUM),
             request_parameters: Flat(record.at(&["requestParameters"])),
             response_elements: Flat(record.at(&["responseElements"])),
             additional_event_data: Flat(record.at(&["additionalEventData"])),
@@ -71,58 +72,21 @@ impl<'e, 'a> CloudTrail<'e, 'a> {
 
 #[skip_serializing_none]
 #[derive(Serialize)]
-struct UserIdentity<'e> {
-    #[serde(rename = "type")]
-    kind: Option<&'e str>,
-    principal_id: Option<&'e str>,
-    arn: Option<&'e str>,
-    account_id: Option<&'e str>,
-    access_key_id: Option<&'e str>,
-    user_name: Option<&'e str>,
-    invoked_by: Option<&'e str>,
-    identity_provider: Option<&'e str>,
+struct UserIdentity<'e, 'a> {
+    #[serde(flatten)]
+    texts: Option<Renamed<'e, 'a>>,
     /// The person on whose behalf a service acts, with trusted identity propagation.
     on_behalf_of: Option<&'e str>,
-    in_scope_of: Option<InScopeOf<'e>>,
+    /// For what the credentials of a service's role were issued, and to whom.
+    in_scope_of: Option<Renamed<'e, 'a>>,
 }
 
-/// For what the credentials of a service's role were issued, and to whom.
-#[skip_serializing_none]
-#[derive(Serialize)]
-struct InScopeOf<'e> {
-    source_arn: Option<&'e str>,
-    source_account: Option<&'e str>,
-    issuer_type: Option<&'e str>,
-    credentials_issued_to: Option<&'e str>,
-}
-
-impl<'e> InScopeOf<'e> {
-    fn of(record: &'e Record<'_>) -> Option<Self> {
-        let path = ["userIdentity", "inScopeOf"];
-        let text = |name| member(record.at(&path), name).as_str();
-        record.at(&path).is_object().then(|| Self {
-            source_arn: text("sourceArn"),
-            source_account: text("sourceAccount"),
-            issuer_type: text("issuerType"),
-            credentials_issued_to: text("credentialsIssuedTo"),
-        })
-    }
-}
-
-impl<'e> UserIdentity<'e> {
-    fn of(record: &'e Record<'_>) -> Self {
-        let text = |name| record.text(&["userIdentity", name]);
+impl<'e, 'a> UserIdentity<'e, 'a> {
+    fn of(record: &'e Record<'a>) -> Self {
         Self {
-            kind: text("type"),
-            principal_id: text("principalId"),
-            arn: text("arn"),
-            account_id: text("accountId"),
-            access_key_id: text("accessKeyId"),
-            user_name: text("userName"),
-            invoked_by: text("invokedBy"),
-            identity_provider: text("identityProvider"),
+            texts: Renamed::of(record.at(&["userIdentity"]), IDENTITY),
             on_behalf_of: record.text(&["userIdentity", "onBehalfOf", "userId"]),
-            in_scope_of: InScopeOf::of(record),
+            in_scope_of: Renamed::of(record.at(&["userIdentity", "inScopeOf"]), IN_SCOPE_OF),
         }
     }
 }
@@ -130,8 +94,8 @@ impl<'e> UserIdentity<'e> {
 /// Who stands behind temporary credentials.
 #[skip_serializing_none]
 #[derive(Serialize)]
-struct Session<'e> {
-    issuer: Option<Issuer<'e>>,
+struct Session<'e, 'a> {
+    issuer: Option<Renamed<'e, 'a>>,
     mfa: Option<bool>,
     creation_date: Option<&'e str>,
     source_identity: Option<&'e str>,
@@ -139,31 +103,12 @@ struct Session<'e> {
     federated_provider: Option<&'e str>,
 }
 
-#[skip_serializing_none]
-#[derive(Serialize)]
-struct Issuer<'e> {
-    #[serde(rename = "type")]
-    kind: Option<&'e str>,
-    principal_id: Option<&'e str>,
-    arn: Option<&'e str>,
-    user_name: Option<&'e str>,
-    account_id: Option<&'e str>,
-}
-
-impl<'e> Session<'e> {
-    fn of(record: &'e Record<'_>) -> Option<Self> {
+impl<'e, 'a> Session<'e, 'a> {
+    fn of(record: &'e Record<'a>) -> Option<Self> {
         let context = record.at(&["userIdentity", "sessionContext"]);
-        let issuer = member(context, "sessionIssuer");
         let attributes = member(context, "attributes");
-        let text = |name| member(issuer, name).as_str();
         context.is_object().then(|| Self {
-            issuer: issuer.is_object().then(|| Issuer {
-                kind: text("type"),
-                principal_id: text("principalId"),
-                arn: text("arn"),
-                user_name: text("userName"),
-                account_id: text("accountId"),
-            }),
+            issuer: Renamed::of(member(context, "sessionIssuer"), ISSUER),
             mfa: truth(member(attributes, "mfaAuthenticated")),
             creation_date: member(attributes, "creationDate").as_str(),
             source_identity: member(context, "sourceIdentity").as_str(),
@@ -195,43 +140,63 @@ fn touched_resources<'e>(record: &'e Record<'_>) -> Vec<TouchedResource<'e>> {
         .collect()
 }
 
-#[skip_serializing_none]
-#[derive(Serialize)]
-struct Tls<'e> {
-    version: Option<&'e str>,
-    cipher_suite: Option<&'e str>,
-    client_provided_host: Option<&'e str>,
+/// The texts of one object of a record, under the names of a document. What is absent or no text is left out.
+struct Renamed<'e, 'a> {
+    object: &'e Value<'a>,
+    names: Names,
 }
 
-impl<'e> Tls<'e> {
-    fn of(record: &'e Record<'_>) -> Option<Self> {
-        let text = |name| record.text(&["tlsDetails", name]);
-        record.at(&["tlsDetails"]).is_object().then(|| Self {
-            version: text("tlsVersion"),
-            cipher_suite: text("cipherSuite"),
-            client_provided_host: text("clientProvidedHostHeader"),
-        })
+/// Names of the document, and those of CloudTrail.
+type Names = &'static [(&'static str, &'static str)];
+
+const IDENTITY: Names = &[
+    ("type", "type"),
+    ("principal_id", "principalId"),
+    ("arn", "arn"),
+    ("account_id", "accountId"),
+    ("access_key_id", "accessKeyId"),
+    ("user_name", "userName"),
+    ("invoked_by", "invokedBy"),
+    ("identity_provider", "identityProvider"),
+];
+const IN_SCOPE_OF: Names = &[
+    ("source_arn", "sourceArn"),
+    ("source_account", "sourceAccount"),
+    ("issuer_type", "issuerType"),
+    ("credentials_issued_to", "credentialsIssuedTo"),
+];
+const ISSUER: Names = &[
+    ("type", "type"),
+    ("principal_id", "principalId"),
+    ("arn", "arn"),
+    ("user_name", "userName"),
+    ("account_id", "accountId"),
+];
+const TLS: Names = &[
+    ("version", "tlsVersion"),
+    ("cipher_suite", "cipherSuite"),
+    ("client_provided_host", "clientProvidedHostHeader"),
+];
+const ADDENDUM: Names = &[
+    ("reason", "reason"),
+    ("updated_fields", "updatedFields"),
+    ("original_request_id", "originalRequestID"),
+    ("original_event_id", "originalEventID"),
+];
+
+impl<'e, 'a> Renamed<'e, 'a> {
+    /// None for what is no object.
+    fn of(object: &'e Value<'a>, names: Names) -> Option<Self> {
+        object.is_object().then_some(Self { object, names })
     }
 }
 
-/// A later addition to an event that was already delivered; the two are linked by the original's eventID.
-#[skip_serializing_none]
-#[derive(Serialize)]
-struct Addendum<'e> {
-    reason: Option<&'e str>,
-    updated_fields: Option<&'e str>,
-    original_request_id: Option<&'e str>,
-    original_event_id: Option<&'e str>,
-}
-
-impl<'e> Addendum<'e> {
-    fn of(record: &'e Record<'_>) -> Option<Self> {
-        let text = |name| record.text(&["addendum", name]);
-        record.at(&["addendum"]).is_object().then(|| Self {
-            reason: text("reason"),
-            updated_fields: text("updatedFields"),
-            original_request_id: text("originalRequestID"),
-            original_event_id: text("originalEventID"),
-        })
+impl Serialize for Renamed<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let texts = self
+            .names
+            .iter()
+            .filter_map(|(name, theirs)| Some((name, member(self.object, theirs).as_str()?)));
+        serializer.collect_map(texts)
     }
 }

@@ -1,4 +1,4 @@
-//! The flat object: CloudTrail parameters in a form that OpenSearch's `flat_object` always accepts.
+//! Writes CloudTrail's parameters in a form that OpenSearch's `flat_object` always accepts.
 //!
 //! A `flat_object` refuses a value that is no object, and stores each leaf as one term of path and value, which Lucene
 //! refuses above 32,766 bytes. So scalars are wrapped, and what is too long or too deep is cut. The whole text is in

@@ -1,4 +1,4 @@
-//! The indicators: the addresses, hosts and URLs that scripts name, by which a responder searches other logs.
+//! Finds the addresses, hosts and URLs that scripts name, by which a responder searches other logs.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

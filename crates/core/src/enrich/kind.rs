@@ -1,4 +1,4 @@
-//! The kind: what sort of SageMaker resource something is, and the form of its ARN.
+//! Knows the kinds of SageMaker resources, and the form of each one's ARN.
 //!
 //! The forms are in `config/resources.toml`. They are read in both directions: an ARN tells the kind, the name and
 //! what the resource lies in, and the parameters of a call give the ARN of what it is about.

@@ -1,4 +1,4 @@
-//! The networks: whose network a call came from, by AWS's address ranges and by databases of places and operators.
+//! Finds whose network a call came from, by AWS's address ranges and by databases of places and operators.
 //!
 //! The files are read elsewhere and handed over as bytes. AWS's ranges are always known: without a file, as the binary
 //! carries them.

@@ -1,4 +1,4 @@
-//! The packed text: text that stands in a record as base64, sometimes of gzip.
+//! Unpacks and packs text that stands in a record as base64, sometimes of gzip.
 
 use std::io::{Read, Write};
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! The path: where in a record a value is, as the knowledge under `config/` writes it.
+//! Follows paths to the values of a record, as the knowledge under `config/` writes them.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Placeholders: what differs from site to site in a rule, such as `%trusted_buckets%`, filled from the configuration.
+//! Fills what differs from site to site in a rule, such as `%trusted_buckets%`, from the configuration.
 //!
 //! They are Sigma's own (`|expand`). A value takes the place of the placeholder in the text around it, once for each
 //! configured value, and may hold Sigma's wildcards.

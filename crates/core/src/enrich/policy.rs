@@ -1,4 +1,4 @@
-//! The policy: a document of permissions that a call puts on a resource or a role, and whom it lets in.
+//! Reads whom a policy lets in that a call puts on a resource or a role.
 //!
 //! CloudTrail writes the document as one text, and a rule cannot look at a text element by element.
 
@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::record::{HIDDEN, Record, repaired};
+use crate::record::{HIDDEN, Record, is_account, repaired};
 
 /// The name under which rules find the principals of a record, which is also their field in a document.
 pub const FIELD: &str = "sagemaker.policy.principals";
@@ -163,10 +163,6 @@ impl LetIn {
 /// The account of an ARN or of an account's own number.
 fn account_of(principal: &str) -> Option<&str> {
     if principal.starts_with("arn:") { principal.split(':').nth(4) } else { Some(principal) }
-}
-
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether a condition keeps an identity provider to some of those whom it knows: by the subject, or a claim of that kind.

@@ -1,4 +1,4 @@
-//! The hints: words of which the bytes of a record must hold one before it is looked at closely.
+//! Searches the bytes of a record for words of which it must hold one before it is looked at closely.
 
 use aho_corasick::packed::{Config, MatchKind, Searcher};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};

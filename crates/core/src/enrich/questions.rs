@@ -1,4 +1,4 @@
-//! The questions: which of the fifteen questions of an incident's analysis a record helps to answer.
+//! Tells which of the fifteen questions of an incident's analysis a record helps to answer.
 
 use std::sync::LazyLock;
 

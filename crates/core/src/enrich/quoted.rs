@@ -1,4 +1,4 @@
-//! Quoted text: what a record says, in a form that cannot disturb the sentence, the terminal or the page it stands in.
+//! Writes what a record says in a form that cannot disturb the sentence, the terminal or the page it stands in.
 
 /// Characters of one name: enough for any name of SageMaker's (63) and of IAM's (64).
 const MAX_NAME_CHARACTERS: usize = 80;

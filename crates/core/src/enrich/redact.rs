@@ -1,4 +1,4 @@
-//! Redaction: the secrets of others that a record carries are replaced before anything of it is indexed.
+//! Replaces the secrets of others that a record carries, before anything of it is indexed.
 //!
 //! CloudTrail masks some secrets and writes others in clear text: session tokens of assumed roles, presigned URLs, the
 //! environment and hyperparameters of jobs. Everything after this stage reads the redacted text, so there is one place

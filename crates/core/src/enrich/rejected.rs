@@ -1,4 +1,4 @@
-//! The rejected record: the document of the rejected index for a record that cannot be stored as an event.
+//! Writes the document of the rejected index for a record that cannot be stored as an event.
 
 use std::fmt::Write;
 

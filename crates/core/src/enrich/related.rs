@@ -1,4 +1,4 @@
-//! Related resources: what a record of another service is about, such as the role that IAM changed.
+//! Finds what a record of another service is about, such as the role that IAM changed.
 //!
 //! The parameters that name them are in `config/related.toml`.
 

@@ -1,4 +1,4 @@
-//! The resource: what a SageMaker call acted on, and what that lies in.
+//! Finds what a SageMaker call acted on, and what that lies in.
 //!
 //! The catalogue says where each operation has it. Of an operation that the catalogue does not know, the noun in its
 //! name says what it is about. Where a record has no ARN and every part of one, the ARN is built: a call that failed
@@ -16,7 +16,7 @@ use super::denied::Denied;
 use super::kind::{Kinds, Place};
 use super::path::{Path, listed_arns};
 use super::remembered::RememberedResource;
-use crate::record::Record;
+use crate::record::{Record, is_account};
 
 /// One resource, as far as the record says.
 #[skip_serializing_none]
@@ -138,7 +138,7 @@ fn build_arn(record: &Record<'_>, kind: &str, kinds: &Kinds, own: &[Path]) -> Op
     let account = record
         .text(&["recipientAccountId"])
         .or_else(|| record.text(&["userIdentity", "accountId"]))
-        .filter(|account| account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()))?;
+        .filter(|account| is_account(account))?;
     let region = record.text(&["awsRegion"]).filter(|region| !region.contains([':', '/']))?;
     kinds.arn(kind, Place { region, account }, |parameter| {
         let is_own = kind.own_parameters().iter().any(|name| name == parameter);

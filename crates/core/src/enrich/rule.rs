@@ -1,8 +1,9 @@
-//! The rule: one Sigma rule, compiled, with what its matches put into a document.
+//! Compiles one Sigma rule, and keeps what its matches put into a document.
 
 use rsigma_eval::{CompiledDetection, CompiledRule, compile_rule};
 use rsigma_parser::{Level, SigmaRule};
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
 use super::attack::Named;
 use super::dispatch::Calls;
@@ -50,8 +51,11 @@ pub struct Place {
 }
 
 /// How worrying a match is; the order is that of Sigma's levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Severity {
     Informational = 1,
     Low,
@@ -154,16 +158,10 @@ fn is_technique_id(text: &str) -> bool {
 
 impl Severity {
     /// From the least to the most worrying.
-    pub const ALL: &[Self] = &[Self::Informational, Self::Low, Self::Medium, Self::High, Self::Critical];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Informational => "informational",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Critical => "critical",
-        }
+        self.into()
     }
 
     /// One step less worrying; the lowest stays.

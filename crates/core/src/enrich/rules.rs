@@ -1,4 +1,4 @@
-//! The rules: detection content in Sigma, loaded once and evaluated on each record.
+//! Loads the Sigma rules once and evaluates them on each record.
 //!
 //! What is known about threats lives in `config/rules/`, which the binary carries; a site adds its own folder. A rule's
 //! tags say which threat category it stands for (`sagetrail.…`) and which ATT&CK or ATLAS technique it shows.
@@ -85,6 +85,11 @@ impl RuleSet {
         &self.rules
     }
 
+    /// The rules that can match, and those that cannot.
+    pub fn all(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().chain(self.inactive.iter().map(|inactive| &inactive.rule))
+    }
+
     /// The rules that are loaded and cannot match, for want of configured values.
     pub fn inactive(&self) -> &[InactiveRule] {
         &self.inactive
@@ -112,8 +117,7 @@ impl RuleSet {
 
     /// How many rules are changed by a filter or by an override that applies.
     pub fn tuned(&self, at: OffsetDateTime) -> usize {
-        let inactive = self.inactive.iter().map(|inactive| &inactive.rule);
-        self.rules.iter().chain(inactive).filter(|rule| self.tuning.changes(&rule.id, at)).count()
+        self.all().filter(|rule| self.tuning.changes(&rule.id, at)).count()
     }
 
     /// Sorts the rules that match a record by what the site has changed about them, for an event of this time.

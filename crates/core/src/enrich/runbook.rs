@@ -1,4 +1,4 @@
-//! The runbook: the pages that tell a responder how to contain what a record shows.
+//! Chooses the pages that tell a responder how to contain what a record shows.
 
 use std::sync::LazyLock;
 

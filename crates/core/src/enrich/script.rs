@@ -1,4 +1,4 @@
-//! The script: code that a call hands to SageMaker to run, in the clear.
+//! Finds the code that a call hands to SageMaker to run, in the clear.
 //!
 //! Lifecycle configurations arrive as base64, sometimes of gzip; containers get an entry point and arguments, and documents
 //! inside of parameters have commands. Decoded, rules can look into them and a responder can read them. What a script itself

@@ -1,4 +1,4 @@
-//! The selection: which records are shipped.
+//! Selects the records that are shipped.
 //!
 //! It is asked twice: on the raw bytes, where a no is final and costs no parse, and on the parsed record with its
 //! matching rules. A record of another service is shipped when a rule names its call and matches: the rule's own

@@ -1,4 +1,4 @@
-//! The selector: a condition on what was understood of a record, written as data.
+//! Evaluates a condition, written as data, on what was understood of a record.
 
 use serde::Deserialize;
 

@@ -1,4 +1,4 @@
-//! The sentence: one line that tells a person who did what, to what, from where, how it ended and why it matters.
+//! Writes one line that tells a person who did what, to what, from where, how it ended and why it matters.
 //!
 //! It is made of redacted text only. What comes from the record is cut, and quoted unless it is plain.
 
@@ -78,37 +78,28 @@ fn subject(actor: &Actor<'_>) -> String {
 /// What to know about the actor beside the name.
 fn notes(actor: &Actor<'_>) -> Vec<String> {
     let other_than_name = |text: Option<&'_ str>| text.filter(|text| Some(*text) != actor.name()).map(quoted);
-    let mut notes = Vec::new();
-    if let Some(permission_set) = actor.permission_set() {
-        notes.push(format!("permission set {}", quoted(permission_set)));
-    } else if let Some(role) = other_than_name(actor.role) {
-        notes.push(format!("role {role}"));
-    }
-    if let Some(issuer) = &actor.issuer
-        && actor.role.is_none()
-        && let Some(user) = other_than_name(issuer.name)
-    {
-        notes.push(format!("federated by {user}"));
-    }
-    if let Some(person) = other_than_name(actor.source_identity) {
-        notes.push(format!("source identity {person}"));
-    }
-    if let Some(person) = other_than_name(actor.on_behalf_of) {
-        notes.push(format!("for Identity Center user {person}"));
-    }
-    if let Some(provider) = other_than_name(actor.identity_provider) {
-        notes.push(format!("known to {provider}"));
-    }
-    if let Some(SecondFactor::Mfa(shown)) = actor.second_factor {
-        notes.push(if shown { "MFA on" } else { "MFA off" }.to_owned());
-    }
-    if let Some(account) = actor.account_id.filter(|_| actor.cross_account == Some(true)) {
-        notes.push(format!("of account {}", quoted(account)));
-    }
-    if let Some(service) = other_than_name(actor.invoked_by).filter(|_| actor.via == Via::Service) {
-        notes.push(format!("through {service}"));
-    }
-    notes
+    let role = match actor.permission_set() {
+        Some(permission_set) => Some(format!("permission set {}", quoted(permission_set))),
+        None => other_than_name(actor.role).map(|role| format!("role {role}")),
+    };
+    let lender = actor.issuer.as_ref().filter(|_| actor.role.is_none()).and_then(|issuer| issuer.name);
+    let account = actor.account_id.filter(|_| actor.cross_account == Some(true));
+    let service = actor.invoked_by.filter(|_| actor.via == Via::Service);
+    let second_factor = match actor.second_factor {
+        Some(SecondFactor::Mfa(shown)) => Some(if shown { "MFA on" } else { "MFA off" }.to_owned()),
+        Some(SecondFactor::MfaNotApplicable(_)) | None => None,
+    };
+    let notes = [
+        role,
+        other_than_name(lender).map(|user| format!("federated by {user}")),
+        other_than_name(actor.source_identity).map(|person| format!("source identity {person}")),
+        other_than_name(actor.on_behalf_of).map(|person| format!("for Identity Center user {person}")),
+        other_than_name(actor.identity_provider).map(|provider| format!("known to {provider}")),
+        second_factor,
+        account.map(|account| format!("of account {}", quoted(account))),
+        other_than_name(service).map(|service| format!("through {service}")),
+    ];
+    notes.into_iter().flatten().collect()
 }
 
 /// What a defender wants to know of the request beside what the object says: compute, open doors, the role, the image, where
@@ -121,19 +112,16 @@ fn details(context: &Context<'_>, object: &str) -> String {
             _ => write!(details, " on {instances}"),
         };
     }
-    let mut doors = Vec::new();
-    if context.root_access == Some(true) {
-        doors.push("root access".to_owned());
-    }
-    if context.network.direct_internet == Some(true) {
-        doors.push("direct internet access".to_owned());
-    }
-    if context.remote_access == Some(true) {
-        doors.push("remote access".to_owned());
-    }
-    if context.docker_access == Some(true) {
-        doors.push("Docker access".to_owned());
-    }
+    let mut doors: Vec<String> = [
+        (context.root_access, "root access"),
+        (context.network.direct_internet, "direct internet access"),
+        (context.remote_access, "remote access"),
+        (context.docker_access, "Docker access"),
+    ]
+    .into_iter()
+    .filter(|(is_open, _)| *is_open == Some(true))
+    .map(|(_, door)| door.to_owned())
+    .collect();
     let about = context.resource.as_ref().and_then(|resource| resource.name.as_deref());
     if let Some(name) = context.lifecycle.name.first().filter(|name| about != Some(**name)) {
         doors.push(format!("lifecycle configuration {}", quoted(name_in_arn(name))));
@@ -285,17 +273,13 @@ fn worst(findings: &[Finding<'_>]) -> String {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!("{}: {}{more}", level.map_or("", level_in_words), titles.join(", "))
+    format!("{}: {}{more}", level.map(level_in_words).unwrap_or_default(), titles.join(", "))
 }
 
-fn level_in_words(level: Severity) -> &'static str {
-    match level {
-        Severity::Informational => "Informational",
-        Severity::Low => "Low",
-        Severity::Medium => "Medium",
-        Severity::High => "High",
-        Severity::Critical => "Critical",
-    }
+fn level_in_words(level: Severity) -> String {
+    let mut word = level.name().to_owned();
+    word[..1].make_ascii_uppercase();
+    word
 }
 
 #[cfg(test)]

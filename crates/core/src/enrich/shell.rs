@@ -1,4 +1,4 @@
-//! The shell: what scripts do, read as a shell would read them and never run.
+//! Reads what scripts do, as a shell would read them, and never runs them.
 //!
 //! A search for words is stepped around by quotes, variables, encodings and several lines. So scripts are gone through once:
 //! lines are joined, quotes removed, variables and encoded text resolved, and files remembered with where they came from.
@@ -15,7 +15,9 @@ mod facts;
 mod files;
 mod interpreters;
 mod machine;
+mod output;
 mod packages;
+mod program_name;
 mod programs;
 mod starts;
 mod storage;
@@ -184,7 +186,7 @@ fn in_pieces(lines: &[String]) -> Vec<String> {
 
 impl Machine {
     fn script(&mut self, text: &str) {
-        match programs::shebang(text) {
+        match program_name::shebang(text) {
             Some(language) => self.run_code(&language, text),
             None if is_python(text) => self.run_code("python", text),
             None => {

@@ -1,4 +1,4 @@
-//! What the texts of a request hold: scripts, what they do, and JSON documents.
+//! Holds what is in the texts of a request: scripts, what they do, and JSON documents.
 
 use super::embedded::Documents;
 use super::script::{self, Script};

@@ -1,4 +1,4 @@
-//! The user agent: which kind of program a call came from, told by words in what it says of itself.
+//! Tells which kind of program a call came from, by words in what it says of itself.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! The verdict: what the rules that matched a record say about it.
+//! Writes what the rules that matched a record say about it.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! The version: a short hash of everything that decides what a record means, so that a document says who tagged it.
+//! Hashes everything that decides what a record means, so that a document says who tagged it.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The canonical text: what a record says, whatever its layout.
+//! Writes what a record says in one canonical text, whatever its layout.
 //!
 //! Two records have the same canonical text if and only if they differ in nothing but whitespace between values, the order
 //! of members with different names, and the way in which characters are escaped. It is read off the bytes, because a parsed

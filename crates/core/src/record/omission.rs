@@ -1,4 +1,4 @@
-//! The omission: what CloudTrail left out of a record, so that nobody takes it for what was not there.
+//! Finds what CloudTrail left out of a record, so that nobody takes it for what was not there.
 //!
 //! A part that is too large becomes `{"omitted": true, "originalSize": …, "reason": …}`, which a caller can bring about by
 //! padding, and a value that is not for logs becomes a text that says so.

@@ -1,4 +1,4 @@
-//! The partition: AWS's names of services in each of its separate clouds.
+//! Knows AWS's names of services in each of its separate clouds.
 
 use std::borrow::Cow;
 

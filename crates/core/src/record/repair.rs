@@ -1,4 +1,4 @@
-//! The repair: a record that a JSON parser refuses for single characters alone.
+//! Repairs a record that a JSON parser refuses for single characters alone.
 //!
 //! Text that was cut at so many UTF-16 units ends with half a surrogate pair, one that was cut at so many bytes with half a
 //! character, and some writers leave control characters as they are. Each is read without doubt.

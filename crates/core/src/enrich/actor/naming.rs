@@ -1,4 +1,4 @@
-//! The naming: what an analyst would call an actor, or why nobody can be named.
+//! Names an actor as an analyst would, or says why nobody can be named.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! The second factor: whether the actor showed one, as far as a record can say.
+//! Reads whether the actor showed a second factor, as far as a record can say.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! The way: how a call came about.
+//! Reads how a call came about.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! The resource's key: one for one resource, whether a call names it by name or by ARN.
+//! Gives a resource one key, whether a call names it by name or by ARN.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Code: what runs on the instances besides containers, by start-up script or from a repository.
+//! Takes what runs on the instances besides containers, by start-up script or from a repository.
 
 use serde::Serialize;
 use serde_json_borrow::Value;

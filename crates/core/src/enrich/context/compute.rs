@@ -1,4 +1,4 @@
-//! Compute: the instances that a call asks for.
+//! Counts the instances that a call asks for.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

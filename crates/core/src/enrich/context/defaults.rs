@@ -1,4 +1,4 @@
-//! The defaults: what SageMaker takes where a request leaves a member out. They are data, in `config/defaults.toml`.
+//! Knows what SageMaker takes where a request leaves a member out; `config/defaults.toml` lists it.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! The foreign: what a call names of other accounts than the one that it is made in.
+//! Takes what a call names of other accounts than the one that it is made in.
 
 use serde::Serialize;
 use serde_json_borrow::Value;
@@ -6,6 +6,7 @@ use serde_json_borrow::Value;
 use super::location::S3;
 use super::texts::Texts;
 use crate::enrich::arn::Arn;
+use crate::record::is_account;
 
 /// What other accounts own, as the ARNs in a request say. AWS's own resources count as no other account's.
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
@@ -89,8 +90,4 @@ impl<'r> Foreign<'r> {
         s3.buckets.iter().filter(names_another).for_each(|bucket| self.bucket.take(bucket));
         s3.output_buckets.iter().filter(names_another).for_each(|bucket| self.output_bucket.take(bucket));
     }
-}
-
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }

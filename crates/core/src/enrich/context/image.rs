@@ -1,10 +1,10 @@
-//! Images: the containers that a call runs, and whose registry they come from.
+//! Takes the containers that a call runs, and tells whose registry they come from.
 
 use serde::Serialize;
 
 use super::texts::Texts;
 use crate::enrich::aws_own;
-use crate::record::{Record, is_service_domain};
+use crate::record::{Record, is_account, is_service_domain};
 
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 pub struct Image<'r> {
@@ -85,10 +85,9 @@ fn ecr_registry(text: &str) -> Option<(&str, &str)> {
         .iter()
         .find_map(|beginning| rest.strip_prefix(beginning))?;
     let (region, domain) = rest.split_once('.')?;
-    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
     // Dual-stack hosts have domains of their own.
     let is_aws = is_service_domain(domain) || matches!(domain, "on.aws" | "on.amazonwebservices.com.cn");
-    (is_account && is_aws).then_some((account, region))
+    (is_account(account) && is_aws).then_some((account, region))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Locations: where in S3 a call reads and where it writes.
+//! Takes the places in S3 that a call reads from and writes to.
 
 use std::sync::LazyLock;
 
@@ -38,29 +38,26 @@ impl<'r> S3<'r> {
     /// Takes a text that is a location, which is known by its look.
     pub fn take(&mut self, text: &'r str, direction: Direction) {
         let Some(bucket) = bucket(text) else { return };
-        self.take_bucket(bucket, direction);
-        match direction {
-            Direction::Read => self.inputs.take(text),
-            Direction::Written => self.outputs.take(text),
-            Direction::Model => self.models.take(text),
-            Direction::Code => self.code.take(text),
-        }
+        let (locations, buckets) = self.of(direction);
+        locations.take(text);
+        buckets.take(bucket);
+        self.buckets.take(bucket);
     }
 
     /// Takes the bucket of a location that is given as bucket and key, as that of a pipeline's definition.
     pub fn take_parts(&mut self, location: &'r Value<'_>) {
         if let Some(bucket) = member(location, "bucket").as_str().filter(|bucket| !bucket.is_empty()) {
-            self.take_bucket(bucket, Direction::Code);
+            self.code_buckets.take(bucket);
+            self.buckets.take(bucket);
         }
     }
 
-    fn take_bucket(&mut self, bucket: &'r str, direction: Direction) {
-        self.buckets.take(bucket);
+    fn of(&mut self, direction: Direction) -> (&mut Texts<'r>, &mut Texts<'r>) {
         match direction {
-            Direction::Read => self.input_buckets.take(bucket),
-            Direction::Written => self.output_buckets.take(bucket),
-            Direction::Model => self.model_buckets.take(bucket),
-            Direction::Code => self.code_buckets.take(bucket),
+            Direction::Read => (&mut self.inputs, &mut self.input_buckets),
+            Direction::Written => (&mut self.outputs, &mut self.output_buckets),
+            Direction::Model => (&mut self.models, &mut self.model_buckets),
+            Direction::Code => (&mut self.code, &mut self.code_buckets),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The network: where a call puts what it makes, and what that may reach.
+//! Takes the network that a call puts things into, and what they may reach.
 
 use serde::Serialize;
 use serde_json_borrow::Value;

@@ -1,4 +1,4 @@
-//! Studio: whose domain, user profile, space and apps a call concerns.
+//! Takes whose domain, user profile, space and apps a call concerns.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! Texts: the distinct values that a document keeps of one field.
+//! Collects the distinct values that a document keeps of one field.
 
 use std::collections::HashSet;
 

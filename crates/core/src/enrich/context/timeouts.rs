@@ -1,4 +1,4 @@
-//! Timeouts: how long a call lets something live, in seconds.
+//! Takes how long a call lets something live, in seconds.
 
 use serde::Serialize;
 use serde_json_borrow::Value;

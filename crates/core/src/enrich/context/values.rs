@@ -1,4 +1,4 @@
-//! Whole numbers of a request, within what a field of OpenSearch's type `long` holds, and values that need not be said.
+//! Reads whole numbers within what a field of OpenSearch's type `long` holds, and knows values that need not be said.
 
 use serde_json_borrow::Value;
 

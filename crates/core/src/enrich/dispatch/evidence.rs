@@ -1,4 +1,4 @@
-//! The evidence: words of which the bytes of a record must have one for a rule to match it, beside the call that it names.
+//! Finds the words of which the bytes of a record must have one for a rule to match it, beside the call that it names.
 //!
 //! Rules for other services are about few of their records, and what they ask for is mostly a word in a value: the name of
 //! SageMaker, of a role or of a bucket. A record without any of the words is rejected before it is parsed.

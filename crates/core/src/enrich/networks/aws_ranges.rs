@@ -1,4 +1,4 @@
-//! AWS's address ranges, as it publishes them in `ip-ranges.json`: which region and service an address belongs to.
+//! Finds the region and service of an address in AWS's ranges, as it publishes them in `ip-ranges.json`.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};

@@ -1,4 +1,4 @@
-//! Databases in `MaxMind`'s format: where an address is, and which autonomous system it belongs to.
+//! Finds in `MaxMind`'s databases where an address is, and which autonomous system it belongs to.
 
 use std::net::IpAddr;
 

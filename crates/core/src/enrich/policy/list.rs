@@ -1,4 +1,4 @@
-//! Lists of a policy, which stand for themselves where they have one element.
+//! Reads the lists of a policy, in which one element may stand for itself.
 
 use serde_json::Value;
 

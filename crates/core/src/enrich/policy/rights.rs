@@ -1,4 +1,4 @@
-//! The rights: what the statements of a policy allow that leads to everything else.
+//! Finds what the statements of a policy allow that leads to everything else.
 //!
 //! Actions are patterns, and `i?m:*` allows what `iam:*` does. So a pattern is asked whether it takes in single actions.
 

@@ -1,4 +1,4 @@
-//! The assignment: a value that is given to a name, as shells, languages, settings and people write it.
+//! Finds values that are given to names, as shells, languages, settings and people write that.
 //!
 //! The text is read once from left to right. Names are found first; what follows each says whether it is given a value.
 

@@ -1,5 +1,5 @@
-//! The damaged text: JSON that cannot be parsed, because it was cut off or is none. Its string literals are still found,
-//! and each is redacted as it would be in a record.
+//! Redacts JSON that cannot be parsed, because it was cut off or is none: finds its string literals, and redacts each as
+//! it would be in a record.
 
 use std::ops::Range;
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! The fingerprint: what stands for a secret, so that two uses of one secret can be linked without telling it.
+//! Makes the fingerprint that stands for a secret, so that two uses of one secret can be linked without telling it.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The JSON writer: a parsed value as JSON text of the same shape, with the secrets in it replaced.
+//! Writes a parsed value as JSON text of the same shape, with the secrets in it replaced.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Names of members, and how redaction looks at what is under them.
+//! Knows how redaction looks at what is under a member, by the member's name.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! The names: how far the name of a variable, a flag or a member tells that its value is a secret.
+//! Judges how far the name of a variable, a flag or a member tells that its value is a secret.
 
 use std::collections::HashMap;
 

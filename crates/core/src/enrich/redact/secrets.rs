@@ -1,4 +1,4 @@
-//! The secrets: which members, names and shapes of text redaction takes for one. They are data, in `config/secrets.toml`.
+//! Knows which members, names and shapes of text are secrets; `config/secrets.toml` lists them.
 
 use std::collections::HashSet;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! The spans: where in a text secrets stand and what stands for each, as sets that are only ever united and cut.
+//! Unites and cuts the places of a text where secrets stand, and keeps what stands for each.
 
 use std::ops::Range;
 use std::sync::LazyLock;

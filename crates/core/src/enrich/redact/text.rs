@@ -1,4 +1,4 @@
-//! The text: one string of a record, searched for secrets in the ways that its place asks for.
+//! Searches one string of a record for secrets, in the ways that its place asks for.
 
 use std::ops::Range;
 use std::sync::LazyLock;

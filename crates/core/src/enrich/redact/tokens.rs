@@ -1,4 +1,4 @@
-//! The tokens: secrets that show by their beginning and go on as long as their alphabet does.
+//! Finds secrets that show by their beginning and go on as long as their alphabet does.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! The URL: who may enter by it, and where it leads. The first is a secret, the second never is.
+//! Splits a URL into who may enter by it, which is a secret, and where it leads, which never is.
 
 use std::ops::Range;
 

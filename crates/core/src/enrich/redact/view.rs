@@ -1,4 +1,4 @@
-//! The view: a text as its reader would see it, with escapes undone, and where each byte of it came from.
+//! Shows a text as its reader would see it, with escapes undone, and where each byte of it came from.
 
 use std::ops::Range;
 

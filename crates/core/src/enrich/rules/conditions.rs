@@ -1,4 +1,4 @@
-//! The conditions: when each rule of a set matches, as formulas over items that the rules share.
+//! Evaluates when each rule of a set matches, as formulas over items that the rules share.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! The rule file: a YAML file of Sigma rules, built in or the site's own, and the documents in it.
+//! Reads the YAML files of Sigma rules, built in or the site's own, and the documents in them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use include_dir::{Dir, include_dir};
 use rsigma_parser::{FilterRule, SigmaRule, parse_sigma_yaml};
 use serde::Serialize;
+use strum::{IntoStaticStr, VariantArray};
 use yaml_serde::{Mapping, Value};
 
 use super::error::{BrokenRule, RulesError};
@@ -14,8 +15,9 @@ use super::filter;
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../config/rules");
 
 /// Where a rule belongs, which says what its match means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, IntoStaticStr, VariantArray)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Folder {
     Detections,
     Posture,
@@ -25,15 +27,10 @@ pub enum Folder {
 }
 
 impl Folder {
-    pub const ALL: &[Self] = &[Self::Detections, Self::Posture, Self::Threats, Self::Site];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Detections => "detections",
-            Self::Posture => "posture",
-            Self::Threats => "threats",
-            Self::Site => "site",
-        }
+        self.into()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The filter: a Sigma document of the site that keeps matches of other rules out of the findings.
+//! Compiles a Sigma filter of the site, which keeps matches of other rules out of the findings.
 //!
 //! Its condition is joined to that of each rule that it names with "and", as Sigma has it: `condition: not selection` mutes
 //! what the selection matches. A match is muted where the condition certainly does not hold. Where it depends on what

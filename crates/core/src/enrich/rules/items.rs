@@ -1,4 +1,4 @@
-//! The items: what the conditions of all rules ask of single fields.
+//! Answers what the conditions of all rules ask of single fields, each question once.
 //!
 //! Rules ask the same again and again: of the service, the role, the parameter that was left out. So equal items are one,
 //! and a record answers each at most once, whatever the number of rules.

@@ -1,4 +1,4 @@
-//! The loading: takes the rules of one file after the other and sorts them into usable, silent and broken.
+//! Takes the rules of one file after the other and sorts them into usable, inactive and broken.
 
 use std::collections::{BTreeMap, BTreeSet};
 

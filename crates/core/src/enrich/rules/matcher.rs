@@ -1,4 +1,4 @@
-//! The matcher: what one item of a condition asks of the value of a field.
+//! Compares the value of a field with what one item of a condition asks of it.
 //!
 //! The meaning is that of `rsigma-eval`. The library puts a text into lower case for each matcher anew and goes through
 //! lists one by one; here the simple matchers, which are nearly all, look at a text that was put into lower case once.

@@ -1,4 +1,4 @@
-//! The tuning: what a site changes about rules without touching them, by filters and by overrides of the configuration.
+//! Applies what a site changes about rules without touching them, by filters and by overrides of the configuration.
 //!
 //! Nothing disappears by it. A muted match is written into the document with its reason, and the record of a muted match is
 //! shipped as before. Overrides end by themselves: whether one applies depends on the time of the event, so that a record

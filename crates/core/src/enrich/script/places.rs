@@ -1,4 +1,4 @@
-//! The places of scripts: which members of a call's parameters hold something that runs.
+//! Tells which members of a call's parameters hold something that runs.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! The phrase: what a call did, in words made of its name and of `config/sentence.toml`.
+//! Puts what a call did into words, from its name and from `config/sentence.toml`.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! Code: what a program in another language than a shell's does with shells, addresses and buckets, told by the calls in it.
+//! Finds what a program in another language does with shells, addresses and buckets, by the calls in it.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! Decoders: what programs such as `base64 -d`, `xxd -r` or `printf` make of a text; pure, and never longer than three
+//! Decodes a text as programs such as `base64 -d`, `xxd -r` or `printf` do (pure). The outcome is never longer than three
 //! times the text, but for compression, which has its own limit.
 
 use std::collections::HashMap;

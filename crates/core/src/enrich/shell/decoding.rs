@@ -1,4 +1,4 @@
-//! Decoding: the programs that decode what they read.
+//! Applies programs that decode what they read.
 
 use super::decoders;
 use super::machine::{Call, Machine};
@@ -25,7 +25,7 @@ impl Machine {
             })
             .filter(|_| !matches!(name, "tr" | "sed"));
         let mut input = file.map_or_else(|| call.stdin.clone(), |file| self.files.read(&file.text));
-        let arguments: Vec<&str> = call.fields[1..].iter().map(|field| field.text.as_str()).collect();
+        let arguments: Vec<&str> = call.words().collect();
         let text = input.text.as_str();
         let most = (text.len() * 4).min(self.left());
         let decoded = match name {

@@ -1,4 +1,4 @@
-//! Expansion: the fields that a shell makes of a word, with its variables, substitutions, braces and wildcards.
+//! Expands a word into fields as a shell does, with its variables, substitutions, braces and wildcards.
 
 use super::machine::Machine;
 use super::value::{Origin, Value, render};

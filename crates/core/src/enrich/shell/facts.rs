@@ -1,4 +1,4 @@
-//! Facts: what a script does, as far as one line of it cannot tell.
+//! Collects what a script does, as far as one line of it cannot tell.
 
 use std::collections::BTreeSet;
 
@@ -123,7 +123,7 @@ impl Facts {
         let host = host.to_ascii_lowercase();
         let bare = format!("{host}{path}");
         let is_host = host.contains('.') && !host.starts_with(['.', '/', '-', '$']) && !is_unresolved(&host);
-        if !is_host || VOCABULARY.is_public_index(&host) || !self.is_kept(&bare) {
+        if !is_host || VOCABULARY.packages.are_public_at(&host) || !self.is_kept(&bare) {
             return;
         }
         self.package_hosts.insert(host);
@@ -132,7 +132,7 @@ impl Facts {
 
     /// Settings of the environment by which tools find packages.
     pub fn take_setting(&mut self, name: &str, value: &str) {
-        if VOCABULARY.package_settings.contains(name) {
+        if VOCABULARY.packages.settings.contains(name) {
             value.split_whitespace().for_each(|address| self.take_package_source(address));
         }
     }
@@ -165,5 +165,5 @@ fn bucket(address: &str) -> Option<&str> {
 /// Whether a path is one under which credentials are kept.
 pub fn holds_credentials(path: &str) -> bool {
     path.starts_with("/proc/") && path.ends_with("/environ")
-        || VOCABULARY.credential_paths.iter().any(|known| path.contains(known.as_str()))
+        || VOCABULARY.credentials.paths.iter().any(|known| path.contains(known.as_str()))
 }

@@ -1,4 +1,4 @@
-//! Files: what a script has put where, by path.
+//! Remembers by path what a script has put where.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Interpreters: programs of other languages, with their code in an option, a file or their input.
+//! Applies programs of other languages, with their code in an option, a file or their input.
 
 use super::code;
 use super::facts::Behavior;
@@ -23,7 +23,7 @@ impl Machine {
                 call.fields = module;
                 return if name == "pip" { self.packages("pip", call) } else { unknown };
             }
-            let is_code = VOCABULARY.code_options.contains(option)
+            let is_code = VOCABULARY.programs.code_options.contains(option)
                 || option.starts_with('-')
                     && option.len() > 2
                     && option.ends_with(['c', 'e'])

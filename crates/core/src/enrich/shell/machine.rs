@@ -1,5 +1,5 @@
-//! The machine: goes through a script once from its beginning to its end, whatever its conditions and loops would do, and
-//! remembers variables, files and connections.
+//! Goes through a script once from its beginning to its end, whatever its conditions and loops would do, and remembers
+//! variables, files and connections.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -58,6 +58,13 @@ pub struct Call {
     pub has_socket: bool,
     /// Whether the name of the program is put together of pieces.
     pub is_pieced: bool,
+}
+
+impl Call {
+    /// What stands behind the name of the program.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.fields[1..].iter().map(|field| field.text.as_str())
+    }
 }
 
 impl Machine {

@@ -1,28 +1,8 @@
-//! Packages: which of them a script installs, and from where.
+//! Finds which packages a script installs, and from where.
 
 use super::machine::{Call, Machine};
 use super::value::Value;
 use super::vocabulary::VOCABULARY;
-
-/// Options behind which an address stands from which packages are taken.
-const SOURCES: [&str; 16] = [
-    "-i",
-    "--index-url",
-    "--extra-index-url",
-    "--find-links",
-    "-f",
-    "--index",
-    "--default-index",
-    "-c",
-    "--channel",
-    "--registry",
-    "--trusted-host",
-    "--repo",
-    "--source",
-    "registry",
-    "channels",
-    "--override-channels",
-];
 
 /// Whether an address is of a place where everybody has repositories, from which teams install their own code.
 fn is_forge(address: &str) -> bool {
@@ -44,7 +24,7 @@ fn is_file_name(word: &str) -> bool {
 
 impl Machine {
     pub fn packages(&mut self, name: &str, call: &Call) -> Value {
-        let words: Vec<&str> = call.fields[1..].iter().map(|field| field.text.as_str()).collect();
+        let words: Vec<&str> = call.words().collect();
         let is_pip = name.starts_with("pip") || matches!(name, "uv" | "easy_install" | "poetry");
         let installs =
             words.iter().any(|word| matches!(*word, "install" | "add" | "i" | "create" | "update" | "run"));
@@ -54,7 +34,7 @@ impl Machine {
             let before = position.checked_sub(1).map_or("", |before| words[before]);
             let (option, value) =
                 word.split_once('=').filter(|_| word.starts_with("--")).unwrap_or((before, word));
-            let is_source = SOURCES.contains(&option)
+            let is_source = VOCABULARY.packages.source_options.contains(option)
                 || is_setting && (option.ends_with("index-url") || option.ends_with("channels"));
             if is_source && !value.starts_with('-') {
                 // A channel without an address is one of conda's own.
@@ -84,19 +64,7 @@ impl Machine {
             if is_name {
                 self.take_package(word);
             }
-            takes_value = matches!(
-                *word,
-                "-r" | "-c"
-                    | "-t"
-                    | "--target"
-                    | "--prefix"
-                    | "--python"
-                    | "-p"
-                    | "--root"
-                    | "--platform"
-                    | "--requirement"
-                    | "--constraint"
-            );
+            takes_value = VOCABULARY.packages.valued_options.contains(*word);
         }
         Value::unknown()
     }
@@ -104,7 +72,7 @@ impl Machine {
     fn take_package(&mut self, word: &str) {
         let name = word.split(['=', '<', '>', '~', '!', '[', ';', '@', ' ']).next().unwrap_or_default();
         let name = name.to_ascii_lowercase().replace(['_', '.'], "-");
-        if let Some(popular) = VOCABULARY.resembled(&name) {
+        if let Some(popular) = VOCABULARY.packages.resembled(&name) {
             self.facts.lookalike_packages.insert(format!("{name} ({popular})"));
         }
     }

@@ -1,8 +1,9 @@
-//! Programs: what a command does to files, variables and its output, by the name of its program.
+//! Applies what a command does to files, variables and its output, by the name of its program.
 
-use super::decoders;
 use super::facts::Behavior;
 use super::machine::{Call, Machine};
+use super::output::{echoed, joined, located, secret};
+use super::program_name::shebang;
 use super::value::{Origin, Text, Value};
 use super::vocabulary::VOCABULARY;
 
@@ -77,36 +78,10 @@ impl Machine {
         }
     }
 
-    /// The name of a command's program, also of a copy or behind a pattern.
-    fn name_of(&mut self, first: &Value, is_pieced: bool) -> String {
-        let text = &first.text;
-        let mut name = text.rsplit('/').next().unwrap_or_default().to_owned();
-        if name.contains(['?', '*', '[']) && (text.starts_with('/') || name.len() > 2) {
-            let found = VOCABULARY.hidden.iter().find(|known| fits(&name, known));
-            if let Some(known) = found {
-                self.facts.behaviors.insert(Behavior::HiddenName);
-                name.clone_from(known);
-            }
-        } else if is_pieced && VOCABULARY.hidden.contains(&name) {
-            self.facts.behaviors.insert(Behavior::HiddenName);
-        }
-        let is_path = text.contains('/');
-        if let Some(program) = first
-            .origin
-            .program
-            .clone()
-            .or_else(|| is_path.then(|| self.files.read(text).origin.program).flatten())
-        {
-            program
-        } else {
-            name
-        }
-    }
-
     fn named(&mut self, name: &str, call: &mut Call) -> Value {
         if let Some(alias) = self.variable(&format!("alias {name}")) {
             self.work(alias.text.len() / 4);
-            let rest: Vec<&str> = call.fields[1..].iter().map(|field| field.text.as_str()).collect();
+            let rest: Vec<&str> = call.words().collect();
             let script = format!("{} {}", alias.text, rest.join(" "));
             let stdin = call.stdin.clone();
             return self.once(&script, &stdin);
@@ -114,13 +89,13 @@ impl Machine {
         if let Some(function) = self.variable(&format!("function {name}")) {
             return self.function(&function.text, call);
         }
-        if VOCABULARY.shells.contains(name) {
+        if VOCABULARY.programs.shells.contains(name) {
             return self.shell(call);
         }
-        if VOCABULARY.is_interpreter(name) {
+        if VOCABULARY.programs.is_interpreter(name) {
             return self.interpreter(name, call);
         }
-        if VOCABULARY.sockets.contains(name) {
+        if VOCABULARY.programs.sockets.contains(name) {
             return self.connect(name, call);
         }
         if VOCABULARY.transfers.contains_key(name) {
@@ -343,46 +318,6 @@ impl Machine {
         }
         self.shell_script(&content, call)
     }
-
-    fn contents(&mut self, call: &Call) -> Value {
-        let mut all = Value::default();
-        let mut has_file = false;
-        for field in call.fields[1..].iter().filter(|field| !field.text.starts_with('-') || field.text == "-")
-        {
-            let content = if field.text == "-" { call.stdin.clone() } else { self.files.read(&field.text) };
-            if content.origin.is_secret {
-                self.facts.behaviors.insert(Behavior::CredentialsRead);
-            }
-            self.work(content.text.len());
-            if self.is_spent() {
-                break;
-            }
-            all.append(&content);
-            has_file = true;
-        }
-        if has_file { all } else { call.stdin.clone() }
-    }
-
-    fn tee(&mut self, call: &Call) -> Value {
-        let appends = call.fields.iter().any(|field| matches!(field.text.as_str(), "-a" | "--append"));
-        for field in call.fields[1..].iter().filter(|field| !field.text.starts_with('-')) {
-            self.work(call.stdin.text.len());
-            self.write(&field.text, call.stdin.clone(), appends);
-        }
-        call.stdin.clone()
-    }
-
-    fn dd(&mut self, call: &Call) -> Value {
-        let argument = |name: &str| call.fields.iter().find_map(|field| field.text.strip_prefix(name));
-        let content = argument("if=").map_or_else(|| call.stdin.clone(), |path| self.files.read(path));
-        match argument("of=") {
-            Some(path) => {
-                self.write(path, content, false);
-                Value::default()
-            }
-            None => content,
-        }
-    }
 }
 
 /// How many of the words behind a wrapper are its own.
@@ -413,106 +348,4 @@ fn is_setting(text: &str, wrapper: &str) -> bool {
         "chroot" | "flock" => text.starts_with('/') && !text.contains("/bin/"),
         _ => false,
     }
-}
-
-fn joined(fields: &[Value]) -> Value {
-    let mut all = Value::default();
-    for (position, field) in fields.iter().enumerate() {
-        if position > 0 {
-            all.text.push(' ');
-        }
-        all.append(field);
-    }
-    all
-}
-
-fn secret() -> Value {
-    Value { text: Text::default(), origin: Origin { is_secret: true, is_unknown: true, ..Origin::default() } }
-}
-
-/// Where a program is found, which is its name here.
-fn located(fields: &[Value]) -> Value {
-    let name = fields.iter().find(|field| !field.text.starts_with('-')).map(|field| field.text.clone());
-    let program = name.as_deref().map(str::to_owned);
-    Value { text: name.unwrap_or_default(), origin: Origin { program, ..Origin::default() } }
-}
-
-fn echoed(name: &str, fields: &[Value]) -> Value {
-    let mut rest = fields;
-    let mut has_escapes = name == "printf";
-    while let [first, after @ ..] = rest
-        && (matches!(first.text.as_str(), "-e" | "-n" | "-ne" | "-en" | "-E") || first.text == "--")
-    {
-        has_escapes |= first.text.contains('e');
-        rest = after;
-    }
-    let mut value = if name == "printf"
-        && let [format, arguments @ ..] = rest
-    {
-        formatted(format, arguments)
-    } else {
-        joined(rest)
-    };
-    if has_escapes {
-        let text = decoders::escapes(&value.text);
-        let has_codes =
-            value.text.contains("\\x") || value.text.contains("\\0") || value.text.contains("\\1");
-        value.origin.is_decoded |= has_codes && text != value.text.as_str();
-        value.text = text.into();
-    }
-    value.origin.program = None;
-    if name == "echo" {
-        value.text.push('\n');
-    }
-    value
-}
-
-/// What `printf` makes of a format, whose places are filled in their order. What is left over stands behind it.
-fn formatted(format: &Value, arguments: &[Value]) -> Value {
-    let mut value = Value::with_origin("", &format.origin);
-    let mut arguments = arguments.iter().inspect(|argument| value.origin.join(&argument.origin));
-    let mut rest = format.text.as_str();
-    let mut text = String::with_capacity(rest.len());
-    while let Some((before, after)) = rest.split_once('%') {
-        text.push_str(before);
-        rest = after;
-        match after.strip_prefix(['s', 'b']).and_then(|after| Some((after, arguments.next()?))) {
-            Some((after, argument)) => {
-                text.push_str(&argument.text);
-                rest = after;
-            }
-            None => text.push('%'),
-        }
-    }
-    text.push_str(rest);
-    arguments.for_each(|argument| text.push_str(&argument.text));
-    value.text = text.into();
-    value
-}
-
-/// Whether a pattern with wildcards fits a name.
-fn fits(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
-    let letters = pattern.iter().filter(|character| character.is_alphanumeric()).count();
-    let stars = pattern.iter().filter(|character| **character == '*').count();
-    letters > 0 && stars <= 2 && pattern.len() <= 24 && fits_from(&pattern, &name)
-}
-
-fn fits_from(pattern: &[char], name: &[char]) -> bool {
-    match (pattern, name) {
-        ([], []) => true,
-        (['*', rest @ ..], _) => fits_from(rest, name) || !name.is_empty() && fits_from(pattern, &name[1..]),
-        (['?', rest @ ..], [_, after @ ..]) => fits_from(rest, after),
-        (['[', one, ']', rest @ ..], [first, after @ ..]) => one == first && fits_from(rest, after),
-        ([character, rest @ ..], [first, after @ ..]) => character == first && fits_from(rest, after),
-        _ => false,
-    }
-}
-
-/// The language that the first line of a script names, if it is not a shell's.
-pub fn shebang(text: &str) -> Option<String> {
-    let line = text.trim_start().strip_prefix("#!")?.lines().next()?;
-    let name =
-        line.split_whitespace().filter_map(|word| word.rsplit('/').next()).find(|name| *name != "env")?;
-    VOCABULARY.is_interpreter(name).then(|| name.to_owned())
 }

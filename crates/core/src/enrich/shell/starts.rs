@@ -1,4 +1,4 @@
-//! Starts: what the system runs by itself once a script has put it there.
+//! Knows what the system runs by itself once a script has put it there.
 
 use super::machine::Machine;
 use super::value::Value;

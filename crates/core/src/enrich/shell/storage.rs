@@ -1,13 +1,15 @@
-//! Storage: command lines of services that keep files, and Git.
+//! Reads the command lines of services that keep files, and of Git.
 
 use super::facts::Behavior;
 use super::machine::{Call, Machine};
+use super::output::secret;
 use super::value::{Origin, Text, Value};
+use super::vocabulary::VOCABULARY;
 
 impl Machine {
     /// Command lines of storage services.
     pub fn cloud(&mut self, name: &str, call: &Call) -> Value {
-        let words: Vec<&str> = call.fields[1..].iter().map(|field| field.text.as_str()).collect();
+        let words: Vec<&str> = call.words().collect();
         let has = |word: &str| words.contains(&word);
         let value_of = |option: &str| {
             let at = words.iter().position(|word| *word == option)?;
@@ -15,21 +17,10 @@ impl Machine {
         };
         if has("export-credentials") {
             self.facts.behaviors.insert(Behavior::CredentialsRead);
-            return Value {
-                text: Text::default(),
-                origin: Origin { is_secret: true, is_unknown: true, ..Origin::default() },
-            };
+            return secret();
         }
-        if has("get-session-token")
-            || has("assume-role")
-            || has("get-secret-value")
-            || has("get-login-password")
-            || has("get-federation-token")
-        {
-            return Value {
-                text: Text::default(),
-                origin: Origin { is_secret: true, is_unknown: true, ..Origin::default() },
-            };
+        if VOCABULARY.storage.secrets.iter().any(|word| has(word)) {
+            return secret();
         }
         if name == "az" && (has("upload") || has("upload-batch")) {
             let account = value_of("--account-name").or(value_of("--container-name")).unwrap_or("azure");
@@ -48,28 +39,12 @@ impl Machine {
             }
             return Value::unknown();
         }
-        let is_copy = [
-            "cp",
-            "sync",
-            "mv",
-            "copy",
-            "copyto",
-            "move",
-            "rsync",
-            "put",
-            "get",
-            "upload",
-            "download",
-            "upload-batch",
-        ]
-        .into_iter()
-        .any(has);
+        let is_copy = VOCABULARY.storage.copies.iter().any(|word| has(word));
         if !is_copy || has("ecr") {
             return Value::unknown();
         }
-        let paths: Vec<&str> = call.fields[1..]
-            .iter()
-            .map(|field| field.text.as_str())
+        let paths: Vec<&str> = call
+            .words()
             .filter(|word| !word.starts_with('-'))
             .filter(|word| {
                 is_storage(word, name)
@@ -120,11 +95,7 @@ impl Machine {
     }
 
     pub fn git(&mut self, call: &Call) -> Value {
-        let words: Vec<&str> = call.fields[1..]
-            .iter()
-            .map(|field| field.text.as_str())
-            .filter(|word| !word.starts_with('-'))
-            .collect();
+        let words: Vec<&str> = call.words().filter(|word| !word.starts_with('-')).collect();
         let Some(at) =
             words.iter().position(|word| word.contains("://") || word.contains('@') && word.contains(':'))
         else {

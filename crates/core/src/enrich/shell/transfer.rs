@@ -1,4 +1,4 @@
-//! Transfers: programs that fetch, send, connect and copy, and what that does to files.
+//! Applies what programs do to files that fetch, send, connect and copy.
 
 use super::facts::Behavior;
 use super::machine::{Call, Machine};
@@ -65,7 +65,7 @@ impl Machine {
         for address in addresses {
             let target = with_scheme(&address.text);
             let mut answer = Value::unknown();
-            if VOCABULARY.credential_addresses.iter().any(|known| address.text.contains(known.as_str())) {
+            if VOCABULARY.credentials.addresses.iter().any(|known| address.text.contains(known.as_str())) {
                 self.facts.behaviors.insert(Behavior::CredentialsRead);
                 answer.origin.is_secret = true;
             }
@@ -126,7 +126,7 @@ impl Machine {
 
     /// `nc`, `socat` and their like: what they read comes from another host, and what they get goes there.
     pub fn connect(&mut self, name: &str, call: &Call) -> Value {
-        let words: Vec<&str> = call.fields[1..].iter().map(|field| field.text.as_str()).collect();
+        let words: Vec<&str> = call.words().collect();
         let runs_shell = |word: &str| {
             let lower = word.to_ascii_lowercase();
             (lower.starts_with("exec:") || lower.starts_with("system:")) && name == "socat"
@@ -214,7 +214,7 @@ impl Machine {
 
     /// `ssh`: what it gets goes to another host, and what it answers comes from there.
     pub fn remote(&mut self, call: &Call) -> Value {
-        let host = call.fields[1..].iter().map(|field| field.text.as_str()).find(|word| {
+        let host = call.words().find(|word| {
             !word.starts_with('-') && (word.contains('@') || word.contains('.')) && !word.contains(['/', '='])
         });
         let is_sent = call.stdin.origin.is_local || call.stdin.origin.is_secret;
@@ -229,10 +229,8 @@ impl Machine {
     }
 
     pub fn file_transfer(&mut self, call: &Call) -> Value {
-        let host = call.fields[1..]
-            .iter()
-            .map(|field| field.text.as_str())
-            .find(|word| !word.starts_with('-') && word.contains('.') && !word.starts_with('/'));
+        let host =
+            call.words().find(|word| !word.starts_with('-') && word.contains('.') && !word.starts_with('/'));
         let script = format!(
             "{} {}",
             call.stdin.text,

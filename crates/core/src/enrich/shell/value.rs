@@ -1,4 +1,4 @@
-//! Values: texts that a script handles, and what is known of where they come from.
+//! Holds the texts that a script handles, with what is known of where they come from.
 
 use std::collections::BTreeSet;
 use std::fmt;

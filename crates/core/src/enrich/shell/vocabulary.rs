@@ -1,40 +1,68 @@
-//! The vocabulary: what `config/shell.toml` knows of programs.
+//! Reads what `config/shell.toml` knows of programs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
 pub static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
-    let file: File = toml::from_str(include_str!("../../../../../config/shell.toml"))
-        .expect("the programs of shells are checked in as valid TOML");
-    Vocabulary::of(file)
+    toml::from_str(include_str!("../../../../../config/shell.toml"))
+        .expect("the programs of shells are checked in as valid TOML")
 });
 
+/// The file, whose comments say what each list is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Vocabulary {
     pub wrappers: HashMap<String, Vec<String>>,
-    pub shells: HashSet<String>,
-    pub interpreters: Vec<String>,
-    pub code_options: HashSet<String>,
-    pub sockets: HashSet<String>,
-    /// Names that are worth to be hidden.
-    pub hidden: Vec<String>,
-    pub credential_paths: Vec<String>,
-    pub credential_addresses: Vec<String>,
-    pub package_settings: HashSet<String>,
-    /// Variables that make programs run or load something.
-    pub running_settings: HashSet<String>,
-    public_indexes: HashSet<String>,
-    pub popular: Vec<String>,
-    known_packages: HashSet<String>,
+    pub programs: Programs,
+    pub storage: Storage,
+    pub credentials: Credentials,
+    pub packages: Packages,
+    #[serde(rename = "transfer")]
     pub transfers: HashMap<String, Transfer>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Programs {
+    pub shells: BTreeSet<String>,
+    interpreters: BTreeSet<String>,
+    pub code_options: BTreeSet<String>,
+    pub sockets: BTreeSet<String>,
+    hidden: Vec<String>,
+    running_settings: BTreeSet<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storage {
+    pub copies: Vec<String>,
+    pub secrets: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credentials {
+    pub paths: Vec<String>,
+    pub addresses: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Packages {
+    pub settings: BTreeSet<String>,
+    pub source_options: BTreeSet<String>,
+    pub valued_options: BTreeSet<String>,
+    public: BTreeSet<String>,
+    popular: Vec<String>,
+    known: BTreeSet<String>,
 }
 
 /// A program that fetches and sends.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Transfer {
-    name: String,
     pub saves: bool,
     pub file: Vec<String>,
     pub folder: Vec<String>,
@@ -52,49 +80,39 @@ impl Transfer {
     }
 }
 
-impl Vocabulary {
-    fn of(file: File) -> Self {
-        let Programs { shells, interpreters, code_options, sockets, mut hidden, running_settings: running } =
-            file.programs;
-        hidden.extend(shells.iter().chain(&interpreters).chain(&sockets).cloned());
-        let known_packages =
-            file.packages.known.into_iter().chain(file.packages.popular.iter().cloned()).collect();
-        Self {
-            wrappers: file.wrappers,
-            shells: shells.into_iter().collect(),
-            interpreters,
-            code_options: code_options.into_iter().collect(),
-            sockets: sockets.into_iter().collect(),
-            hidden,
-            credential_paths: file.credentials.paths,
-            credential_addresses: file.credentials.addresses,
-            running_settings: running.into_iter().collect(),
-            package_settings: file.packages.settings.into_iter().collect(),
-            public_indexes: file.packages.public.into_iter().collect(),
-            popular: file.packages.popular,
-            known_packages,
-            transfers: file.transfer.into_iter().map(|transfer| (transfer.name.clone(), transfer)).collect(),
-        }
-    }
-
-    /// Whether everybody gets packages from this host.
-    pub fn is_public_index(&self, host: &str) -> bool {
-        let parent = host.find('.').map_or("", |dot| &host[dot..]);
-        self.public_indexes.contains(host) || self.public_indexes.contains(parent)
+impl Programs {
+    /// Names that are worth to be hidden.
+    pub fn worth_hiding(&self) -> impl Iterator<Item = &String> {
+        self.hidden.iter().chain(&self.shells).chain(&self.interpreters).chain(&self.sockets)
     }
 
     /// Whether the name is that of an interpreter, with or without a version.
     pub fn is_interpreter(&self, name: &str) -> bool {
-        let bare = name.trim_end_matches(|last: char| last.is_ascii_digit() || last == '.');
-        self.interpreters.iter().any(|known| known == bare)
+        self.interpreters.contains(name.trim_end_matches(|last: char| last.is_ascii_digit() || last == '.'))
+    }
+}
+
+impl Packages {
+    /// Whether everybody gets packages from this host.
+    pub fn are_public_at(&self, host: &str) -> bool {
+        let parent = host.find('.').map_or("", |dot| &host[dot..]);
+        self.public.contains(host) || self.public.contains(parent)
     }
 
     /// The popular package that a name is nearly but not quite.
     pub fn resembled(&self, package: &str) -> Option<&str> {
-        let is_candidate = (5..=40).contains(&package.len()) && !self.known_packages.contains(package);
+        let is_known = || self.known.contains(package) || self.popular.iter().any(|known| known == package);
+        if !(5..=40).contains(&package.len()) || is_known() {
+            return None;
+        }
         let nearest = self.popular.iter().find(|known| known.len() >= 5 && is_near(known, package));
-        nearest.filter(|_| is_candidate).map(String::as_str)
+        nearest.map(String::as_str)
     }
+}
+
+/// Whether a variable of this name makes programs run or load something, or says where packages come from.
+pub fn is_running_setting(name: &str) -> bool {
+    VOCABULARY.packages.settings.contains(name) || VOCABULARY.programs.running_settings.contains(name)
 }
 
 /// Whether one edit leads from one name to the other: a character more, less, another, or two exchanged.
@@ -114,48 +132,6 @@ fn is_near(known: &str, other: &str) -> bool {
     is_exchanged || known_after == other_after || known_after == other || known == other_after
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    wrappers: HashMap<String, Vec<String>>,
-    programs: Programs,
-    credentials: Credentials,
-    packages: Packages,
-    transfer: Vec<Transfer>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Programs {
-    shells: Vec<String>,
-    interpreters: Vec<String>,
-    code_options: Vec<String>,
-    sockets: Vec<String>,
-    hidden: Vec<String>,
-    running_settings: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Credentials {
-    paths: Vec<String>,
-    addresses: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Packages {
-    settings: Vec<String>,
-    public: Vec<String>,
-    popular: Vec<String>,
-    known: Vec<String>,
-}
-
-/// Whether a variable of this name makes programs run or load something, or says where packages come from.
-pub fn is_running_setting(name: &str) -> bool {
-    VOCABULARY.package_settings.contains(name) || VOCABULARY.running_settings.contains(name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,7 +148,7 @@ mod tests {
             ("acme-utils", None),
             ("transformer", None),
         ] {
-            assert_eq!(VOCABULARY.resembled(name), popular, "{name}");
+            assert_eq!(VOCABULARY.packages.resembled(name), popular, "{name}");
         }
     }
 }
