@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::KnownNames;
 use super::cache::Cache;
 use super::recall::Recall;
 use crate::labels::FactOutcome;
 use crate::metrics::{Metrics, whole};
+use sagetrail_core::memory::KnownNames;
 
 pub(super) struct Shared {
     pub(super) cache: Mutex<Cache>,

@@ -141,7 +141,7 @@ fn stamp(random: &mut Rng) -> Stamp {
         2 => Stamp::at(time),
         number => {
             let content = format!("{number}{}", random.u8(..3));
-            Stamp::of(time, &DocumentId::of(None, content.as_bytes()))
+            Stamp::of(time, DocumentId::of(None, content.as_bytes()).as_str())
         }
     }
 }

@@ -34,6 +34,7 @@ mod actor;
 mod usual;
 mod lineage;
 mod remembered;
+mod asking;
 mod facts;
 mod context;
 mod verdict;

@@ -35,7 +35,7 @@ pub struct Told<'t, 'r, 'a> {
 
 /// Everything that the record tells, one fact for each thing.
 pub fn facts(told: &Told<'_, '_, '_>) -> Vec<Fact> {
-    let at = Stamp::of(told.time, told.id);
+    let at = Stamp::of(told.time, told.id.as_str());
     let succeeded = told.record.text(&["errorCode"]).is_none();
     let mut facts = identities(told, &at, succeeded);
     if succeeded {

@@ -12,12 +12,13 @@ use serde_json::Value as Json;
 use time::OffsetDateTime;
 
 use super::actor::{self, Actor, actor};
+use super::asking::Asking;
 use super::catalogue::Catalogue;
 use super::context::{Context, Texts, context};
 use super::cut;
 use super::networks::{self, Networks, SourceNetwork};
 use super::policy::{self, Policy};
-use super::remembered::{self, Asking, Remembered};
+use super::remembered::{self, Remembered};
 use super::script::{self, Script};
 use super::shell;
 use super::unpacked::Unpacked;

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::document::DocumentId;
 use crate::timestamp;
 
 /// The place of a record in the order of all: the time of its event and then its id, as text that sorts like that. A stamp
@@ -16,9 +15,9 @@ impl Stamp {
     /// What holds at all times, such as the name of a thing.
     pub const ALWAYS: Self = Self(String::new());
 
-    /// That of one record.
-    pub fn of(time: OffsetDateTime, id: &DocumentId) -> Self {
-        Self(format!("{} {}", timestamp::format(time), id.as_str()))
+    /// That of one record, which is known by the id of its document.
+    pub fn of(time: OffsetDateTime, id: &str) -> Self {
+        Self(format!("{} {id}", timestamp::format(time)))
     }
 
     /// The day of a record, for what need not be written again with every record of a day.

@@ -1,0 +1,289 @@
+//! What a record asks memory for, and what it makes of the answer.
+
+use std::borrow::Cow;
+
+use time::OffsetDateTime;
+
+use super::actor::Actor;
+use super::context::Context;
+use super::lineage::{self, Lineage};
+use super::networks::SourceNetwork;
+use super::remembered::{COMPLETE, MEMORY_OF, Names, Remembered, RememberedActor, RememberedResource};
+use super::usual::{self, Usual};
+use crate::memory::{Key, Known, Lookup, Said, Stamp, State};
+use crate::record::Record;
+use crate::timestamp;
+
+/// What a record is, as far as memory asks for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking<'q, 'r, 'a> {
+    pub record: &'r Record<'a>,
+    pub context: &'q Context<'r>,
+    pub actor: &'q Actor<'r>,
+    pub network: &'q SourceNetwork<'r>,
+    pub time: Option<OffsetDateTime>,
+}
+
+impl Asking<'_, '_, '_> {
+    /// The keys that have to be recalled before the record can be judged, as far as what is known already tells them.
+    pub fn wanted(&self, known: &Known) -> Vec<Key> {
+        let mut wanted = Vec::new();
+        let mut want = |key: Key| {
+            if known.get(&key) == Lookup::NotAsked && !wanted.contains(&key) {
+                wanted.push(key);
+            }
+        };
+        self.identity().into_iter().chain(self.account()).for_each(&mut want);
+        self.caller_role().into_iter().chain(self.touched()).for_each(&mut want);
+        let mut sessions: Vec<String> = Vec::new();
+        if lineage::person(self.record, self.actor).is_none() && self.actor.temporary_key == Some(true) {
+            sessions.extend(self.record.text(&["userIdentity", "accessKeyId"]).map(str::to_owned));
+        }
+        if let Some(key) = self.resource() {
+            if let Lookup::Found(state) = known.get(&key)
+                && state.value("created.person").is_none()
+            {
+                sessions.extend(state.value("created.key").map(str::to_owned));
+            }
+            self.scripts(known.get(&key).found()).for_each(&mut want);
+            want(key);
+        }
+        for session in sessions.into_iter().filter(|key| key.starts_with("ASIA")) {
+            let mut next = Some(session);
+            // Sessions that issue each other have no end.
+            for _ in 0..lineage::MOST_LINKS {
+                let Some(session) = next.take() else { break };
+                let key = Key::session(&session);
+                if let Lookup::Found(state) = known.get(&key)
+                    && state.value("issued.person").is_none()
+                {
+                    next = state.value("issued.key").map(str::to_owned);
+                }
+                want(key);
+            }
+        }
+        wanted
+    }
+
+    /// What is remembered for the record.
+    pub fn remember(&self, known: &Known) -> Remembered {
+        let lineage = lineage::lineage(self.record, self.actor, known);
+        let mut context: Vec<String> = lineage.missing.iter().cloned().collect();
+        let mut find = |key: Option<Key>, what: &str| match known.get(&key?) {
+            Lookup::Found(state) => Some(Some(state)),
+            Lookup::Nothing => Some(None),
+            Lookup::NotAsked | Lookup::NotRecalled => {
+                context.push(format!("{MEMORY_OF}the {what}"));
+                None
+            }
+        };
+        let identity = find(self.identity(), "identity");
+        let account = find(self.account(), "account").flatten();
+        let role = find(self.caller_role(), "role");
+        let resource = find(self.resource(), "resource").flatten();
+        let scripts: Vec<&State> =
+            self.scripts(resource).filter_map(|key| find(Some(key), "script").flatten()).collect();
+        let mut touches: Vec<String> = self
+            .touched()
+            .filter_map(|key| find(Some(key), "touched resource").flatten().and_then(kind_of_foundation))
+            .collect();
+        touches.sort_unstable();
+        touches.dedup();
+        if context.is_empty() {
+            context.push(COMPLETE.to_owned());
+        }
+        let (first, usual) =
+            identity.map(|identity| self.pairs(identity, account, resource)).unwrap_or_default();
+        Remembered {
+            touches,
+            first,
+            usual,
+            resource: self.remember_resource(resource, &scripts, &lineage, known),
+            actor: RememberedActor {
+                execution_role: role
+                    .map(|role| role.is_some_and(|role| role.value("execution_role") == Some("true"))),
+                chain: lineage.chain,
+                origin: lineage.origin,
+                works_for: lineage.works_for,
+            },
+            context,
+        }
+    }
+
+    /// What of the record is new for its caller, and what is usual.
+    fn pairs(
+        &self,
+        identity: Option<&State>,
+        account: Option<&State>,
+        resource: Option<&State>,
+    ) -> (Names, Names) {
+        let Some(at) = self.time else { return Default::default() };
+        let new = usual::is_new(identity, account, at).then_some(usual::IDENTITY);
+        let person = lineage::person(self.record, self.actor).zip(resource).filter(|(person, resource)| {
+            usual::reaches_inside(self.record.event_name()) && usual::is_new_person(resource, person, at)
+        });
+        let mut first: Names =
+            new.into_iter().chain(person.map(|_| usual::PERSON)).map(Cow::Borrowed).collect();
+        let mut usual = Names::new();
+        for pair in Usual::of(self.record, self.context, self.actor, self.network) {
+            match pair.is_first(identity, account, at) {
+                Some(true) => first.push(pair.name.into()),
+                Some(false) => usual.push(pair.name.into()),
+                None => {}
+            }
+        }
+        // Of several members of one set, one that is new makes the whole no longer usual.
+        usual.retain(|name| !first.contains(name));
+        first.dedup();
+        usual.dedup();
+        (first, usual)
+    }
+
+    fn remember_resource(
+        &self,
+        resource: Option<&State>,
+        scripts: &[&State],
+        caller: &Lineage,
+        known: &Known,
+    ) -> RememberedResource {
+        let script_verdict = scripts
+            .iter()
+            .chain(&resource)
+            .filter_map(|state| state.said("script.verdict").filter(|said| self.is_before(said))?.is.first())
+            .max_by_key(|verdict| severity_rank(verdict))
+            .cloned();
+        let Some(state) = resource else {
+            return RememberedResource { script_verdict, ..Default::default() };
+        };
+        let owned = |field: &str| state.value(field).map(str::to_owned);
+        let created_at = owned("created.at");
+        let made = created_at.as_deref().and_then(timestamp::parse);
+        // What this record made is told by the record itself, and not yet before it.
+        let is_older = made.zip(self.time).is_none_or(|(made, now)| made < now);
+        if !is_older {
+            return RememberedResource { script_verdict, ..Default::default() };
+        }
+        let owner = owned("created.by")
+            .map(|by| lineage::trace(owned("created.person"), &by, state.value("created.key"), known));
+        RememberedResource {
+            created_by: owned("created.by"),
+            is_owner: owner.as_ref().and_then(|owner| self.is_owner(owner, state, caller)),
+            owner: owner.and_then(|owner| owner.origin),
+            age: made.zip(self.time).map(|(made, now)| (now - made).whole_seconds()),
+            created_at,
+            configuration: state
+                .fields("configuration.")
+                .filter(|(_, said)| !said.is.is_empty() && self.is_before(said))
+                .filter_map(|(field, said)| {
+                    Some((field.strip_prefix("configuration.")?.to_owned(), said.is.clone()))
+                })
+                .collect(),
+            tags: state
+                .said("tags")
+                .filter(|said| self.is_before(said))
+                .map(|said| said.is.clone())
+                .unwrap_or_default(),
+            script_verdict,
+        }
+    }
+
+    /// Whether it was told before the record: what a later one told says nothing of what this one found.
+    fn is_before(&self, said: &Said) -> bool {
+        self.time.is_some_and(|time| said.at < Stamp::at(time))
+    }
+
+    /// Two origins that are known decide. Without both, one caller is itself, another role or user is another, and two
+    /// sessions of one role can be anybody.
+    fn is_owner(&self, owner: &Lineage, resource: &State, caller: &Lineage) -> Option<bool> {
+        if let (Some(owner), Some(caller)) = (&owner.origin, &caller.origin) {
+            return Some(lineage::is_same_person(owner, caller));
+        }
+        let (made_by, principal) = (resource.value("created.by")?, resource.value("created.principal")?);
+        let id = |principal: &str| principal.split(':').next().unwrap_or_default().to_owned();
+        if self.actor.arn == Some(made_by) {
+            return Some(true);
+        }
+        (id(principal) != id(self.actor.principal_id?)).then_some(false)
+    }
+
+    fn identity(&self) -> Option<Key> {
+        Some(Key::identity(self.actor.account_id?, self.actor.principal_id?))
+    }
+
+    fn account(&self) -> Option<Key> {
+        self.actor.account_id.filter(|_| self.actor.principal_id.is_some()).map(Key::account)
+    }
+
+    fn caller_role(&self) -> Option<Key> {
+        let issuer = self.actor.issuer.as_ref().filter(|issuer| issuer.kind == Some("Role"))?;
+        issuer.arn.map(Key::resource)
+    }
+
+    /// What a record of another service names that SageMaker may work with.
+    fn touched(&self) -> impl Iterator<Item = Key> {
+        let account = self.record.text(&["recipientAccountId"]);
+        self.context.related_resources.iter().filter_map(move |related| {
+            if let Some(arn) = related.arn {
+                // An object lies in its bucket.
+                let of_bucket = arn.contains(":::").then(|| arn.split_once('/')).flatten();
+                return Some(Key::resource(of_bucket.map_or(arn, |(bucket, _)| bucket)));
+            }
+            Some(Key::resource(&match related.kind? {
+                "role" => format!("arn:aws:iam::{}:role/{}", account?, related.name),
+                "bucket" => format!("arn:aws:s3:::{}", related.name),
+                "repository" => {
+                    format!(
+                        "arn:aws:ecr:{}:{}:repository/{}",
+                        self.record.text(&["awsRegion"])?,
+                        account?,
+                        related.name
+                    )
+                }
+                _ => return None,
+            }))
+        })
+    }
+
+    fn resource(&self) -> Option<Key> {
+        Some(Key::resource(self.context.resource.as_ref()?.arn.as_deref()?))
+    }
+
+    /// The scripts that the call attaches and those that its resource starts with, as far as it is known.
+    fn scripts(&self, resource: Option<&State>) -> impl Iterator<Item = Key> {
+        let lifecycle = &self.context.lifecycle;
+        let place = self.context.resource.as_ref().and_then(|resource| resource.arn.as_deref());
+        let named = lifecycle.name.iter().filter_map(move |name| {
+            let (before, _) = place?.split_once(":notebook-instance/")?;
+            Some(format!("{before}:notebook-instance-lifecycle-config/{name}"))
+        });
+        let uses = resource.and_then(|state| state.values("uses")).unwrap_or_default();
+        let known = uses.iter().filter(|arn| arn.contains("lifecycle-config/")).cloned();
+        lifecycle
+            .arn
+            .iter()
+            .map(|arn| (*arn).to_owned())
+            .chain(named)
+            .chain(known)
+            .map(|arn| Key::resource(&arn))
+    }
+}
+
+/// The kind of what SageMaker stands on, and `caller` of a role that only calls it; none of its own resources.
+fn kind_of_foundation(state: &State) -> Option<String> {
+    let kind = state.value("resource.type")?;
+    let is = |field: &str| state.value(field) == Some("true");
+    let kind = match kind {
+        "role" if is("execution_role") => "role",
+        "role" if is("calls_sagemaker") => "caller",
+        "bucket" | "repository" | "key" | "subnet" => kind,
+        _ => return None,
+    };
+    Some(kind.to_owned())
+}
+
+fn severity_rank(verdict: &str) -> usize {
+    ["none", "informational", "low", "medium", "high", "critical"]
+        .iter()
+        .position(|it| *it == verdict)
+        .unwrap_or(0)
+}
