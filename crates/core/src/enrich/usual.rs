@@ -8,6 +8,7 @@ use time::{Duration, OffsetDateTime};
 use super::actor::Actor;
 use super::catalogue::Access;
 use super::context::Context;
+use super::lineage;
 use super::networks::{NetworkKind, SourceNetwork};
 use crate::memory::{Seen, Stamp, State};
 use crate::record::Record;
@@ -75,7 +76,9 @@ impl Usual {
                 add("resource_types", "resource_type", kind);
             }
             if let Some(arn) = resource.arn.as_deref().filter(|_| !reads || reaches_inside(name)) {
-                add("resources", "resource", &arn.to_ascii_lowercase());
+                // Several persons work with one role, and what one of them opened the others did not.
+                let person = lineage::person(record, actor).unwrap_or_default();
+                add("resources", "resource", format!("{} {person}", arn.to_ascii_lowercase()).trim_end());
             }
         }
         if record.is_sagemaker() {
