@@ -129,9 +129,7 @@ pub async fn run_on(
     watching.spawn(verify::watch(opensearch.clone(), Arc::clone(&metrics)));
     let dead_letters = queue.dead_letter_queue();
     watching.spawn(depth::watch(queue.clone(), dead_letters, Arc::clone(&metrics)));
-    if !memory.is_off() {
-        watching.spawn(memory::watch_names(memory.clone(), opensearch.clone(), stop.clone()));
-    }
+    watching.spawn(memory::watch_names(memory.clone(), opensearch.clone()));
     let (sink, sink_task) = sink::spawn(opensearch, &config.sink, Arc::clone(&metrics));
     let store = Store::new(aws, &config.source, Arc::clone(&metrics)).await;
     let (deleter, deleter_task) = deleter::start(queue.clone(), Arc::clone(&metrics));

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use self::cache::{Cache, Cached};
-pub use self::names::watch_names;
+pub use self::names::{load_names, watch_names};
 use self::recall::Recall;
 pub use self::recall::{Attempt, Wanted};
 use self::shared::Shared;

@@ -38,7 +38,7 @@ use self::window::Window;
 use crate::aws;
 use crate::config::{AuthKind, Config};
 use crate::enrich::Enricher;
-use crate::memory::Memory;
+use crate::memory::{self, Memory};
 use crate::metrics::Metrics;
 use crate::opensearch;
 use crate::pipeline::{Pipeline, ProcessError, Shipped};
@@ -141,6 +141,9 @@ pub async fn build(
     limits.bytes_per_second =
         options.bytes_per_second.or(config.replay.bytes_per_second).or(limits.bytes_per_second);
     let memory = Memory::open(&config.memory, &opensearch, &metrics).await?;
+    if let Err(error) = memory::load_names(&memory, &opensearch).await {
+        warn!(%error, "the names of known roles and buckets could not be read, so records of other services are shipped by their words alone");
+    }
     let (sink, sink_task) = sink::spawn(opensearch, &limits, Arc::clone(&metrics));
     let store = Store::new(aws, &config.source, Arc::clone(&metrics)).await;
     let (_never_reloaded, enricher) = watch::channel(Arc::new(enricher));

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{KnownNames, Memory};
@@ -20,27 +19,32 @@ const QUERY: Query = Query {
     grant: "indices:data/read/search on the index of resources",
 };
 
-/// Renews the names each minute until told to stop.
-pub async fn watch_names(memory: Memory, client: OpenSearch, stop: CancellationToken) {
+/// Renews the names each minute, for ever; without memory it only waits.
+pub async fn watch_names(memory: Memory, client: OpenSearch) {
+    if memory.is_off() {
+        return std::future::pending().await;
+    }
     let mut was_refused = false;
-    let renewing = async {
-        loop {
-            match load(&client).await {
-                Ok(names) => {
-                    memory.know(names);
-                    was_refused = false;
-                }
-                // The names of before stay in use.
-                Err(error) if !was_refused => {
-                    was_refused = true;
-                    warn!(%error, "the names of known roles and buckets could not be read; it is tried again each minute");
-                }
-                Err(_) => {}
+    loop {
+        match load_names(&memory, &client).await {
+            Ok(()) => was_refused = false,
+            // The names of before stay in use.
+            Err(error) if !was_refused => {
+                was_refused = true;
+                warn!(%error, "the names of known roles and buckets could not be read; it is tried again each minute");
             }
-            tokio::time::sleep(RENEWAL).await;
+            Err(_) => {}
         }
-    };
-    let _ = stop.run_until_cancelled(renewing).await;
+        tokio::time::sleep(RENEWAL).await;
+    }
+}
+
+/// Reads the names once, for a command that ends before they would be renewed.
+pub async fn load_names(memory: &Memory, client: &OpenSearch) -> Result<(), QueryError> {
+    if !memory.is_off() {
+        memory.know(load(client).await?);
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]

@@ -104,7 +104,7 @@ impl Recall {
                     warn!(
                         %error,
                         "memory does not answer, so documents are shipped without what it knows until it does; \
-                         they say in sagemaker.context what was missing, and `sagetrail replay --retag` fills it in later"
+                         they say in sagemaker.context what was missing"
                     );
                 }
                 None

@@ -81,7 +81,7 @@ impl fmt::Display for Summary {
         writeln!(formatter, "documents  {created} new, {duplicate} duplicate, {rejected} rejected")?;
         match facts {
             Some(facts) => {
-                writeln!(formatter, "memory     {facts} facts written, of what was not known already")?
+                writeln!(formatter, "memory     {facts} facts written, of what was not known already")?;
             }
             None => writeln!(formatter, "memory     off: nothing was remembered of these records")?,
         }

@@ -43,10 +43,10 @@ impl Entry {
         let rejected = self.is_for_rejected();
         let mut counts = self.acks.counts.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
-            EntryOutcome::Created | EntryOutcome::Duplicate if self.is_fact() => match rejected {
-                true => counts.stored.facts_rejected += 1,
-                false => counts.stored.facts += 1,
-            },
+            EntryOutcome::Created | EntryOutcome::Duplicate if self.is_fact() && rejected => {
+                counts.stored.facts_rejected += 1;
+            }
+            EntryOutcome::Created | EntryOutcome::Duplicate if self.is_fact() => counts.stored.facts += 1,
             // A document in the rejected index counts as rejected, whether this attempt wrote it or an earlier one.
             EntryOutcome::Created | EntryOutcome::Duplicate if rejected => counts.stored.rejected += 1,
             EntryOutcome::Created => counts.stored.created += 1,

@@ -155,18 +155,18 @@ impl Asking<'_, '_, '_> {
         let Some(state) = resource else {
             return RememberedResource { script_verdict, ..Default::default() };
         };
-        let owned = |field: &str| state.value(field).map(str::to_owned);
-        let created_at = owned("created.at");
+        let text = |field: &str| state.value(field).map(str::to_owned);
+        let created_at = text("created.at");
         let made = created_at.as_deref().and_then(timestamp::parse);
         // What this record made is told by the record itself, and not yet before it.
         let is_older = made.zip(self.time).is_none_or(|(made, now)| made < now);
         if !is_older {
             return RememberedResource { script_verdict, ..Default::default() };
         }
-        let owner = owned("created.by")
-            .map(|by| lineage::trace(owned("created.person"), &by, state.value("created.key"), known));
+        let owner = text("created.by")
+            .map(|by| lineage::trace(text("created.person"), &by, state.value("created.key"), known));
         RememberedResource {
-            created_by: owned("created.by"),
+            created_by: text("created.by"),
             is_owner: owner.as_ref().and_then(|owner| self.is_owner(owner, state, caller)),
             owner: owner.and_then(|owner| owner.origin),
             age: made.zip(self.time).map(|(made, now)| (now - made).whole_seconds()),

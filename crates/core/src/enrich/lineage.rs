@@ -67,8 +67,8 @@ pub fn trace(person: Option<String>, caller: &str, access_key: Option<&str>, kno
     let mut key = access_key.map(str::to_owned);
     let mut missing = None;
     while root.is_none() {
-        let Some(issued) = key.take() else { break };
-        let session = match session(&issued, known) {
+        let Some(access_key) = key.take() else { break };
+        let session = match session(&access_key, known) {
             Ok(session) if chain.len() < MOST_LINKS => session,
             Ok(_) => {
                 missing = Some(format!("more than {MOST_LINKS} links"));

