@@ -79,7 +79,7 @@ impl Organisation {
     fn work(&mut self, person: usize, mut time: OffsetDateTime) {
         let name = format!("person{person:02}@acme.example");
         let account = ACCOUNTS[person % ACCOUNTS.len()];
-        let is_vouched = person % 5 == 0;
+        let is_vouched = person.is_multiple_of(5);
         let (mut identity, truth) = match person % 3 {
             0 => (user(account, &name), format!("arn:aws:iam::{account}:user/{name}")),
             _ => (
@@ -173,9 +173,9 @@ fn organisation() -> Organisation {
     let mut organisation = Organisation { rng, records: Vec::new(), work: Vec::new(), number: 0 };
     for day in 0..DAYS {
         for person in 0..PEOPLE {
-            let minutes = organisation.below(600);
+            let minutes = i64::try_from(organisation.below(600)).expect("it is below 600");
             let morning = datetime!(2026-11-02 07:00 UTC) + Duration::days(day);
-            organisation.work(person, morning + Duration::minutes(minutes as i64));
+            organisation.work(person, morning + Duration::minutes(minutes));
         }
     }
     organisation.records.sort_by_key(|record| record["eventTime"].as_str().unwrap().to_owned());

@@ -42,7 +42,9 @@ fn record(minute: u32, name: &str, who: &str, access_key: &str) -> Vec<u8> {
 
 fn held(records: &[Vec<u8>]) -> Held {
     let mut held = Held::default();
-    records.iter().for_each(|raw| held.push(raw));
+    for raw in records {
+        held.push(raw);
+    }
     held
 }
 
@@ -83,7 +85,9 @@ async fn a_record_waits_for_all_that_is_asked_at_once_and_is_judged_with_what_th
     ] {
         assert_eq!(keys.iter().filter(|wanted| **wanted == key).count(), 1, "{key} in {keys:?}");
     }
-    keys.into_iter().for_each(|key| judge.known().recall(key, None));
+    for key in keys {
+        judge.known().recall(key, None);
+    }
     let documents = sources(judge.judge_held(&mut held));
     assert_eq!(judge.selected, 2);
     assert_eq!(documents[0]["sagemaker"]["resource"]["created_by"], Value::Null);
@@ -109,7 +113,9 @@ async fn a_chain_of_sessions_takes_a_round_for_each_link() {
         }
     }
     let keys = wanted(judge.judge_held(&mut held));
-    keys.into_iter().for_each(|key| judge.known().recall(key, None));
+    for key in keys {
+        judge.known().recall(key, None);
+    }
     let [document] = &sources(judge.judge_held(&mut held))[..] else { panic!("one record") };
     let chain = document["sagemaker"]["actor"]["chain"].as_array().unwrap();
     assert_eq!(chain.len(), 6, "{chain:?}");
@@ -180,7 +186,9 @@ async fn reading_one_endpoint_a_thousand_times_tells_memory_once() {
         loop {
             match judge.judge_held(&mut waiting) {
                 Step::ToRecall(wanted) => {
-                    wanted.into_iter().for_each(|Wanted { key, .. }| judge.known().recall(key, None));
+                    for Wanted { key, .. } in wanted {
+                        judge.known().recall(key, None);
+                    }
                 }
                 Step::Full(chunk) | Step::End(chunk) => {
                     assert!(chunk.facts().is_empty());
