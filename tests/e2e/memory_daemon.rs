@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sagetrail::config::{Config, SinkConfig};
 use sagetrail::opensearch::OpenSearch;
@@ -132,7 +132,7 @@ async fn a_daemon_whose_memory_does_not_answer_ships_at_its_speed_and_says_what_
     let cloud = Cloud::create(&stack, "memory-blocked", QueueSettings::default()).await;
     let mut daemon = Daemon::start(&stack, &cloud, &[("sink.index_prefix", prefix), ("sink.url", &url)]);
     daemon.until_ready().await;
-    let began = Instant::now();
+    let began = tokio::time::Instant::now();
     for object in 0..OBJECTS {
         let file = trail::file(&[record(object as u64, "DescribeEndpoint", &format!("Role{object}"))]);
         cloud.upload(&trail::key(ACCOUNT, object), file).await;

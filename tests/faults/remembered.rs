@@ -52,7 +52,9 @@ impl Inner {
             (!is_told).then(|| format!("memory knows of {place:?} what no record told"))
         };
         let wrong: Vec<String> = self.memory.iter().filter_map(wrong).collect();
-        wrong.into_iter().for_each(|problem| self.breach(problem));
+        for problem in wrong {
+            self.breach(problem);
+        }
         let told = self.memory.values().filter(|known| !known.is_empty()).count();
         self.tell(format!("{told} of {} things are remembered", whole.len()));
     }
