@@ -67,7 +67,7 @@ async fn ship_the_rest(stack: &Stack, cloud: &Cloud, search: &Search, account: &
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_the_daemon_at_once_and_another_ships_what_was_in_flight() {
     let Some(stack) = Stack::running() else { return };
-    let account = "500000000003";
+    let account = "500000000033";
     let cloud = Cloud::create(&stack, "stop-twice", QueueSettings::default()).await;
     let mut daemon = Daemon::start(&stack, &cloud, &[("select.scope", "all"), ("shutdown.grace", "10m")]);
     daemon.until_ready().await;

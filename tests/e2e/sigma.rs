@@ -123,8 +123,10 @@ async fn index(stack: &Stack, search: &Search, enricher: &Enricher) -> BTreeMap<
 
     let mut tagged: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut bulk = String::new();
-    for example in examples::all() {
+    // One record may be an example of several rules, of which one gives it a history.
+    for (number, example) in examples::all().into_iter().enumerate() {
         let (id, source) = document(&example, enricher);
+        let id = format!("{number}-{id}");
         let parsed: Value = serde_json::from_str(&source).unwrap();
         for rule in parsed["rule"]["id"].as_array().into_iter().flatten() {
             tagged.entry(rule.as_str().unwrap().to_owned()).or_default().insert(id.clone());
