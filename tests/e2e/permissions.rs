@@ -30,8 +30,9 @@ const AT_ONCE: usize = 4;
 const PATIENCE: Duration = Duration::from_mins(3);
 const PATIENCE_AFTER_REFUSAL: Duration = Duration::from_secs(10);
 /// What a log line says where the cluster refused something, and no time with such a number.
-static REFUSED: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(^|[ =])403\b|may not write into the indices of memory|security_exception").unwrap());
+static REFUSED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(^|[ =])403\b|may not write into the indices of memory|security_exception").unwrap()
+});
 
 /// Who tries a command: a tenant of the cluster with a prefix of its own, and a user of the same name.
 struct Tenant<'c> {
