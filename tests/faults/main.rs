@@ -28,7 +28,7 @@ use run::{Outcome, run, run_schedule};
 use schedule::{STORM, Schedule};
 use tokio::time::Instant;
 
-const USUAL_SEEDS: Range<u64> = 0..500;
+const USUAL_SEEDS: Range<u64> = 0..250;
 /// A worker of its own for the test that runs beside the schedules.
 const LONE_WORKER: usize = 200;
 
