@@ -103,6 +103,8 @@ async fn talk(mut stream: TcpStream, world: &World, too_late: Duration) -> io::R
         } else if request.head.starts_with("POST /sagetrail-verified/_search") {
             // Nobody has verified anything here.
             After::Answer(200, json!({"hits": {"hits": []}}).to_string())
+        } else if request.head.starts_with("POST /sagetrail-resources/_search") {
+            After::Answer(200, names(world))
         } else {
             other(world, &request.head)
         };
@@ -122,6 +124,15 @@ async fn talk(mut stream: TcpStream, world: &World, too_late: Duration) -> io::R
         written?;
     }
     Ok(())
+}
+
+/// What is stored of resources, of which the daemon asks for the keys.
+fn names(world: &World) -> String {
+    let inner = world.lock();
+    let resources = inner.memory.iter().filter(|((index, _), _)| index == "sagetrail-resources");
+    let hits: Vec<Value> =
+        resources.filter_map(|(_, state)| Some(json!({"_source": {"key": state.value("key")?}}))).collect();
+    json!({"hits": {"hits": hits}}).to_string()
 }
 
 fn head(status: u16, length: usize) -> String {

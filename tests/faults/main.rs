@@ -28,7 +28,7 @@ use run::{Outcome, run, run_schedule};
 use schedule::{STORM, Schedule};
 use tokio::time::Instant;
 
-const USUAL_SEEDS: Range<u64> = 0..250;
+const USUAL_SEEDS: Range<u64> = 0..1_000;
 /// A worker of its own for the test that runs beside the schedules.
 const LONE_WORKER: usize = 200;
 
