@@ -150,12 +150,14 @@ fn user(account: &str, name: &str) -> Value {
 
 fn session(account: &str, role: &str, name: &str, key: &str, source_identity: Option<&str>) -> Value {
     let id = format!("AROA{}", id_of(role));
+    let path =
+        if role.starts_with("AWSReservedSSO_") { "aws-reserved/sso.amazonaws.com/eu-west-1/" } else { "" };
     json!({
         "type": "AssumedRole", "principalId": format!("{id}:{name}"), "accountId": account, "accessKeyId": key,
         "arn": format!("arn:aws:sts::{account}:assumed-role/{role}/{name}"),
         "sessionContext": {
             "sessionIssuer": {
-                "type": "Role", "principalId": id, "arn": format!("arn:aws:iam::{account}:role/{role}"),
+                "type": "Role", "principalId": id, "arn": format!("arn:aws:iam::{account}:role/{path}{role}"),
                 "accountId": account, "userName": role,
             },
             "sourceIdentity": source_identity,

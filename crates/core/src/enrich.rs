@@ -202,8 +202,9 @@ fn decide<'k>(
         }
     }
     let known = memory.known();
+    let alone = rules.matches(&event);
     let event = event.knowing(known, event_time);
-    let matching = rules.matches(&event);
+    let matching = if known.is_off() { alone.clone() } else { rules.matches_knowing(&alone, &event) };
     // A muted match selects as well, so that what is muted can be found.
     if !select::is_selected(&record, *scope, &matching) {
         return Enriched::NotSelected;
@@ -215,17 +216,12 @@ fn decide<'k>(
         ingested: origin.now,
         retagged: None,
     };
-    let told = if known.is_off() {
-        Vec::new()
-    } else {
-        rules.matches_alone(&matching, &SigmaEvent::new(&record, &unpacked, catalogue, networks))
-    };
     let judged = rules.judge(matching, &event, times.timestamp);
     let redacted = redact::redact(text.as_bytes(), &record, fingerprint_key);
     let tell = |record: &Record<'_>, found: &FoundFacts<'_>| match event_time {
         Some(time) if !known.is_off() => {
             let FoundFacts { context, actor, network, .. } = found;
-            facts::facts(&Told { record, context, actor, network, catalogue, matches: &told, time, id: &id })
+            facts::facts(&Told { record, context, actor, network, catalogue, matches: &alone, time, id: &id })
         }
         _ => Vec::new(),
     };

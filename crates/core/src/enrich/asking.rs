@@ -9,10 +9,19 @@ use super::context::Context;
 use super::lineage::{self, Lineage};
 use super::networks::SourceNetwork;
 use super::remembered::{COMPLETE, MEMORY_OF, Names, Remembered, RememberedActor, RememberedResource};
-use super::usual::{self, Usual};
+use super::usual::{self, Novelty, Usual};
 use crate::memory::{Key, Known, Lookup, Said, Stamp, State};
 use crate::record::Record;
 use crate::timestamp;
+
+/// The pairs of a record by what is known of them.
+#[derive(Default)]
+struct Pairs {
+    first: Names,
+    usual: Names,
+    /// Of sets that are full, so that nothing can be said.
+    forgotten: Names,
+}
 
 /// What a record is, as far as memory asks for it.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +88,7 @@ impl Asking<'_, '_, '_> {
         };
         let identity = find(self.identity(), "identity");
         let account = find(self.account(), "account").flatten();
-        let role = find(self.caller_role(), "role");
+        let role = find(self.caller_role(), "role").flatten();
         let resource = find(self.resource(), "resource").flatten();
         let scripts: Vec<&State> =
             self.scripts(resource).filter_map(|key| find(Some(key), "script").flatten()).collect();
@@ -89,19 +98,19 @@ impl Asking<'_, '_, '_> {
             .collect();
         touches.sort_unstable();
         touches.dedup();
+        let Pairs { first, usual, forgotten } =
+            identity.map(|identity| self.pairs(identity, account, resource)).unwrap_or_default();
+        context.extend(forgotten.iter().map(|name| format!("more of {name} than is kept")));
         if context.is_empty() {
             context.push(COMPLETE.to_owned());
         }
-        let (first, usual) =
-            identity.map(|identity| self.pairs(identity, account, resource)).unwrap_or_default();
         Remembered {
             touches,
             first,
             usual,
             resource: self.remember_resource(resource, &scripts, &lineage, known),
             actor: RememberedActor {
-                execution_role: role
-                    .map(|role| role.is_some_and(|role| role.value("execution_role") == Some("true"))),
+                execution_role: role.filter(|role| is_true(role, "execution_role")).map(|_| true),
                 chain: lineage.chain,
                 origin: lineage.origin,
                 works_for: lineage.works_for,
@@ -111,32 +120,29 @@ impl Asking<'_, '_, '_> {
     }
 
     /// What of the record is new for its caller, and what is usual.
-    fn pairs(
-        &self,
-        identity: Option<&State>,
-        account: Option<&State>,
-        resource: Option<&State>,
-    ) -> (Names, Names) {
-        let Some(at) = self.time else { return Default::default() };
+    fn pairs(&self, identity: Option<&State>, account: Option<&State>, resource: Option<&State>) -> Pairs {
+        let Some(at) = self.time else { return Pairs::default() };
         let new = usual::is_new(identity, account, at).then_some(usual::IDENTITY);
         let person = lineage::person(self.record, self.actor).zip(resource).filter(|(person, resource)| {
             usual::reaches_inside(self.record.event_name()) && usual::is_new_person(resource, person, at)
         });
         let mut first: Names =
             new.into_iter().chain(person.map(|_| usual::PERSON)).map(Cow::Borrowed).collect();
-        let mut usual = Names::new();
+        let (mut usual, mut forgotten) = (Names::new(), Names::new());
         for pair in Usual::of(self.record, self.context, self.actor, self.network) {
-            match pair.is_first(identity, account, at) {
-                Some(true) => first.push(pair.name.into()),
-                Some(false) => usual.push(pair.name.into()),
-                None => {}
+            match pair.novelty(identity, account, at) {
+                Novelty::First => first.push(pair.name.into()),
+                Novelty::Usual => usual.push(pair.name.into()),
+                Novelty::Forgotten => forgotten.push(pair.name.into()),
+                Novelty::TooEarly => {}
             }
         }
         // Of several members of one set, one that is new makes the whole no longer usual.
         usual.retain(|name| !first.contains(name));
-        first.dedup();
-        usual.dedup();
-        (first, usual)
+        for names in [&mut first, &mut usual, &mut forgotten] {
+            names.dedup();
+        }
+        Pairs { first, usual, forgotten }
     }
 
     fn remember_resource(
@@ -271,14 +277,17 @@ impl Asking<'_, '_, '_> {
 /// The kind of what SageMaker stands on, and `caller` of a role that only calls it; none of its own resources.
 fn kind_of_foundation(state: &State) -> Option<String> {
     let kind = state.value("resource.type")?;
-    let is = |field: &str| state.value(field) == Some("true");
     let kind = match kind {
-        "role" if is("execution_role") => "role",
-        "role" if is("calls_sagemaker") => "caller",
+        "role" if is_true(state, "execution_role") => "role",
+        "role" if is_true(state, "calls_sagemaker") => "caller",
         "bucket" | "repository" | "key" | "subnet" => kind,
         _ => return None,
     };
     Some(kind.to_owned())
+}
+
+fn is_true(state: &State, field: &str) -> bool {
+    state.value(field) == Some("true")
 }
 
 fn severity_rank(verdict: &str) -> usize {

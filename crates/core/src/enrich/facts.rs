@@ -54,7 +54,7 @@ fn identities(told: &Told<'_, '_, '_>, at: &Stamp, succeeded: bool) -> Vec<Fact>
     state.say("cloud.account.id", &Stamp::ALWAYS, [account]);
     state.say("last_seen", &Stamp::of_day(*time), [day(*time)]);
     if is_flagged(told.matches) {
-        state.add_newest(usual::FLAGGED, at, usual::hour(*time));
+        state.add_newest(usual::FLAGGED, &Stamp::of_day(*time), day(*time));
     }
     if succeeded {
         state.say_first(usual::FIRST_SEEN, at, timestamp::format(*time));

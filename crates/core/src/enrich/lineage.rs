@@ -10,8 +10,9 @@ use crate::record::Record;
 /// The most links that are followed; AWS lets roles be chained without end.
 pub const MOST_LINKS: usize = 8;
 
-/// Roles of IAM Identity Center, whose sessions are named after the person by AWS.
-const PERMISSION_SET_PREFIX: &str = "AWSReservedSSO_";
+/// Where the roles of IAM Identity Center lie, whose sessions AWS names after the person. Nobody else can make a role there,
+/// while a role of such a name can lie elsewhere.
+const PERMISSION_SETS: &str = ":role/aws-reserved/sso.amazonaws.com/";
 
 /// Who is behind a caller.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,8 +38,9 @@ pub fn person(record: &Record<'_>, actor: &Actor<'_>) -> Option<String> {
         "SAMLUser" | "WebIdentityUser" => record.text(&["userIdentity", "userName"]),
         "IdentityCenterUser" => actor.name(),
         "AWSService" => actor.invoked_by.or(actor.name()),
-        "AssumedRole" if actor.role.is_some_and(|role| role.starts_with(PERMISSION_SET_PREFIX)) => {
-            actor.session_name
+        "AssumedRole" => {
+            let issuer = actor.issuer.as_ref().and_then(|issuer| issuer.arn);
+            actor.session_name.filter(|_| issuer.is_some_and(|arn| arn.contains(PERMISSION_SETS)))
         }
         _ => None,
     };

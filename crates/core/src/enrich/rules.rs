@@ -138,14 +138,18 @@ impl RuleSet {
         matching.into_iter().map(|position| &self.rules[position]).collect()
     }
 
-    /// The rules that match an event by itself: those of `matching` that read no memory, and of the others those that match
-    /// `alone`, the same event without memory.
-    pub fn matches_alone<'s>(&'s self, matching: &[&'s Rule], alone: &SigmaEvent<'_, '_>) -> Vec<&'s Rule> {
-        let mut candidates = self.dispatch.candidates(alone.record.event_source(), alone.record.event_name());
+    /// The rules that match an event with memory, when those that match it without are known: only rules that read memory
+    /// are asked again.
+    pub fn matches_knowing<'s>(&'s self, alone: &[&'s Rule], event: &SigmaEvent<'_, '_>) -> Vec<&'s Rule> {
+        let mut candidates = self.dispatch.candidates(event.record.event_source(), event.record.event_name());
         candidates.retain(|position| self.rules.get(*position).is_some_and(|rule| rule.reads_memory));
-        let alone =
-            self.conditions.matching(candidates, alone).into_iter().map(|position| &self.rules[position]);
-        matching.iter().copied().filter(|rule| !rule.reads_memory).chain(alone).collect()
+        let knowing = self.conditions.matching(candidates, event);
+        let knowing = knowing.into_iter().map(|position| &self.rules[position]);
+        let mut matching: Vec<&Rule> =
+            alone.iter().copied().filter(|rule| !rule.reads_memory).chain(knowing).collect();
+        // They lie in one list, in the order of their files.
+        matching.sort_unstable_by_key(|rule| std::ptr::from_ref::<Rule>(rule));
+        matching
     }
 
     /// Whether the raw bytes could be a record of a service that is wanted anyway, or of another that some rule asks for.

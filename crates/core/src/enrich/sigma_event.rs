@@ -90,7 +90,7 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
     /// With what is known beside the record, which is of an event at this time.
     #[must_use]
     pub fn knowing(self, known: &'s Known, time: Option<OffsetDateTime>) -> Self {
-        Self { memory: Some((known, time)), ..self }
+        Self { memory: Some((known, time)), remembered: OnceCell::new(), ..self }
     }
 
     /// With what was remembered when the record was judged before.

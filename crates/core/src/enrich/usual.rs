@@ -14,7 +14,7 @@ use crate::memory::{Seen, Stamp, State};
 use crate::record::Record;
 use crate::timestamp;
 
-/// The hours in which a record of the identity asked for a closer look by itself.
+/// The days on which a record of the identity asked for a closer look by itself.
 pub const FLAGGED: &str = "flagged";
 /// When the identity was seen first.
 pub const FIRST_SEEN: &str = "first_seen";
@@ -34,8 +34,8 @@ const SHARED: [&str; 5] = ["buckets", "code_repositories", "hosts", "images", "o
 /// does on most days.
 const LEARNING: Duration = Duration::days(5);
 
-/// How long after a record that asked for a closer look what an identity does is in doubt.
-const DOUBT: Duration = Duration::days(1);
+/// How long after the beginning of such a day what an identity does is in doubt.
+const DOUBT: Duration = Duration::days(2);
 
 /// One pair of a record: the set of the identity's state, what `sagemaker.first` calls it, and the member.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,23 +95,31 @@ impl Usual {
         pairs
     }
 
-    /// Whether the record at a time is the first that showed the pair. What colleagues use alike is new when the account never
-    /// had it; all else when the identity never did, or the account where the identity itself is new. None where neither is
-    /// known for long enough, or so many members are known that this one may have been forgotten.
-    pub fn is_first(
-        &self,
-        identity: Option<&State>,
-        account: Option<&State>,
-        at: OffsetDateTime,
-    ) -> Option<bool> {
+    /// What a record at a time shows of the pair. What colleagues use alike is new when the account never had it; all else
+    /// when the identity never did, or the account where the identity itself is new.
+    pub fn novelty(&self, identity: Option<&State>, account: Option<&State>, at: OffsetDateTime) -> Novelty {
         let identity = identity.filter(|_| !SHARED.contains(&self.set));
-        let known = [identity, account].into_iter().flatten().find(|known| is_established(known, at))?;
+        let mut known = [identity, account].into_iter().flatten();
+        let Some(known) = known.find(|known| is_established(known, at)) else { return Novelty::TooEarly };
         match known.seen(self.set, &self.member) {
-            Seen::Never => Some(true),
-            Seen::Unknown => None,
-            Seen::At(first) => Some(*first >= Stamp::at(at) || is_in_doubt(known, first, at)),
+            Seen::Never => Novelty::First,
+            Seen::Unknown => Novelty::Forgotten,
+            Seen::At(first) if *first >= Stamp::at(at) || is_in_doubt(known, first, at) => Novelty::First,
+            Seen::At(_) => Novelty::Usual,
         }
     }
+}
+
+/// How a pair compares with what was seen before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Novelty {
+    /// This is the first record that shows it, or it has been in doubt since the first.
+    First,
+    Usual,
+    /// So many members of its set are known that this one may have been forgotten.
+    Forgotten,
+    /// Neither the identity nor its account is known for long enough.
+    TooEarly,
 }
 
 /// Whether the identity itself is new in an account of which enough is known.
@@ -140,19 +148,12 @@ fn first_seen(known: &State) -> Option<OffsetDateTime> {
     known.value(FIRST_SEEN).and_then(timestamp::parse)
 }
 
-/// Whether the pair was first seen shortly after a record of the identity that asked for a closer look. It becomes usual when
-/// it has been there for as long as the identity itself would have to be.
+/// Whether the pair was first seen on or after a day on which a record of the identity asked for a closer look, and shortly.
+/// It becomes usual when it has been there for as long as the identity itself would have to be.
 fn is_in_doubt(identity: &State, first: &Stamp, at: OffsetDateTime) -> bool {
     let Some(first) = first.time().filter(|first| at < *first + LEARNING) else { return false };
-    let hours = identity.members(FLAGGED).filter_map(|(hour, _)| timestamp::parse(hour));
-    hours.into_iter().any(|flagged| flagged <= first && first - flagged <= DOUBT)
-}
-
-/// The hour of a time, under which it is kept that something asked for a closer look.
-pub fn hour(time: OffsetDateTime) -> String {
-    let mut text = timestamp::format(time);
-    text.truncate("2026-11-29T12".len());
-    text + ":00:00Z"
+    let mut days = identity.members(FLAGGED).filter_map(|(_, day)| day.time());
+    days.any(|day| day <= first && first - day <= DOUBT)
 }
 
 /// Whether a call takes or opens what a resource holds, so that it matters who did before.
@@ -176,3 +177,6 @@ fn network_of(record: &Record<'_>, network: &SourceNetwork<'_>) -> Option<String
         IpAddr::V6(address) => Ipv6Net::new(address, 48).ok()?.trunc().to_string(),
     })
 }
+
+#[cfg(test)]
+mod tests;

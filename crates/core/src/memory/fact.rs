@@ -46,6 +46,10 @@ impl Key {
         // SageMaker takes names in any case and writes them as it likes; no service of AWS tells two names by case alone. The
         // path of a role is left out, because calls of IAM name it without.
         let mut id = arn.to_ascii_lowercase();
+        // Accounts and regions are of one partition each, so what builds an ARN from a name need not know which.
+        if let Some((_, rest)) = id.strip_prefix("arn:aws-").and_then(|arn| arn.split_once(':')) {
+            id = format!("arn:aws:{rest}");
+        }
         if let Some((account, path)) = id.split_once(":role/")
             && let Some((_, name)) = path.rsplit_once('/')
         {

@@ -4,11 +4,16 @@ use super::*;
 use crate::enrich::actor::actor;
 use crate::memory::{Fact, Stamp};
 
+const SETS: &str = "aws-reserved/sso.amazonaws.com/eu-west-1/";
+
 fn role_session(role: &str, name: &str, key: &str) -> Json {
     json!({
         "type": "AssumedRole", "principalId": format!("AROA1:{name}"), "accountId": "111122223333", "accessKeyId": key,
         "arn": format!("arn:aws:sts::111122223333:assumed-role/{role}/{name}"),
-        "sessionContext": {"sessionIssuer": {"type": "Role", "userName": role}},
+        "sessionContext": {"sessionIssuer": {
+            "type": "Role", "userName": role,
+            "arn": format!("arn:aws:iam::111122223333:role/{}{role}", if role.starts_with("AWSReservedSSO_") { SETS } else { "" }),
+        }},
     })
 }
 
@@ -36,7 +41,11 @@ fn a_person_is_whom_the_record_vouches_for_and_never_a_name_that_a_caller_chose(
     let mut notebook = role_session("ml-exec", "SageMaker", "ASIA1");
     notebook["inScopeOf"] =
         json!({"credentialsIssuedTo": "arn:aws:sagemaker:eu-west-1:111122223333:notebook-instance/n"});
+    let mut lookalike = role_session("AWSReservedSSO_Dev_0a1b2c3d4e5f6a7b", "carol@acme.example", "ASIA1");
+    lookalike["sessionContext"]["sessionIssuer"]["arn"] =
+        "arn:aws:iam::111122223333:role/AWSReservedSSO_Dev_0a1b2c3d4e5f6a7b".into();
     let cases = [
+        (lookalike, None),
         (
             json!({"type": "IAMUser", "arn": "arn:aws:iam::1:user/bob", "accessKeyId": "AKIA1"}),
             Some("arn:aws:iam::1:user/bob"),
@@ -49,7 +58,6 @@ fn a_person_is_whom_the_record_vouches_for_and_never_a_name_that_a_caller_chose(
         (vouched, Some("alice")),
         (notebook, Some("arn:aws:sagemaker:eu-west-1:111122223333:notebook-instance/n")),
         (role_session("ml-dev", "alice", "ASIA1"), None),
-        (role_session("AWSReservedSSOlike", "alice", "ASIA1"), None),
         (json!({"type": "SAMLUser", "userName": "dave"}), Some("dave")),
     ];
     for (identity, expected) in cases {
