@@ -124,7 +124,7 @@ series! {
         rules_reloads: Counters<Reload> = "rules_reloads_total", by "outcome",
             "Attempts to load the rules again, by outcome; after a refusal the old rules stay in use.";
         secrets_refused: IntGauge = "secrets_refused",
-            "1 while a file that [sink] names cannot be used and its old content stays in use, otherwise 0.";
+            "1 while a file that the section sink names cannot be used and its old content stays in use, otherwise 0.";
         task_panics: IntCounter = "task_panics_total",
             "Tasks that panicked; each is a bug worth a report.";
         verification_gaps: IntGaugeVec = "verification_gaps", by "kind",

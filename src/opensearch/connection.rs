@@ -73,7 +73,7 @@ impl Connection {
                 if let Some((transport, fingerprint)) = made {
                     current.transport = Arc::new(transport);
                     current.fingerprint = fingerprint;
-                    info!("a file that [sink] names has changed; its new content is in use");
+                    info!("a file that the section sink names has changed; its new content is in use");
                 } else if had_problem {
                     info!("the files that [sink] names can be used again, with the same content");
                 }
@@ -81,7 +81,7 @@ impl Connection {
             Err(error) => {
                 let problem = error.to_string();
                 if current.problem.as_ref() != Some(&problem) {
-                    warn!(problem, "a file that [sink] names cannot be used; its old content stays in use");
+                    warn!(problem, "a file that the section sink names cannot be used; its old content stays in use");
                     current.problem = Some(problem);
                 }
             }
