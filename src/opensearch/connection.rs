@@ -81,7 +81,10 @@ impl Connection {
             Err(error) => {
                 let problem = error.to_string();
                 if current.problem.as_ref() != Some(&problem) {
-                    warn!(problem, "a file that the section sink names cannot be used; its old content stays in use");
+                    warn!(
+                        problem,
+                        "a file that the section sink names cannot be used; its old content stays in use"
+                    );
                     current.problem = Some(problem);
                 }
             }
