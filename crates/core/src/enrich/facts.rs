@@ -4,6 +4,8 @@
 
 mod configuration;
 
+use std::collections::BTreeMap;
+
 use time::OffsetDateTime;
 
 use super::actor::Actor;
@@ -19,6 +21,9 @@ use crate::memory::{Fact, Key, Stamp, State, day};
 use crate::record::Record;
 use crate::timestamp;
 use configuration::{configuration, uses};
+
+/// Members of one set that a record makes known. One record must not fill a set, of which nothing can be said from then on.
+const LEARNT_AT_ONCE: usize = 16;
 
 /// What a record is, for its facts.
 pub struct Told<'t, 'r, 'a> {
@@ -58,8 +63,13 @@ fn identities(told: &Told<'_, '_, '_>, at: &Stamp, succeeded: bool) -> Vec<Fact>
     }
     if succeeded {
         state.say_first(usual::FIRST_SEEN, at, timestamp::format(*time));
+        let mut learnt: BTreeMap<&str, usize> = BTreeMap::new();
         for Usual { set, member, .. } in Usual::of(told.record, told.context, actor, told.network) {
-            state.add_oldest(set, at, member);
+            let count = learnt.entry(set).or_default();
+            *count += 1;
+            if *count <= LEARNT_AT_ONCE {
+                state.add_oldest(set, at, member);
+            }
         }
     }
     let fact = |key: Key, mut state: State| {

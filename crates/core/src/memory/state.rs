@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use super::stamp::Stamp;
 
@@ -12,6 +13,11 @@ use super::stamp::Stamp;
 pub const NEWEST: usize = 32;
 /// Members that a set of the oldest keeps.
 pub const OLDEST: usize = 128;
+
+/// Values that a field keeps; behind them stands how many more there are.
+const MOST_VALUES: usize = 64;
+/// Bytes of a text that are kept. No name of AWS is longer than an ARN, of which the longest has 2,048.
+const LONGEST: usize = 2_048;
 
 /// The field of a stored document that holds the state with its stamps; the others repeat it for people and panels.
 pub const FIELD: &str = "memory";
@@ -55,23 +61,28 @@ pub enum Seen<'s> {
 impl State {
     /// Says that a field has a value since a record. An empty list says that it has none any more.
     pub fn say(&mut self, field: &str, at: &Stamp, is: impl IntoIterator<Item = impl Into<String>>) {
-        let is = is.into_iter().map(Into::into).collect();
+        let mut values = is.into_iter().map(Into::into).map(shortened);
+        let mut is: Vec<String> = values.by_ref().take(MOST_VALUES).collect();
+        let more = values.count();
+        if more > 0 {
+            is.push(format!("… and {more} more"));
+        }
         self.latest.insert(field.to_owned(), Said { at: at.clone(), is });
     }
 
     /// Says what only the first record about it may say.
     pub fn say_first(&mut self, field: &str, at: &Stamp, is: impl Into<String>) {
-        self.earliest.insert(field.to_owned(), Said { at: at.clone(), is: vec![is.into()] });
+        self.earliest.insert(field.to_owned(), Said { at: at.clone(), is: vec![shortened(is.into())] });
     }
 
     /// Adds a member to a set of those seen last.
     pub fn add_newest(&mut self, set: &str, at: &Stamp, member: impl Into<String>) {
-        self.newest.entry(set.to_owned()).or_default().insert(member.into(), at.clone());
+        self.newest.entry(set.to_owned()).or_default().insert(shortened(member.into()), at.clone());
     }
 
     /// Adds a member to a set of those seen first.
     pub fn add_oldest(&mut self, set: &str, at: &Stamp, member: impl Into<String>) {
-        self.oldest.entry(set.to_owned()).or_default().insert(member.into(), at.clone());
+        self.oldest.entry(set.to_owned()).or_default().insert(shortened(member.into()), at.clone());
     }
 
     pub fn is_empty(&self) -> bool {
@@ -141,7 +152,7 @@ impl State {
     /// When a member of a set of the oldest was seen first.
     pub fn seen(&self, set: &str, member: &str) -> Seen<'_> {
         let members = self.oldest.get(set);
-        match members.and_then(|members| members.get(member)) {
+        match members.and_then(|members| members.get(&shortened(member.to_owned()))) {
             Some(at) => Seen::At(at),
             None if members.is_some_and(|members| members.len() >= OLDEST) => Seen::Unknown,
             None => Seen::Never,
@@ -264,6 +275,17 @@ fn loser(known: &Members, order: Ordered<Stamp>) -> Option<(&String, &Stamp)> {
 /// Of two with one stamp the lesser name wins.
 fn beats((a, a_at): (&String, &Stamp), (b, b_at): (&String, &Stamp), order: Ordered<Stamp>) -> bool {
     order(a_at, b_at).then_with(|| compare(b, a)) == Ordering::Greater
+}
+
+/// The text, or the beginning of a long one with a hash of the whole, so that two long ones stay two.
+pub fn shortened(mut text: String) -> String {
+    if text.len() > LONGEST {
+        let hash = hex::encode(&Sha256::digest(text.as_bytes())[..8]);
+        text.truncate(text.floor_char_boundary(LONGEST));
+        text.push('…');
+        text.push_str(&hash);
+    }
+    text
 }
 
 /// The order of Java's strings, which is by units of UTF-16.
