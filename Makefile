@@ -40,7 +40,8 @@ stack: ## Leave the servers of the tests running until Ctrl-C, for any number of
 
 test: ## Run every test beside a real OpenSearch, S3 and SQS; ARGS="--test e2e NAME" picks some
 	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
-	SAGETRAIL_TEST_SYSTEMD_ROOT=$$($(LOCAL)/systemd-root.sh) $(LOCAL)/with-stack.sh --kept $(NEXTEST) $(ARGS)
+	SAGETRAIL_TEST_ALERTMANAGER=$$($(LOCAL)/alertmanager.sh) SAGETRAIL_TEST_SYSTEMD_ROOT=$$($(LOCAL)/systemd-root.sh) \
+	  $(LOCAL)/with-stack.sh --kept $(NEXTEST) $(ARGS)
 
 instructions: ## Count the instructions of each stage for a record, in a build of its own
 	@$(LOCAL)/tools.sh cargo cc valgrind

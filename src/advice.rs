@@ -9,7 +9,7 @@ use url::Url;
 /// The target of a connection, by the settings that decide it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// `[sink]` or `[dashboards]`, over TLS or without.
+    /// `[sink]`, `[dashboards]` or `[channels]`, over TLS or without.
     Section { name: &'static str, uses_tls: bool },
     /// A service of AWS, which is configured the AWS way.
     Aws,
@@ -19,6 +19,11 @@ impl Place {
     /// The cluster at this address.
     pub fn of(url: &Url) -> Self {
         Self::Section { name: "sink", uses_tls: url.scheme() == "https" }
+    }
+
+    /// The channel at this address.
+    pub fn of_channel(url: &Url) -> Self {
+        Self::Section { name: "channels", uses_tls: url.scheme() == "https" }
     }
 
     /// The Dashboards at this address.

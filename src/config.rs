@@ -8,6 +8,7 @@ use std::path::Path;
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 
+pub use alertmanager::AlertmanagerConfig;
 pub use channel::{Channel, Severity, Target};
 pub use content::{DashboardsConfig, MonitorsConfig, RetentionConfig};
 pub use enrich::EnrichConfig;
@@ -22,6 +23,7 @@ pub use sections::{
 pub use sink::{AuthKind, Sigv4Service, SinkConfig};
 use variable::Misspelt;
 
+mod alertmanager;
 mod channel;
 mod content;
 mod defaults;

@@ -20,6 +20,7 @@ pub mod opensearch;
 pub mod sink;
 pub mod setup;
 pub mod monitors;
+pub mod alertmanager;
 pub mod offline;
 pub mod replay;
 pub mod retag;

@@ -127,6 +127,10 @@ series! {
             "1 while a file that the section sink names cannot be used and its old content stays in use, otherwise 0.";
         task_panics: IntCounter = "task_panics_total",
             "Tasks that panicked; each is a bug worth a report.";
+        alertmanager_waiting: IntGaugeVec = "alertmanager_incidents_waiting", by "channel",
+            "Incidents that could not be handed to an Alertmanager when that was last tried; they are handed over again.";
+        alertmanager_failing_since: IntGaugeVec = "alertmanager_failing_since_timestamp_seconds", by "channel",
+            "Since when incidents could not be handed to an Alertmanager, in seconds since 1970; 0 when all are there.";
         verification_gaps: IntGaugeVec = "verification_gaps", by "kind",
             "Gaps that verifications found within 30 days and that are still open, by kind.";
         verification_last_run: IntGauge = "verification_last_run_timestamp_seconds",

@@ -14,12 +14,13 @@ use url::Url;
 use crate::config::{Channel, MonitorsConfig, Severity};
 use crate::names::Names;
 pub use error::MonitorsError;
-use message::Message;
 pub use message::sampled_fields;
+use message::{About, Message};
 use thresholds::Thresholds;
 
 mod error;
 mod message;
+mod retired;
 pub mod thresholds;
 
 static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/dashboards/monitors");
@@ -45,6 +46,9 @@ pub fn built_in(
     let thresholds = Thresholds::of(&config.thresholds)?;
     let files: Vec<MonitorFile> = files(names);
     if let Some(unknown) = config.disabled.iter().find(|id| !files.iter().any(|file| file.id == **id)) {
+        if let Some(went) = retired::monitor(unknown) {
+            return Err(MonitorsError::RetiredMonitor { id: unknown.clone(), went });
+        }
         let known = files.into_iter().map(|file| file.id).collect();
         return Err(MonitorsError::UnknownMonitor { id: unknown.clone(), known });
     }
@@ -61,13 +65,21 @@ struct MonitorFile {
     severity: Severity,
     name: String,
     description: String,
+    #[serde(default)]
+    about: About,
+    /// After how many minutes an alert that goes on pages again, until somebody acknowledges it; never without a value.
+    #[serde(default)]
+    repeat: Value,
     monitor: Value,
-    /// Lines of mustache about each alert.
+    /// Lines of mustache about each new alert.
     message: Vec<String>,
     /// Lines about each document that the plugin brings as a sample. It brings none for a search that has aggregations
     /// of its own.
     #[serde(default)]
     document: Vec<String>,
+    /// Lines about each alert that goes on. The plugin brings no document of it.
+    #[serde(default)]
+    again: Vec<String>,
     /// What to do, below each message.
     containment: Vec<String>,
     link: Link,
@@ -80,6 +92,9 @@ struct Link {
     dashboard: String,
     /// What it is filtered by, in the Dashboards Query Language, with mustache.
     query: String,
+    /// Where the time range begins, as mustache; the last day without a value.
+    #[serde(default)]
+    since: Option<String>,
 }
 
 fn files(names: &Names) -> Vec<MonitorFile> {
@@ -104,18 +119,28 @@ impl MonitorFile {
     ) -> Monitor {
         let mut body = self.monitor;
         thresholds.fill(&mut body);
+        let mut repeat = self.repeat;
+        thresholds.fill(&mut repeat);
+        let filled = |lines: &[String]| lines.iter().map(|line| thresholds.fill_text(line)).collect();
+        let link = |since: Option<&str>| {
+            dashboards.map(|url| message::link(names, url, &self.link.dashboard, &self.link.query, since))
+        };
         let message = Message {
             title: &self.name,
             severity: self.severity,
-            lines: self.message.iter().map(|line| thresholds.fill_text(line)).collect(),
+            about: self.about,
+            lines: filled(&self.message),
             document: &self.document,
+            again: filled(&self.again),
             containment: &self.containment,
-            link: dashboards.map(|url| message::link(names, url, &self.link.dashboard, &self.link.query)),
+            link: link(self.link.since.as_deref()),
+            // Of an alert that goes on nothing is known but its key.
+            link_again: link(self.link.since.as_ref().map(|_| "now-30d")),
         };
         let actions: Vec<Value> = channels
             .iter()
-            .filter(|(_, channel)| channel.takes(self.severity))
-            .map(|(name, channel)| action(names, name, channel, &message))
+            .filter(|(_, channel)| channel.takes(self.severity) && channel.target.is_paged_by_monitors())
+            .flat_map(|(name, channel)| actions(names, name, channel, &message, &repeat))
             .collect();
         let trigger = &mut body["triggers"][0]["bucket_level_trigger"];
         // If the plugin chose new ids, an update would close the open alerts and raise them again.
@@ -137,17 +162,42 @@ impl MonitorFile {
     }
 }
 
-/// One page for each new alert; one that goes on does not page again. A throttle would do nothing beside this.
-fn action(names: &Names, name: &str, channel: &Channel, message: &Message<'_>) -> Value {
-    json!({
-        "id": format!("page-{name}"),
-        "name": format!("page {name}"),
-        "destination_id": names.channel(name),
-        "subject_template": {"source": names.title(message.title), "lang": "mustache"},
-        "message_template": message.template(&channel.target),
-        "throttle_enabled": false,
-        "action_execution_policy": {"action_execution_scope": {"per_alert": {"actionable_alerts": ["NEW"]}}},
-    })
+/// A page for each new alert, again after a while for one that nobody has acknowledged, and its end where the receiver
+/// can use that.
+///
+/// The plugin counts the time of a throttle from the last try of an action, also from one that failed. So a page that
+/// was lost comes again with the next one.
+fn actions(
+    names: &Names,
+    name: &str,
+    channel: &Channel,
+    message: &Message<'_>,
+    repeat: &Value,
+) -> Vec<Value> {
+    let action = |id: &str, does: &str, template: Value, alerts: &[&str]| {
+        json!({
+            "id": format!("{id}-{name}"),
+            "name": format!("{does} {name}"),
+            "destination_id": names.channel(name),
+            "subject_template": {"source": message.subject(names, &channel.target), "lang": "mustache"},
+            "message_template": template,
+            "throttle_enabled": false,
+            "action_execution_policy": {"action_execution_scope": {"per_alert": {"actionable_alerts": alerts}}},
+        })
+    };
+    let page = message.template(&channel.target);
+    let mut actions = vec![if repeat.is_null() {
+        action("page", "page", page, &["NEW"])
+    } else {
+        let mut action = action("page", "page", page, &["NEW", "DEDUPED"]);
+        action["throttle_enabled"] = json!(true);
+        action["throttle"] = json!({"value": repeat, "unit": "MINUTES"});
+        action
+    }];
+    if let Some(end) = message.end(&channel.target) {
+        actions.push(action("resolve", "resolve at", end, &["COMPLETED"]));
+    }
+    actions
 }
 
 #[cfg(test)]

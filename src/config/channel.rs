@@ -8,10 +8,12 @@ use serde::Deserialize;
 use strum::IntoStaticStr;
 use url::Url;
 
-/// A channel of OpenSearch's notifications plugin, and which monitors use it.
+use super::alertmanager::AlertmanagerConfig;
+
+/// Whom to page: a channel of OpenSearch's notifications plugin, which monitors use, or an Alertmanager.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Channel {
-    /// The severities of the monitors that page here; without a value, every severity.
+    /// The severities of what pages here; without a value, every severity.
     #[serde(default)]
     pub severities: Option<Vec<Severity>>,
     #[serde(flatten)]
@@ -51,6 +53,15 @@ pub enum Target {
     Sns { topic_arn: String, role_arn: Option<String> },
     /// Mail through a sender that is configured in the notifications plugin.
     Email { sender_id: String, recipients: Vec<String> },
+    /// An Alertmanager, which the correlator hands incidents to.
+    Alertmanager(Box<AlertmanagerConfig>),
+}
+
+impl Target {
+    /// Whether monitors of OpenSearch page here, through its notifications plugin.
+    pub fn is_paged_by_monitors(&self) -> bool {
+        !matches!(self, Self::Alertmanager(_))
+    }
 }
 
 /// A URL that is a secret, because it alone allows posting to a webhook.
@@ -69,6 +80,7 @@ impl Channel {
             Target::Pagerduty { url, .. } => url.as_str(),
             Target::Sns { topic_arn, role_arn } => return sns_problem(topic_arn, role_arn.as_deref()),
             Target::Email { sender_id, recipients } => return email_problem(sender_id, recipients),
+            Target::Alertmanager(alertmanager) => return alertmanager.problem(),
         };
         let is_web = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
         (!is_web).then_some("url must be a complete URL that begins with https:// or http://")

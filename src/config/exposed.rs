@@ -42,7 +42,14 @@ fn first_secret(file: &Path) -> Option<String> {
     named.map(|(section, key)| format!("{section}.{key}")).or_else(|| {
         let channels = table.get("channels").and_then(Value::as_table)?;
         channels.iter().find_map(|(name, channel)| {
-            let key = ["routing_key", "url", "headers"].into_iter().find(|key| channel.get(key).is_some())?;
+            // The address of an Alertmanager is none: it may not carry credentials.
+            let is_secret = |key: &&str| {
+                let is_address =
+                    *key == "url" && channel.get("kind").and_then(Value::as_str) == Some("alertmanager");
+                channel.get(key).is_some() && !is_address
+            };
+            let key =
+                ["routing_key", "bearer_token", "password", "url", "headers"].into_iter().find(is_secret)?;
             Some(format!("channels.{name}.{key}"))
         })
     })
@@ -61,7 +68,7 @@ mod tests {
         write(&password, "hunter2").unwrap();
         let by_file =
             format!("[sink]\nauth = 'basic'\nusername = 'me'\npassword_file = '{}'\n", password.display());
-        let cases: [(&str, u32, u32, &[&str]); 8] = [
+        let cases: [(&str, u32, u32, &[&str]); 10] = [
             ("", 0o644, 0o600, &[]),
             (&by_file, 0o644, 0o600, &[]),
             (&by_file, 0o644, 0o644, &["sink.password_file: everybody on this machine"]),
@@ -74,6 +81,13 @@ mod tests {
                 0o600,
                 &["channels.soc.url: "],
             ),
+            (
+                "[channels]\nsoc = { kind = 'alertmanager', url = 'https://a', bearer_token = 'hunter2' }",
+                0o640,
+                0o600,
+                &["channels.soc.bearer_token: "],
+            ),
+            ("[channels]\nsoc = { kind = 'alertmanager', url = 'https://a' }", 0o644, 0o600, &[]),
             (
                 "[channels]\nsoc = { kind = 'email', sender_id = 'a', recipients = ['a@example.com'] }",
                 0o644,

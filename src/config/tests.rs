@@ -102,6 +102,30 @@ fn every_mistake_is_refused_with_its_key_and_what_is_right() {
             "channels.a b: a name is made of letters",
         ),
         (
+            "[channels]\nam = { kind = 'alertmanager', url = 'ftp://am' }",
+            "channels.am: url must be a complete URL",
+        ),
+        (
+            "[channels]\nam = { kind = 'alertmanager', url = 'https://me:hunter2@am' }",
+            "channels.am: url must not carry credentials",
+        ),
+        (
+            "[channels]\nam = { kind = 'alertmanager', url = 'https://am', username = 'me' }",
+            "channels.am: username needs exactly one of",
+        ),
+        (
+            "[channels]\nam = { kind = 'alertmanager', url = 'https://am', password_file = 'p' }",
+            "channels.am: username needs exactly one of",
+        ),
+        (
+            "[channels]\nam = { kind = 'alertmanager', url = 'https://am', bearer_token = 'a', bearer_token_file = 'p' }",
+            "channels.am: at most one of bearer_token",
+        ),
+        (
+            "[channels]\nam = { kind = 'alertmanager', url = 'https://am', bearer_token = 'a', username = 'me', password = 'p' }",
+            "channels.am: either a bearer token or",
+        ),
+        (
             "[channels]\nsoc = { kind = 'sns', topic_arn = 'arn:aws:sqs:eu-central-1:111122223333:q' }",
             "channels.soc: topic_arn must be a topic's ARN, such as",
         ),

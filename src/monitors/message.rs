@@ -1,25 +1,39 @@
 //! Writes the message of a page as a mustache template, in the form that each kind of channel takes.
 
-use std::fmt::Write;
-
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use secrecy::ExposeSecret;
+use serde::Deserialize;
 use serde_json::{Value, json};
-use url::Url;
 
 use crate::config::{Severity, Target};
 use crate::names::Names;
+pub(super) use link::link;
+
+mod link;
+
+/// What a monitor asks, which decides on the form of its page.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum About {
+    #[default]
+    Pipeline,
+    /// Incidents, whose own sentence comes first. The key of such an alert is the id of the incident alone.
+    Incident,
+}
 
 /// The text of a page.
 pub(super) struct Message<'m> {
     pub(super) title: &'m str,
     pub(super) severity: Severity,
-    /// Of each alert. The first begins with a word: see `text`.
+    pub(super) about: About,
+    /// Of each new alert. The first begins with a word: see `text`.
     pub(super) lines: Vec<String>,
     /// Of each document that the plugin brings as a sample, where a monitor asks for them.
     pub(super) document: &'m [String],
+    /// Of each alert that goes on, where it pages again.
+    pub(super) again: Vec<String>,
     pub(super) containment: &'m [String],
     pub(super) link: Option<String>,
+    pub(super) link_again: Option<String>,
 }
 
 impl Message<'_> {
@@ -31,9 +45,28 @@ impl Message<'_> {
             Target::Slack { .. } | Target::Sns { .. } | Target::Email { .. } => {
                 json!({"source": source, "lang": "mustache", "options": {"content_type": "text/plain"}})
             }
-            Target::Webhook { .. } | Target::Pagerduty { .. } => {
+            Target::Webhook { .. } | Target::Pagerduty { .. } | Target::Alertmanager(_) => {
                 json!({"source": source, "lang": "mustache"})
             }
+        }
+    }
+
+    /// The template that tells a receiver of the end of an alert; people are not told.
+    pub(super) fn end(&self, target: &Target) -> Option<Value> {
+        let Target::Pagerduty { routing_key, .. } = target else { return None };
+        let event = json!({
+            "routing_key": routing_key.expose_secret(),
+            "event_action": "resolve",
+            "dedup_key": self.key(&["completedAlerts"]),
+        });
+        Some(json!({"source": event.to_string(), "lang": "mustache"}))
+    }
+
+    /// The subject of a mail, which a phone shows; other channels have none.
+    pub(super) fn subject(&self, names: &Names, target: &Target) -> String {
+        match (target, self.about) {
+            (Target::Email { .. }, About::Incident) => sentence(),
+            _ => names.title(self.title),
         }
     }
 
@@ -41,48 +74,119 @@ impl Message<'_> {
     fn source(&self, target: &Target) -> String {
         match target {
             Target::Slack { .. } | Target::Sns { .. } | Target::Email { .. } => self.text(),
-            Target::Webhook { .. } => json!({
-                "title": self.title,
-                "severity": self.severity_name(),
-                "monitor": "{{ctx.monitor.name}}",
-                "text": self.text(),
-            })
-            .to_string(),
-            // Each alert has an id of its own, so that the same alert twice is one incident there. More alerts than the
-            // plugin sends one by one come as one message, and the ids of all would be longer than such a key may be.
-            Target::Pagerduty { routing_key, .. } => json!({
-                "routing_key": routing_key.expose_secret(),
-                "event_action": "trigger",
-                "dedup_key": "{{ctx.newAlerts.0.id}}",
-                "payload": {
-                    "summary": format!("{}: {{{{ctx.newAlerts.0.bucket_keys}}}}", self.title),
-                    "source": "sagetrail",
-                    "severity": self.pagerduty_severity(),
-                    "custom_details": {"text": self.text()},
-                },
-            })
-            .to_string(),
+            Target::Webhook { .. } | Target::Alertmanager(_) => {
+                let mut page = json!({
+                    "title": self.title,
+                    "severity": self.severity_name(),
+                    "monitor": "{{ctx.monitor.name}}",
+                });
+                add(&mut page, self.fields());
+                page["text"] = json!(self.text());
+                page.to_string()
+            }
+            Target::Pagerduty { routing_key, .. } => {
+                let mut details = self.fields();
+                details["text"] = json!(self.text());
+                json!({
+                    "routing_key": routing_key.expose_secret(),
+                    "event_action": "trigger",
+                    "dedup_key": self.key(ACTIVE),
+                    "payload": {
+                        "summary": self.summary(),
+                        "source": "sagetrail",
+                        "severity": self.pagerduty_severity(),
+                        "custom_details": details,
+                    },
+                })
+                .to_string()
+            }
         }
     }
 
-    /// The text, laid out for a mustache that eats line ends: after a section's first tag unless a word follows it on
-    /// the line, and after its last one unless that begins a line. So a first tag has a word behind it, and a last one
-    /// begins the line that goes on behind it.
-    fn text(&self) -> String {
-        let mut lines = vec![format!("[{}] {}", self.severity_name(), self.title)];
-        let link = self.link.iter().map(|link| format!("Look: {link}"));
-        lines.extend(begun("ctx.newAlerts", &self.lines));
-        if self.document.is_empty() {
-            lines.extend(link);
-            lines.push("Alert {{id}}".to_owned());
-        } else {
-            lines.extend(begun("sample_documents", self.document));
-            lines.extend(link);
-            lines.push("{{/sample_documents}}Alert {{id}}".to_owned());
+    /// The key that is the same for an alert when it is new, when it goes on and when it ends. An incident that becomes
+    /// critical has another key, because it has to page again.
+    fn key(&self, alerts: &[&str]) -> String {
+        match self.about {
+            About::Incident => format!("{}-{}", of_alert(alerts, "{{bucket_keys}}"), self.severity_name()),
+            About::Pipeline => of_alert(alerts, "{{id}}"),
         }
-        lines.push("{{/ctx.newAlerts}}What to do:".to_owned());
-        lines.extend(self.containment.iter().map(|step| format!("- {step}")));
-        lines.join("\n")
+    }
+
+    /// One line for a list of incidents. The receiver refuses an empty one.
+    fn summary(&self) -> String {
+        match self.about {
+            About::Incident => format!("Incident: {}", sentence()),
+            About::Pipeline => format!("{}: {}", self.title, of_alert(ACTIVE, "{{bucket_keys}}")),
+        }
+    }
+
+    /// What a program reads of an incident. A list is a text with a line for each item, because only texts stay JSON
+    /// when there is no document to fill them.
+    fn fields(&self) -> Value {
+        if self.about != About::Incident {
+            return json!({});
+        }
+        let of = |path: &str| of_document(&format!("{{{{_source.{path}}}}}"));
+        let listed = |path: &str| of_document(&section(&format!("_source.{path}"), "{{.}}\n"));
+        let mut fields = json!({
+            "incident": of_alert(ACTIVE, "{{bucket_keys}}"),
+            "state": "{{^ctx.dedupedAlerts}}new{{/ctx.dedupedAlerts}}{{^ctx.newAlerts}}not acknowledged{{/ctx.newAlerts}}",
+            "sentence": sentence(),
+            "account": of("incident.account"),
+            "region": of("incident.region"),
+            "signals": of("incident.signals"),
+            "first_seen": of("event.start"),
+            "last_seen": of("event.end"),
+            "findings": listed("incident.worst"),
+            "next": listed("incident.next"),
+        });
+        if let (Some(link), Some(again)) = (&self.link, &self.link_again) {
+            fields["link"] = json!(of_document(link) + &section("ctx.dedupedAlerts", again));
+        }
+        fields
+    }
+
+    /// The text, laid out for a mustache that eats line ends: after a section's first tag unless a word follows it on
+    /// the line, and after its last one unless that begins a line. So a first tag has something behind it, and a last
+    /// one begins the line that goes on behind it.
+    fn text(&self) -> String {
+        let mut text = String::new();
+        if self.about == About::Pipeline {
+            text += &format!("[{}] {}\n", self.severity_name(), self.title);
+        }
+        text += &self.new_alerts();
+        if !self.again.is_empty() {
+            text += &section("ctx.dedupedAlerts", &lines(&self.again, self.link_again.as_deref()));
+            // A search that failed comes with no alert at all, and a message without a text is not sent.
+            text += "{{^ctx.newAlerts}}{{^ctx.dedupedAlerts}}This monitor could not run; its history in Alerting says why.\n{{/ctx.dedupedAlerts}}{{/ctx.newAlerts}}";
+        }
+        match self.about {
+            About::Incident => {
+                text += "It pages again until it is acknowledged in Alerting: {{ctx.monitor.name}}"
+            }
+            About::Pipeline => {
+                text += "What to do:";
+                for step in self.containment {
+                    text += &format!("\n- {step}");
+                }
+            }
+        }
+        text
+    }
+
+    fn new_alerts(&self) -> String {
+        let mut alert = lines(&self.lines, None);
+        if self.document.is_empty() {
+            alert += &lines(&[], self.link.as_deref());
+        } else {
+            alert += &section("sample_documents", &lines(self.document, self.link.as_deref()));
+        }
+        alert += match self.about {
+            // Without a document, which may fail to come, there is the id at least.
+            About::Incident => "Incident {{bucket_keys}}\n",
+            About::Pipeline => "Alert {{id}}\n",
+        };
+        section("ctx.newAlerts", &alert)
     }
 
     fn severity_name(&self) -> &'static str {
@@ -100,13 +204,42 @@ impl Message<'_> {
     }
 }
 
-/// The lines of a section, the first behind its tag.
-fn begun(section: &str, lines: &[String]) -> impl Iterator<Item = String> {
-    let tag = format!("{{{{#{section}}}}}");
-    lines.iter().enumerate().map(move |(place, line)| match place {
-        0 => format!("{tag}{line}"),
-        _ => line.clone(),
-    })
+/// The lists of alerts that page. The plugin sends a message for one alert alone, which stands in one of them. More
+/// than fifty come as one message, which is for people then: no key of a program holds so many.
+const ACTIVE: &[&str] = &["newAlerts", "dedupedAlerts"];
+
+/// A text of the alert that a message is about. A list cannot be asked for its first element: the plugin fails where
+/// it is empty.
+fn of_alert(alerts: &[&str], text: &str) -> String {
+    alerts.iter().map(|list| section(&format!("ctx.{list}"), text)).collect()
+}
+
+/// A text of the document of a new alert.
+fn of_document(text: &str) -> String {
+    section("ctx.newAlerts", &section("sample_documents", text))
+}
+
+/// The incident's own sentence, and of one that pages again what is known of it.
+fn sentence() -> String {
+    let again = section("ctx.dedupedAlerts", "Not acknowledged yet: incident {{bucket_keys}}");
+    of_document("{{_source.message}}") + &again
+}
+
+fn add(page: &mut Value, fields: Value) {
+    if let (Value::Object(page), Value::Object(fields)) = (page, fields) {
+        page.extend(fields);
+    }
+}
+
+/// The lines, each with its end, and the link as the last one.
+fn lines(lines: &[String], link: Option<&str>) -> String {
+    let link = link.map(|link| format!("Look: {link}"));
+    lines.iter().chain(&link).map(|line| format!("{line}\n")).collect()
+}
+
+/// Lines for each element of a list; what follows has to go on in the line of the last tag.
+fn section(name: &str, lines: &str) -> String {
+    format!("{{{{#{name}}}}}{lines}{{{{/{name}}}}}")
 }
 
 /// The fields of a document that the plugin brings for this message: those that stand by their whole names in a tag of
@@ -114,40 +247,7 @@ fn begun(section: &str, lines: &[String]) -> impl Iterator<Item = String> {
 pub fn sampled_fields(message: &str) -> Vec<&str> {
     const BEGIN: &str = "{{#sample_documents}}";
     const END: &str = "{{/sample_documents}}";
-    let Some((block, _)) = message.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END)) else {
-        return Vec::new();
-    };
-    let tags = block.split("{{").skip(1).filter_map(|part| part.split_once("}}"));
+    let blocks = message.split(BEGIN).skip(1).filter_map(|rest| Some(rest.split_once(END)?.0));
+    let tags = blocks.flat_map(|block| block.split("{{").skip(1)).filter_map(|part| part.split_once("}}"));
     tags.filter_map(|(tag, _)| tag.trim().strip_prefix("_source.")).collect()
-}
-
-/// What ends or splits a URL's fragment.
-const FRAGMENT: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'%').add(b'&').add(b'#');
-
-/// The address of a dashboard with its time range and, where there is one, its filter.
-pub(super) fn link(names: &Names, dashboards: &Url, dashboard: &str, query: &str) -> String {
-    let base = dashboards.as_str().trim_end_matches('/');
-    let state = if query.is_empty() {
-        String::new()
-    } else {
-        format!("&_a=(query:(language:kuery,query:'{}'))", encoded(query))
-    };
-    let id = names.named(&format!("dashboard-{dashboard}"));
-    format!("{base}/app/dashboards#/view/{id}?_g=(time:(from:now-24h,to:now)){state}")
-}
-
-/// The query as it stands in a URL; what is filled in later is encoded by OpenSearch's own function of mustache.
-///
-/// A variable stands between the quotes of two languages, that of queries and that of the state. Nothing escapes for
-/// these, so only the keys of `sagemaker.alert` and `_id` may stand in a query: they hold none of their quotes.
-fn encoded(query: &str) -> String {
-    let mut parts = query.split("{{");
-    let text = |text: &'_ str| utf8_percent_encode(text, FRAGMENT).to_string();
-    let mut encoded = parts.next().map(text).unwrap_or_default();
-    for part in parts {
-        let (variable, rest) = part.split_once("}}").expect("a test holds each query against its variables");
-        let _ = write!(encoded, "{{{{#url}}}}{{{{{variable}}}}}{{{{/url}}}}{}", text(rest));
-    }
-    encoded
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::MonitorsError;
+use super::retired;
 
 const DEFAULTS: &str = include_str!("../../config/monitors.toml");
 
@@ -36,13 +37,21 @@ impl Thresholds {
         let mut values: BTreeMap<String, toml::Value> =
             documented().into_iter().map(|(name, threshold)| (name, threshold.default)).collect();
         for (name, value) in own {
+            if let Some(went) = retired::threshold(name) {
+                return Err(MonitorsError::RetiredThreshold { name: name.clone(), went });
+            }
             let Some(default) = values.get_mut(name) else {
                 return Err(MonitorsError::UnknownThreshold {
                     name: name.clone(),
                     nearest: nearest(name, values.keys().map(String::as_str)).map(str::to_owned),
                 });
             };
-            if let Some(expected) = misfit(default, value) {
+            let unfit = if name.ends_with("_repeat_minutes") {
+                misfit_throttle(value)
+            } else {
+                misfit(default, value)
+            };
+            if let Some(expected) = unfit {
                 return Err(MonitorsError::Threshold { name: name.clone(), expected });
             }
             *default = value.clone();
@@ -83,15 +92,19 @@ fn misfit(default: &toml::Value, value: &toml::Value) -> Option<&'static str> {
     let fits = match (default, value) {
         (toml::Value::Integer(_), toml::Value::Integer(value)) => (1..=MOST).contains(value),
         (toml::Value::String(_), toml::Value::String(value)) => is_duration(value),
-        (toml::Value::Array(_), toml::Value::Array(values)) => values.iter().all(toml::Value::is_str),
         _ => false,
     };
     match default {
         _ if fits => None,
         toml::Value::Integer(_) => Some("a whole number above zero, such as 20, and at most 2147483647"),
-        toml::Value::Array(_) => Some("a list of texts"),
         _ => Some("a duration such as \"15m\", \"24h\" or \"7d\", and at most ten years"),
     }
+}
+
+/// The plugin takes no throttle of more than a day.
+fn misfit_throttle(value: &toml::Value) -> Option<&'static str> {
+    let fits = value.as_integer().is_some_and(|minutes| (1..=1_440).contains(&minutes));
+    (!fits).then_some("a whole number of minutes, from 1 to 1440")
 }
 
 /// The largest number that a condition compares with.

@@ -79,6 +79,11 @@ impl OpenSearch {
         Ok(Self { place: Place::of_dashboards(&config.url), ..Self::new(config, None)? })
     }
 
+    /// Makes a client of an Alertmanager, which speaks HTTP in the same way. What it advises names `[channels]`.
+    pub fn of_alertmanager(config: &SinkConfig) -> Result<Self, OpenSearchError> {
+        Ok(Self { place: Place::of_channel(&config.url), ..Self::new(config, None)? })
+    }
+
     /// Reads the files again that the configuration names, and uses what they hold from the next request on.
     pub async fn renew(&self) {
         let connection = Arc::clone(&self.connection);

@@ -22,10 +22,9 @@ pub fn objects(config: &Config) -> Result<Vec<Object>, MonitorsError> {
     objects.push(join_script(&names));
     objects.extend(policies(config, &names));
     objects.extend(saved_objects(&names));
-    objects.extend(config.channels.iter().map(|(name, channel)| Object {
-        kind: Kind::Channel,
-        id: names.channel(name),
-        body: channel_body(&names.named(name), channel),
+    objects.extend(config.channels.iter().filter_map(|(name, channel)| {
+        let body = channel_body(&names.named(name), channel)?;
+        Some(Object { kind: Kind::Channel, id: names.channel(name), body })
     }));
     let monitors =
         monitors::built_in(&names, &config.monitors, &config.channels, config.dashboards.link_url())?;
@@ -115,8 +114,8 @@ fn saved_objects(names: &Names) -> Vec<Object> {
     objects
 }
 
-/// A channel of the notifications plugin.
-fn channel_body(name: &str, channel: &Channel) -> Value {
+/// A channel of the notifications plugin; none for an Alertmanager, which it does not know.
+fn channel_body(name: &str, channel: &Channel) -> Option<Value> {
     let (kind, settings) = match &channel.target {
         Target::Slack { url } => ("slack", json!({"url": url.expose_secret()})),
         Target::Pagerduty { url, .. } => ("webhook", webhook(url.as_str(), json!({}))),
@@ -140,6 +139,7 @@ fn channel_body(name: &str, channel: &Channel) -> Value {
                 json!({"email_account_id": sender_id, "recipient_list": recipients, "email_group_id_list": []}),
             )
         }
+        Target::Alertmanager(_) => return None,
     };
     let mut config = json!({
         "name": name,
@@ -148,7 +148,7 @@ fn channel_body(name: &str, channel: &Channel) -> Value {
         "is_enabled": true,
     });
     config[kind] = settings;
-    json!({ "config": config })
+    Some(json!({ "config": config }))
 }
 
 fn webhook(url: &str, mut headers: Value) -> Value {
@@ -177,6 +177,10 @@ mod tests {
         for (our, their) in ours.iter().zip(&theirs) {
             assert_eq!((their.kind, &their.id), (our.kind, &our.id.replacen("sagetrail", "acme", 1)));
             let mut text = their.body.to_string();
+            assert!(
+                !text.contains("s3cret") && !text.contains("channel-am"),
+                "no plugin knows an Alertmanager"
+            );
             for kept in ["sagetrail-boards.example", "sagetrail-hooks.example", "sagetrail-key"] {
                 addresses += text.matches(kept).count();
                 text = text.replace(kept, "");

@@ -14,6 +14,9 @@ fn the_exposition_at_start_up_is_as_it_was_pinned() {
     for queue in QueueKind::ALL {
         metrics.queue_holds(*queue, Some(0));
     }
+    for gauge in [&metrics.alertmanager_waiting, &metrics.alertmanager_failing_since] {
+        gauge.with_label_values(&["soc"]).set(0);
+    }
     let exposition: String = metrics
         .expose()
         .lines()

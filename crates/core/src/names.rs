@@ -55,6 +55,16 @@ impl Names {
         self.named("verified")
     }
 
+    /// The index with one document for each incident.
+    pub fn incidents(&self) -> String {
+        self.named("incidents")
+    }
+
+    /// The index of the correlator's lease.
+    pub fn correlator(&self) -> String {
+        self.named("correlator")
+    }
+
     /// The index that remembers what setup installed.
     pub fn setup(&self) -> String {
         self.named("setup")
@@ -102,6 +112,8 @@ impl Names {
             "sessions*",
             "verification",
             "verified",
+            "incidents",
+            "correlator",
             "setup",
         ]
         .map(|it| self.named(it))
@@ -136,6 +148,8 @@ const RESERVED: &[&str] = &[
     "sessions",
     "verification",
     "verified",
+    "incidents",
+    "correlator",
     "setup",
     "settings",
     "monitor",

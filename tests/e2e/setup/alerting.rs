@@ -87,6 +87,13 @@ async fn refusal(plugins: &Mutex<Plugins>, node: &Search, body: &Value) -> Optio
     if aggregations.as_object().map(serde_json::Map::len) != Some(1) || path != "composite_agg" {
         complain("the shape of its buckets is not that of the other monitors".to_owned());
     }
+    let size = &aggregations["composite_agg"]["composite"]["size"];
+    if size.as_u64().is_none_or(|size| size < 300) {
+        complain(
+            "each page of buckets is a script, of which a node compiles seventy-five in five minutes"
+                .to_owned(),
+        );
+    }
     let query = &search["query"]["query"]["bool"];
     if !query["must"].is_null() || !query["should"].is_null() {
         complain("a range there says which months are asked, and a late record lies in another".to_owned());
@@ -122,6 +129,15 @@ fn action_refusal(action: &Value) -> Option<Answer> {
     if action["throttle_enabled"] == true && action["throttle"].is_null() {
         return Some(error(400, "Action throttle enabled but not set throttle value"));
     }
+    let throttle = &action["throttle"];
+    if !throttle.is_null() {
+        if throttle["unit"] != "MINUTES" {
+            return Some(error(400, "Only support MINUTES throttle unit currently"));
+        }
+        if throttle["value"].as_u64().is_none_or(|minutes| !(1..=1_440).contains(&minutes)) {
+            return Some(error(400, "Can only set throttle period less than or equal to 24 hours"));
+        }
+    }
     let is_mustache = |name: &str| action[name]["lang"] == "mustache";
     if !is_mustache("message_template") || !is_mustache("subject_template") {
         return Some(error(400, "a template must be a mustache script"));
@@ -137,8 +153,12 @@ fn action_refusal(action: &Value) -> Option<Answer> {
 fn does_nothing(action: &Value) -> Vec<String> {
     let mut complaints = Vec::new();
     let scope = &action["action_execution_policy"]["action_execution_scope"]["per_alert"];
-    if action["throttle_enabled"] == true && scope["actionable_alerts"] == json!(["NEW"]) {
+    let sent = scope["actionable_alerts"].as_array().cloned().unwrap_or_default();
+    if action["throttle_enabled"] == true && sent == [json!("NEW")] {
         complaints.push("a new alert has nothing that a throttle could count from".to_owned());
+    }
+    if action["throttle_enabled"] != true && sent.contains(&json!("DEDUPED")) {
+        complaints.push("an alert that goes on is sent each minute".to_owned());
     }
     // Of a sample document come only the fields that a tag between those of the block names by their whole names.
     let message = action["message_template"]["source"].as_str().unwrap_or_default();

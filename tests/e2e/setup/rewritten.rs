@@ -31,6 +31,26 @@ pub(crate) fn monitor(sent: &Value, complain: &mut impl FnMut(String)) -> Value 
 pub(crate) fn search_source(source: &Value, complain: &mut impl FnMut(String)) -> Value {
     let mut written = json!({"size": source["size"], "query": query(&source["query"], complain)});
     written["aggregations"] = aggregations(&source["aggregations"], complain);
+    if let Some(fetched) = source.get("_source") {
+        let listed = |name: &str| if fetched[name].is_null() { json!([]) } else { fetched[name].clone() };
+        written["_source"] = json!({"includes": listed("includes"), "excludes": listed("excludes")});
+    }
+    let sorts = source["sort"].as_array();
+    if let Some(sorts) = sorts {
+        let is_written_out = |sort: &Value| {
+            sort.as_object().is_some_and(|sort| sort.values().all(|order| order["order"].is_string()))
+        };
+        if !sorts.iter().all(is_written_out) {
+            complain("how the plugin stores such a sort is not known here".to_owned());
+        }
+        written["sort"] = json!(sorts);
+    }
+    let known = ["size", "query", "aggregations", "_source", "sort"];
+    for name in source.as_object().into_iter().flatten().map(|(name, _)| name) {
+        if !known.contains(&name.as_str()) {
+            complain(format!("how the plugin stores {name} is not known here"));
+        }
+    }
     written
 }
 

@@ -8,7 +8,7 @@ use super::Stack;
 use super::search::Search;
 use super::story::Told;
 
-/// The indices `NAME-events`, `NAME-rejected`, `NAME-verification` and `NAME-verified`.
+/// The indices `NAME-events`, `-rejected`, `-verification`, `-verified`, `-incidents` and `-correlator`.
 pub struct Scene {
     pub name: &'static str,
     pub search: Search,
@@ -26,11 +26,17 @@ impl Scene {
             serde_json::from_str(include_str!("../../../mappings/template-verification.json")).unwrap();
         let verified: Value =
             serde_json::from_str(include_str!("../../../mappings/template-verified.json")).unwrap();
+        let incidents: Value =
+            serde_json::from_str(include_str!("../../../mappings/template-incidents.json")).unwrap();
+        let correlator: Value =
+            serde_json::from_str(include_str!("../../../mappings/template-correlator.json")).unwrap();
         for (index, template) in [
             ("events", events),
             ("rejected", rejected),
             ("verification", verification),
             ("verified", verified),
+            ("incidents", incidents),
+            ("correlator", correlator),
         ] {
             let body = json!({"mappings": template["template"]["mappings"]});
             let (status, answer) = scene.search.request("PUT", &format!("{name}-{index}"), Some(body)).await;
@@ -54,7 +60,7 @@ impl Scene {
     }
 
     pub async fn remove(self) {
-        for index in ["events", "rejected", "verification", "verified"] {
+        for index in ["events", "rejected", "verification", "verified", "incidents", "correlator"] {
             self.search.request("DELETE", &format!("{}-{index}", self.name), None).await;
         }
     }
