@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::Rehearse(file) => content::rehearse(file),
         Command::Verify(args) => history::verify(args),
         Command::Enrich { rules, files } => offline::enrich(rules, files),
+        Command::Backtest(args) => offline::backtest(args),
         Command::Health { config, live } => {
             daemon::ask_health(config, if *live { Probe::Live } else { Probe::Ready })
         }
