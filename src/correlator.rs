@@ -4,8 +4,18 @@
 //! by pure code, and what is written has a deterministic id. So it can stop at any moment, another can go on, and a round
 //! that runs twice changes nothing. Of all correlators on one cluster, one holds the lease and the others stand by.
 
+mod asking;
+mod changed;
+// mod correlating;
+mod judging;
 mod lease;
+// mod points;
+mod resting;
 mod round;
+mod standing;
+mod summed;
+mod tied;
+mod usual;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +31,7 @@ use self::round::{Ended, Rounds};
 use crate::config::Config;
 use crate::enrich::Enricher;
 use crate::labels::RoundOutcome;
-use crate::metrics::{Metrics, whole};
+use crate::metrics::Metrics;
 use crate::opensearch::{OpenSearch, QueryError};
 
 /// From the beginning of one round to that of the next.
@@ -198,3 +208,6 @@ impl Trouble {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
