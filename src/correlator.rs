@@ -6,10 +6,10 @@
 
 mod asking;
 mod changed;
-// mod correlating;
+mod correlating;
 mod judging;
 mod lease;
-// mod points;
+mod points;
 mod resting;
 mod round;
 mod standing;

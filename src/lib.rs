@@ -2,7 +2,7 @@
 //!
 //! `ARCHITECTURE.md` describes the way of a record and the invariants that hold on it.
 
-pub use sagetrail_core::{decode, document, enrich, labels, names, record, timestamp};
+pub use sagetrail_core::{correlation, decode, document, enrich, labels, names, record, timestamp};
 
 pub mod config;
 pub mod advice;

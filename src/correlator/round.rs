@@ -136,7 +136,7 @@ impl Rounds {
         loop {
             let asking = Asking::new(self.client.clone());
             let progress = match current.step {
-                Step::Correlations => Progress::Finished,
+                Step::Correlations => self.correlate(&asking, current, now, enricher).await?,
                 Step::Origins => self.judge_origins(&asking, current, now).await?,
                 Step::Resting => self.rest(&asking, now).await?,
                 Step::Removal => self.remove_old(&asking, now).await?,
