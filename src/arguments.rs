@@ -32,6 +32,11 @@ pub(crate) enum Command {
     /// The first signal stops receiving and finishes the messages in flight within `shutdown.grace`. A second one ends
     /// the process at once. The queue delivers unfinished messages again, so nothing is lost. SIGHUP reloads the rules.
     Run(RuleArgs),
+    /// Join findings to incidents until SIGTERM or SIGINT, without shipping anything
+    ///
+    /// `run` does so as well, unless `correlate.enabled` is false. Of all that run on one cluster, one works at a time and the
+    /// others stand by. SIGHUP reloads the rules.
+    Correlate(RuleArgs),
     /// Install templates, retention, dashboards, channels and monitors in OpenSearch, or update them
     ///
     /// Setup keeps and names objects that a person has changed. It removes objects that an earlier version or

@@ -9,6 +9,7 @@ pub mod advice;
 pub mod telemetry;
 pub mod daemon;
 mod receiver;
+pub mod correlator;
 pub mod networks;
 pub mod reload;
 pub mod pipeline;

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Run(rules) => daemon::run(rules),
+        Command::Correlate(rules) => daemon::correlate(rules),
         Command::Setup(setup) => content::set_up(setup),
         Command::Replay(args) => history::replay(args),
         Command::Rehearse(file) => content::rehearse(file),

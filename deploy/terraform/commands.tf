@@ -17,6 +17,7 @@ locals {
       keys       = ["kms:Decrypt"]
       opensearch = local.stores
     }
+    correlate = { opensearch = local.stores }
     replay = {
       files      = ["s3:GetObject"]
       bucket     = ["s3:ListBucket"]

@@ -6,6 +6,7 @@ mod bad_input;
 mod confinement;
 mod dashboards;
 mod doctor;
+mod incidents;
 mod learn;
 mod memory;
 mod memory_daemon;
