@@ -24,6 +24,7 @@ pub mod offline;
 pub mod replay;
 pub mod retag;
 pub mod learn;
+pub mod whois;
 pub mod verify;
 pub mod listing;
 pub mod admin;

@@ -42,7 +42,7 @@ fn record(number: u64, name: &str, role: &str) -> Value {
 }
 
 /// Installs the script that joins facts, as `sagetrail setup` does, and removes what an earlier run has left.
-async fn install_script(stack: &Stack, prefix: &str) {
+pub(crate) async fn install_script(stack: &Stack, prefix: &str) {
     for index in ["events-2031.12", "resources", "identities", "sessions-2031.12"] {
         Search::new(&stack.opensearch).request("DELETE", &format!("{prefix}-{index}"), None).await;
     }

@@ -299,6 +299,19 @@ async fn learning_works_with_its_role_and_without_any_privilege_of_it_does_not()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn asking_memory_works_with_its_role_and_without_any_privilege_of_it_does_not() {
+    let Some(servers) = servers() else { return };
+    let (cloud, _keys) = trail_of(&servers.0, "permissions-whois").await;
+    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
+    try_out(&servers, "whois", &[], async |tenant| {
+        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
+        tenant.refresh().await;
+        ended(tenant.run(Who::Tried, &["whois", ACCOUNT], &[]).await, "last_seen")
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rehearsal_works_with_its_role_and_without_any_privilege_of_it_does_not() {
     let Some(servers) = servers() else { return };
     let (cloud, _keys) = trail_of(&servers.0, "permissions-rehearse").await;
@@ -388,7 +401,7 @@ async fn as_admin(
 }
 
 /// Commands that need the script of memory, which setup installs.
-const REMEMBERING: [&str; 3] = ["run", "replay", "verify"];
+const REMEMBERING: [&str; 4] = ["run", "replay", "verify", "whois"];
 
 /// Privileges for the plugins that are not there.
 const PLUGINS: [&str; 3] = ["opendistro", "notifications", "opensearch/ism"];

@@ -69,6 +69,8 @@ pub use ecs::UNKNOWN_OPERATION;
 use embedded::Documents;
 pub use enricher::{Enricher, Origin};
 use facts::Told;
+pub use lineage::{Lineage, trace};
+pub use quoted::is_invisible;
 use remembered::Remembered;
 pub use rule::{Place, Rule, Severity};
 use rules::Judged;
