@@ -50,6 +50,7 @@ mod alert;
 mod ecs;
 mod envelope;
 mod carry;
+mod source;
 mod anew;
 mod flat;
 mod rejected;
@@ -57,17 +58,14 @@ mod enricher;
 
 use std::panic::AssertUnwindSafe;
 
-use bytes::Bytes;
 use time::OffsetDateTime;
 
 use crate::document::{Document, DocumentId, IndexName, Write};
 use crate::labels::MutedBy;
 use crate::memory::{Fact, Key, Known, Remembering};
 use crate::record::{Record, canonical};
-use crate::timestamp;
 pub use anew::{ReEnriched, StoredEvent, lacks_memory, re_enrich, wanted_anew};
 pub use attack::{ATTACK_VERSION, Named};
-use ecs::Event;
 pub use ecs::UNKNOWN_OPERATION;
 use embedded::Documents;
 pub use enricher::{Enricher, Origin};
@@ -76,10 +74,10 @@ pub use lineage::{Lineage, trace};
 pub use quoted::is_invisible;
 pub use remembered::MEMORY_OF;
 pub use rule::{Place, Rule, Severity};
-use rules::Judged;
 use script::Script;
 use shell::Shell;
 use sigma_event::{FoundFacts, SigmaEvent};
+use source::{Times, event_time, write_source};
 use unpacked::Unpacked;
 
 /// What became of one record.
@@ -267,58 +265,4 @@ fn decide<'k>(
         facts,
         lacks_memory,
     }
-}
-
-/// The times of a document.
-#[derive(Clone, Copy)]
-struct Times {
-    timestamp: OffsetDateTime,
-    created: Option<OffsetDateTime>,
-    ingested: OffsetDateTime,
-    retagged: Option<OffsetDateTime>,
-}
-
-fn write_source(
-    record: &Record<'_>,
-    original: &str,
-    found: FoundFacts<'_>,
-    judged: &Judged<'_>,
-    enricher: &Enricher,
-    times: Times,
-    path: &str,
-) -> Bytes {
-    let Enricher { rules, catalogue, .. } = enricher;
-    let FoundFacts { mut context, actor, network, mut remembered } = found;
-    if let Some(resource) = &mut context.resource {
-        resource.remembered = Some(Box::new(std::mem::take(&mut remembered.resource)));
-    }
-    let event = Event {
-        record,
-        original,
-        judged,
-        context,
-        unknown_operation: catalogue.lacks(record),
-        actor,
-        network,
-        remembered,
-        timestamp: times.timestamp,
-        created: times.created,
-        ingested: times.ingested,
-        retagged: times.retagged,
-        rules_version: rules.version(),
-        path,
-    };
-    let mut source = Vec::with_capacity(2 * original.len() + FIELD_BYTES);
-    serde_json::to_writer(&mut source, &event)
-        .expect("an event of text, numbers and lists can be written as JSON");
-    // What waits for OpenSearch is counted by its length, so it may not occupy more.
-    Bytes::from(source.into_boxed_slice())
-}
-
-/// Bytes that a document usually has beside its record, which is in it twice: as one text and as fields.
-const FIELD_BYTES: usize = 4096;
-
-/// When the event happened; none where the record does not say or nobody could have meant it.
-fn event_time(record: &Record<'_>) -> Option<OffsetDateTime> {
-    record.text(&["eventTime"]).and_then(timestamp::parse)
 }

@@ -7,8 +7,9 @@ use super::enricher::Enricher;
 use super::remembered::Remembered;
 use super::rule::Rule;
 use super::sigma_event::SigmaEvent;
+use super::source::{Times, event_time, write_source};
 use super::unpacked::Unpacked;
-use super::{Times, carry, event_time, script, write_source};
+use super::{carry, script};
 use crate::memory::{Key, Known};
 use crate::record::Record;
 
