@@ -95,6 +95,12 @@ pub(crate) enum Command {
     /// Values that come again are suggested. Those that look like an attack are flagged with the reason and left out. The
     /// rules are evaluated again on the latest documents, with the suggestions and without.
     Learn(LearnArgs),
+    /// Print what memory knows of a person, role, key or resource: where it comes from, and what stands on it
+    ///
+    /// The tree has the lineage of a session back to the person or to the link that is missing, what a resource stands on,
+    /// and what stands on it: whatever is touched when it is lost. The exit code is 1 when nothing is known, or when a name
+    /// is that of several things, which are listed.
+    Whois(WhoisArgs),
     /// Write the manual pages into a folder
     Manual {
         /// An existing folder
@@ -188,6 +194,18 @@ pub(crate) struct LearnArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=400))]
     pub(crate) days: u16,
     /// Print everything as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct WhoisArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// An ARN, the id of an access key or principal, or the name of a person, role, resource, bucket or repository
+    #[arg(value_name = "NAME")]
+    pub(crate) asked: String,
+    /// Print the tree as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -26,6 +26,7 @@ pub mod backtest;
 pub mod replay;
 pub mod retag;
 pub mod learn;
+pub mod whois;
 pub mod verify;
 pub mod listing;
 pub mod admin;
