@@ -29,7 +29,8 @@ async fn an_empty_cluster_gets_everything_in_an_order_that_works_and_a_second_ru
     assert!(scene.count()[2] >= 14 && scene.count()[3] == saved_objects(), "{:?}", scene.count());
     let (status, alias) = scene.node.request("GET", "_alias/sagetrail-events", None).await;
     assert_eq!((status, alias.as_object().unwrap().len()), (200, 1), "{alias}");
-    for index in ["sagetrail-rejected", "sagetrail-verification", "sagetrail-verified"] {
+    for index in ["sagetrail-resources", "sagetrail-rejected", "sagetrail-verification", "sagetrail-verified"]
+    {
         assert_eq!(scene.node.request("GET", &format!("{index}/_settings"), None).await.0, 200, "{index}");
     }
     let month = alias.as_object().unwrap().keys().next().unwrap().clone();
@@ -436,9 +437,13 @@ async fn the_export_is_what_the_apis_take_and_holds_no_secret() {
             assert_eq!(scene.search.request("PUT", &format!("{path}/{id}"), Some(body)).await.0, 200);
         }
     }
-    for index in
-        ["sagetrail-events-2026.11", "sagetrail-rejected", "sagetrail-verification", "sagetrail-verified"]
-    {
+    for index in [
+        "sagetrail-events-2026.11",
+        "sagetrail-resources",
+        "sagetrail-rejected",
+        "sagetrail-verification",
+        "sagetrail-verified",
+    ] {
         assert_eq!(scene.search.request("PUT", index, None).await.0, 200);
     }
     let policy = read("policies/sagetrail-events.json".to_owned());
