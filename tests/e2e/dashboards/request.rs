@@ -79,7 +79,8 @@ impl Request {
         let mut body = with_context(&url["body"], span);
         if url["%context%"] == true {
             assert!(body["query"].is_null(), "a query of its own and %context% exclude each other");
-            body["query"] = json!({"bool": {"filter": [range(url["%timefield%"].as_str().unwrap(), span)]}});
+            let time = url["%timefield%"].as_str().map(|field| range(field, span));
+            body["query"] = json!({"bool": {"filter": time.into_iter().collect::<Vec<_>>()}});
         }
         Self {
             index: url["index"].as_str().unwrap().to_owned(),
