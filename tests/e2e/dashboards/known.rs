@@ -21,7 +21,8 @@ pub fn resources(records: &[Value], now: OffsetDateTime) -> Vec<Value> {
     resources.map(|(_, state)| state.document()).collect()
 }
 
-/// Calls that make what the story lacks: an endpoint, a domain that is open to the internet, a notebook with a script.
+/// Calls that the story lacks: they make an endpoint, a domain that is open to the internet, and a notebook whose credentials
+/// somebody uses.
 pub fn calls_that_make_things(time: &str) -> Vec<Value> {
     let call = |number: usize, name: &str, parameters: Value, response: Value| {
         json!({
@@ -36,6 +37,14 @@ pub fn calls_that_make_things(time: &str) -> Vec<Value> {
     };
     let arn = |rest: &str| format!("arn:aws:sagemaker:eu-central-1:111122223333:{rest}");
     let role = "arn:aws:iam::111122223333:role/Exec";
+    let mut from_notebook = call(4, "ListModels", json!({}), Value::Null);
+    from_notebook["userIdentity"] = json!({
+        "type": "AssumedRole", "principalId": "AROAEXEC:SageMaker", "accountId": "111122223333", "accessKeyId": "ASIAEXAMPLENOTEBOOK1",
+        "arn": "arn:aws:sts::111122223333:assumed-role/Exec/SageMaker",
+        "sessionContext": {"sessionIssuer": {"type": "Role", "principalId": "AROAEXEC", "accountId": "111122223333",
+            "arn": role, "userName": "Exec"}},
+        "inScopeOf": {"credentialsIssuedTo": arn("notebook-instance/open")},
+    });
     vec![
         call(
             1,
@@ -58,6 +67,7 @@ pub fn calls_that_make_things(time: &str) -> Vec<Value> {
                 "subnetId": "subnet-0a1b2c3d"}),
             json!({"notebookInstanceArn": arn("notebook-instance/open")}),
         ),
+        from_notebook,
     ]
 }
 
