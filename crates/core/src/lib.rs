@@ -6,6 +6,7 @@
 pub mod decode;
 pub mod document;
 pub mod enrich;
+pub mod incident;
 pub mod labels;
 pub mod memory;
 pub mod names;
