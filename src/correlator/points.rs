@@ -82,7 +82,8 @@ pub(super) fn question_of_stored(
 
 /// The documents of a group's matches with what is stored of them in `answer`: what to write, so that they are the same.
 pub(super) fn difference(index: &str, matches: BTreeMap<String, Value>, answer: &Value) -> Vec<Writing> {
-    let writing = |id: &str, action, source| Writing { index: index.to_owned(), id: id.to_owned(), action, source };
+    let writing =
+        |id: &str, action, source| Writing { index: index.to_owned(), id: id.to_owned(), action, source };
     let mut stored: BTreeMap<&str, &Value> = BTreeMap::new();
     for hit in answer["hits"]["hits"].as_array().into_iter().flatten() {
         stored.extend(hit["_id"].as_str().map(|id| (id, hit)));
@@ -94,7 +95,8 @@ pub(super) fn difference(index: &str, matches: BTreeMap<String, Value>, answer: 
             continue;
         };
         if said(&hit["_source"]) != said(&source)
-            && let (Some(seq_no), Some(primary_term)) = (hit["_seq_no"].as_u64(), hit["_primary_term"].as_u64())
+            && let (Some(seq_no), Some(primary_term)) =
+                (hit["_seq_no"].as_u64(), hit["_primary_term"].as_u64())
         {
             written.push(writing(&id, Action::Replace { seq_no, primary_term }, source));
         }
@@ -141,7 +143,8 @@ mod tests {
 
     #[test]
     fn a_document_is_made_of_fields_with_dots() {
-        let fields = json!({"@timestamp": ["2026-11-29T12:00:00.000Z"], "a.b": ["x", "y"], "a.c.d": [1], "e": [true]});
+        let fields =
+            json!({"@timestamp": ["2026-11-29T12:00:00.000Z"], "a.b": ["x", "y"], "a.c.d": [1], "e": [true]});
         let expected = json!({"@timestamp": "2026-11-29T12:00:00.000Z", "a": {"b": ["x", "y"], "c": {"d": [1]}}, "e": [true]});
         assert_eq!(unfolded(&fields), expected);
     }
@@ -157,9 +160,8 @@ mod tests {
             .into_iter()
             .map(|writing| (writing.id, format!("{:?}", writing.action)))
             .collect();
-        let expected = [
-            ("grown", "Replace { seq_no: 4, primary_term: 1 }"), ("new", "Create"), ("gone", "Delete"),
-        ];
+        let expected =
+            [("grown", "Replace { seq_no: 4, primary_term: 1 }"), ("new", "Create"), ("gone", "Delete")];
         assert_eq!(done, expected.map(|(id, action)| (id.to_owned(), action.to_owned())));
     }
 }
