@@ -35,6 +35,7 @@ locals {
     setup    = { opensearch = local.removes }
     rehearse = { opensearch = local.reads }
     learn    = { opensearch = local.reads }
+    whois    = { opensearch = local.reads }
     doctor = {
       queue        = ["sqs:GetQueueAttributes"]
       dead_letters = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"]

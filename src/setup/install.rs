@@ -171,6 +171,7 @@ async fn make_indices(
     let month = IndexName::of_event(names, Some(OffsetDateTime::now_utc()));
     for (known_as, index) in [
         (names.events(), month.as_str().to_owned()),
+        (names.resources(), names.resources()),
         (names.rejected(), names.rejected()),
         (names.verification(), names.verification()),
         (names.verified(), names.verified()),

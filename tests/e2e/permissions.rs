@@ -291,9 +291,14 @@ async fn a_retag_works_with_its_role_and_without_any_privilege_of_it_does_not() 
     try_out(&servers, "replay --retag", &["point_in_time/delete"], async |tenant| {
         ended(tenant.run(Who::Admin, &replay, &[]).await, "created").expect("an administrator may");
         tenant.refresh().await;
+        // They were shipped while memory was away.
+        let script =
+            json!({"script": {"source": "ctx._source.sagemaker.context = ['memory of the identity']"}});
+        let path = tenant.index("events-*/_update_by_query?refresh=true");
+        assert_eq!(tenant.cluster.ask("POST", &path, Some(script)).await.0, 200);
         // Other rules than those that have tagged the documents.
         let rules = [("rules.placeholders", "{approved_roles=[\"arn:aws:iam::111122223333:role/nobody\"]}")];
-        ended(tenant.run(Who::Tried, &retag, &rules).await, r#""retagged": 3"#)
+        ended(tenant.run(Who::Tried, &retag, &rules).await, r#""completed": 3"#)
     })
     .await;
 }
@@ -307,6 +312,19 @@ async fn learning_works_with_its_role_and_without_any_privilege_of_it_does_not()
         ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
         tenant.refresh().await;
         ended(tenant.run(Who::Tried, &["learn", "--days", "400", "--json"], &[]).await, ACCOUNT)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asking_memory_works_with_its_role_and_without_any_privilege_of_it_does_not() {
+    let Some(servers) = servers() else { return };
+    let (cloud, _keys) = trail_of(&servers.0, "permissions-whois").await;
+    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
+    try_out(&servers, "whois", &[], async |tenant| {
+        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
+        tenant.refresh().await;
+        ended(tenant.run(Who::Tried, &["whois", ACCOUNT], &[]).await, "last_seen")
     })
     .await;
 }
@@ -401,7 +419,7 @@ async fn as_admin(
 }
 
 /// Commands that need the script of memory, which setup installs.
-const REMEMBERING: [&str; 3] = ["run", "replay", "verify"];
+const REMEMBERING: [&str; 5] = ["run", "replay", "replay --retag", "verify", "whois"];
 
 /// Privileges for the plugins that are not there.
 const PLUGINS: [&str; 3] = ["opendistro", "notifications", "opensearch/ism"];

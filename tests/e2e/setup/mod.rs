@@ -17,8 +17,9 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Indices that are there before monitors ask them, beside those of events.
-const OF_MONITORS: &[&str] = &[
+/// Indices that are there before monitors and dashboards ask them, beside those of events.
+const ASKED: &[&str] = &[
+    "sagetrail-resources",
     "sagetrail-rejected",
     "sagetrail-verification",
     "sagetrail-verified",
@@ -39,7 +40,7 @@ async fn an_empty_cluster_gets_everything_in_an_order_that_works_and_a_second_ru
     assert!(scene.count()[2] >= 14 && scene.count()[3] == saved_objects(), "{:?}", scene.count());
     let (status, alias) = scene.node.request("GET", "_alias/sagetrail-events", None).await;
     assert_eq!((status, alias.as_object().unwrap().len()), (200, 1), "{alias}");
-    for index in ["sagetrail-rejected", "sagetrail-verification", "sagetrail-verified"] {
+    for index in ASKED {
         assert_eq!(scene.node.request("GET", &format!("{index}/_settings"), None).await.0, 200, "{index}");
     }
     let month = alias.as_object().unwrap().keys().next().unwrap().clone();
@@ -451,7 +452,7 @@ async fn the_export_is_what_the_apis_take_and_holds_no_secret() {
             assert_eq!(scene.search.request("PUT", &format!("{path}/{id}"), Some(body)).await.0, 200);
         }
     }
-    for index in ["sagetrail-events-2026.11"].iter().chain(OF_MONITORS) {
+    for index in ["sagetrail-events-2026.11"].iter().chain(ASKED) {
         assert_eq!(scene.search.request("PUT", index, None).await.0, 200);
     }
     let policy = read("policies/sagetrail-events.json".to_owned());
