@@ -25,6 +25,8 @@ struct Matter {
     last: Option<Stored>,
     origins: BTreeSet<String>,
     from: OffsetDateTime,
+    /// What the signals of the origins say, where that was asked already.
+    tally: Option<Tally>,
 }
 
 impl Rounds {
@@ -87,22 +89,28 @@ impl Rounds {
         now: OffsetDateTime,
     ) -> Result<BTreeSet<String>, QueryError> {
         self.metrics.correlator_origins_judged.inc_by(origins.len() as u64);
-        let standing = standing::standing(asking).await?;
-        let matters = self.matters(asking, &standing, origins, now).await?;
-        let questions: Vec<Value> = matters.iter().map(Matter::question).collect();
-        let answers = asking.search_several(&self.indices(), &questions).await?;
+        if current.standing.is_none() {
+            current.standing = Some(standing::standing(asking).await?);
+        }
+        let standing = current.standing.as_deref().unwrap_or_default();
+        let mut matters = self.matters(asking, standing, origins, now).await?;
+        self.sum_up(asking, &mut matters).await?;
         let index = self.client.names().incidents();
         let (mut writing, mut judged) = (Vec::new(), Vec::new());
-        for (matter, answer) in matters.iter().zip(&answers) {
+        for matter in &matters {
             let around = Surroundings { usual: self.usual.rules(), weights: &self.weights, now };
             let last = matter.last.as_ref();
-            let judgement = incident::judge(&summed::read(answer), last.map(|last| &last.incident), around);
+            let tally = matter.tally.as_ref().expect("all were summed up");
+            let judgement = incident::judge(tally, last.map(|last| &last.incident), around);
             let Some(incident) = judgement else { continue };
             writing.push(match last.filter(|last| last.incident.is_standing()) {
                 Some(stored) => stored.replaced(index.clone(), &incident),
                 None => standing::created(index.clone(), &incident),
             });
             judged.push((matter, incident));
+        }
+        if !writing.is_empty() {
+            current.standing = None;
         }
         let written = self.store(asking, &writing, judged.iter().map(|(_, incident)| incident)).await?;
         let mut conflicts = BTreeSet::new();
@@ -118,6 +126,17 @@ impl Rounds {
             }
         }
         Ok(conflicts)
+    }
+
+    /// Asks what the signals say of each matter of which that is not known yet.
+    async fn sum_up(&self, asking: &Asking, matters: &mut [Matter]) -> Result<(), QueryError> {
+        let mut open: Vec<&mut Matter> = matters.iter_mut().filter(|matter| matter.tally.is_none()).collect();
+        let questions: Vec<Value> = open.iter().map(|matter| matter.question()).collect();
+        let answers = asking.search_several(&self.indices(), &questions).await?;
+        for (matter, answer) in open.iter_mut().zip(&answers) {
+            matter.tally = Some(summed::read(answer));
+        }
+        Ok(())
     }
 
     /// Stores versions of incidents, and counts them.
@@ -153,20 +172,14 @@ impl Rounds {
             let from = incident::counts_from(last.as_ref().map(|last| &last.incident), &self.weights, now);
             match last {
                 Some(last) if last.incident.is_standing() => join(&mut matters, last, origin, from),
-                last => alone.push(Matter { last, origins: [origin.clone()].into(), from }),
+                last => alone.push(Matter { last, origins: [origin.clone()].into(), from, tally: None }),
             }
         }
-        if standing.is_empty() {
-            return Ok(matters.into_values().chain(alone).collect());
-        }
         // Whether somebody belongs to an incident of another shows from what they did.
-        let questions: Vec<Value> = alone.iter().map(Matter::question).collect();
-        let answers = asking.search_several(&self.indices(), &questions).await?;
+        self.sum_up(asking, &mut alone).await?;
         let mut unrelated = Vec::new();
-        for (matter, answer) in alone.into_iter().zip(&answers) {
-            let tally: Tally = summed::read(answer);
-            let other = standing.iter().find(|stored| incident::is_tied(&tally, &stored.incident));
-            match (other, tally.first) {
+        for matter in alone {
+            match (standing.iter().find(|stored| matter.is_tied(&stored.incident)), matter.first()) {
                 (Some(other), Some(first)) => {
                     let from = incident::counts_from(Some(&other.incident), &self.weights, now).min(first);
                     for origin in &matter.origins {
@@ -176,8 +189,50 @@ impl Rounds {
                 _ => unrelated.push(matter),
             }
         }
-        Ok(matters.into_values().chain(unrelated).collect())
+        let together = self.together(unrelated, now);
+        Ok(matters.into_values().chain(together).collect())
     }
+
+    /// Puts together what belongs to an incident that one of these is about to open: an attack that comes in one file is one.
+    fn together(&self, mut alone: Vec<Matter>, now: OffsetDateTime) -> Vec<Matter> {
+        alone.sort_by_key(|matter| (matter.first(), matter.origins.first().cloned()));
+        let around = Surroundings { usual: self.usual.rules(), weights: &self.weights, now };
+        let opened = |matter: &Matter| {
+            let last = matter.last.as_ref().map(|last| &last.incident);
+            matter.tally.as_ref().and_then(|tally| incident::judge(tally, last, around))
+        };
+        let mut opening: Vec<(Incident, Vec<Matter>)> = Vec::new();
+        let mut others = Vec::new();
+        for matter in alone {
+            match (opening.iter_mut().find(|(incident, _)| matter.is_tied(incident)), opened(&matter)) {
+                (Some((_, members)), _) => members.push(matter),
+                (None, Some(incident)) => opening.push((incident, vec![matter])),
+                (None, None) => others.push(matter),
+            }
+        }
+        // What came before an incident opens can be tied to it as well.
+        let mut apart = Vec::new();
+        for matter in others {
+            match opening.iter_mut().find(|(incident, _)| matter.is_tied(incident)) {
+                Some((_, members)) => members.push(matter),
+                None => apart.push(matter),
+            }
+        }
+        opening.into_iter().map(|(_, members)| merged(members)).chain(apart).collect()
+    }
+}
+
+/// One matter of several. It follows what its earliest origin did before.
+fn merged(mut members: Vec<Matter>) -> Matter {
+    members.sort_by_key(|matter| (matter.first(), matter.origins.first().cloned()));
+    let mut members = members.into_iter();
+    let mut merged = members.next().expect("whoever opens an incident is a member");
+    for member in members {
+        merged.from = merged.from.min(member.from);
+        merged.origins.extend(member.origins);
+        merged.tally = None;
+    }
+    merged
 }
 
 /// Adds an origin to what is decided about an incident.
@@ -187,12 +242,21 @@ fn join(matters: &mut BTreeMap<String, Matter>, stored: Stored, origin: &str, fr
         origins: stored.incident.incident.origins.iter().cloned().collect(),
         from,
         last: Some(stored),
+        tally: None,
     });
     matter.origins.insert(origin.to_owned());
     matter.from = matter.from.min(from);
 }
 
 impl Matter {
+    fn first(&self) -> Option<OffsetDateTime> {
+        self.tally.as_ref().and_then(|tally| tally.first)
+    }
+
+    fn is_tied(&self, incident: &Incident) -> bool {
+        self.tally.as_ref().is_some_and(|tally| incident::is_tied(tally, incident))
+    }
+
     fn question(&self) -> Value {
         let origins: Vec<String> = self.origins.iter().cloned().collect();
         summed::question(&origins, self.from)

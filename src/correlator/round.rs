@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::asking::Asking;
 use super::changed::{Marks, Window};
+use super::standing::Stored;
 use super::usual::Usual;
 use crate::enrich::Enricher;
 use crate::metrics::Metrics;
@@ -56,6 +57,8 @@ pub(super) struct Current {
     pub source: usize,
     /// Behind which page it is.
     pub after: Option<Value>,
+    /// The incidents that stand, unless something was written since they were read.
+    pub standing: Option<Vec<Stored>>,
     /// Origins that have nothing new, and belong to what was found in this round.
     pub tied: BTreeSet<String>,
 }
@@ -118,6 +121,7 @@ impl Rounds {
             correlation: 0,
             source: 0,
             after: None,
+            standing: None,
             tied: BTreeSet::new(),
         });
         let made = self.go_on(&mut current, now, enricher).await;
@@ -135,6 +139,7 @@ impl Rounds {
     ) -> Result<Ended, QueryError> {
         loop {
             let asking = Asking::new(self.client.clone());
+            current.standing = None;
             let progress = match current.step {
                 Step::Correlations => self.correlate(&asking, current, now, enricher).await?,
                 Step::Origins => self.judge_origins(&asking, current, now).await?,

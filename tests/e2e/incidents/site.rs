@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::support::daemon::Daemon;
 use crate::support::search::Search;
@@ -51,9 +50,14 @@ impl Site {
 
     /// Starts a correlator, which installs the templates.
     pub async fn correlator(&self) -> Daemon {
+        self.correlator_with(&[]).await
+    }
+
+    pub async fn correlator_with(&self, settings: &[(&str, &str)]) -> Daemon {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sagetrail"));
         command.arg("correlate");
-        let mut daemon = Daemon::spawn(command, &self.stack, &[("sink.index_prefix", self.prefix)]);
+        let settings = [&[("sink.index_prefix", self.prefix)], settings].concat();
+        let mut daemon = Daemon::spawn(command, &self.stack, &settings);
         daemon.until_ready().await;
         daemon
     }
@@ -82,6 +86,16 @@ impl Site {
             source: hit["_source"].clone(),
         };
         hits.into_iter().map(found).collect()
+    }
+
+    /// The stored matches of correlations, by their ids.
+    pub async fn correlated(&self) -> Vec<Value> {
+        let index = format!("{}-correlated", self.prefix);
+        self.search.request("POST", &format!("{index}/_refresh?ignore_unavailable=true"), None).await;
+        let path = format!("{index}/_search?ignore_unavailable=true&version=true&size=100");
+        let (status, answer) = self.search.request("POST", &path, None).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["hits"]["hits"].as_array().cloned().unwrap_or_default()
     }
 
     /// Waits until the incidents are so.
@@ -117,6 +131,10 @@ fn month(index: &str, time: OffsetDateTime) -> String {
     format!("{index}-{}.{:02}", time.year(), u8::from(time.month()))
 }
 
+pub fn rule_id(rule: u32) -> String {
+    format!("00000000-0000-4000-8000-{rule:012}")
+}
+
 /// What a signal of a test says.
 #[derive(Clone)]
 pub struct Signal<'s> {
@@ -132,9 +150,9 @@ impl Signal<'_> {
     /// A document as the daemon would store it now.
     pub fn document(&self, number: u32) -> (String, Value) {
         let Self { origin, rule, level, happened, ties } = self;
-        let rule_id = format!("00000000-0000-4000-8000-{rule:012}");
+        let rule_id = rule_id(*rule);
         let title = format!("What rule {rule} is about");
-        let at = |time: OffsetDateTime| time.format(&Rfc3339).expect("it can be written");
+        let at = sagetrail::timestamp::format;
         let source = json!({
             "@timestamp": at(*happened),
             "message": format!("{origin} did what rule {rule} is about"),
