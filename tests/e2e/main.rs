@@ -9,6 +9,7 @@ mod doctor;
 mod learn;
 mod memory;
 mod memory_daemon;
+mod inventory;
 mod whois;
 mod monitors;
 mod outages;
