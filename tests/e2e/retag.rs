@@ -15,6 +15,7 @@ use sagetrail::config::{RedactionConfig, RulesConfig, Scope};
 use sagetrail::enrich::redact::FingerprintKey;
 use sagetrail::enrich::rules::BrokenRules;
 use sagetrail::enrich::{Enriched, Enricher, Origin, ReEnriched, StoredEvent, enrich, re_enrich};
+use sagetrail::memory::Known;
 use sagetrail::names::Names;
 use serde_json::{Value, json};
 use time::macros::datetime;
@@ -50,7 +51,7 @@ fn anew(document: &Value, enricher: &Enricher) -> ReEnriched {
         retagged: NOW,
         document,
     };
-    re_enrich(&kept, enricher).unwrap()
+    re_enrich(&kept, enricher, &Known::off()).unwrap()
 }
 
 /// The texts at a path, of a list or alone.

@@ -4,6 +4,7 @@
 //! however often, comes to the same: [`judge`] is a function of what the signals say and of the incident that stands.
 
 mod advice;
+mod rounds;
 mod sentence;
 mod signal;
 mod tally;
@@ -18,6 +19,7 @@ use time::OffsetDateTime;
 
 use crate::enrich::{Severity, tie_key};
 use crate::timestamp::Timestamp;
+pub use rounds::{EVERY, Page, Rounds};
 pub use signal::{Signal, SignalFinding};
 pub use tally::{Finding, Kept, MOST, Tally, Told};
 pub use weights::Weights;

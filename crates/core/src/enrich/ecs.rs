@@ -30,7 +30,7 @@ use crate::record::Record;
 use crate::timestamp::Timestamp;
 
 /// The version of the Elastic Common Schema whose field names are used.
-const ECS_VERSION: &str = "8.11.0";
+pub const ECS_VERSION: &str = "8.11.0";
 
 /// The tag of a record whose operation nobody has described yet.
 pub const UNKNOWN_OPERATION: &str = "unknown_operation";

@@ -59,6 +59,7 @@ fn identities(told: &Told<'_, '_, '_>, at: &Stamp, succeeded: bool) -> Vec<Fact>
     let mut state = State::default();
     state.say("cloud.account.id", &Stamp::ALWAYS, [account]);
     state.say("last_seen", &Stamp::of_day(*time), [day(*time)]);
+    state.add_newest("active_days", &Stamp::of_day(*time), day(*time));
     if is_flagged(told.matches) {
         state.add_newest(usual::FLAGGED, &Stamp::of_day(*time), day(*time));
     }
