@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
@@ -81,10 +82,13 @@ impl Alertmanagers {
 
     /// Hands over these documents of incidents: all that are not closed, and those that were closed within `HELD_FOR`.
     /// Each Alertmanager has a few seconds, beside the others.
-    pub async fn hand_over(&self, incidents: &[Value], now: OffsetDateTime) -> Vec<HandedOver> {
+    pub async fn hand_over(&self, incidents: &[impl Serialize], now: OffsetDateTime) -> Vec<HandedOver> {
+        // What is no JSON is no incident either, and is told as one that no alert can be made of.
+        let incidents: Vec<Value> =
+            incidents.iter().map(|incident| serde_json::to_value(incident).unwrap_or_default()).collect();
         let mut handing = JoinSet::new();
         for to in &self.all {
-            let (alerts, unfit) = self.alerts(to, incidents, now);
+            let (alerts, unfit) = self.alerts(to, &incidents, now);
             let server = Arc::clone(&to.server);
             handing.spawn(async move { handed_to(&server, &alerts, unfit).await });
         }

@@ -9,6 +9,7 @@ mod tuned;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use crate::correlation::Correlation;
 use crate::enrich::rules::{Folder, RuleSet};
 use crate::enrich::{Named, Rule, Severity};
 pub use tuned::Tuned;
@@ -16,12 +17,17 @@ pub use tuned::Tuned;
 /// All loaded rules, inactive ones included, by folder and from the highest level down.
 ///
 /// The time says which overrides apply.
-pub fn list(rules: &RuleSet, at: OffsetDateTime) -> Vec<Listed<'_>> {
-    let listed = |rule, missing| Listed::of(rule, missing, tuned::tuned(rule, rules.tuning(), at));
-    let speaking = rules.rules().iter().map(|rule| listed(rule, &[][..]));
-    let inactive =
-        rules.inactive().iter().map(|inactive| listed(&inactive.rule, inactive.missing.as_slice()));
-    let mut listed: Vec<Listed<'_>> = speaking.chain(inactive).collect();
+pub fn list<'r>(rules: &'r RuleSet, at: OffsetDateTime) -> Vec<Listed<'r>> {
+    let tuned = |id: &str, level| tuned::tuned(id, level, rules.tuning(), at);
+    let rule = |rule: &'r Rule, missing| Listed::of(rule, missing, tuned(&rule.id, rule.level));
+    let correlation =
+        |it: &'r Correlation, missing| Listed::of_correlation(it, missing, tuned(&it.id, it.level));
+    let mut listed: Vec<Listed<'r>> = rules.rules().iter().map(|it| rule(it, &[][..])).collect();
+    listed.extend(rules.inactive().iter().map(|it| rule(&it.rule, it.missing.as_slice())));
+    let correlations = rules.correlations();
+    listed.extend(correlations.iter().map(|it| correlation(it, &[][..])));
+    listed
+        .extend(correlations.inactive().iter().map(|it| correlation(&it.correlation, it.missing.as_slice())));
     listed.sort_by(|left, right| {
         (left.folder, right.level, left.title).cmp(&(right.folder, left.level, right.title))
     });
@@ -49,8 +55,9 @@ pub fn summary(rules: &RuleSet, at: OffsetDateTime) -> String {
     });
     let levels: Vec<String> = levels.collect();
     let mut parts = vec![format!("{} rules: {}", listed.len(), levels.join(", "))];
-    if !rules.inactive().is_empty() {
-        parts.push(format!("{} of them inactive", rules.inactive().len()));
+    let inactive = listed.iter().filter(|rule| rule.inactive).count();
+    if inactive > 0 {
+        parts.push(format!("{inactive} of them inactive"));
     }
     let tuned = rules.tuned(at);
     if tuned > 0 {
@@ -85,6 +92,23 @@ pub struct Listed<'r> {
     pub missing_placeholders: &'r [String],
     /// What the site has changed about the rule, and where.
     pub tuned: Vec<Tuned<'r>>,
+    /// What a correlation looks at; none for a rule that judges single records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<Correlating<'r>>,
+}
+
+/// What a correlation counts, and where.
+#[derive(Serialize)]
+pub struct Correlating<'r> {
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The ids of its base rules.
+    pub rules: Vec<&'r str>,
+    pub group_by: Vec<&'r str>,
+    pub timespan_seconds: i64,
+    /// In words.
+    #[serde(skip)]
+    pub timespan: String,
 }
 
 /// An ATT&CK or ATLAS id with its name.
@@ -96,7 +120,6 @@ pub struct Id<'r> {
 
 impl<'r> Listed<'r> {
     fn of(rule: &'r Rule, missing: &'r [String], tuned: Vec<Tuned<'r>>) -> Self {
-        let ids = |named: &'r [Named]| named.iter().map(|Named { id, name }| Id { id, name }).collect();
         Self {
             id: &rule.id,
             title: &rule.title,
@@ -113,10 +136,42 @@ impl<'r> Listed<'r> {
             inactive: !missing.is_empty(),
             missing_placeholders: missing,
             tuned,
+            correlation: None,
+        }
+    }
+
+    fn of_correlation(it: &'r Correlation, missing: &'r [String], tuned: Vec<Tuned<'r>>) -> Self {
+        Self {
+            id: &it.id,
+            title: &it.title,
+            description: it.description.trim(),
+            folder: it.place.folder,
+            level: tuned.iter().find_map(Tuned::level).unwrap_or(it.level),
+            categories: &it.categories,
+            tactics: ids(&it.tactics),
+            techniques: ids(&it.techniques),
+            false_positives: &it.false_positives,
+            references: &it.references,
+            file: &it.place.file,
+            line: it.place.line,
+            inactive: !missing.is_empty(),
+            missing_placeholders: missing,
+            tuned,
+            correlation: Some(Correlating {
+                kind: it.kind(),
+                rules: it.base().iter().map(|base| base.id.as_str()).collect(),
+                group_by: it.group_by().collect(),
+                timespan_seconds: it.timespan().whole_seconds(),
+                timespan: it.timespan_text(),
+            }),
         }
     }
 
     fn technique_ids(&self) -> Vec<&'r str> {
         self.techniques.iter().map(|technique| technique.id).collect()
     }
+}
+
+fn ids(named: &[Named]) -> Vec<Id<'_>> {
+    named.iter().map(|Named { id, name }| Id { id, name }).collect()
 }

@@ -95,6 +95,9 @@ struct Link {
     /// Where the time range begins, as mustache; the last day without a value.
     #[serde(default)]
     since: Option<String>,
+    /// What it is filtered by for an alert that goes on, of which nothing is known but its key.
+    #[serde(default)]
+    again: Option<String>,
 }
 
 fn files(names: &Names) -> Vec<MonitorFile> {
@@ -122,8 +125,8 @@ impl MonitorFile {
         let mut repeat = self.repeat;
         thresholds.fill(&mut repeat);
         let filled = |lines: &[String]| lines.iter().map(|line| thresholds.fill_text(line)).collect();
-        let link = |since: Option<&str>| {
-            dashboards.map(|url| message::link(names, url, &self.link.dashboard, &self.link.query, since))
+        let link = |query: &str, since: Option<&str>| {
+            dashboards.map(|url| message::link(names, url, &self.link.dashboard, query, since))
         };
         let message = Message {
             title: &self.name,
@@ -133,9 +136,11 @@ impl MonitorFile {
             document: &self.document,
             again: filled(&self.again),
             containment: &self.containment,
-            link: link(self.link.since.as_deref()),
-            // Of an alert that goes on nothing is known but its key.
-            link_again: link(self.link.since.as_ref().map(|_| "now-30d")),
+            link: link(&self.link.query, self.link.since.as_deref()),
+            link_again: match &self.link.again {
+                Some(query) => link(query, Some("now-30d")),
+                None => link(&self.link.query, self.link.since.as_deref()),
+            },
         };
         let actions: Vec<Value> = channels
             .iter()

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use time::OffsetDateTime;
 
-use super::{Id, Listed, list, placeholders, summary};
+use super::{Correlating, Id, Listed, list, placeholders, summary};
 use crate::enrich::Severity;
 use crate::enrich::rules::{Folder, RuleSet};
 
@@ -37,7 +37,7 @@ pub fn markdown(rules: &RuleSet, at: OffsetDateTime) -> String {
 fn write_rule(text: &mut String, rule: &Listed<'_>) {
     let file = match rule.folder {
         Folder::Site => format!("`{}`", rule.file),
-        Folder::Detections | Folder::Posture | Folder::Threats => {
+        Folder::Correlations | Folder::Detections | Folder::Posture | Folder::Threats => {
             format!("[{}](../config/rules/{})", rule.file, rule.file)
         }
     };
@@ -48,6 +48,7 @@ fn write_rule(text: &mut String, rule: &Listed<'_>) {
     let references: Vec<String> = rule.references.iter().map(|url| format!("<{url}>")).collect();
     let tuned: Vec<String> = rule.tuned.iter().map(ToString::to_string).collect();
     for (label, values) in [
+        ("looks at", rule.correlation.as_ref().map(looks_at).unwrap_or_default()),
         ("tuned", tuned.join("; ")),
         ("categories", rule.categories.join(", ")),
         ("techniques", techniques.join(", ")),
@@ -59,6 +60,13 @@ fn write_rule(text: &mut String, rule: &Listed<'_>) {
             let _ = writeln!(text, "- {label}: {values}");
         }
     }
+}
+
+fn looks_at(correlation: &Correlating<'_>) -> String {
+    let Correlating { kind, rules, group_by, timespan, .. } = correlation;
+    let rules: Vec<String> = rules.iter().map(|id| format!("`{id}`")).collect();
+    let by = if group_by.is_empty() { String::new() } else { format!(" by `{}`", group_by.join("`, `")) };
+    format!("{kind} of {}{by} within {timespan}", rules.join(", "))
 }
 
 fn technique(technique: &Id<'_>) -> String {

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use crate::enrich::Severity;
 use crate::enrich::rules::{Effect, Tuning};
-use crate::enrich::{Rule, Severity};
 
 /// One change.
 #[derive(Debug, Serialize)]
@@ -37,22 +37,22 @@ pub enum Change {
     Filtered,
 }
 
-/// The changes of one rule, those without an effect among them.
-pub fn tuned<'r>(rule: &'r Rule, tuning: &'r Tuning, at: OffsetDateTime) -> Vec<Tuned<'r>> {
-    let by_override = tuning.override_of(&rule.id).map(|change| Tuned {
+/// The changes of the rule or correlation with an id and a level, those without an effect among them.
+pub fn tuned<'r>(id: &str, level: Severity, tuning: &'r Tuning, at: OffsetDateTime) -> Vec<Tuned<'r>> {
+    let by_override = tuning.override_of(id).map(|change| Tuned {
         change: match change.effect {
             Effect::Disable => Change::Disabled,
             Effect::Level(_) | Effect::LevelOfSilent(_) => Change::Level,
         },
-        by: format!("rules.override.{}", rule.id),
+        by: format!("rules.override.{id}"),
         place: None,
         reason: &change.reason,
         until: Some(change.until.to_string()),
         active: change.applies_at(at),
-        original_level: change.level().map(|_| rule.level),
+        original_level: change.level().map(|_| level),
         level: change.level(),
     });
-    let by_filters = tuning.filters_for(&rule.id).map(|filter| Tuned {
+    let by_filters = tuning.filters_for(id).map(|filter| Tuned {
         change: Change::Filtered,
         by: filter.title.clone(),
         place: Some(format!("{}:{}", filter.file, filter.line)),

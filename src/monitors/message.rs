@@ -16,7 +16,8 @@ mod link;
 pub(super) enum About {
     #[default]
     Pipeline,
-    /// Incidents, whose own sentence comes first. The key of such an alert is the id of the incident alone.
+    /// Incidents, whose own sentence comes first. The key of such an alert is the id of the incident with the number of
+    /// the page, so that one that becomes critical pages at once.
     Incident,
 }
 
@@ -103,11 +104,10 @@ impl Message<'_> {
         }
     }
 
-    /// The key that is the same for an alert when it is new, when it goes on and when it ends. An incident that becomes
-    /// critical has another key, because it has to page again.
+    /// The key that is the same for an alert when it is new, when it goes on and when it ends.
     fn key(&self, alerts: &[&str]) -> String {
         match self.about {
-            About::Incident => format!("{}-{}", of_alert(alerts, "{{bucket_keys}}"), self.severity_name()),
+            About::Incident => of_alert(alerts, "{{bucket_keys}}"),
             About::Pipeline => of_alert(alerts, "{{id}}"),
         }
     }
@@ -129,7 +129,8 @@ impl Message<'_> {
         let of = |path: &str| of_document(&format!("{{{{_source.{path}}}}}"));
         let listed = |path: &str| of_document(&section(&format!("_source.{path}"), "{{.}}\n"));
         let mut fields = json!({
-            "incident": of_alert(ACTIVE, "{{bucket_keys}}"),
+            "page": of_alert(ACTIVE, "{{bucket_keys}}"),
+            "incident": of("incident.id"),
             "state": "{{^ctx.dedupedAlerts}}new{{/ctx.dedupedAlerts}}{{^ctx.newAlerts}}not acknowledged{{/ctx.newAlerts}}",
             "sentence": sentence(),
             "account": of("incident.account"),
@@ -182,8 +183,8 @@ impl Message<'_> {
             alert += &section("sample_documents", &lines(self.document, self.link.as_deref()));
         }
         alert += match self.about {
-            // Without a document, which may fail to come, there is the id at least.
-            About::Incident => "Incident {{bucket_keys}}\n",
+            // Without a document, which may fail to come, there is the key at least.
+            About::Incident => "Page {{bucket_keys}}\n",
             About::Pipeline => "Alert {{id}}\n",
         };
         section("ctx.newAlerts", &alert)
@@ -221,7 +222,7 @@ fn of_document(text: &str) -> String {
 
 /// The incident's own sentence, and of one that pages again what is known of it.
 fn sentence() -> String {
-    let again = section("ctx.dedupedAlerts", "Not acknowledged yet: incident {{bucket_keys}}");
+    let again = section("ctx.dedupedAlerts", "Not acknowledged yet: {{bucket_keys}}");
     of_document("{{_source.message}}") + &again
 }
 

@@ -197,7 +197,7 @@ fn trigger_actions(monitor: &Monitor) -> &[Value] {
 
 /// Fields whose values mean nothing in a page: times and addresses that were parsed, numbers, names of ours, sentences
 /// and keys.
-const HARMLESS: &[&str] = &["@timestamp", "event.end", "event.start", "last_round", "message"];
+const HARMLESS: &[&str] = &["@timestamp", "event.end", "event.start", "message", "round"];
 /// What is written for pages, without quotes and markup, where alert keys are.
 const KEYS: &[&str] = &["incident.", "sagemaker.alert."];
 
@@ -218,15 +218,17 @@ fn a_link_is_filled_with_keys_alone_and_encoded_as_it_is_filled() {
     let since = message::link(&Names::default(), &dashboards, "threats", "", Some("{{_source.event.start}}"));
     assert!(since.ends_with("?_g=(time:(from:'{{_source.event.start}}',to:now))"), "{since}");
     let variable = Regex::new(r#"([\w.]+): "\{\{([^}]*)\}\}""#).unwrap();
-    for file in files(&Names::default()) {
-        let query = &file.link.query;
+    let files = files(&Names::default());
+    let queries =
+        |file: &MonitorFile| [Some(file.link.query.clone()), file.link.again.clone()].into_iter().flatten();
+    for (file, query) in files.iter().flat_map(|file| queries(file).map(move |query| (file, query))) {
         assert_eq!(
-            variable.captures_iter(query).count(),
+            variable.captures_iter(&query).count(),
             query.matches("{{").count(),
             "{}: {query}",
             file.id
         );
-        for found in variable.captures_iter(query) {
+        for found in variable.captures_iter(&query) {
             let (field, name) = (&found[1], &found[2]);
             assert!(is_key(field), "{}: {field}", file.id);
             let is_its_value = name == "bucket_keys" || name.strip_prefix("_source.") == Some(field);

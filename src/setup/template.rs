@@ -26,6 +26,7 @@ pub(super) const TEMPLATES: &[Template] = &[
     template!("_index_template/sagetrail-verification", "template-verification.json"),
     template!("_index_template/sagetrail-verified", "template-verified.json"),
     template!("_index_template/sagetrail-incidents", "template-incidents.json"),
+    template!("_index_template/sagetrail-correlated", "template-correlated.json"),
     template!("_index_template/sagetrail-correlator", "template-correlator.json"),
 ];
 

@@ -56,7 +56,7 @@ async fn a_quiet_week_raises_nothing() {
 }
 
 #[tokio::test]
-async fn an_incident_pages_by_its_severity_while_it_is_open_and_no_record_pages_by_itself() {
+async fn an_incident_pages_by_its_severity_until_it_is_closed_and_no_record_pages_by_itself() {
     let records: Vec<Value> = [story::quiet_week(NOW), story::attack(NOW)].concat();
     let documents = story::documents(&records, None);
     let Some(scene) = Scene::set("monitors-attack", &documents).await else { return };
@@ -70,14 +70,14 @@ async fn an_incident_pages_by_its_severity_while_it_is_open_and_no_record_pages_
         ("opened", "open", "high", Some("paging-high")),
         ("escalated", "escalated", "critical", Some("paging-critical")),
         ("critical-at-once", "open", "critical", Some("paging-critical")),
-        ("quiet", "quiet", "critical", None),
+        ("quiet", "quiet", "critical", Some("paging-critical")),
         ("closed", "closed", "high", None),
     ];
     let documents: Vec<(String, Value)> = incidents
         .iter()
         .map(|(id, state, severity, _)| {
             let at = "2026-11-01T10:00:00.000Z";
-            let own = json!({"id": id, "state": state, "severity": severity, "opened": at});
+            let own = json!({"id": id, "page": format!("{id}/1"), "state": state, "severity": severity, "opened": at});
             ((*id).to_owned(), json!({"@timestamp": at, "event": {"start": at}, "incident": own}))
         })
         .collect();
@@ -86,7 +86,7 @@ async fn an_incident_pages_by_its_severity_while_it_is_open_and_no_record_pages_
         let expected: BTreeSet<String> = incidents
             .iter()
             .filter(|(_, _, _, monitor)| *monitor == Some(name))
-            .map(|(id, ..)| (*id).to_owned())
+            .map(|(id, ..)| format!("{id}/1"))
             .collect();
         assert_eq!(scene.alerts(&monitors[name], &[NOW]).await, expected, "{name}");
     }
@@ -99,13 +99,13 @@ async fn a_correlator_that_stops_is_told_and_one_that_never_was_is_not() {
     let heartbeat = &monitors("")["heartbeat"];
     assert_eq!(scene.alerts(heartbeat, &[NOW]).await, BTreeSet::new(), "nobody has correlated yet");
     let lease = json!({"holder": "host-a/1", "term": 3, "beat": "2026-11-20T11:59:50Z",
-        "last_round": "2026-11-20T11:58:30Z"});
+        "round": "2026-11-20T11:58:30Z"});
     scene.add("monitors-heartbeat-correlator", [("lease".to_owned(), &lease)].into_iter()).await;
     assert_eq!(scene.alerts(heartbeat, &[NOW]).await, BTreeSet::new(), "a round may take a while");
     let told = BTreeSet::from(["host-a/1".to_owned()]);
     assert_eq!(scene.alerts(heartbeat, &[NOW + Duration::minutes(1)]).await, told);
     assert_eq!(scene.alerts(heartbeat, &[NOW + Duration::days(30)]).await, told, "until it works again");
-    let round = json!({"doc": {"holder": "host-b/7", "last_round": "2026-11-20T12:01:00Z"}});
+    let round = json!({"doc": {"holder": "host-b/7", "round": "2026-11-20T12:01:00Z"}});
     let path = "monitors-heartbeat-correlator/_update/lease?refresh=true";
     assert_eq!(scene.search.request("POST", path, Some(round)).await.0, 200);
     assert_eq!(scene.alerts(heartbeat, &[NOW + Duration::minutes(2)]).await, BTreeSet::new());
@@ -208,14 +208,14 @@ fn hostile_incident() -> Value {
         "@timestamp": "2026-11-20T11:58:00.000Z",
         "message": format!("Critical: {hostile} took the credentials of notebook \"train\"."),
         "event": {"start": "2026-11-20T11:00:00.000Z", "end": "2026-11-20T11:58:00.000Z"},
-        "incident": {"id": "0123456789abcdef0123456789abcdef", "state": "open", "severity": "critical",
+        "incident": {"id": "0123456789abcdef0123456789abcdef", "page": "0123456789abcdef0123456789abcdef/2", "state": "open", "severity": "critical",
             "signals": 12, "outcome": {"success": 9, "failure": 3},
             "account": "111122223333", "region": "eu-central-1",
             "worst": [format!("Critical: {hostile}"), "High: two", "High: three"],
             "next": [format!("Revoke the sessions of {hostile}."), "Stop the notebook train."]},
         "cloud": {"account": {"id": "111122223333"}, "region": "eu-central-1"},
         "reason": "malformed", "verification": {"place": "s3://trail/"},
-        "holder": "host-a/1", "last_round": "2026-11-20T11:55:00.000Z",
+        "holder": "host-a/1", "round": "2026-11-20T11:55:00.000Z",
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod actors;
 mod command_line;
+mod correlations;
 mod dashboards;
 mod deploy;
 mod detection;

@@ -3,9 +3,11 @@
 //! [`decode`] finds the records of a file, and [`enrich`] selects, tags and redacts one and writes its [`document`].
 //! What it knows about threats is data in `config/`.
 
+pub mod correlation;
 pub mod decode;
 pub mod document;
 pub mod enrich;
+pub mod incident;
 pub mod labels;
 pub mod memory;
 pub mod names;

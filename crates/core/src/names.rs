@@ -55,12 +55,17 @@ impl Names {
         self.named("verified")
     }
 
-    /// The index with one document for each incident.
+    /// The index of incidents.
     pub fn incidents(&self) -> String {
         self.named("incidents")
     }
 
-    /// The index of the correlator's lease.
+    /// The index of what rules over several records have found.
+    pub fn correlated(&self) -> String {
+        self.named("correlated")
+    }
+
+    /// The index of the lease that correlators hold in turn.
     pub fn correlator(&self) -> String {
         self.named("correlator")
     }
@@ -113,6 +118,7 @@ impl Names {
             "verification",
             "verified",
             "incidents",
+            "correlated",
             "correlator",
             "setup",
         ]
@@ -149,6 +155,7 @@ const RESERVED: &[&str] = &[
     "verification",
     "verified",
     "incidents",
+    "correlated",
     "correlator",
     "setup",
     "settings",
@@ -229,6 +236,9 @@ mod tests {
             "a-resources",
             "a-identities-b",
             "a-sessions",
+            "a-incidents",
+            "a-correlated-b",
+            "a-correlator",
             long.as_str(),
         ];
         for prefix in refused {
@@ -255,6 +265,9 @@ mod tests {
                     "resources",
                     "rejected",
                     "verified",
+                    "incidents",
+                    "correlated",
+                    "correlator",
                     "setup",
                 ] {
                     let name = theirs_names.named(name);

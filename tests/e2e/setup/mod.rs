@@ -17,6 +17,17 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+/// Indices that are there before monitors and dashboards ask them, beside those of events.
+const ASKED: &[&str] = &[
+    "sagetrail-resources",
+    "sagetrail-rejected",
+    "sagetrail-verification",
+    "sagetrail-verified",
+    "sagetrail-incidents",
+    "sagetrail-correlated",
+    "sagetrail-correlator",
+];
+
 #[tokio::test]
 async fn an_empty_cluster_gets_everything_in_an_order_that_works_and_a_second_run_changes_nothing() {
     let Some(scene) = Scene::set().await else { return };
@@ -29,13 +40,7 @@ async fn an_empty_cluster_gets_everything_in_an_order_that_works_and_a_second_ru
     assert!(scene.count()[2] == 8 && scene.count()[3] == saved_objects(), "{:?}", scene.count());
     let (status, alias) = scene.node.request("GET", "_alias/sagetrail-events", None).await;
     assert_eq!((status, alias.as_object().unwrap().len()), (200, 1), "{alias}");
-    for index in [
-        "sagetrail-rejected",
-        "sagetrail-verification",
-        "sagetrail-verified",
-        "sagetrail-incidents",
-        "sagetrail-correlator",
-    ] {
+    for index in ASKED {
         assert_eq!(scene.node.request("GET", &format!("{index}/_settings"), None).await.0, 200, "{index}");
     }
     let month = alias.as_object().unwrap().keys().next().unwrap().clone();
@@ -112,15 +117,15 @@ async fn a_change_by_hand_of_anything_that_decides_on_pages_is_shown_alone_and_r
     let (paging, heartbeat) = ("sagetrail: A critical incident", "sagetrail: Nothing correlates any more");
     let filter = "/inputs/0/search/query/query/bool/filter";
     let trigger = "/triggers/0/bucket_level_trigger";
-    let window = scene.monitor(heartbeat).1.pointer(&format!("{filter}/0/range/last_round/to")).cloned();
+    let window = scene.monitor(heartbeat).1.pointer(&format!("{filter}/0/range/round/to")).cloned();
     assert_eq!(window, Some(json!("{{period_end}}||-2m")), "as the plugin stores it");
     let action = format!("{trigger}/actions/0");
     let cases = [
-        (heartbeat, format!("{filter}/0/range/last_round/to"), json!("{{period_end}}||-1d"), "lte"),
-        (heartbeat, format!("{filter}/0/range/last_round/from"), json!("{{period_end}}||-1s"), "gte"),
-        (heartbeat, format!("{filter}/0/range/last_round/include_upper"), json!(false), "lt"),
+        (heartbeat, format!("{filter}/0/range/round/to"), json!("{{period_end}}||-1d"), "lte"),
+        (heartbeat, format!("{filter}/0/range/round/from"), json!("{{period_end}}||-1s"), "gte"),
+        (heartbeat, format!("{filter}/0/range/round/include_upper"), json!(false), "lt"),
         (paging, format!("{filter}/1/term/incident.severity/value"), json!("none"), "value"),
-        (paging, format!("{filter}/0/terms/incident.state"), json!(["closed"]), "incident.state"),
+        (paging, format!("{filter}/0/terms/incident.state"), json!(["closed"]), "closed"),
         (
             paging,
             "/inputs/0/search/query/query/bool/must_not".to_owned(),
@@ -269,7 +274,12 @@ async fn uninstalling_removes_what_was_installed_and_neither_data_nor_what_other
     scene.setup(&[]).await.ended(0);
     let event = json!({"@timestamp": "2026-11-20T12:00:00Z"});
     let remembered = json!({"key": "arn:aws:s3:::b"});
-    for (index, document) in [("sagetrail-events-2026.11", &event), ("sagetrail-resources", &remembered)] {
+    let incident = json!({"@timestamp": "2026-11-20T12:00:00Z", "incident": {"id": "1"}});
+    for (index, document) in [
+        ("sagetrail-events-2026.11", &event),
+        ("sagetrail-resources", &remembered),
+        ("sagetrail-incidents", &incident),
+    ] {
         let put = format!("{index}/_doc/1?refresh=true");
         assert_eq!(scene.node.request("PUT", &put, Some(document.clone())).await.0, 201);
     }
@@ -301,7 +311,7 @@ async fn uninstalling_removes_what_was_installed_and_neither_data_nor_what_other
     ] {
         assert_eq!(scene.node.request("GET", gone, None).await.0, 404, "{gone}");
     }
-    for index in ["sagetrail-events-2026.11", "sagetrail-resources"] {
+    for index in ["sagetrail-events-2026.11", "sagetrail-resources", "sagetrail-incidents"] {
         let (status, count) = scene.node.request("GET", &format!("{index}/_count"), None).await;
         assert_eq!((status, &count["count"]), (200, &json!(1)), "{index}");
     }
@@ -417,8 +427,8 @@ async fn an_installation_that_was_interrupted_anywhere_is_finished_by_the_next_r
     scene.setup(&[]).await.ended(0);
     let (whole, writes) = (scene.count(), scene.cluster.take_writes());
     let first_monitor = writes.iter().position(|write| write.contains("_alerting/monitors")).unwrap();
-    // The indices are there by then, which saves four writes, and have to be put under their policy, which costs one.
-    let last = writes.len() - 4;
+    // The indices are there by then, which saves eight writes, and have to be put under their policy, which costs one.
+    let last = writes.len() - 8;
     // Before anything, half-way, between the monitors, and before what was done is remembered.
     for stop in [0, 5, first_monitor + 1, last] {
         scene.setup(&["--uninstall", "--force"]).await.ended(0);
@@ -465,14 +475,7 @@ async fn the_export_is_what_the_apis_take_and_holds_no_secret() {
             assert_eq!(scene.search.request("PUT", &format!("{path}/{id}"), Some(body)).await.0, 200);
         }
     }
-    for index in [
-        "sagetrail-events-2026.11",
-        "sagetrail-rejected",
-        "sagetrail-verification",
-        "sagetrail-verified",
-        "sagetrail-incidents",
-        "sagetrail-correlator",
-    ] {
+    for index in ["sagetrail-events-2026.11"].iter().chain(ASKED) {
         assert_eq!(scene.search.request("PUT", index, None).await.0, 200);
     }
     let policy = read("policies/sagetrail-events.json".to_owned());
@@ -535,13 +538,16 @@ async fn a_rehearsal_prints_the_page_of_each_alert_and_sends_nothing() {
 
     let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap();
     let incident = json!({"@timestamp": now, "event": {"start": now}, "message": "\"a\" took the key of b",
-        "incident": {"id": "0a1b", "state": "open", "severity": "critical", "worst": ["Key stolen"]}});
+        "incident": {"id": "0a1b", "page": "0a1b/1", "state": "open", "severity": "critical", "worst": ["Key stolen"],
+            "account": "111122223333", "region": "eu-central-1"}});
     let path = "sagetrail-incidents/_doc/0a1b?refresh=true";
     assert_eq!(scene.node.request("PUT", path, Some(incident)).await.0, 201);
     scene.take_writes();
     let run = scene.run("rehearse", &[]).await.ended(0);
     run.says("sagetrail-monitor-paging-critical: 1 pages").says("sagetrail-monitor-paging-high: 0 pages");
-    run.says("    \"a\" took the key of b\n").says("    Worst: Key stolen\n").says("    Incident 0a1b\n");
+    run.says("    \"a\" took the key of b (111122223333, eu-central-1)\n")
+        .says("    Worst: Key stolen;\n")
+        .says("    Incident: 0a1b\n");
     run.says("monitors would send 1 pages");
     assert!(scene.take_writes().iter().all(|write| write == "POST /_render/template"));
     scene.end().await;

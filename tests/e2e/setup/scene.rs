@@ -143,6 +143,7 @@ async fn clear(node: &Search) {
         "sagetrail-sessions-*",
         "sagetrail-verif*",
         "sagetrail-incidents",
+        "sagetrail-correlated",
         "sagetrail-correlator",
         "sagetrail-setup",
     ] {

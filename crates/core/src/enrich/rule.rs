@@ -69,14 +69,15 @@ impl Rule {
     pub fn compile(sigma: &SigmaRule, place: Place) -> Result<Self, String> {
         let id = sigma.id.clone().ok_or("it has no id; give it a random UUID")?;
         let compiled = compile_rule(sigma).map_err(|error| error.to_string())?;
-        let mut rule = Self {
+        let Tags { categories, tactics, techniques } = Tags::of(&sigma.tags);
+        Ok(Self {
             id,
             title: sigma.title.clone(),
             description: sigma.description.clone().unwrap_or_default(),
             level: sigma.level.map_or(Severity::Informational, Severity::from),
-            categories: Vec::new(),
-            tactics: Vec::new(),
-            techniques: Vec::new(),
+            categories,
+            tactics,
+            techniques,
             references: sigma.references.clone(),
             false_positives: sigma.falsepositives.clone(),
             place,
@@ -86,11 +87,7 @@ impl Rule {
             judges_scripts: asks(&compiled, |field| field.starts_with("sagemaker.lifecycle.")),
             calls: Calls::of(&sigma.detection),
             compiled,
-        };
-        for tag in &sigma.tags {
-            rule.take_tag(tag);
-        }
-        Ok(rule)
+        })
     }
 
     /// The calls that the rule can match at all.
@@ -112,9 +109,28 @@ impl Rule {
     pub fn compiled(&self) -> &CompiledRule {
         &self.compiled
     }
+}
+
+/// What the tags of a rule say.
+#[derive(Debug, Default)]
+pub struct Tags {
+    /// Threat categories.
+    pub categories: Vec<String>,
+    pub tactics: Vec<Named>,
+    pub techniques: Vec<Named>,
+}
+
+impl Tags {
+    pub fn of(tags: &[String]) -> Self {
+        let mut known = Self::default();
+        for tag in tags {
+            known.take(tag);
+        }
+        known
+    }
 
     /// Tags of other namespaces (`cve.…`, `car.…`) say nothing that a document carries.
-    fn take_tag(&mut self, tag: &str) {
+    fn take(&mut self, tag: &str) {
         let tag = tag.to_ascii_lowercase();
         if let Some(category) = tag.strip_prefix(CATEGORY_NAMESPACE) {
             self.categories.push(category.to_owned());

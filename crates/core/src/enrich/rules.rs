@@ -4,6 +4,7 @@
 //! tags say which threat category it stands for (`sagetrail.…`) and which ATT&CK or ATLAS technique it shows.
 
 mod conditions;
+mod correlating;
 mod items;
 mod matcher;
 mod set;
@@ -23,6 +24,7 @@ use time::OffsetDateTime;
 use super::rule::Rule;
 use super::sigma_event::SigmaEvent;
 use super::version::version;
+use crate::correlation::Correlations;
 use crate::memory::KnownNames;
 use crate::settings::RulesConfig;
 pub use error::{BrokenRule, RulesError};
@@ -57,6 +59,16 @@ impl RuleSet {
             files.extend(RuleFile::of_site(folder, &mut broken)?);
         }
         Self::of_files(config, &files, broken)
+    }
+
+    /// Loads the rules of the folder without the built-in ones, which take a test long.
+    #[cfg(test)]
+    pub(crate) fn load_site_alone(config: &RulesConfig) -> Result<Self, RulesError> {
+        let mut broken = Vec::new();
+        let folder = config.folder.as_deref().expect("the test gives one");
+        let files = RuleFile::of_site(folder, &mut broken)?;
+        let set = Self::of_files(config, &files, broken)?;
+        if set.broken.is_empty() { Ok(set) } else { Err(RulesError::Broken(set.broken)) }
     }
 
     fn of_files(
@@ -115,9 +127,16 @@ impl RuleSet {
         &self.tuning
     }
 
-    /// How many rules are changed by a filter or by an override that applies.
+    /// The rules about what several records show together.
+    pub fn correlations(&self) -> &Correlations {
+        &self.correlations
+    }
+
+    /// How many rules and correlations are changed by a filter or by an override that applies.
     pub fn tuned(&self, at: OffsetDateTime) -> usize {
-        self.all().filter(|rule| self.tuning.changes(&rule.id, at)).count()
+        let rules = self.all().map(|rule| &rule.id);
+        let correlations = self.correlations.all().map(|correlation| &correlation.id);
+        rules.chain(correlations).filter(|id| self.tuning.changes(id, at)).count()
     }
 
     /// Sorts the rules that match a record by what the site has changed about them, for an event of this time.

@@ -4,13 +4,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
-use rsigma_parser::{FilterRule, SigmaRule, parse_sigma_yaml};
+use rsigma_parser::{CorrelationRule, FilterRule, SigmaRule, parse_sigma_yaml};
 use serde::Serialize;
 use strum::{IntoStaticStr, VariantArray};
 use yaml_serde::{Mapping, Value};
 
 use super::error::{BrokenRule, RulesError};
 use super::filter;
+use crate::correlation::check;
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../config/rules");
 
@@ -19,6 +20,8 @@ static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../config/rules"
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Folder {
+    /// Correlations, and rules whose matches only they look at.
+    Correlations,
     Detections,
     Posture,
     Threats,
@@ -89,7 +92,7 @@ impl RuleFile {
     }
 }
 
-/// One YAML document of a file, which is one rule.
+/// One YAML document of a file, which is one rule, filter or correlation.
 pub struct RuleDocument<'f> {
     /// The number of its first line in the file, from 1.
     first_line: usize,
@@ -106,10 +109,11 @@ pub struct Problem {
 pub enum Parsed {
     Rule(Box<SigmaRule>),
     Filter(Box<FilterRule>),
+    Correlation(Box<CorrelationRule>),
 }
 
 impl RuleDocument<'_> {
-    /// Parses the document, which must be a Sigma rule or a Sigma filter.
+    /// Parses the document, which must be a Sigma rule, a Sigma filter or a Sigma correlation.
     pub fn parse(&self) -> Result<Parsed, Problem> {
         let value: Value = yaml_serde::from_str(self.text).map_err(|_| self.yaml_problem())?;
         let Some(mapping) = value.as_mapping() else {
@@ -119,11 +123,17 @@ impl RuleDocument<'_> {
         if let Some((member, reason)) = is_filter.then(|| filter::problem_of(mapping)).flatten() {
             return Err(self.problem(member, reason));
         }
+        let is_correlation = has(mapping, check::MEMBER);
+        if is_correlation {
+            check::check(mapping).map_err(|problem| self.problem(&problem.member, problem.text))?;
+        }
         if let Some((key, reason)) = UNSUPPORTED.iter().find(|(key, _)| has(mapping, key)) {
             return Err(self.problem(key, reason));
         }
         let mut collection = parse_sigma_yaml(self.text).map_err(|error| self.problem("title", error))?;
-        let parsed = if is_filter {
+        let parsed = if is_correlation {
+            collection.correlations.pop().map(|rule| Parsed::Correlation(Box::new(rule)))
+        } else if is_filter {
             collection.filters.pop().map(|filter| Parsed::Filter(Box::new(filter)))
         } else {
             collection.rules.pop().map(|rule| Parsed::Rule(Box::new(rule)))
@@ -164,10 +174,8 @@ impl RuleDocument<'_> {
 }
 
 /// Members that make a document something else than a rule, and why that is refused.
-const UNSUPPORTED: &[(&str, &str)] = &[
-    ("correlation", "a Sigma correlation needs memory across records; sagetrail evaluates single records"),
-    ("action", "Sigma 2 has no `action` documents any more; write each rule whole"),
-];
+const UNSUPPORTED: &[(&str, &str)] =
+    &[("action", "Sigma 2 has no `action` documents any more; write each rule whole")];
 
 fn has(mapping: &Mapping, key: &str) -> bool {
     mapping.contains_key(Value::String(key.to_owned()))

@@ -10,7 +10,7 @@ use rsigma_eval::{CompiledRule, compile_rule};
 use rsigma_parser::{FilterRule, FilterRuleTarget, SigmaRule, Status};
 use yaml_serde::{Mapping, Value};
 
-use super::known_rule::KnownRule;
+use super::known_rule::{Kind, KnownRule};
 use crate::nearest::nearest;
 
 /// A filter that is loaded.
@@ -35,7 +35,7 @@ pub const MEMBER: &str = "filter";
 /// Members that would have no effect, and what to do instead.
 const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("detection", "a document is a rule or a filter; put the selections of a filter below `filter`"),
-    ("correlation", "a Sigma correlation needs memory across records; sagetrail evaluates single records"),
+    ("correlation", "a document is a filter or a correlation; make it two"),
     ("level", "a filter changes no level; rules.override in the configuration does"),
 ];
 
@@ -60,9 +60,10 @@ pub fn problem_of(document: &Mapping) -> Option<(&'static str, &'static str)> {
     }
     match inner("condition") {
         None => Some((MEMBER, "it has no `condition`, such as `condition: not selection`")),
-        Some(_) if inner("timeframe").is_some() => {
-            Some(("timeframe", "a timeframe needs memory across records; sagetrail evaluates single records"))
-        }
+        Some(_) if inner("timeframe").is_some() => Some((
+            "timeframe",
+            "`timeframe`: a filter looks at single records; a timespan belongs into a correlation",
+        )),
         Some(_) => None,
     }
 }
@@ -87,14 +88,21 @@ impl Filter {
 
     /// The ids of the rules that it names, by their ids, names or titles. The error names one that there is not.
     pub(super) fn rules(&self, known: &[KnownRule]) -> Result<Vec<String>, String> {
+        let single = || known.iter().filter(|rule| rule.kind == Kind::Rule);
         let FilterRuleTarget::Specific(wanted) = &self.target else {
-            return Ok(known.iter().map(|rule| rule.id.clone()).collect());
+            return Ok(single().map(|rule| rule.id.clone()).collect());
         };
         let mut ids = Vec::new();
         for wanted in wanted {
-            let found = known.iter().filter(|rule| rule.is_called(wanted));
+            let found = single().filter(|rule| rule.is_called(wanted));
             let before = ids.len();
             ids.extend(found.map(|rule| rule.id.clone()));
+            if ids.len() == before && known.iter().any(|rule| rule.is_called(wanted)) {
+                return Err(format!(
+                    "\"{wanted}\" is a correlation, and a filter looks at single records; filter its base rules, or \
+                     change it by rules.override in the configuration"
+                ));
+            }
             if ids.len() == before {
                 let names = known.iter().flat_map(KnownRule::names);
                 return Err(match nearest(wanted, names) {

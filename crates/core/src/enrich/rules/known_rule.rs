@@ -1,11 +1,19 @@
-//! Names by which filters and overrides find a rule.
+//! Names by which filters, overrides and correlations find a rule.
 
-/// What is known of a rule when filters and overrides name it.
+/// Whether it judges a record or many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Rule,
+    Correlation,
+}
+
+/// What is known of a rule when filters, overrides and correlations name it.
 #[derive(Debug)]
 pub struct KnownRule {
     pub id: String,
     pub name: Option<String>,
     pub title: String,
+    pub kind: Kind,
 }
 
 impl KnownRule {

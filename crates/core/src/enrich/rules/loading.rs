@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rsigma_parser::{Detections, FilterRule, LogSource, SigmaRule, Status};
+use rsigma_parser::{CorrelationRule, Detections, FilterRule, LogSource, SigmaRule, Status};
 
 use super::conditions::Conditions;
+use super::correlating;
 use super::error::{BrokenRule, RulesError};
 use super::file::{Parsed, Problem, RuleDocument, RuleFile};
 use super::filter::Filter;
-use super::known_rule::KnownRule;
+use super::known_rule::{Kind, KnownRule};
 use super::set::{InactiveRule, RuleSet};
 use super::tuning::{Completeness, Tuning};
+use crate::correlation::Correlation;
 use crate::enrich::dispatch::Dispatch;
 use crate::enrich::placeholders;
 use crate::enrich::rule::{Place, Rule};
@@ -25,6 +27,8 @@ pub struct Loading<'c> {
     rules: Vec<Rule>,
     inactive: Vec<InactiveRule>,
     filters: Vec<Filter>,
+    /// With the lines that name their base rules.
+    correlations: Vec<(Correlation, usize)>,
     broken: Vec<BrokenRule>,
     /// Every placeholder that a rule has.
     placeholders: BTreeSet<String>,
@@ -43,6 +47,7 @@ impl<'c> Loading<'c> {
             rules: Vec::new(),
             inactive: Vec::new(),
             filters: Vec::new(),
+            correlations: Vec::new(),
             broken,
             placeholders: BTreeSet::new(),
             ids: BTreeMap::new(),
@@ -70,6 +75,7 @@ impl<'c> Loading<'c> {
         match document.parse()? {
             Parsed::Rule(rule) => self.take_rule(file, document, *rule),
             Parsed::Filter(filter) => self.take_filter(file, document, *filter),
+            Parsed::Correlation(correlation) => self.take_correlation(file, document, &correlation),
         }
     }
 
@@ -97,25 +103,57 @@ impl<'c> Loading<'c> {
         mut sigma: SigmaRule,
     ) -> Result<(), Problem> {
         check_logsource(&sigma.logsource).map_err(|text| document.problem("logsource", text))?;
-        check_status(&sigma).map_err(|text| document.problem("status", text))?;
+        check_status(sigma.status).map_err(|text| document.problem("status", text))?;
         let (used, missing) = self.expand(&mut sigma.detection);
         let line = document.line_of("title");
         let place = Place { folder: file.folder, file: file.path.clone(), line };
         let at_fault = if sigma.id.is_none() { "title" } else { "detection" };
         let mut rule = Rule::compile(&sigma, place).map_err(|text| document.problem(at_fault, text))?;
         rule.placeholders = used;
-        let here = format!("\"{}\" ({}:{line})", rule.title, file.path);
-        if let Some(other) = self.ids.get(&rule.id) {
-            let text = format!("its id {} is also that of {other}; each rule needs its own", rule.id);
-            return Err(document.problem("id", text));
-        }
-        self.ids.insert(rule.id.clone(), here);
-        self.known.push(KnownRule { id: rule.id.clone(), name: sigma.name, title: rule.title.clone() });
+        let known =
+            KnownRule { id: rule.id.clone(), name: sigma.name, title: rule.title.clone(), kind: Kind::Rule };
+        self.know(file, document, known)?;
         if missing.is_empty() {
             self.rules.push(rule);
         } else {
             self.inactive.push(InactiveRule { rule, missing });
         }
+        Ok(())
+    }
+
+    fn take_correlation(
+        &mut self,
+        file: &RuleFile,
+        document: &RuleDocument<'_>,
+        rule: &CorrelationRule,
+    ) -> Result<(), Problem> {
+        check_status(rule.status).map_err(|text| document.problem("status", text))?;
+        let place = Place { folder: file.folder, file: file.path.clone(), line: document.line_of("title") };
+        let correlation = Correlation::compile(rule, place)
+            .map_err(|problem| document.problem(&problem.member, problem.text))?;
+        let Correlation { id, name, title, .. } = &correlation;
+        let known =
+            KnownRule { id: id.clone(), name: name.clone(), title: title.clone(), kind: Kind::Correlation };
+        self.know(file, document, known)?;
+        // Its base rules are looked up when all rules are known.
+        self.correlations.push((correlation, document.line_of("rules")));
+        Ok(())
+    }
+
+    /// Takes note of a rule, whose id must be its own.
+    fn know(
+        &mut self,
+        file: &RuleFile,
+        document: &RuleDocument<'_>,
+        known: KnownRule,
+    ) -> Result<(), Problem> {
+        if let Some(other) = self.ids.get(&known.id) {
+            let text = format!("its id {} is also that of {other}; each rule needs its own", known.id);
+            return Err(document.problem("id", text));
+        }
+        let here = format!("\"{}\" ({}:{})", known.title, file.path, document.line_of("title"));
+        self.ids.insert(known.id.clone(), here);
+        self.known.push(known);
         Ok(())
     }
 
@@ -137,6 +175,9 @@ impl<'c> Loading<'c> {
             let known: Vec<&str> = self.placeholders.iter().map(String::as_str).collect();
             return Err(RulesError::UnknownPlaceholder { name: name.clone(), known: known.join(", ") });
         }
+        let (mut correlations, lost) =
+            correlating::tie(std::mem::take(&mut self.correlations), &self.known, &self.inactive);
+        self.broken.extend(lost);
         let completeness =
             if self.broken.is_empty() { Completeness::All } else { Completeness::SomeAreBroken };
         let (mut tuning, lost) = Tuning::of_filters(std::mem::take(&mut self.filters), &self.known);
@@ -144,11 +185,12 @@ impl<'c> Loading<'c> {
             self.broken.push(BrokenRule { file, line: Some(line), problem });
         }
         tuning.take_overrides(&self.config.overrides, &self.rules, &self.known, completeness)?;
+        correlating::change(&mut correlations, &tuning);
         let dispatch = Dispatch::new(self.rules.iter().map(Rule::calls));
         let of_filters = tuning.filters().iter().map(|filter| &filter.compiled);
         let conditions = Conditions::of(self.rules.iter().map(Rule::compiled).chain(of_filters));
         let Self { rules, inactive, broken, values, version, .. } = self;
-        Ok(RuleSet { rules, inactive, broken, dispatch, conditions, tuning, values, version })
+        Ok(RuleSet { rules, inactive, broken, dispatch, conditions, tuning, correlations, values, version })
     }
 }
 
@@ -168,8 +210,8 @@ fn check_logsource(logsource: &LogSource) -> Result<(), String> {
 }
 
 /// What its author has given up must not page anybody.
-fn check_status(sigma: &SigmaRule) -> Result<(), String> {
-    match sigma.status {
+fn check_status(status: Option<Status>) -> Result<(), String> {
+    match status {
         Some(status @ (Status::Deprecated | Status::Unsupported)) => Err(format!(
             "its status is {}; use its successor, or remove it",
             if status == Status::Deprecated { "deprecated" } else { "unsupported" }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::conditions::Conditions;
 use super::error::BrokenRule;
 use super::tuning::Tuning;
+use crate::correlation::Correlations;
 use crate::enrich::dispatch::Dispatch;
 use crate::enrich::rule::Rule;
 
@@ -18,6 +19,7 @@ pub struct RuleSet {
     /// Of the rules, and behind them of the filters.
     pub(super) conditions: Conditions,
     pub(super) tuning: Tuning,
+    pub(super) correlations: Correlations,
     pub(super) values: BTreeMap<String, Vec<String>>,
     pub(super) version: String,
 }

@@ -67,12 +67,7 @@ fn broken_files() -> Vec<(&'static str, String, Option<usize>, &'static str)> {
         ("category.yml", logsource("category: process_creation"), Some(3), "category: process_creation;"),
         ("comment.yml", "# nothing\n---\n".to_owned(), None, "holds no Sigma rule"),
         ("condition.yml", second.replace("condition: s", "condition: nothing_such"), Some(5), "nothing_such"),
-        (
-            "correlation.yml",
-            "title: c\ncorrelation:\n  type: event_count".to_owned(),
-            Some(2),
-            "memory across",
-        ),
+        ("correlation.yml", "title: c\ncorrelation:\n  type: event_count".to_owned(), Some(2), "no `rules`"),
         ("deprecated.yml", format!("{second}status: deprecated\n"), Some(13), "status is deprecated"),
         ("empty.yml", String::new(), None, "holds no Sigma rule"),
         ("level.yml", second.replace("level: high", "level: hihg"), Some(1), "invalid level: 'hihg'"),

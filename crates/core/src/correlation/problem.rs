@@ -1,0 +1,14 @@
+//! What is wrong with the document of a correlation.
+
+/// What is wrong with the document of a correlation, and the member that it is wrong in.
+#[derive(Debug)]
+pub struct Problem {
+    pub member: String,
+    pub text: String,
+}
+
+impl Problem {
+    pub fn new(member: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { member: member.into(), text: text.into() }
+    }
+}
