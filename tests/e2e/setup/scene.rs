@@ -142,6 +142,8 @@ async fn clear(node: &Search) {
         "sagetrail-identities",
         "sagetrail-sessions-*",
         "sagetrail-verif*",
+        "sagetrail-incidents",
+        "sagetrail-correlat*",
         "sagetrail-setup",
     ] {
         node.request("DELETE", &format!("{index}?ignore_unavailable=true"), None).await;
