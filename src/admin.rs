@@ -48,6 +48,11 @@ struct Unready {
 }
 
 impl Readiness {
+    /// Of a process that receives nothing.
+    pub fn without_queue() -> Self {
+        Self { queue_opened: true.into(), queue_answers: true.into(), ..Self::default() }
+    }
+
     /// The queue's attributes are known.
     pub fn queue_opened(&self) {
         self.queue_opened.store(true, Ordering::Relaxed);

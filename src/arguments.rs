@@ -9,9 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use sagetrail::replay::Place;
 use sagetrail::source::folder::{Kind, TrailFilter};
+use sagetrail::timestamp;
 use serde::Serialize;
-use time::Date;
 use time::macros::format_description;
+use time::{Date, OffsetDateTime};
 
 use crate::exit;
 use crate::output::print;
@@ -31,6 +32,11 @@ pub(crate) enum Command {
     /// The first signal stops receiving and finishes the messages in flight within `shutdown.grace`. A second one ends
     /// the process at once. The queue delivers unfinished messages again, so nothing is lost. SIGHUP reloads the rules.
     Run(RuleArgs),
+    /// Join findings to incidents until SIGTERM or SIGINT, without shipping anything
+    ///
+    /// `run` does so as well, unless `correlate.enabled` is false. Of all that run on one cluster, one works at a time and the
+    /// others stand by. SIGHUP reloads the rules.
+    Correlate(RuleArgs),
     /// Install templates, retention, dashboards, channels and monitors in OpenSearch, or update them
     ///
     /// Setup keeps and names objects that a person has changed. It removes objects that an earlier version or
@@ -57,6 +63,11 @@ pub(crate) enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Tell what the rules would have found and which pages would have come, for CloudTrail files of the past
+    ///
+    /// The older files come first. It remembers what they tell and decides incidents as the daemon does, without any
+    /// server. This tries rules and their tuning before they page anybody.
+    Backtest(BacktestArgs),
     /// Ask the daemon on this host whether it is ready; exit code 1 when it is not
     Health {
         #[command(flatten)]
@@ -84,6 +95,12 @@ pub(crate) enum Command {
     /// Values that come again are suggested. Those that look like an attack are flagged with the reason and left out. The
     /// rules are evaluated again on the latest documents, with the suggestions and without.
     Learn(LearnArgs),
+    /// Print what memory knows of a person, role, key or resource: where it comes from, and what stands on it
+    ///
+    /// The tree has the lineage of a session back to the person or to the link that is missing, what a resource stands on,
+    /// and what stands on it: whatever is touched when it is lost. The exit code is 1 when nothing is known, or when a name
+    /// is that of several things, which are listed.
+    Whois(WhoisArgs),
     /// Write the manual pages into a folder
     Manual {
         /// An existing folder
@@ -152,6 +169,24 @@ pub(crate) struct DoctorArgs {
 }
 
 #[derive(Args)]
+pub(crate) struct BacktestArgs {
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
+    /// CloudTrail files, gzip or plain JSON; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Report from this time on, such as `2026-11-02` or `2026-11-02T09:00:00Z`; what is older is the site's history
+    #[arg(long, value_name = "TIME", value_parser = time_or_day)]
+    pub(crate) since: Option<OffsetDateTime>,
+    /// Use this folder in place of `rules.folder`, and tell what it changes
+    #[arg(long = "rules", value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Print everything as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
 pub(crate) struct LearnArgs {
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
@@ -159,6 +194,18 @@ pub(crate) struct LearnArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=400))]
     pub(crate) days: u16,
     /// Print everything as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct WhoisArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// An ARN, the id of an access key or principal, or the name of a person, role, resource, bucket or repository
+    #[arg(value_name = "NAME")]
+    pub(crate) asked: String,
+    /// Print the tree as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -284,6 +331,11 @@ impl WantedArgs {
 fn day(text: &str) -> Result<Date, String> {
     Date::parse(text, format_description!("[year]-[month]-[day]"))
         .map_err(|_| "give a day as YYYY-MM-DD, such as 2026-03-01".to_owned())
+}
+
+fn time_or_day(text: &str) -> Result<OffsetDateTime, String> {
+    let time = timestamp::parse(text).or_else(|| Some(day(text).ok()?.midnight().assume_utc()));
+    time.ok_or_else(|| "give a day as 2026-03-01, or a time as 2026-03-01T09:00:00Z".to_owned())
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -18,6 +18,7 @@ pub(crate) mod daemon;
 pub(crate) mod content;
 pub(crate) mod history;
 pub(crate) mod learn;
+pub(crate) mod whois;
 pub(crate) mod offline;
 pub(crate) mod check;
 

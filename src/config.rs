@@ -16,8 +16,8 @@ pub use exposed::exposed;
 pub use pattern::KeyPatterns;
 pub use sagetrail_core::settings::{ContentHash, Override, RedactionConfig, RulesConfig, Scope};
 pub use sections::{
-    AdminConfig, Config, LogConfig, LogFormat, MemoryConfig, ReplayConfig, SelectConfig, ShutdownConfig,
-    SourceConfig,
+    AdminConfig, Config, CorrelateConfig, LogConfig, LogFormat, MemoryConfig, ReplayConfig, SelectConfig,
+    ShutdownConfig, SourceConfig,
 };
 pub use sink::{AuthKind, Sigv4Service, SinkConfig};
 use variable::Misspelt;

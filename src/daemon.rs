@@ -1,5 +1,7 @@
 //! Builds the daemon, starts its tasks, and watches all of them until it is told to stop.
 
+mod alone;
+
 use std::mem;
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use crate::admin::{self, Admin, AdminError, Readiness};
 use crate::aws;
 use crate::backoff::full_jitter;
 use crate::config::Config;
+use crate::correlator::Correlator;
 use crate::enrich::Enricher;
 use crate::memory::{self, Memory};
 use crate::metrics::Metrics;
@@ -31,6 +34,7 @@ use crate::source::depth;
 use crate::source::queue::{Queue, QueueError};
 use crate::source::store::Store;
 use crate::verify;
+pub use alone::correlate;
 
 /// Pauses between attempts that wait for OpenSearch to come up.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -93,6 +97,10 @@ pub async fn run_on(
     reload::announce(&enricher.rules, &metrics);
     let (current, enricher) = watch::channel(enricher);
     let opensearch = opensearch::connect(config, Some(aws)).await?;
+    let correlator = config
+        .correlate
+        .enabled
+        .then(|| Correlator::new(opensearch.clone(), config, enricher.clone(), Arc::clone(&metrics)));
     let mut reloading = JoinSet::new();
     reloading.spawn(reload::reload_at(hangups, source, current, opensearch.clone(), Arc::clone(&metrics)));
 
@@ -130,6 +138,8 @@ pub async fn run_on(
     let dead_letters = queue.dead_letter_queue();
     watching.spawn(depth::watch(queue.clone(), dead_letters, Arc::clone(&metrics)));
     watching.spawn(memory::watch_names(memory.clone(), opensearch.clone()));
+    let mut correlating = JoinSet::new();
+    correlating.spawn(correlate_if_told(correlator, stop.clone()));
     let (sink, sink_task) = sink::spawn(opensearch, &config.sink, Arc::clone(&metrics));
     let store = Store::new(aws, &config.source, Arc::clone(&metrics)).await;
     let (deleter, deleter_task) = deleter::start(queue.clone(), Arc::clone(&metrics));
@@ -158,6 +168,7 @@ pub async fn run_on(
         receivers,
         reloading,
         watching,
+        correlating,
         sink: pin!(sink_task.drain()),
         deleter: deleter_task,
         admin: admin_task,
@@ -168,7 +179,15 @@ pub async fn run_on(
         () = stop.cancelled() => None,
         part = tasks.first_end() => Some(part),
     };
-    let Tasks { mut receivers, reloading: _reloading, watching: _watching, sink, deleter, admin } = tasks;
+    let Tasks {
+        mut receivers,
+        mut correlating,
+        reloading: _reloading,
+        watching: _watching,
+        sink,
+        deleter,
+        admin,
+    } = tasks;
     if let Some(part) = ended {
         error!(part, "a task exited unexpectedly, so the daemon stops");
         stop.cancel();
@@ -181,6 +200,8 @@ pub async fn run_on(
         within_closing_time("receivers", join_all(&mut receivers)).await;
     }
     receivers.abort_all();
+    within_closing_time("correlator", join_all(&mut correlating)).await;
+    correlating.abort_all();
     if ended != Some("sink") {
         within_closing_time("sink", sink).await;
     }
@@ -200,6 +221,7 @@ struct Tasks<S> {
     receivers: JoinSet<()>,
     reloading: JoinSet<()>,
     watching: JoinSet<()>,
+    correlating: JoinSet<()>,
     sink: S,
     deleter: JoinHandle<()>,
     admin: JoinHandle<Result<(), AdminError>>,
@@ -212,9 +234,23 @@ impl<S: Future<Output = ()> + Unpin> Tasks<S> {
             _ = self.receivers.join_next() => "receiver",
             _ = self.reloading.join_next() => "loading of rules and secrets",
             _ = self.watching.join_next() => "watch over verifications or queues",
+            _ = self.correlating.join_next() => "correlator",
             () = &mut self.sink => "sink",
             _ = &mut self.deleter => "deleter",
             _ = &mut self.admin => "admin endpoint",
+        }
+    }
+}
+
+/// Correlates until the stop, or waits for that where others correlate.
+async fn correlate_if_told(correlator: Option<Correlator>, stop: CancellationToken) {
+    match correlator {
+        Some(correlator) => correlator.run(stop).await,
+        None => {
+            info!(
+                "correlate.enabled is false, so findings become incidents only where `sagetrail correlate` runs"
+            );
+            stop.cancelled().await;
         }
     }
 }
@@ -320,6 +356,7 @@ mod tests {
             receivers: JoinSet::new(),
             reloading: JoinSet::new(),
             watching: JoinSet::new(),
+            correlating: JoinSet::new(),
             sink: pending(),
             deleter: tokio::spawn(pending()),
             admin: tokio::spawn(pending()),
@@ -327,12 +364,13 @@ mod tests {
         tasks.receivers.spawn(pending());
         tasks.reloading.spawn(pending());
         tasks.watching.spawn(pending());
+        tasks.correlating.spawn(pending());
         tasks
     }
 
     fn with_sink_ended() -> Tasks<Ready<()>> {
-        let Tasks { receivers, reloading, watching, deleter, admin, .. } = running();
-        Tasks { receivers, reloading, watching, sink: ready(()), deleter, admin }
+        let Tasks { receivers, reloading, watching, correlating, deleter, admin, .. } = running();
+        Tasks { receivers, reloading, watching, correlating, sink: ready(()), deleter, admin }
     }
 
     #[tokio::test(start_paused = true)]
@@ -350,6 +388,9 @@ mod tests {
         let mut tasks = running();
         tasks.watching.spawn(async {});
         assert_eq!(tasks.first_end().await, "watch over verifications or queues");
+        let mut tasks = running();
+        tasks.correlating.spawn(async {});
+        assert_eq!(tasks.first_end().await, "correlator");
         let mut tasks = running();
         tasks.deleter.abort();
         assert_eq!(tasks.first_end().await, "deleter");

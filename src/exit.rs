@@ -20,7 +20,7 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// What each code means to a user. `docs/commands.md` is made from it.
 const MEANINGS: &[(u8, &str)] = &[
     (0, "Success"),
-    (FAILED, "The work failed: a server refused, objects failed, or a check found something broken"),
+    (FAILED, "The work failed: a server refused, something is broken, or `whois` did not find one thing"),
     (2, "The command line is wrong"),
     (GAP, "`verify` found gaps, or `setup --diff` found something to change"),
     (

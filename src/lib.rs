@@ -2,13 +2,14 @@
 //!
 //! `ARCHITECTURE.md` describes the way of a record and the invariants that hold on it.
 
-pub use sagetrail_core::{correlation, decode, document, enrich, labels, names, record, timestamp};
+pub use sagetrail_core::{correlation, decode, document, enrich, incident, labels, names, record, timestamp};
 
 pub mod config;
 pub mod advice;
 pub mod telemetry;
 pub mod daemon;
 mod receiver;
+pub mod correlator;
 pub mod networks;
 pub mod reload;
 pub mod pipeline;
@@ -21,9 +22,11 @@ pub mod sink;
 pub mod setup;
 pub mod monitors;
 pub mod offline;
+pub mod backtest;
 pub mod replay;
 pub mod retag;
 pub mod learn;
+pub mod whois;
 pub mod verify;
 pub mod listing;
 pub mod admin;

@@ -13,7 +13,7 @@ use sagetrail::monitors::MonitorsError;
 use sagetrail::telemetry;
 
 use arguments::{Cli, Command};
-use commands::{check, content, daemon, history, learn, offline};
+use commands::{check, content, daemon, history, learn, offline, whois};
 
 mod arguments;
 mod commands;
@@ -25,11 +25,13 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Run(rules) => daemon::run(rules),
+        Command::Correlate(rules) => daemon::correlate(rules),
         Command::Setup(setup) => content::set_up(setup),
         Command::Replay(args) => history::replay(args),
         Command::Rehearse(file) => content::rehearse(file),
         Command::Verify(args) => history::verify(args),
         Command::Enrich { rules, files } => offline::enrich(rules, files),
+        Command::Backtest(args) => offline::backtest(args),
         Command::Health { config, live } => {
             daemon::ask_health(config, if *live { Probe::Live } else { Probe::Ready })
         }
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::check(args),
         Command::Doctor(args) => check::doctor(args),
         Command::Learn(args) => learn::learn(args),
+        Command::Whois(args) => whois::whois(args),
         Command::Manual { folder } => offline::write_manual(folder),
         Command::Completions { shell } => offline::write_completions(*shell),
         Command::Rules { rules, format } => offline::list(rules, *format),

@@ -14,9 +14,9 @@ use prometheus::{
 };
 
 use crate::labels::{
-    BulkOutcome, FactOutcome, FindingKind, FreshnessStage, Label, MessageOutcome, MutedBy, NotificationForm,
-    ObjectFailure, ObjectSkip, QueueKind, RecallOutcome, RejectReason, Reload, Renewal, Retry,
-    VersionPassedOver, Wait,
+    BulkOutcome, FactOutcome, FindingKind, FreshnessStage, IncidentVersion, Label, MessageOutcome, MutedBy,
+    NotificationForm, ObjectFailure, ObjectSkip, QueueKind, RecallOutcome, RejectReason, Reload, Renewal,
+    Retry, RoundOutcome, VersionPassedOver, Wait,
 };
 pub use series::whole;
 use series::{Counters, Gauges, Histograms, series};
@@ -131,6 +131,20 @@ series! {
             "Gaps that verifications found within 30 days and that are still open, by kind.";
         verification_last_run: IntGauge = "verification_last_run_timestamp_seconds",
             "Time of the last verification, in seconds since 1970; 0 when none is known.";
+        correlator_leads: IntGauge = "correlator_leads",
+            "1 while this process holds the lease of the correlator, and 0 while it stands by.";
+        correlator_rounds: Counters<RoundOutcome> = "correlator_rounds_total", by "outcome",
+            "Rounds of the correlator in this process, by outcome.";
+        correlator_round_seconds: Histogram = "correlator_round_duration_seconds", in LATENCY_BUCKETS,
+            "Time that a round of the correlator took, finished or not.";
+        correlator_behind_seconds: IntGauge = "correlator_behind_seconds",
+            "Seconds since the last complete round began; 0 while this process stands by.";
+        correlator_origins_judged: IntCounter = "correlator_origins_judged_total",
+            "Origins whose signals were weighed, each time they changed.";
+        correlations_found: IntCounter = "correlations_found_total",
+            "Matches of rules over several records that were stored and were not known.";
+        incidents_written: Counters<IncidentVersion> = "incidents_written_total", by "state",
+            "Versions of incidents that were stored, by state.";
         verification_read_failures: IntCounter = "verification_read_failures_total",
             "Failed attempts to read the findings of verifications.";
     }

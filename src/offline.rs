@@ -1,4 +1,4 @@
-//! Prints the documents that would be indexed for local files, without any server.
+//! Makes the documents that would be indexed for local files, without any server.
 
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use crate::config::ContentHash;
 use crate::decode::{Damage, Limits, Scratch, decode};
+use crate::document::Document;
 use crate::enrich::{self, Enriched, Enricher, Origin, enrich_knowing};
 use crate::memory::Known;
 
@@ -34,17 +35,27 @@ pub enum OfflineError {
     Write(io::Error),
 }
 
-/// Writes one line for each document of the files: `_index`, `_id` and `_source`, as a search would return them. What the
-/// files tell is remembered, so older ones come first; the records of one file are put into the order of their times. A
-/// damaged file is reported to `complain` and the next is read.
+/// Writes one line for each document of the files: `_index`, `_id` and `_source`, as a search would return them.
 pub fn enrich_files(
     files: &[PathBuf],
     limits: &Limits,
     enricher: &Enricher,
     output: &mut impl Write,
+    complain: impl FnMut(&OfflineError),
+) -> Result<Summary, OfflineError> {
+    each_document(files, limits, enricher, |document| write_line(document, output), complain)
+}
+
+/// Hands over each document of the files. What the files tell is remembered, so older ones come first; the records of one
+/// file are put into the order of their times. A damaged file is reported to `complain` and the next is read.
+pub fn each_document(
+    files: &[PathBuf],
+    limits: &Limits,
+    enricher: &Enricher,
+    take: impl FnMut(&Document) -> io::Result<()>,
     mut complain: impl FnMut(&OfflineError),
 ) -> Result<Summary, OfflineError> {
-    let mut reading = Reading { enricher, known: Known::whole(), output, summary: Summary::default() };
+    let mut reading = Reading { enricher, known: Known::whole(), take, summary: Summary::default() };
     for path in files {
         let bytes = match read(path) {
             Ok(bytes) => bytes,
@@ -100,14 +111,14 @@ impl Held {
 }
 
 /// What is known while files are read one after the other, and where documents go.
-struct Reading<'e, W> {
+struct Reading<'e, T> {
     enricher: &'e Enricher,
     known: Known,
-    output: &'e mut W,
+    take: T,
     summary: Summary,
 }
 
-impl<W: Write> Reading<'_, W> {
+impl<T: FnMut(&Document) -> io::Result<()>> Reading<'_, T> {
     fn read_file(
         &mut self,
         path: &Path,
@@ -125,7 +136,7 @@ impl<W: Write> Reading<'_, W> {
             if held.bytes < HELD_BYTES {
                 return ControlFlow::Continue(());
             }
-            match self.write_all(&mut held, origin) {
+            match self.judge_all(&mut held, origin) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
                     failure = Some(error);
@@ -137,16 +148,16 @@ impl<W: Write> Reading<'_, W> {
         self.summary.records += decoded.records;
         match failure {
             Some(error) => Err(error),
-            None => self.write_all(&mut held, origin).map(|()| decoded.damage),
+            None => self.judge_all(&mut held, origin).map(|()| decoded.damage),
         }
         .map_err(OfflineError::Write)
     }
 
-    fn write_all(&mut self, held: &mut Held, origin: Origin<'_>) -> io::Result<()> {
-        held.take().try_for_each(|raw| self.write(&raw, origin))
+    fn judge_all(&mut self, held: &mut Held, origin: Origin<'_>) -> io::Result<()> {
+        held.take().try_for_each(|raw| self.judge(&raw, origin))
     }
 
-    fn write(&mut self, raw: &[u8], origin: Origin<'_>) -> io::Result<()> {
+    fn judge(&mut self, raw: &[u8], origin: Origin<'_>) -> io::Result<()> {
         let document = match enrich_knowing(raw, origin, self.enricher, &self.known) {
             Enriched::NotSelected => return Ok(()),
             Enriched::Selected { document, facts, .. } => {
@@ -161,15 +172,19 @@ impl<W: Write> Reading<'_, W> {
             }
             Enriched::ToRecall(_) => unreachable!("what was never told is known not to be"),
         };
-        // Neither name needs escaping, and the source is JSON on one line already.
-        let mut line = Vec::with_capacity(document.source.len() + 128);
-        line.extend_from_slice(br#"{"_index":""#);
-        line.extend_from_slice(document.index.as_str().as_bytes());
-        line.extend_from_slice(br#"","_id":""#);
-        line.extend_from_slice(document.id.as_str().as_bytes());
-        line.extend_from_slice(br#"","_source":"#);
-        line.extend_from_slice(&document.source);
-        line.extend_from_slice(b"}\n");
-        self.output.write_all(&line)
+        (self.take)(&document)
     }
+}
+
+fn write_line(document: &Document, output: &mut impl Write) -> io::Result<()> {
+    // Neither name needs escaping, and the source is JSON on one line already.
+    let mut line = Vec::with_capacity(document.source.len() + 128);
+    line.extend_from_slice(br#"{"_index":""#);
+    line.extend_from_slice(document.index.as_str().as_bytes());
+    line.extend_from_slice(br#"","_id":""#);
+    line.extend_from_slice(document.id.as_str().as_bytes());
+    line.extend_from_slice(br#"","_source":"#);
+    line.extend_from_slice(&document.source);
+    line.extend_from_slice(b"}\n");
+    output.write_all(&line)
 }

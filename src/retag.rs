@@ -1,9 +1,11 @@
-//! Enriches stored documents again that other rules have tagged, from the text that they keep.
+//! Enriches stored documents again that other rules have tagged, or that were shipped without what memory knows, from the
+//! text that they keep.
 //!
 //! `event.original` is redacted, so rules see `[redacted:FINGERPRINT]` where a secret was, and the text is never
 //! redacted a second time. Id, index, times and path stay, and so does what the text no longer shows: a document never
 //! knows less than before. It is only written when nobody has changed it since it was read.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,12 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::enrich::Enricher;
+use crate::memory::Memory;
+use crate::metrics::Metrics;
 use crate::opensearch::{self, Method, OpenSearch};
 use crate::setup;
 use crate::source::folder::TrailFilter;
 use crate::telemetry::complain;
 pub use outcome::{RetagError, Summary};
-use rewrite::rewrite;
+use rewrite::Rewriting;
 use view::{View, query};
 
 mod outcome;
@@ -38,6 +42,9 @@ pub async fn run(
     let client = opensearch::connect(config, None).await?;
     setup::install_templates(&client).await?;
     map_version(&client).await?;
+    let memory =
+        if config.memory.enabled { Memory::new(&config.memory, &client, &metrics()) } else { Memory::off() };
+    let rewriting = Rewriting { client: &client, enricher, memory: &memory };
     let mut summary = Summary { version: enricher.rules.version().to_owned(), ..Summary::default() };
     let Some(mut view) = View::open(&client).await? else { return Ok(summary) };
     let limit = config.replay.documents_per_second.or(config.sink.documents_per_second);
@@ -54,7 +61,7 @@ pub async fn run(
             Err(error) => break Err(error.into()),
         };
         let read = u32::try_from(hits.len()).expect("a page is small");
-        if let Err(error) = rewrite(&client, enricher, hits, &mut summary).await {
+        if let Err(error) = rewriting.rewrite(hits, &mut summary).await {
             break Err(error);
         }
         if shown.elapsed() >= LINE_INTERVAL {
@@ -85,6 +92,11 @@ async fn map_version(client: &OpenSearch) -> Result<(), RetagError> {
         200 | 404 => Ok(()),
         status => Err(view::question("mapping").refused(status).into()),
     }
+}
+
+/// Nobody reads what a retag counts of recalls.
+fn metrics() -> Arc<Metrics> {
+    Arc::new(Metrics::new())
 }
 
 fn rate(count: u64, took: Duration) -> f64 {

@@ -9,7 +9,8 @@ TABLE_SIZES = (20, 5, 3, 2)
 TABLE_METRICS = ({"is": "count", "label": "records"}, {"is": "max", "of": "@timestamp", "label": "last"})
 # The highest severity; the index pattern shows its number as its name.
 WORST = {"is": "max", "of": "event.severity", "label": "worst"}
-METRIC_WIDTHS = {"@timestamp": 165, "event.ingested": 165, "event.severity": 115}
+METRIC_WIDTHS = {"event.severity": 115}
+TIME_WIDTH = 165
 NUMBER_WIDTH = 85
 # Of columns whose values are short, so that names and ARNs beside them are not cut.
 SHORT_WIDTHS = {
@@ -17,6 +18,7 @@ SHORT_WIDTHS = {
     "event.type": 105,
     "sagemaker.actor.agent": 120,
     "sagemaker.actor.via": 90,
+    "resource.type": 150,
     "sagemaker.resource.type": 150,
     "source.address": 130,
 }
@@ -47,9 +49,9 @@ class Aggregations:
             params["customLabel"] = label
         return self.add(kind, "metric", params)
 
-    def time(self, field: str = "@timestamp") -> str:
+    def time(self, field: str = "@timestamp", interval: str = "h") -> str:
         # Only of the index pattern's own time field does Dashboards know the range, and so an interval that suits it.
-        interval = "auto" if field == "@timestamp" else "h"
+        interval = "auto" if field == "@timestamp" else interval
         params = {"field": field, "interval": interval, "min_doc_count": 1, "extended_bounds": {}}
         return self.add("date_histogram", "segment", params | {"customLabel": "time"})
 
@@ -144,7 +146,7 @@ def axes(kind: str, metric: str, label: str, horizontal: bool) -> Json:
 def trend(source: Json, labels: dict[str, str]) -> Json:
     aggregations = Aggregations(labels)
     metric = aggregations.metric(source.get("metric", "count"))
-    aggregations.time(source.get("time", "@timestamp"))
+    aggregations.time(source.get("time", "@timestamp"), source.get("interval", "h"))
     if "by" in source:
         split(aggregations, source["by"])
     params = axes("histogram", metric, source.get("axis", "records"), horizontal=False)
@@ -191,7 +193,9 @@ def column_widths(aggregations: list[Json], chosen: dict[int, int]) -> list[Json
     fields = [found["params"].get("field") for found in buckets]
     widths = {place: SHORT_WIDTHS[field] for place, field in enumerate(fields) if field in SHORT_WIDTHS}
     for place, metric in enumerate((found for found in aggregations if found["schema"] == "metric"), len(buckets)):
-        widths[place] = METRIC_WIDTHS.get(metric["params"].get("field"), NUMBER_WIDTH)
+        field = metric["params"].get("field", "")
+        is_time = field in ("@timestamp", "event.ingested") or field.endswith(".at")
+        widths[place] = TIME_WIDTH if is_time else METRIC_WIDTHS.get(field, NUMBER_WIDTH)
     return [{"colIndex": place, "width": width} for place, width in sorted((widths | chosen).items())]
 
 

@@ -11,6 +11,7 @@ import pathlib
 import re
 import sys
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
@@ -79,8 +80,17 @@ class Sources:
     def dashboard(self, name: str) -> Json:
         source = filled(read_yaml(f"{name}.yml"), self.values)
         repeated = [(row, self.items(row.get("each"))) for row in source["rows"]]
-        source["rows"] = [filled(row, item) for row, items in repeated for item in items]
+        source["rows"] = [self.with_filters(filled(row, item)) for row, items in repeated for item in items]
         return source
+
+    def with_filters(self, node: Any) -> Any:
+        """The node with each name of shared filters replaced by them."""
+        if isinstance(node, list):
+            return [self.with_filters(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        named = {"filters": self.shared["filters"][node["filters"]]} if isinstance(node.get("filters"), str) else {}
+        return {key: self.with_filters(value) for key, value in (node | named).items()}
 
 
 def index_pattern_id(name: str) -> str:
@@ -109,6 +119,10 @@ def index_pattern(name: str, source: Json, colours: dict[str, str]) -> Json:
     formats: Json = {}
     for field in source.get("links", []):
         formats[field] = {"id": "url", "params": {}}
+    for opened in source.get("opens", []):
+        params = {"urlTemplate": address(opened), "openLinkInCurrentTab": True}
+        params["labelTemplate"] = opened.get("label", "{{value}}")
+        formats |= {field: {"id": "url", "params": params} for field in opened["fields"]}
     for field in source.get("ranks", []):
         names = [{"key": str(5 - place), "value": name} for place, name in enumerate(SEVERITIES)]
         formats[field] = {"id": "static_lookup", "params": {"lookupEntries": names}}
@@ -131,6 +145,16 @@ def index_pattern(name: str, source: Json, colours: dict[str, str]) -> Json:
     return saved_object("index-pattern", index_pattern_id(name), attributes, [])
 
 
+def address(opened: Json) -> str:
+    """Of the dashboard that a value opens, about that value alone; Dashboards encodes it and fills it in."""
+    state = quote(opened["state"], safe="!'():,=*@$/.-_{}")
+    # From any page: what begins with a point is taken from the folder of Dashboards' apps.
+    return (
+        f"../app/dashboards#/view/{dashboard_id(opened['dashboard'])}"
+        f"?_g=(time:(from:{opened['from']},to:now))&_a=({state})"
+    )
+
+
 def contrast(colour: str) -> str:
     """Black or white, whichever reads better on the colour (by the luminance of WCAG)."""
     red, green, blue = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
@@ -145,7 +169,7 @@ def saved_search(name: str, source: Json) -> Json:
         "description": source.get("description", ""),
         "hits": 0,
         "columns": source["columns"],
-        "sort": [["@timestamp", "desc"]],
+        "sort": [[field, "desc"] for field in source.get("newest_first", ["@timestamp"])],
         "version": 1,
         "kibanaSavedObjectMeta": {
             "searchSourceJSON": text_of({"query": query, "filter": [], "indexRefName": INDEX_REFERENCE})
@@ -260,6 +284,8 @@ class Dashboard:
     def text(self, panel: Json) -> str:
         links = []
         for name, title in self.sources.shared["dashboards"].items():
+            if name in self.sources.shared["opened_from_rows"] and name != self.name:
+                continue
             link = f"[{title}](#/view/{dashboard_id(name)})"
             links.append(f"**{title}**" if name == self.name else link)
         # A link to another dashboard keeps the pinned filters; one to Discover starts anew, and without a time it would
@@ -274,7 +300,8 @@ class Dashboard:
         for number, name in enumerate(panel["controls"]):
             control = self.sources.shared["controls"][name]
             reference = f"control_{number}_index_pattern"
-            references.append({"name": reference, "type": "index-pattern", "id": index_pattern_id("events")})
+            pattern = index_pattern_id(panel.get("index", "events"))
+            references.append({"name": reference, "type": "index-pattern", "id": pattern})
             options = {"type": "terms", "multiselect": True, "dynamicOptions": True, "size": 10, "order": "desc"}
             controls.append(
                 {

@@ -17,6 +17,7 @@ locals {
       keys       = ["kms:Decrypt"]
       opensearch = local.stores
     }
+    correlate = { opensearch = local.stores }
     replay = {
       files      = ["s3:GetObject"]
       bucket     = ["s3:ListBucket"]
@@ -34,6 +35,7 @@ locals {
     setup    = { opensearch = local.removes }
     rehearse = { opensearch = local.reads }
     learn    = { opensearch = local.reads }
+    whois    = { opensearch = local.reads }
     doctor = {
       queue        = ["sqs:GetQueueAttributes"]
       dead_letters = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"]

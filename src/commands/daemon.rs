@@ -1,9 +1,10 @@
-//! Runs `run`, the daemon, and `health`, which asks a running daemon.
+//! Runs `run`, the daemon, `correlate`, and `health`, which asks a running daemon.
 
 use std::process::ExitCode;
 
 use anyhow::Context;
-use sagetrail::daemon::{self, Control};
+use sagetrail::config::Config;
+use sagetrail::daemon::{self, Control, DaemonError};
 use sagetrail::enrich::Enricher;
 use sagetrail::health::{self, Probe};
 use sagetrail::reload::{self, RuleSource};
@@ -16,6 +17,25 @@ use super::{load, runtime, stop_on_signals};
 use crate::arguments::{ConfigFile, RuleArgs};
 
 pub(crate) fn run(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
+    until_stopped(rules, async |config, enricher, source, control| {
+        if config.redaction.key.is_none() && config.redaction.key_file.is_none() {
+            info!("redaction.key_file is not set, so fingerprints of secrets agree within this process only");
+        }
+        daemon::run(config, enricher, source, control).await
+    })
+}
+
+pub(crate) fn correlate(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
+    until_stopped(rules, async |config, enricher, source, control| {
+        daemon::correlate(config, enricher, source, control).await
+    })
+}
+
+/// Runs until a signal says to stop.
+fn until_stopped(
+    rules: &RuleArgs,
+    run: impl AsyncFnOnce(&Config, Enricher, RuleSource, Control) -> Result<(), DaemonError>,
+) -> anyhow::Result<ExitCode> {
     let config = load(&rules.config)?;
     let enricher = rules.load_rules(&config)?;
     let source = RuleSource {
@@ -27,15 +47,12 @@ pub(crate) fn run(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
     let networks = reload::load_networks(&config.enrich, &enricher.networks);
     let enricher = Enricher { networks, ..enricher };
     info!(version = env!("CARGO_PKG_VERSION"), rules = enricher.rules.rules().len(), "starting");
-    if config.redaction.key.is_none() && config.redaction.key_file.is_none() {
-        info!("redaction.key_file is not set, so fingerprints of secrets agree within this process only");
-    }
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let stop = CancellationToken::new();
         let _listening = stop_on_signals(stop.clone())?;
         let hangups = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-        daemon::run(&config, enricher, source, Control { hangups, stop }).await?;
+        run(&config, enricher, source, Control { hangups, stop }).await?;
         Ok(ExitCode::SUCCESS)
     });
     // A decoder may still be busy with an object whose message was given back.

@@ -19,6 +19,9 @@ section! {
         pub events_days: u32 = 400,
         /// Of the ledger of shipped objects.
         pub objects_days: u32 = 400,
+        /// Days after an incident closed, or a correlation matched, until its document is removed.
+        // The events of an incident are kept as long.
+        pub incidents_days: u32 = 400,
     }
 }
 

@@ -32,6 +32,7 @@ pub struct Config {
     pub sink: SinkConfig,
     pub replay: ReplayConfig,
     pub retention: RetentionConfig,
+    pub correlate: CorrelateConfig,
     pub dashboards: DashboardsConfig,
     pub monitors: MonitorsConfig,
     /// The notification channels of the monitors, by name.
@@ -111,6 +112,13 @@ section! {
         pub documents_per_second: Option<NonZeroU32> = None,
         pub bytes_per_second: Option<NonZeroU32> = None,
         pub in_flight_objects: NonZeroUsize = nonzero(32),
+    }
+}
+
+section! {
+    /// Whether the daemon joins findings to incidents.
+    pub struct CorrelateConfig {
+        pub enabled: bool = true,
     }
 }
 

@@ -105,6 +105,9 @@ fn told(config: &Config, buckets: &[String]) -> BTreeMap<&'static str, Vec<Strin
         ("sessions", vec![names.sessions()]),
         ("verification", vec![names.verification()]),
         ("verified", vec![names.verified()]),
+        ("incidents", vec![names.incidents()]),
+        ("correlated", vec![names.correlated()]),
+        ("correlator", vec![names.correlator()]),
         ("patterns", names.patterns().into_iter().collect()),
     ])
 }

@@ -7,6 +7,8 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::enrich::rules::RuleSet;
+use sagetrail_core::memory::Known;
+
 use crate::enrich::{Enricher, Rule, Severity, StoredEvent, re_enrich};
 use crate::timestamp;
 
@@ -95,7 +97,7 @@ fn matching(document: &Value, enricher: &Enricher, at: OffsetDateTime) -> Option
         retagged: at,
         document,
     };
-    let source = re_enrich(&kept, enricher)?.source;
+    let source = re_enrich(&kept, enricher, &Known::off())?.source;
     let ids = source["rule"]["id"].as_array().into_iter().flatten();
     Some(ids.filter_map(Value::as_str).map(str::to_owned).collect())
 }

@@ -119,6 +119,11 @@ impl OpenSearch {
         Ok(if answer.status == 200 && is_whole { Ok(()) } else { Err(answer) })
     }
 
+    /// Sends the body of a bulk whose documents searches find at once, and reads what became of each: its status.
+    pub async fn bulk_seen(&self, body: Bytes) -> Result<Answer, OpenSearchError> {
+        self.send_bulk("_bulk?refresh=true&filter_path=items.*.status", body).await
+    }
+
     async fn send_bulk(&self, path: &str, body: Bytes) -> Result<Answer, OpenSearchError> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
@@ -180,6 +185,13 @@ impl OpenSearch {
             return Err(OpenSearchError::Unexpected { operation, host });
         };
         Ok(Info { distribution: version.distribution, number: version.number })
+    }
+
+    /// Sends the lines of several searches.
+    pub async fn search_several(&self, lines: Bytes) -> Result<Answer, OpenSearchError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+        self.send("_msearch", Method::POST, "_msearch", headers, Some(lines)).await
     }
 
     async fn send(

@@ -12,11 +12,13 @@ use crate::setup::SetupError;
 pub struct Summary {
     /// The rules' version that documents have now.
     pub version: String,
-    /// Documents that other rules had tagged.
+    /// Documents that other rules had tagged, or that memory did not complete.
     pub outdated: u64,
     pub retagged: u64,
     /// Documents whose findings changed.
     pub changed: u64,
+    /// Documents that have what memory could not say when they were shipped.
+    pub completed: u64,
     /// Documents that keep findings, scripts or fields which their text no longer shows.
     pub carried: u64,
     /// Documents that were changed during each attempt; the next run takes them.
@@ -43,10 +45,25 @@ pub enum RetagError {
 
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { version, outdated, retagged, changed, carried, conflicts, unreadable, refused, .. } = self;
+        let Self {
+            version,
+            outdated,
+            retagged,
+            changed,
+            completed,
+            carried,
+            conflicts,
+            unreadable,
+            refused,
+            ..
+        } = self;
         writeln!(formatter, "rules      {version}")?;
         writeln!(formatter, "outdated   {outdated} documents")?;
         writeln!(formatter, "retagged   {retagged}, {changed} of them with other findings")?;
+        writeln!(
+            formatter,
+            "completed  {completed} documents have what memory could not say when they were shipped"
+        )?;
         writeln!(
             formatter,
             "carried    {carried} documents keep what their text no longer shows (sagemaker.rules.carried)"

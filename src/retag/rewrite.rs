@@ -10,7 +10,8 @@ use tokio::time::sleep;
 use super::outcome::{RetagError, Summary};
 use super::view::{Hit, View, question};
 use crate::backoff::full_jitter;
-use crate::enrich::{Enricher, ReEnriched, StoredEvent, UNKNOWN_OPERATION, re_enrich};
+use crate::enrich::{self, Enricher, ReEnriched, StoredEvent, UNKNOWN_OPERATION, lacks_memory, re_enrich};
+use crate::memory::{Known, Memory, Wanted};
 use crate::opensearch::OpenSearch;
 use crate::opensearch::bulk::{self, Action};
 use crate::timestamp;
@@ -20,57 +21,117 @@ const ATTEMPTS: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Enriches and writes one page again. A document that is changed meanwhile is read and enriched once more.
-pub(super) async fn rewrite(
-    client: &OpenSearch,
-    enricher: &Enricher,
-    hits: Vec<Hit>,
-    summary: &mut Summary,
-) -> Result<(), RetagError> {
-    let mut writes = prepare(enricher, hits, summary);
-    for attempt in 0..ATTEMPTS {
-        if writes.is_empty() {
-            return Ok(());
-        }
-        if attempt > 0 {
-            sleep(full_jitter(FIRST_PAUSE, LONGEST_PAUSE, attempt - 1)).await;
-        }
-        let answer = client.bulk(encode(&writes)).await?;
-        if matches!(answer.status, 429 | 503) {
-            continue;
-        }
-        let question = question("bulk");
-        if !(200..300).contains(&answer.status) {
-            return Err(question.refused(answer.status).into());
-        }
-        let items = bulk::read(&answer.body).map_err(|error| question.unexpected(error))?;
-        if items.len() != writes.len() {
-            let problem = format!("{} of {} documents are answered", items.len(), writes.len());
-            return Err(question.unexpected(problem).into());
-        }
-        let mut again = Vec::new();
-        let mut changed = Vec::new();
-        for (write, done) in writes.into_iter().zip(items) {
-            match done.item().status {
-                200..=299 => {
-                    summary.retagged += 1;
-                    summary.changed += u64::from(write.is_changed);
-                    summary.carried += u64::from(write.is_carried);
+/// What pages are enriched with.
+pub(super) struct Rewriting<'r> {
+    pub(super) client: &'r OpenSearch,
+    pub(super) enricher: &'r Enricher,
+    pub(super) memory: &'r Memory,
+}
+
+impl Rewriting<'_> {
+    /// Enriches and writes one page again. A document that is changed meanwhile is read and enriched once more.
+    pub(super) async fn rewrite(&self, hits: Vec<Hit>, summary: &mut Summary) -> Result<(), RetagError> {
+        let Self { client, .. } = *self;
+        let mut writes = self.prepare(hits, summary).await;
+        for attempt in 0..ATTEMPTS {
+            if writes.is_empty() {
+                return Ok(());
+            }
+            if attempt > 0 {
+                sleep(full_jitter(FIRST_PAUSE, LONGEST_PAUSE, attempt - 1)).await;
+            }
+            let answer = client.bulk(encode(&writes)).await?;
+            if matches!(answer.status, 429 | 503) {
+                continue;
+            }
+            let question = question("bulk");
+            if !(200..300).contains(&answer.status) {
+                return Err(question.refused(answer.status).into());
+            }
+            let items = bulk::read(&answer.body).map_err(|error| question.unexpected(error))?;
+            if items.len() != writes.len() {
+                let problem = format!("{} of {} documents are answered", items.len(), writes.len());
+                return Err(question.unexpected(problem).into());
+            }
+            let mut again = Vec::new();
+            let mut changed = Vec::new();
+            for (write, done) in writes.into_iter().zip(items) {
+                match done.item().status {
+                    200..=299 => {
+                        summary.retagged += 1;
+                        summary.changed += u64::from(write.is_changed);
+                        summary.carried += u64::from(write.is_carried);
+                        summary.completed += u64::from(write.is_completed);
+                    }
+                    409 => changed.push(write.hit),
+                    429 | 500..=599 => again.push(write),
+                    _ => summary.refused += 1,
                 }
-                409 => changed.push(write.hit),
-                429 | 500..=599 => again.push(write),
-                _ => summary.refused += 1,
+            }
+            if attempt + 1 == ATTEMPTS {
+                summary.conflicts += changed.len() as u64;
+            } else if !changed.is_empty() {
+                let hits = View::again(client, &changed).await?;
+                again.extend(self.prepare(hits, summary).await);
+            }
+            writes = again;
+        }
+        if writes.is_empty() { Ok(()) } else { Err(RetagError::Unavailable { attempts: ATTEMPTS }) }
+    }
+
+    /// Enriches documents again, but for those that these rules have tagged meanwhile and that memory does not complete.
+    async fn prepare(&self, hits: Vec<Hit>, summary: &mut Summary) -> Vec<Write> {
+        let now = OffsetDateTime::now_utc();
+        let known = self.recalled(&hits, now).await;
+        let mut writes = Vec::new();
+        for hit in hits {
+            let is_tagged = hit.source["sagemaker"]["rules"]["version"] == self.enricher.rules.version();
+            let lacks_memory = lacks_memory(&hit.source);
+            if is_tagged && !lacks_memory {
+                continue;
+            }
+            match hit.written_anew(self.enricher, &known, now) {
+                Some(anew) => {
+                    let is_completed = lacks_memory && !enrich::lacks_memory(&anew.source);
+                    if is_tagged && !is_completed {
+                        continue;
+                    }
+                    writes.push(Write {
+                        is_changed: anew.source["sagemaker"]["findings"]
+                            != hit.source["sagemaker"]["findings"],
+                        is_carried: !anew.carried.is_empty(),
+                        is_completed,
+                        source: Bytes::from(anew.source.to_string()),
+                        hit,
+                    });
+                }
+                None => summary.unreadable += 1,
             }
         }
-        if attempt + 1 == ATTEMPTS {
-            summary.conflicts += changed.len() as u64;
-        } else if !changed.is_empty() {
-            let hits = View::again(client, &changed).await?;
-            again.extend(prepare(enricher, hits, summary));
-        }
-        writes = again;
+        writes
     }
-    if writes.is_empty() { Ok(()) } else { Err(RetagError::Unavailable { attempts: ATTEMPTS }) }
+
+    /// What memory says of all that the documents lack, in as many rounds as that takes.
+    async fn recalled(&self, hits: &[Hit], now: OffsetDateTime) -> Known {
+        let mut known = self.memory.known();
+        let mut attempt = self.memory.attempt();
+        while known.can_be_asked() {
+            let mut wanted: Vec<Wanted> = Vec::new();
+            for kept in hits.iter().filter_map(|hit| hit.kept(now)) {
+                let (keys, time) = enrich::wanted_anew(&kept, self.enricher, &known);
+                for key in self.memory.look_up(keys, &mut known) {
+                    if !wanted.iter().any(|known| known.key == key) {
+                        wanted.push(Wanted { key, time });
+                    }
+                }
+            }
+            if wanted.is_empty() {
+                break;
+            }
+            self.memory.recall(wanted, &mut attempt, &mut known).await;
+        }
+        known
+    }
 }
 
 /// One document on its way.
@@ -81,27 +142,8 @@ struct Write {
     is_changed: bool,
     /// Whether it keeps what its text no longer shows.
     is_carried: bool,
-}
-
-/// Enriches documents again, but for those that these rules have tagged meanwhile.
-fn prepare(enricher: &Enricher, hits: Vec<Hit>, summary: &mut Summary) -> Vec<Write> {
-    let now = OffsetDateTime::now_utc();
-    let mut writes = Vec::new();
-    for hit in hits {
-        if hit.source["sagemaker"]["rules"]["version"] == enricher.rules.version() {
-            continue;
-        }
-        match hit.written_anew(enricher, now) {
-            Some(anew) => writes.push(Write {
-                is_changed: anew.source["sagemaker"]["findings"] != hit.source["sagemaker"]["findings"],
-                is_carried: !anew.carried.is_empty(),
-                source: Bytes::from(anew.source.to_string()),
-                hit,
-            }),
-            None => summary.unreadable += 1,
-        }
-    }
-    writes
+    /// Whether it has now what memory could not say before.
+    is_completed: bool,
 }
 
 fn encode(writes: &[Write]) -> Bytes {
@@ -114,11 +156,11 @@ fn encode(writes: &[Write]) -> Bytes {
 }
 
 impl Hit {
-    /// The document as these rules write it, with the fields that others have added. None without a readable text.
-    fn written_anew(&self, enricher: &Enricher, now: OffsetDateTime) -> Option<ReEnriched> {
+    /// What is kept of it. None without a readable text.
+    fn kept(&self, now: OffsetDateTime) -> Option<StoredEvent<'_>> {
         let text = |path: &str| self.source.pointer(path).and_then(Value::as_str);
         let time = |path: &str| text(path).and_then(timestamp::parse);
-        let kept = StoredEvent {
+        Some(StoredEvent {
             original: text("/event/original")?,
             path: text("/log/file/path").unwrap_or_default(),
             timestamp: time("/@timestamp")?,
@@ -126,8 +168,12 @@ impl Hit {
             ingested: time("/event/ingested")?,
             retagged: now,
             document: &self.source,
-        };
-        let mut anew = re_enrich(&kept, enricher)?;
+        })
+    }
+
+    /// The document as these rules write it, with the fields that others have added. None without a readable text.
+    fn written_anew(&self, enricher: &Enricher, known: &Known, now: OffsetDateTime) -> Option<ReEnriched> {
+        let mut anew = re_enrich(&self.kept(now)?, enricher, known)?;
         for (name, value) in self.source.as_object()? {
             if !WRITTEN.contains(&name.as_str()) {
                 anew.source[name] = value.clone();

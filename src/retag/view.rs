@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use time::Date;
 
+use crate::enrich::MEMORY_OF;
 use crate::opensearch::{Method, OpenSearch, Page, Query, QueryError};
 use crate::source::folder::TrailFilter;
 
@@ -88,7 +89,7 @@ fn source() -> Value {
     json!({"excludes": ["aws"]})
 }
 
-/// The query for documents that other rules have tagged, by the time of the event.
+/// The query for documents that other rules have tagged or that memory did not complete, by the time of the event.
 pub(super) fn query(filter: &TrailFilter, version: &str) -> Value {
     let mut clauses = Vec::new();
     let day = |day: Date| day.to_string();
@@ -107,7 +108,11 @@ pub(super) fn query(filter: &TrailFilter, version: &str) -> Value {
             clauses.push(json!({"terms": {field: values}}));
         }
     }
-    json!({"bool": {"filter": clauses, "must_not": [{"term": {"sagemaker.rules.version": version}}]}})
+    clauses.push(json!({"bool": {"minimum_should_match": 1, "should": [
+        {"bool": {"must_not": [{"term": {"sagemaker.rules.version": version}}]}},
+        {"prefix": {"sagemaker.context": {"value": MEMORY_OF}}},
+    ]}}));
+    json!({"bool": {"filter": clauses}})
 }
 
 /// A stored document and the state in which it was read.
@@ -138,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_other_rules_have_tagged_is_asked_for() {
+    fn only_what_other_rules_have_tagged_or_memory_did_not_complete_is_asked_for() {
         let filter = TrailFilter {
             accounts: vec!["111122223333".to_owned()],
             from: Some(date!(2026 - 01 - 01)),
@@ -148,9 +153,12 @@ mod tests {
         let expected = json!({"bool": {
             "filter": [
                 {"range": {"@timestamp": {"gte": "2026-01-01", "lt": "2026-02-01"}}},
-                {"terms": {"cloud.account.id": ["111122223333"]}}
-            ],
-            "must_not": [{"term": {"sagemaker.rules.version": "v"}}]
+                {"terms": {"cloud.account.id": ["111122223333"]}},
+                {"bool": {"minimum_should_match": 1, "should": [
+                    {"bool": {"must_not": [{"term": {"sagemaker.rules.version": "v"}}]}},
+                    {"prefix": {"sagemaker.context": {"value": "memory of "}}}
+                ]}}
+            ]
         }});
         assert_eq!(query(&filter, "v"), expected);
     }

@@ -162,7 +162,7 @@ async fn govern(
 }
 
 /// Makes the indices that monitors ask, where they are not there yet: this month's, which brings the alias, that of
-/// rejected records, and those of verifications.
+/// rejected records, and those of verifications and incidents.
 async fn make_indices(
     opensearch: &OpenSearch,
     tell: &mut impl FnMut(&str, &Outcome),
@@ -171,9 +171,13 @@ async fn make_indices(
     let month = IndexName::of_event(names, Some(OffsetDateTime::now_utc()));
     for (known_as, index) in [
         (names.events(), month.as_str().to_owned()),
+        (names.resources(), names.resources()),
         (names.rejected(), names.rejected()),
         (names.verification(), names.verification()),
         (names.verified(), names.verified()),
+        (names.incidents(), names.incidents()),
+        (names.correlated(), names.correlated()),
+        (names.correlator(), names.correlator()),
     ] {
         if opensearch.request(Method::GET, &format!("{known_as}/_settings"), None).await?.status != 404 {
             continue;

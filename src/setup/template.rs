@@ -25,6 +25,9 @@ pub(super) const TEMPLATES: &[Template] = &[
     template!("_index_template/sagetrail-sessions", "template-sessions.json"),
     template!("_index_template/sagetrail-verification", "template-verification.json"),
     template!("_index_template/sagetrail-verified", "template-verified.json"),
+    template!("_index_template/sagetrail-incidents", "template-incidents.json"),
+    template!("_index_template/sagetrail-correlated", "template-correlated.json"),
+    template!("_index_template/sagetrail-correlator", "template-correlator.json"),
 ];
 
 /// A template as its file has it, for the default prefix.

@@ -2,7 +2,9 @@
 //! answer delays nothing.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use sagetrail::config::{Config, SinkConfig};
@@ -42,7 +44,7 @@ fn record(number: u64, name: &str, role: &str) -> Value {
 }
 
 /// Installs the script that joins facts, as `sagetrail setup` does, and removes what an earlier run has left.
-async fn install_script(stack: &Stack, prefix: &str) {
+pub(crate) async fn install_script(stack: &Stack, prefix: &str) {
     for index in ["events-2031.12", "resources", "identities", "sessions-2031.12"] {
         Search::new(&stack.opensearch).request("DELETE", &format!("{prefix}-{index}"), None).await;
     }
@@ -154,6 +156,51 @@ async fn a_daemon_whose_memory_does_not_answer_ships_at_its_speed_and_says_what_
         assert!(missing.contains("memory of the identity"), "{missing}");
     }
     assert!(!memory(&search, prefix).await.is_empty(), "facts are stored all the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_was_shipped_while_memory_was_away_is_complete_after_a_retag() {
+    let Some(stack) = Stack::running() else { return };
+    let prefix = "memretag";
+    install_script(&stack, prefix).await;
+    let search = Search::new(&stack.opensearch);
+    let proxy = delaying_recall(stack.opensearch.trim_start_matches("http://").trim_end_matches('/')).await;
+    let run = |url: &str, arguments: &[&str]| -> Value {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sagetrail"));
+        command.args(["replay", "--format", "json"]).args(arguments);
+        command.env("SAGETRAIL__SINK__URL", url).env("SAGETRAIL__SINK__INDEX_PREFIX", prefix);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let ship = |url: &str, record: Value| {
+        let mut file = tempfile::Builder::new().suffix(".json.gz").tempfile().unwrap();
+        file.write_all(&trail::file(&[record])).unwrap();
+        run(url, &[file.path().to_str().unwrap()])
+    };
+    ship(&stack.opensearch, record(1, "CreateEndpoint", "Ann"));
+    ship(&format!("http://{proxy}"), record(2, "UpdateEndpoint", "Bob"));
+    // What a later record tells is not what this one found.
+    ship(&stack.opensearch, record(3, "DeleteEndpoint", "Ann"));
+    search.request("POST", &format!("{prefix}-*/_refresh"), None).await;
+    let id = format!("93000000-0000-4000-8000-{:012}", 2);
+    let before = documents(&search, prefix).await[&id]["sagemaker"].clone();
+    assert!(before["context"].to_string().contains("memory of the resource"), "{before:#}");
+    assert!(before["resource"]["created_by"].is_null());
+
+    let summary = run(&stack.opensearch, &["--retag"]);
+    assert_eq!((&summary["outdated"], &summary["completed"]), (&json!(1), &json!(1)), "{summary:#}");
+    search.request("POST", &format!("{prefix}-*/_refresh"), None).await;
+    let after = documents(&search, prefix).await[&id]["sagemaker"].clone();
+    let ann = format!("arn:aws:sts::{ACCOUNT}:assumed-role/Ann/s");
+    assert_eq!(
+        (&after["resource"]["created_by"], &after["resource"]["is_owner"]),
+        (&json!(ann), &json!(false))
+    );
+    assert!(!after["context"].to_string().contains("memory of"), "{after:#}");
+    // Nothing is left to do, though memory still does not know who is behind Bob's session.
+    let again = run(&stack.opensearch, &["--retag"]);
+    assert_eq!((&again["outdated"], &again["retagged"]), (&json!(0), &json!(0)), "{again:#}");
 }
 
 /// A proxy that passes everything on at once, but for recalls, which it answers after a minute.

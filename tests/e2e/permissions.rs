@@ -252,9 +252,22 @@ fn servers() -> Option<(Stack, Secured)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_daemon_works_with_its_role_and_without_any_privilege_of_it_does_not() {
     let Some(servers) = servers() else { return };
-    // A bulk that also makes an index of memory was seen to make that of its events without it.
-    let untried = ["/index_permissions/0/allowed_actions \"create_index\""];
+    let untried = [
+        // A bulk that also makes an index of memory was seen to make that of its events without it.
+        "/index_permissions/0/allowed_actions \"create_index\"",
+        // What `correlate` needs is tried with that.
+        "indices:data/read/msearch",
+        "/index_permissions/4/",
+        "/index_permissions/5/",
+        "/index_permissions/6/",
+    ];
     Box::pin(try_out(&servers, "run", &untried, ship)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn correlating_works_with_its_role_and_without_any_privilege_of_it_does_not() {
+    let Some(servers) = servers() else { return };
+    Box::pin(try_out(&servers, "correlate", &[], correlate)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -278,9 +291,14 @@ async fn a_retag_works_with_its_role_and_without_any_privilege_of_it_does_not() 
     try_out(&servers, "replay --retag", &["point_in_time/delete"], async |tenant| {
         ended(tenant.run(Who::Admin, &replay, &[]).await, "created").expect("an administrator may");
         tenant.refresh().await;
+        // They were shipped while memory was away.
+        let script =
+            json!({"script": {"source": "ctx._source.sagemaker.context = ['memory of the identity']"}});
+        let path = tenant.index("events-*/_update_by_query?refresh=true");
+        assert_eq!(tenant.cluster.ask("POST", &path, Some(script)).await.0, 200);
         // Other rules than those that have tagged the documents.
         let rules = [("rules.placeholders", "{approved_roles=[\"arn:aws:iam::111122223333:role/nobody\"]}")];
-        ended(tenant.run(Who::Tried, &retag, &rules).await, r#""retagged": 3"#)
+        ended(tenant.run(Who::Tried, &retag, &rules).await, r#""completed": 3"#)
     })
     .await;
 }
@@ -294,6 +312,19 @@ async fn learning_works_with_its_role_and_without_any_privilege_of_it_does_not()
         ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
         tenant.refresh().await;
         ended(tenant.run(Who::Tried, &["learn", "--days", "400", "--json"], &[]).await, ACCOUNT)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asking_memory_works_with_its_role_and_without_any_privilege_of_it_does_not() {
+    let Some(servers) = servers() else { return };
+    let (cloud, _keys) = trail_of(&servers.0, "permissions-whois").await;
+    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
+    try_out(&servers, "whois", &[], async |tenant| {
+        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
+        tenant.refresh().await;
+        ended(tenant.run(Who::Tried, &["whois", ACCOUNT], &[]).await, "last_seen")
     })
     .await;
 }
@@ -388,7 +419,7 @@ async fn as_admin(
 }
 
 /// Commands that need the script of memory, which setup installs.
-const REMEMBERING: [&str; 3] = ["run", "replay", "verify"];
+const REMEMBERING: [&str; 5] = ["run", "replay", "replay --retag", "verify", "whois"];
 
 /// Privileges for the plugins that are not there.
 const PLUGINS: [&str; 3] = ["opendistro", "notifications", "opensearch/ism"];
@@ -436,6 +467,44 @@ async fn ship(tenant: &Tenant<'_>) -> Result<(), String> {
     })
     .await;
     daemon.kill();
+    outcome
+}
+
+/// The correlator makes an incident of a finding and removes what is too old, or its log says what is refused.
+async fn correlate(tenant: &Tenant<'_>) -> Result<(), String> {
+    let old = json!({"@timestamp": "2020-01-01T00:00:00Z"});
+    let path = tenant.index("correlated/_doc/old?refresh=true");
+    assert_eq!(tenant.cluster.ask("PUT", &path, Some(old)).await.0, 201);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sagetrail"));
+    command.arg("correlate");
+    let mut correlator = Daemon::spawn(command, &tenant.stack, &tenant.settings(Who::Tried));
+    let mut is_told = false;
+    let outcome = eventually(Duration::from_mins(1), async || {
+        let log = correlator.log();
+        if let Some(refusal) = log.lines().find(|line| REFUSED.is_match(line)) {
+            return Ok(Err(refusal.to_owned()));
+        }
+        if correlator.get("readyz").await.map(|(status, _)| status).ok() != Some(200) {
+            return Err(log);
+        }
+        if !std::mem::replace(&mut is_told, true) {
+            let now = OffsetDateTime::now_utc();
+            let (month, at) = (u8::from(now.month()), now.format(&Rfc3339).unwrap());
+            let finding = json!({"id": "1", "title": "Key stolen", "level": "critical"});
+            let signal = json!({"@timestamp": at, "event": {"ingested": at}, "sagemaker": {
+                "severity": "critical", "findings": [finding],
+                "alert": {"origin": "role/a", "principal": "role/a", "resource": "notebook/b"}}});
+            let path = tenant.index(&format!("events-{}.{month:02}/_doc/1?refresh=true", now.year()));
+            assert_eq!(tenant.cluster.ask("PUT", &path, Some(signal)).await.0, 201);
+        }
+        let is_gone = tenant.cluster.ask("GET", &tenant.index("correlated/_doc/old"), None).await.0 == 404;
+        match correlator.count(r#"sagetrail_incidents_written_total{state="open"}"#).await {
+            1.. if is_gone => Ok(Ok(())),
+            _ => Err(log),
+        }
+    })
+    .await;
+    correlator.kill();
     outcome
 }
 

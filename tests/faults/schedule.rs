@@ -336,6 +336,8 @@ fn plain_config() -> Config {
         ..Config::default()
     };
     config.admin.listen = ([127, 0, 0, 1], 0).into();
+    // Correlating has no part in shipping, and is tried on a real OpenSearch.
+    config.correlate.enabled = false;
     // The cluster speaks plain HTTP; reading the system's certificates at each start would be most of the work.
     config.sink.danger_accept_invalid_certificates = true;
     config

@@ -220,21 +220,32 @@ fn documents() -> Vec<Value> {
 fn lives() -> Vec<Value> {
     let space = |access: &str| json!({"domainId": "d-0123456789ab", "spaceName": "s", "spaceSettings": {"remoteAccess": access}});
     let domain = |access: &str| json!({"domainId": "d-0123456789ab", "defaultUserSettings": {}, "domainSettings": {"dockerSettings": {"enableDockerAccess": access}}});
+    let model = |name: &str, bucket: &str| json!({"modelName": name, "primaryContainer": {"modelDataUrl": format!("s3://{bucket}/m")}});
+    let configuration =
+        |name: &str| json!({"endpointConfigName": name, "productionVariants": [{"modelName": name}]});
+    let endpoint = |name: &str| json!({"endpointName": "moved", "endpointConfigName": name});
     let calls = [
+        ("CreateModel", model("one", "ours"), "model/one"),
+        ("CreateModel", model("two", "theirs"), "model/two"),
+        ("CreateEndpointConfig", configuration("one"), "endpoint-config/one"),
+        ("CreateEndpointConfig", configuration("two"), "endpoint-config/two"),
+        ("CreateEndpoint", endpoint("one"), "endpoint/moved"),
+        ("UpdateEndpoint", endpoint("two"), "endpoint/moved"),
         ("CreateSpace", space("ENABLED"), "space/d-0123456789ab/s"),
         ("UpdateSpace", space("DISABLED"), "space/d-0123456789ab/s"),
         ("CreateDomain", domain("ENABLED"), "domain/d-0123456789ab"),
         ("UpdateDomain", domain("DISABLED"), "domain/d-0123456789ab"),
     ];
     let records = calls.into_iter().enumerate().map(|(number, (name, parameters, resource))| {
-        let member = if name.ends_with("Space") { "spaceArn" } else { "domainArn" };
+        let kind = name.trim_start_matches("Create").trim_start_matches("Update");
+        let member = format!("{}{}Arn", kind[..1].to_lowercase(), &kind[1..]);
         let arn = format!("arn:aws:sagemaker:eu-central-1:111122223333:{resource}");
         let mut record = whole_record();
         for member in ["errorCode", "errorMessage", "resources"] {
             record.as_object_mut().unwrap().remove(member);
         }
         record["eventName"] = name.into();
-        record["eventTime"] = format!("2026-11-0{}T12:00:00Z", number + 1).into();
+        record["eventTime"] = format!("2026-11-{:02}T12:00:00Z", number + 1).into();
         record["eventID"] = format!("30000000-0000-4000-8000-00000000000{number}").into();
         record["requestParameters"] = parameters;
         record["responseElements"] = json!({ (member): arn });

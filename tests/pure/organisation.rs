@@ -1,11 +1,14 @@
 //! An organisation with known truth: fifty people, twelve roles, three accounts, chains of up to four links. Memory has to name
 //! who is behind each session, or the link that is missing, and never somebody else.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use proptest::prelude::Rng as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use sagetrail::config::Scope;
 use sagetrail::enrich::{Enriched, Enricher, Origin, enrich_knowing};
-use sagetrail::memory::{Key, Known, Lookup};
+use sagetrail::memory::{Fact, Key, Known, Lookup, State};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::macros::datetime;
@@ -190,7 +193,7 @@ fn who_is_behind_a_session_is_named_or_the_link_that_is_missing_and_never_somebo
     let enricher = Enricher::built_in(Scope::Related);
     let origin = Origin { path: "organisation", written_at: None, now: datetime!(2026-12-01 00:00 UTC) };
     let mut known = Known::whole();
-    let mut documents = std::collections::BTreeMap::new();
+    let mut documents = BTreeMap::new();
     for record in &records {
         match enrich_knowing(record.to_string().as_bytes(), origin, &enricher, &known) {
             Enriched::Selected { document, facts, .. } => {
@@ -228,4 +231,97 @@ fn who_is_behind_a_session_is_named_or_the_link_that_is_missing_and_never_somebo
         );
     }
     assert!(named * 100 >= settled.len() * 90 && missing > 0, "{named} named, {missing} missing");
+}
+
+/// A process that tells facts: it knows what it has recalled, and loses that when it is killed.
+struct Writer {
+    known: Known,
+}
+
+/// The memory that writers share, which joins whatever it is sent.
+#[derive(Default)]
+struct Index(BTreeMap<Key, State>);
+
+impl Index {
+    fn join(&mut self, facts: &[Fact]) {
+        for fact in facts {
+            self.0.entry(fact.key.clone()).or_default().join(&fact.state);
+        }
+    }
+
+    /// What a writer recalls.
+    fn whole(&self) -> Known {
+        let mut known = Known::whole();
+        for (key, state) in &self.0 {
+            known.recall(key.clone(), Some(Arc::new(state.clone())));
+        }
+        known
+    }
+
+    fn bytes(&self) -> BTreeMap<String, String> {
+        self.0.iter().map(|(key, state)| (key.to_string(), state.document().to_string())).collect()
+    }
+}
+
+impl Writer {
+    /// What a record tells, as this writer judges it. Nothing of one that it does not select.
+    fn tell(&mut self, record: &Value, enricher: &Enricher) -> Vec<Fact> {
+        let origin = Origin { path: "organisation", written_at: None, now: datetime!(2026-12-01 00:00 UTC) };
+        match enrich_knowing(record.to_string().as_bytes(), origin, enricher, &self.known) {
+            Enriched::Selected { facts, .. } => {
+                self.known.learn(&facts);
+                facts
+            }
+            Enriched::NotSelected => Vec::new(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_history_that_is_shuffled_doubled_and_split_over_writers_that_are_killed_ends_in_the_same_memory() {
+    let records = organisation().records;
+    let enricher = Enricher::built_in(Scope::All);
+    let mut in_order = Index::default();
+    let mut one = Writer { known: Known::whole() };
+    for record in &records {
+        in_order.join(&one.tell(record, &enricher));
+    }
+    let expected = in_order.bytes();
+    assert!(expected.len() > 500, "{}", expected.len());
+
+    for seed in 0..2 {
+        let mut rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+        let mut below = |bound: usize| {
+            usize::try_from(rng.next_u64() % bound as u64).expect("it is below a number of this size")
+        };
+        let mut sent: Vec<&Value> = records.iter().chain(&records).collect();
+        for place in (1..sent.len()).rev() {
+            sent.swap(place, below(place + 1));
+        }
+        let mut index = Index::default();
+        let mut writers: Vec<Writer> = (0..3).map(|_| Writer { known: Known::whole() }).collect();
+        for record in sent {
+            let place = below(writers.len());
+            let facts = writers[place].tell(record, &enricher);
+            match below(50) {
+                // It is killed after the write: whoever comes next asks memory, and gets the record again.
+                0 => {
+                    index.join(&facts);
+                    writers[place] = Writer { known: index.whole() };
+                    index.join(&writers[place].tell(record, &enricher));
+                }
+                // It is killed before the write.
+                1 => {
+                    writers[place] = Writer { known: index.whole() };
+                    index.join(&writers[place].tell(record, &enricher));
+                }
+                _ => index.join(&facts),
+            }
+        }
+        let bytes = index.bytes();
+        let differs = expected.iter().find(|(key, text)| bytes.get(*key) != Some(text));
+        assert_eq!(differs.map(|(key, text)| (key, text, bytes.get(key))), None, "seed {seed}");
+        assert_eq!(bytes.len(), expected.len());
+    }
 }

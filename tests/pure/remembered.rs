@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sagetrail::config::Scope;
 use sagetrail::enrich::{Enriched, Enricher, Origin, enrich_knowing};
-use sagetrail::memory::{Fact, Kind, Known};
+use sagetrail::memory::{Fact, Key, Kind, Known};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -47,6 +47,59 @@ fn each_field_of_a_template_is_written_by_some_record() {
     assert_eq!(unwritten, BTreeSet::new());
 }
 
+#[test]
+fn a_thing_stands_from_its_making_until_its_removal_and_is_known_by_what_uses_it_in_any_order() {
+    let arn = |kind: &str| format!("arn:aws-cn:sagemaker:cn-north-1:111122223333:{kind}/churn");
+    let call = |day: u8, name: &str, response: Value| {
+        json!({
+            "eventVersion": "1.11", "eventTime": format!("2026-11-{day:02}T12:00:00Z"), "awsRegion": "cn-north-1",
+            "eventSource": "sagemaker.amazonaws.com", "eventName": name, "sourceIPAddress": "203.0.113.5",
+            "userIdentity": {"type": "IAMUser", "principalId": "AIDAEXAMPLE", "accountId": "111122223333",
+                "arn": "arn:aws-cn:iam::111122223333:user/ann", "userName": "ann"},
+            "requestParameters": {"endpointName": "churn", "endpointConfigName": "churn"},
+            "responseElements": response, "recipientAccountId": "111122223333",
+            "eventID": format!("10000000-0000-4000-8000-0000000000{day:02}")
+        })
+    };
+    let made = json!({"endpointArn": arn("endpoint")});
+    let mut failed = call(9, "DeleteEndpoint", Value::Null);
+    failed["errorCode"] = json!("AccessDenied");
+    let steps = [
+        (call(1, "CreateEndpoint", made.clone()), "true"),
+        (call(2, "UpdateEndpoint", made.clone()), "true"),
+        (call(3, "DeleteEndpoint", Value::Null), "false"),
+        (call(4, "CreateEndpoint", made), "true"),
+        (failed, "true"),
+    ];
+    let endpoint = Key::resource(&arn("endpoint"));
+    for until in 1..=steps.len() {
+        let (_, stands) = &steps[until - 1];
+        let mut records: Vec<Value> = steps[..until].iter().map(|(record, _)| record.clone()).collect();
+        for _ in 0..until {
+            records.rotate_left(1);
+            let known = known(&records);
+            let found = known.get(&endpoint).found().unwrap();
+            assert_eq!(found.value("stands"), Some(*stands), "{until} in the order of {records:?}");
+            assert_eq!(found.value("arn"), Some(arn("endpoint").as_str()));
+        }
+    }
+    let known = known(&[steps[0].0.clone()]);
+    let part = known.get(&Key::resource(&arn("endpoint-config"))).found().unwrap();
+    let users: Vec<&str> = part.members("used_for").map(|(user, _)| user).collect();
+    assert_eq!(
+        (part.value("resource.type"), users),
+        (Some("endpoint-config"), vec![arn("endpoint").as_str()])
+    );
+    assert_eq!(part.value("stands"), None, "no call said so of it");
+}
+
+/// What is known after these records.
+fn known(records: &[Value]) -> Known {
+    let mut known = Known::whole();
+    known.learn(&told(records.iter().cloned()));
+    known
+}
+
 fn fits(kind: &str, value: &Value) -> bool {
     let text = value.as_str().unwrap_or_default();
     match kind {
@@ -80,6 +133,8 @@ fn types(kind: Kind) -> BTreeMap<String, String> {
 fn collect(properties: &Value, path: &str, types: &mut BTreeMap<String, String>) {
     for (name, field) in properties.as_object().into_iter().flatten() {
         match field["type"].as_str() {
+            // Another name of a field that facts write.
+            Some("alias") => {}
             Some(kind) => drop(types.insert(format!("{path}{name}"), kind.to_owned())),
             None => collect(&field["properties"], &format!("{path}{name}."), types),
         }
@@ -88,11 +143,14 @@ fn collect(properties: &Value, path: &str, types: &mut BTreeMap<String, String>)
 
 /// Of every example of a rule, and of calls that rules do not ask for.
 fn facts() -> Vec<Fact> {
+    told(examples::all().into_iter().map(|example| example.record).chain(others()))
+}
+
+fn told(records: impl Iterator<Item = Value>) -> Vec<Fact> {
     let enricher = Enricher::built_in(Scope::All);
     let now: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
     let origin = Origin { path: "example", written_at: None, now };
     let known = Known::whole();
-    let records = examples::all().into_iter().map(|example| example.record).chain(others());
     records
         .flat_map(|record| match enrich_knowing(record.to_string().as_bytes(), origin, &enricher, &known) {
             Enriched::Selected { facts, .. } => facts,

@@ -25,17 +25,23 @@ impl Daemon {
 
     /// Starts it by a command that becomes the binary, such as one that confines it first.
     pub fn start_by(mut command: Command, stack: &Stack, cloud: &Cloud, settings: &[(&str, &str)]) -> Self {
-        static STARTED: AtomicU32 = AtomicU32::new(0);
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let log = std::env::temp_dir().join(format!("sagetrail-test-{}-{number}.log", std::process::id()));
-        let log_file = File::create(&log).expect("the log can be written");
         command
             .arg("run")
             .env("AWS_ENDPOINT_URL", &stack.aws)
             .env("AWS_ENDPOINT_URL_SQS", stack.sqs.as_ref().unwrap_or(&stack.aws))
             .env("SAGETRAIL__SOURCE__QUEUE_URL", &cloud.queue_url)
             .env("SAGETRAIL__SOURCE__WAIT", "1s")
-            .env("SAGETRAIL__SOURCE__FORCE_PATH_STYLE", "true")
+            .env("SAGETRAIL__SOURCE__FORCE_PATH_STYLE", "true");
+        Self::spawn(command, stack, settings)
+    }
+
+    /// Spawns a command that serves the admin endpoint.
+    pub fn spawn(mut command: Command, stack: &Stack, settings: &[(&str, &str)]) -> Self {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let log = std::env::temp_dir().join(format!("sagetrail-test-{}-{number}.log", std::process::id()));
+        let log_file = File::create(&log).expect("the log can be written");
+        command
             .env("SAGETRAIL__SINK__URL", &stack.opensearch)
             .env("SAGETRAIL__ADMIN__LISTEN", "127.0.0.1:0")
             .stdout(Stdio::null())

@@ -33,6 +33,8 @@ pub mod networks;
 mod actor;
 mod usual;
 mod lineage;
+mod deployment;
+mod hardening;
 mod remembered;
 mod asking;
 mod facts;
@@ -46,37 +48,39 @@ mod questions;
 mod runbook;
 mod alert;
 mod ecs;
+mod own_fields;
 mod envelope;
 mod carry;
+mod source;
+mod anew;
 mod flat;
 mod rejected;
 mod enricher;
 
 use std::panic::AssertUnwindSafe;
 
-use bytes::Bytes;
-use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::document::{Document, DocumentId, IndexName, Write};
 use crate::labels::MutedBy;
 use crate::memory::{Fact, Key, Known, Remembering};
 use crate::record::{Record, canonical};
-use crate::timestamp;
-pub use alert::plain;
+pub use alert::{NONE as NO_KEY, plain, tie_key};
+pub use anew::{ReEnriched, StoredEvent, lacks_memory, re_enrich, wanted_anew};
 pub use attack::{ATTACK_VERSION, Named};
 pub(crate) use ecs::ECS_VERSION;
-use ecs::Event;
 pub use ecs::UNKNOWN_OPERATION;
 use embedded::Documents;
 pub use enricher::{Enricher, Origin};
 use facts::Told;
-use remembered::Remembered;
+pub use lineage::{Lineage, trace};
+pub use quoted::is_invisible;
+pub use remembered::MEMORY_OF;
 pub use rule::{Place, Rule, Severity, Tags};
-use rules::Judged;
 use script::Script;
 use shell::Shell;
 use sigma_event::{FoundFacts, SigmaEvent};
+use source::{Times, event_time, write_source};
 use unpacked::Unpacked;
 
 /// What became of one record.
@@ -264,130 +268,4 @@ fn decide<'k>(
         facts,
         lacks_memory,
     }
-}
-
-/// What a stored document keeps when it is written anew.
-#[derive(Debug, Clone, Copy)]
-pub struct StoredEvent<'o> {
-    /// The record's text after redaction.
-    pub original: &'o str,
-    pub path: &'o str,
-    pub timestamp: OffsetDateTime,
-    pub created: Option<OffsetDateTime>,
-    pub ingested: OffsetDateTime,
-    pub retagged: OffsetDateTime,
-    /// The whole source of the document, but for `aws`. It may know what its text no longer shows.
-    pub document: &'o Value,
-}
-
-/// A stored document, written anew.
-#[derive(Debug)]
-pub struct ReEnriched {
-    pub source: Value,
-    /// Ids of rules and names of fields that are kept from before, because the text no longer shows them.
-    pub carried: Vec<String>,
-}
-
-/// Writes a stored document's source anew. Its text is redacted already and is not touched, so that fingerprints stay
-/// what they are. What the text no longer shows is taken from the document, which never knows less than before. None when
-/// its text is no record.
-pub fn re_enrich(kept: &StoredEvent<'_>, enricher: &Enricher) -> Option<ReEnriched> {
-    let record = Record::parse(kept.original.as_bytes()).ok()?;
-    let mut scripts = script::scripts(&record);
-    let carried_scripts = carry::scripts(kept.document, &record, &scripts);
-    let has_all_scripts = carried_scripts.is_empty();
-    scripts.extend(carried_scripts);
-    let unpacked = Unpacked::with_scripts(scripts, &record);
-    let remembered = || Remembered::of_document(kept.document);
-    let event = SigmaEvent::new(&record, &unpacked, &enricher.catalogue, &enricher.networks)
-        .remembering(remembered());
-    let matching = enricher.rules.matches(&event);
-    let carried_rules = carry::rules(kept.document, &enricher.rules, &matching, &event);
-    // In the order of their files, as they would stand if all had matched.
-    let is_among = |rule: &Rule, rules: &[&Rule]| rules.iter().any(|known| known.id == rule.id);
-    let matches: Vec<&Rule> = enricher
-        .rules
-        .rules()
-        .iter()
-        .filter(|rule| is_among(rule, &matching) || is_among(rule, &carried_rules))
-        .collect();
-    let times = Times {
-        timestamp: kept.timestamp,
-        created: kept.created,
-        ingested: kept.ingested,
-        retagged: Some(kept.retagged),
-    };
-    let mut judged = enricher.rules.judge(matches, &event, times.timestamp);
-    carry::mute(&mut judged, kept.document, &carried_rules, &enricher.rules);
-    let Unpacked { scripts, shell, documents } = unpacked;
-    let unpacked = Unpacked { scripts, shell: shell.redacted(&enricher.fingerprint_key), documents };
-    let event = SigmaEvent::new(&record, &unpacked, &enricher.catalogue, &enricher.networks)
-        .remembering(remembered());
-    let facts = event.into_facts();
-    let source = write_source(&record, kept.original, facts, &judged, enricher, times, kept.path);
-    let mut source = serde_json::from_slice(&source).expect("what was written as JSON is JSON");
-    let mut carried: Vec<String> = carried_rules.iter().map(|rule| rule.id.clone()).collect();
-    if !has_all_scripts {
-        carried.push(script::FIELD.to_owned());
-    }
-    carry::networks(&mut source, kept.document);
-    carried.extend(carry::fields(&mut source, kept.document, &record));
-    if !carried.is_empty() {
-        source["sagemaker"]["rules"]["carried"] = Value::from(carried.clone());
-    }
-    Some(ReEnriched { source, carried })
-}
-
-/// The times of a document.
-#[derive(Clone, Copy)]
-struct Times {
-    timestamp: OffsetDateTime,
-    created: Option<OffsetDateTime>,
-    ingested: OffsetDateTime,
-    retagged: Option<OffsetDateTime>,
-}
-
-fn write_source(
-    record: &Record<'_>,
-    original: &str,
-    found: FoundFacts<'_>,
-    judged: &Judged<'_>,
-    enricher: &Enricher,
-    times: Times,
-    path: &str,
-) -> Bytes {
-    let Enricher { rules, catalogue, .. } = enricher;
-    let FoundFacts { mut context, actor, network, mut remembered } = found;
-    if let Some(resource) = &mut context.resource {
-        resource.remembered = Some(Box::new(std::mem::take(&mut remembered.resource)));
-    }
-    let event = Event {
-        record,
-        original,
-        judged,
-        context,
-        unknown_operation: catalogue.lacks(record),
-        actor,
-        network,
-        remembered,
-        timestamp: times.timestamp,
-        created: times.created,
-        ingested: times.ingested,
-        retagged: times.retagged,
-        rules_version: rules.version(),
-        path,
-    };
-    let mut source = Vec::with_capacity(2 * original.len() + FIELD_BYTES);
-    serde_json::to_writer(&mut source, &event)
-        .expect("an event of text, numbers and lists can be written as JSON");
-    // What waits for OpenSearch is counted by its length, so it may not occupy more.
-    Bytes::from(source.into_boxed_slice())
-}
-
-/// Bytes that a document usually has beside its record, which is in it twice: as one text and as fields.
-const FIELD_BYTES: usize = 4096;
-
-/// When the event happened; none where the record does not say or nobody could have meant it.
-fn event_time(record: &Record<'_>) -> Option<OffsetDateTime> {
-    record.text(&["eventTime"]).and_then(timestamp::parse)
 }

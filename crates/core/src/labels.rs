@@ -165,6 +165,28 @@ pub enum RecallOutcome {
     Paused,
 }
 
+/// How a round of the correlator ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum RoundOutcome {
+    /// Everything that had changed was judged.
+    Complete,
+    /// Its time was over: the next one goes on from where it was.
+    Unfinished,
+    /// OpenSearch did not answer, or refused something: the next one tries it again.
+    Failed,
+}
+
+/// The state of an incident in the version that was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum IncidentVersion {
+    Open,
+    Escalated,
+    Quiet,
+    Closed,
+}
+
 /// What was sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]

@@ -7,6 +7,7 @@ pub mod correlation;
 pub mod decode;
 pub mod document;
 pub mod enrich;
+pub mod incident;
 pub mod labels;
 pub mod memory;
 pub mod names;

@@ -55,6 +55,21 @@ impl Names {
         self.named("verified")
     }
 
+    /// The index of incidents.
+    pub fn incidents(&self) -> String {
+        self.named("incidents")
+    }
+
+    /// The index of what rules over several records have found.
+    pub fn correlated(&self) -> String {
+        self.named("correlated")
+    }
+
+    /// The index of the lease that correlators hold in turn.
+    pub fn correlator(&self) -> String {
+        self.named("correlator")
+    }
+
     /// The index that remembers what setup installed.
     pub fn setup(&self) -> String {
         self.named("setup")
@@ -102,6 +117,9 @@ impl Names {
             "sessions*",
             "verification",
             "verified",
+            "incidents",
+            "correlated",
+            "correlator",
             "setup",
         ]
         .map(|it| self.named(it))
@@ -136,6 +154,9 @@ const RESERVED: &[&str] = &[
     "sessions",
     "verification",
     "verified",
+    "incidents",
+    "correlated",
+    "correlator",
     "setup",
     "settings",
     "monitor",
@@ -215,6 +236,9 @@ mod tests {
             "a-resources",
             "a-identities-b",
             "a-sessions",
+            "a-incidents",
+            "a-correlated-b",
+            "a-correlator",
             long.as_str(),
         ];
         for prefix in refused {
@@ -241,6 +265,9 @@ mod tests {
                     "resources",
                     "rejected",
                     "verified",
+                    "incidents",
+                    "correlated",
+                    "correlator",
                     "setup",
                 ] {
                     let name = theirs_names.named(name);

@@ -1,5 +1,6 @@
 //! The dashboards: each panel finds on a real OpenSearch what it is for. That the files hold together is in `tests/pure/dashboards/`.
 
+mod known;
 pub mod request;
 
 use std::collections::BTreeSet;
@@ -20,7 +21,8 @@ const EMPTY: [(&str, &str); 0] = [];
 
 #[tokio::test]
 async fn every_panel_and_saved_search_finds_what_it_is_for_in_the_story() {
-    let mut records: Vec<Value> = [story::quiet_week(NOW), story::attack(NOW)].concat();
+    let made = known::calls_that_make_things("2026-11-20T11:00:00Z");
+    let mut records: Vec<Value> = [story::quiet_week(NOW), made, story::attack(NOW)].concat();
     let mut unknown = records[0].clone();
     unknown["eventName"] = json!("ListThingsOfTomorrow");
     unknown["eventID"] = json!("00000000-0000-4000-c000-000000000000");
@@ -39,6 +41,21 @@ async fn every_panel_and_saved_search_finds_what_it_is_for_in_the_story() {
         "cloud": {"account": {"id": "111122223333"}, "region": "eu-central-1"},
         "verification": {"day": "2026-10-01", "outcome": "gap", "gaps": 1, "missing_files": 1, "delivered": 288, "shipped": 287}});
     scene.add("dashboards-verified", [("1".to_owned(), &verified)].into_iter()).await;
+
+    let resources = known::resources(&records, NOW);
+    let numbered = |documents: &[Value]| -> Vec<(String, Value)> {
+        documents.iter().enumerate().map(|(number, it)| (number.to_string(), it.clone())).collect()
+    };
+    let correlated =
+        json!({"@timestamp": "2026-11-20T11:40:00Z", "message": "A burst", "rule": {"name": ["A burst"]}});
+    for (index, documents) in [
+        ("dashboards-resources", resources),
+        ("dashboards-incidents", vec![known::incident("open"), known::incident("closed")]),
+        ("dashboards-correlated", vec![correlated]),
+    ] {
+        let documents = numbered(&documents);
+        scene.add(index, documents.iter().map(|(id, it)| (id.clone(), it))).await;
+    }
 
     let span = Span { from: NOW - Duration::days(7), to: NOW + Duration::minutes(10) };
     let objects = saved::all();

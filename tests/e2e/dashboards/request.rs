@@ -32,7 +32,9 @@ impl Request {
     pub fn of(saved: &Saved, objects: &Objects, span: &Span) -> Option<Self> {
         if saved.kind == "search" {
             let (index, query) = query_of(saved, objects, span);
-            let body = json!({"size": 10, "query": query, "sort": [{"@timestamp": "desc"}]});
+            let sort = saved.attribute("sort").as_array().unwrap().iter();
+            let sort = sort.map(|by| json!({by[0].as_str().expect("a field"): by[1]}));
+            let body = json!({"size": 10, "query": query, "sort": sort.collect::<Vec<_>>()});
             return Some(Self { index, body, levels: Vec::new(), property: None });
         }
         let state = saved.embedded("visState");
@@ -79,7 +81,8 @@ impl Request {
         let mut body = with_context(&url["body"], span);
         if url["%context%"] == true {
             assert!(body["query"].is_null(), "a query of its own and %context% exclude each other");
-            body["query"] = json!({"bool": {"filter": [range(url["%timefield%"].as_str().unwrap(), span)]}});
+            let time = url["%timefield%"].as_str().map(|field| range(field, span));
+            body["query"] = json!({"bool": {"filter": time.into_iter().collect::<Vec<_>>()}});
         }
         Self {
             index: url["index"].as_str().unwrap().to_owned(),

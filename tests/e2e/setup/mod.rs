@@ -17,6 +17,17 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+/// Indices that are there before monitors and dashboards ask them, beside those of events.
+const ASKED: &[&str] = &[
+    "sagetrail-resources",
+    "sagetrail-rejected",
+    "sagetrail-verification",
+    "sagetrail-verified",
+    "sagetrail-incidents",
+    "sagetrail-correlated",
+    "sagetrail-correlator",
+];
+
 #[tokio::test]
 async fn an_empty_cluster_gets_everything_in_an_order_that_works_and_a_second_run_changes_nothing() {
     let Some(scene) = Scene::set().await else { return };
@@ -29,7 +40,7 @@ async fn an_empty_cluster_gets_everything_in_an_order_that_works_and_a_second_ru
     assert!(scene.count()[2] >= 14 && scene.count()[3] == saved_objects(), "{:?}", scene.count());
     let (status, alias) = scene.node.request("GET", "_alias/sagetrail-events", None).await;
     assert_eq!((status, alias.as_object().unwrap().len()), (200, 1), "{alias}");
-    for index in ["sagetrail-rejected", "sagetrail-verification", "sagetrail-verified"] {
+    for index in ASKED {
         assert_eq!(scene.node.request("GET", &format!("{index}/_settings"), None).await.0, 200, "{index}");
     }
     let month = alias.as_object().unwrap().keys().next().unwrap().clone();
@@ -240,7 +251,12 @@ async fn uninstalling_removes_what_was_installed_and_neither_data_nor_what_other
     scene.setup(&[]).await.ended(0);
     let event = json!({"@timestamp": "2026-11-20T12:00:00Z"});
     let remembered = json!({"key": "arn:aws:s3:::b"});
-    for (index, document) in [("sagetrail-events-2026.11", &event), ("sagetrail-resources", &remembered)] {
+    let incident = json!({"@timestamp": "2026-11-20T12:00:00Z", "incident": {"id": "1"}});
+    for (index, document) in [
+        ("sagetrail-events-2026.11", &event),
+        ("sagetrail-resources", &remembered),
+        ("sagetrail-incidents", &incident),
+    ] {
         let put = format!("{index}/_doc/1?refresh=true");
         assert_eq!(scene.node.request("PUT", &put, Some(document.clone())).await.0, 201);
     }
@@ -272,7 +288,7 @@ async fn uninstalling_removes_what_was_installed_and_neither_data_nor_what_other
     ] {
         assert_eq!(scene.node.request("GET", gone, None).await.0, 404, "{gone}");
     }
-    for index in ["sagetrail-events-2026.11", "sagetrail-resources"] {
+    for index in ["sagetrail-events-2026.11", "sagetrail-resources", "sagetrail-incidents"] {
         let (status, count) = scene.node.request("GET", &format!("{index}/_count"), None).await;
         assert_eq!((status, &count["count"]), (200, &json!(1)), "{index}");
     }
@@ -436,9 +452,7 @@ async fn the_export_is_what_the_apis_take_and_holds_no_secret() {
             assert_eq!(scene.search.request("PUT", &format!("{path}/{id}"), Some(body)).await.0, 200);
         }
     }
-    for index in
-        ["sagetrail-events-2026.11", "sagetrail-rejected", "sagetrail-verification", "sagetrail-verified"]
-    {
+    for index in ["sagetrail-events-2026.11"].iter().chain(ASKED) {
         assert_eq!(scene.search.request("PUT", index, None).await.0, 200);
     }
     let policy = read("policies/sagetrail-events.json".to_owned());

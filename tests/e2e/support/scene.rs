@@ -8,30 +8,29 @@ use super::Stack;
 use super::search::Search;
 use super::story::Told;
 
-/// The indices `NAME-events`, `NAME-rejected`, `NAME-verification` and `NAME-verified`.
+/// The indices `NAME-events`, `NAME-resources` and so on.
 pub struct Scene {
     pub name: &'static str,
     pub search: Search,
 }
 
+const TEMPLATES: [(&str, &str); 7] = [
+    ("events", include_str!("../../../mappings/component-events-mappings.json")),
+    // What several records show has the fields of an event.
+    ("correlated", include_str!("../../../mappings/component-events-mappings.json")),
+    ("incidents", include_str!("../../../mappings/template-incidents.json")),
+    ("resources", include_str!("../../../mappings/template-resources.json")),
+    ("rejected", include_str!("../../../mappings/template-rejected.json")),
+    ("verification", include_str!("../../../mappings/template-verification.json")),
+    ("verified", include_str!("../../../mappings/template-verified.json")),
+];
+
 impl Scene {
     pub async fn set(name: &'static str, documents: &[Told]) -> Option<Self> {
         let stack = Stack::running()?;
         let scene = Self { name, search: Search::new(&stack.opensearch) };
-        let events: Value =
-            serde_json::from_str(include_str!("../../../mappings/component-events-mappings.json")).unwrap();
-        let rejected: Value =
-            serde_json::from_str(include_str!("../../../mappings/template-rejected.json")).unwrap();
-        let verification: Value =
-            serde_json::from_str(include_str!("../../../mappings/template-verification.json")).unwrap();
-        let verified: Value =
-            serde_json::from_str(include_str!("../../../mappings/template-verified.json")).unwrap();
-        for (index, template) in [
-            ("events", events),
-            ("rejected", rejected),
-            ("verification", verification),
-            ("verified", verified),
-        ] {
+        for (index, template) in TEMPLATES {
+            let template: Value = serde_json::from_str(template).unwrap();
             let body = json!({"mappings": template["template"]["mappings"]});
             let (status, answer) = scene.search.request("PUT", &format!("{name}-{index}"), Some(body)).await;
             assert_eq!(status, 200, "{answer}");
@@ -54,7 +53,7 @@ impl Scene {
     }
 
     pub async fn remove(self) {
-        for index in ["events", "rejected", "verification", "verified"] {
+        for (index, _) in TEMPLATES {
             self.search.request("DELETE", &format!("{}-{index}", self.name), None).await;
         }
     }

@@ -31,24 +31,40 @@ impl Use {
     }
 }
 
+/// Stands before the path of the field that another name means.
+const ALIAS: &str = "alias of ";
+
 /// The type of each mapped field of an index pattern, by its path.
 pub fn mapped(index_pattern: &str) -> BTreeMap<String, String> {
     let template = match index_pattern {
-        "sagetrail-events" => include_str!("../../../mappings/component-events-mappings.json"),
+        // What several records show has the fields of an event.
+        "sagetrail-events" | "sagetrail-correlated" => {
+            include_str!("../../../mappings/component-events-mappings.json")
+        }
         "sagetrail-rejected" => include_str!("../../../mappings/template-rejected.json"),
+        "sagetrail-resources" => include_str!("../../../mappings/template-resources.json"),
+        "sagetrail-incidents" => include_str!("../../../mappings/template-incidents.json"),
         "sagetrail-verified" => include_str!("../../../mappings/template-verified.json"),
         other => panic!("no template is known for {other}"),
     };
     let template: Value = serde_json::from_str(template).unwrap();
     let mut fields = BTreeMap::new();
     collect(&template["template"]["mappings"]["properties"], "", &mut fields);
+    let types = fields.clone();
+    for kind in fields.values_mut() {
+        if let Some(path) = kind.strip_prefix(ALIAS) {
+            *kind = types[path].clone();
+        }
+    }
     fields
 }
 
 fn collect(properties: &Value, prefix: &str, fields: &mut BTreeMap<String, String>) {
     for (name, field) in properties.as_object().unwrap() {
         let path = format!("{prefix}{name}");
-        if let Some(kind) = field["type"].as_str() {
+        if let Some(other) = field["path"].as_str() {
+            fields.insert(path.clone(), format!("{ALIAS}{other}"));
+        } else if let Some(kind) = field["type"].as_str() {
             fields.insert(path.clone(), kind.to_owned());
         }
         for inner in ["properties", "fields"] {

@@ -16,12 +16,23 @@ use serde_json::{Value, json};
 use crate::support::saved;
 
 #[test]
-fn there_are_seven_dashboards_and_each_file_can_be_imported_by_itself() {
+fn there_are_ten_dashboards_and_each_file_can_be_imported_by_itself() {
     let files = saved::files();
     let names: Vec<&str> = files.keys().map(String::as_str).collect();
     assert_eq!(
         names,
-        ["identity", "investigation", "overview", "pipeline", "posture", "resources", "threats"]
+        [
+            "identity",
+            "incident",
+            "incidents",
+            "inventory",
+            "investigation",
+            "overview",
+            "pipeline",
+            "posture",
+            "resources",
+            "threats"
+        ]
     );
     for (name, objects) in files {
         let last = objects.last().unwrap();
@@ -177,7 +188,10 @@ fn indices_of(saved: &saved::Saved, objects: &BTreeMap<(String, String), saved::
         return BTreeSet::from([saved.id.clone()]);
     }
     if saved.kind == "visualization" && saved.embedded("visState")["type"] == "vega" {
-        return BTreeSet::from(["sagetrail-events".to_owned()]);
+        let state = saved.embedded("visState");
+        let spec: Value = serde_json::from_str(state["params"]["spec"].as_str().unwrap()).unwrap();
+        let index = spec["data"]["url"]["index"].as_str().unwrap();
+        return BTreeSet::from([index.trim_end_matches('*').to_owned()]);
     }
     let mut indices = BTreeSet::new();
     for name in uses(saved) {
@@ -206,6 +220,18 @@ fn every_link_leads_to_a_page_that_exists() {
             dashboards.entry(saved.id.clone()).or_default().insert(target[1].to_owned());
         }
     }
+    let opened = Regex::new(r"^\.\./app/dashboards#/view/(sagetrail-dashboard-[a-z]+)\?").unwrap();
+    let mut opens = 0;
+    for saved in objects.values().filter(|saved| saved.kind == "index-pattern") {
+        for format in saved.embedded("fieldFormatMap").as_object().unwrap().values() {
+            let Some(address) = format["params"]["urlTemplate"].as_str() else { continue };
+            let target = opened.captures(address).unwrap_or_else(|| panic!("{}: {address}", saved.id));
+            assert!(exists("dashboard", &target[1]), "{}: {address}", saved.id);
+            assert!(address.contains("{{value}}") && !address.contains("{{rawValue}}"), "{address}");
+            opens += 1;
+        }
+    }
+    assert!(opens > 5, "{opens} fields lead to a page");
     for name in saved::files().keys() {
         let links = dashboards[&format!("sagetrail-{name}-introduction")].len();
         assert!(links >= 6, "{name} links {links} pages");

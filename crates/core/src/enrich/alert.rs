@@ -4,19 +4,26 @@
 //! there, and a record that is worth a look always has a finding. A key goes into pages and links as it is, so it holds
 //! nothing that means something there.
 
+mod plain;
 mod resource_key;
+mod ties;
 
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use super::actor::Actor;
 use super::context::Context;
-use super::quoted::is_invisible;
+use super::remembered::RememberedActor;
 use super::verdict::Verdict;
 use crate::record::Record;
+pub use plain::NONE;
+use plain::beginning;
+pub use plain::plain;
 use resource_key::resource_key;
+pub use ties::tie_key;
+use ties::ties;
 
 /// What `sagemaker.alert` says.
 #[derive(Debug, Serialize)]
@@ -26,75 +33,51 @@ pub struct AlertKey<'e> {
     principal: Cow<'e, str>,
     /// Who the principal is over several sessions: the role, unless a session of it belongs to one person.
     identity: Cow<'e, str>,
+    /// Who is behind it, as far as that is known: the root of the lineage, or else the identity. What one origin does is one
+    /// incident.
+    origin: Cow<'e, str>,
     /// In lower case, because SageMaker writes some ARNs so, and a resource should have one key.
     resource: String,
     /// The titles of the most worrying matches; none where nothing is worth a look.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     finding: Vec<&'e str>,
+    /// What the call changed or handed on, and the sessions that it came through. Whoever acts as one of these belongs to
+    /// the same incident.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    ties: BTreeSet<String>,
 }
-
-/// Stands where a record names no principal or no resource.
-const NONE: &str = "none";
-/// Bytes of a value that are kept: longer than any ARN, and short enough for a page.
-const MAX_BYTES: usize = 512;
 
 impl<'e> AlertKey<'e> {
     pub fn of(
         record: &Record<'_>,
         actor: &Actor<'e>,
+        lineage: &'e RememberedActor,
         context: &'e Context<'_>,
         verdict: &Verdict<'e>,
     ) -> Self {
         let resource = resource_key(record, context);
         let resource = plain(beginning(resource.as_deref().unwrap_or(NONE))).to_lowercase();
         let finding = verdict.most_worrying().map(|finding| finding.title).collect();
-        if let Some((account, id)) = actor.foreign_id() {
-            let principal = format!("{}:{}", plain(beginning(account)), plain(beginning(id)));
-            let principal = Cow::<str>::Owned(principal);
-            return Self { principal: principal.clone(), identity: principal, resource, finding };
-        }
-        let principal = actor.arn.or(actor.name()).unwrap_or(NONE);
-        let role = actor.issuer.as_ref().and_then(|issuer| issuer.arn);
-        // The people who sign in through IAM Identity Center share a role, and each has sessions under one name.
-        let shared = actor.permission_set().is_some();
-        Self {
-            principal: plain(beginning(principal)),
-            identity: plain(beginning(role.filter(|_| !shared).unwrap_or(principal))),
-            resource,
-            finding,
-        }
+        let (principal, identity) = caller(actor);
+        let origin =
+            lineage.origin.as_deref().map_or_else(|| identity.clone(), |root| plain(beginning(root)));
+        let ties = ties(record, actor, lineage, context, &resource);
+        Self { principal, identity, origin, resource, finding, ties }
     }
 }
 
-fn beginning(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_BYTES)]
-}
-
-/// What is written as in a URL: quotes and escapes of JSON, of queries and of the state in Dashboards' URLs (`!`), the
-/// syntax of chats and mails, and the sign that begins such an escape, so that two names never have one key.
-const WRITTEN_AS_IN_URLS: &[char] = &['"', '\\', '\'', '!', '<', '>', '&', '|', '`', '%'];
-
-/// A name that means nothing in a page or a link: itself, if it is made of what names and ARNs are made of; else with
-/// the rest written as in URLs.
-pub fn plain(name: &str) -> Cow<'_, str> {
-    // Nearly every name is one of these, and this is several times faster to find out.
-    let is_plain =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/' | b':' | b'@');
-    let needs_escape = |character: char| WRITTEN_AS_IN_URLS.contains(&character) || is_invisible(character);
-    if name.bytes().all(is_plain) || !name.contains(needs_escape) {
-        return Cow::Borrowed(name);
+/// The keys of the principal, and of who it is over several sessions.
+fn caller<'e>(actor: &Actor<'e>) -> (Cow<'e, str>, Cow<'e, str>) {
+    if let Some((account, id)) = actor.foreign_id() {
+        let principal = Cow::<str>::Owned(format!("{}:{}", plain(beginning(account)), plain(beginning(id))));
+        return (principal.clone(), principal);
     }
-    let mut plain = String::with_capacity(name.len() + 16);
-    for character in name.chars() {
-        if needs_escape(character) {
-            for byte in character.encode_utf8(&mut [0; 4]).bytes() {
-                let _ = write!(plain, "%{byte:02X}");
-            }
-        } else {
-            plain.push(character);
-        }
-    }
-    Cow::Owned(plain)
+    let principal = actor.arn.or(actor.name()).unwrap_or(NONE);
+    let role = actor.issuer.as_ref().and_then(|issuer| issuer.arn);
+    // The people who sign in through IAM Identity Center share a role, and each has sessions under one name.
+    let shared = actor.permission_set().is_some();
+    let identity = role.filter(|_| !shared).unwrap_or(principal);
+    (plain(beginning(principal)), plain(beginning(identity)))
 }
 
 #[cfg(test)]
@@ -105,11 +88,16 @@ mod tests {
     use crate::enrich::analysis::tests::{read, rule};
 
     fn key(record: &Json, levels: &[&str]) -> Json {
+        read_with(record, levels, &RememberedActor::default())
+    }
+
+    fn read_with(record: &Json, levels: &[&str], lineage: &RememberedActor) -> Json {
         let rules: Vec<_> = levels.iter().map(|level| rule(&format!("A {level} rule"), level, &[])).collect();
         read(record, &rules, |analysis| {
             serde_json::to_value(AlertKey::of(
                 analysis.record,
                 analysis.actor,
+                lineage,
                 analysis.context,
                 analysis.verdict,
             ))
@@ -169,8 +157,46 @@ mod tests {
                 json!({"principal": "é".repeat(256), "identity": "é".repeat(256), "resource": "none"}),
             ),
         ];
-        for (record, levels, expected) in cases {
-            assert_eq!(key(record, levels), expected, "{record}");
+        for (record, levels, mut expected) in cases {
+            // Nothing is known of who is behind it.
+            expected["origin"] = expected["identity"].clone();
+            let mut key = key(record, levels);
+            key.as_object_mut().unwrap().remove("ties");
+            assert_eq!(key, expected, "{record}");
+        }
+    }
+
+    #[test]
+    fn who_is_behind_a_caller_is_the_origin_and_ties_are_what_was_changed_or_handed_on() {
+        let create = json!({
+            "eventSource": "sagemaker.amazonaws.com", "eventName": "CreateNotebookInstance", "awsRegion": "eu-west-1",
+            "recipientAccountId": "111122223333", "readOnly": false,
+            "userIdentity": {"type": "AssumedRole", "arn": "arn:aws:sts::111122223333:assumed-role/dev/x"},
+            "requestParameters": {"notebookInstanceName": "N", "roleArn": "arn:aws:iam::111122223333:role/team/Exec"},
+        });
+        let mut denied = create.clone();
+        denied["errorCode"] = "AccessDenied".into();
+        let mut read = create.clone();
+        read["eventName"] = "DescribeNotebookInstance".into();
+        let created = [
+            "arn:aws:iam::111122223333:role/exec",
+            "arn:aws:sagemaker:eu-west-1:111122223333:notebook-instance/n",
+            "arn:aws:sts::111122223333:assumed-role/ci/run-7",
+        ];
+        let lineage = RememberedActor {
+            origin: Some("alice".to_owned()),
+            chain: [
+                "alice",
+                "arn:aws:sts::111122223333:assumed-role/CI/run-7",
+                "arn:aws:sts::111122223333:assumed-role/dev/x",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            ..RememberedActor::default()
+        };
+        for (record, expected) in [(create, &created[..]), (denied, &created[2..]), (read, &created[2..])] {
+            let key = read_with(&record, &[], &lineage);
+            assert_eq!((&key["origin"], &key["ties"]), (&json!("alice"), &json!(expected)), "{record}");
         }
     }
 

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use time::OffsetDateTime;
 
 use super::actor::Actor;
+use super::catalogue::Access;
 use super::context::Context;
+use super::deployment::{Deployed, Named, other_origin};
+use super::hardening::{Says, lost_by_move, taken_away};
 use super::lineage::{self, Lineage};
 use super::networks::SourceNetwork;
 use super::remembered::{COMPLETE, MEMORY_OF, Names, Remembered, RememberedActor, RememberedResource};
@@ -55,6 +58,9 @@ impl Asking<'_, '_, '_> {
                 sessions.extend(state.value("created.key").map(str::to_owned));
             }
             self.scripts(known.get(&key).found()).for_each(&mut want);
+            if let Some((before, now)) = known.get(&key).found().and_then(|state| self.moved(state)) {
+                before.keys(known).into_iter().chain(now.keys(known)).for_each(&mut want);
+            }
             want(key);
         }
         for session in sessions.into_iter().filter(|key| key.starts_with("ASIA")) {
@@ -92,6 +98,13 @@ impl Asking<'_, '_, '_> {
         let resource = find(self.resource(), "resource").flatten();
         let scripts: Vec<&State> =
             self.scripts(resource).filter_map(|key| find(Some(key), "script").flatten()).collect();
+        let moved = resource.and_then(|resource| Some((resource, self.moved(resource)?)));
+        let deployed = moved.map(|(resource, (before, now))| {
+            for key in before.keys(known).into_iter().chain(now.keys(known)) {
+                find(Some(key), "model");
+            }
+            (resource, before.deployed(known), now.deployed(known))
+        });
         let mut touches: Vec<String> = self
             .touched()
             .filter_map(|key| find(Some(key), "touched resource").flatten().and_then(kind_of_foundation))
@@ -108,7 +121,7 @@ impl Asking<'_, '_, '_> {
             touches,
             first,
             usual,
-            resource: self.remember_resource(resource, &scripts, &lineage, known),
+            resource: self.compare(deployed, self.remember_resource(resource, &scripts, &lineage, known)),
             actor: RememberedActor {
                 execution_role: role.filter(|role| is_true(role, "execution_role")).map(|_| true),
                 chain: lineage.chain,
@@ -190,7 +203,47 @@ impl Asking<'_, '_, '_> {
                 .map(|said| said.is.clone())
                 .unwrap_or_default(),
             script_verdict,
+            ..Default::default()
         }
+    }
+
+    /// Adds what the call takes away, and what it brings from elsewhere.
+    fn compare(
+        &self,
+        deployed: Option<(&State, Deployed<'_>, Deployed<'_>)>,
+        mut remembered: RememberedResource,
+    ) -> RememberedResource {
+        if remembered.created_at.is_none() && remembered.configuration.is_empty() || self.reads() {
+            return remembered;
+        }
+        let says =
+            if self.record.event_name().starts_with("Create") { Says::Everything } else { Says::Changes };
+        let mut weakened = taken_away(&remembered.configuration, self.context, says);
+        if let Some((endpoint, before, now)) = &deployed {
+            weakened.extend(lost_by_move(before, now));
+            remembered.other_origin =
+                other_origin(before, now, endpoint).into_iter().map(Cow::Borrowed).collect();
+        }
+        remembered.weakened = weakened.into_iter().map(Cow::Borrowed).collect();
+        remembered
+    }
+
+    fn reads(&self) -> bool {
+        self.context.access_level.is_none_or(Access::reads)
+    }
+
+    /// What stands behind an endpoint before the call and after it, where it says so.
+    fn moved(&self, endpoint: &State) -> Option<(Named, Named)> {
+        let arn = self.resource()?.id;
+        let Context { endpoint_config, model, .. } = self.context;
+        let now = Named::at(&arn, endpoint_config.name.iter().copied(), model.name.iter().copied())?;
+        let told = |field: &str| {
+            let said = endpoint.said(field).filter(|said| self.is_before(said));
+            said.into_iter().flat_map(|said| said.is.iter().map(String::as_str))
+        };
+        let before = Named::at(&arn, told("configuration.endpoint_config"), told("configuration.model"))?;
+        let is_moved = !before.is_empty() && !now.is_empty() && before != now && !self.reads();
+        is_moved.then_some((before, now))
     }
 
     /// Whether it was told before the record: what a later one told says nothing of what this one found.

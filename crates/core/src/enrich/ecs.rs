@@ -18,15 +18,16 @@ use super::analysis::Analysis;
 use super::catalogue::Access;
 use super::context::Context;
 use super::envelope::CloudTrail;
-use super::networks::{AsNumber, Geo, NetworkKind, SourceNetwork};
+use super::networks::{AsNumber, Geo, SourceNetwork};
+use super::own_fields::{ActorAndMemory, Rules, SageMaker};
 use super::questions;
-use super::remembered::{Remembered, RememberedActor};
-use super::rules::{Judged, Muted, Releveled};
+use super::remembered::Remembered;
+use super::rules::Judged;
 use super::runbook;
 use super::sentence;
 use super::verdict::{CallOutcome, MatchedRules, Possible, Threat, Verdict, outcome, severity};
 use crate::record::Record;
-use crate::timestamp;
+use crate::timestamp::Timestamp;
 
 /// The version of the Elastic Common Schema whose field names are used.
 pub const ECS_VERSION: &str = "8.11.0";
@@ -107,7 +108,13 @@ impl Serialize for Event<'_, '_> {
                 usual: &self.remembered.usual,
                 touches: &self.remembered.touches,
                 memory: &self.remembered.context,
-                alert: AlertKey::of(self.record, &self.actor, &self.context, &verdict),
+                alert: AlertKey::of(
+                    self.record,
+                    &self.actor,
+                    &self.remembered.actor,
+                    &self.context,
+                    &verdict,
+                ),
                 questions: questions::answered(&analysis),
                 runbook: runbook::links(&analysis),
                 rules: Rules { version: self.rules_version, retagged: self.retagged.map(Timestamp) },
@@ -361,63 +368,4 @@ struct CallError<'e> {
 #[derive(Serialize)]
 struct Aws<'e, 'a> {
     cloudtrail: CloudTrail<'e, 'a>,
-}
-
-#[derive(Serialize)]
-struct SageMaker<'e> {
-    actor: ActorAndMemory<'e>,
-    #[serde(flatten)]
-    verdict: &'e Verdict<'e>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    muted: &'e [Muted<'e>],
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    releveled: &'e [Releveled<'e>],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    possible: Option<Possible<'e>>,
-    #[serde(flatten)]
-    context: &'e Context<'e>,
-    /// What the caller was never seen with.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    first: &'e [Cow<'static, str>],
-    /// What the caller was seen with for long enough.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    usual: &'e [Cow<'static, str>],
-    /// The kinds of what SageMaker works with that the record names.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    touches: &'e [String],
-    /// What of memory was missing.
-    #[serde(rename = "context", skip_serializing_if = "<[_]>::is_empty")]
-    memory: &'e [String],
-    alert: AlertKey<'e>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    questions: Vec<u8>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    runbook: Vec<&'static str>,
-    rules: Rules<'e>,
-}
-
-#[skip_serializing_none]
-#[derive(Serialize)]
-struct ActorAndMemory<'e> {
-    #[serde(flatten)]
-    actor: &'e Actor<'e>,
-    network: Option<NetworkKind>,
-    #[serde(flatten)]
-    remembered: &'e RememberedActor,
-}
-
-/// The rules that the document was tagged by.
-#[derive(Serialize)]
-struct Rules<'e> {
-    version: &'e str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retagged: Option<Timestamp>,
-}
-
-struct Timestamp(OffsetDateTime);
-
-impl Serialize for Timestamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&timestamp::format(self.0))
-    }
 }

@@ -46,6 +46,7 @@ pub fn facts(told: &Told<'_, '_, '_>) -> Vec<Fact> {
     if succeeded {
         facts.extend(session(told, &at));
         facts.extend(resource(told, &at));
+        facts.extend(parts(told));
         facts.extend(foundations(told));
     }
     facts
@@ -58,6 +59,7 @@ fn identities(told: &Told<'_, '_, '_>, at: &Stamp, succeeded: bool) -> Vec<Fact>
     let mut state = State::default();
     state.say("cloud.account.id", &Stamp::ALWAYS, [account]);
     state.say("last_seen", &Stamp::of_day(*time), [day(*time)]);
+    state.add_newest("active_days", &Stamp::of_day(*time), day(*time));
     if is_flagged(told.matches) {
         state.add_newest(usual::FLAGGED, &Stamp::of_day(*time), day(*time));
     }
@@ -112,9 +114,7 @@ fn resource(told: &Told<'_, '_, '_>, at: &Stamp) -> Option<Fact> {
     let resource = context.resource.as_ref()?;
     let arn = resource.arn.as_deref()?;
     let access = context.access_level?;
-    let mut state = State::default();
-    let key = Key::resource(arn);
-    state.say("key", &Stamp::ALWAYS, [key.id.as_str()]);
+    let (key, mut state) = named(arn);
     for (field, value) in [("resource.type", &resource.kind), ("resource.name", &resource.name)] {
         // Records spell one name in several cases, and the same one has to win whatever their order.
         if let Some(value) = value {
@@ -133,26 +133,19 @@ fn resource(told: &Told<'_, '_, '_>, at: &Stamp) -> Option<Fact> {
     {
         state.add_oldest(usual::OPENED_BY, at, person);
     }
-    let deed = if access.reads() {
-        return Some(Fact { key, state });
-    } else if ["Create", "Register", "Import"].iter().any(|verb| name.starts_with(verb)) && !is_link(name) {
-        "created"
-    } else if ["Delete", "Deregister"].iter().any(|verb| name.starts_with(verb)) && access == Access::Write {
-        "gone"
-    } else {
-        "changed"
-    };
+    let Some(deed) = deed(name, access) else { return Some(Fact { key, state }) };
+    state.say("stands", at, [if deed == GONE { "false" } else { "true" }]);
     let mut say = |member: &str, value: Option<&str>| state.say(&format!("{deed}.{member}"), at, value);
     say("at", Some(&timestamp::format(*time)));
     say("by", actor.arn.or(actor.name()));
     say("call", Some(name));
-    if deed != "gone" {
+    if deed != GONE {
         say("key", record.text(&["userIdentity", "accessKeyId"]));
         say("person", lineage::person(record, actor).as_deref());
         say("principal", actor.principal_id);
         for (field, values) in configuration(context) {
             // Who makes a thing says all of it; who changes it says what changes.
-            if deed == "created" || !values.is_empty() {
+            if deed == CREATED || !values.is_empty() {
                 state.say(field, at, values);
             }
         }
@@ -163,11 +156,44 @@ fn resource(told: &Told<'_, '_, '_>, at: &Stamp) -> Option<Fact> {
             state.say("script.verdict", at, [worst]);
         }
         let uses = uses(context, &catalogue.kinds, &place);
-        if deed == "created" || !uses.is_empty() {
+        if deed == CREATED || !uses.is_empty() {
             state.say("uses", at, uses);
         }
     }
     Some(Fact { key, state })
+}
+
+const CREATED: &str = "created";
+const CHANGED: &str = "changed";
+const GONE: &str = "gone";
+
+/// What a call does to its resource; nothing where it only reads.
+fn deed(name: &str, access: Access) -> Option<&'static str> {
+    let begins_with = |verbs: &[&str]| verbs.iter().any(|verb| name.starts_with(verb));
+    if access.reads() {
+        None
+    } else if begins_with(&["Create", "Register", "Import"]) && !is_link(name) {
+        Some(CREATED)
+    } else if begins_with(&["Delete", "Deregister"]) && access == Access::Write {
+        Some(GONE)
+    } else {
+        Some(CHANGED)
+    }
+}
+
+/// What is known of a thing from its ARN alone.
+fn named(arn: &str) -> (Key, State) {
+    let key = Key::resource(arn);
+    let mut state = State::default();
+    state.say("key", &Stamp::ALWAYS, [key.id.as_str()]);
+    // As documents of events have it, so that they are found by it: a key leaves the partition out.
+    let partition = arn.split(':').nth(1).unwrap_or_default().to_ascii_lowercase();
+    let known_as = key
+        .id
+        .strip_prefix("arn:aws:")
+        .map_or_else(|| key.id.clone(), |rest| format!("arn:{partition}:{rest}"));
+    state.say("arn", &Stamp::ALWAYS, [known_as]);
+    (key, state)
 }
 
 /// A link to a resource is no resource of its own.
@@ -175,13 +201,30 @@ fn is_link(name: &str) -> bool {
     name.starts_with("CreatePresigned")
 }
 
+/// The resources of SageMaker that one is made of, each with what uses it.
+fn parts(told: &Told<'_, '_, '_>) -> Vec<Fact> {
+    let Told { record, context, catalogue, time, .. } = told;
+    let user = context.resource.as_ref().and_then(|resource| resource.arn.as_deref());
+    let deed = context.access_level.and_then(|access| deed(record.event_name(), access));
+    let (Some(user), Some(CREATED | CHANGED)) = (user, deed) else { return Vec::new() };
+    let Some(place) = Arn::parse(user) else { return Vec::new() };
+    let about = |arn: &String| {
+        let (key, mut state) = named(arn);
+        let part = Arn::parse(arn)?;
+        state.say("resource.type", &Stamp::ALWAYS, [catalogue.kinds.read(&part)?.kind]);
+        state.say("cloud.account.id", &Stamp::ALWAYS, [part.account]);
+        state.say("cloud.region", &Stamp::ALWAYS, [part.region]);
+        state.add_newest("used_for", &Stamp::of_day(*time), user.to_ascii_lowercase());
+        Some(Fact { key, state })
+    };
+    uses(context, &catalogue.kinds, &place).iter().take(LEARNT_AT_ONCE).filter_map(about).collect()
+}
+
 /// The roles, buckets, repositories, keys and subnets that a resource of SageMaker stands on, and the roles that trust it.
 fn foundations(told: &Told<'_, '_, '_>) -> Vec<Fact> {
     let Told { record, context, actor, time, .. } = told;
     let about = |kind: &str, arn: &str| {
-        let mut state = State::default();
-        let key = Key::resource(arn);
-        state.say("key", &Stamp::ALWAYS, [key.id.as_str()]);
+        let (key, mut state) = named(arn);
         state.say("resource.type", &Stamp::ALWAYS, [kind]);
         (key, state)
     };
@@ -225,7 +268,7 @@ fn foundations(told: &Told<'_, '_, '_>) -> Vec<Fact> {
             state.say("execution_role", &Stamp::ALWAYS, ["true"]);
         }
         if let Some(resource) = used_for {
-            state.add_newest("used_for", &at, resource);
+            state.add_newest("used_for", &at, resource.to_ascii_lowercase());
         }
         facts.push(Fact { key, state });
     };

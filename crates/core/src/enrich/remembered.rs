@@ -14,7 +14,7 @@ pub const COMPLETE: &str = "complete";
 pub const MEMORY_OF: &str = "memory of ";
 
 /// What is remembered for one record, as its document and rules have it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Remembered {
     pub actor: RememberedActor,
     pub resource: RememberedResource,
@@ -33,7 +33,7 @@ pub type Names = Vec<Cow<'static, str>>;
 
 /// What memory says of the caller, under `sagemaker.actor`.
 #[skip_serializing_none]
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RememberedActor {
     /// From the first that is known to the caller.
@@ -49,7 +49,7 @@ pub struct RememberedActor {
 
 /// What memory says of the resource, under `sagemaker.resource`.
 #[skip_serializing_none]
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RememberedResource {
     pub created_by: Option<String>,
@@ -67,6 +67,12 @@ pub struct RememberedResource {
     pub tags: Vec<String>,
     /// The worst level of what the rules find in the script that it starts with.
     pub script_verdict: Option<String>,
+    /// The hardening that was there and that the call takes away, by the names of the configuration.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub weakened: Names,
+    /// What of the models behind an endpoint is from elsewhere than before: `image`, `model_bucket`, `model_creator`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_origin: Names,
 }
 
 /// The fields of a document that memory decides.
@@ -78,7 +84,15 @@ pub fn is_field(name: &str) -> bool {
     if let Some(name) = name.strip_prefix("resource.") {
         return matches!(
             name,
-            "created_by" | "created_at" | "owner" | "is_owner" | "age" | "tags" | "script_verdict"
+            "created_by"
+                | "created_at"
+                | "owner"
+                | "is_owner"
+                | "age"
+                | "tags"
+                | "script_verdict"
+                | "weakened"
+                | "other_origin"
         ) || name.starts_with("configuration.");
     }
     matches!(name, "first" | "usual" | "touches" | "context")
@@ -108,6 +122,38 @@ impl Remembered {
         self.context.iter().any(|missing| missing.starts_with(MEMORY_OF))
     }
 
+    /// With what memory says now of what it could not be asked for then. What was known stays: memory keeps what came last,
+    /// and may have forgotten what the record found.
+    #[must_use]
+    pub fn completed(self, now: Self) -> Self {
+        if now.lacks_memory() {
+            return self;
+        }
+        let lacked = |what: &[&str]| {
+            let mut missing = self.context.iter().filter_map(|it| it.strip_prefix(MEMORY_OF));
+            missing.any(|it| what.contains(&it))
+        };
+        let lacked_pairs = lacked(&["the identity", "the account", "the resource"]);
+        let (first, usual) =
+            if lacked_pairs { (now.first, now.usual) } else { (self.first.clone(), self.usual.clone()) };
+        let mut touches = [self.touches.clone(), now.touches].concat();
+        touches.sort_unstable();
+        touches.dedup();
+        Self {
+            actor: if self.actor.origin.is_some() {
+                let execution_role = self.actor.execution_role.or(now.actor.execution_role);
+                RememberedActor { execution_role, ..self.actor }
+            } else {
+                now.actor
+            },
+            resource: self.resource.completed(now.resource),
+            first,
+            usual,
+            touches,
+            context: now.context,
+        }
+    }
+
     /// The value of a field that rules ask for.
     pub fn fact(&self, name: &str) -> Option<EventValue<'_>> {
         let Self { actor, resource, first, usual, touches, context } = self;
@@ -121,6 +167,8 @@ impl Remembered {
             "actor.execution_role" => return actor.execution_role.map(EventValue::Bool),
             "resource.is_owner" => return resource.is_owner.map(EventValue::Bool),
             "resource.age" => return resource.age.map(EventValue::Int),
+            "resource.weakened" => return list(resource.weakened.iter().map(Cow::as_ref)),
+            "resource.other_origin" => return list(resource.other_origin.iter().map(Cow::as_ref)),
             "resource.tags" => return list(resource.tags.iter().map(String::as_str)),
             _ => {}
         }
@@ -140,7 +188,83 @@ impl Remembered {
     }
 }
 
+impl RememberedResource {
+    /// With what is known now in the place of what was not.
+    fn completed(self, now: Self) -> Self {
+        fn told<T>(known: Vec<T>, now: Vec<T>) -> Vec<T> {
+            if known.is_empty() { now } else { known }
+        }
+        Self {
+            created_by: self.created_by.or(now.created_by),
+            created_at: self.created_at.or(now.created_at),
+            owner: self.owner.or(now.owner),
+            is_owner: self.is_owner.or(now.is_owner),
+            age: self.age.or(now.age),
+            configuration: if self.configuration.is_empty() { now.configuration } else { self.configuration },
+            tags: told(self.tags, now.tags),
+            script_verdict: self.script_verdict.or(now.script_verdict),
+            weakened: told(self.weakened, now.weakened),
+            other_origin: told(self.other_origin, now.other_origin),
+        }
+    }
+}
+
 fn list<'v>(texts: impl Iterator<Item = &'v str>) -> Option<EventValue<'v>> {
     let texts: Vec<_> = texts.map(|text| EventValue::Str(text.into())).collect();
     (!texts.is_empty()).then_some(EventValue::Array(texts))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(ours: &Value) -> Remembered {
+        Remembered::of_document(&json!({ "sagemaker": ours }))
+    }
+
+    #[test]
+    fn what_memory_could_not_say_is_filled_in_and_what_it_said_stays() {
+        let before = json!({
+            "context": ["memory of the resource", "memory of the identity"], "touches": ["bucket"],
+            "actor": {"chain": ["alice", "arn:session"], "origin": "alice"},
+            "resource": {"script_verdict": "high", "tags": ["a=1"]},
+        });
+        let now = json!({
+            "context": ["complete"], "first": ["network"], "usual": ["region"], "touches": ["role"],
+            "actor": {"chain": ["eve"], "origin": "eve", "execution_role": true},
+            "resource": {"created_by": "bob", "is_owner": false, "tags": ["a=2"], "script_verdict": "none", "weakened": ["kms_key"]},
+        });
+        let done = of(&before).completed(of(&now));
+        assert!(!done.lacks_memory());
+        assert_eq!((done.actor.origin.as_deref(), done.actor.execution_role), (Some("alice"), Some(true)));
+        assert_eq!(
+            (done.first, done.usual, done.touches),
+            (vec!["network".into()], vec!["region".into()], vec!["bucket".to_owned(), "role".to_owned()])
+        );
+        let resource = done.resource;
+        assert_eq!((resource.created_by.as_deref(), resource.is_owner), (Some("bob"), Some(false)));
+        assert_eq!(
+            (resource.script_verdict.as_deref(), &resource.tags[..]),
+            (Some("high"), &["a=1".to_owned()][..])
+        );
+        assert_eq!(resource.weakened, ["kms_key"]);
+    }
+
+    #[test]
+    fn what_memory_cannot_say_now_either_changes_nothing() {
+        let before = json!({"context": ["memory of the role"], "first": ["network"]});
+        let now =
+            json!({"context": ["memory of ASIA1"], "usual": ["network"], "resource": {"created_by": "bob"}});
+        let done = of(&before).completed(of(&now));
+        assert_eq!(
+            (done.context, done.first),
+            (vec!["memory of the role".to_owned()], vec!["network".into()])
+        );
+        assert_eq!(done.resource, RememberedResource::default());
+        // The pairs were known in full, and only something else was missing.
+        let done = of(&before).completed(of(&json!({"context": ["complete"], "usual": ["network"]})));
+        assert_eq!((done.first, done.usual.len()), (vec!["network".into()], 0));
+    }
 }

@@ -58,7 +58,7 @@ fn of_related<'e>(record: &Record<'_>, related: &RelatedResource<'e>) -> Cow<'e,
 }
 
 /// An ARN without what not every call writes: the path of a role, and what logs put behind a group.
-fn canonical<'e>(arn: &Arn<'e>) -> Cow<'e, str> {
+pub fn canonical<'e>(arn: &Arn<'e>) -> Cow<'e, str> {
     if arn.service == "iam"
         && let Some((kind, name)) = arn.resource.split_once('/')
         && let Some((_, name)) = name.rsplit_once('/')

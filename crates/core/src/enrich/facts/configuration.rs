@@ -23,6 +23,7 @@ pub fn configuration(context: &Context<'_>) -> Vec<(&'static str, Vec<String>)> 
         ("configuration.network_isolation", truth(network.isolated)),
         ("configuration.inter_container_encryption", truth(network.encrypted)),
         ("configuration.direct_internet_access", truth(network.direct_internet)),
+        ("configuration.app_access", texts(network.app_access.as_slice())),
         ("configuration.root_access", truth(context.root_access)),
         ("configuration.remote_access", truth(context.remote_access)),
         ("configuration.docker_access", truth(context.docker_access)),

@@ -240,5 +240,5 @@ fn anew(document: &Value, enricher: &Enricher) -> Value {
         retagged: AT,
         document,
     };
-    re_enrich(&kept, enricher).unwrap().source
+    re_enrich(&kept, enricher, &crate::memory::Known::off()).unwrap().source
 }

@@ -1,0 +1,66 @@
+//! Writes the source of a record's document.
+
+use bytes::Bytes;
+use time::OffsetDateTime;
+
+use super::ecs::Event;
+use super::enricher::Enricher;
+use super::rules::Judged;
+use super::sigma_event::FoundFacts;
+use crate::record::Record;
+use crate::timestamp;
+
+/// The times of a document.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    pub(super) timestamp: OffsetDateTime,
+    pub(super) created: Option<OffsetDateTime>,
+    pub(super) ingested: OffsetDateTime,
+    pub(super) retagged: Option<OffsetDateTime>,
+}
+
+/// The source of the document of a record.
+pub(super) fn write_source(
+    record: &Record<'_>,
+    original: &str,
+    found: FoundFacts<'_>,
+    judged: &Judged<'_>,
+    enricher: &Enricher,
+    times: Times,
+    path: &str,
+) -> Bytes {
+    let Enricher { rules, catalogue, .. } = enricher;
+    let FoundFacts { mut context, actor, network, mut remembered } = found;
+    if let Some(resource) = &mut context.resource {
+        resource.remembered = Some(Box::new(std::mem::take(&mut remembered.resource)));
+    }
+    let event = Event {
+        record,
+        original,
+        judged,
+        context,
+        unknown_operation: catalogue.lacks(record),
+        actor,
+        network,
+        remembered,
+        timestamp: times.timestamp,
+        created: times.created,
+        ingested: times.ingested,
+        retagged: times.retagged,
+        rules_version: rules.version(),
+        path,
+    };
+    let mut source = Vec::with_capacity(2 * original.len() + FIELD_BYTES);
+    serde_json::to_writer(&mut source, &event)
+        .expect("an event of text, numbers and lists can be written as JSON");
+    // What waits for OpenSearch is counted by its length, so it may not occupy more.
+    Bytes::from(source.into_boxed_slice())
+}
+
+/// Bytes that a document usually has beside its record, which is in it twice: as one text and as fields.
+const FIELD_BYTES: usize = 4096;
+
+/// When the event happened; none where the record does not say or nobody could have meant it.
+pub(super) fn event_time(record: &Record<'_>) -> Option<OffsetDateTime> {
+    record.text(&["eventTime"]).and_then(timestamp::parse)
+}

@@ -1,0 +1,399 @@
+//! Incidents: what one origin does within some time is one incident, so that one attack is one page.
+//!
+//! An incident is decided from the signals that are stored, and nothing is counted between rounds. So whoever decides, and
+//! however often, comes to the same: [`judge`] is a function of what the signals say and of the incident that stands.
+
+mod advice;
+mod correlated;
+mod rounds;
+mod sentence;
+mod signal;
+mod tally;
+mod weights;
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+use crate::enrich::{Severity, tie_key};
+use crate::timestamp::Timestamp;
+pub use rounds::{Decided, EVERY, Page, Rounds};
+pub use signal::{Signal, SignalFinding};
+pub use tally::{Finding, Kept, MOST, Tally, Told};
+pub use weights::Weights;
+
+/// A document of the index of incidents.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// When the last signal was seen.
+    #[serde(rename = "@timestamp")]
+    pub timestamp: Timestamp,
+    /// The sentence for the phone.
+    pub message: String,
+    pub event: EventFields,
+    pub cloud: CloudFields,
+    pub source: SourceFields,
+    pub incident: IncidentFields,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventFields {
+    pub kind: Kind,
+    /// When the first signal was seen.
+    pub start: Timestamp,
+    pub end: Timestamp,
+    /// When this version was written.
+    pub ingested: Timestamp,
+    /// From 1 to 5, as in documents of events.
+    pub severity: u8,
+}
+
+/// What the document stands for, in ECS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    Alert,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CloudFields {
+    pub account: AccountFields,
+    pub region: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AccountFields {
+    pub id: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceFields {
+    /// Addresses, or names of services of AWS.
+    pub address: Vec<String>,
+}
+
+/// What is said under `incident`. Lists have at most [`MOST`] members; `cut` names those that had more.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IncidentFields {
+    pub id: String,
+    pub state: State,
+    pub severity: Severity,
+    pub score: u64,
+    /// Why it was opened or escalated.
+    pub reason: String,
+    /// The id and the number of the page, so that each page is an alert of its own.
+    pub page: String,
+    /// How often it paged.
+    pub pages: u64,
+    /// When it paged last.
+    pub paged: Timestamp,
+    pub opened: Timestamp,
+    pub escalated: Option<Timestamp>,
+    pub quiet: Option<Timestamp>,
+    pub closed: Option<Timestamp>,
+    /// The id of the incident of this origin before it.
+    pub follows: Option<String>,
+    /// Whose signals opened it.
+    pub origin: String,
+    pub origins: Vec<String>,
+    pub principals: Vec<String>,
+    pub resources: Vec<String>,
+    pub ties: Vec<String>,
+    /// The account and the region of the first signal.
+    pub account: Option<String>,
+    pub region: Option<String>,
+    /// Titles, the worst first.
+    pub finding: Vec<String>,
+    pub findings: Vec<FindingFields>,
+    pub categories: Vec<String>,
+    pub outcome: Outcome,
+    pub signals: u64,
+    /// The three worst findings with their levels.
+    pub worst: Vec<String>,
+    /// What to do first.
+    pub next: Vec<String>,
+    /// When each rule matched first, with the sentence of the record.
+    pub timeline: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cut: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    Open,
+    Escalated,
+    /// Nothing new came for a while.
+    Quiet,
+    Closed,
+}
+
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FindingFields {
+    /// Of the rule.
+    pub id: String,
+    pub title: String,
+    pub level: Severity,
+    pub count: u64,
+    pub first: Timestamp,
+    pub last: Timestamp,
+    /// The document that told it first.
+    pub first_id: String,
+    pub first_index: String,
+    /// Where to read how to contain it.
+    pub reference: Option<String>,
+}
+
+/// How many calls ended how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    pub success: u64,
+    pub failure: u64,
+}
+
+/// What is known beside the signals when an incident is decided.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'s> {
+    /// The rules whose matches are usual at the site.
+    pub usual: &'s BTreeSet<String>,
+    pub weights: &'s Weights,
+    pub now: OffsetDateTime,
+}
+
+/// Decides what an incident is from now on, given all its signals and the incident that stands, or the last one of the
+/// origin, which is closed. None where there is nothing to write: too little for an incident, or nothing that changed.
+pub fn judge(tally: &Tally, last: Option<&Incident>, around: Surroundings<'_>) -> Option<Incident> {
+    let standing = last.filter(|incident| incident.is_standing());
+    let (first, end) = (tally.first?, tally.last?);
+    let found = severity(tally, around);
+    let severity = standing.map(|incident| incident.incident.severity).max(found)?;
+    let origin = standing.map_or_else(|| first_origin(tally), |it| it.incident.origin.clone());
+    let follows = match standing {
+        Some(standing) => standing.incident.follows.clone(),
+        None => last.map(|incident| incident.incident.id.clone()),
+    };
+    let id = id(&origin, follows.as_deref());
+    let paging = paging(tally, standing, severity, around);
+    let now = Timestamp(around.now);
+    let score = tally.score(around.usual, around.weights);
+    let earlier = standing.map(|standing| &standing.incident);
+    let worst_first = tally.worst_first();
+    let fields = IncidentFields {
+        state: state(standing, paging, tally),
+        severity,
+        score: score.max(earlier.map_or(0, |earlier| earlier.score)),
+        reason: match (earlier, paging) {
+            (Some(earlier), Paging::Not) => earlier.reason.clone(),
+            _ => sentence::reason(tally, score, around.weights),
+        },
+        page: format!("{id}/{}", pages(standing, paging)),
+        pages: pages(standing, paging),
+        paged: earlier.filter(|_| paging == Paging::Not).map_or(now, |earlier| earlier.paged),
+        opened: earlier.map_or(now, |earlier| earlier.opened),
+        escalated: match paging {
+            Paging::Escalates => Some(now),
+            Paging::Not | Paging::Opens => earlier.and_then(|earlier| earlier.escalated),
+        },
+        quiet: None,
+        closed: None,
+        follows,
+        origins: tally.origins.by_time(),
+        principals: tally.principals.by_time(),
+        resources: tally.resources.by_time(),
+        ties: tally.ties.by_time(),
+        account: tally.accounts.by_time().into_iter().next(),
+        region: tally.regions.by_time().into_iter().next(),
+        finding: worst_first.iter().map(|(_, finding)| finding.title.clone()).take(MOST).collect(),
+        findings: worst_first.iter().map(|(rule, finding)| finding.fields(rule)).take(MOST).collect(),
+        categories: tally.categories.iter().cloned().collect(),
+        outcome: Outcome { success: tally.succeeded, failure: tally.signals - tally.succeeded },
+        signals: tally.signals,
+        worst: sentence::worst(&worst_first),
+        next: advice::next_steps(tally),
+        timeline: sentence::timeline(tally),
+        cut: cut(tally),
+        id,
+        origin,
+    };
+    let incident = Incident {
+        timestamp: Timestamp(end),
+        message: sentence::sentence(tally, severity, &fields.origin),
+        event: EventFields {
+            kind: Kind::Alert,
+            start: Timestamp(first),
+            end: Timestamp(end),
+            ingested: now,
+            severity: severity as u8,
+        },
+        cloud: CloudFields {
+            account: AccountFields { id: tally.accounts.by_time() },
+            region: tally.regions.by_time(),
+        },
+        source: SourceFields { address: tally.addresses.by_time() },
+        incident: fields,
+    };
+    (!standing.is_some_and(|standing| standing.says_the_same(&incident))).then_some(incident)
+}
+
+/// What becomes of an incident of which nothing new came: quiet, then closed. None while it stays as it is.
+pub fn rest(incident: &Incident, weights: &Weights, now: OffsetDateTime) -> Option<Incident> {
+    if !incident.is_standing() {
+        return None;
+    }
+    let silence = now - incident.event.end.0;
+    let mut rested = incident.clone();
+    let fields = &mut rested.incident;
+    if silence >= weights.times.closes_after.value || now - fields.opened.0 >= weights.times.longest.value {
+        fields.state = State::Closed;
+        fields.closed = Some(Timestamp(now));
+    } else if silence >= weights.times.quiet_after.value && fields.state != State::Quiet {
+        fields.state = State::Quiet;
+        fields.quiet = Some(Timestamp(now));
+    } else {
+        return None;
+    }
+    rested.event.ingested = Timestamp(now);
+    Some(rested)
+}
+
+/// From when signals of an origin count, given its last incident.
+pub fn counts_from(last: Option<&Incident>, weights: &Weights, now: OffsetDateTime) -> OffsetDateTime {
+    let window = now - weights.times.window.value;
+    match last {
+        Some(standing) if standing.is_standing() => standing.event.start.0,
+        Some(closed) => window.max(closed.event.end.0 + time::Duration::MILLISECOND),
+        None => window,
+    }
+}
+
+/// Whether what somebody else does belongs to an incident: they act as somebody or something that it changed or handed on,
+/// or the other way round, or both changed the same.
+pub fn is_tied(tally: &Tally, incident: &Incident) -> bool {
+    let fields = &incident.incident;
+    let theirs: BTreeSet<String> =
+        fields.origins.iter().chain(&fields.principals).map(|name| tie_key(name)).collect();
+    let selves = tally.selves();
+    // Many people hand on the same role, and come through sessions of it.
+    let is_changed = |tie: &String| !tie.contains(":role/") && !tie.contains(":assumed-role/");
+    fields.ties.iter().any(|tie| selves.contains(tie) || (is_changed(tie) && tally.ties.contains(tie)))
+        || tally.ties.names().any(|tie| theirs.contains(tie))
+}
+
+impl Incident {
+    pub fn is_standing(&self) -> bool {
+        self.incident.state != State::Closed
+    }
+
+    /// Whether another version differs in nothing but the time of its writing.
+    fn says_the_same(&self, other: &Self) -> bool {
+        let mut other = other.clone();
+        other.event.ingested = self.event.ingested;
+        *self == other
+    }
+}
+
+impl Finding {
+    fn fields(&self, rule: &str) -> FindingFields {
+        FindingFields {
+            id: rule.to_owned(),
+            title: self.title.clone(),
+            level: self.severity,
+            count: self.count,
+            first: Timestamp(self.first.time),
+            last: Timestamp(self.last),
+            first_id: self.first.id.clone(),
+            first_index: self.first.index.clone(),
+            reference: self.reference.clone(),
+        }
+    }
+}
+
+/// What a decision does about pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Paging {
+    Not,
+    Opens,
+    Escalates,
+}
+
+fn severity(tally: &Tally, around: Surroundings<'_>) -> Option<Severity> {
+    let Surroundings { usual, weights, .. } = around;
+    let score = tally.score(usual, weights) as f64;
+    let is_critical = tally.findings.values().any(|finding| finding.severity == Severity::Critical);
+    if is_critical || score >= weights.limits.critical_at.value {
+        Some(Severity::Critical)
+    } else {
+        (score >= weights.limits.opens_at.value).then_some(Severity::High)
+    }
+}
+
+fn paging(
+    tally: &Tally,
+    standing: Option<&Incident>,
+    severity: Severity,
+    around: Surroundings<'_>,
+) -> Paging {
+    let Some(standing) = standing.map(|standing| &standing.incident) else { return Paging::Opens };
+    let is_new = |(rule, finding): (&String, &Finding)| {
+        finding.severity == Severity::Critical && !standing.findings.iter().any(|known| known.id == *rule)
+    };
+    let is_old = around.now - standing.paged.0 >= around.weights.times.again_after.value;
+    let escalates = severity > standing.severity || (is_old && tally.findings.iter().any(is_new));
+    if escalates { Paging::Escalates } else { Paging::Not }
+}
+
+fn pages(standing: Option<&Incident>, paging: Paging) -> u64 {
+    standing.map_or(0, |standing| standing.incident.pages) + u64::from(paging != Paging::Not)
+}
+
+fn state(standing: Option<&Incident>, paging: Paging, tally: &Tally) -> State {
+    match (standing, paging) {
+        (_, Paging::Escalates) => State::Escalated,
+        (None, _) | (Some(_), Paging::Opens) => State::Open,
+        (Some(standing), Paging::Not) => {
+            let has_news = tally.last > Some(standing.event.end.0);
+            match standing.incident.state {
+                State::Quiet if !has_news => State::Quiet,
+                _ if standing.incident.escalated.is_some() => State::Escalated,
+                _ => State::Open,
+            }
+        }
+    }
+}
+
+fn first_origin(tally: &Tally) -> String {
+    tally.origins.by_time().into_iter().next().unwrap_or_default()
+}
+
+/// The same for whoever decides: the origin's first incident, or the one that follows another.
+fn id(origin: &str, follows: Option<&str>) -> String {
+    let mut hash = Sha256::new();
+    hash.update(origin.as_bytes());
+    hash.update([0]);
+    hash.update(follows.unwrap_or_default().as_bytes());
+    hex::encode(&hash.finalize()[..16])
+}
+
+fn cut(tally: &Tally) -> Vec<String> {
+    [
+        ("origins", &tally.origins),
+        ("principals", &tally.principals),
+        ("resources", &tally.resources),
+        ("ties", &tally.ties),
+        ("accounts", &tally.accounts),
+        ("regions", &tally.regions),
+        ("addresses", &tally.addresses),
+    ]
+    .into_iter()
+    .filter(|(_, kept)| kept.was_cut())
+    .map(|(name, _)| name.to_owned())
+    .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! Says what to do first about an incident, with the names filled in.
+
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use super::tally::Tally;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Steps {
+    caller: Vec<CallerStep>,
+    deed: Vec<DeedStep>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CallerStep {
+    /// A part of the principal's name.
+    contains: String,
+    step: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeedStep {
+    category: String,
+    step: String,
+}
+
+static STEPS: LazyLock<Steps> = LazyLock::new(|| {
+    toml::from_str(include_str!("../../../../config/next-steps.toml"))
+        .expect("the file is part of the binary, and a test reads it")
+});
+
+/// The first two steps: one about the caller of the worst finding, one about what was done.
+pub fn next_steps(tally: &Tally) -> Vec<String> {
+    let Some((_, worst)) = tally.worst_first().first().copied() else { return Vec::new() };
+    let principal = worst.first.principal.as_str();
+    let name = principal.rsplit(['/', ':']).next().unwrap_or(principal);
+    let resource = worst.first.resource.as_deref().unwrap_or("what it reached");
+    let account = tally.accounts.by_time().into_iter().next();
+    let filled = |step: &str| {
+        step.replace("{account}", account.as_deref().unwrap_or("unknown"))
+            .replace("{name}", name)
+            .replace("{resource}", resource)
+            .replace("{principal}", principal)
+    };
+    let caller = STEPS.caller.iter().find(|step| principal.contains(&step.contains)).map(|step| &step.step);
+    let deed =
+        STEPS.deed.iter().find(|step| tally.categories.contains(&step.category)).map(|step| &step.step);
+    caller.into_iter().chain(deed).map(|step| filled(step)).collect()
+}

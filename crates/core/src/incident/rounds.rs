@@ -1,0 +1,240 @@
+//! Decides incidents over signals that are at hand, as the correlator does over those that are stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::correlated::Correlated;
+use super::{Incident, Signal, Surroundings, Tally, Weights, counts_from, is_tied, judge, rest};
+use crate::correlation::Correlations;
+use crate::enrich::Severity;
+use crate::timestamp::{self, Timestamp};
+
+/// How often the correlator decides.
+pub const EVERY: Duration = Duration::from_secs(15);
+
+/// Signals and what was decided about them until now.
+#[derive(Debug)]
+pub struct Rounds<'c> {
+    weights: Weights,
+    correlated: Correlated<'c>,
+    /// By origin, in the order in which they came.
+    signals: BTreeMap<String, Vec<Signal>>,
+    /// Origins with signals since the last round.
+    touched: BTreeSet<String>,
+    /// By rule, when it matched for whom.
+    matches: BTreeMap<String, Vec<(OffsetDateTime, String)>>,
+    incidents: Vec<Incident>,
+    pages: Vec<Page>,
+    /// When the round begins that is not decided yet.
+    now: Option<OffsetDateTime>,
+}
+
+/// What was decided over all signals.
+#[derive(Debug)]
+pub struct Decided {
+    /// In the order in which they were opened.
+    pub incidents: Vec<Incident>,
+    pub pages: Vec<Page>,
+    /// The signals that matches of correlations are.
+    pub correlated: Vec<Signal>,
+}
+
+/// A page that the monitors would send.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Page {
+    pub time: Timestamp,
+    pub severity: Severity,
+    /// The id of the incident.
+    pub incident: String,
+    pub origin: String,
+    pub sentence: String,
+    /// Why it was opened or escalated.
+    pub reason: String,
+}
+
+impl<'c> Rounds<'c> {
+    pub fn new(weights: Weights, correlations: &'c Correlations) -> Self {
+        Self {
+            weights,
+            correlated: Correlated::new(correlations),
+            signals: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            matches: BTreeMap::new(),
+            incidents: Vec::new(),
+            pages: Vec::new(),
+            now: None,
+        }
+    }
+
+    /// Takes a document. Those before it are decided when it comes in a later round.
+    pub fn take(&mut self, index: &str, id: &str, document: &Value) -> Option<Signal> {
+        let time = document["@timestamp"].as_str().and_then(timestamp::parse)?;
+        self.pass(time);
+        self.correlated.take(id, document);
+        let signal = Signal::read(index, id, document)?;
+        self.add(signal.clone());
+        Some(signal)
+    }
+
+    /// Decides what is left.
+    pub fn finish(mut self) -> Decided {
+        if let Some(now) = self.now {
+            self.decide(now + EVERY);
+        }
+        let signals = self.signals.into_values().flatten();
+        let correlated = signals.filter(|signal| signal.index == super::correlated::INDEX).collect();
+        Decided { incidents: self.incidents, pages: self.pages, correlated }
+    }
+
+    /// Decides what is to be decided before a time.
+    fn pass(&mut self, time: OffsetDateTime) {
+        let now = *self.now.get_or_insert(time);
+        if time >= now + EVERY {
+            self.decide(now + EVERY);
+            self.now = Some(time);
+        }
+    }
+
+    fn add(&mut self, signal: Signal) {
+        for finding in &signal.findings {
+            let matches = self.matches.entry(finding.id.clone()).or_default();
+            matches.push((signal.time, signal.origin.clone()));
+        }
+        self.touched.insert(signal.origin.clone());
+        let signals = self.signals.entry(signal.origin.clone()).or_default();
+        match signals.iter_mut().find(|known| known.id == signal.id) {
+            Some(known) => *known = signal,
+            None => signals.push(signal),
+        }
+    }
+
+    fn decide(&mut self, now: OffsetDateTime) {
+        for signal in self.correlated.judge(now) {
+            self.add(signal);
+        }
+        if self.touched.is_empty() {
+            return;
+        }
+        self.rest(now);
+        let usual = self.usual(now);
+        for origin in std::mem::take(&mut self.touched) {
+            self.decide_origin(&origin, &usual, now);
+        }
+        // Whoever was tied to nothing until now may be tied to what was found.
+        for origin in self.tied(now) {
+            self.decide_origin(&origin, &usual, now);
+        }
+        self.forget(now);
+    }
+
+    /// Origins without an incident that are tied to one that was written just now.
+    fn tied(&self, now: OffsetDateTime) -> Vec<String> {
+        let news: Vec<&Incident> = self.incidents.iter().filter(|it| it.event.ingested.0 == now).collect();
+        if news.is_empty() {
+            return Vec::new();
+        }
+        let from = counts_from(None, &self.weights, now);
+        let is_tied = |origin: &String| {
+            let tally = self.tally([origin.as_str()], from);
+            news.iter().any(|incident| is_tied(&tally, incident))
+        };
+        let alone = self
+            .signals
+            .keys()
+            .filter(|origin| self.last_of(origin).is_none_or(|place| !self.incidents[place].is_standing()));
+        alone.filter(|origin| is_tied(origin)).cloned().collect()
+    }
+
+    fn decide_origin(&mut self, origin: &str, usual: &BTreeSet<String>, now: OffsetDateTime) {
+        let around = Surroundings { usual, weights: &self.weights, now };
+        let last = self.last_of(origin);
+        let last = last.map(|place| (place, &self.incidents[place]));
+        let from = counts_from(last.map(|(_, incident)| incident), &self.weights, now);
+        let own = self.tally([origin], from);
+        let standing = last
+            .filter(|(_, incident)| incident.is_standing())
+            .or_else(|| self.standing().find(|(_, incident)| is_tied(&own, incident)));
+        let decided = match standing {
+            Some((place, incident)) => {
+                let origins = incident.incident.origins.iter().map(String::as_str).chain([origin]);
+                let from = from.min(incident.event.start.0);
+                judge(&self.tally(origins, from), Some(incident), around)
+                    .map(|decided| (Some(place), decided))
+            }
+            None => judge(&own, last.map(|(_, incident)| incident), around).map(|decided| (None, decided)),
+        };
+        let Some((place, decided)) = decided else { return };
+        let fields = &decided.incident;
+        if fields.paged.0 == now {
+            self.pages.push(Page {
+                time: fields.paged,
+                severity: fields.severity,
+                incident: fields.id.clone(),
+                origin: fields.origin.clone(),
+                sentence: decided.message.clone(),
+                reason: fields.reason.clone(),
+            });
+        }
+        match place {
+            Some(place) => self.incidents[place] = decided,
+            None => self.incidents.push(decided),
+        }
+    }
+
+    fn tally<'o>(&self, origins: impl IntoIterator<Item = &'o str>, from: OffsetDateTime) -> Tally {
+        let origins: BTreeSet<&str> = origins.into_iter().collect();
+        let signals = origins.into_iter().filter_map(|origin| self.signals.get(origin)).flatten();
+        Tally::of(signals.filter(|signal| signal.time >= from))
+    }
+
+    /// The place of the last incident that an origin belongs to.
+    fn last_of(&self, origin: &str) -> Option<usize> {
+        self.incidents
+            .iter()
+            .rposition(|incident| incident.incident.origins.iter().any(|known| known == origin))
+    }
+
+    fn standing(&self) -> impl Iterator<Item = (usize, &Incident)> {
+        self.incidents.iter().enumerate().filter(|(_, incident)| incident.is_standing())
+    }
+
+    fn rest(&mut self, now: OffsetDateTime) {
+        for incident in &mut self.incidents {
+            // The time of a rest is that of the last signal and the waiting, however long nothing was decided since.
+            while let Some(rested) = rest(incident, &self.weights, now) {
+                *incident = rested;
+            }
+        }
+    }
+
+    /// The rules that matched before the window, but for those whose incident stands.
+    fn usual(&self, now: OffsetDateTime) -> BTreeSet<String> {
+        let times = &self.weights.times;
+        let (from, to) = (now - times.history.value, now - times.window.value);
+        let suspects: BTreeSet<&str> =
+            self.standing().flat_map(|(_, it)| &it.incident.origins).map(String::as_str).collect();
+        let is_usual = |matches: &[(OffsetDateTime, String)]| {
+            matches
+                .iter()
+                .any(|(time, origin)| (from..to).contains(time) && !suspects.contains(origin.as_str()))
+        };
+        let usual = self.matches.iter().filter(|(_, matches)| is_usual(matches));
+        usual.map(|(rule, _)| rule.clone()).collect()
+    }
+
+    /// Lets go of what nothing can ask for any more.
+    fn forget(&mut self, now: OffsetDateTime) {
+        let times = &self.weights.times;
+        let oldest = now - times.longest.value - times.window.value;
+        self.signals.retain(|_, signals| {
+            signals.retain(|signal| signal.time >= oldest);
+            !signals.is_empty()
+        });
+        let oldest = now - times.history.value;
+        self.matches.values_mut().for_each(|matches| matches.retain(|(time, _)| *time >= oldest));
+    }
+}

@@ -1,0 +1,186 @@
+//! Adds up what the signals of some origins say together. The order in which they are added decides nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use time::OffsetDateTime;
+
+use super::signal::Signal;
+use super::weights::Weights;
+use crate::enrich::{Severity, tie_key};
+
+/// The most names of one kind that an incident keeps. More are said, not shown.
+pub const MOST: usize = 50;
+/// The most ties, which are compared and not shown.
+const MOST_TIES: usize = 1_000;
+
+/// What signals say together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Whose signals these are.
+    pub origins: Kept,
+    pub principals: Kept,
+    pub resources: Kept,
+    pub ties: Kept,
+    pub accounts: Kept,
+    pub regions: Kept,
+    pub addresses: Kept,
+    pub categories: BTreeSet<String>,
+    /// By the rule's id.
+    pub findings: BTreeMap<String, Finding>,
+    pub signals: u64,
+    pub succeeded: u64,
+    pub first: Option<OffsetDateTime>,
+    pub last: Option<OffsetDateTime>,
+}
+
+/// What one rule found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub title: String,
+    /// How worrying its worst match is.
+    pub severity: Severity,
+    pub reference: Option<String>,
+    pub count: u64,
+    pub resources: Kept,
+    pub first: Told,
+    pub last: OffsetDateTime,
+}
+
+/// Where a finding was told first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Told {
+    pub time: OffsetDateTime,
+    pub id: String,
+    pub index: String,
+    /// The sentence of the document.
+    pub message: String,
+    pub principal: String,
+    pub resource: Option<String>,
+}
+
+/// Names with when each was seen first: the earliest of them, and how many there were.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    seen: BTreeMap<String, OffsetDateTime>,
+    was_cut: bool,
+}
+
+impl Tally {
+    pub fn of<'s>(signals: impl IntoIterator<Item = &'s Signal>) -> Self {
+        let mut tally = Self::default();
+        signals.into_iter().for_each(|signal| tally.add(signal));
+        tally
+    }
+
+    pub fn add(&mut self, signal: &Signal) {
+        let Signal { time, .. } = signal;
+        self.signals += 1;
+        self.succeeded += u64::from(signal.succeeded);
+        self.first = Some(self.first.map_or(*time, |first| first.min(*time)));
+        self.last = Some(self.last.map_or(*time, |last| last.max(*time)));
+        self.origins.add(&signal.origin, *time);
+        self.principals.add(&signal.principal, *time);
+        signal.resource.iter().for_each(|resource| self.resources.add(resource, *time));
+        signal.ties.iter().for_each(|tie| self.ties.add_to(MOST_TIES, tie, *time));
+        signal.account.iter().for_each(|account| self.accounts.add(account, *time));
+        signal.region.iter().for_each(|region| self.regions.add(region, *time));
+        signal.address.iter().for_each(|address| self.addresses.add(address, *time));
+        self.categories.extend(signal.categories.iter().cloned());
+        for found in &signal.findings {
+            let told = Told {
+                time: *time,
+                id: signal.id.clone(),
+                index: signal.index.clone(),
+                message: signal.message.clone(),
+                principal: signal.principal.clone(),
+                resource: signal.resource.clone(),
+            };
+            let finding = self.findings.entry(found.id.clone()).or_insert_with(|| Finding {
+                title: found.title.clone(),
+                severity: found.severity(),
+                reference: found.reference.clone(),
+                count: 0,
+                resources: Kept::default(),
+                first: told.clone(),
+                last: *time,
+            });
+            finding.count += 1;
+            finding.severity = finding.severity.max(found.severity());
+            finding.last = finding.last.max(*time);
+            finding.first = told.min(finding.first.clone());
+            signal.resource.iter().for_each(|resource| finding.resources.add(resource, *time));
+        }
+    }
+
+    /// What the findings count together. A rule that is usual at the site counts without the factor for rare ones.
+    pub fn score(&self, usual: &BTreeSet<String>, weights: &Weights) -> u64 {
+        let of = |(rule, finding): (&String, &Finding)| {
+            let rare = if usual.contains(rule) { 1.0 } else { weights.factors.rare.value };
+            let is_spread = finding.resources.len() as f64 >= weights.limits.spread_resources.value;
+            let spread = if is_spread { weights.factors.spread.value } else { 1.0 };
+            weights.points(finding.severity) * rare * spread
+        };
+        self.findings.iter().map(of).sum::<f64>() as u64
+    }
+
+    /// The findings, worst first, and of one severity the earliest.
+    pub fn worst_first(&self) -> Vec<(&str, &Finding)> {
+        let mut findings: Vec<_> =
+            self.findings.iter().map(|(rule, finding)| (rule.as_str(), finding)).collect();
+        findings.sort_by(|(a_rule, a), (b_rule, b)| {
+            b.severity.cmp(&a.severity).then_with(|| a.first.cmp(&b.first)).then_with(|| a_rule.cmp(b_rule))
+        });
+        findings
+    }
+
+    /// The keys by which others can be tied to whoever this is about.
+    pub fn selves(&self) -> BTreeSet<String> {
+        self.origins.names().chain(self.principals.names()).map(tie_key).collect()
+    }
+}
+
+impl Kept {
+    pub fn add(&mut self, name: &str, at: OffsetDateTime) {
+        self.add_to(MOST, name, at);
+    }
+
+    fn add_to(&mut self, most: usize, name: &str, at: OffsetDateTime) {
+        let seen = self.seen.entry(name.to_owned()).or_insert(at);
+        *seen = at.min(*seen);
+        if self.seen.len() > most {
+            self.was_cut = true;
+            let latest = self.seen.iter().max_by_key(|(name, at)| (**at, (*name).clone()));
+            if let Some(latest) = latest.map(|(name, _)| name.clone()) {
+                self.seen.remove(&latest);
+            }
+        }
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.seen.keys().map(String::as_str)
+    }
+
+    /// The names, the earliest first.
+    pub fn by_time(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.seen.iter().collect();
+        names.sort_by_key(|(name, at)| (**at, (*name).clone()));
+        names.into_iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.seen.contains_key(name)
+    }
+
+    pub fn len(&self) -> usize {
+        self.seen.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+
+    /// Whether there were more than are kept.
+    pub fn was_cut(&self) -> bool {
+        self.was_cut
+    }
+}

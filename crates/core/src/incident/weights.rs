@@ -1,0 +1,94 @@
+//! Reads how incidents are decided: points, factors, limits and times, each with its reason.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::enrich::Severity;
+
+/// What a site can read in `config/incidents.toml`.
+const BUILT_IN: &str = include_str!("../../../../config/incidents.toml");
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Weights {
+    points: Points,
+    pub factors: Factors,
+    pub limits: Limits,
+    pub times: Times,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Points {
+    critical: Number,
+    high: Number,
+    medium: Number,
+    low: Number,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Factors {
+    pub rare: Number,
+    pub spread: Number,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Different resources.
+    pub spread_resources: Number,
+    /// Points.
+    pub opens_at: Number,
+    /// Points.
+    pub critical_at: Number,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Times {
+    /// Within which signals of an origin count together.
+    pub window: Time,
+    /// How far back a rule's matches make it usual at the site.
+    pub history: Time,
+    pub again_after: Time,
+    pub quiet_after: Time,
+    pub closes_after: Time,
+    pub longest: Time,
+}
+
+/// A number with the reason for it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Number {
+    pub value: f64,
+    pub reason: String,
+}
+
+/// A length of time with the reason for it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Time {
+    #[serde(with = "humantime_serde")]
+    pub value: Duration,
+    pub reason: String,
+}
+
+impl Weights {
+    pub fn built_in() -> Self {
+        toml::from_str(BUILT_IN).expect("the file is part of the binary, and a test reads it")
+    }
+
+    /// What a finding of a level counts.
+    pub fn points(&self, level: Severity) -> f64 {
+        let Points { critical, high, medium, low } = &self.points;
+        match level {
+            Severity::Critical => critical.value,
+            Severity::High => high.value,
+            Severity::Medium => medium.value,
+            Severity::Low => low.value,
+            Severity::Informational => 0.0,
+        }
+    }
+}

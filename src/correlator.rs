@@ -1,0 +1,213 @@
+//! The correlator: joins the findings of records to incidents.
+//!
+//! It keeps nothing that is not in OpenSearch: each round asks the indices what has come, what it means together is decided
+//! by pure code, and what is written has a deterministic id. So it can stop at any moment, another can go on, and a round
+//! that runs twice changes nothing. Of all correlators on one cluster, one holds the lease and the others stand by.
+
+mod asking;
+mod changed;
+mod correlating;
+mod judging;
+mod lease;
+mod points;
+mod resting;
+mod round;
+mod standing;
+mod summed;
+mod tied;
+mod usual;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use self::lease::{Lease, Step, Version, Watch};
+use self::round::{Ended, Rounds};
+use crate::config::Config;
+use crate::enrich::Enricher;
+use crate::labels::RoundOutcome;
+use crate::metrics::Metrics;
+use crate::opensearch::{OpenSearch, QueryError};
+
+/// From the beginning of one round to that of the next.
+const PERIOD: Duration = Duration::from_secs(15);
+/// From the end of a round that its time was too short for to the next, which goes on with it.
+const BREATH: Duration = Duration::from_secs(1);
+/// How long giving the lease back may take: others take it after a while anyway.
+const GIVING_BACK: Duration = Duration::from_secs(3);
+
+/// One correlator of a process.
+pub struct Correlator {
+    client: OpenSearch,
+    metrics: Arc<Metrics>,
+    /// The rules in use.
+    current: watch::Receiver<Arc<Enricher>>,
+    /// Days that incidents are kept; zero keeps them for ever.
+    days: u32,
+    name: String,
+}
+
+impl Correlator {
+    pub fn new(
+        client: OpenSearch,
+        config: &Config,
+        current: watch::Receiver<Arc<Enricher>>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let days = config.retention.incidents_days;
+        Self { client, metrics, current, days, name: lease::name_of_this_process() }
+    }
+
+    /// Correlates whenever it holds the lease, and gives that back when it is told to stop.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut trouble = Trouble::default();
+        while let Some((lease, version)) = stop.run_until_cancelled(self.stand_by(&mut trouble)).await {
+            self.lead(lease, version, &stop, &mut trouble).await;
+        }
+    }
+
+    /// Waits until it holds the lease.
+    async fn stand_by(&self, trouble: &mut Trouble) -> (Lease, Version) {
+        let mut watch = Watch::default();
+        loop {
+            match self.look(&mut watch).await {
+                Ok(Some(taken)) => {
+                    trouble.is_over();
+                    return taken;
+                }
+                Ok(None) => trouble.is_over(),
+                Err(error) => trouble.tell(&error),
+            }
+            sleep(lease::LOOK).await;
+        }
+    }
+
+    async fn look(&self, watch: &mut Watch) -> Result<Option<(Lease, Version)>, QueryError> {
+        let found = lease::read(&self.client).await?;
+        let Step::Take(lease, before) = watch.look(found, &self.name, Instant::now()) else {
+            return Ok(None);
+        };
+        let version = lease::write(&self.client, &lease, before, OffsetDateTime::now_utc()).await?;
+        Ok(version.map(|version| (lease, version)))
+    }
+
+    /// Makes rounds until the lease is lost, or gives it back.
+    async fn lead(
+        &self,
+        mut lease: Lease,
+        version: Version,
+        stop: &CancellationToken,
+        trouble: &mut Trouble,
+    ) {
+        info!(term = lease.term, holder = lease.holder, "this process correlates from now on");
+        self.metrics.correlator_leads.set(1);
+        let (done, last_round) = watch::channel(lease.round);
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {
+                lease.round = *last_round.borrow();
+                let giving = lease::give_back(&self.client, &lease, OffsetDateTime::now_utc());
+                match timeout(GIVING_BACK, giving).await {
+                    Ok(Ok(())) => info!(term = lease.term, "this process gave the lease of the correlator back"),
+                    _ => info!(term = lease.term, "the lease of the correlator could not be given back; another process takes it within half a minute"),
+                }
+            }
+            why = self.keep(&lease, version, &last_round) => {
+                warn!(term = lease.term, why, "this process correlates no longer");
+            }
+            () = self.rounds(&done, trouble) => {}
+        }
+        self.metrics.correlator_leads.set(0);
+        self.metrics.correlator_behind_seconds.set(0);
+    }
+
+    /// Renews the lease for as long as that works, and says why it does not.
+    async fn keep(
+        &self,
+        lease: &Lease,
+        mut version: Version,
+        last_round: &watch::Receiver<Option<OffsetDateTime>>,
+    ) -> &'static str {
+        let mut kept = Instant::now();
+        let mut ticks = interval(lease::RENEWAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let round = *last_round.borrow();
+            let now = OffsetDateTime::now_utc();
+            let behind = round.map_or(0, |round| (now - round).whole_seconds().max(0));
+            self.metrics.correlator_behind_seconds.set(behind);
+            let renewed = Lease { round, ..lease.clone() };
+            match timeout(lease::RENEWAL, lease::renew(&self.client, &renewed, version, now)).await {
+                Ok(Ok(Some(renewed))) => (version, kept) = (renewed, Instant::now()),
+                Ok(Ok(None)) => return "another process has taken the lease",
+                Ok(Err(_)) | Err(_) if kept.elapsed() >= lease::STEP_DOWN => {
+                    return "the lease could not be renewed in time";
+                }
+                Ok(Err(_)) | Err(_) => {}
+            }
+        }
+    }
+
+    /// Makes one round after the other, for as long as it is polled.
+    async fn rounds(&self, done: &watch::Sender<Option<OffsetDateTime>>, trouble: &mut Trouble) {
+        let mut rounds = Rounds::new(self.client.clone(), Arc::clone(&self.metrics), self.days);
+        loop {
+            let began = Instant::now();
+            let enricher = Arc::clone(&self.current.borrow());
+            let since = *done.borrow();
+            let ended = rounds.make(since, OffsetDateTime::now_utc(), &enricher).await;
+            self.metrics.correlator_round_seconds.observe(began.elapsed().as_secs_f64());
+            let pause = PERIOD.saturating_sub(began.elapsed());
+            match ended {
+                Ok(Ended::Complete { began }) => {
+                    self.metrics.correlator_rounds.count(RoundOutcome::Complete);
+                    done.send_replace(Some(began));
+                    trouble.is_over();
+                    sleep(pause).await;
+                }
+                Ok(Ended::Unfinished { at }) => {
+                    self.metrics.correlator_rounds.count(RoundOutcome::Unfinished);
+                    info!(
+                        at,
+                        "a round of the correlator took its time and is not finished; the next goes on from there"
+                    );
+                    sleep(BREATH).await;
+                }
+                Err(error) => {
+                    self.metrics.correlator_rounds.count(RoundOutcome::Failed);
+                    trouble.tell(&error);
+                    sleep(pause.max(BREATH)).await;
+                }
+            }
+        }
+    }
+}
+
+/// Whether the log says already that something is wrong.
+#[derive(Debug, Default)]
+struct Trouble {
+    is_told: bool,
+}
+
+impl Trouble {
+    fn tell(&mut self, error: &QueryError) {
+        if !std::mem::replace(&mut self.is_told, true) {
+            warn!(%error, "the correlator cannot work; it is tried again, and nothing is lost meanwhile");
+        }
+    }
+
+    fn is_over(&mut self) {
+        if std::mem::take(&mut self.is_told) {
+            info!("the correlator works again");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! What has come since the last complete round: groups of documents with anything new among them (pure).
+//!
+//! Documents are asked by the time at which they were stored, with an overlap: nodes and clocks differ, and a document can be
+//! found only after a refresh. What is asked twice changes nothing.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value, json};
+use time::{Duration, OffsetDateTime};
+
+use crate::timestamp;
+
+/// How far before the last complete round documents are asked for again.
+const OVERLAP: Duration = Duration::minutes(15);
+/// How far back a correlator looks that did not run for long.
+const LONGEST: Duration = Duration::days(7);
+/// Groups in one page.
+pub(super) const PAGE: usize = 1_000;
+/// Groups whose marks are kept. Without its mark a group is judged again, which changes nothing.
+const MOST_MARKS: usize = 100_000;
+
+/// The documents that a round is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window {
+    /// They were stored from here on.
+    pub ingested: OffsetDateTime,
+    /// They happened from here on: what is older is a replay.
+    pub happened: OffsetDateTime,
+}
+
+impl Window {
+    /// The documents since the last complete round. `age` is how old an event may be that still pages.
+    pub(super) fn new(last_round: Option<OffsetDateTime>, now: OffsetDateTime, age: Duration) -> Self {
+        let since = last_round.unwrap_or(now).clamp(now - LONGEST, now);
+        Self { ingested: since - OVERLAP, happened: since - age }
+    }
+
+    pub(super) fn filter(&self) -> [Value; 2] {
+        [
+            json!({"range": {"event.ingested": {"gte": timestamp::format(self.ingested)}}}),
+            json!({"range": {"@timestamp": {"gte": timestamp::format(self.happened)}}}),
+        ]
+    }
+}
+
+/// A group with new documents.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Changed {
+    pub key: Vec<String>,
+    pub mark: Mark,
+    /// When its new documents happened.
+    pub first: OffsetDateTime,
+    pub last: OffsetDateTime,
+}
+
+/// What differs when another document has come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Mark {
+    count: u64,
+    oldest: f64,
+    newest: f64,
+}
+
+/// The search for one page of the groups that have these fields in common.
+pub(super) fn question(fields: &[String], filter: Vec<Value>, after: Option<&Value>) -> Value {
+    let source = |(number, field): (usize, &String)| {
+        let mut source = Map::new();
+        source.insert(format!("k{number}"), json!({"terms": {"field": field}}));
+        Value::Object(source)
+    };
+    let sources: Vec<Value> = fields.iter().enumerate().map(source).collect();
+    let mut composite = json!({"size": PAGE, "sources": sources});
+    if let Some(after) = after {
+        composite["after"] = after.clone();
+    }
+    json!({
+        "size": 0,
+        "track_total_hits": false,
+        "query": {"bool": {"filter": filter}},
+        "aggs": {"groups": {
+            "composite": composite,
+            "aggs": {
+                "first": {"min": {"field": "@timestamp"}},
+                "last": {"max": {"field": "@timestamp"}},
+                "oldest": {"min": {"field": "event.ingested"}},
+                "newest": {"max": {"field": "event.ingested"}}
+            }
+        }}
+    })
+}
+
+/// One page of groups, and where the next begins.
+pub(super) fn read(answer: &Value) -> (Vec<Changed>, Option<Value>) {
+    let groups = &answer["aggregations"]["groups"];
+    let buckets = groups["buckets"].as_array().map_or(&[][..], Vec::as_slice);
+    let changed = buckets.iter().filter_map(group).collect();
+    let after = (buckets.len() >= PAGE).then(|| groups["after_key"].clone()).filter(|after| !after.is_null());
+    (changed, after)
+}
+
+fn group(bucket: &Value) -> Option<Changed> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let keys = bucket["key"].as_object()?;
+    // Ten fields or more would not stand in the order of their names.
+    let key =
+        (0..keys.len()).map(|number| keys.get(&format!("k{number}")).map(text)).collect::<Option<_>>()?;
+    let number = |name: &str| bucket[name]["value"].as_f64();
+    Some(Changed {
+        key,
+        mark: Mark {
+            count: bucket["doc_count"].as_u64()?,
+            oldest: number("oldest")?,
+            newest: number("newest")?,
+        },
+        first: at(number("first")?)?,
+        last: at(number("last")?)?,
+    })
+}
+
+/// The time of an aggregation's value, in milliseconds since 1970.
+pub(super) fn at(millis: f64) -> Option<OffsetDateTime> {
+    #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 are far below 2^52")]
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis as i64) * 1_000_000).ok()
+}
+
+/// What was judged already, so that nobody asks again for what has not changed. Nothing depends on it.
+#[derive(Debug, Default)]
+pub(super) struct Marks(HashMap<(String, Vec<String>), Mark>);
+
+impl Marks {
+    /// Whether a group has changed since it was judged. `of` tells one sort of groups from another.
+    pub(super) fn is_news(&self, of: &str, changed: &Changed) -> bool {
+        self.0.get(&(of.to_owned(), changed.key.clone())) != Some(&changed.mark)
+    }
+
+    pub(super) fn judged(&mut self, of: &str, changed: &Changed) {
+        if self.0.len() >= MOST_MARKS {
+            self.0.clear();
+        }
+        self.0.insert((of.to_owned(), changed.key.clone()), changed.mark);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_window_reaches_back_to_the_last_complete_round_and_no_clock_makes_it_miss_or_ask_everything() {
+        let now = datetime!(2026-11-29 12:00 UTC);
+        let day = Duration::hours(24);
+        let cases = [
+            (None, datetime!(2026-11-29 11:45 UTC), datetime!(2026-11-28 12:00 UTC)),
+            (
+                Some(now - Duration::seconds(15)),
+                datetime!(2026-11-29 11:44:45 UTC),
+                datetime!(2026-11-28 11:59:45 UTC),
+            ),
+            // It did not run over night.
+            (
+                Some(now - Duration::hours(8)),
+                datetime!(2026-11-29 03:45 UTC),
+                datetime!(2026-11-28 04:00 UTC),
+            ),
+            // It did not run for a month.
+            (
+                Some(now - Duration::days(30)),
+                datetime!(2026-11-22 11:45 UTC),
+                datetime!(2026-11-21 12:00 UTC),
+            ),
+            // The clock of whoever ran before is ahead.
+            (
+                Some(now + Duration::minutes(5)),
+                datetime!(2026-11-29 11:45 UTC),
+                datetime!(2026-11-28 12:00 UTC),
+            ),
+        ];
+        for (last_round, ingested, happened) in cases {
+            assert_eq!(Window::new(last_round, now, day), Window { ingested, happened }, "{last_round:?}");
+        }
+    }
+
+    fn bucket(key: &Value, count: u64, newest: f64) -> Value {
+        json!({"key": key, "doc_count": count, "first": {"value": 0.0}, "last": {"value": 1_500.0},
+            "oldest": {"value": 7.0}, "newest": {"value": newest}})
+    }
+
+    #[test]
+    fn a_page_of_groups_is_read_in_the_order_of_their_fields_and_a_full_one_is_followed_by_another() {
+        let one = bucket(&json!({"k1": true, "k0": "a"}), 2, 9.0);
+        let answer = json!({"aggregations": {"groups": {"after_key": {"k0": "a"}, "buckets": [one]}}});
+        let (changed, after) = read(&answer);
+        assert_eq!((changed[0].key.as_slice(), after), (&["a".to_owned(), "true".to_owned()][..], None));
+        assert_eq!(changed[0].last, OffsetDateTime::UNIX_EPOCH + Duration::milliseconds(1_500));
+        let full = json!({"aggregations": {"groups": {"after_key": {"k0": "z"}, "buckets": vec![bucket(&json!({"k0": "a"}), 1, 1.0); PAGE]}}});
+        assert_eq!(read(&full).1, Some(json!({"k0": "z"})));
+        // Without any index there is nothing.
+        assert_eq!(read(&json!({"hits": {}})), (Vec::new(), None));
+    }
+
+    #[test]
+    fn a_group_is_news_until_it_was_judged_and_again_when_a_document_came_or_went() {
+        let group = |count, newest| {
+            read(&json!({"aggregations": {"groups": {"buckets": [bucket(&json!({"k0": "a"}), count, newest)]}}})).0.remove(0)
+        };
+        let mut marks = Marks::default();
+        assert!(marks.is_news("x", &group(2, 9.0)));
+        marks.judged("x", &group(2, 9.0));
+        assert!(!marks.is_news("x", &group(2, 9.0)) && marks.is_news("y", &group(2, 9.0)));
+        assert!(marks.is_news("x", &group(3, 9.0)) && marks.is_news("x", &group(2, 9.5)));
+    }
+
+    #[test]
+    fn the_question_names_each_field_and_goes_on_after_the_last_page() {
+        let asked =
+            question(&["a".to_owned(), "b".to_owned()], vec![json!({"x": 1})], Some(&json!({"k0": "z"})));
+        let composite = &asked["aggs"]["groups"]["composite"];
+        assert_eq!(
+            composite["sources"],
+            json!([{"k0": {"terms": {"field": "a"}}}, {"k1": {"terms": {"field": "b"}}}])
+        );
+        assert_eq!(
+            (&composite["after"], &asked["query"]["bool"]["filter"]),
+            (&json!({"k0": "z"}), &json!([{"x": 1}]))
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! What holds for the searches and documents of a round as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sagetrail_core::incident::{Incident, Signal, State, Surroundings, Tally, Weights, judge, rest};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+use super::{changed, standing, summed, tied};
+
+const NOW: OffsetDateTime = datetime!(2026-11-29 12:00 UTC);
+const RULE: &str = "00000000-0000-4000-8000-000000000001";
+
+/// The type of each mapped field, by its path.
+fn mapped(templates: &[&str]) -> BTreeMap<String, String> {
+    fn walk(properties: &Value, path: &str, mapped: &mut BTreeMap<String, String>) {
+        for (name, field) in properties.as_object().into_iter().flatten() {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            match field["type"].as_str() {
+                Some(kind) => drop(mapped.insert(path, kind.to_owned())),
+                None => walk(&field["properties"], &path, mapped),
+            }
+        }
+    }
+    let mut mapped = BTreeMap::new();
+    for text in templates {
+        let template: Value = serde_json::from_str(text).unwrap();
+        walk(&template["template"]["mappings"]["properties"], "", &mut mapped);
+    }
+    mapped
+}
+
+fn document(number: u32, member: &str, outcome: &str, level: &str) -> Value {
+    json!({
+        "@timestamp": format!("2026-11-29T1{number}:00:00.000Z"), "message": format!("number {number}"),
+        "event": {"outcome": outcome}, "cloud": {"account": {"id": "111122223333"}, "region": "eu-central-1"},
+        "source": {"address": "203.0.113.5"},
+        "sagemaker": {
+            "categories": ["credential-theft"], (member): [{"id": RULE, "title": "Key stolen", "level": level, "reference": "https://example.com"}],
+            "alert": {"origin": "role/a", "principal": format!("role/a/{number}"), "resource": format!("notebook/{number}"), "ties": ["notebook/0"]}
+        }
+    })
+}
+
+fn tally() -> Tally {
+    let documents =
+        [document(0, "findings", "success", "critical"), document(1, "attempts", "failure", "high")];
+    let signals: Vec<Signal> = documents
+        .iter()
+        .zip(0..)
+        .map(|(document, number): (_, u32)| Signal::read("i", &format!("id-{number}"), document).unwrap())
+        .collect();
+    Tally::of(&signals)
+}
+
+fn incident() -> Incident {
+    let weights = Weights::built_in();
+    let around = Surroundings { usual: &BTreeSet::new(), weights: &weights, now: NOW };
+    judge(&tally(), None, around).expect("a critical finding opens an incident")
+}
+
+#[test]
+fn aggregations_say_what_adding_up_each_signal_says() {
+    let millis = |number: u32| f64::from(number) * 3_600_000.0 + 1_795_946_400_000.0;
+    let name = |key: &str, number| json!({"key": key, "at": {"value": millis(number)}});
+    let names = |all: &[(&str, u32)]| json!({"buckets": all.iter().map(|(key, number)| name(key, *number)).collect::<Vec<_>>()});
+    let told = |number, document| json!({"hits": {"hits": [{"_id": format!("id-{number}"), "_index": "i", "_source": document}]}});
+    let resource = ["notebook/0", "notebook/1"];
+    let matches = |number: u32, document: Value| {
+        json!({"buckets": [{
+        "key": RULE, "doc_count": 1, "last": {"value": millis(number)},
+        "resources": names(&[(resource[number as usize], number)]), "told": told(number, document)}]})
+    };
+    let answer = json!({
+        "hits": {"total": {"value": 2}},
+        "aggregations": {
+            "first": {"value": millis(0)}, "last": {"value": millis(1)}, "failed": {"doc_count": 1},
+            "categories": {"buckets": [{"key": "credential-theft"}]},
+            "findings": matches(0, document(0, "findings", "success", "critical")),
+            "attempts": matches(1, document(1, "attempts", "failure", "high")),
+            "origins": names(&[("role/a", 0)]), "principals": names(&[("role/a/0", 0), ("role/a/1", 1)]),
+            "resources": names(&[("notebook/0", 0), ("notebook/1", 1), ("none", 0)]), "ties": names(&[("notebook/0", 0)]),
+            "accounts": names(&[("111122223333", 0)]), "regions": names(&[("eu-central-1", 0)]),
+            "addresses": names(&[("203.0.113.5", 0)])
+        }
+    });
+    assert_eq!(summed::read(&answer), tally());
+    // Without any index there is nothing.
+    assert_eq!(summed::read(&json!({"hits": {"total": {"value": 0}}})), Tally::default());
+}
+
+#[test]
+fn every_field_that_is_asked_for_is_mapped_so_that_it_can_be_asked() {
+    fn collect(value: &Value, fields: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    match (name.as_str(), member) {
+                        ("field", Value::String(field)) => drop(fields.insert(field.clone())),
+                        ("term" | "terms" | "range", Value::Object(asked))
+                            if !asked.contains_key("field") =>
+                        {
+                            fields.extend(asked.keys().cloned());
+                        }
+                        _ => collect(member, fields),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| collect(item, fields)),
+            _ => {}
+        }
+    }
+    let mut of_signals = BTreeSet::new();
+    let window = changed::Window::new(None, NOW, time::Duration::DAY);
+    for question in [
+        summed::question(&["role/a".to_owned()], NOW),
+        changed::question(&["sagemaker.alert.origin".to_owned()], window.filter().into(), None),
+        tied::question(&incident(), NOW),
+    ] {
+        collect(&question, &mut of_signals);
+    }
+    let events = mapped(&[include_str!("../../mappings/component-events-mappings.json")]);
+    assert!(of_signals.len() > 10, "{of_signals:?}");
+    let unmapped: Vec<_> = of_signals.iter().filter(|field| !events.contains_key(*field)).collect();
+    assert!(unmapped.is_empty(), "{unmapped:?}");
+
+    let mut of_incidents = BTreeSet::new();
+    collect(&standing::question_of_last("role/a"), &mut of_incidents);
+    let incidents = mapped(&[include_str!("../../mappings/template-incidents.json")]);
+    assert!(of_incidents.iter().all(|field| incidents.contains_key(field)), "{of_incidents:?}");
+}
+
+#[test]
+fn every_field_of_an_incident_is_mapped_and_every_mapped_one_is_written() {
+    fn leaves(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    leaves(
+                        member,
+                        &if path.is_empty() { name.clone() } else { format!("{path}.{name}") },
+                        found,
+                    );
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| leaves(item, path, found)),
+            Value::Null => {}
+            _ => drop(found.insert(path.to_owned())),
+        }
+    }
+    let weights = Weights::built_in();
+    let mut written = BTreeSet::new();
+    let mut whole = incident();
+    whole.incident.follows = Some("another".to_owned());
+    whole.incident.escalated = Some(whole.incident.opened);
+    whole.incident.cut = vec!["resources".to_owned()];
+    let quiet = rest(&whole, &weights, NOW + time::Duration::hours(7)).expect("it falls quiet");
+    let closed = rest(&quiet, &weights, NOW + time::Duration::days(2)).expect("it closes");
+    assert_eq!(closed.incident.state, State::Closed);
+    leaves(&serde_json::to_value(&closed).unwrap(), "", &mut written);
+    let mapped: BTreeSet<String> =
+        mapped(&[include_str!("../../mappings/template-incidents.json")]).into_keys().collect();
+    assert_eq!(written, mapped);
+}

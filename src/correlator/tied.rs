@@ -1,0 +1,47 @@
+//! Finds whose signals came before those of an incident that they are tied to (pure).
+
+use std::collections::BTreeSet;
+
+use sagetrail_core::incident::Incident;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::summed;
+use crate::enrich::tie_key;
+use crate::timestamp;
+
+/// Origins that are looked at for one incident; whether each belongs to it is decided by what it did.
+const MOST_ORIGINS: usize = 100;
+
+/// The search for the origins of signals that an incident may be tied to.
+pub(super) fn question(incident: &Incident, from: OffsetDateTime) -> Value {
+    let fields = &incident.incident;
+    let mut keys: BTreeSet<String> =
+        fields.origins.iter().chain(&fields.principals).map(|name| tie_key(name)).collect();
+    keys.extend(fields.ties.iter().cloned());
+    let mut ways = vec![json!({"terms": {"sagemaker.alert.ties": keys}})];
+    // Keys are in lower case.
+    let is_itself =
+        |field: &str, tie: &String| json!({"term": {field: {"value": tie, "case_insensitive": true}}});
+    for tie in &fields.ties {
+        ways.extend(
+            ["sagemaker.alert.origin", "sagemaker.alert.principal"].map(|field| is_itself(field, tie)),
+        );
+    }
+    json!({
+        "size": 0,
+        "track_total_hits": false,
+        "query": {"bool": {
+            "filter": [summed::signals(), {"range": {"@timestamp": {"gte": timestamp::format(from)}}}],
+            "should": ways, "minimum_should_match": 1
+        }},
+        "aggs": {"origins": {"terms": {"field": "sagemaker.alert.origin", "size": MOST_ORIGINS}}}
+    })
+}
+
+/// The origins that are not the incident's own.
+pub(super) fn read(answer: &Value, incident: &Incident) -> BTreeSet<String> {
+    let buckets = answer["aggregations"]["origins"]["buckets"].as_array().into_iter().flatten();
+    let origins = buckets.filter_map(|bucket| bucket["key"].as_str().map(str::to_owned));
+    origins.filter(|origin| !incident.incident.origins.contains(origin)).collect()
+}
