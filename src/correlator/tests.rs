@@ -132,7 +132,7 @@ fn every_field_that_is_asked_for_is_mapped_so_that_it_can_be_asked() {
     let window = changed::Window::new(None, NOW, time::Duration::DAY);
     for question in [
         summed::question(&["role/a".to_owned()], NOW),
-        changed::question(&["sagemaker.alert.origin".to_owned()], window.filter().into(), None),
+        changed::question(&["sagemaker.alert.origin".to_owned()], &window.filter(), None),
         tied::question(&incident(), NOW),
     ] {
         collect(&question, &mut of_signals);
