@@ -11,7 +11,7 @@ use crate::config::SourceConfig;
 use crate::decode::Limits;
 use crate::document::Document;
 use crate::enrich::Enricher;
-use crate::incident::{Rounds, Signal, Weights};
+use crate::incident::{Rounds, Weights};
 use crate::offline::{self, OfflineError, Summary};
 pub use report::{Change, Changes, Report, RuleReport, compare};
 
@@ -26,22 +26,16 @@ pub fn backtest(
 ) -> Result<(Report, Summary), OfflineError> {
     let limits =
         Limits { uncompressed_bytes: config.max_uncompressed_bytes, record_bytes: config.max_record_bytes };
-    let mut rounds = Rounds::new(Weights::built_in());
+    let mut rounds = Rounds::new(Weights::built_in(), enricher.rules.correlations());
     let mut report = Report::new(since);
     let take = |document: &Document| {
-        if let Some(signal) = signal(document) {
+        let source: Value = serde_json::from_slice(&document.source).expect("documents are written as JSON");
+        if let Some(signal) = rounds.take(document.index.as_str(), document.id.as_str(), &source) {
             report.count(&signal);
-            rounds.take(signal);
         }
         Ok(())
     };
     let summary = offline::each_document(files, &limits, enricher, take, complain)?;
-    let (incidents, pages) = rounds.finish();
-    report.end(incidents, pages);
+    report.end(rounds.finish());
     Ok((report, summary))
-}
-
-fn signal(document: &Document) -> Option<Signal> {
-    let source: Value = serde_json::from_slice(&document.source).ok()?;
-    Signal::read(document.index.as_str(), document.id.as_str(), &source)
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
 use crate::enrich::Severity;
-use crate::incident::{Incident, Page, Signal};
+use crate::incident::{Decided, Incident, Page, Signal};
 use crate::timestamp;
 
 /// Its members are stable: a change or removal needs an entry in the changelog.
@@ -86,7 +86,9 @@ impl Report {
         }
     }
 
-    pub(super) fn end(&mut self, incidents: Vec<Incident>, pages: Vec<Page>) {
+    pub(super) fn end(&mut self, decided: Decided) {
+        let Decided { incidents, pages, correlated } = decided;
+        correlated.iter().for_each(|signal| self.count(signal));
         let wanted = incidents.into_iter().filter(|incident| self.is_wanted(incident.event.end.0));
         self.incidents = wanted.collect();
         self.pages = pages.into_iter().filter(|page| self.is_wanted(page.time.0)).collect();

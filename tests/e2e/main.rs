@@ -10,6 +10,7 @@ mod incidents;
 mod learn;
 mod memory;
 mod memory_daemon;
+mod inventory;
 mod whois;
 mod monitors;
 mod outages;

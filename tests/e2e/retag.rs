@@ -406,6 +406,21 @@ async fn what_somebody_writes_between_reading_and_writing_is_kept_and_the_docume
     assert_eq!(hunted.count(), 1);
 }
 
+/// Takes out what memory says, which `enrich` always has and a cluster only once its script is installed.
+fn forget(document: &mut Value) {
+    let ours = document["sagemaker"].as_object_mut().unwrap();
+    for field in ["context", "first", "usual", "touches"] {
+        ours.remove(field);
+    }
+    for (part, fields) in [
+        ("actor", &["chain", "origin", "works_for", "execution_role"][..]),
+        ("resource", &["created_by", "created_at", "owner", "is_owner", "age", "configuration", "tags"]),
+    ] {
+        let Some(part) = ours.get_mut(part).and_then(Value::as_object_mut) else { continue };
+        fields.iter().for_each(|field| drop(part.remove(*field)));
+    }
+}
+
 const HUNT: &str = "title: A hunt\nid: 7c4a7c6e-6c3a-4a9a-9a53-2b1a2f0c6a12\nlevel: high\nlogsource:\n  product: aws\n\
     detection:\n  s:\n    eventName: CreateTrainingJob\n    requestParameters.trainingJobName: job-0\n  condition: s\n";
 
@@ -461,6 +476,7 @@ async fn a_new_rule_hunts_in_old_documents_which_stay_what_they_were_otherwise()
             event.remove("ingested");
             event.remove("created");
             document["sagemaker"]["rules"].as_object_mut().unwrap().remove("retagged");
+            forget(document);
         }
         assert_eq!(new, fresh["_source"]);
     }

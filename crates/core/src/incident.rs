@@ -4,6 +4,7 @@
 //! however often, comes to the same: [`judge`] is a function of what the signals say and of the incident that stands.
 
 mod advice;
+mod correlated;
 mod rounds;
 mod sentence;
 mod signal;
@@ -19,7 +20,7 @@ use time::OffsetDateTime;
 
 use crate::enrich::{Severity, tie_key};
 use crate::timestamp::Timestamp;
-pub use rounds::{EVERY, Page, Rounds};
+pub use rounds::{Decided, EVERY, Page, Rounds};
 pub use signal::{Signal, SignalFinding};
 pub use tally::{Finding, Kept, MOST, Tally, Told};
 pub use weights::Weights;
@@ -221,7 +222,7 @@ pub fn judge(tally: &Tally, last: Option<&Incident>, around: Surroundings<'_>) -
     };
     let incident = Incident {
         timestamp: Timestamp(end),
-        message: sentence::sentence(tally, &fields),
+        message: sentence::sentence(tally, severity, &fields.origin),
         event: EventFields {
             kind: Kind::Alert,
             start: Timestamp(first),

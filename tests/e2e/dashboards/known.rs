@@ -78,9 +78,9 @@ pub fn incident(state: &str) -> Value {
         "event": {"kind": "alert", "start": "2026-11-20T11:10:00Z", "end": "2026-11-20T11:50:00Z",
             "ingested": "2026-11-20T11:51:00Z", "severity": 5},
         "cloud": {"account": {"id": ["111122223333"]}, "region": ["eu-central-1"]},
-        "source": {"ip": ["198.51.100.9"]},
+        "source": {"address": ["198.51.100.9"]},
         "incident": {
-            "id": "00112233445566778899aabbccddeeff", "kind": "attack", "state": state, "severity": "critical", "score": 140,
+            "id": "00112233445566778899aabbccddeeff", "state": state, "severity": "critical", "score": 140,
             "reason": "One critical finding", "opened": "2026-11-20T11:20:00Z", "escalated": "2026-11-20T11:30:00Z",
             "closed": "2026-11-20T12:00:00Z", "origin": "mallory", "origins": ["mallory"], "principals": ["mallory"],
             "resources": ["arn:aws:sagemaker:eu-central-1:111122223333:notebook-instance/n"],

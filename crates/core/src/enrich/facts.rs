@@ -186,8 +186,13 @@ fn named(arn: &str) -> (Key, State) {
     let key = Key::resource(arn);
     let mut state = State::default();
     state.say("key", &Stamp::ALWAYS, [key.id.as_str()]);
-    // As records have it, so that they are found by it: the key has no partition and no path.
-    state.say("arn", &Stamp::ALWAYS, [arn.to_ascii_lowercase()]);
+    // As documents of events have it, so that they are found by it: a key leaves the partition out.
+    let partition = arn.split(':').nth(1).unwrap_or_default().to_ascii_lowercase();
+    let known_as = key
+        .id
+        .strip_prefix("arn:aws:")
+        .map_or_else(|| key.id.clone(), |rest| format!("arn:{partition}:{rest}"));
+    state.say("arn", &Stamp::ALWAYS, [known_as]);
     (key, state)
 }
 

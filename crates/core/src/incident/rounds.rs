@@ -4,19 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::correlated::Correlated;
 use super::{Incident, Signal, Surroundings, Tally, Weights, counts_from, is_tied, judge, rest};
+use crate::correlation::Correlations;
 use crate::enrich::Severity;
-use crate::timestamp::Timestamp;
+use crate::timestamp::{self, Timestamp};
 
 /// How often the correlator decides.
 pub const EVERY: Duration = Duration::from_secs(15);
 
 /// Signals and what was decided about them until now.
 #[derive(Debug)]
-pub struct Rounds {
+pub struct Rounds<'c> {
     weights: Weights,
+    correlated: Correlated<'c>,
     /// By origin, in the order in which they came.
     signals: BTreeMap<String, Vec<Signal>>,
     /// Origins with signals since the last round.
@@ -27,6 +31,16 @@ pub struct Rounds {
     pages: Vec<Page>,
     /// When the round begins that is not decided yet.
     now: Option<OffsetDateTime>,
+}
+
+/// What was decided over all signals.
+#[derive(Debug)]
+pub struct Decided {
+    /// In the order in which they were opened.
+    pub incidents: Vec<Incident>,
+    pub pages: Vec<Page>,
+    /// The signals that matches of correlations are.
+    pub correlated: Vec<Signal>,
 }
 
 /// A page that the monitors would send.
@@ -42,10 +56,11 @@ pub struct Page {
     pub reason: String,
 }
 
-impl Rounds {
-    pub fn new(weights: Weights) -> Self {
+impl<'c> Rounds<'c> {
+    pub fn new(weights: Weights, correlations: &'c Correlations) -> Self {
         Self {
             weights,
+            correlated: Correlated::new(correlations),
             signals: BTreeMap::new(),
             touched: BTreeSet::new(),
             matches: BTreeMap::new(),
@@ -55,43 +70,83 @@ impl Rounds {
         }
     }
 
-    /// Takes a signal. Those before it are decided when it comes in a later round.
-    pub fn take(&mut self, signal: Signal) {
-        self.pass(signal.time);
+    /// Takes a document. Those before it are decided when it comes in a later round.
+    pub fn take(&mut self, index: &str, id: &str, document: &Value) -> Option<Signal> {
+        let time = document["@timestamp"].as_str().and_then(timestamp::parse)?;
+        self.pass(time);
+        self.correlated.take(id, document);
+        let signal = Signal::read(index, id, document)?;
+        self.add(signal.clone());
+        Some(signal)
+    }
+
+    /// Decides what is left.
+    pub fn finish(mut self) -> Decided {
+        if let Some(now) = self.now {
+            self.decide(now + EVERY);
+        }
+        let signals = self.signals.into_values().flatten();
+        let correlated = signals.filter(|signal| signal.index == super::correlated::INDEX).collect();
+        Decided { incidents: self.incidents, pages: self.pages, correlated }
+    }
+
+    /// Decides what is to be decided before a time.
+    fn pass(&mut self, time: OffsetDateTime) {
+        let now = *self.now.get_or_insert(time);
+        if time >= now + EVERY {
+            self.decide(now + EVERY);
+            self.now = Some(time);
+        }
+    }
+
+    fn add(&mut self, signal: Signal) {
         for finding in &signal.findings {
             let matches = self.matches.entry(finding.id.clone()).or_default();
             matches.push((signal.time, signal.origin.clone()));
         }
         self.touched.insert(signal.origin.clone());
-        self.signals.entry(signal.origin.clone()).or_default().push(signal);
-    }
-
-    /// Decides what is to be decided until a time.
-    pub fn pass(&mut self, time: OffsetDateTime) {
-        let now = *self.now.get_or_insert(time);
-        if time >= now + EVERY {
-            if !self.touched.is_empty() {
-                self.decide(now + EVERY);
-            }
-            self.now = Some(time);
+        let signals = self.signals.entry(signal.origin.clone()).or_default();
+        match signals.iter_mut().find(|known| known.id == signal.id) {
+            Some(known) => *known = signal,
+            None => signals.push(signal),
         }
-    }
-
-    /// Decides what is left, and returns the incidents in the order in which they were opened, and the pages.
-    pub fn finish(mut self) -> (Vec<Incident>, Vec<Page>) {
-        if let Some(now) = self.now {
-            self.decide(now + EVERY);
-        }
-        (self.incidents, self.pages)
     }
 
     fn decide(&mut self, now: OffsetDateTime) {
+        for signal in self.correlated.judge(now) {
+            self.add(signal);
+        }
+        if self.touched.is_empty() {
+            return;
+        }
         self.rest(now);
         let usual = self.usual(now);
         for origin in std::mem::take(&mut self.touched) {
             self.decide_origin(&origin, &usual, now);
         }
+        // Whoever was tied to nothing until now may be tied to what was found.
+        for origin in self.tied(now) {
+            self.decide_origin(&origin, &usual, now);
+        }
         self.forget(now);
+    }
+
+    /// Origins without an incident that are tied to one that was written just now.
+    fn tied(&self, now: OffsetDateTime) -> Vec<String> {
+        let news: Vec<&Incident> = self.incidents.iter().filter(|it| it.event.ingested.0 == now).collect();
+        if news.is_empty() {
+            return Vec::new();
+        }
+        let from = counts_from(None, &self.weights, now);
+        let is_tied = |origin: &String| {
+            let tally = self.tally([origin.as_str()], from);
+            news.iter().any(|incident| is_tied(&tally, incident))
+        };
+        let alone = self
+            .signals
+            .keys()
+            .filter(|origin| self.last_of(origin).is_none_or(|place| !self.incidents[place].is_standing()));
+        alone.filter(|origin| is_tied(origin)).cloned().collect()
     }
 
     fn decide_origin(&mut self, origin: &str, usual: &BTreeSet<String>, now: OffsetDateTime) {

@@ -1,6 +1,5 @@
 //! Puts an incident into words that are read on a phone.
 
-use super::IncidentFields;
 use super::tally::{Finding, Tally};
 use super::weights::Weights;
 use crate::enrich::Severity;
@@ -14,10 +13,10 @@ const MOST_NAMED: usize = 3;
 const MATCHES: &str = "; matches ";
 
 /// The sentence for the phone: how bad, who, what, to what and from where, and how much more there is.
-pub fn sentence(tally: &Tally, fields: &IncidentFields) -> String {
+pub fn sentence(tally: &Tally, severity: Severity, origin: &str) -> String {
     let Some((_, worst)) = tally.worst_first().first().copied() else { return String::new() };
-    let mut sentence = format!("{}: {}", capital(fields.severity), said(worst));
-    let who = last_part(&fields.origin);
+    let mut sentence = format!("{}: {}", capital(severity), said(worst));
+    let who = last_part(origin);
     if !sentence.contains(who) {
         sentence.push_str(&format!("; behind it is {who}"));
     }

@@ -4,25 +4,30 @@ use time::Duration;
 use time::macros::datetime;
 
 use super::*;
+use crate::correlation::Correlations;
 
 const NOW: OffsetDateTime = datetime!(2026-11-03 12:00 UTC);
 const NOTEBOOK: &str = "arn:aws:sagemaker:eu-west-1:111122223333:notebook-instance/n";
 const ROLE: &str = "arn:aws:iam::111122223333:role/exec";
 
 /// A document as it is stored.
-fn signal(minute: i64, origin: &str, findings: &[(&str, &str)], ties: &[&str]) -> Signal {
+fn document(minute: i64, origin: &str, findings: &[(&str, &str)], ties: &[&str]) -> serde_json::Value {
     let time = crate::timestamp::format(NOW - Duration::hours(1) + Duration::minutes(minute));
     let findings: Vec<_> = findings
         .iter()
         .map(|(id, level)| json!({"id": id, "title": format!("Rule {id}"), "level": level}))
         .collect();
-    let source = json!({
+    json!({
         "@timestamp": time, "message": format!("{origin} did it; matches more."), "event": {"outcome": "success"},
         "cloud": {"account": {"id": "111122223333"}, "region": "eu-west-1"}, "source": {"address": "192.0.2.7"},
         "sagemaker": {"findings": findings, "categories": ["malware-deployment"],
             "alert": {"origin": origin, "principal": origin, "resource": NOTEBOOK, "ties": ties}},
-    });
-    Signal::read("events", &format!("{origin}-{minute}"), &source).unwrap()
+    })
+}
+
+fn signal(minute: i64, origin: &str, findings: &[(&str, &str)], ties: &[&str]) -> Signal {
+    let id = format!("{origin}-{minute}");
+    Signal::read("events", &id, &document(minute, origin, findings, ties)).unwrap()
 }
 
 struct Site {
@@ -171,31 +176,37 @@ fn the_sentence_says_who_is_behind_what_and_the_steps_name_them() {
     assert!(steps[0].contains("user ci") && steps[1].contains(NOTEBOOK), "{steps:?}");
 }
 
+fn decide(documents: impl IntoIterator<Item = serde_json::Value>) -> Decided {
+    let correlations = Correlations::default();
+    let mut rounds = Rounds::new(Weights::built_in(), &correlations);
+    for (number, document) in documents.into_iter().enumerate() {
+        rounds.take("events", &number.to_string(), &document);
+    }
+    rounds.finish()
+}
+
 #[test]
 fn rounds_page_once_for_a_story_and_join_who_is_tied_to_it() {
-    let mut rounds = Rounds::new(Weights::built_in());
-    let story = [
-        signal(0, "mallory", &[("a", "high")], &[NOTEBOOK]),
-        signal(2, NOTEBOOK, &[("b", "critical")], &[]),
-        signal(3, "bob", &[("c", "low")], &[]),
-        signal(4, NOTEBOOK, &[("d", "critical")], &[]),
-    ];
-    story.into_iter().for_each(|signal| rounds.take(signal));
-    let (incidents, pages) = rounds.finish();
-    let severities: Vec<Severity> = pages.iter().map(|page| page.severity).collect();
-    assert_eq!((incidents.len(), severities), (1, vec![Severity::High, Severity::Critical]));
-    assert_eq!(incidents[0].incident.origins, ["mallory", NOTEBOOK]);
-    assert_eq!(incidents[0].incident.signals, 3);
+    let decided = decide([
+        document(-9, "carol", &[("low", "low")], &[NOTEBOOK]),
+        document(0, "mallory", &[("a", "high")], &[NOTEBOOK]),
+        document(2, NOTEBOOK, &[("b", "critical")], &[]),
+        document(3, "bob", &[("c", "low")], &[]),
+        document(4, NOTEBOOK, &[("d", "critical")], &[]),
+    ]);
+    let severities: Vec<Severity> = decided.pages.iter().map(|page| page.severity).collect();
+    assert_eq!((decided.incidents.len(), severities), (1, vec![Severity::High, Severity::Critical]));
+    let incident = &decided.incidents[0].incident;
+    assert_eq!(
+        (&incident.origins[..], incident.signals),
+        (&["carol", "mallory", NOTEBOOK].map(str::to_owned)[..], 4)
+    );
 }
 
 #[test]
 fn what_happens_each_week_is_usual_and_pages_once() {
-    let mut rounds = Rounds::new(Weights::built_in());
-    for week in 0..3 {
-        rounds.take(signal(week * 7 * 24 * 60, "alice", &[("a", "high")], &[]));
-    }
-    let (_, pages) = rounds.finish();
-    assert_eq!(pages.len(), 1);
+    let decided = decide((0..3).map(|week| document(week * 7 * 24 * 60, "alice", &[("a", "high")], &[])));
+    assert_eq!(decided.pages.len(), 1);
 }
 
 proptest! {

@@ -1,0 +1,66 @@
+//! Finds the matches of correlations among points that are at hand, as the correlator does among those that are stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::Signal;
+use crate::correlation::{Correlations, GroupKey, Point};
+
+/// Where matches would be stored.
+pub const INDEX: &str = "sagetrail-correlated";
+
+/// The points of each group that can still decide on a match.
+#[derive(Debug)]
+pub struct Correlated<'c> {
+    correlations: &'c Correlations,
+    base: BTreeSet<&'c str>,
+    fields: BTreeSet<String>,
+    /// By the place of the correlation and the group.
+    points: BTreeMap<(usize, GroupKey), Vec<Point>>,
+    /// Groups with points since they were judged last.
+    touched: BTreeSet<(usize, GroupKey)>,
+}
+
+impl<'c> Correlated<'c> {
+    pub fn new(correlations: &'c Correlations) -> Self {
+        let (base, fields) = (correlations.base(), correlations.fields());
+        Self { correlations, base, fields, points: BTreeMap::new(), touched: BTreeSet::new() }
+    }
+
+    /// Takes a document that a base rule may have matched.
+    pub fn take(&mut self, id: &str, document: &Value) {
+        let rules = document["rule"]["id"].as_array().into_iter().flatten();
+        if !rules.filter_map(Value::as_str).any(|rule| self.base.contains(rule)) {
+            return;
+        }
+        let Some(point) = Point::of_document(id, document, &self.fields) else { return };
+        for (place, correlation) in self.correlations.iter().enumerate() {
+            for key in correlation.keys(&point) {
+                self.touched.insert((place, key.clone()));
+                self.points.entry((place, key)).or_default().push(point.clone());
+            }
+        }
+    }
+
+    /// The matches of the groups with new points, as signals. One that was there before comes again as it is now.
+    pub fn judge(&mut self, now: OffsetDateTime) -> Vec<Signal> {
+        let mut signals = Vec::new();
+        for (place, correlation) in self.correlations.iter().enumerate() {
+            let groups = self.touched.iter().filter(|(of, _)| *of == place);
+            for (_, key) in groups {
+                let Some(points) = self.points.get_mut(&(place, key.clone())) else { continue };
+                let oldest = correlation.needs(now).0;
+                points.retain(|point| point.time >= oldest);
+                let points: Vec<&Point> = points.iter().collect();
+                for found in correlation.matches(key, &points) {
+                    let (id, document) = found.document(correlation, key, &points, now);
+                    signals.extend(Signal::read(INDEX, id.as_str(), &document));
+                }
+            }
+        }
+        self.touched.clear();
+        signals
+    }
+}
