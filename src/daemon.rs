@@ -97,23 +97,17 @@ pub async fn run_on(
     reload::announce(&enricher.rules, &metrics);
     let (current, enricher) = watch::channel(enricher);
     let opensearch = opensearch::connect(config, Some(aws)).await?;
-    let correlator = config
-        .correlate
-        .enabled
-        .then(|| Correlator::new(opensearch.clone(), config, enricher.clone(), Arc::clone(&metrics)));
     let mut reloading = JoinSet::new();
     reloading.spawn(reload::reload_at(hangups, source, current, opensearch.clone(), Arc::clone(&metrics)));
 
     let readiness = Arc::new(Readiness::default());
     let serving = CancellationToken::new();
-    let listener = admin::listen(config.admin.listen).await?;
-    info!(address = %admin::address(&listener, config.admin.listen), "the admin endpoint listens");
     let admin = Admin {
         metrics: Arc::clone(&metrics),
         opensearch: opensearch.clone(),
         readiness: Arc::clone(&readiness),
     };
-    let admin_task = tokio::spawn(admin::serve(listener, admin, serving.clone()));
+    let admin_task = serve(config, admin, &serving).await?;
 
     // Boxed, because the request's future is large.
     let opening = Box::pin(Queue::open(aws::queue_client(aws, queue_url), queue_url));
@@ -138,8 +132,9 @@ pub async fn run_on(
     let dead_letters = queue.dead_letter_queue();
     watching.spawn(depth::watch(queue.clone(), dead_letters, Arc::clone(&metrics)));
     watching.spawn(memory::watch_names(memory.clone(), opensearch.clone()));
-    let mut correlating = JoinSet::new();
-    correlating.spawn(correlate_if_told(correlator, stop.clone()));
+    let correlator = Correlator::new(opensearch.clone(), config, enricher.clone(), Arc::clone(&metrics));
+    let correlator = Some(correlator).filter(|_| config.correlate.enabled);
+    let correlating = JoinSet::from_iter([correlate_if_told(correlator, stop.clone())]);
     let (sink, sink_task) = sink::spawn(opensearch, &config.sink, Arc::clone(&metrics));
     let store = Store::new(aws, &config.source, Arc::clone(&metrics)).await;
     let (deleter, deleter_task) = deleter::start(queue.clone(), Arc::clone(&metrics));
@@ -193,13 +188,7 @@ pub async fn run_on(
         stop.cancel();
     }
 
-    info!(grace = ?config.shutdown.grace, "stopping: the daemon receives nothing more and finishes the messages in flight");
-    if timeout(config.shutdown.grace, join_all(&mut receivers)).await.is_err() {
-        warn!("shutdown.grace is over: the daemon gives the messages in flight back to the queue");
-        release.cancel();
-        within_closing_time("receivers", join_all(&mut receivers)).await;
-    }
-    receivers.abort_all();
+    finish(&mut receivers, config.shutdown.grace, &release).await;
     within_closing_time("correlator", join_all(&mut correlating)).await;
     correlating.abort_all();
     if ended != Some("sink") {
@@ -240,6 +229,28 @@ impl<S: Future<Output = ()> + Unpin> Tasks<S> {
             _ = &mut self.admin => "admin endpoint",
         }
     }
+}
+
+/// Starts the admin endpoint.
+async fn serve(
+    config: &Config,
+    admin: Admin,
+    serving: &CancellationToken,
+) -> Result<JoinHandle<Result<(), AdminError>>, DaemonError> {
+    let listener = admin::listen(config.admin.listen).await?;
+    info!(address = %admin::address(&listener, config.admin.listen), "the admin endpoint listens");
+    Ok(tokio::spawn(admin::serve(listener, admin, serving.clone())))
+}
+
+/// Waits for the messages in flight within the grace time, and then has the rest given back.
+async fn finish(receivers: &mut JoinSet<()>, grace: Duration, release: &CancellationToken) {
+    info!(?grace, "stopping: the daemon receives nothing more and finishes the messages in flight");
+    if timeout(grace, join_all(receivers)).await.is_err() {
+        warn!("shutdown.grace is over: the daemon gives the messages in flight back to the queue");
+        release.cancel();
+        within_closing_time("receivers", join_all(receivers)).await;
+    }
+    receivers.abort_all();
 }
 
 /// Correlates until the stop, or waits for that where others correlate.
