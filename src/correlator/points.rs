@@ -47,7 +47,7 @@ pub(super) fn question(
             "filter": [{"range": {"@timestamp": {"gte": timestamp::format(from), "lte": timestamp::format(to)}}}],
             "should": sources, "minimum_should_match": 1
         }},
-        "sort": [{"@timestamp": "asc"}, {"event.id": "asc"}]
+        "sort": [{"@timestamp": "asc"}, {"event.id": {"order": "asc", "unmapped_type": "keyword"}}]
     });
     if let Some(after) = after {
         question["search_after"] = after.clone();

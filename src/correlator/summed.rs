@@ -83,7 +83,7 @@ fn matches(field: &str) -> Value {
         "aggs": {
             "last": {"max": {"field": "@timestamp"}},
             "resources": names("sagemaker.alert.resource"),
-            "told": {"top_hits": {"size": 1, "sort": [{"@timestamp": "asc"}, {"event.id": "asc"}], "_source": TOLD}}
+            "told": {"top_hits": {"size": 1, "sort": [{"@timestamp": "asc"}, {"event.id": {"order": "asc", "unmapped_type": "keyword"}}], "_source": TOLD}}
         }
     })
 }
