@@ -160,6 +160,7 @@ fn what_wakes_somebody_is_sent_again_until_it_is_acknowledged_and_ends_where_tha
          b = { kind = 'pagerduty', routing_key = 'key' }",
     );
     let config = config("thresholds = { high_repeat_minutes = 90 }");
+    let of_deduped = Regex::new(r"\{\{#ctx.dedupedAlerts.*dedupedAlerts\}\}").unwrap();
     let mut repeated = BTreeMap::new();
     for monitor in built_in(&Names::default(), &config, &channels, None).unwrap() {
         let [of_chat, page, end] = trigger_actions(&monitor) else { panic!("{}", monitor.id) };
@@ -176,7 +177,6 @@ fn what_wakes_somebody_is_sent_again_until_it_is_acknowledged_and_ends_where_tha
         assert_eq!(end_sent["event_action"], "resolve");
         // The key of an alert is the same from its beginning to its end.
         let key = page_sent["dedup_key"].as_str().unwrap();
-        let of_deduped = Regex::new(r"\{\{#ctx.dedupedAlerts.*dedupedAlerts\}\}").unwrap();
         let of_completed = of_deduped.replace(key, "").replace("newAlerts", "completedAlerts");
         assert_eq!(end_sent["dedup_key"], of_completed);
         if scope(page) == json!(["NEW", "DEDUPED"]) {

@@ -158,13 +158,13 @@ fn only_known_variables(id: &str, message: &str, body: &Value, mapped: &BTreeMap
 fn every_field_that_a_message_shows_of_a_document_is_one_that_the_plugin_brings() {
     let channels = channels("soc = { kind = 'slack', url = 'https://hooks.example.com' }");
     let tag = Regex::new(r"\{\{[#/^]?(_source\.[^}]+)\}\}").unwrap();
+    // What stands in the list of open incidents comes with the search itself.
+    let listed = Regex::new(r"\{\{#ctx.results[^#]*\{\{/ctx.results").unwrap();
     let mut shown = 0;
     for monitor in built_in(&Names::default(), &MonitorsConfig::default(), &channels, None).unwrap() {
         for action in trigger_actions(&monitor) {
             let message = action["message_template"]["source"].as_str().unwrap();
             let brought = sampled_fields(message);
-            // What stands in the list of open incidents comes with the search itself.
-            let listed = Regex::new(r"\{\{#ctx.results[^#]*\{\{/ctx.results").unwrap();
             let message = listed.replace_all(message, "");
             let message = message.as_ref();
             for found in tag.captures_iter(message) {
