@@ -38,6 +38,8 @@ use crate::opensearch::{OpenSearch, QueryError};
 const PERIOD: Duration = Duration::from_secs(15);
 /// From the end of a round that its time was too short for to the next, which goes on with it.
 const BREATH: Duration = Duration::from_secs(1);
+/// How long whoever stands by waits longer when OpenSearch does not answer, or refuses.
+const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 /// How long giving the lease back may take: others take it after a while anyway.
 const GIVING_BACK: Duration = Duration::from_secs(3);
 
@@ -81,7 +83,10 @@ impl Correlator {
                     return taken;
                 }
                 Ok(None) => trouble.is_over(),
-                Err(error) => trouble.tell(&error),
+                Err(error) => {
+                    trouble.tell(&error);
+                    sleep(AFTER_TROUBLE).await;
+                }
             }
             sleep(lease::LOOK).await;
         }

@@ -1,6 +1,9 @@
 //! Builds the daemon, starts its tasks, and watches all of them until it is told to stop.
 
 mod alone;
+mod control;
+mod endpoint;
+mod error;
 
 use std::mem;
 use std::pin::pin;
@@ -8,14 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use tokio::signal::unix::Signal;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::admin::{self, Admin, AdminError, Readiness};
+use crate::admin::{Admin, AdminError, Readiness};
 use crate::aws;
 use crate::backoff::full_jitter;
 use crate::config::Config;
@@ -23,7 +25,7 @@ use crate::correlator::Correlator;
 use crate::enrich::Enricher;
 use crate::memory::{self, Memory};
 use crate::metrics::Metrics;
-use crate::opensearch::{self, OpenSearch, OpenSearchError};
+use crate::opensearch::{self, OpenSearch};
 use crate::pipeline::Pipeline;
 use crate::receiver::{Receiving, receive};
 use crate::reload::{self, RuleSource};
@@ -31,10 +33,14 @@ use crate::setup::{self, SetupError};
 use crate::sink;
 use crate::source::deleter;
 use crate::source::depth;
-use crate::source::queue::{Queue, QueueError};
+use crate::source::queue::Queue;
 use crate::source::store::Store;
 use crate::verify;
 pub use alone::correlate;
+pub use control::Control;
+use control::{join_all, within_closing_time};
+use endpoint::{close_admin, serve};
+pub use error::DaemonError;
 
 /// Pauses between attempts that wait for OpenSearch to come up.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -43,33 +49,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// A reachable server answers sooner. Behind a firewall that drops packets a request lasts until its timeout, up to a
 /// minute, and the log should not be empty until then.
 const SILENCE: Duration = Duration::from_secs(5);
-
-/// What each of the last steps of a stop may take after the grace time: giving messages back, answering requests.
-const CLOSING_TIME: Duration = Duration::from_secs(5);
-
-/// Why the daemon exited without a signal.
-#[derive(Debug, thiserror::Error)]
-pub enum DaemonError {
-    #[error("source.queue_url is not set; give the URL of the SQS queue that S3 notifies")]
-    NoQueue,
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-    #[error(transparent)]
-    OpenSearch(#[from] OpenSearchError),
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-    #[error(transparent)]
-    Admin(#[from] AdminError),
-    #[error("task {0} exited unexpectedly; the log before this line may say why")]
-    Ended(&'static str),
-}
-
-/// The signals of an operator to a running daemon.
-pub struct Control {
-    /// Each loads the rules again.
-    pub hangups: Signal,
-    pub stop: CancellationToken,
-}
 
 /// Runs until `stop` is cancelled, and then finishes or gives back what is in flight within the grace time.
 pub async fn run(
@@ -97,23 +76,17 @@ pub async fn run_on(
     reload::announce(&enricher.rules, &metrics);
     let (current, enricher) = watch::channel(enricher);
     let opensearch = opensearch::connect(config, Some(aws)).await?;
-    let correlator = config
-        .correlate
-        .enabled
-        .then(|| Correlator::new(opensearch.clone(), config, enricher.clone(), Arc::clone(&metrics)));
     let mut reloading = JoinSet::new();
     reloading.spawn(reload::reload_at(hangups, source, current, opensearch.clone(), Arc::clone(&metrics)));
 
     let readiness = Arc::new(Readiness::default());
     let serving = CancellationToken::new();
-    let listener = admin::listen(config.admin.listen).await?;
-    info!(address = %admin::address(&listener, config.admin.listen), "the admin endpoint listens");
     let admin = Admin {
         metrics: Arc::clone(&metrics),
         opensearch: opensearch.clone(),
         readiness: Arc::clone(&readiness),
     };
-    let admin_task = tokio::spawn(admin::serve(listener, admin, serving.clone()));
+    let admin_task = serve(config, admin, &serving).await?;
 
     // Boxed, because the request's future is large.
     let opening = Box::pin(Queue::open(aws::queue_client(aws, queue_url), queue_url));
@@ -138,8 +111,9 @@ pub async fn run_on(
     let dead_letters = queue.dead_letter_queue();
     watching.spawn(depth::watch(queue.clone(), dead_letters, Arc::clone(&metrics)));
     watching.spawn(memory::watch_names(memory.clone(), opensearch.clone()));
-    let mut correlating = JoinSet::new();
-    correlating.spawn(correlate_if_told(correlator, stop.clone()));
+    let correlator = Correlator::new(opensearch.clone(), config, enricher.clone(), Arc::clone(&metrics));
+    let correlator = Some(correlator).filter(|_| config.correlate.enabled);
+    let correlating = JoinSet::from_iter([correlate_if_told(correlator, stop.clone())]);
     let (sink, sink_task) = sink::spawn(opensearch, &config.sink, Arc::clone(&metrics));
     let store = Store::new(aws, &config.source, Arc::clone(&metrics)).await;
     let (deleter, deleter_task) = deleter::start(queue.clone(), Arc::clone(&metrics));
@@ -193,13 +167,7 @@ pub async fn run_on(
         stop.cancel();
     }
 
-    info!(grace = ?config.shutdown.grace, "stopping: the daemon receives nothing more and finishes the messages in flight");
-    if timeout(config.shutdown.grace, join_all(&mut receivers)).await.is_err() {
-        warn!("shutdown.grace is over: the daemon gives the messages in flight back to the queue");
-        release.cancel();
-        within_closing_time("receivers", join_all(&mut receivers)).await;
-    }
-    receivers.abort_all();
+    finish(&mut receivers, config.shutdown.grace, &release).await;
     within_closing_time("correlator", join_all(&mut correlating)).await;
     correlating.abort_all();
     if ended != Some("sink") {
@@ -240,6 +208,17 @@ impl<S: Future<Output = ()> + Unpin> Tasks<S> {
             _ = &mut self.admin => "admin endpoint",
         }
     }
+}
+
+/// Waits for the messages in flight within the grace time, and then has the rest given back.
+async fn finish(receivers: &mut JoinSet<()>, grace: Duration, release: &CancellationToken) {
+    info!(?grace, "stopping: the daemon receives nothing more and finishes the messages in flight");
+    if timeout(grace, join_all(receivers)).await.is_err() {
+        warn!("shutdown.grace is over: the daemon gives the messages in flight back to the queue");
+        release.cancel();
+        within_closing_time("receivers", join_all(receivers)).await;
+    }
+    receivers.abort_all();
 }
 
 /// Correlates until the stop, or waits for that where others correlate.
@@ -320,29 +299,6 @@ async fn warn_if_slow<F: Future>(answer: F, tell: impl FnOnce()) -> F::Output {
     }
     tell();
     answer.await
-}
-
-async fn join_all(tasks: &mut JoinSet<()>) {
-    while tasks.join_next().await.is_some() {}
-}
-
-async fn within_closing_time<F: Future>(part: &'static str, end: F) {
-    if timeout(CLOSING_TIME, end).await.is_err() {
-        warn!(part, "a task did not stop in time; the queue delivers its messages again");
-    }
-}
-
-async fn close_admin(
-    serving: &CancellationToken,
-    task: JoinHandle<Result<(), AdminError>>,
-) -> Result<(), DaemonError> {
-    serving.cancel();
-    match timeout(CLOSING_TIME, task).await {
-        Ok(Ok(result)) => Ok(result?),
-        Ok(Err(_panicked)) => Err(DaemonError::Ended("admin endpoint")),
-        // A client that keeps its connection open must not keep the daemon from ending.
-        Err(_elapsed) => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -111,9 +111,8 @@ fn unknown(client: &OpenSearch, asked: &str) -> WhoisError {
 }
 
 fn several(asked: &str, things: &[Thing], more: u64) -> WhoisError {
-    let mut candidates: String = things.iter().map(|thing| format!("\n  {}", shown(thing.name()))).collect();
-    if more > 0 {
-        candidates += &format!("\n  and {more} more");
-    }
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let lines: Vec<String> = things.iter().map(|thing| shown(thing.name())).chain(more).collect();
+    let candidates = format!("\n  {}", lines.join("\n  "));
     WhoisError::Several { asked: shown(asked), candidates }
 }

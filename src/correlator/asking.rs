@@ -1,5 +1,6 @@
 //! Asks OpenSearch what a round needs, and stores what it decides, within the time of a step.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -82,7 +83,7 @@ impl Asking {
             "index": indices, "ignore_unavailable": true, "allow_no_indices": true,
             "allow_partial_search_results": false
         });
-        let lines: String = bodies.iter().map(|body| format!("{head}\n{body}\n")).collect();
+        let lines = bodies.iter().fold(String::new(), |lines, body| lines + &format!("{head}\n{body}\n"));
         let asked = async { Ok(self.client.search_several(Bytes::from(lines)).await?) };
         let answer = within(asked).await?;
         if answer.status != 200 {
@@ -102,7 +103,7 @@ impl Asking {
         struct Answer {
             items: Vec<Item>,
         }
-        type Item = std::collections::BTreeMap<String, Done>;
+        type Item = BTreeMap<String, Done>;
         #[derive(Deserialize)]
         struct Done {
             status: u16,
@@ -122,7 +123,7 @@ impl Asking {
         let Answer { items } =
             serde_json::from_slice(&answer.body).map_err(|error| QUERY.unexpected(error))?;
         let statuses: Vec<u16> =
-            items.into_iter().flat_map(|item| item.into_values()).map(|done| done.status).collect();
+            items.into_iter().flat_map(BTreeMap::into_values).map(|done| done.status).collect();
         if statuses.len() != documents.len() {
             return Err(QUERY.unexpected("an item is missing"));
         }

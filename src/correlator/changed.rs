@@ -62,7 +62,7 @@ pub(super) struct Mark {
 }
 
 /// The search for one page of the groups that have these fields in common.
-pub(super) fn question(fields: &[String], filter: Vec<Value>, after: Option<&Value>) -> Value {
+pub(super) fn question(fields: &[String], filter: &[Value], after: Option<&Value>) -> Value {
     let source = |(number, field): (usize, &String)| {
         let mut source = Map::new();
         source.insert(format!("k{number}"), json!({"terms": {"field": field}}));
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn the_question_names_each_field_and_goes_on_after_the_last_page() {
         let asked =
-            question(&["a".to_owned(), "b".to_owned()], vec![json!({"x": 1})], Some(&json!({"k0": "z"})));
+            question(&["a".to_owned(), "b".to_owned()], &[json!({"x": 1})], Some(&json!({"k0": "z"})));
         let composite = &asked["aggs"]["groups"]["composite"];
         assert_eq!(
             composite["sources"],

@@ -33,7 +33,7 @@ impl Rounds {
                     }
                     let mut filter = vec![json!({"terms": {"rule.id": source.rules}})];
                     filter.extend(current.window.filter());
-                    let question = changed::question(&source.fields, filter, current.after.as_ref());
+                    let question = changed::question(&source.fields, &filter, current.after.as_ref());
                     let (groups, after) = changed::read(&asking.search(&events, &question).await?);
                     // The groups of a page that were judged are not judged again when it is asked again.
                     let of = format!("{} {}", correlation.id, current.source);

@@ -45,7 +45,7 @@ impl Rounds {
             }
             let mut filter = vec![summed::signals()];
             filter.extend(current.window.filter());
-            let question = changed::question(&[ORIGIN.to_owned()], filter, current.after.as_ref());
+            let question = changed::question(&[ORIGIN.to_owned()], &filter, current.after.as_ref());
             let (groups, after) = changed::read(&asking.search(&indices, &question).await?);
             let news: Vec<Changed> =
                 groups.into_iter().filter(|group| self.marks.is_news(ORIGINS, group)).collect();

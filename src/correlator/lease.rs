@@ -200,10 +200,8 @@ mod tests {
 
     const ME: &str = "me";
 
-    fn found(holder: &str, seq_no: u64) -> Option<(Lease, Version)> {
-        let lease = Lease { holder: holder.to_owned(), term: 7, round: None };
-        Some((lease, Version { seq_no, primary_term: 1 }))
-    }
+    /// A look: seconds since the first, who holds the lease and in which version, and the term with which it is taken.
+    type Look = (u64, Option<(&'static str, u64)>, Option<u64>);
 
     fn takes(step: &Step) -> Option<u64> {
         match step {
@@ -216,35 +214,46 @@ mod tests {
     async fn a_lease_is_taken_when_it_is_not_there_given_back_or_has_not_changed_for_a_while_and_at_no_other_time()
      {
         let began = Instant::now();
-        // Looks in their order: seconds since the first, what is found, and the term with which it is taken.
-        type Look = (u64, Option<(Lease, Version)>, Option<u64>);
         let cases: [(&str, &[Look]); 5] = [
             ("not there", &[(0, None, Some(1))]),
-            ("given back", &[(0, found("", 3), Some(8))]),
+            ("given back", &[(0, Some(("", 3)), Some(8))]),
             (
                 "renewed",
-                &[(0, found("other", 3), None), (19, found("other", 4), None), (38, found("other", 5), None)],
+                &[
+                    (0, Some(("other", 3)), None),
+                    (19, Some(("other", 4)), None),
+                    (38, Some(("other", 5)), None),
+                ],
             ),
             (
                 "abandoned",
                 &[
-                    (0, found("other", 3), None),
-                    (19, found("other", 3), None),
-                    (20, found("other", 3), Some(8)),
+                    (0, Some(("other", 3)), None),
+                    (19, Some(("other", 3)), None),
+                    (20, Some(("other", 3)), Some(8)),
                 ],
             ),
             (
                 "taken by a third",
-                &[(0, found("other", 3), None), (20, found("third", 4), None), (39, found("third", 4), None)],
+                &[
+                    (0, Some(("other", 3)), None),
+                    (20, Some(("third", 4)), None),
+                    (39, Some(("third", 4)), None),
+                ],
             ),
         ];
         for (what, looks) in cases {
             let mut watch = Watch::default();
-            for (second, found, expected) in looks {
-                let step = watch.look(found.clone(), ME, began + Duration::from_secs(*second));
+            for (second, holds, expected) in looks {
+                let found = holds.map(|(holder, seq_no)| {
+                    let lease = Lease { holder: holder.to_owned(), term: 7, round: None };
+                    (lease, Version { seq_no, primary_term: 1 })
+                });
+                let version = found.as_ref().map(|(_, version)| *version);
+                let step = watch.look(found, ME, began + Duration::from_secs(*second));
                 assert_eq!(takes(&step), *expected, "{what}, at {second} s");
-                if let (Step::Take(_, version), Some((_, present))) = (step, found) {
-                    assert_eq!(version, Some(*present), "{what}: only this version is replaced");
+                if let Step::Take(_, replaced) = step {
+                    assert_eq!(replaced, version, "{what}: only this version is replaced");
                 }
             }
         }

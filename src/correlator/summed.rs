@@ -131,7 +131,9 @@ fn read_names(names: &Value) -> Names {
 
 fn kept(names: &Names) -> Kept {
     let mut kept = Kept::default();
-    names.iter().for_each(|(name, at)| kept.add(name, *at));
+    for (name, at) in names {
+        kept.add(name, *at);
+    }
     kept
 }
 

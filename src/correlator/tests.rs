@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sagetrail_core::correlation::{GroupKey, Point, TOLD_FIELDS};
 use sagetrail_core::incident::{Incident, Signal, State, Surroundings, Tally, Weights, judge, rest};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-use super::{changed, standing, summed, tied};
+use super::{changed, points, standing, summed, tied};
+use crate::config::RulesConfig;
+use crate::enrich::rules::RuleSet;
 
 const NOW: OffsetDateTime = datetime!(2026-11-29 12:00 UTC);
 const RULE: &str = "00000000-0000-4000-8000-000000000001";
@@ -29,6 +32,20 @@ fn mapped(templates: &[&str]) -> BTreeMap<String, String> {
         walk(&template["template"]["mappings"]["properties"], "", &mut mapped);
     }
     mapped
+}
+
+/// The paths of all values.
+fn leaves(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                leaves(member, &if path.is_empty() { name.clone() } else { format!("{path}.{name}") }, found);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| leaves(item, path, found)),
+        Value::Null => {}
+        _ => drop(found.insert(path.to_owned())),
+    }
 }
 
 fn document(number: u32, member: &str, outcome: &str, level: &str) -> Value {
@@ -115,7 +132,7 @@ fn every_field_that_is_asked_for_is_mapped_so_that_it_can_be_asked() {
     let window = changed::Window::new(None, NOW, time::Duration::DAY);
     for question in [
         summed::question(&["role/a".to_owned()], NOW),
-        changed::question(&["sagemaker.alert.origin".to_owned()], window.filter().into(), None),
+        changed::question(&["sagemaker.alert.origin".to_owned()], &window.filter(), None),
         tied::question(&incident(), NOW),
     ] {
         collect(&question, &mut of_signals);
@@ -133,22 +150,6 @@ fn every_field_that_is_asked_for_is_mapped_so_that_it_can_be_asked() {
 
 #[test]
 fn every_field_of_an_incident_is_mapped_and_every_mapped_one_is_written() {
-    fn leaves(value: &Value, path: &str, found: &mut BTreeSet<String>) {
-        match value {
-            Value::Object(members) => {
-                for (name, member) in members {
-                    leaves(
-                        member,
-                        &if path.is_empty() { name.clone() } else { format!("{path}.{name}") },
-                        found,
-                    );
-                }
-            }
-            Value::Array(items) => items.iter().for_each(|item| leaves(item, path, found)),
-            Value::Null => {}
-            _ => drop(found.insert(path.to_owned())),
-        }
-    }
     let weights = Weights::built_in();
     let mut written = BTreeSet::new();
     let mut whole = incident();
@@ -162,4 +163,55 @@ fn every_field_of_an_incident_is_mapped_and_every_mapped_one_is_written() {
     let mapped: BTreeSet<String> =
         mapped(&[include_str!("../../mappings/template-incidents.json")]).into_keys().collect();
     assert_eq!(written, mapped);
+}
+
+#[test]
+fn every_field_of_a_match_is_mapped_and_its_points_are_read_as_they_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = format!(
+        "title: A model was described\nid: {RULE}\nlevel: informational\nlogsource: {{product: aws}}\n\
+         detection:\n  s: {{eventName: DescribeModel}}\n  condition: s\n"
+    );
+    let often = format!(
+        "title: Often\nid: 00000000-0000-4000-8000-000000000900\nlevel: high\ncorrelation:\n  type: event_count\n  \
+         rules: [{RULE}]\n  group-by: [sagemaker.alert.identity]\n  timespan: 10m\n  condition: {{gte: 3}}\n"
+    );
+    std::fs::write(folder.path().join("base.yml"), base).unwrap();
+    std::fs::write(folder.path().join("often.yml"), often).unwrap();
+    let config = RulesConfig { folder: Some(folder.path().to_owned()), ..RulesConfig::default() };
+    let rules = RuleSet::load(&config).unwrap();
+    let correlation = rules.correlations().get("00000000-0000-4000-8000-000000000900").unwrap();
+
+    let value = |field: &str| if field == "source.ip" { json!(["203.0.113.5"]) } else { json!(["x"]) };
+    let told: BTreeMap<&str, Value> = TOLD_FIELDS.iter().map(|field| (*field, value(field))).collect();
+    let hit = |number: u32| {
+        let mut fields = json!(told);
+        fields["@timestamp"] = json!([format!("2026-11-29T12:0{number}:00.000Z")]);
+        fields["rule.id"] = json!([RULE]);
+        json!({"_id": format!("id-{number}"), "fields": fields, "sort": [number]})
+    };
+    let answer = json!({"hits": {"hits": [hit(0), hit(1), hit(2)]}});
+    let (found, after) = points::read(&answer, &correlation.fields());
+    assert_eq!((found.len(), after), (3, None));
+    let found: Vec<&Point> = found.iter().collect();
+    let key = GroupKey(vec!["x".to_owned()]);
+    let matches = correlation.matches(&key, &found);
+    assert_eq!(matches.len(), 1);
+    let (_, document) = matches[0].document(correlation, &key, &found, NOW);
+    let mut written = BTreeSet::new();
+    leaves(&document, "", &mut written);
+    let mapped = mapped(&[
+        include_str!("../../mappings/component-events-mappings.json"),
+        include_str!("../../mappings/template-correlated.json"),
+    ]);
+    let unmapped: Vec<_> = written.iter().filter(|field| !mapped.contains_key(*field)).collect();
+    assert!(unmapped.is_empty() && written.len() > 20, "{unmapped:?} of {written:?}");
+    assert!(Signal::read("i", "id", &document).is_some(), "a match is a signal: {document:#}");
+
+    let asked = points::question(correlation, &key, (NOW, NOW), Some(&json!([1])));
+    assert_eq!(
+        asked["query"]["bool"]["should"][0]["bool"]["filter"][1],
+        json!({"term": {"sagemaker.alert.identity": "x"}})
+    );
+    assert_eq!(asked["search_after"], json!([1]));
 }

@@ -1,6 +1,7 @@
 //! Runs the correlator alone, without a queue, until it is told to stop.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -8,8 +9,10 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{Control, DaemonError, FIRST_PAUSE, LONGEST_PAUSE, close_admin, join_all, within_closing_time};
-use crate::admin::{self, Admin, Readiness};
+use super::control::{Control, join_all, within_closing_time};
+use super::endpoint::{close_admin, serve};
+use super::error::DaemonError;
+use crate::admin::{Admin, Readiness};
 use crate::backoff::full_jitter;
 use crate::config::Config;
 use crate::correlator::Correlator;
@@ -18,6 +21,10 @@ use crate::metrics::Metrics;
 use crate::opensearch::{self, OpenSearch};
 use crate::reload::{self, RuleSource};
 use crate::setup::{self, SetupError};
+
+/// Pauses between attempts that wait for OpenSearch to come up.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// Correlates until `stop` is cancelled, and serves the admin endpoint meanwhile.
 pub async fn correlate(
@@ -35,15 +42,13 @@ pub async fn correlate(
     reloading.spawn(reload::reload_at(hangups, source, current, opensearch.clone(), Arc::clone(&metrics)));
 
     let serving = CancellationToken::new();
-    let listener = admin::listen(config.admin.listen).await?;
-    info!(address = %admin::address(&listener, config.admin.listen), "the admin endpoint listens");
     let readiness = Arc::new(Readiness::without_queue());
     let admin = Admin {
         metrics: Arc::clone(&metrics),
         opensearch: opensearch.clone(),
         readiness: Arc::clone(&readiness),
     };
-    let admin_task = tokio::spawn(admin::serve(listener, admin, serving.clone()));
+    let admin_task = serve(config, admin, &serving).await?;
     let Some(installed) = stop.run_until_cancelled(install(&opensearch, &readiness)).await else {
         return close_admin(&serving, admin_task).await;
     };

@@ -5,7 +5,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use sagetrail_core::memory::{Key, Kind, State};
+use sagetrail_core::memory::{Key, Kind, Lookup, State};
 
 use super::question::Question;
 use super::store::Store;
@@ -133,7 +133,7 @@ impl<'s> Growing<'s> {
     fn expand(&mut self, next: &Next) {
         let store = self.store;
         let mut half = Half::default();
-        half.node.name = next.thing.name().to_owned();
+        next.thing.name().clone_into(&mut half.node.name);
         half.node.what = next.thing.what(store);
         let mut relations = Vec::new();
         match &next.thing {
@@ -142,7 +142,9 @@ impl<'s> Growing<'s> {
                 if let Some(state) = state {
                     half.node.known = true;
                     let is_root = next.level == 0;
-                    half.node.facts = if is_root { everything(state) } else { summary(state) };
+                    // An identity is shown whole below the role that it calls with.
+                    let is_whole = is_root || next.level == 1 && key.kind == Kind::Identities;
+                    half.node.facts = if is_whole { everything(state) } else { summary(state) };
                     half.node.facts.extend(origin(key, state, store.known()).filter(|_| is_root));
                 }
                 if next.towards != Towards::Top {
@@ -195,11 +197,11 @@ impl<'s> Growing<'s> {
 
     /// What is known of a thing, which is asked for where it was not yet.
     fn state(&mut self, key: &Key) -> Option<&'s State> {
-        let state = self.store.state(key);
-        if state.is_none() {
+        let state = self.store.known().get(key);
+        if state == Lookup::NotAsked {
             self.wanted.push(Question::Of(key.clone()));
         }
-        state.flatten()
+        state.found()
     }
 
     fn ask(&mut self, says: &'static str, question: Question, towards: Towards) -> Relation {
@@ -354,7 +356,7 @@ impl Thing {
             Kind::Sessions => "temporary key".to_owned(),
             Kind::Identities => "identity".to_owned(),
             Kind::Resources => {
-                let state = store.state(key).flatten();
+                let state = store.known().get(key).found();
                 state.and_then(|state| state.value("resource.type")).unwrap_or("resource").to_owned()
             }
         }

@@ -33,7 +33,7 @@ pub fn meant(asked: &str) -> Meant {
 pub fn candidates(asked: &str, store: &Store) -> (Vec<Thing>, u64) {
     let named = store.answer(&Question::Named(asked.to_owned())).cloned().unwrap_or_default();
     let arn = |key: &Key| {
-        let state = store.state(key).flatten();
+        let state = store.known().get(key).found();
         state.and_then(|state| state.value("arn")).map(Key::resource)
     };
     let whole = Key::resource(asked);
@@ -49,7 +49,7 @@ pub fn candidates(asked: &str, store: &Store) -> (Vec<Thing>, u64) {
     let is_person =
         is_behind(Question::IssuedFor(asked.to_owned())) || is_behind(Question::MadeFor(asked.to_owned()));
     // The tree of a user or workload with this ARN has what it is behind.
-    if is_person && !(asked.starts_with("arn:") && !things.is_empty()) {
+    if is_person && (things.is_empty() || !asked.starts_with("arn:")) {
         things.push(Thing::Person(asked.to_owned()));
     }
     (things, more)

@@ -63,15 +63,6 @@ impl Store {
     pub fn answer(&self, question: &Question) -> Option<&Answer> {
         self.answers.get(question)
     }
-
-    /// What is known of a thing; none before it was asked for.
-    pub fn state(&self, key: &Key) -> Option<Option<&State>> {
-        match self.known.get(key) {
-            Lookup::Found(state) => Some(Some(state)),
-            Lookup::Nothing => Some(None),
-            Lookup::NotAsked | Lookup::NotRecalled => None,
-        }
-    }
 }
 
 /// The kind of a stored document, by the index that it is in.

@@ -479,7 +479,7 @@ async fn correlate(tenant: &Tenant<'_>) -> Result<(), String> {
     command.arg("correlate");
     let mut correlator = Daemon::spawn(command, &tenant.stack, &tenant.settings(Who::Tried));
     let mut is_told = false;
-    let outcome = eventually(Duration::from_mins(1), async || {
+    let outcome = eventually(PATIENCE, async || {
         let log = correlator.log();
         if let Some(refusal) = log.lines().find(|line| REFUSED.is_match(line)) {
             return Ok(Err(refusal.to_owned()));

@@ -417,7 +417,7 @@ fn forget(document: &mut Value) {
         ("resource", &["created_by", "created_at", "owner", "is_owner", "age", "configuration", "tags"]),
     ] {
         let Some(part) = ours.get_mut(part).and_then(Value::as_object_mut) else { continue };
-        fields.iter().for_each(|field| drop(part.remove(*field)));
+        part.retain(|name, _| !fields.contains(&name.as_str()));
     }
 }
 

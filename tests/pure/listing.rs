@@ -36,9 +36,16 @@ fn every_rule_is_listed_and_the_members_of_the_json_stay() {
     let rules = rules();
     let written: Value = serde_json::from_str(&json(&rules, AT)).unwrap();
     let listed = written["rules"].as_array().unwrap();
-    assert_eq!(listed.len(), rules.rules().len() + rules.inactive().len());
+    let correlations = rules.correlations().all().count();
+    assert_eq!(listed.len(), rules.rules().len() + rules.inactive().len() + correlations);
+    assert_eq!(listed.iter().filter(|rule| rule.get("correlation").is_some()).count(), correlations);
     for rule in listed {
-        let members: Vec<&String> = rule.as_object().unwrap().keys().collect();
+        let members: Vec<&String> =
+            rule.as_object().unwrap().keys().filter(|name| *name != "correlation").collect();
+        if let Some(correlation) = rule.get("correlation") {
+            let members: Vec<&String> = correlation.as_object().unwrap().keys().collect();
+            assert_eq!(members, ["type", "rules", "group_by", "timespan_seconds"]);
+        }
         assert_eq!(
             members,
             [

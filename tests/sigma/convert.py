@@ -25,7 +25,7 @@ from sigma.exceptions import SigmaError
 from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
 from sigma.processing.transformations import ValueListPlaceholderTransformation
 from sigma.processing.transformations.base import DetectionItemTransformation
-from sigma.rule import SigmaDetection, SigmaDetectionItem
+from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaRule
 from sigma.types import (
     SigmaBool,
     SigmaCompareExpression,
@@ -183,7 +183,8 @@ def rewritten(item: SigmaDetectionItem, field: str, before: str, after: str = ""
 def converted(file: pathlib.Path, backend: OpensearchLuceneBackend) -> dict:
     collection = SigmaCollection.from_yaml(file.read_text(encoding="utf-8"))
     queries = {}
-    for rule in collection.rules:
+    # A query is about single documents, a correlation about many.
+    for rule in (rule for rule in collection.rules if isinstance(rule, SigmaRule)):
         try:
             queries[str(rule.id)] = {"queries": backend.convert_rule(rule)}
         except SigmaError as error:

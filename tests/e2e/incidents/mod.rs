@@ -97,10 +97,12 @@ async fn a_killed_correlator_is_followed_within_half_a_minute_and_nothing_is_dou
     first.kill();
     let killed = Instant::now();
     site.store(&[signal(BOB, 1, "critical").document(2)]).await;
-    eventually(Duration::from_secs(30), async || match leads(&second).await {
-        true => Ok(()),
-        false => Err(second.log()),
-    })
+    eventually(
+        Duration::from_secs(30),
+        async || {
+            if leads(&second).await { Ok(()) } else { Err(second.log()) }
+        },
+    )
     .await;
     println!("the second leads {:?} after the kill", killed.elapsed());
     let after = site.until("the second one too", |found| found.len() == 2).await;

@@ -1,5 +1,6 @@
 //! A site of a test's own: its indices on a real OpenSearch, the signals in them, and correlators beside them.
 
+use std::fmt::Write;
 use std::process::Command;
 use std::time::Duration;
 
@@ -66,7 +67,8 @@ impl Site {
         let mut lines = String::new();
         for (id, source) in documents {
             let index = format!("{}-{}", self.prefix, month("events", now()));
-            lines += &format!("{}\n{source}\n", json!({"create": {"_index": index, "_id": id}}));
+            writeln!(lines, "{}\n{source}", json!({"create": {"_index": index, "_id": id}}))
+                .expect("memory can be written");
         }
         let answer = self.search.send("_bulk?refresh=true", lines).await;
         assert_eq!(answer["errors"], false, "{answer}");

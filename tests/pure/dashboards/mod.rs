@@ -221,6 +221,11 @@ fn every_link_leads_to_a_page_that_exists() {
         }
     }
     let opened = Regex::new(r"^\.\./app/dashboards#/view/(sagetrail-dashboard-[a-z]+)\?").unwrap();
+    let field = Regex::new(r"\b(?:[a-z_]+\.)+[a-z_]+\b").unwrap();
+    let mapped: BTreeMap<String, String> = ["events", "incidents", "resources"]
+        .iter()
+        .flat_map(|it| fields::mapped(&format!("sagetrail-{it}")))
+        .collect();
     let mut opens = 0;
     for saved in objects.values().filter(|saved| saved.kind == "index-pattern") {
         for format in saved.embedded("fieldFormatMap").as_object().unwrap().values() {
@@ -228,6 +233,10 @@ fn every_link_leads_to_a_page_that_exists() {
             let target = opened.captures(address).unwrap_or_else(|| panic!("{}: {address}", saved.id));
             assert!(exists("dashboard", &target[1]), "{}: {address}", saved.id);
             assert!(address.contains("{{value}}") && !address.contains("{{rawValue}}"), "{address}");
+            let state = address.split("_a=").nth(1).unwrap().replace("%20", " ").replace("%22", "\"");
+            for named in field.find_iter(&state) {
+                assert!(mapped.contains_key(named.as_str()), "{}: {}", saved.id, named.as_str());
+            }
             opens += 1;
         }
     }

@@ -46,7 +46,6 @@ static FIELDS: LazyLock<BTreeMap<String, Field>> = LazyLock::new(|| {
             .expect("the mapping is checked in as valid JSON");
     let mut fields = BTreeMap::new();
     collect(&template["template"]["mappings"]["properties"], "", &mut fields);
-    fields.insert("sagemaker.alert.origin".to_owned(), Field::Usable);
     fields.insert("recipientAccountId".to_owned(), Field::Alias("cloud.account.id".to_owned()));
     fields
 });

@@ -121,7 +121,8 @@ impl Asking<'_, '_, '_> {
             touches,
             first,
             usual,
-            resource: self.compare(deployed, self.remember_resource(resource, &scripts, &lineage, known)),
+            resource: self
+                .compare(deployed.as_ref(), self.remember_resource(resource, &scripts, &lineage, known)),
             actor: RememberedActor {
                 execution_role: role.filter(|role| is_true(role, "execution_role")).map(|_| true),
                 chain: lineage.chain,
@@ -210,7 +211,7 @@ impl Asking<'_, '_, '_> {
     /// Adds what the call takes away, and what it brings from elsewhere.
     fn compare(
         &self,
-        deployed: Option<(&State, Deployed<'_>, Deployed<'_>)>,
+        deployed: Option<&(&State, Deployed<'_>, Deployed<'_>)>,
         mut remembered: RememberedResource,
     ) -> RememberedResource {
         if remembered.created_at.is_none() && remembered.configuration.is_empty() || self.reads() {
@@ -219,7 +220,7 @@ impl Asking<'_, '_, '_> {
         let says =
             if self.record.event_name().starts_with("Create") { Says::Everything } else { Says::Changes };
         let mut weakened = taken_away(&remembered.configuration, self.context, says);
-        if let Some((endpoint, before, now)) = &deployed {
+        if let Some((endpoint, before, now)) = deployed {
             weakened.extend(lost_by_move(before, now));
             remembered.other_origin =
                 other_origin(before, now, endpoint).into_iter().map(Cow::Borrowed).collect();

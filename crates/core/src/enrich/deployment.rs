@@ -194,7 +194,7 @@ mod tests {
         let named = Named::at(endpoint, ["C"], []).unwrap();
         let mut known = Known::to_be_asked(crate::memory::KnownNames::None);
         let configuration = Key::resource("arn:aws:sagemaker:eu-west-1:111122223333:endpoint-config/c");
-        assert_eq!(named.keys(&known), [configuration.clone()]);
+        assert_eq!(named.keys(&known), std::slice::from_ref(&configuration));
         let mut state = State::default();
         state.say("configuration.model", &Stamp::ALWAYS, ["M"]);
         known.recall(configuration.clone(), Some(state.into()));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::context::Context;
 use super::deployment::Deployed;
+use crate::memory::State;
 
 /// What a call says of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +44,11 @@ pub fn taken_away(
 /// The same of an endpoint that is moved to another configuration: of the configuration and its models.
 pub fn lost_by_move(before: &Deployed<'_>, now: &Deployed<'_>) -> Vec<&'static str> {
     let mut lost = Vec::new();
-    let has = |states: &[&crate::memory::State], field: &str| {
+    let has = |states: &[&State], field: &str| {
         !states.is_empty()
             && states.iter().all(|state| state.values(field).is_some_and(|values| !values.is_empty()))
     };
-    let lacks = |states: &[&crate::memory::State], field: &str| {
+    let lacks = |states: &[&State], field: &str| {
         states.iter().any(|state| state.values(field).is_some_and(<[String]>::is_empty))
     };
     if has(&before.configurations, "configuration.kms_key")
@@ -58,7 +59,7 @@ pub fn lost_by_move(before: &Deployed<'_>, now: &Deployed<'_>) -> Vec<&'static s
     if has(&before.models, "configuration.subnet") && lacks(&now.models, "configuration.subnet") {
         lost.push("subnet");
     }
-    let isolated = |states: &[&crate::memory::State], value: &str| {
+    let isolated = |states: &[&State], value: &str| {
         states.iter().filter(|state| state.value("configuration.network_isolation") == Some(value)).count()
     };
     if !before.models.is_empty()
@@ -75,7 +76,10 @@ mod tests {
     use super::*;
     use crate::enrich::context::Network;
 
-    fn before(fields: &[(&str, &str)]) -> BTreeMap<String, Vec<String>> {
+    /// Settings and their values.
+    type Settings<'s> = &'s [(&'s str, &'s str)];
+
+    fn before(fields: Settings<'_>) -> BTreeMap<String, Vec<String>> {
         fields.iter().map(|(field, value)| ((*field).to_owned(), vec![(*value).to_owned()])).collect()
     }
 
@@ -86,7 +90,7 @@ mod tests {
             network: Network { isolated: Some(false), encrypted: Some(true), ..Network::default() },
             ..Context::default()
         };
-        let cases: [(&[(&str, &str)], Says, &[&str]); 6] = [
+        let cases: [(Settings<'_>, Says, &[&str]); 6] = [
             (&[("root_access", "false")], Says::Changes, &["root_access"]),
             (&[("root_access", "true")], Says::Changes, &[]),
             (&[], Says::Changes, &[]),

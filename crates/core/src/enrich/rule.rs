@@ -105,6 +105,11 @@ impl Rule {
         self.level > Severity::Informational
     }
 
+    /// Whether its match alone says nothing, and only correlations look at it.
+    pub fn is_base(&self) -> bool {
+        self.place.folder == Folder::Correlations && !self.asks_for_a_look()
+    }
+
     /// The rule as Sigma's library has it.
     pub fn compiled(&self) -> &CompiledRule {
         &self.compiled

@@ -56,7 +56,7 @@ pub struct Possible<'e> {
 
 impl<'e> Possible<'e> {
     pub fn of(matches: &[&'e Rule]) -> Option<Self> {
-        let tagging = || matches.iter().filter(|rule| !rule.asks_for_a_look());
+        let tagging = || matches.iter().filter(|rule| !rule.asks_for_a_look() && !rule.is_base());
         tagging().next().is_some().then(|| Self {
             tactic: NamedFields::of(tagging().flat_map(|rule| &rule.tactics)),
             technique: NamedFields::of(tagging().flat_map(|rule| &rule.techniques)),
@@ -142,10 +142,10 @@ impl<'e> Finding<'e> {
     }
 }
 
-/// The level of the most worrying match, where an attempt counts one step less than a success.
+/// The level of the most worrying match that says something by itself, where an attempt counts one step less than a success.
 pub fn severity(matches: &[&Rule], outcome: CallOutcome) -> Option<Severity> {
     let level = |rule: &&Rule| if is_attempt(rule, outcome) { rule.level.reduced() } else { rule.level };
-    matches.iter().map(level).max()
+    matches.iter().filter(|rule| !rule.is_base()).map(level).max()
 }
 
 fn is_attempt(rule: &Rule, outcome: CallOutcome) -> bool {

@@ -35,7 +35,7 @@ static STEPS: LazyLock<Steps> = LazyLock::new(|| {
 
 /// The first two steps: one about the caller of the worst finding, one about what was done.
 pub fn next_steps(tally: &Tally) -> Vec<String> {
-    let Some((_, worst)) = tally.worst_first().first().copied() else { return Vec::new() };
+    let Some(worst) = tally.newest_of_worst() else { return Vec::new() };
     let principal = worst.first.principal.as_str();
     let name = principal.rsplit(['/', ':']).next().unwrap_or(principal);
     let resource = worst.first.resource.as_deref().unwrap_or("what it reached");

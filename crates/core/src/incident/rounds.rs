@@ -169,7 +169,7 @@ impl<'c> Rounds<'c> {
         };
         let Some((place, decided)) = decided else { return };
         let fields = &decided.incident;
-        if fields.paged.0 == now {
+        if fields.pages > place.map_or(0, |place| self.incidents[place].incident.pages) {
             self.pages.push(Page {
                 time: fields.paged,
                 severity: fields.severity,

@@ -14,7 +14,7 @@ const MATCHES: &str = "; matches ";
 
 /// The sentence for the phone: how bad, who, what, to what and from where, and how much more there is.
 pub fn sentence(tally: &Tally, severity: Severity, origin: &str) -> String {
-    let Some((_, worst)) = tally.worst_first().first().copied() else { return String::new() };
+    let Some(worst) = tally.newest_of_worst() else { return String::new() };
     let mut sentence = format!("{}: {}", capital(severity), said(worst));
     let who = last_part(origin);
     if !sentence.contains(who) {

@@ -133,6 +133,11 @@ impl Tally {
         findings
     }
 
+    /// What a page is about: of the worst findings the one that came last.
+    pub fn newest_of_worst(&self) -> Option<&Finding> {
+        self.findings.values().max_by(|a, b| (a.severity, &a.first).cmp(&(b.severity, &b.first)))
+    }
+
     /// The keys by which others can be tied to whoever this is about.
     pub fn selves(&self) -> BTreeSet<String> {
         self.origins.names().chain(self.principals.names()).map(tie_key).collect()
