@@ -47,10 +47,6 @@ pub(crate) enum Command {
     /// Records that were shipped before are duplicates and change nothing. `--from` and `--to` are days of CloudTrail's
     /// delivery, after which the folders of the bucket are named.
     Replay(ReplayArgs),
-    /// Run the search of each monitor once and print the pages that it would send, without sending them
-    ///
-    /// This tries thresholds before they page anybody. It needs events in OpenSearch, and no plugin.
-    Rehearse(ConfigFile),
     /// Compare CloudTrail's signed digests with what was shipped, and report missing, deleted and altered files
     ///
     /// The trail needs log file validation. Late files are reported and are not gaps.

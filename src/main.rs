@@ -28,7 +28,6 @@ fn main() -> ExitCode {
         Command::Correlate(rules) => daemon::correlate(rules),
         Command::Setup(setup) => content::set_up(setup),
         Command::Replay(args) => history::replay(args),
-        Command::Rehearse(file) => content::rehearse(file),
         Command::Verify(args) => history::verify(args),
         Command::Enrich { rules, files } => offline::enrich(rules, files),
         Command::Backtest(args) => offline::backtest(args),

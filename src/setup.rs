@@ -32,7 +32,6 @@ pub mod install;
 pub mod removal;
 mod difference;
 pub mod export;
-pub mod rehearsal;
 
 /// Checks the version and installs the templates.
 pub async fn install_templates(client: &OpenSearch) -> Result<(), SetupError> {

@@ -33,7 +33,6 @@ locals {
       opensearch = local.stores
     }
     setup    = { opensearch = local.removes }
-    rehearse = { opensearch = local.reads }
     learn    = { opensearch = local.reads }
     whois    = { opensearch = local.reads }
     doctor = {

@@ -1,4 +1,4 @@
-//! Runs `setup`, which installs dashboards and monitors, and `rehearse`, which tries the monitors.
+//! Runs `setup`, which installs dashboards and monitors.
 
 use std::process::ExitCode;
 
@@ -10,14 +10,12 @@ use sagetrail::setup::dashboards::Dashboards;
 use sagetrail::setup::outcome::Outcome;
 use sagetrail::setup::plan::Edits;
 use sagetrail::setup::preview::{self, Difference};
-use sagetrail::setup::rehearsal::{self, Rehearsed};
 use sagetrail::setup::remote::Remote;
 use sagetrail::setup::{install, removal};
 use sagetrail::telemetry;
-use time::OffsetDateTime;
 
 use super::{load, runtime};
-use crate::arguments::{ConfigFile, SetupArgs};
+use crate::arguments::SetupArgs;
 use crate::exit;
 use crate::output::say;
 
@@ -62,24 +60,6 @@ pub(crate) fn set_up(args: &SetupArgs) -> anyhow::Result<ExitCode> {
         let allowed = args.allow_incomplete && code == exit::INCOMPLETE;
         Ok(ExitCode::from(if allowed { 0 } else { code }))
     })
-}
-
-pub(crate) fn rehearse(file: &ConfigFile) -> anyhow::Result<ExitCode> {
-    let config = load(file)?;
-    telemetry::start(&config.log).context("log.filter")?;
-    let rehearsed = runtime()?.block_on(async {
-        let opensearch = cluster(&config).await?;
-        anyhow::Ok(rehearsal::rehearse(&opensearch, &config, OffsetDateTime::now_utc()).await?)
-    })?;
-    for Rehearsed { monitor, pages } in &rehearsed {
-        say(&format!("{}: {} pages", monitor.id, pages.len()));
-        for page in pages {
-            say(&format!("\n    {}\n", page.trim_end().replace('\n', "\n    ")));
-        }
-    }
-    let pages: usize = rehearsed.iter().map(|rehearsed| rehearsed.pages.len()).sum();
-    say(&format!("{} monitors would send {pages} pages", rehearsed.len()));
-    Ok(ExitCode::SUCCESS)
 }
 
 fn code_of(outcomes: &[Outcome]) -> u8 {

@@ -242,7 +242,7 @@ mod tests {
         for command in ["run", "replay", "verify"] {
             assert_eq!(of(command), ["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"], "{command}");
         }
-        for command in ["rehearse", "doctor"] {
+        for command in ["learn", "doctor"] {
             assert_eq!(of(command), ["es:ESHttpGet", "es:ESHttpPost"], "{command}");
         }
         for command in ["setup", "replay --retag"] {

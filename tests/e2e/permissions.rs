@@ -330,28 +330,6 @@ async fn asking_memory_works_with_its_role_and_without_any_privilege_of_it_does_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rehearsal_works_with_its_role_and_without_any_privilege_of_it_does_not() {
-    let Some(servers) = servers() else { return };
-    let (cloud, _keys) = trail_of(&servers.0, "permissions-rehearse").await;
-    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
-    try_out(&servers, "rehearse", &[], async |tenant| {
-        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
-        for index in ["rejected", "verification"] {
-            tenant.cluster.ask("PUT", &tenant.index(index), None).await;
-        }
-        let now = OffsetDateTime::now_utc();
-        let at = now.format(&Rfc3339).unwrap();
-        let alert = json!({"principal": "role/a", "resource": "notebook/b", "finding": "Key stolen"});
-        let finding = json!({"@timestamp": at, "event": {"ingested": at}, "message": "took the key",
-            "sagemaker": {"severity": "critical", "alert": alert}});
-        let month = format!("events-{}.{:02}/_doc/1?refresh=true", now.year(), u8::from(now.month()));
-        assert_eq!(tenant.cluster.ask("PUT", &tenant.index(&month), Some(finding)).await.0, 201);
-        ended(tenant.run(Who::Tried, &["rehearse"], &[]).await, "took the key")
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_verification_works_with_its_role_and_without_any_privilege_of_it_does_not() {
     let Some(servers) = servers() else { return };
     let (cloud, keys) = trail_of(&servers.0, "permissions-verify").await;

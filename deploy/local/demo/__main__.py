@@ -101,12 +101,12 @@ def demonstrate(cleanup: contextlib.ExitStack, once: bool) -> None:
         count = prove_complete(binary, files, search, daemon)
     with step("install retention, dashboards and monitors"):
         installed = run(binary, "setup", "--config", daemon.CONFIG, accepted=(0, INCOMPLETE))
-    with step("run the search of each monitor once"):
-        rehearsed = run(binary, "rehearse", "--config", daemon.CONFIG)
+    with step("tell which pages would have come"):
+        pages = run(binary, "backtest", *files)
     print(f"\nAll {count} records that concern SageMaker are searchable, each once.")
     show_documents(search)
     show_content(installed, dashboards())
-    show_pages(rehearsed)
+    show_pages(pages)
     if not once:
         show_further(search, daemon, binary)
         print("\nEverything stays up until Ctrl-C.", flush=True)

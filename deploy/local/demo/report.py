@@ -91,9 +91,9 @@ def show_content(installed: str, dashboards: str | None) -> None:
         print(f"  The dashboards are at {dashboards}/app/dashboards")
 
 
-def show_pages(rehearsed: str) -> None:
-    print("\nWhat the monitors would have sent for the sample attack\n")
-    for line in rehearsed.splitlines():
+def show_pages(pages: str) -> None:
+    print("\nThe pages that would have come for the sample attack, and what matched\n")
+    for line in pages.splitlines():
         print(f"  {line}".rstrip())
 
 

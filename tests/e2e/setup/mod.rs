@@ -14,8 +14,6 @@ mod tenants;
 
 use scene::{CHANNELS, Scene};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// Indices that are there before monitors and dashboards ask them, beside those of events.
 const ASKED: &[&str] = &[
@@ -525,30 +523,5 @@ async fn serverless_is_refused_with_what_would_be_lost() {
     std::fs::write(scene.folder.path().join("sagetrail.toml"), text).unwrap();
     let run = scene.setup(&[]).await.ended(1);
     run.says("stored twice").says("neither retention policies nor alerting").says("use a managed domain");
-    scene.end().await;
-}
-
-#[tokio::test]
-async fn a_rehearsal_prints_the_page_of_each_alert_and_sends_nothing() {
-    let Some(scene) = Scene::set().await else { return };
-    scene.run("rehearse", &[]).await.ended(1).says("no such index [sagetrail-correlator]");
-    scene.configure_with(CHANNELS);
-    scene.setup(&[]).await.ended(0);
-    scene.run("rehearse", &[]).await.ended(0).says("monitors would send 0 pages");
-
-    let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap();
-    let incident = json!({"@timestamp": now, "event": {"start": now}, "message": "\"a\" took the key of b",
-        "incident": {"id": "0a1b", "page": "0a1b/1", "state": "open", "severity": "critical", "worst": ["Key stolen"],
-            "account": "111122223333", "region": "eu-central-1"}});
-    let path = "sagetrail-incidents/_doc/0a1b?refresh=true";
-    assert_eq!(scene.node.request("PUT", path, Some(incident)).await.0, 201);
-    scene.take_writes();
-    let run = scene.run("rehearse", &[]).await.ended(0);
-    run.says("sagetrail-monitor-paging-critical: 1 pages").says("sagetrail-monitor-paging-high: 0 pages");
-    run.says("    \"a\" took the key of b (111122223333, eu-central-1)\n")
-        .says("    Worst: Key stolen;\n")
-        .says("    Incident: 0a1b\n");
-    run.says("monitors would send 1 pages");
-    assert!(scene.take_writes().iter().all(|write| write == "POST /_render/template"));
     scene.end().await;
 }
