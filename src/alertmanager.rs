@@ -19,9 +19,11 @@ use alert::{Alert, Context};
 use server::Server;
 
 mod alert;
+mod error;
 mod server;
 
 pub use alert::HELD_FOR;
+pub use error::AlertmanagerError;
 
 /// Every Alertmanager of the configuration.
 pub struct Alertmanagers {
@@ -34,14 +36,6 @@ pub struct Alertmanagers {
 struct Alertmanager {
     channel: Channel,
     server: Arc<Server>,
-}
-
-/// Why an Alertmanager was not handed something, or cannot be. It names the channel and no secret.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("channels.{channel}: {problem}")]
-pub struct AlertmanagerError {
-    pub channel: String,
-    pub problem: String,
 }
 
 /// What one Alertmanager was handed.

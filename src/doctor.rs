@@ -16,6 +16,7 @@ mod trail;
 mod coverage;
 mod bucket;
 mod cluster;
+mod alertmanager;
 mod arrivals;
 pub mod permissions;
 
@@ -43,6 +44,7 @@ pub async fn examine(config: &Config) -> Report {
         report.extend(trails.findings);
     }
     report.extend(cluster::examine(config, &aws).await);
+    report.extend(alertmanager::examine(config, &aws).await);
     report
 }
 

@@ -165,7 +165,7 @@ mod tests {
 
     const NOW: OffsetDateTime = datetime!(2026-11-29 12:00 UTC);
 
-    fn document(own: Value) -> Value {
+    fn document(own: &Value) -> Value {
         let mut document = json!({"@timestamp": "2026-11-29T11:30:00.000Z",
             "message": "High: \"alice\" started \"train\".",
             "event": {"start": "2026-11-29T11:00:00.000Z", "end": "2026-11-29T11:30:00.000Z"},
@@ -202,11 +202,11 @@ mod tests {
                 "findings": "High: one\nMedium: two", "next_steps": "Stop it.\nRevoke it.", "link": link},
             "startsAt": "2026-11-29T11:01:00.000Z", "endsAt": "2026-11-29T13:00:00.000Z", "generatorURL": link,
         }]);
-        assert_eq!(alerts(ALL, &document(json!({}))), Some(expected));
+        assert_eq!(alerts(ALL, &document(&json!({}))), Some(expected));
     }
 
     /// Severity, beginning and end of each alert.
-    fn spans(channel: &str, own: Value) -> Vec<(String, String, String)> {
+    fn spans(channel: &str, own: &Value) -> Vec<(String, String, String)> {
         let clock = |value: &Value| value.as_str().unwrap()[11..16].to_owned();
         let made = alerts(channel, &document(own)).unwrap();
         let span = |alert: &Value| {
@@ -249,7 +249,7 @@ mod tests {
             ),
         ];
         for (case, channel, own, expected) in cases {
-            let spans: Vec<String> = spans(channel, own)
+            let spans: Vec<String> = spans(channel, &own)
                 .into_iter()
                 .map(|(severity, from, to)| format!("{severity} {from} {to}"))
                 .collect();
@@ -260,11 +260,11 @@ mod tests {
     #[test]
     fn what_is_no_incident_is_no_alert() {
         for lacking in ["id", "severity", "state"] {
-            let mut document = document(json!({}));
+            let mut document = document(&json!({}));
             document["incident"][lacking] = Value::Null;
             assert_eq!(alerts(ALL, &document), None, "{lacking}");
         }
-        let mut document = document(json!({"region": null, "kind": "health"}));
+        let mut document = document(&json!({"region": null, "kind": "health"}));
         document["message"] = Value::Null;
         let made = alerts(ALL, &document).unwrap();
         assert_eq!(made[0]["labels"]["alertname"], "SagetrailHealth");

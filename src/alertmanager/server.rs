@@ -7,8 +7,8 @@ use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::AlertmanagerError;
 use super::alert::Alert;
+use super::error::AlertmanagerError;
 use crate::config::{AlertmanagerConfig, AuthKind, SinkConfig};
 use crate::opensearch::{Answer, Method, OpenSearch};
 

@@ -1,5 +1,7 @@
 //! Writes the message of a page as a mustache template, in the form that each kind of channel takes.
 
+use std::iter;
+
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -151,28 +153,27 @@ impl Message<'_> {
     /// the line, and after its last one unless that begins a line. So a first tag has something behind it, and a last
     /// one begins the line that goes on behind it.
     fn text(&self) -> String {
-        let mut text = String::new();
-        if self.about == About::Pipeline {
-            text += &format!("[{}] {}\n", self.severity_name(), self.title);
-        }
-        text += &self.new_alerts();
-        if !self.again.is_empty() {
-            text += &section("ctx.dedupedAlerts", &lines(&self.again, self.link_again.as_deref()));
+        let title = match self.about {
+            About::Incident => String::new(),
+            About::Pipeline => format!("[{}] {}\n", self.severity_name(), self.title),
+        };
+        let again = if self.again.is_empty() {
+            String::new()
+        } else {
             // A search that failed comes with no alert at all, and a message without a text is not sent.
-            text += "{{^ctx.newAlerts}}{{^ctx.dedupedAlerts}}This monitor could not run; its history in Alerting says why.\n{{/ctx.dedupedAlerts}}{{/ctx.newAlerts}}";
-        }
-        match self.about {
+            section("ctx.dedupedAlerts", &lines(&self.again, self.link_again.as_deref()))
+                + "{{^ctx.newAlerts}}{{^ctx.dedupedAlerts}}This monitor could not run; its history in Alerting says why.\n{{/ctx.dedupedAlerts}}{{/ctx.newAlerts}}"
+        };
+        let end = match self.about {
             About::Incident => {
-                text += "It pages again until it is acknowledged in Alerting: {{ctx.monitor.name}}"
+                "It pages again until it is acknowledged in Alerting: {{ctx.monitor.name}}".to_owned()
             }
             About::Pipeline => {
-                text += "What to do:";
-                for step in self.containment {
-                    text += &format!("\n- {step}");
-                }
+                let steps = self.containment.iter().map(|step| format!("- {step}"));
+                iter::once("What to do:".to_owned()).chain(steps).collect::<Vec<_>>().join("\n")
             }
-        }
-        text
+        };
+        [title, self.new_alerts(), again, end].concat()
     }
 
     fn new_alerts(&self) -> String {
@@ -235,7 +236,7 @@ fn add(page: &mut Value, fields: Value) {
 /// The lines, each with its end, and the link as the last one.
 fn lines(lines: &[String], link: Option<&str>) -> String {
     let link = link.map(|link| format!("Look: {link}"));
-    lines.iter().chain(&link).map(|line| format!("{line}\n")).collect()
+    lines.iter().chain(&link).flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 
 /// Lines for each element of a list; what follows has to go on in the line of the last tag.

@@ -4,6 +4,7 @@
 //! are, with the trigger's condition, and their messages are rendered by OpenSearch's own mustache.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 use regex::Regex;
 use sagetrail::config::{Channel, MonitorsConfig};
@@ -277,7 +278,8 @@ async fn every_page_is_json_and_leads_to_the_name_that_it_shows_whatever_the_rec
                         assert_eq!(document.pointer(&pointer), Some(&json!(value)), "{}: {link}", monitor.id);
                     }
                 }
-                golden += &format!("=== {}, {state}\n{page}\n", action["destination_id"].as_str().unwrap());
+                let channel = action["destination_id"].as_str().unwrap();
+                writeln!(golden, "=== {channel}, {state}\n{page}").unwrap();
             }
         }
         assert!(links >= 2, "{}: {links}", monitor.id);

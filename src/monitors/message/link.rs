@@ -15,13 +15,7 @@ const FRAGMENT: &AsciiSet =
 ///
 /// The range begins at a time of the document, so that the link leads to the same place a year later, and has no end,
 /// because what it shows goes on.
-pub(in crate::monitors) fn link(
-    names: &Names,
-    dashboards: &Url,
-    dashboard: &str,
-    query: &str,
-    since: Option<&str>,
-) -> String {
+pub fn link(names: &Names, dashboards: &Url, dashboard: &str, query: &str, since: Option<&str>) -> String {
     let base = dashboards.as_str().trim_end_matches('/');
     let state = if query.is_empty() {
         String::new()

@@ -23,7 +23,7 @@ use crate::support::search::Search;
 const PATIENCE: Duration = Duration::from_mins(3);
 
 #[tokio::test]
-async fn a_cluster_with_all_plugins_takes_it_all_and_a_critical_record_reaches_a_webhook() {
+async fn a_cluster_with_all_plugins_takes_it_all_and_a_critical_incident_reaches_a_webhook() {
     let Ok(opensearch) = std::env::var("SAGETRAIL_TEST_OPENSEARCH_FULL") else {
         println!("skipped: SAGETRAIL_TEST_OPENSEARCH_FULL names no cluster with all plugins");
         return;
@@ -62,17 +62,21 @@ async fn a_cluster_with_all_plugins_takes_it_all_and_a_critical_record_reaches_a
 
     let now = OffsetDateTime::now_utc();
     let at = now.format(&Rfc3339).unwrap();
-    let record = json!({
-        "@timestamp": at, "event": {"ingested": at, "id": "e"}, "message": "a \"critical\" record,\nin two lines",
-        "sagemaker": {"severity": "critical",
-            "alert": {"principal": "somebody", "resource": format!("notebook-{at}"), "finding": "a finding"}}});
-    let index = format!("sagetrail-events-{:04}.{:02}", now.year(), u8::from(now.month()));
+    let id = format!("{:032x}", now.unix_timestamp());
+    let incident = json!({
+        "@timestamp": at, "event": {"start": at, "end": at}, "message": "a \"critical\" incident,\nin two lines",
+        "incident": {"id": id, "page": format!("{id}/1"), "state": "open", "severity": "critical", "opened": at,
+            "signals": 1, "outcome": {"success": 1, "failure": 0}, "worst": ["Critical: one"], "next": ["Stop it."],
+            "account": "111122223333", "region": "eu-central-1"}});
+    let index = "sagetrail-incidents";
     let search = Search::new(&opensearch);
-    let (status, answer) = search.request("POST", &format!("{index}/_doc?refresh=true"), Some(record)).await;
+    let (status, answer) =
+        search.request("PUT", &format!("{index}/_doc/{id}?refresh=true"), Some(incident)).await;
     assert_eq!(status, 201, "{answer}");
     let page = tokio::time::timeout(PATIENCE, arrived.recv()).await.expect("the page arrives").unwrap();
     assert_eq!(page["severity"], "critical", "{page}");
-    assert!(page["text"].as_str().unwrap().contains("a \"critical\" record,\nin two lines"), "{page}");
+    assert_eq!(page["page"], format!("{id}/1"), "{page}");
+    assert!(page["text"].as_str().unwrap().contains("a \"critical\" incident,\nin two lines"), "{page}");
 
     assert_eq!(setup(&["--uninstall", "--force"]).await.0, 0);
     let (_, count) = search.request("GET", &format!("{index}/_count"), None).await;

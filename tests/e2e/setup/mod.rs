@@ -150,7 +150,7 @@ async fn a_change_by_hand_of_anything_that_decides_on_pages_is_shown_alone_and_r
             paging,
             format!("{action}/action_execution_policy/action_execution_scope/per_alert/actionable_alerts"),
             json!(["COMPLETED"]),
-            "actionable_alerts",
+            "COMPLETED",
         ),
         (paging, format!("{trigger}/actions"), json!([]), "actions"),
         (paging, "/schedule/period/interval".to_owned(), json!(60), "interval"),
