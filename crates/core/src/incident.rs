@@ -183,8 +183,9 @@ pub fn judge(tally: &Tally, last: Option<&Incident>, around: Surroundings<'_>) -
     let score = tally.score(around.usual, around.weights);
     let earlier = standing.map(|standing| &standing.incident);
     let worst_first = tally.worst_first();
+    let state = state(standing, paging, tally);
     let fields = IncidentFields {
-        state: state(standing, paging, tally),
+        state,
         severity,
         score: score.max(earlier.map_or(0, |earlier| earlier.score)),
         reason: match (earlier, paging) {
@@ -199,7 +200,7 @@ pub fn judge(tally: &Tally, last: Option<&Incident>, around: Surroundings<'_>) -
             Paging::Escalates => Some(now),
             Paging::Not | Paging::Opens => earlier.and_then(|earlier| earlier.escalated),
         },
-        quiet: None,
+        quiet: earlier.filter(|_| state == State::Quiet).and_then(|earlier| earlier.quiet),
         closed: None,
         follows,
         origins: tally.origins.by_time(),

@@ -36,6 +36,10 @@ pub const TOLD_FIELDS: &[&str] = &[
     "user.name",
 ];
 
+/// Fields that searches find in lower case, because SageMaker writes some names so.
+const IN_LOWER_CASE: [&str; 3] =
+    ["sagemaker.resource.arn", "sagemaker.resource.id", "sagemaker.resource.name"];
+
 const ORIGIN: &str = "sagemaker.alert.origin";
 const IDENTITY: &str = "sagemaker.alert.identity";
 
@@ -48,6 +52,11 @@ impl Point {
             .map(|field| (field.clone(), values_of(document, field)))
             .filter(|(_, values)| !values.is_empty())
             .collect();
+        for field in IN_LOWER_CASE {
+            values.entry(field.to_owned()).and_modify(|values| {
+                values.iter_mut().for_each(|value| *value = value.to_lowercase());
+            });
+        }
         // Documents that older releases wrote have no origin.
         if fields.contains(ORIGIN) && !values.contains_key(ORIGIN) {
             let identity = values_of(document, IDENTITY);

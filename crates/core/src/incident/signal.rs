@@ -43,13 +43,14 @@ pub struct SignalFinding {
 
 impl Signal {
     /// The fields of a document that are read.
-    pub const FIELDS: [&str; 13] = [
+    pub const FIELDS: [&str; 14] = [
         "@timestamp",
         "message",
         "event.outcome",
         "cloud.account.id",
         "cloud.region",
         "source.address",
+        "source.ip",
         "sagemaker.alert.origin",
         "sagemaker.alert.principal",
         "sagemaker.alert.resource",
@@ -62,7 +63,11 @@ impl Signal {
     /// Reads the source of a document. None for one that asks for no look, or that an earlier version wrote, which names
     /// no origin.
     pub fn read(index: &str, id: &str, source: &Value) -> Option<Self> {
-        let text = |pointer: &str| source.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        // A match of a correlation has lists, of which the first value is the most frequent.
+        let first = |value: &'_ Value| {
+            value.as_array().map_or(value, |list| list.first().unwrap_or(value)).as_str().map(str::to_owned)
+        };
+        let text = |pointer: &str| source.pointer(pointer).and_then(first);
         let texts = |pointer: &str| -> Vec<String> {
             let list = source.pointer(pointer).and_then(Value::as_array);
             list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
@@ -87,7 +92,7 @@ impl Signal {
             ties: texts("/sagemaker/alert/ties"),
             account: text("/cloud/account/id"),
             region: text("/cloud/region"),
-            address: text("/source/address"),
+            address: text("/source/address").or_else(|| text("/source/ip")),
             succeeded: text("/event/outcome").as_deref() != Some("failure"),
             message: text("/message").unwrap_or_default(),
             categories: texts("/sagemaker/categories"),

@@ -111,6 +111,7 @@ fn an_incident_falls_quiet_closes_and_is_followed_by_another_that_names_it() {
     assert_eq!(rest(&opened, &site.weights, later(4)), None);
     let quiet = rest(&opened, &site.weights, later(6)).unwrap();
     assert_eq!((quiet.incident.state, rest(&quiet, &site.weights, later(7))), (State::Quiet, None));
+    assert_eq!(site.judge(&first, Some(&quiet), later(8)), None, "nothing came");
     // Something new wakes it without a page.
     let woken = [&first[..], &[signal(400, "alice", &[("b", "low")], &[])]].concat();
     let awake = site.judge(&woken, Some(&quiet), later(7)).unwrap();
