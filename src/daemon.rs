@@ -16,6 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use url::Url;
 
 use crate::admin::{Admin, AdminError, Readiness};
 use crate::aws;
@@ -33,7 +34,7 @@ use crate::setup::{self, SetupError};
 use crate::sink;
 use crate::source::deleter;
 use crate::source::depth;
-use crate::source::queue::Queue;
+use crate::source::queue::{Queue, QueueError};
 use crate::source::store::Store;
 use crate::verify;
 pub use alone::correlate;
@@ -88,15 +89,7 @@ pub async fn run_on(
     };
     let admin_task = serve(config, admin, &serving).await?;
 
-    // Boxed, because the request's future is large.
-    let opening = Box::pin(Queue::open(aws::queue_client(aws, queue_url), queue_url));
-    let opening = warn_if_slow(opening, || {
-        warn!(
-            queue = %queue_url,
-            "waiting for the queue, which has not answered yet; if this lasts, check that SQS and the source of the AWS credentials can be reached from here"
-        );
-    });
-    let Some(queue) = stop.run_until_cancelled(opening).await.transpose()? else {
+    let Some(queue) = stop.run_until_cancelled(open_queue(aws, queue_url)).await.transpose()? else {
         return close_admin(&serving, admin_task).await;
     };
     readiness.queue_opened();
@@ -182,6 +175,18 @@ pub async fn run_on(
     close_admin(&serving, admin).await?;
     info!("stopped");
     Ok(())
+}
+
+async fn open_queue(aws: &SdkConfig, queue_url: &Url) -> Result<Queue, QueueError> {
+    // Boxed, because the request's future is large.
+    let opening = Box::pin(Queue::open(aws::queue_client(aws, queue_url), queue_url));
+    let opening = warn_if_slow(opening, || {
+        warn!(
+            queue = %queue_url,
+            "waiting for the queue, which has not answered yet; if this lasts, check that SQS and the source of the AWS credentials can be reached from here"
+        );
+    });
+    opening.await
 }
 
 /// The tasks that run until the daemon stops them. One that exits before that has failed.

@@ -88,7 +88,9 @@ impl Report {
 
     pub(super) fn end(&mut self, decided: Decided) {
         let Decided { incidents, pages, correlated } = decided;
-        correlated.iter().for_each(|signal| self.count(signal));
+        for signal in &correlated {
+            self.count(signal);
+        }
         let wanted = incidents.into_iter().filter(|incident| self.is_wanted(incident.event.end.0));
         self.incidents = wanted.collect();
         self.pages = pages.into_iter().filter(|page| self.is_wanted(page.time.0)).collect();

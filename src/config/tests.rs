@@ -40,6 +40,7 @@ fn the_documented_file_names_every_key_and_no_other() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn every_mistake_is_refused_with_its_key_and_what_is_right() {
     let cases = [
         ("[sink]\nurll = 'x'", "sink.urll: there is no such key; did you mean `url`?"),

@@ -324,12 +324,12 @@ enum Paging {
 
 fn severity(tally: &Tally, around: Surroundings<'_>) -> Option<Severity> {
     let Surroundings { usual, weights, .. } = around;
-    let score = tally.score(usual, weights) as f64;
+    let score = tally.score(usual, weights);
     let is_critical = tally.findings.values().any(|finding| finding.severity == Severity::Critical);
-    if is_critical || score >= weights.limits.critical_at.value {
+    if is_critical || score >= weights.limits.critical_at.value.into() {
         Some(Severity::Critical)
     } else {
-        (score >= weights.limits.opens_at.value).then_some(Severity::High)
+        (score >= weights.limits.opens_at.value.into()).then_some(Severity::High)
     }
 }
 

@@ -53,9 +53,9 @@ impl Point {
             .filter(|(_, values)| !values.is_empty())
             .collect();
         for field in IN_LOWER_CASE {
-            values.entry(field.to_owned()).and_modify(|values| {
-                values.iter_mut().for_each(|value| *value = value.to_lowercase());
-            });
+            for value in values.get_mut(field).into_iter().flatten() {
+                *value = value.to_lowercase();
+            }
         }
         // Documents that older releases wrote have no origin.
         if fields.contains(ORIGIN) && !values.contains_key(ORIGIN) {

@@ -59,7 +59,8 @@ const START: OffsetDateTime = datetime!(2026-11-10 12:00 UTC);
 
 /// A correlation with the members of `correlation`.
 fn document(members: &str) -> String {
-    let members: String = members.lines().map(|line| format!("  {line}\n")).collect();
+    let members: Vec<String> = members.lines().map(|line| format!("  {line}\n")).collect();
+    let members = members.concat();
     format!("title: Something is done often\nid: {ID}\nlevel: high\ncorrelation:\n{members}")
 }
 
@@ -116,8 +117,9 @@ fn calls(seconds: &[i64]) -> Vec<Point> {
 
 #[test]
 fn an_episode_lasts_for_as_long_as_the_condition_holds_and_begins_with_the_first_of_its_points() {
+    type Case<'c> = (&'c [i64], Vec<(i64, i64, i64, usize, f64)>);
     let count = correlation(COUNT);
-    let cases: [(&[i64], Vec<(i64, i64, i64, usize, f64)>); 6] = [
+    let cases: [Case<'_>; 6] = [
         (&[0, 10], vec![]),
         (&[0, 10, 60], vec![(0, 60, 60, 3, 3.0)]),
         (&[0, 10, 61], vec![]),
@@ -139,7 +141,7 @@ fn an_episode_that_goes_on_is_another_match_each_day_so_that_no_more_than_a_day_
     let all = matches(&count, &["ann"], &points);
     let days: Vec<_> = told(&all).iter().map(|(first, _, last, ..)| (*first, *last)).collect();
     let noon = 12 * 3600;
-    let midnights = [noon, noon + 86_400, points.len() as i64 * 30];
+    let midnights = [noon, noon + 86_400, i64::try_from(points.len()).unwrap() * 30];
     assert_eq!(days.len(), 3, "{days:?}");
     for ((first, last), midnight) in days.iter().zip(midnights) {
         assert!(*first < midnight && *last < midnight && midnight - last <= 30, "{days:?}");

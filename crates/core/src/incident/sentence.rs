@@ -1,5 +1,7 @@
 //! Puts an incident into words that are read on a phone.
 
+use std::fmt::Write;
+
 use super::tally::{Finding, Tally};
 use super::weights::Weights;
 use crate::enrich::Severity;
@@ -18,11 +20,11 @@ pub fn sentence(tally: &Tally, severity: Severity, origin: &str) -> String {
     let mut sentence = format!("{}: {}", capital(severity), said(worst));
     let who = last_part(origin);
     if !sentence.contains(who) {
-        sentence.push_str(&format!("; behind it is {who}"));
+        let _ = write!(sentence, "; behind it is {who}");
     }
     let (findings, resources) = (tally.findings.len(), tally.resources.len());
     if findings > 1 {
-        sentence.push_str(&format!("; {findings} findings on {resources} resource(s)"));
+        let _ = write!(sentence, "; {findings} findings on {resources} resource(s)");
     }
     sentence.push('.');
     sentence
@@ -36,7 +38,7 @@ pub fn reason(tally: &Tally, score: u64, weights: &Weights) -> String {
         return format!("A critical finding: {}", critical.title);
     }
     let limits = &weights.limits;
-    let limit = if score as f64 >= limits.critical_at.value { &limits.critical_at } else { &limits.opens_at };
+    let limit = if score >= limits.critical_at.value.into() { &limits.critical_at } else { &limits.opens_at };
     format!("{} findings count {score} of {} points", tally.findings.len(), limit.value)
 }
 

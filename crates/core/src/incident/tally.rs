@@ -13,6 +13,9 @@ pub const MOST: usize = 50;
 /// The most ties, which are compared and not shown.
 const MOST_TIES: usize = 1_000;
 
+/// A factor that changes nothing, in percent.
+const WHOLE: u64 = 100;
+
 /// What signals say together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -114,13 +117,14 @@ impl Tally {
 
     /// What the findings count together. A rule that is usual at the site counts without the factor for rare ones.
     pub fn score(&self, usual: &BTreeSet<String>, weights: &Weights) -> u64 {
+        let Weights { factors, limits, .. } = weights;
         let of = |(rule, finding): (&String, &Finding)| {
-            let rare = if usual.contains(rule) { 1.0 } else { weights.factors.rare.value };
-            let is_spread = finding.resources.len() as f64 >= weights.limits.spread_resources.value;
-            let spread = if is_spread { weights.factors.spread.value } else { 1.0 };
-            weights.points(finding.severity) * rare * spread
+            let rare = if usual.contains(rule) { WHOLE } else { factors.rare.value.into() };
+            let is_spread = finding.resources.len() >= limits.spread_resources.value as usize;
+            let spread = if is_spread { factors.spread.value.into() } else { WHOLE };
+            u64::from(weights.points(finding.severity)) * rare * spread
         };
-        self.findings.iter().map(of).sum::<f64>() as u64
+        self.findings.iter().map(of).sum::<u64>() / (WHOLE * WHOLE)
     }
 
     /// The findings, worst first, and of one severity the earliest.

@@ -47,7 +47,8 @@ impl Site {
 
 #[test]
 fn one_critical_finding_opens_an_incident_and_weaker_ones_open_one_together() {
-    let cases: [(&[(&str, &str)], &[&str], Option<Severity>); 7] = [
+    type Case<'c> = (&'c [(&'c str, &'c str)], &'c [&'c str], Option<Severity>);
+    let cases: [Case<'_>; 7] = [
         (&[("a", "critical")], &["a"], Some(Severity::Critical)),
         (&[("a", "high")], &["a"], None),
         (&[("a", "high")], &[], Some(Severity::High)),
@@ -148,7 +149,7 @@ fn whoever_acts_as_what_an_incident_changed_or_changes_the_same_is_tied_to_it() 
 
 #[test]
 fn what_is_too_much_to_keep_is_said_and_the_findings_stay() {
-    let mut signals: Vec<Signal> = (0..i64::try_from(MOST).unwrap() + 1)
+    let mut signals: Vec<Signal> = (0..=i64::try_from(MOST).unwrap())
         .map(|minute| {
             let mut decoy = signal(minute % 50, "alice", &[("low", "low")], &[]);
             decoy.resource = Some(format!("decoy-{minute}"));

@@ -30,7 +30,9 @@ struct Points {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Factors {
+    /// Percent.
     pub rare: Number,
+    /// Percent.
     pub spread: Number,
 }
 
@@ -62,7 +64,7 @@ pub struct Times {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Number {
-    pub value: f64,
+    pub value: u32,
     pub reason: String,
 }
 
@@ -81,14 +83,14 @@ impl Weights {
     }
 
     /// What a finding of a level counts.
-    pub fn points(&self, level: Severity) -> f64 {
+    pub fn points(&self, level: Severity) -> u32 {
         let Points { critical, high, medium, low } = &self.points;
         match level {
             Severity::Critical => critical.value,
             Severity::High => high.value,
             Severity::Medium => medium.value,
             Severity::Low => low.value,
-            Severity::Informational => 0.0,
+            Severity::Informational => 0,
         }
     }
 }
