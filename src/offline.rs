@@ -13,7 +13,7 @@ use crate::enrich::{self, Enriched, Enricher, Origin, enrich_knowing};
 use crate::memory::Known;
 
 /// The argument that stands for standard input.
-const STANDARD_INPUT: &str = "-";
+pub const STANDARD_INPUT: &str = "-";
 
 /// What was read and written.
 #[derive(Debug, Default, PartialEq, Eq)]

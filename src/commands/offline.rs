@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::CommandFactory;
 use clap_complete::Shell;
 use sagetrail::backtest;
@@ -61,6 +61,9 @@ fn complain_of(error: &OfflineError) -> u8 {
 
 pub(crate) fn backtest(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
     let config = load(&args.rules.config)?;
+    if args.folder.is_some() && args.files.iter().any(|file| file == Path::new(offline::STANDARD_INPUT)) {
+        bail!("standard input cannot be read twice; leave out --rules, or give files");
+    }
     let mut code = 0;
     let mut run = |config: &Config| {
         let enricher = args.rules.load(config)?;

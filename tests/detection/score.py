@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """How many attacks of the corpus are found, and what everyday work costs in findings.
 
-An attack is found when one of its own records has a finding, or an attempt, at medium or above. Everyday work stands
-before the attacks, on the day before and a week earlier, as the site's history.
+An attack is found when one of its own records has a finding, or an attempt, at medium or above, or when a correlation
+over them matches. Everyday work stands before the attacks, on the day before and a week earlier, as the site's history.
+Pages are those that `backtest` tells for one pass through all everyday work, after the same a week earlier.
 
-All of it goes through one run of `sagetrail enrich` for each configuration. `--history` gives each attack a run of its
-own, so that none is part of another's past, and asks `sagetrail backtest`, where there is one, which of those that no
-finding shows a monitor would page for. That takes many minutes.
+All of it goes through one run of `sagetrail enrich` for each configuration, and what correlations match is asked only for
+plain forms. `--history` gives each attack a run of its own, so that none is part of another's past, and asks
+`sagetrail backtest` about all that no finding shows. That takes many minutes.
 """
 
 import argparse
@@ -92,6 +93,7 @@ class Files:
         self.folder, self.attacks, self.workdays = folder, attacks, workdays
         everyday = [record for workday in workdays for record in workday["records"]]
         self.past = [self.write("history", corpus.shifted(everyday, -HISTORY_DAYS)), self.write("today", everyday)]
+        self.today = min(record["eventTime"] for record in everyday)
         self.attacked = self.write("attacks", [record for attack in attacks for record in attack["records"]])
 
     def write(self, name, told):
@@ -107,8 +109,6 @@ class Product:
         self.binary = binary
         if not binary.exists():
             raise Mistake(f"there is no {binary}; build it, or name another with --sagetrail")
-        asked = subprocess.run([binary, "backtest", "--help"], capture_output=True, check=False)
-        self.backtests = asked.returncode == 0
 
     def run(self, config, *arguments):
         command = [self.binary, *arguments, "--config", HERE / "config" / f"{config}.toml"]
@@ -127,10 +127,9 @@ class Product:
             found[document["event"]["id"]] += [f["title"] for f in both if f["level"] in WORTH_A_LOOK]
         return found
 
-    def pages(self, config, since, *files):
-        if not self.backtests:
-            return []
-        return json.loads(self.run(config, "backtest", "--json", "--since", since, *files))["pages"]
+    def backtest(self, config, since, *files):
+        """What `backtest` tells of the records from a time on."""
+        return json.loads(self.run(config, "backtest", "--json", "--since", since, *files))
 
 
 def score(product, config, files, alone):
@@ -140,19 +139,26 @@ def score(product, config, files, alone):
             states = list(pool.map(lambda attack: by_itself(product, config, files, attack), files.attacks))
     else:
         states = [state(attack, found) for attack in files.attacks]
+        # What takes several records to see is asked of correlations; one by one, which takes its time.
+        for number, attack in enumerate(files.attacks):
+            if states[number]["control"] and states[number]["state"] == "shipped":
+                states[number] = by_itself(product, config, files, attack)
     work = []
     for workday in files.workdays:
         events = [record["eventID"] for record in workday["records"]]
         titles = collections.Counter(title for event in events for title in found.get(event, []))
         work.append({"id": workday["id"], "per_week": workday["per_week"], "findings": dict(sorted(titles.items()))})
-    return {"attacks": states, "workdays": work}
+    pages = product.backtest(config, files.today, *files.past)["pages"]
+    return {"attacks": states, "workdays": work, "pages": [page["sentence"] for page in pages]}
 
 
 def by_itself(product, config, files, attack):
-    file = files.write(attack["id"], attack["records"])
+    file = files.write(f"{config}-{attack['id']}", attack["records"])
     told = state(attack, product.findings(config, *files.past, file))
-    if told["state"] == "shipped" and product.pages(config, attack["records"][0]["eventTime"], *files.past, file):
-        told["state"] = "paged"
+    if told["state"] == "shipped":
+        reported = product.backtest(config, min(record["eventTime"] for record in attack["records"]), *files.past, file)
+        told["findings"] = [rule["title"] for rule in reported["rules"] if rule["level"] in WORTH_A_LOOK]
+        told["state"] = "found" if told["findings"] else "paged" if reported["pages"] else "shipped"
     file.unlink()
     return told
 
@@ -178,6 +184,7 @@ def summary(result):
         "controls_missed": sum(attack["control"] and attack["state"] != "found" for attack in result["attacks"]),
         "not_shipped": sum(attack["state"] == "not shipped" for attack in result["attacks"]),
         "findings_a_week": round(sum(weekly(result).values())),
+        "pages": len(result["pages"]),
     }
 
 
@@ -199,8 +206,9 @@ def table(name, result):
     told = summary(result)
     lines = [
         f"\n== {name}\nattacks found {told['found']:.3f}, plain forms missed {told['controls_missed']}, "
-        f"not shipped {told['not_shipped']}, everyday findings a week {told['findings_a_week']}\n"
+        f"not shipped {told['not_shipped']}, everyday findings a week {told['findings_a_week']}, pages {told['pages']}\n"
     ]
+    lines += [f"     page: {sentence}\n" for sentence in result["pages"]]
     techniques = collections.defaultdict(list)
     for attack in result["attacks"]:
         techniques[attack["technique"]].append(attack)

@@ -1,6 +1,7 @@
 //! What needs no server: values, files, the documentation, and the command line where it does not ask anybody.
 
 mod actors;
+mod backtest;
 mod command_line;
 mod correlations;
 mod dashboards;
