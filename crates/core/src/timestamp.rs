@@ -19,7 +19,7 @@ pub fn format(time: OffsetDateTime) -> String {
     format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z", u8::from(month))
 }
 
-/// A time as documents have it: written as [`format`] writes it, and read as [`parse`] reads it.
+/// A time as documents have it: written as [`format()`] writes it, and read as [`parse()`] reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub OffsetDateTime);
 
