@@ -5,8 +5,8 @@ An attack is found when one of its own records has a finding, or an attempt, at 
 over them matches. Everyday work stands before the attacks, on the day before and a week earlier, as the site's history.
 Pages are those that `backtest` tells for one pass through all everyday work, after the same a week earlier.
 
-All of it goes through one run of `sagetrail enrich` for each configuration, and what correlations match is asked only for
-plain forms. `--history` gives each attack a run of its own, so that none is part of another's past, and asks
+All of it goes through one run of `sagetrail enrich` for each configuration, and what correlations match is asked for
+plain forms only. `--history` gives each attack a run of its own, so that none is part of another's past, and asks
 `sagetrail backtest` about all that no finding shows. That takes many minutes.
 """
 
@@ -206,7 +206,8 @@ def table(name, result):
     told = summary(result)
     lines = [
         f"\n== {name}\nattacks found {told['found']:.3f}, plain forms missed {told['controls_missed']}, "
-        f"not shipped {told['not_shipped']}, everyday findings a week {told['findings_a_week']}, pages {told['pages']}\n"
+        f"not shipped {told['not_shipped']}, everyday findings a week {told['findings_a_week']}, "
+        f"pages {told['pages']}\n"
     ]
     lines += [f"     page: {sentence}\n" for sentence in result["pages"]]
     techniques = collections.defaultdict(list)
