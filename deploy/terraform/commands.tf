@@ -32,9 +32,9 @@ locals {
       cloudtrail = ["cloudtrail:ListPublicKeys"]
       opensearch = local.stores
     }
-    setup    = { opensearch = local.removes }
-    learn    = { opensearch = local.reads }
-    whois    = { opensearch = local.reads }
+    setup = { opensearch = local.removes }
+    learn = { opensearch = local.reads }
+    whois = { opensearch = local.reads }
     doctor = {
       queue        = ["sqs:GetQueueAttributes"]
       dead_letters = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"]
