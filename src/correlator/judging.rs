@@ -38,7 +38,9 @@ impl Rounds {
         now: OffsetDateTime,
     ) -> Result<Progress, QueryError> {
         let indices = self.indices();
-        self.usual.renew(asking, &indices, &self.weights, now).await?;
+        let standing = standing::standing(asking).await?;
+        self.usual.renew(asking, &indices, &self.weights, &standing, now).await?;
+        current.standing = Some(standing);
         loop {
             if asking.is_over() {
                 return Ok(Progress::TimeIsOver);
