@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sagetrail_core::incident::{self, Incident, State, Surroundings, Tally};
+use sagetrail_core::incident::{self, Alone, Incident, State, Surroundings, Tally};
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -38,7 +38,9 @@ impl Rounds {
         now: OffsetDateTime,
     ) -> Result<Progress, QueryError> {
         let indices = self.indices();
-        self.usual.renew(asking, &indices, &self.weights, now).await?;
+        let standing = standing::standing(asking).await?;
+        self.usual.renew(asking, &indices, &self.weights, &standing, now).await?;
+        current.standing = Some(standing);
         loop {
             if asking.is_over() {
                 return Ok(Progress::TimeIsOver);
@@ -193,43 +195,27 @@ impl Rounds {
         Ok(matters.into_values().chain(together).collect())
     }
 
-    /// Puts together what belongs to an incident that one of these is about to open: an attack that comes in one file is one.
-    fn together(&self, mut alone: Vec<Matter>, now: OffsetDateTime) -> Vec<Matter> {
-        alone.sort_by_key(|matter| (matter.first(), matter.origins.first().cloned()));
+    /// Puts together what belongs to an incident that one of these is about to open.
+    fn together(&self, alone: Vec<Matter>, now: OffsetDateTime) -> Vec<Matter> {
         let around = Surroundings { usual: self.usual.rules(), weights: &self.weights, now };
-        let opened = |matter: &Matter| {
-            let last = matter.last.as_ref().map(|last| &last.incident);
-            matter.tally.as_ref().and_then(|tally| incident::judge(tally, last, around))
-        };
-        let mut opening: Vec<(Incident, Vec<Matter>)> = Vec::new();
-        let mut others = Vec::new();
-        for matter in alone {
-            match (opening.iter_mut().find(|(incident, _)| matter.is_tied(incident)), opened(&matter)) {
-                (Some((_, members)), _) => members.push(matter),
-                (None, Some(incident)) => opening.push((incident, vec![matter])),
-                (None, None) => others.push(matter),
-            }
-        }
-        // What came before an incident opens can be tied to it as well.
-        let mut apart = Vec::new();
-        for matter in others {
-            match opening.iter_mut().find(|(incident, _)| matter.is_tied(incident)) {
-                Some((_, members)) => members.push(matter),
-                None => apart.push(matter),
-            }
-        }
-        opening.into_iter().map(|(_, members)| merged(members)).chain(apart).collect()
+        let groups = incident::together(&alone.iter().map(Matter::alone).collect::<Vec<_>>(), around);
+        let mut alone: Vec<Option<Matter>> = alone.into_iter().map(Some).collect();
+        groups
+            .into_iter()
+            .map(|places| merged(places.into_iter().filter_map(|place| alone[place].take())))
+            .collect()
     }
 }
 
 /// One matter of several. It follows what its earliest origin did before.
-fn merged(mut members: Vec<Matter>) -> Matter {
-    members.sort_by_key(|matter| (matter.first(), matter.origins.first().cloned()));
-    let mut members = members.into_iter();
-    let mut merged = members.next().expect("whoever opens an incident is a member");
+fn merged(mut members: impl Iterator<Item = Matter>) -> Matter {
+    let mut merged = members.next().expect("a group has members");
+    let mut first = merged.first();
     for member in members {
-        merged.from = merged.from.min(member.from);
+        first = [first, member.first()].into_iter().flatten().min();
         merged.origins.extend(member.origins);
+        // What one of them did in an incident that is closed does not count again.
+        merged.from = first.unwrap_or(merged.from);
         merged.tally = None;
     }
     merged
@@ -251,6 +237,14 @@ fn join(matters: &mut BTreeMap<String, Matter>, stored: Stored, origin: &str, fr
 impl Matter {
     fn first(&self) -> Option<OffsetDateTime> {
         self.tally.as_ref().and_then(|tally| tally.first)
+    }
+
+    fn alone(&self) -> Alone<'_> {
+        Alone {
+            origin: self.origins.first().expect("a matter is about somebody"),
+            tally: self.tally.as_ref().expect("it was summed up"),
+            last: self.last.as_ref().map(|last| &last.incident),
+        }
     }
 
     fn is_tied(&self, incident: &Incident) -> bool {

@@ -39,7 +39,10 @@ pub(super) async fn standing(asking: &Asking) -> Result<Vec<Stored>, QueryError>
     let question = json!({
         "size": MOST_STANDING, "seq_no_primary_term": true, "track_total_hits": false,
         "query": {"bool": {"must_not": [{"term": {"incident.state": "closed"}}]}},
-        "sort": [{"incident.opened": {"order": "desc", "unmapped_type": "date"}}]
+        "sort": [
+            {"incident.opened": {"order": "desc", "unmapped_type": "date"}},
+            {"incident.id": {"order": "asc", "unmapped_type": "keyword"}}
+        ]
     });
     let answer = asking.search(&asking.client.names().incidents(), &question).await?;
     Ok(read(&answer))

@@ -71,7 +71,7 @@ fn tally() -> Tally {
     Tally::of(&signals)
 }
 
-fn incident() -> Incident {
+pub(super) fn incident() -> Incident {
     let weights = Weights::built_in();
     let around = Surroundings { usual: &BTreeSet::new(), weights: &weights, now: NOW };
     judge(&tally(), None, around).expect("a critical finding opens an incident")

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use sagetrail_core::incident::Weights;
+use sagetrail_core::incident::{Incident, Weights};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::asking::Asking;
+use super::standing::Stored;
 use crate::opensearch::QueryError;
 use crate::timestamp;
 
@@ -16,11 +17,15 @@ use crate::timestamp;
 const RENEWAL: Duration = Duration::from_hours(1);
 /// Rules that are known to be usual; there are some hundred in all.
 const MOST_RULES: usize = 5_000;
+/// Origins that are left out. OpenSearch takes 65,536 terms; what the incidents opened last are about counts first.
+const MOST_SUSPECTS: usize = 10_000;
 
 /// What is usual, and when that was asked.
 #[derive(Debug, Default)]
 pub(super) struct Usual {
     rules: BTreeSet<String>,
+    /// Who was left out.
+    suspects: BTreeSet<String>,
     asked_at: Option<Instant>,
 }
 
@@ -29,34 +34,47 @@ impl Usual {
         &self.rules
     }
 
-    /// Asks anew now and then.
+    /// Asks anew now and then, and when incidents were opened, joined or closed.
     pub(super) async fn renew(
         &mut self,
         asking: &Asking,
         indices: &str,
         weights: &Weights,
+        standing: &[Stored],
         now: OffsetDateTime,
     ) -> Result<(), QueryError> {
-        if self.asked_at.is_some_and(|at| at.elapsed() < RENEWAL) {
+        let suspects = suspects(standing.iter().map(|stored| &stored.incident));
+        let is_fresh = self.asked_at.is_some_and(|at| at.elapsed() < RENEWAL);
+        if is_fresh && suspects == self.suspects {
             return Ok(());
         }
-        self.rules = read(&asking.search(indices, &question(weights, now)).await?);
+        self.rules = read(&asking.search(indices, &question(weights, &suspects, now)).await?);
+        self.suspects = suspects;
         self.asked_at = Some(Instant::now());
         Ok(())
     }
 }
 
-/// What matched before the time within which signals count together: an attack must not make itself usual.
-fn question(weights: &Weights, now: OffsetDateTime) -> Value {
+/// Whose incidents stand.
+fn suspects<'i>(standing: impl Iterator<Item = &'i Incident>) -> BTreeSet<String> {
+    standing.flat_map(|incident| &incident.incident.origins).take(MOST_SUSPECTS).cloned().collect()
+}
+
+/// What matched before the time within which signals count together, but for those whose incident stands: an attack must
+/// not make itself usual, however long it takes.
+fn question(weights: &Weights, suspects: &BTreeSet<String>, now: OffsetDateTime) -> Value {
     let (from, to) = (now - weights.times.history.value, now - weights.times.window.value);
     let rules = |field: &str| json!({"terms": {"field": field, "size": MOST_RULES}});
     json!({
         "size": 0,
         "track_total_hits": false,
-        "query": {"bool": {"filter": [
-            super::summed::signals(),
-            {"range": {"@timestamp": {"gte": timestamp::format(from), "lt": timestamp::format(to)}}}
-        ]}},
+        "query": {"bool": {
+            "filter": [
+                super::summed::signals(),
+                {"range": {"@timestamp": {"gte": timestamp::format(from), "lt": timestamp::format(to)}}}
+            ],
+            "must_not": [{"terms": {"sagemaker.alert.origin": suspects}}]
+        }},
         "aggs": {"findings": rules("sagemaker.findings.id"), "attempts": rules("sagemaker.attempts.id")}
     })
 }
@@ -76,12 +94,31 @@ mod tests {
 
     #[test]
     fn what_matched_before_the_last_day_is_usual_and_what_matched_within_it_is_not() {
-        let asked = question(&Weights::built_in(), datetime!(2026-11-29 12:00 UTC));
+        let asked = question(&Weights::built_in(), &BTreeSet::new(), datetime!(2026-11-29 12:00 UTC));
         let range = &asked["query"]["bool"]["filter"][1]["range"]["@timestamp"];
         let expected = json!({"gte": "2026-11-15T12:00:00.000Z", "lt": "2026-11-28T12:00:00.000Z"});
         assert_eq!(*range, expected);
         let answer = json!({"aggregations": {"findings": {"buckets": [{"key": "a"}]}, "attempts": {"buckets": [{"key": "b"}]}}});
         assert_eq!(read(&answer), ["a", "b"].map(str::to_owned).into());
         assert_eq!(read(&json!({})), BTreeSet::new());
+    }
+
+    #[test]
+    fn what_those_did_whose_incident_stands_makes_nothing_usual_and_only_so_many_are_named() {
+        let incident = |origins: &[String]| {
+            let mut incident = crate::correlator::tests::incident();
+            incident.incident.origins = origins.to_vec();
+            incident
+        };
+        let few = [incident(&["b".to_owned()]), incident(&["a".to_owned(), "b".to_owned()])];
+        let asked = question(&Weights::built_in(), &suspects(few.iter()), datetime!(2026-11-29 12:00 UTC));
+        let expected = json!([{"terms": {"sagemaker.alert.origin": ["a", "b"]}}]);
+        assert_eq!(asked["query"]["bool"]["must_not"], expected);
+
+        let name = |number: usize| format!("role-{number:05}");
+        let latest = incident(&[name(0)]);
+        let older = incident(&(1..=MOST_SUSPECTS).map(name).collect::<Vec<_>>());
+        let many = suspects([latest, older].iter());
+        assert_eq!((many.len(), many.contains(&name(0))), (MOST_SUSPECTS, true));
     }
 }

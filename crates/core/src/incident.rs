@@ -9,6 +9,7 @@ mod rounds;
 mod sentence;
 mod signal;
 mod tally;
+mod together;
 mod weights;
 
 use std::collections::BTreeSet;
@@ -18,11 +19,12 @@ use serde_with::skip_serializing_none;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use crate::enrich::{Severity, tie_key};
+use crate::enrich::Severity;
 use crate::timestamp::Timestamp;
 pub use rounds::{Decided, EVERY, Page, Rounds};
 pub use signal::{Signal, SignalFinding};
 pub use tally::{Finding, Kept, MOST, Tally, Told};
+pub use together::{Alone, is_tied, together};
 pub use weights::Weights;
 
 /// A document of the index of incidents.
@@ -270,19 +272,6 @@ pub fn counts_from(last: Option<&Incident>, weights: &Weights, now: OffsetDateTi
         Some(closed) => window.max(closed.event.end.0 + time::Duration::MILLISECOND),
         None => window,
     }
-}
-
-/// Whether what somebody else does belongs to an incident: they act as somebody or something that it changed or handed on,
-/// or the other way round, or both changed the same.
-pub fn is_tied(tally: &Tally, incident: &Incident) -> bool {
-    let fields = &incident.incident;
-    let theirs: BTreeSet<String> =
-        fields.origins.iter().chain(&fields.principals).map(|name| tie_key(name)).collect();
-    let selves = tally.selves();
-    // Many people hand on the same role, and come through sessions of it.
-    let is_changed = |tie: &String| !tie.contains(":role/") && !tie.contains(":assumed-role/");
-    fields.ties.iter().any(|tie| selves.contains(tie) || (is_changed(tie) && tally.ties.contains(tie)))
-        || tally.ties.names().any(|tie| theirs.contains(tie))
 }
 
 impl Incident {

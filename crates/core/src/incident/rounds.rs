@@ -1,5 +1,6 @@
 //! Decides incidents over signals that are at hand, as the correlator does over those that are stored.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -8,7 +9,9 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::correlated::Correlated;
-use super::{Incident, Signal, Surroundings, Tally, Weights, counts_from, is_tied, judge, rest};
+use super::{
+    Alone, Incident, Signal, Surroundings, Tally, Weights, counts_from, is_tied, judge, rest, together,
+};
 use crate::correlation::Correlations;
 use crate::enrich::Severity;
 use crate::timestamp::{self, Timestamp};
@@ -54,6 +57,14 @@ pub struct Page {
     pub sentence: String,
     /// Why it was opened or escalated.
     pub reason: String,
+}
+
+/// What is decided about together: an incident that stands, or origins without one.
+struct Matter {
+    /// The place of the incident of before, standing or closed.
+    last: Option<usize>,
+    origins: BTreeSet<String>,
+    from: OffsetDateTime,
 }
 
 impl<'c> Rounds<'c> {
@@ -121,21 +132,26 @@ impl<'c> Rounds<'c> {
         }
         self.rest(now);
         let usual = self.usual(now);
-        for origin in std::mem::take(&mut self.touched) {
-            self.decide_origin(&origin, &usual, now);
-        }
-        // Whoever was tied to nothing until now may be tied to what was found.
-        for origin in self.tied(now) {
-            self.decide_origin(&origin, &usual, now);
+        let touched = std::mem::take(&mut self.touched);
+        self.decide_origins(&touched, &usual, now);
+        // Whoever was tied to nothing until now may be tied to what was found, and others to them.
+        let mut seen = BTreeSet::new();
+        loop {
+            let mut tied = self.tied(now);
+            tied.retain(|origin| seen.insert(origin.clone()));
+            if tied.is_empty() {
+                break;
+            }
+            self.decide_origins(&tied, &usual, now);
         }
         self.forget(now);
     }
 
     /// Origins without an incident that are tied to one that was written just now.
-    fn tied(&self, now: OffsetDateTime) -> Vec<String> {
+    fn tied(&self, now: OffsetDateTime) -> BTreeSet<String> {
         let news: Vec<&Incident> = self.incidents.iter().filter(|it| it.event.ingested.0 == now).collect();
         if news.is_empty() {
-            return Vec::new();
+            return BTreeSet::new();
         }
         let from = counts_from(None, &self.weights, now);
         let is_tied = |origin: &String| {
@@ -149,27 +165,77 @@ impl<'c> Rounds<'c> {
         alone.filter(|origin| is_tied(origin)).cloned().collect()
     }
 
-    fn decide_origin(&mut self, origin: &str, usual: &BTreeSet<String>, now: OffsetDateTime) {
+    fn decide_origins(&mut self, origins: &BTreeSet<String>, usual: &BTreeSet<String>, now: OffsetDateTime) {
         let around = Surroundings { usual, weights: &self.weights, now };
-        let last = self.last_of(origin);
-        let last = last.map(|place| (place, &self.incidents[place]));
-        let from = counts_from(last.map(|(_, incident)| incident), &self.weights, now);
-        let own = self.tally([origin], from);
-        let standing = last
-            .filter(|(_, incident)| incident.is_standing())
-            .or_else(|| self.standing().find(|(_, incident)| is_tied(&own, incident)));
-        let decided = match standing {
-            Some((place, incident)) => {
-                let origins = incident.incident.origins.iter().map(String::as_str).chain([origin]);
-                let from = from.min(incident.event.start.0);
-                judge(&self.tally(origins, from), Some(incident), around)
-                    .map(|decided| (Some(place), decided))
+        let matters = self.matters(origins, around);
+        let decided: Vec<_> = matters
+            .into_iter()
+            .filter_map(|Matter { last, origins, from }| {
+                let tally = self.tally(origins.iter().map(String::as_str), from);
+                Some((last, judge(&tally, last.map(|place| &self.incidents[place]), around)?))
+            })
+            .collect();
+        for (last, decided) in decided {
+            self.keep(last.filter(|place| self.incidents[*place].is_standing()), decided);
+        }
+    }
+
+    /// What is to be decided about when these origins have changed, each incident once.
+    fn matters(&self, origins: &BTreeSet<String>, around: Surroundings<'_>) -> Vec<Matter> {
+        let mut joining: BTreeMap<usize, Matter> = BTreeMap::new();
+        let mut alone = Vec::new();
+        for origin in origins {
+            let last = self.last_of(origin);
+            let from = counts_from(last.map(|place| &self.incidents[place]), around.weights, around.now);
+            if let Some(place) = last.filter(|place| self.incidents[*place].is_standing()) {
+                self.join(&mut joining, place, origin, from);
+                continue;
             }
-            None => judge(&own, last.map(|(_, incident)| incident), around).map(|decided| (None, decided)),
-        };
-        let Some((place, decided)) = decided else { return };
+            let tally = self.tally([origin.as_str()], from);
+            match (self.latest_tied(&tally), tally.first) {
+                (Some(place), Some(first)) => {
+                    self.join(&mut joining, place, origin, first.min(self.incidents[place].event.start.0));
+                }
+                _ => alone.push((Matter { last, origins: [origin.clone()].into(), from }, tally)),
+            }
+        }
+        let those: Vec<Alone<'_>> = alone
+            .iter()
+            .map(|(matter, tally)| Alone {
+                origin: matter.origins.first().expect("a matter is about somebody"),
+                tally,
+                last: matter.last.map(|place| &self.incidents[place]),
+            })
+            .collect();
+        let opening = together(&those, around).into_iter().map(|places| {
+            let members = || places.iter().map(|place| &alone[*place]);
+            let (first, _) = &alone[places[0]];
+            // What one of several did in an incident that is closed does not count again.
+            let from = members().filter_map(|(_, tally)| tally.first).min().filter(|_| places.len() > 1);
+            Matter {
+                last: first.last,
+                origins: members().flat_map(|(matter, _)| matter.origins.clone()).collect(),
+                from: from.unwrap_or(first.from),
+            }
+        });
+        joining.into_values().chain(opening).collect()
+    }
+
+    /// Adds an origin to what is decided about an incident.
+    fn join(&self, joining: &mut BTreeMap<usize, Matter>, place: usize, origin: &str, from: OffsetDateTime) {
+        let matter = joining.entry(place).or_insert_with(|| Matter {
+            last: Some(place),
+            origins: self.incidents[place].incident.origins.iter().cloned().collect(),
+            from,
+        });
+        matter.origins.insert(origin.to_owned());
+        matter.from = matter.from.min(from);
+    }
+
+    /// Keeps an incident, in the place of the version that stands, and the page that it is.
+    fn keep(&mut self, standing: Option<usize>, decided: Incident) {
         let fields = &decided.incident;
-        if fields.pages > place.map_or(0, |place| self.incidents[place].incident.pages) {
+        if fields.pages > standing.map_or(0, |place| self.incidents[place].incident.pages) {
             self.pages.push(Page {
                 time: fields.paged,
                 severity: fields.severity,
@@ -179,7 +245,7 @@ impl<'c> Rounds<'c> {
                 reason: fields.reason.clone(),
             });
         }
-        match place {
+        match standing {
             Some(place) => self.incidents[place] = decided,
             None => self.incidents.push(decided),
         }
@@ -191,11 +257,19 @@ impl<'c> Rounds<'c> {
         Tally::of(signals.filter(|signal| signal.time >= from))
     }
 
-    /// The place of the last incident that an origin belongs to.
+    /// The place of the incident that an origin belongs to: the one that stands, or else the last of those that are closed.
     fn last_of(&self, origin: &str) -> Option<usize> {
+        let is_of = |incident: &Incident| incident.incident.origins.iter().any(|known| known == origin);
         self.incidents
             .iter()
-            .rposition(|incident| incident.incident.origins.iter().any(|known| known == origin))
+            .rposition(|incident| incident.is_standing() && is_of(incident))
+            .or_else(|| self.incidents.iter().rposition(is_of))
+    }
+
+    /// Of the incidents that somebody may belong to, the one that was opened last.
+    fn latest_tied(&self, own: &Tally) -> Option<usize> {
+        let tied = self.standing().filter(|(_, incident)| is_tied(own, incident));
+        tied.max_by_key(|(_, it)| (it.incident.opened.0, Reverse(&it.incident.id))).map(|(place, _)| place)
     }
 
     fn standing(&self) -> impl Iterator<Item = (usize, &Incident)> {

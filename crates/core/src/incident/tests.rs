@@ -206,6 +206,65 @@ fn rounds_page_once_for_a_story_and_join_who_is_tied_to_it() {
 }
 
 #[test]
+fn what_comes_in_one_round_is_put_together_and_named_after_whoever_acted_first() {
+    const OTHER: &str = "arn:aws:sagemaker:eu-west-1:111122223333:notebook-instance/other";
+    let at = |second: i64, origin, level, ties: &[&str]| {
+        let mut document = document(0, origin, &[(origin, level)], ties);
+        document["@timestamp"] = json!(crate::timestamp::format(NOW + Duration::seconds(second)));
+        document
+    };
+    let alone = |origin, minute, ties: &[&str]| document(minute, origin, &[(origin, "critical")], ties);
+    let cases = [
+        // Neither the order of names nor what opens nothing by itself decides.
+        (
+            vec![at(0, "zoe", "low", &[NOTEBOOK]), at(1, "ann", "critical", &[NOTEBOOK])],
+            vec![("zoe", vec!["zoe", "ann"])],
+        ),
+        // Through somebody whom both are tied to.
+        (
+            vec![
+                at(0, "zoe", "critical", &[NOTEBOOK]),
+                at(1, "bob", "low", &[NOTEBOOK, OTHER]),
+                at(2, "ann", "critical", &[OTHER]),
+            ],
+            vec![("zoe", vec!["zoe", "bob", "ann"])],
+        ),
+        (
+            vec![at(0, "zoe", "critical", &[NOTEBOOK]), at(1, "ann", "critical", &[OTHER])],
+            vec![("zoe", vec!["zoe"]), ("ann", vec!["ann"])],
+        ),
+        // Through somebody who came before, too little for an incident until then.
+        (
+            vec![
+                alone("late", 0, &[]),
+                document(1, "ann", &[("x", "low")], &[OTHER]),
+                document(2, "bob", &[("y", "low")], &[OTHER, NOTEBOOK]),
+                alone("zoe", 3, &[NOTEBOOK]),
+            ],
+            vec![("late", vec!["late"]), ("zoe", vec!["ann", "bob", "zoe"])],
+        ),
+        // Whoever is tied to two joins the one that was opened last.
+        (
+            vec![
+                alone("zoe", 0, &[NOTEBOOK]),
+                alone("ann", 1, &[OTHER]),
+                alone("bob", 2, &[NOTEBOOK, OTHER]),
+            ],
+            vec![("zoe", vec!["zoe"]), ("ann", vec!["ann", "bob"])],
+        ),
+    ];
+    for (documents, expected) in cases {
+        let incidents = decide(documents).incidents;
+        let named = |it: &Incident| (it.incident.origin.clone(), it.incident.origins.clone());
+        let told: Vec<_> = incidents.iter().map(named).collect();
+        let expected = expected.into_iter().map(|(name, origins)| {
+            (name.to_owned(), origins.into_iter().map(str::to_owned).collect::<Vec<_>>())
+        });
+        assert_eq!(told, expected.collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn what_happens_each_week_is_usual_and_pages_once() {
     let decided = decide((0..3).map(|week| document(week * 7 * 24 * 60, "alice", &[("a", "high")], &[])));
     assert_eq!(decided.pages.len(), 1);
