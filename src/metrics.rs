@@ -132,7 +132,7 @@ series! {
         alertmanager_failing_since: IntGaugeVec = "alertmanager_failing_since_timestamp_seconds", by "channel",
             "Since when incidents could not be handed to an Alertmanager, in seconds since 1970; 0 when all are there.";
         alertmanager_left_out: IntGauge = "alertmanager_incidents_left_out",
-            "Incidents that are handed to no Alertmanager, because more stand than are handed over at once.";
+            "Incidents that are handed to no Alertmanager, because there are more than are handed over at once.";
         verification_gaps: IntGaugeVec = "verification_gaps", by "kind",
             "Gaps that verifications found within 30 days and that are still open, by kind.";
         verification_last_run: IntGauge = "verification_last_run_timestamp_seconds",

@@ -119,7 +119,7 @@ impl Told {
             warn!(
                 handed_over = MOST,
                 left_out,
-                "Alertmanagers are not handed all incidents: the least of those that stand are left out"
+                "Alertmanagers are not handed all incidents: closed ones and the least are left out"
             );
         }
         self.leaves_out = leaves_out;
