@@ -22,7 +22,7 @@ mod alert;
 mod error;
 mod server;
 
-pub use alert::HELD_FOR;
+pub use alert::{FIELDS, HELD_FOR};
 pub use error::AlertmanagerError;
 
 /// Every Alertmanager of the configuration.

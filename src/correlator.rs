@@ -7,6 +7,7 @@
 mod asking;
 mod changed;
 mod correlating;
+mod handing;
 mod judging;
 mod lease;
 mod points;
@@ -28,6 +29,7 @@ use tracing::{info, warn};
 
 use self::lease::{Lease, Step, Version, Watch};
 use self::round::{Ended, Rounds};
+use crate::alertmanager::{AlertmanagerError, Alertmanagers};
 use crate::config::Config;
 use crate::enrich::Enricher;
 use crate::labels::RoundOutcome;
@@ -51,18 +53,21 @@ pub struct Correlator {
     current: watch::Receiver<Arc<Enricher>>,
     /// Days that incidents are kept; zero keeps them for ever.
     days: u32,
+    alertmanagers: Alertmanagers,
     name: String,
 }
 
 impl Correlator {
+    /// Fails when a file that a channel of an Alertmanager names cannot be used. Nothing is sent yet.
     pub fn new(
         client: OpenSearch,
         config: &Config,
         current: watch::Receiver<Arc<Enricher>>,
         metrics: Arc<Metrics>,
-    ) -> Self {
+    ) -> Result<Self, AlertmanagerError> {
         let days = config.retention.incidents_days;
-        Self { client, metrics, current, days, name: lease::name_of_this_process() }
+        let alertmanagers = Alertmanagers::new(config, Arc::clone(&metrics))?;
+        Ok(Self { client, metrics, current, days, alertmanagers, name: lease::name_of_this_process() })
     }
 
     /// Correlates whenever it holds the lease, and gives that back when it is told to stop.
@@ -126,9 +131,11 @@ impl Correlator {
                 warn!(term = lease.term, why, "this process correlates no longer");
             }
             () = self.rounds(&done, trouble) => {}
+            () = self.hand_over(last_round.clone()) => {}
         }
         self.metrics.correlator_leads.set(0);
         self.metrics.correlator_behind_seconds.set(0);
+        self.hand_over_no_more();
     }
 
     /// Renews the lease for as long as that works, and says why it does not.

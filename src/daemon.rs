@@ -77,6 +77,8 @@ pub async fn run_on(
     reload::announce(&enricher.rules, &metrics);
     let (current, enricher) = watch::channel(enricher);
     let opensearch = opensearch::connect(config, Some(aws)).await?;
+    let correlator = || Correlator::new(opensearch.clone(), config, enricher.clone(), Arc::clone(&metrics));
+    let correlator = config.correlate.enabled.then(correlator).transpose()?;
     let mut reloading = JoinSet::new();
     reloading.spawn(reload::reload_at(hangups, source, current, opensearch.clone(), Arc::clone(&metrics)));
 
@@ -104,8 +106,6 @@ pub async fn run_on(
     let dead_letters = queue.dead_letter_queue();
     watching.spawn(depth::watch(queue.clone(), dead_letters, Arc::clone(&metrics)));
     watching.spawn(memory::watch_names(memory.clone(), opensearch.clone()));
-    let correlator = Correlator::new(opensearch.clone(), config, enricher.clone(), Arc::clone(&metrics));
-    let correlator = Some(correlator).filter(|_| config.correlate.enabled);
     let correlating = JoinSet::from_iter([correlate_if_told(correlator, stop.clone())]);
     let (sink, sink_task) = sink::spawn(opensearch, &config.sink, Arc::clone(&metrics));
     let store = Store::new(aws, &config.source, Arc::clone(&metrics)).await;

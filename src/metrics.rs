@@ -131,6 +131,8 @@ series! {
             "Incidents that could not be handed to an Alertmanager when that was last tried; they are handed over again.";
         alertmanager_failing_since: IntGaugeVec = "alertmanager_failing_since_timestamp_seconds", by "channel",
             "Since when incidents could not be handed to an Alertmanager, in seconds since 1970; 0 when all are there.";
+        alertmanager_left_out: IntGauge = "alertmanager_incidents_left_out",
+            "Incidents that are handed to no Alertmanager, because there are more than are handed over at once.";
         verification_gaps: IntGaugeVec = "verification_gaps", by "kind",
             "Gaps that verifications found within 30 days and that are still open, by kind.";
         verification_last_run: IntGauge = "verification_last_run_timestamp_seconds",

@@ -14,7 +14,6 @@ use url::Url;
 use crate::config::{Channel, MonitorsConfig, Severity};
 use crate::names::Names;
 pub use error::MonitorsError;
-pub use message::sampled_fields;
 use message::{About, Message};
 use thresholds::Thresholds;
 

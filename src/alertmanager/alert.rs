@@ -17,6 +17,27 @@ use crate::timestamp;
 /// short enough that what was closed meanwhile ends by itself. An incident is handed over as closed for as long.
 pub const HELD_FOR: Duration = Duration::from_hours(1);
 
+/// The fields of an incident that alerts are made of.
+pub const FIELDS: [&str; 17] = [
+    "message",
+    "event.start",
+    "event.end",
+    "incident.id",
+    "incident.kind",
+    "incident.severity",
+    "incident.state",
+    "incident.opened",
+    "incident.escalated",
+    "incident.closed",
+    "incident.signals",
+    "incident.outcome",
+    "incident.reason",
+    "incident.worst",
+    "incident.next",
+    "incident.account",
+    "incident.region",
+];
+
 /// An alert as `POST /api/v2/alerts` takes it. The labels are its identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -254,6 +275,24 @@ mod tests {
                 .map(|(severity, from, to)| format!("{severity} {from} {to}"))
                 .collect();
             assert_eq!(spans, expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn no_field_that_an_alert_shows_is_missing_from_those_that_are_asked_for() {
+        for own in [
+            json!({"kind": "health", "severity": "critical", "state": "escalated", "escalated": "2026-11-29T11:20:00.000Z"}),
+            json!({"state": "closed", "closed": "2026-11-29T11:59:00.000Z"}),
+        ] {
+            let whole = document(&own);
+            let mut asked = json!({});
+            for field in FIELDS {
+                let path: Vec<&str> = field.split('.').collect();
+                let value = path.iter().fold(&whole, |value, name| &value[*name]);
+                let place = path.iter().fold(&mut asked, |value, name| &mut value[*name]);
+                *place = value.clone();
+            }
+            assert_eq!(alerts(ALL, &asked), alerts(ALL, &whole));
         }
     }
 

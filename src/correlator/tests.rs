@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-use super::{changed, points, standing, summed, tied};
+use super::{changed, handing, points, standing, summed, tied};
 use crate::config::RulesConfig;
 use crate::enrich::rules::RuleSet;
 
@@ -144,6 +144,7 @@ fn every_field_that_is_asked_for_is_mapped_so_that_it_can_be_asked() {
 
     let mut of_incidents = BTreeSet::new();
     collect(&standing::question_of_last("role/a"), &mut of_incidents);
+    collect(&handing::question(NOW), &mut of_incidents);
     let incidents = mapped(&[include_str!("../../mappings/template-incidents.json")]);
     assert!(of_incidents.iter().all(|field| incidents.contains_key(field)), "{of_incidents:?}");
 }

@@ -38,6 +38,7 @@ pub async fn correlate(
     reload::announce(&enricher.rules, &metrics);
     let (current, enricher) = watch::channel(Arc::new(enricher));
     let opensearch = opensearch::connect(config, None).await?;
+    let correlator = Correlator::new(opensearch.clone(), config, enricher, Arc::clone(&metrics))?;
     let mut reloading = JoinSet::new();
     reloading.spawn(reload::reload_at(hangups, source, current, opensearch.clone(), Arc::clone(&metrics)));
 
@@ -56,7 +57,7 @@ pub async fn correlate(
     readiness.started();
 
     let mut correlating = JoinSet::new();
-    correlating.spawn(Correlator::new(opensearch, config, enricher, metrics).run(stop.clone()));
+    correlating.spawn(correlator.run(stop.clone()));
     let ended = tokio::select! {
         biased;
         () = stop.cancelled() => None,

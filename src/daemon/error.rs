@@ -1,6 +1,7 @@
 //! Why a daemon ends by itself.
 
 use crate::admin::AdminError;
+use crate::alertmanager::AlertmanagerError;
 use crate::opensearch::OpenSearchError;
 use crate::setup::SetupError;
 use crate::source::queue::QueueError;
@@ -14,6 +15,8 @@ pub enum DaemonError {
     Queue(#[from] QueueError),
     #[error(transparent)]
     OpenSearch(#[from] OpenSearchError),
+    #[error(transparent)]
+    Alertmanager(#[from] AlertmanagerError),
     #[error(transparent)]
     Setup(#[from] SetupError),
     #[error(transparent)]

@@ -243,13 +243,3 @@ fn lines(lines: &[String], link: Option<&str>) -> String {
 fn section(name: &str, lines: &str) -> String {
     format!("{{{{#{name}}}}}{lines}{{{{/{name}}}}}")
 }
-
-/// The fields of a document that the plugin brings for this message: those that stand by their whole names in a tag of
-/// their own between the tags of the sample documents. A section over a field is no such tag.
-pub fn sampled_fields(message: &str) -> Vec<&str> {
-    const BEGIN: &str = "{{#sample_documents}}";
-    const END: &str = "{{/sample_documents}}";
-    let blocks = message.split(BEGIN).skip(1).filter_map(|rest| Some(rest.split_once(END)?.0));
-    let tags = blocks.flat_map(|block| block.split("{{").skip(1)).filter_map(|part| part.split_once("}}"));
-    tags.filter_map(|(tag, _)| tag.trim().strip_prefix("_source.")).collect()
-}

@@ -6,7 +6,7 @@ pub(super) fn monitor(id: &str) -> Option<&'static str> {
     let (_, name) = id.rsplit_once("-monitor-")?;
     match name {
         "two-contents" => Some(
-            "two contents of one event id open an incident of the pipeline's health, and no monitor asks every document any more",
+            "two records with one eventID are two documents with one event.id: the dashboard Pipeline health lists them, docs/content.md has the search, and no monitor asks every document any more",
         ),
         "call-flood" | "compute-burst" | "denied-calls" | "destruction-burst" | "discovery-sweep"
         | "first-seen-role" | "lifecycle-hijack" | "log-tampering" | "presigned-urls" => Some(

@@ -98,7 +98,10 @@ fn a_sites_thresholds_take_the_place_of_defaults_and_mistakes_are_refused_by_nam
             "disabled = ['sagetrail-monitor-call-flood']",
             "the monitor \"sagetrail-monitor-call-flood\" is gone: what several records show",
         ),
-        ("disabled = ['sagetrail-monitor-two-contents']", "is gone: two contents of one event id"),
+        (
+            "disabled = ['sagetrail-monitor-two-contents']",
+            "is gone: two records with one eventID are two documents",
+        ),
         ("disabled = ['sagetrail-monitor-nothing']", "there is no monitor \"sagetrail-monitor-nothing\""),
     ];
     for (text, expected) in cases {

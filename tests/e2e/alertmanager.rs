@@ -26,9 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// Long enough for a notification that should not come.
 const A_WHILE: Duration = Duration::from_secs(4);
 
-struct Alertmanager {
+pub struct Alertmanager {
     binary: String,
-    port: u16,
+    pub port: u16,
     folder: TempDir,
     process: Option<Child>,
     notifications: mpsc::Receiver<Value>,
@@ -37,7 +37,7 @@ struct Alertmanager {
 
 impl Alertmanager {
     /// None where no Alertmanager was built.
-    async fn start() -> Option<Self> {
+    pub async fn start() -> Option<Self> {
         let Some(binary) = std::env::var("SAGETRAIL_TEST_ALERTMANAGER").ok().filter(|path| !path.is_empty())
         else {
             println!(
@@ -70,7 +70,7 @@ impl Alertmanager {
         Some(started)
     }
 
-    async fn run(&mut self) {
+    pub async fn run(&mut self) {
         let folder = self.folder.path();
         let process = Command::new(&self.binary)
             .arg(format!("--config.file={}", folder.join("config.yml").display()))
@@ -92,12 +92,12 @@ impl Alertmanager {
         }
     }
 
-    async fn kill(&mut self) {
+    pub async fn kill(&mut self) {
         self.process.take().unwrap().kill().await.unwrap();
     }
 
     /// The next notification: its status and the severity of its alert, and the alert.
-    async fn notification(&mut self) -> (String, Value) {
+    pub async fn notification(&mut self) -> (String, Value) {
         let notification = tokio::time::timeout(PATIENCE, self.notifications.recv()).await;
         let notification = notification.expect("a notification comes").unwrap();
         let alerts = notification["alerts"].as_array().unwrap();
@@ -106,7 +106,7 @@ impl Alertmanager {
         (format!("{} {severity}", notification["status"].as_str().unwrap()), alerts[0].clone())
     }
 
-    async fn assert_quiet(&mut self) {
+    pub async fn assert_quiet(&mut self) {
         let another = tokio::time::timeout(A_WHILE, self.notifications.recv()).await;
         assert!(another.is_err(), "nobody is told twice: {another:?}");
     }

@@ -193,3 +193,13 @@ fn no_monitor_pages_through_buckets_that_grow_with_the_number_of_records() {
         assert!(size >= 10_000 || fields.is_empty() && size >= 257, "{}", monitor.id);
     }
 }
+
+/// The fields of a document that the plugin brings for this message: those that stand by their whole names in a tag of
+/// their own between the tags of the sample documents. A section over a field is no such tag.
+fn sampled_fields(message: &str) -> Vec<&str> {
+    const BEGIN: &str = "{{#sample_documents}}";
+    const END: &str = "{{/sample_documents}}";
+    let blocks = message.split(BEGIN).skip(1).filter_map(|rest| Some(rest.split_once(END)?.0));
+    let tags = blocks.flat_map(|block| block.split("{{").skip(1)).filter_map(|part| part.split_once("}}"));
+    tags.filter_map(|(tag, _)| tag.trim().strip_prefix("_source.")).collect()
+}
