@@ -120,8 +120,9 @@ impl Rounds {
             match done {
                 Written::Conflict => conflicts.extend(matter.origins.iter().cloned()),
                 Written::Stored if matter.ties_more(incident) => {
-                    let answer =
-                        asking.search(&self.indices(), &tied::question(incident, matter.from)).await?;
+                    // Also who acted before anybody of the incident did.
+                    let from = incident::counts_from(None, &self.weights, now);
+                    let answer = asking.search(&self.indices(), &tied::question(incident, from)).await?;
                     current.tied.extend(tied::read(&answer, incident));
                 }
                 Written::Stored => {}

@@ -42,7 +42,9 @@ pub fn together(alone: &[Alone<'_>], around: Surroundings<'_>) -> Vec<Vec<usize>
             None => apart.push(vec![place]),
         }
     }
-    groups.iter_mut().for_each(|members| members.sort_by_key(order));
+    for members in &mut groups {
+        members.sort_by_key(order);
+    }
     groups.extend(apart);
     groups
 }
