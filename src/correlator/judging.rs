@@ -199,7 +199,7 @@ impl Rounds {
     /// Puts together what belongs to an incident that one of these is about to open.
     fn together(&self, alone: Vec<Matter>, now: OffsetDateTime) -> Vec<Matter> {
         let around = Surroundings { usual: self.usual.rules(), weights: &self.weights, now };
-        let groups = incident::together(&alone.iter().map(Matter::alone).collect::<Vec<_>>(), around);
+        let groups = incident::put_together(&alone.iter().map(Matter::alone).collect::<Vec<_>>(), around);
         let mut alone: Vec<Option<Matter>> = alone.into_iter().map(Some).collect();
         groups
             .into_iter()

@@ -24,7 +24,7 @@ use crate::timestamp::Timestamp;
 pub use rounds::{Decided, EVERY, Page, Rounds};
 pub use signal::{Signal, SignalFinding};
 pub use tally::{Finding, Kept, MOST, Tally, Told};
-pub use together::{Alone, is_tied, together};
+pub use together::{Alone, is_tied, put_together};
 pub use weights::Weights;
 
 /// A document of the index of incidents.

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::correlated::Correlated;
 use super::{
-    Alone, Incident, Signal, Surroundings, Tally, Weights, counts_from, is_tied, judge, rest, together,
+    Alone, Incident, Signal, Surroundings, Tally, Weights, counts_from, is_tied, judge, put_together, rest,
 };
 use crate::correlation::Correlations;
 use crate::enrich::Severity;
@@ -207,7 +207,7 @@ impl<'c> Rounds<'c> {
                 last: matter.last.map(|place| &self.incidents[place]),
             })
             .collect();
-        let opening = together(&those, around).into_iter().map(|places| {
+        let opening = put_together(&those, around).into_iter().map(|places| {
             let members = || places.iter().map(|place| &alone[*place]);
             let (first, _) = &alone[places[0]];
             // What one of several did in an incident that is closed does not count again.
