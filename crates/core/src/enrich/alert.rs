@@ -174,6 +174,9 @@ mod tests {
             "userIdentity": {"type": "AssumedRole", "arn": "arn:aws:sts::111122223333:assumed-role/dev/x"},
             "requestParameters": {"notebookInstanceName": "N", "roleArn": "arn:aws:iam::111122223333:role/team/Exec"},
         });
+        let mut nameless = create.clone();
+        nameless["eventName"] = "UpdateImageVersion".into();
+        nameless["requestParameters"] = json!({"alias": "latest"});
         let mut denied = create.clone();
         denied["errorCode"] = "AccessDenied".into();
         let mut read = create.clone();
@@ -194,7 +197,13 @@ mod tests {
             .to_vec(),
             ..RememberedActor::default()
         };
-        for (record, expected) in [(create, &created[..]), (denied, &created[2..]), (read, &created[2..])] {
+        let cases = [
+            (create, &created[..]),
+            (denied, &created[2..]),
+            (read, &created[2..]),
+            (nameless, &created[2..]),
+        ];
+        for (record, expected) in cases {
             let key = read_with(&record, &[], &lineage);
             assert_eq!((&key["origin"], &key["ties"]), (&json!("alice"), &json!(expected)), "{record}");
         }

@@ -7,7 +7,7 @@ use super::super::arn::Arn;
 use super::super::catalogue::Access;
 use super::super::context::Context;
 use super::super::remembered::RememberedActor;
-use super::plain::{NONE, beginning, plain};
+use super::plain::{beginning, plain};
 use super::resource_key::canonical;
 use crate::record::Record;
 
@@ -32,7 +32,8 @@ pub fn ties(
     let only_looked =
         context.access_level.map_or_else(|| record.at(&["readOnly"]).as_bool() != Some(false), Access::reads);
     if record.text(&["errorCode"]).is_none() && !only_looked {
-        if resource != NONE {
+        // A name alone is not one thing: somebody else may have chosen it for theirs.
+        if resource.starts_with("arn:") {
             ties.insert(tie_key(resource));
         }
         ties.extend(context.execution_role.arn.iter().map(|role| tie_key(role)).take(MOST_TIES));
