@@ -25,7 +25,8 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{error, info, warn};
 
 use self::lease::{Lease, Step, Version, Watch};
 use self::round::{Ended, Rounds};
@@ -70,8 +71,26 @@ impl Correlator {
         Ok(Self { client, metrics, current, days, alertmanagers, name: lease::name_of_this_process() })
     }
 
-    /// Correlates whenever it holds the lease, and gives that back when it is told to stop.
+    /// Correlates whenever it holds the lease, and gives that back when it is told to stop. A panic at what it read ends
+    /// neither the process nor its work: it begins anew.
     pub async fn run(self, stop: CancellationToken) {
+        let correlator = Arc::new(self);
+        loop {
+            let working = tokio::spawn(Arc::clone(&correlator).work(stop.clone()));
+            if AbortOnDropHandle::new(working).await.is_ok() {
+                return;
+            }
+            correlator.metrics.correlator_rounds.count(RoundOutcome::Failed);
+            error!(
+                "the correlator panicked and begins anew; records are shipped all the same, but incidents may be missing until this is mended: report it with the place that the line before names"
+            );
+            if stop.run_until_cancelled(sleep(PERIOD)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn work(self: Arc<Self>, stop: CancellationToken) {
         let mut trouble = Trouble::default();
         while let Some((lease, version)) = stop.run_until_cancelled(self.stand_by(&mut trouble)).await {
             self.lead(lease, version, &stop, &mut trouble).await;

@@ -18,6 +18,7 @@ import re
 import sys
 from dataclasses import dataclass, replace
 
+import yaml
 from sigma.backends.opensearch import OpensearchLuceneBackend
 from sigma.collection import SigmaCollection
 from sigma.conditions import ConditionOR
@@ -25,7 +26,7 @@ from sigma.exceptions import SigmaError
 from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
 from sigma.processing.transformations import ValueListPlaceholderTransformation
 from sigma.processing.transformations.base import DetectionItemTransformation
-from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaRule
+from sigma.rule import SigmaDetection, SigmaDetectionItem
 from sigma.types import (
     SigmaBool,
     SigmaCompareExpression,
@@ -181,10 +182,11 @@ def rewritten(item: SigmaDetectionItem, field: str, before: str, after: str = ""
 
 
 def converted(file: pathlib.Path, backend: OpensearchLuceneBackend) -> dict:
-    collection = SigmaCollection.from_yaml(file.read_text(encoding="utf-8"))
+    documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
     queries = {}
-    # A query is about single documents, a correlation about many.
-    for rule in (rule for rule in collection.rules if isinstance(rule, SigmaRule)):
+    # A query is about single documents, a correlation about many, and those of other files.
+    rules = [document for document in documents if "correlation" not in document]
+    for rule in SigmaCollection.from_dicts(rules).rules:
         try:
             queries[str(rule.id)] = {"queries": backend.convert_rule(rule)}
         except SigmaError as error:

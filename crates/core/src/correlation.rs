@@ -25,6 +25,7 @@ mod tests;
 use std::collections::BTreeSet;
 
 use rsigma_eval::CompiledCorrelation;
+use time::macros::datetime;
 use time::{Date, Duration, OffsetDateTime, UtcOffset};
 
 use crate::enrich::{Named, Place, Severity};
@@ -82,6 +83,9 @@ impl Change {
     }
 }
 
+/// The last second whose year has four digits, which is all that documents can say.
+const LAST: OffsetDateTime = datetime!(9999-12-31 23:59:59 UTC);
+
 /// Seconds after which an episode that goes on becomes another match, counted from the beginning of a day in UTC.
 const PERIOD: i64 = 24 * 60 * 60;
 
@@ -125,14 +129,14 @@ impl Correlation {
     /// when all points [from the beginning of what it needs](Self::needs) are at hand.
     pub fn touched(&self, time: OffsetDateTime) -> (OffsetDateTime, OffsetDateTime) {
         let from = self.period_of(time) * self.period();
-        let to = (self.period_of(time + self.timespan()) + 1) * self.period() - 1;
+        let to = (self.period_of(time.saturating_add(self.timespan())) + 1) * self.period() - 1;
         (at(from), at(to) + Duration::nanoseconds(999_999_999))
     }
 
     /// The points from and to which decide on the matches that a point at this time can change.
     pub fn needs(&self, time: OffsetDateTime) -> (OffsetDateTime, OffsetDateTime) {
         let (from, to) = self.touched(time);
-        (from - self.timespan(), to)
+        (from.saturating_sub(self.timespan()), to)
     }
 
     /// The level that counts at a time; none where the site mutes it.
@@ -156,6 +160,7 @@ impl Correlation {
     }
 }
 
+/// A second, or the last one that there is.
 fn at(second: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp(second).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    OffsetDateTime::from_unix_timestamp(second).unwrap_or(LAST)
 }

@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 
 use crate::enrich::Severity;
 use crate::timestamp::Timestamp;
-pub use rounds::{Decided, EVERY, Page, Rounds};
+pub use rounds::{Decided, Page, Rounds};
 pub use signal::{Signal, SignalFinding};
 pub use tally::{Finding, Kept, MOST, Tally, Told};
 pub use together::{Alone, is_tied, put_together};
@@ -269,7 +269,8 @@ pub fn counts_from(last: Option<&Incident>, weights: &Weights, now: OffsetDateTi
     let window = now - weights.times.window.value;
     match last {
         Some(standing) if standing.is_standing() => standing.event.start.0,
-        Some(closed) => window.max(closed.event.end.0 + time::Duration::MILLISECOND),
+        // No record of the future makes what comes after it count for nothing.
+        Some(closed) => window.max(closed.event.end.0.min(now).saturating_add(time::Duration::MILLISECOND)),
         None => window,
     }
 }

@@ -276,3 +276,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_time_at_the_end_of_all_times_is_one_like_any_other() {
+    let count = correlation(COUNT);
+    for time in [datetime!(9999-12-31 23:59:59.999 UTC), datetime!(9999-01-01 0:00 UTC)] {
+        let ((from, to), needs) = (count.touched(time), count.needs(time));
+        assert!(from <= time && time <= to && needs.0 <= from, "{time}: {from} {to} {needs:?}");
+    }
+}

@@ -2,11 +2,10 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::correlated::Correlated;
 use super::{
@@ -17,7 +16,7 @@ use crate::enrich::Severity;
 use crate::timestamp::{self, Timestamp};
 
 /// How often the correlator decides.
-pub const EVERY: Duration = Duration::from_secs(15);
+const EVERY: Duration = Duration::seconds(15);
 
 /// Signals and what was decided about them until now.
 #[derive(Debug)]
@@ -94,7 +93,7 @@ impl<'c> Rounds<'c> {
     /// Decides what is left.
     pub fn finish(mut self) -> Decided {
         if let Some(now) = self.now {
-            self.decide(now + EVERY);
+            self.decide(now.saturating_add(EVERY));
         }
         let signals = self.signals.into_values().flatten();
         let correlated = signals.filter(|signal| signal.index == super::correlated::INDEX).collect();
@@ -104,8 +103,8 @@ impl<'c> Rounds<'c> {
     /// Decides what is to be decided before a time.
     fn pass(&mut self, time: OffsetDateTime) {
         let now = *self.now.get_or_insert(time);
-        if time >= now + EVERY {
-            self.decide(now + EVERY);
+        if time >= now.saturating_add(EVERY) {
+            self.decide(now.saturating_add(EVERY));
             self.now = Some(time);
         }
     }
