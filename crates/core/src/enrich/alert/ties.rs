@@ -27,18 +27,23 @@ pub fn ties(
         .chain
         .iter()
         .filter(|link| Some(link.as_str()) != actor.arn && Some(*link) != lineage.origin.as_ref())
+        .filter(|link| is_one_thing(link))
         .map(|link| tie_key(link))
         .collect();
     let only_looked =
         context.access_level.map_or_else(|| record.at(&["readOnly"]).as_bool() != Some(false), Access::reads);
     if record.text(&["errorCode"]).is_none() && !only_looked {
-        // A name alone is not one thing: somebody else may have chosen it for theirs.
-        if resource.starts_with("arn:") {
+        if is_one_thing(resource) {
             ties.insert(tie_key(resource));
         }
         ties.extend(context.execution_role.arn.iter().map(|role| tie_key(role)).take(MOST_TIES));
     }
     ties
+}
+
+/// A name alone is not one thing: somebody else may have chosen it for theirs, and a service works for everybody.
+fn is_one_thing(key: &str) -> bool {
+    key.starts_with("arn:")
 }
 
 /// The form in which keys of origins, principals and resources are compared: in lower case and without the path of a role,
