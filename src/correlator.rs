@@ -220,21 +220,24 @@ impl Correlator {
     }
 }
 
-/// Whether the log says already that something is wrong.
+/// What the log says already of what is wrong.
 #[derive(Debug, Default)]
 struct Trouble {
-    is_told: bool,
+    told: Option<String>,
 }
 
 impl Trouble {
+    /// Tells of what lasts once, and again when it is something else.
     fn tell(&mut self, error: &QueryError) {
-        if !std::mem::replace(&mut self.is_told, true) {
-            warn!(%error, "the correlator cannot work; it is tried again, and nothing is lost meanwhile");
+        let problem = error.to_string();
+        if self.told.as_ref() != Some(&problem) {
+            warn!(problem, "the correlator cannot work; it is tried again, and nothing is lost meanwhile");
+            self.told = Some(problem);
         }
     }
 
     fn is_over(&mut self) {
-        if std::mem::take(&mut self.is_told) {
+        if self.told.take().is_some() {
             info!("the correlator works again");
         }
     }
