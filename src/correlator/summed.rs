@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use sagetrail_core::incident::{Finding, Kept, MOST, Signal, Tally, Told};
+use sagetrail_core::incident::{Finding, Kept, MOST, MOST_TIES, Signal, Tally, Told};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -13,8 +13,8 @@ use super::changed::at;
 use crate::enrich::NO_KEY;
 use crate::timestamp;
 
-/// Rules of which a tally knows what they found.
-const MOST_RULES: usize = 100;
+/// Rules of which a tally knows what they found: more than there are, because the rarest would be left out.
+const MOST_RULES: usize = 1_000;
 /// Sentences of the documents that told a finding first are read with these.
 const TOLD: [&str; 6] = [
     "@timestamp",
@@ -54,7 +54,7 @@ pub(super) fn question(origins: &[String], from: OffsetDateTime) -> Value {
         "attempts": matches("sagemaker.attempts.id")
     });
     for (name, field) in NAMES {
-        aggregations[name] = names(field);
+        aggregations[name] = names(field, most(name));
     }
     json!({
         "size": 0,
@@ -69,10 +69,15 @@ pub(super) fn question(origins: &[String], from: OffsetDateTime) -> Value {
     })
 }
 
+/// Ties are compared and not shown, so more of them are kept: few decoys would hide one.
+fn most(name: &str) -> usize {
+    if name == "ties" { MOST_TIES } else { MOST }
+}
+
 /// One name more than is kept, the earliest first, so that it shows when there are more.
-fn names(field: &str) -> Value {
+fn names(field: &str, most: usize) -> Value {
     json!({
-        "terms": {"field": field, "size": MOST + 1, "order": [{"at": "asc"}, {"_key": "asc"}]},
+        "terms": {"field": field, "size": most + 1, "order": [{"at": "asc"}, {"_key": "asc"}]},
         "aggs": {"at": {"min": {"field": "@timestamp"}}}
     })
 }
@@ -82,7 +87,7 @@ fn matches(field: &str) -> Value {
         "terms": {"field": field, "size": MOST_RULES},
         "aggs": {
             "last": {"max": {"field": "@timestamp"}},
-            "resources": names("sagemaker.alert.resource"),
+            "resources": names("sagemaker.alert.resource", MOST),
             "told": {"top_hits": {"size": 1, "sort": [{"@timestamp": "asc"}, {"event.id": {"order": "asc", "unmapped_type": "keyword"}}], "_source": TOLD}}
         }
     })
@@ -91,7 +96,7 @@ fn matches(field: &str) -> Value {
 /// Reads the answer.
 pub(super) fn read(answer: &Value) -> Tally {
     let aggregations = &answer["aggregations"];
-    let kept = |name: &str| kept(&read_names(&aggregations[name]));
+    let kept = |name: &str| kept(&read_names(&aggregations[name]), most(name));
     let signals = answer["hits"]["total"]["value"].as_u64().unwrap_or_default();
     let mut findings: BTreeMap<String, Found> = BTreeMap::new();
     for of in ["findings", "attempts"] {
@@ -129,10 +134,10 @@ fn read_names(names: &Value) -> Names {
     buckets(names).filter_map(name).filter(|(name, _)| name != NO_KEY).collect()
 }
 
-fn kept(names: &Names) -> Kept {
+fn kept(names: &Names, most: usize) -> Kept {
     let mut kept = Kept::default();
     for (name, at) in names {
-        kept.add(name, *at);
+        kept.add_to(most, name, *at);
     }
     kept
 }
@@ -158,7 +163,7 @@ impl Found {
     }
 
     fn finding(self) -> Finding {
-        Finding { resources: kept(&self.resources), ..self.finding }
+        Finding { resources: kept(&self.resources, MOST), ..self.finding }
     }
 }
 

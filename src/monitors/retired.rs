@@ -34,7 +34,7 @@ pub(super) fn threshold(name: &str) -> Option<&'static str> {
             "its number stands in a correlation rule, which `sagetrail rules` lists; disable that under rules.override, and put a copy with your number into rules.folder",
         ),
         "flood_window" | "flood_calls" | "flood_history" | "flood_share" => Some(
-            "a flood of calls is found by comparing them with the identity's own rhythm; a correlation rule, which `sagetrail rules` lists, has the numbers",
+            "a flood of calls by somebody who does not usually call there is found by a fixed count; a correlation rule, which `sagetrail rules` lists, has the numbers",
         ),
         "history" => Some("memory knows what an identity did before, without a number of days"),
         "inventory_roles" => Some(

@@ -91,7 +91,7 @@ fn a_sites_thresholds_take_the_place_of_defaults_and_mistakes_are_refused_by_nam
             "thresholds = { denied_calls = 7 }",
             "denied_calls is gone: its number stands in a correlation rule",
         ),
-        ("thresholds = { flood_share = 7 }", "flood_share is gone: a flood of calls is found by"),
+        ("thresholds = { flood_share = 7 }", "flood_share is gone: a flood of calls by somebody"),
         ("thresholds = { history = '7d' }", "history is gone: memory knows"),
         ("thresholds = { inventory_roles = ['a'] }", "inventory_roles is gone: write a Sigma filter"),
         (

@@ -23,7 +23,7 @@ use crate::enrich::Severity;
 use crate::timestamp::Timestamp;
 pub use rounds::{Decided, Page, Rounds};
 pub use signal::{Signal, SignalFinding};
-pub use tally::{Finding, Kept, MOST, Tally, Told};
+pub use tally::{Finding, Kept, MOST, MOST_TIES, Tally, Told};
 pub use together::{Alone, is_tied, put_together};
 pub use weights::Weights;
 
@@ -77,7 +77,7 @@ pub struct SourceFields {
     pub address: Vec<String>,
 }
 
-/// What is said under `incident`. Lists have at most [`MOST`] members; `cut` names those that had more.
+/// What is said under `incident`. Lists have at most [`MOST`] members, ties [`MOST_TIES`]; `cut` names those that had more.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IncidentFields {

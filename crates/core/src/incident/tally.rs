@@ -11,7 +11,7 @@ use crate::enrich::{Severity, tie_key};
 /// The most names of one kind that an incident keeps. More are said, not shown.
 pub const MOST: usize = 50;
 /// The most ties, which are compared and not shown.
-const MOST_TIES: usize = 1_000;
+pub const MOST_TIES: usize = 1_000;
 
 /// A factor that changes nothing, in percent.
 const WHOLE: u64 = 100;
@@ -153,7 +153,8 @@ impl Kept {
         self.add_to(MOST, name, at);
     }
 
-    fn add_to(&mut self, most: usize, name: &str, at: OffsetDateTime) {
+    /// Adds a name where this many are kept.
+    pub fn add_to(&mut self, most: usize, name: &str, at: OffsetDateTime) {
         let seen = self.seen.entry(name.to_owned()).or_insert(at);
         *seen = at.min(*seen);
         if self.seen.len() > most {
