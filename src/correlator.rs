@@ -12,6 +12,7 @@ mod judging;
 mod lease;
 mod points;
 mod resting;
+mod rhythm;
 mod round;
 mod standing;
 mod summed;

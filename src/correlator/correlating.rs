@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use sagetrail_core::correlation::{Correlation, GroupKey, Point};
+use sagetrail_core::correlation::{Correlation, GroupKey, History, Point};
 use serde_json::json;
 use time::OffsetDateTime;
 
 use super::asking::{AT_ONCE, Asking, Writing, Written};
 use super::changed::{self, Changed};
 use super::points::{self, MOST_POINTS};
+use super::rhythm;
 use super::round::{Current, Progress, Rounds};
 use crate::enrich::Enricher;
 use crate::opensearch::QueryError;
@@ -97,10 +98,19 @@ async fn judge_group(
     let key = GroupKey(group.key.clone());
     let touched = (correlation.touched(group.first).0, correlation.touched(group.last).1);
     let needs = (correlation.needs(group.first).0, correlation.needs(group.last).1);
-    let points = points_of(asking, correlation, &key, needs).await?;
+    let history = match rhythm::question(correlation, &key, needs) {
+        Some(question) => {
+            rhythm::read(&asking.search(&asking.client.names().events(), &question).await?, correlation)
+        }
+        None => History::default(),
+    };
+    let points = match correlation.candidates(&history, needs) {
+        Some(candidates) => points_of(asking, correlation, &key, candidates).await?,
+        None => Vec::new(),
+    };
     let points: Vec<&Point> = points.iter().collect();
     let mut matches = BTreeMap::new();
-    for found in correlation.matches(&key, &points) {
+    for found in correlation.matches_after(&key, &points, &history) {
         if (touched.0..=touched.1).contains(&found.last) {
             let (id, source) = found.document(correlation, &key, &points, now);
             matches.insert(id.as_str().to_owned(), source);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sagetrail_core::correlation::{Correlation, GroupKey, Point};
+use sagetrail_core::correlation::{Correlation, GroupKey, Point, Source};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
@@ -26,15 +26,6 @@ pub(super) fn question(
     (from, to): (OffsetDateTime, OffsetDateTime),
     after: Option<&Value>,
 ) -> Value {
-    let sources: Vec<Value> = correlation
-        .sources()
-        .into_iter()
-        .map(|source| {
-            let mut filter = vec![json!({"terms": {"rule.id": source.rules}})];
-            filter.extend(source.fields.iter().zip(&key.0).map(|(field, value)| term(field, value)));
-            json!({"bool": {"filter": filter}})
-        })
-        .collect();
     let mut fields: Vec<Value> = correlation.fields().into_iter().map(Value::String).collect();
     fields.push(json!("rule.id"));
     fields.push(json!({"field": "@timestamp", "format": "strict_date_time"}));
@@ -45,7 +36,7 @@ pub(super) fn question(
         "track_total_hits": false,
         "query": {"bool": {
             "filter": [{"range": {"@timestamp": {"gte": timestamp::format(from), "lte": timestamp::format(to)}}}],
-            "should": sources, "minimum_should_match": 1
+            "should": sources(correlation, key), "minimum_should_match": 1
         }},
         "sort": [{"@timestamp": "asc"}, {"event.id": {"order": "asc", "unmapped_type": "keyword"}}]
     });
@@ -53,6 +44,16 @@ pub(super) fn question(
         question["search_after"] = after.clone();
     }
     question
+}
+
+/// Which documents are points of a group, each clause by other fields.
+pub(super) fn sources(correlation: &Correlation, key: &GroupKey) -> Vec<Value> {
+    let source = |source: Source| {
+        let mut filter = vec![json!({"terms": {"rule.id": source.rules}})];
+        filter.extend(source.fields.iter().zip(&key.0).map(|(field, value)| term(field, value)));
+        json!({"bool": {"filter": filter}})
+    };
+    correlation.sources().into_iter().map(source).collect()
 }
 
 /// The points of a page, and where the next begins.
@@ -115,7 +116,7 @@ fn said(source: &Value) -> Value {
     said
 }
 
-fn term(field: &str, value: &str) -> Value {
+pub(super) fn term(field: &str, value: &str) -> Value {
     let mut term = Map::new();
     term.insert(field.to_owned(), json!(value));
     json!({ "term": term })

@@ -15,6 +15,7 @@ mod hits;
 mod matched;
 mod point;
 mod problem;
+mod rhythm;
 mod said;
 mod sentence;
 mod set;
@@ -34,6 +35,7 @@ pub use group::{GroupKey, Source};
 pub use matched::Match;
 pub use point::{Point, TOLD_FIELDS};
 pub use problem::Problem;
+pub use rhythm::{Counted, History, Rhythm, Usual};
 pub use set::{Correlations, InactiveCorrelation};
 
 /// A correlation that is ready to judge points.
@@ -55,6 +57,7 @@ pub struct Correlation {
     /// What the site has changed about it.
     pub change: Option<Change>,
     compiled: CompiledCorrelation,
+    rhythm: Option<Rhythm>,
     /// In the order in which the correlation names them.
     base: Vec<Base>,
 }
@@ -108,7 +111,7 @@ impl Correlation {
         if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
     }
 
-    /// `event_count`, `value_count`, `temporal` or `temporal_ordered`.
+    /// `event_count`, `value_count`, `value_sum`, `temporal` or `temporal_ordered`.
     pub fn kind(&self) -> &'static str {
         self.compiled.correlation_type.as_str()
     }
@@ -122,7 +125,13 @@ impl Correlation {
     pub fn fields(&self) -> BTreeSet<String> {
         let groups = self.sources().into_iter().flat_map(|source| source.fields);
         let counted = self.compiled.condition.field.iter().flatten().cloned();
-        groups.chain(counted).chain(TOLD_FIELDS.iter().map(|field| (*field).to_owned())).collect()
+        let compared = self.rhythm.iter().filter_map(Rhythm::until_known_without);
+        let compared = compared.map(|(field, _)| field.to_owned());
+        groups
+            .chain(counted)
+            .chain(compared)
+            .chain(TOLD_FIELDS.iter().map(|field| (*field).to_owned()))
+            .collect()
     }
 
     /// The time within which a point at this time can change matches, from and to. Matches whose `last` lies in it are whole

@@ -3,6 +3,7 @@
 
 mod backtested;
 mod handed;
+mod rhythm;
 mod site;
 
 use std::time::Duration;

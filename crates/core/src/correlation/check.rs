@@ -23,6 +23,8 @@ const DOCUMENT: &[&str] = &[
     "name",
     "references",
     "related",
+    // What is usual for a group, which Sigma has no word for.
+    super::rhythm::MEMBER,
     "scope",
     "sigma-version",
     "status",

@@ -8,8 +8,9 @@ use rsigma_parser::{
 };
 
 use super::episodes::MAX_POINTS;
-use super::fields::document_field;
+use super::fields::{document_field, is_number};
 use super::problem::Problem;
+use super::rhythm::{self, Rhythm};
 use super::{Base, Correlation};
 use crate::enrich::{Place, Severity, Tags};
 
@@ -31,6 +32,7 @@ impl Correlation {
         take_condition(&mut rule)?;
         let compiled =
             compile_correlation(&rule).map_err(|error| Problem::new("correlation", error.to_string()))?;
+        let rhythm = take_rhythm(&rule, |count| compiled.condition.check(count))?;
         let Tags { categories, tactics, techniques } = Tags::of(&rule.tags);
         Ok(Self {
             id,
@@ -46,6 +48,7 @@ impl Correlation {
             place,
             change: None,
             compiled,
+            rhythm,
             base: Vec::new(),
         })
     }
@@ -78,16 +81,32 @@ impl Correlation {
     }
 }
 
+/// The member that compares a count with the days before, given whether the condition holds for a count.
+fn take_rhythm(rule: &CorrelationRule, holds: impl Fn(f64) -> bool) -> Result<Option<Rhythm>, Problem> {
+    let Some(written) = rule.custom_attributes.get(rhythm::MEMBER) else { return Ok(None) };
+    if rule.correlation_type != CorrelationType::EventCount {
+        return Err(Problem::new(
+            rhythm::MEMBER,
+            "`rhythm` is for event_count: numbers of events are compared",
+        ));
+    }
+    let most = u32::try_from(MAX_POINTS).expect("it is a few thousand");
+    let least = (1..=most).find(|count| holds(f64::from(*count))).unwrap_or(most);
+    let timespan = i64::try_from(rule.timespan.seconds).expect("a longer one is refused");
+    Rhythm::read(written, timespan, least.into()).map(Some)
+}
+
 fn check_kind(rule: &CorrelationRule) -> Result<(), Problem> {
     match rule.correlation_type {
         CorrelationType::EventCount
         | CorrelationType::ValueCount
+        | CorrelationType::ValueSum
         | CorrelationType::Temporal
         | CorrelationType::TemporalOrdered => Ok(()),
         other => Err(Problem::new(
             "type",
             format!(
-                "correlations of type {} are not evaluated; event_count, value_count, temporal and temporal_ordered are",
+                "correlations of type {} are not evaluated; event_count, value_count, value_sum, temporal and temporal_ordered are",
                 other.as_str()
             ),
         )),
@@ -143,19 +162,22 @@ fn take_fields(rule: &mut CorrelationRule) -> Result<(), Problem> {
 }
 
 fn take_condition(rule: &mut CorrelationRule) -> Result<(), Problem> {
-    use CorrelationType::{EventCount, Temporal, TemporalOrdered, ValueCount};
+    use CorrelationType::{EventCount, Temporal, TemporalOrdered, ValueCount, ValueSum};
     let refuse = |text: &str| Err(Problem::new("condition", text));
     let rules = rule.rules.len() as u64;
     match (rule.correlation_type, &mut rule.condition) {
         (TemporalOrdered, CorrelationCondition::Extended(expression)) if !is_all(expression, &rule.rules) => {
             refuse("temporal_ordered asks for all rules in the order of `rules`; leave the condition out")
         }
-        (EventCount | ValueCount, CorrelationCondition::Extended(_)) => {
+        (EventCount | ValueCount | ValueSum, CorrelationCondition::Extended(_)) => {
             refuse("an expression over rules is for temporal correlations; a count has `gte` and the like")
         }
         (_, CorrelationCondition::Extended(expression)) => check_expression(expression, &rule.rules),
         (Temporal | TemporalOrdered, CorrelationCondition::Threshold { field: Some(_), .. }) => {
-            Err(Problem::new("condition", "`field` is for value_count; a temporal correlation counts rules"))
+            Err(Problem::new(
+                "condition",
+                "`field` is for value_count and value_sum; a temporal correlation counts rules",
+            ))
         }
         // The library leaves a condition out as "at least one", where Sigma means all rules.
         (Temporal | TemporalOrdered, CorrelationCondition::Threshold { predicates, .. })
@@ -179,6 +201,13 @@ fn take_condition(rule: &mut CorrelationRule) -> Result<(), Problem> {
         (ValueCount, CorrelationCondition::Threshold { field: None, .. }) => {
             refuse("value_count has no `field` whose values it counts")
         }
+        (ValueSum, CorrelationCondition::Threshold { field, predicates, .. }) => {
+            match field.as_deref().unwrap_or_default() {
+                [field] if is_number(field) => check_sums(predicates),
+                [field] => refuse(&format!("documents have \"{field}\" as text, which has no sum")),
+                _ => refuse("value_sum has one `field` whose values it adds up"),
+            }
+        }
         (_, CorrelationCondition::Threshold { predicates, .. }) => {
             check_counts(predicates, MAX_POINTS as u64)
         }
@@ -187,15 +216,32 @@ fn take_condition(rule: &mut CorrelationRule) -> Result<(), Problem> {
 
 /// A condition is asked when something happens. So it must not hold when nothing did, and must hold for some number.
 fn check_counts(predicates: &[(ConditionOperator, u64)], most: u64) -> Result<(), Problem> {
-    if holds(predicates, 0) {
-        let text = "the condition holds also when nothing happens, and is only asked when something does; give it a `gte` or `gt`";
-        return Err(Problem::new("condition", text));
-    }
+    check_nothing(predicates)?;
     if (1..=most).any(|count| holds(predicates, count)) {
         Ok(())
     } else {
         Err(Problem::new("condition", format!("the condition holds for no number from 1 to {most}")))
     }
+}
+
+/// A sum can be of any size: if a condition holds for some, then for one beside its bounds.
+fn check_sums(predicates: &[(ConditionOperator, u64)]) -> Result<(), Problem> {
+    check_nothing(predicates)?;
+    let around =
+        |(_, bound): &(ConditionOperator, u64)| [bound.saturating_sub(1), *bound, bound.saturating_add(1)];
+    if predicates.iter().flat_map(around).any(|sum| holds(predicates, sum)) {
+        Ok(())
+    } else {
+        Err(Problem::new("condition", "the condition holds for no sum"))
+    }
+}
+
+fn check_nothing(predicates: &[(ConditionOperator, u64)]) -> Result<(), Problem> {
+    if holds(predicates, 0) {
+        let text = "the condition holds also when nothing happens, and is only asked when something does; give it a `gte` or `gt`";
+        return Err(Problem::new("condition", text));
+    }
+    Ok(())
 }
 
 fn holds(predicates: &[(ConditionOperator, u64)], count: u64) -> bool {

@@ -11,8 +11,10 @@ use crate::nearest::nearest;
 /// change.
 pub fn document_field(name: &str) -> Result<&str, String> {
     match FIELDS.get(name) {
-        Some(Field::Usable) => Ok(name),
-        Some(Field::Alias(field)) if matches!(FIELDS.get(field), Some(Field::Usable)) => Ok(field),
+        Some(Field::Usable | Field::Number) => Ok(name),
+        Some(Field::Alias(field)) if matches!(FIELDS.get(field), Some(Field::Usable | Field::Number)) => {
+            Ok(field)
+        }
         Some(_) => Err(format!(
             "documents have \"{name}\" as text or as an object, which has no values to group by or to count"
         )),
@@ -29,9 +31,16 @@ pub fn document_field(name: &str) -> Result<&str, String> {
     }
 }
 
+/// Whether the values of a field of documents are numbers.
+pub fn is_number(field: &str) -> bool {
+    FIELDS.get(field) == Some(&Field::Number)
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Field {
     Usable,
+    /// Usable too.
+    Number,
     Unusable,
     Alias(String),
 }
@@ -59,7 +68,12 @@ fn collect(properties: &Value, path: &str, fields: &mut BTreeMap<String, Field>)
             }
             (Some(kind), _) => {
                 let is_usable = TYPES.contains(&kind) && field["doc_values"] != false;
-                fields.insert(path, if is_usable { Field::Usable } else { Field::Unusable });
+                let field = match (is_usable, kind) {
+                    (true, "long") => Field::Number,
+                    (true, _) => Field::Usable,
+                    (false, _) => Field::Unusable,
+                };
+                fields.insert(path, field);
             }
             (None, _) => collect(&field["properties"], &format!("{path}."), fields),
         }

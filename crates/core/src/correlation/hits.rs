@@ -1,5 +1,7 @@
 //! The points of one group, in one order, with what each adds to a window.
 
+use rsigma_parser::CorrelationType;
+
 use super::Correlation;
 use super::group::{GroupKey, combinations};
 use super::point::Point;
@@ -14,6 +16,8 @@ pub struct Hit<'p> {
     pub base: Vec<usize>,
     /// The values that are counted, each once.
     pub values: Vec<String>,
+    /// What it adds to a sum: of several numbers the largest, so that nobody makes more of one call by repeating himself.
+    pub number: i64,
 }
 
 /// Separates the values of several fields, as Sigma's library does.
@@ -47,7 +51,12 @@ impl Correlation {
                 combinations(&lists).into_iter().map(|values| values.join(SEPARATOR)).collect()
             }
         };
+        let number = match self.compiled.correlation_type {
+            CorrelationType::ValueSum => values.iter().filter_map(|value| value.parse().ok()).max()?,
+            _ => 0,
+        };
         let counts = self.compiled.condition.field.is_none() || !values.is_empty();
-        (counts && !base.is_empty()).then(|| Hit { point, second: point.time.unix_timestamp(), base, values })
+        let second = point.time.unix_timestamp();
+        (counts && !base.is_empty()).then_some(Hit { point, second, base, values, number })
     }
 }

@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 
 use super::point::Point;
+use super::rhythm::Usual;
 
 /// An episode in which the condition of a correlation held for a group.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Match {
     pub points: Vec<String>,
     /// Whether there were more points within a timespan than are looked at.
     pub cut: bool,
+    /// What was usual before, where that is compared.
+    pub usual: Option<Usual>,
 }
 
 impl Match {

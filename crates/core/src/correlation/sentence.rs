@@ -2,6 +2,7 @@
 
 use rsigma_parser::CorrelationType;
 
+use super::rhythm::Usual;
 use super::said::Said;
 use crate::enrich::plain;
 
@@ -17,10 +18,12 @@ pub fn sentence(said: &Said<'_>) -> String {
     let did = match correlation.compiled.correlation_type {
         CorrelationType::EventCount => format!("made {count} {}", calls(matched.value)),
         CorrelationType::ValueCount => counted(said, &count),
+        CorrelationType::ValueSum => summed(said, &count),
         _ => return temporal(said),
     };
     let (who, within) = (who(said), correlation.timespan_text());
-    format!("{who} {did} within {within}{}: {}{}", operations(said), correlation.title, cut(said))
+    let (operations, compared) = (operations(said), compared(said));
+    format!("{who} {did} within {within}{operations}{compared}: {}{}", correlation.title, cut(said))
 }
 
 fn counted(said: &Said<'_>, count: &str) -> String {
@@ -42,6 +45,20 @@ fn counted(said: &Said<'_>, count: &str) -> String {
             field => format!("showed {count} different values of {field}"),
         },
         fields => format!("showed {count} different combinations of {}", fields.join(" and ")),
+    }
+}
+
+fn summed(said: &Said<'_>, sum: &str) -> String {
+    let field = said.correlation.compiled.condition.field.iter().flatten().next();
+    let calls = match said.matched.events {
+        1 => "1 call".to_owned(),
+        events => format!("{events} calls"),
+    };
+    match field.map(String::as_str) {
+        Some("sagemaker.instance.total" | "sagemaker.instance.count") => {
+            format!("asked for {sum} machines in {calls}")
+        }
+        field => format!("came to {sum} of {} in {calls}", field.unwrap_or_default()),
     }
 }
 
@@ -94,6 +111,18 @@ fn operations(said: &Said<'_>) -> String {
     let names: Vec<String> = names.iter().map(|name| plain(name).into_owned()).collect();
     let names = names.join(", ");
     if more == 0 { format!(" ({names})") } else { format!(" ({names} and {more} more)") }
+}
+
+/// What was usual before.
+fn compared(said: &Said<'_>) -> String {
+    match said.matched.usual {
+        None => String::new(),
+        Some(Usual::Known { count }) => format!(", where {count} are the most on a usual day"),
+        Some(Usual::Unknown { days: 0 }) => ", and nothing is known of earlier days".to_owned(),
+        Some(Usual::Unknown { days }) => {
+            format!(", and was seen on {days} day(s) before, too few to compare with")
+        }
+    }
 }
 
 fn cut(said: &Said<'_>) -> &'static str {

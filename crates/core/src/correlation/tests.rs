@@ -3,6 +3,7 @@
 mod broken;
 mod documents;
 mod library;
+mod rhythm;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -11,7 +12,7 @@ use proptest::prelude::*;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
-use super::{Correlation, GroupKey, Match, Point};
+use super::{Correlation, Counted, GroupKey, History, Match, Point, Usual};
 use crate::enrich::rules::{RuleSet, RulesError};
 use crate::settings::RulesConfig;
 
@@ -158,13 +159,47 @@ fn an_episode_that_goes_on_is_another_match_each_day_so_that_no_more_than_a_day_
 }
 
 #[test]
+fn a_sum_adds_up_a_number_of_each_record_and_its_window_slides() {
+    let sum = correlation(
+        "type: value_sum\nrules: [a]\ngroup-by: [user.name]\ntimespan: 1m\ncondition: {field: sagemaker.instance.total, gte: 50}",
+    );
+    type Case<'c> = (&'c [(i64, &'c [&'c str])], Option<(i64, f64, usize)>);
+    let cases: [Case<'_>; 6] = [
+        (&[(0, &["50"])], Some((0, 50.0, 1))),
+        (&[(0, &["20"]), (10, &["29"])], None),
+        (&[(0, &["20"]), (10, &["20"]), (20, &["10"])], Some((20, 50.0, 3))),
+        (&[(0, &["20"]), (50, &["20"]), (61, &["29"])], None),
+        // A record without the number adds nothing, and one with several the largest.
+        (&[(0, &["49"]), (10, &[])], None),
+        (&[(0, &["20", "25"]), (10, &["24", "1"])], None),
+    ];
+    for (number, (told, expected)) in cases.into_iter().enumerate() {
+        let points: Vec<Point> = told
+            .iter()
+            .map(|(second, totals)| {
+                let totals = totals.iter().map(|total| ("sagemaker.instance.total", *total));
+                let values: Vec<_> = [("user.name", "ann")].into_iter().chain(totals).collect();
+                point(&second.to_string(), *second, &[0], &values)
+            })
+            .collect();
+        let found = matches(&sum, &["ann"], &points);
+        let fired = found.first().map(|it| ((it.fired - START).whole_seconds(), it.value, it.events));
+        assert_eq!(fired, expected, "case {number}");
+    }
+}
+
+#[test]
 fn more_points_than_are_looked_at_are_told_and_the_latest_count() {
     let count = correlation(COUNT);
     let points = calls(&[0, 1, 2, 3, 4, 5, 200, 201, 202]);
     let points: Vec<&Point> = points.iter().collect();
     let key = GroupKey(vec!["ann".to_owned()]);
     let cut = |capacity| -> Vec<(bool, f64)> {
-        count.matches_of(&key, &points, capacity).iter().map(|it| (it.cut, it.value)).collect()
+        count
+            .matches_of(&key, &points, &History::default(), capacity)
+            .iter()
+            .map(|it| (it.cut, it.value))
+            .collect()
     };
     assert_eq!(cut(4), [(true, 4.0), (false, 3.0)]);
     assert_eq!(cut(6), [(false, 6.0), (false, 3.0)]);

@@ -16,6 +16,8 @@ pub struct Window<'h, 'p> {
     hits: VecDeque<&'h Hit<'p>>,
     /// How many of the hits have a value.
     values: HashMap<&'h str, usize>,
+    /// What the hits add up to.
+    sum: i128,
     /// The seconds at which each base rule matched.
     matched: Vec<VecDeque<i64>>,
     /// The second of the latest hit that was dropped for want of room.
@@ -29,6 +31,7 @@ impl<'h, 'p> Window<'h, 'p> {
             capacity,
             hits: VecDeque::new(),
             values: HashMap::new(),
+            sum: 0,
             matched: vec![VecDeque::new(); correlation.base().len()],
             dropped: None,
         }
@@ -42,6 +45,7 @@ impl<'h, 'p> Window<'h, 'p> {
         }
         self.dropped = self.dropped.filter(|second| *second >= from);
         self.hits.push_back(hit);
+        self.sum += i128::from(hit.number);
         for value in &hit.values {
             *self.values.entry(value).or_default() += 1;
         }
@@ -57,15 +61,21 @@ impl<'h, 'p> Window<'h, 'p> {
     /// What the correlation counts, where its condition holds for it.
     pub fn value(&self) -> Option<f64> {
         let Correlation { compiled, .. } = self.correlation;
-        let value = match compiled.correlation_type {
-            CorrelationType::ValueCount => self.values.len(),
-            CorrelationType::TemporalOrdered => self.in_order(),
+        let count = match compiled.correlation_type {
+            CorrelationType::ValueSum => None,
+            CorrelationType::ValueCount => Some(self.values.len()),
+            CorrelationType::TemporalOrdered => Some(self.in_order()),
             CorrelationType::Temporal if compiled.extended_expr.is_some() => return self.expression(),
-            CorrelationType::Temporal => self.matched.iter().filter(|seconds| !seconds.is_empty()).count(),
-            _ => self.hits.len(),
+            CorrelationType::Temporal => {
+                Some(self.matched.iter().filter(|seconds| !seconds.is_empty()).count())
+            }
+            _ => Some(self.hits.len()),
         };
-        #[expect(clippy::cast_precision_loss, reason = "a window holds ten thousand hits at most")]
-        let value = value as f64;
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a window holds ten thousand hits at most, and a sum beyond 2^53 is large either way"
+        )]
+        let value = count.map_or(self.sum as f64, |count| count as f64);
         compiled.condition.check(value).then_some(value)
     }
 
@@ -85,6 +95,7 @@ impl<'h, 'p> Window<'h, 'p> {
 
     fn drop_oldest(&mut self) {
         let Some(hit) = self.hits.pop_front() else { return };
+        self.sum -= i128::from(hit.number);
         for value in &hit.values {
             if let Some(count) = self.values.get_mut(value.as_str()) {
                 *count -= 1;

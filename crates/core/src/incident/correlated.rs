@@ -6,7 +6,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::Signal;
-use crate::correlation::{Correlations, GroupKey, Point};
+use crate::correlation::{Correlations, GroupKey, History, Point};
 
 /// Where matches would be stored.
 pub const INDEX: &str = "sagetrail-correlated";
@@ -19,6 +19,8 @@ pub struct Correlated<'c> {
     fields: BTreeSet<String>,
     /// By the place of the correlation and the group.
     points: BTreeMap<(usize, GroupKey), Vec<Point>>,
+    /// What came before, by the same.
+    histories: BTreeMap<(usize, GroupKey), History>,
     /// Groups with points since they were judged last.
     touched: BTreeSet<(usize, GroupKey)>,
 }
@@ -26,7 +28,14 @@ pub struct Correlated<'c> {
 impl<'c> Correlated<'c> {
     pub fn new(correlations: &'c Correlations) -> Self {
         let (base, fields) = (correlations.base(), correlations.fields());
-        Self { correlations, base, fields, points: BTreeMap::new(), touched: BTreeSet::new() }
+        Self {
+            correlations,
+            base,
+            fields,
+            points: BTreeMap::new(),
+            histories: BTreeMap::new(),
+            touched: BTreeSet::new(),
+        }
     }
 
     /// Takes a document that a base rule may have matched.
@@ -39,6 +48,9 @@ impl<'c> Correlated<'c> {
         for (place, correlation) in self.correlations.iter().enumerate() {
             for key in correlation.keys(&point) {
                 self.touched.insert((place, key.clone()));
+                if correlation.rhythm().is_some() {
+                    self.histories.entry((place, key.clone())).or_default().add(correlation, &point);
+                }
                 self.points.entry((place, key)).or_default().push(point.clone());
             }
         }
@@ -53,8 +65,14 @@ impl<'c> Correlated<'c> {
                 let Some(points) = self.points.get_mut(&(place, key.clone())) else { continue };
                 let oldest = correlation.needs(now).0;
                 points.retain(|point| point.time >= oldest);
-                let points: Vec<&Point> = points.iter().collect();
-                for found in correlation.matches(key, &points) {
+                let history = self.histories.entry((place, key.clone())).or_default();
+                history.forget(correlation, now);
+                let Some((from, to)) = correlation.candidates(history, correlation.needs(now)) else {
+                    continue;
+                };
+                let points: Vec<&Point> =
+                    points.iter().filter(|point| (from..=to).contains(&point.time)).collect();
+                for found in correlation.matches_after(key, &points, history) {
                     let (id, document) = found.document(correlation, key, &points, now);
                     signals.extend(Signal::read(INDEX, id.as_str(), &document));
                 }

@@ -29,7 +29,19 @@ fn what_is_not_evaluated_is_refused_with_its_line_and_member() {
     let aliased =
         |aliases: &str| with("group-by: [user.name]", &format!("group-by: [who]\naliases: {aliases}"));
     let cases = [
-        (with("event_count", "value_sum"), 5, "value_sum are not evaluated"),
+        (with("event_count", "value_avg"), 5, "value_avg are not evaluated"),
+        (with("event_count", "value_sum"), 9, "one `field` whose values it adds up"),
+        (
+            with("event_count", "value_sum").replace("{gte: 3}", "{gte: 3, field: user.name}"),
+            9,
+            "which has no sum",
+        ),
+        (
+            with("event_count", "value_sum")
+                .replace("{gte: 3}", "{gte: 3, lt: 3, field: sagemaker.instance.total}"),
+            9,
+            "for no sum",
+        ),
         (with("event_count", "value_average"), 1, "Unknown correlation type"),
         (with("rules: [a]", "rules: []"), 4, "has no `rules`"),
         (with("rules: [a]", "rules: [no_such]"), 6, "no rule with the id or name \"no_such\""),

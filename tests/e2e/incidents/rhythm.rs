@@ -1,0 +1,81 @@
+//! A flood on a real OpenSearch is compared with what the same caller did on the days before.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::site::{ACCOUNT, PATIENCE, Site, now, rounds};
+use crate::support::{Stack, eventually};
+
+/// *Model Or Feature Asked*, which *A Flood Of Calls At One Resource* looks at.
+const ASKED: &str = "060fb4db-f2e2-4083-bde2-dfc709984e97";
+const ENDPOINT: &str = "arn:aws:sagemaker:eu-central-1:950000000001:endpoint/churn";
+const DAY: Duration = Duration::from_hours(24);
+
+/// So many calls of somebody within two minutes, so long ago.
+fn calls(who: &str, count: u32, ago: Duration, usual: bool) -> Vec<(String, Value)> {
+    let identity = format!("arn:aws:iam::{ACCOUNT}:role/{who}");
+    let at = sagetrail::timestamp::format;
+    let call = |number: u32| {
+        let happened = now() - ago - Duration::from_millis(u64::from(number) * 120_000 / u64::from(count));
+        let mut source = json!({
+            "@timestamp": at(happened), "message": "asked", "rule": {"id": [ASKED]},
+            "event": {"id": format!("{who}-{ago:?}-{number}"), "action": "InvokeEndpoint", "outcome": "success",
+                "ingested": at(now() - ago)},
+            "cloud": {"account": {"id": ACCOUNT}, "region": "eu-central-1"}, "user": {"name": who},
+            "sagemaker": {"alert": {"origin": identity, "principal": identity, "identity": identity,
+                "resource": ENDPOINT}},
+        });
+        if usual {
+            source["sagemaker"]["usual"] = json!(["resource"]);
+        }
+        (format!("{who}-{}-{number}", ago.as_secs()), source)
+    };
+    (0..count).map(call).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_is_three_times_as_much_as_the_caller_does_on_other_days() {
+    // How many on each of three days before, how many now, and what the sentence says of it.
+    let cases = [
+        ("app", 120, 350, false, None),
+        ("misused", 100, 350, false, Some("where 100 are the most on a usual day")),
+        ("stranger", 0, 350, false, Some("and nothing is known of earlier days")),
+        // Nothing is counted of it yet, and memory knows that it uses the endpoint.
+        ("known", 0, 350, true, None),
+        ("tester", 0, 299, false, None),
+    ];
+    let Some(stack) = Stack::running() else { return };
+    let site = Site::new(stack, "incident-rhythm").await;
+    let correlator = site.correlator().await;
+    rounds(&correlator, 1).await;
+    for (who, before, today, usual, _) in cases {
+        for day in 1..=3 {
+            if before > 0 {
+                site.store(&calls(who, before, DAY * day, usual)).await;
+            }
+        }
+        site.store(&calls(who, today, Duration::from_secs(5), usual)).await;
+    }
+    let expected: BTreeMap<&str, &str> =
+        cases.iter().filter_map(|(who, .., said)| Some((*who, (*said)?))).collect();
+    let found = eventually(PATIENCE, async || {
+        let found = site.correlated().await;
+        if found.len() >= expected.len() {
+            Ok(found)
+        } else {
+            Err(format!("{found:#?}\n{}", correlator.log()))
+        }
+    })
+    .await;
+    rounds(&correlator, 1).await;
+    assert_eq!(site.correlated().await.len(), expected.len());
+    for hit in found {
+        let message = hit["_source"]["message"].as_str().expect("it has a sentence");
+        let who = message.split(' ').next().expect("it begins with who");
+        assert!(message.contains(expected[who]), "{message}");
+        println!("{message}");
+    }
+    correlator.stop().await;
+}
