@@ -14,11 +14,12 @@ pub use content::{DashboardsConfig, MonitorsConfig, RetentionConfig};
 pub use enrich::EnrichConfig;
 pub use error::ConfigError;
 pub use exposed::exposed;
+pub use health::HealthConfig;
 pub use pattern::KeyPatterns;
 pub use sagetrail_core::settings::{ContentHash, Override, RedactionConfig, RulesConfig, Scope};
 pub use sections::{
-    AdminConfig, Config, CorrelateConfig, LogConfig, LogFormat, MemoryConfig, ReplayConfig, SelectConfig,
-    ShutdownConfig, SourceConfig,
+    AdminConfig, Config, CorrelateConfig, LogConfig, LogFormat, MemoryConfig, ReplayConfig,
+    SelectConfig, ShutdownConfig, SourceConfig,
 };
 pub use sink::{AuthKind, Sigv4Service, SinkConfig};
 use variable::Misspelt;
@@ -30,6 +31,7 @@ mod defaults;
 mod enrich;
 mod error;
 mod exposed;
+mod health;
 mod mistake;
 mod pattern;
 pub mod placeholder;

@@ -8,6 +8,7 @@ mod asking;
 mod changed;
 mod correlating;
 mod handing;
+mod health;
 mod judging;
 mod lease;
 mod points;
@@ -32,7 +33,7 @@ use tracing::{error, info, warn};
 use self::lease::{Lease, Step, Version, Watch};
 use self::round::{Ended, Rounds};
 use crate::alertmanager::{AlertmanagerError, Alertmanagers};
-use crate::config::Config;
+use crate::config::{Config, HealthConfig};
 use crate::enrich::Enricher;
 use crate::labels::RoundOutcome;
 use crate::metrics::Metrics;
@@ -56,6 +57,7 @@ pub struct Correlator {
     /// Days that incidents are kept; zero keeps them for ever.
     days: u32,
     alertmanagers: Alertmanagers,
+    health: HealthConfig,
     name: String,
 }
 
@@ -69,7 +71,9 @@ impl Correlator {
     ) -> Result<Self, AlertmanagerError> {
         let days = config.retention.incidents_days;
         let alertmanagers = Alertmanagers::new(config, Arc::clone(&metrics))?;
-        Ok(Self { client, metrics, current, days, alertmanagers, name: lease::name_of_this_process() })
+        let health = config.health.clone();
+        let name = lease::name_of_this_process();
+        Ok(Self { client, metrics, current, days, alertmanagers, health, name })
     }
 
     /// Correlates whenever it holds the lease, and gives that back when it is told to stop. A panic at what it read ends
@@ -152,10 +156,12 @@ impl Correlator {
             }
             () = self.rounds(&done, trouble) => {}
             () = self.hand_over(last_round.clone()) => {}
+            () = self.watch_health() => {}
         }
         self.metrics.correlator_leads.set(0);
         self.metrics.correlator_behind_seconds.set(0);
         self.hand_over_no_more();
+        self.watch_health_no_more();
     }
 
     /// Renews the lease for as long as that works, and says why it does not.

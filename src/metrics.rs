@@ -13,6 +13,7 @@ use prometheus::{
     Counter, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::incident::HealthRule;
 use crate::labels::{
     BulkOutcome, FactOutcome, FindingKind, FreshnessStage, IncidentVersion, Label, MessageOutcome, MutedBy,
     NotificationForm, ObjectFailure, ObjectSkip, QueueKind, RecallOutcome, RejectReason, Reload, Renewal,
@@ -151,6 +152,10 @@ series! {
             "Matches of rules over several records that were stored and were not known.";
         incidents_written: Counters<IncidentVersion> = "incidents_written_total", by "state",
             "Versions of incidents that were stored, by state.";
+        health_incidents: Gauges<HealthRule> = "health_incidents", by "rule",
+            "Incidents about the pipeline's own health that stand, by rule; 0 while this process stands by.";
+        health_unjudged: Counters<HealthRule> = "health_unjudged_total", by "rule",
+            "Looks at the pipeline's own health that could not be finished, by rule; the next one tries again.";
         verification_read_failures: IntCounter = "verification_read_failures_total",
             "Failed attempts to read the findings of verifications.";
     }

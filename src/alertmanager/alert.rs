@@ -18,12 +18,13 @@ use crate::timestamp;
 pub const HELD_FOR: Duration = Duration::from_hours(1);
 
 /// The fields of an incident that alerts are made of.
-pub const FIELDS: [&str; 17] = [
+pub const FIELDS: [&str; 18] = [
     "message",
     "event.start",
     "event.end",
     "incident.id",
     "incident.kind",
+    "incident.rule",
     "incident.severity",
     "incident.state",
     "incident.opened",
@@ -101,6 +102,7 @@ impl Context<'_> {
             ("alertname", name.to_owned()),
             ("severity", <&str>::from(severity).to_owned()),
             ("incident", own["id"].as_str()?.to_owned()),
+            ("rule", text(&own["rule"])),
             ("account", text(&own["account"])),
             ("region", text(&own["region"])),
         ];
@@ -137,9 +139,12 @@ impl Context<'_> {
     }
 }
 
-/// Counts and times, and why it was opened.
+/// Counts and times, and why it was opened. What is wrong with the pipeline is said in the sentence.
 fn description(incident: &Value) -> String {
     let own = &incident["incident"];
+    if own["kind"] == "health" {
+        return own["reason"].as_str().unwrap_or_default().to_owned();
+    }
     let number = |value: &Value| value.as_u64().unwrap_or_default();
     let when = |value: &Value| value.as_str().unwrap_or("an unknown time").to_owned();
     let counts = format!(

@@ -15,6 +15,7 @@ use super::content::{DashboardsConfig, MonitorsConfig, RetentionConfig};
 use super::defaults::section;
 use super::enrich::EnrichConfig;
 use super::error::ConfigError;
+use super::health::HealthConfig;
 use super::pattern::KeyPatterns;
 use super::placeholder;
 use super::sink::{SinkConfig, nonzero};
@@ -33,6 +34,7 @@ pub struct Config {
     pub replay: ReplayConfig,
     pub retention: RetentionConfig,
     pub correlate: CorrelateConfig,
+    pub health: HealthConfig,
     pub dashboards: DashboardsConfig,
     pub monitors: MonitorsConfig,
     /// The notification channels of the monitors, by name.
@@ -191,6 +193,7 @@ impl Config {
             }
         }
         self.dashboards.validate()?;
+        self.health.validate()?;
         self.sink.validate()
     }
 }

@@ -68,6 +68,8 @@ pub(super) fn question(now: OffsetDateTime) -> Value {
         ]}},
         "sort": [
             {"incident.closed": {"order": "desc", "missing": "_first", "unmapped_type": "date"}},
+            // Those about the pipeline's health, which are few. Any number of attacks must not hide them.
+            {"incident.kind": {"order": "desc", "missing": "_last", "unmapped_type": "keyword"}},
             {"event.severity": {"order": "desc", "unmapped_type": "long"}},
             {"incident.opened": {"order": "desc", "unmapped_type": "date"}}
         ]

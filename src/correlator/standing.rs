@@ -34,11 +34,13 @@ fn writing(index: String, incident: &Incident, action: Action) -> Writing {
     Writing { index, id: incident.incident.id.clone(), action, source }
 }
 
-/// The incidents that are not closed, the latest first.
+/// The incidents about attacks that are not closed, the latest first.
 pub(super) async fn standing(asking: &Asking) -> Result<Vec<Stored>, QueryError> {
     let question = json!({
         "size": MOST_STANDING, "seq_no_primary_term": true, "track_total_hits": false,
-        "query": {"bool": {"must_not": [{"term": {"incident.state": "closed"}}]}},
+        "query": {"bool": {"must_not": [
+            {"term": {"incident.state": "closed"}}, {"term": {"incident.kind": "health"}}
+        ]}},
         "sort": [
             {"incident.opened": {"order": "desc", "unmapped_type": "date"}},
             {"incident.id": {"order": "asc", "unmapped_type": "keyword"}}
@@ -53,7 +55,10 @@ pub(super) fn question_of_last(origin: &str) -> Value {
     json!({
         // One that stands can have been opened before one that is closed, when this origin joined it.
         "size": 5, "seq_no_primary_term": true, "track_total_hits": false,
-        "query": {"bool": {"filter": [{"term": {"incident.origins": origin}}]}},
+        "query": {"bool": {
+            "filter": [{"term": {"incident.origins": origin}}],
+            "must_not": [{"term": {"incident.kind": "health"}}]
+        }},
         "sort": [{"incident.opened": {"order": "desc", "unmapped_type": "date"}}]
     })
 }
@@ -65,7 +70,7 @@ pub(super) fn last(answer: &Value) -> Option<Stored> {
     (position < found.len()).then(|| found.swap_remove(position))
 }
 
-fn read(answer: &Value) -> Vec<Stored> {
+pub(super) fn read(answer: &Value) -> Vec<Stored> {
     let hits = answer["hits"]["hits"].as_array().into_iter().flatten();
     let stored = |hit: &Value| {
         let version = Action::Replace {

@@ -133,6 +133,7 @@ impl Message<'_> {
         let mut fields = json!({
             "page": of_alert(ACTIVE, "{{bucket_keys}}"),
             "incident": of("incident.id"),
+            "rule": of("incident.rule"),
             "state": "{{^ctx.dedupedAlerts}}new{{/ctx.dedupedAlerts}}{{^ctx.newAlerts}}not acknowledged{{/ctx.newAlerts}}",
             "sentence": sentence(),
             "account": of("incident.account"),

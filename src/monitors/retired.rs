@@ -5,9 +5,11 @@
 pub(super) fn monitor(id: &str) -> Option<&'static str> {
     let (_, name) = id.rsplit_once("-monitor-")?;
     match name {
-        "two-contents" => Some(
-            "two records with one eventID are two documents with one event.id: the dashboard Pipeline health lists them, docs/content.md has the search, and no monitor asks every document any more",
-        ),
+        "two-contents" | "silence" | "lag" | "rejected" | "verification-gap" | "verification-silence" => {
+            Some(
+                "what is wrong with the pipeline itself is an incident of `kind: health`, which the correlator opens and closes; name its rule in health.disabled",
+            )
+        }
         "call-flood" | "compute-burst" | "denied-calls" | "destruction-burst" | "discovery-sweep"
         | "first-seen-role" | "lifecycle-hijack" | "log-tampering" | "presigned-urls" => Some(
             "what several records show together is found by a rule or a correlation of rules, which `sagetrail rules` lists; disable that under rules.override",
@@ -35,6 +37,22 @@ pub(super) fn threshold(name: &str) -> Option<&'static str> {
         ),
         "flood_window" | "flood_calls" | "flood_history" | "flood_share" => Some(
             "a flood of calls by somebody who does not usually call there is found by a fixed count; a correlation rule, which `sagetrail rules` lists, has the numbers",
+        ),
+        "silence"
+        | "silence_history"
+        | "silence_records"
+        | "lag_window"
+        | "lag_records"
+        | "event_age"
+        | "rejected_records"
+        | "verification_history"
+        | "verification_silence"
+        | "verification_runs" => {
+            Some("the correlator watches the pipeline; write the value under [health], by the same name")
+        }
+        "lag_minutes" => Some("the correlator watches the pipeline; write health.lag, such as \"30m\""),
+        "paging_window" => Some(
+            "the correlator pages for what it has not paged for yet, however long ago; for rejected records write health.rejected_window",
         ),
         "history" => Some("memory knows what an identity did before, without a number of days"),
         "inventory_roles" => Some(

@@ -20,7 +20,7 @@ fn channels(text: &str) -> BTreeMap<String, Channel> {
 fn every_monitor_has_its_own_id_and_name_and_leaves_no_placeholder() {
     let channels = channels("soc = { kind = 'slack', url = 'https://hooks.example.com' }");
     let monitors = built_in(&Names::default(), &MonitorsConfig::default(), &channels, None).unwrap();
-    assert_eq!(monitors.len(), 8);
+    assert_eq!(monitors.len(), 3);
     let ids: BTreeSet<_> = monitors.iter().map(|monitor| &monitor.id).collect();
     let names: BTreeSet<_> = monitors.iter().map(|monitor| monitor.body["name"].as_str().unwrap()).collect();
     assert_eq!((ids.len(), names.len()), (monitors.len(), monitors.len()));
@@ -66,19 +66,26 @@ fn all_monitors_share_one_shape_of_buckets() {
 #[test]
 fn a_sites_thresholds_take_the_place_of_defaults_and_mistakes_are_refused_by_name() {
     let monitors =
-        built_in(&Names::default(), &config("thresholds = { lag_records = 7 }"), &BTreeMap::new(), None)
+        built_in(&Names::default(), &config("thresholds = { heartbeat = '7m' }"), &BTreeMap::new(), None)
             .unwrap();
-    let lag = monitors.iter().find(|monitor| monitor.id.ends_with("-lag")).unwrap();
-    assert!(lag.body.to_string().contains("params.records >= 7"));
+    let heartbeat = monitors.iter().find(|monitor| monitor.id.ends_with("-heartbeat")).unwrap();
+    assert!(heartbeat.body.to_string().contains("{{period_end}}||-7m"));
 
     let cases = [
-        ("thresholds = { lag_recods = 7 }", "did you mean `lag_records`?"),
+        ("thresholds = { hartbeat = '7m' }", "did you mean `heartbeat`?"),
         ("thresholds = { zzz = 7 }", "config/monitors.toml names all of them"),
-        ("thresholds = { lag_records = 0 }", "lag_records: must be a whole number above zero"),
-        ("thresholds = { lag_records = '7' }", "a whole number"),
         (
-            "thresholds = { lag_records = 2147483648 }",
-            "lag_records: must be a whole number above zero, such as",
+            "thresholds = { lag_records = 7 }",
+            "lag_records is gone: the correlator watches the pipeline; write the value under [health]",
+        ),
+        (
+            "thresholds = { lag_minutes = 7 }",
+            "lag_minutes is gone: the correlator watches the pipeline; write health.lag",
+        ),
+        ("thresholds = { paging_window = '7m' }", "write health.rejected_window"),
+        (
+            "thresholds = { high_repeat_minutes = 0 }",
+            "high_repeat_minutes: must be a whole number of minutes",
         ),
         ("thresholds = { heartbeat = '4000000000d' }", "heartbeat: must be a duration such as"),
         ("thresholds = { heartbeat = '+1h' }", "heartbeat: must be a duration such as"),
@@ -100,8 +107,9 @@ fn a_sites_thresholds_take_the_place_of_defaults_and_mistakes_are_refused_by_nam
         ),
         (
             "disabled = ['sagetrail-monitor-two-contents']",
-            "is gone: two records with one eventID are two documents",
+            "is gone: what is wrong with the pipeline itself is an incident of `kind: health`",
         ),
+        ("disabled = ['sagetrail-monitor-silence']", "name its rule in health.disabled"),
         ("disabled = ['sagetrail-monitor-nothing']", "there is no monitor \"sagetrail-monitor-nothing\""),
     ];
     for (text, expected) in cases {

@@ -113,91 +113,6 @@ async fn a_correlator_that_stops_is_told_and_one_that_never_was_is_not() {
     scene.remove().await;
 }
 
-#[tokio::test]
-async fn an_account_that_stops_sending_and_a_pipeline_that_lags_are_told() {
-    let attack = story::attack(NOW);
-    let mut documents = story::documents(&story::quiet_week(NOW), None);
-    documents.extend(story::documents(&attack, Some(NOW + Duration::hours(2))));
-    let Some(scene) = Scene::set("monitors-pipeline", &documents).await else { return };
-    let monitors = monitors("thresholds = { silence_records = 50 }");
-    let account = BTreeSet::from(["111122223333,eu-central-1".to_owned()]);
-    let while_it_sends = [NOW + Duration::hours(3)];
-    assert_eq!(scene.alerts(&monitors["silence"], &while_it_sends).await, BTreeSet::new());
-    assert_eq!(scene.alerts(&monitors["silence"], &[NOW + Duration::hours(27)]).await, account);
-    assert_eq!(scene.alerts(&monitors["lag"], &[NOW + Duration::minutes(125)]).await, account);
-    assert_eq!(scene.alerts(&monitors["lag"], &while_it_sends).await, BTreeSet::new());
-    scene.remove().await;
-}
-
-#[tokio::test]
-async fn a_gap_is_told_until_its_day_is_whole_and_so_is_a_timer_that_stopped_verifying() {
-    let Some(scene) = Scene::set("monitors-verified", &[]).await else { return };
-    let monitors = monitors("");
-    let verified = |account: &str, day: i64, gaps: u64| {
-        let at = NOW + Duration::days(day);
-        let outcome = if gaps == 0 { "whole" } else { "gap" };
-        json!({"@timestamp": at.unix_timestamp() * 1_000,
-            "cloud": {"account": {"id": account}, "region": "eu-central-1"},
-            "verification": {"place": "s3://trail/", "outcome": outcome, "gaps": gaps}})
-    };
-    let days =
-        [verified("111122223333", 0, 0), verified("111122223333", 1, 2), verified("444455556666", 2, 0)];
-    let numbered = |documents: &'static str| move |(number, day)| (format!("{documents}{number}"), day);
-    scene.add("monitors-verified-verified", days.iter().enumerate().map(numbered("day"))).await;
-    scene.add("monitors-verified-verification", days.iter().enumerate().map(numbered("run"))).await;
-
-    let gap = &monitors["verification-gap"];
-    let told = BTreeSet::from(["111122223333,eu-central-1".to_owned()]);
-    assert_eq!(scene.alerts(gap, &[NOW + Duration::hours(1)]).await, BTreeSet::new());
-    assert_eq!(scene.alerts(gap, &[NOW + Duration::hours(25)]).await, told);
-    assert_eq!(scene.alerts(gap, &[NOW + Duration::days(32)]).await, BTreeSet::new(), "not for ever");
-    let closed = json!({"doc": verified("111122223333", 1, 0)});
-    let path = "monitors-verified-verified/_update/day1?refresh=true";
-    assert_eq!(scene.search.request("POST", path, Some(closed)).await.0, 200);
-    assert_eq!(scene.alerts(gap, &[NOW + Duration::hours(25)]).await, BTreeSet::new());
-
-    let silence = &monitors["verification-silence"];
-    let stopped = BTreeSet::from(["s3://trail/".to_owned()]);
-    assert_eq!(scene.alerts(silence, &[NOW + Duration::days(4)]).await, BTreeSet::new());
-    assert_eq!(scene.alerts(silence, &[NOW + Duration::days(6)]).await, stopped);
-    let twice = &self::monitors("thresholds = { verification_runs = 4 }")["verification-silence"];
-    assert_eq!(scene.alerts(twice, &[NOW + Duration::days(6)]).await, BTreeSet::new(), "by hand");
-    scene.remove().await;
-}
-
-#[tokio::test]
-async fn a_record_that_comes_late_pages_and_a_replay_of_old_ones_does_not() {
-    let late = story::documents(&story::attack(NOW - Duration::hours(20)), Some(NOW));
-    let Some(scene) = Scene::set("monitors-late", &late).await else { return };
-    let lag = &monitors("")["lag"];
-    assert!(!scene.alerts(lag, &[NOW + Duration::minutes(1)]).await.is_empty());
-    assert!(scene.alerts(lag, &[NOW + Duration::minutes(20)]).await.is_empty(), "it pages once");
-    scene.remove().await;
-
-    let replayed = story::documents(&story::attack(NOW - Duration::days(30)), Some(NOW));
-    let Some(scene) = Scene::set("monitors-replay", &replayed).await else { return };
-    for (name, monitor) in monitors("") {
-        let alerts = scene.alerts(&monitor, &[NOW + Duration::minutes(1)]).await;
-        assert!(alerts.is_empty() || name == "silence", "{name} was raised by a replay: {alerts:?}");
-    }
-    scene.remove().await;
-}
-
-#[tokio::test]
-async fn whatever_was_rejected_pages_with_its_reason() {
-    let Some(scene) = Scene::set("monitors-rejected", &[]).await else { return };
-    let at = (NOW - Duration::minutes(5)).unix_timestamp() * 1_000;
-    let documents = [
-        json!({"@timestamp": at, "reason": "malformed"}),
-        json!({"@timestamp": at, "reason": "refused", "index": "sagetrail-events-2026.11"}),
-    ];
-    let numbered = documents.iter().enumerate().map(|(place, it)| (place.to_string(), it));
-    scene.add("monitors-rejected-rejected", numbered).await;
-    let alerts = scene.alerts(&monitors("")["rejected"], &[NOW]).await;
-    assert_eq!(alerts, ["malformed", "refused"].map(str::to_owned).into());
-    scene.remove().await;
-}
-
 /// A name that tries to break out of JSON, mustache, a URL, the state and the query in it, and a chat.
 const HOSTILE: &str = "o'brien!' \"quoted\\\" )),x:'<!channel> <https://example.com|here> & a=1#b 100%41 {{x}} `é`\nin two lines";
 
@@ -215,7 +130,6 @@ fn hostile_incident() -> Value {
             "worst": [format!("Critical: {hostile}"), "High: two", "High: three"],
             "next": [format!("Revoke the sessions of {hostile}."), "Stop the notebook train."]},
         "cloud": {"account": {"id": "111122223333"}, "region": "eu-central-1"},
-        "reason": "malformed", "verification": {"place": "s3://trail/"},
         "holder": "host-a/1", "round": "2026-11-20T11:55:00.000Z",
     })
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use sagetrail::config::MonitorsConfig;
+use sagetrail::incident::{HealthRule, Weights};
 use sagetrail::monitors::built_in;
 use sagetrail::monitors::thresholds::documented;
 use sagetrail::names::Names;
+use strum::VariantArray;
 
 /// `UPDATE_GOLDEN=1` writes the page anew.
 #[test]
@@ -24,6 +26,15 @@ fn the_page_about_monitors_says_what_the_files_say() {
              | threshold | default | why |\n|---|---|---|\n";
     for (name, threshold) in documented() {
         writeln!(page, "| `{name}` | `{}` | {} |", threshold.default, threshold.reason).unwrap();
+    }
+    page += "\n## Health\n\nWhat is wrong with the pipeline itself is an [incident](incidents.md#the-pipelines-own-health), which the monitors \
+             of its severity page.\nThe thresholds are settings under `[health]`; the severities and reasons stand in `config/incidents.toml`.\n\n\
+             | rule | severity | what it tells | why |\n|---|---|---|---|\n";
+    let weights = Weights::built_in();
+    for rule in HealthRule::VARIANTS {
+        let weight = weights.health(*rule);
+        let (name, severity) = (<&str>::from(rule), weight.severity.name());
+        writeln!(page, "| `{name}` | {severity} | {} | {} |", weight.title, weight.reason).unwrap();
     }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/monitors.md");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {

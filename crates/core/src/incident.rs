@@ -5,11 +5,13 @@
 
 mod advice;
 mod correlated;
+pub mod health;
 mod rounds;
 mod sentence;
 mod signal;
 mod tally;
 mod together;
+mod trouble;
 mod weights;
 
 use std::collections::BTreeSet;
@@ -25,7 +27,8 @@ pub use rounds::{Decided, Page, Rounds};
 pub use signal::{Signal, SignalFinding};
 pub use tally::{Finding, Kept, MOST, MOST_TIES, Tally, Told};
 pub use together::{Alone, is_tied, put_together};
-pub use weights::Weights;
+pub use trouble::{HealthRule, Trouble};
+pub use weights::{HealthWeight, Weights};
 
 /// A document of the index of incidents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,6 +85,12 @@ pub struct SourceFields {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IncidentFields {
     pub id: String,
+    /// What it is about. Documents that older releases wrote are all about attacks, and do not say so.
+    #[serde(default)]
+    pub kind: Topic,
+    /// Of one about the pipeline's health: what is wrong, and at which place.
+    pub rule: Option<HealthRule>,
+    pub subject: Option<String>,
     pub state: State,
     pub severity: Severity,
     pub score: u64,
@@ -122,6 +131,15 @@ pub struct IncidentFields {
     pub timeline: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cut: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Topic {
+    #[default]
+    Attack,
+    /// Something is wrong with the pipeline itself.
+    Health,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,6 +205,9 @@ pub fn judge(tally: &Tally, last: Option<&Incident>, around: Surroundings<'_>) -
     let worst_first = tally.worst_first();
     let state = state(standing, paging, tally);
     let fields = IncidentFields {
+        kind: Topic::Attack,
+        rule: None,
+        subject: None,
         state,
         severity,
         score: score.max(earlier.map_or(0, |earlier| earlier.score)),

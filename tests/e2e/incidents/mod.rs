@@ -3,6 +3,7 @@
 
 mod backtested;
 mod handed;
+mod health;
 mod rhythm;
 mod site;
 

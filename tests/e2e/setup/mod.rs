@@ -35,7 +35,7 @@ async fn an_empty_cluster_gets_everything_in_an_order_that_works_and_a_second_ru
     first.says("index-template sagetrail-events: created").says("policy sagetrail-events: created");
     assert_eq!(scene.count()[..2], [3, 3]);
     assert_eq!(first.lines("monitor").len(), scene.count()[2]);
-    assert!(scene.count()[2] == 8 && scene.count()[3] == saved_objects(), "{:?}", scene.count());
+    assert!(scene.count()[2] == 3 && scene.count()[3] == saved_objects(), "{:?}", scene.count());
     let (status, alias) = scene.node.request("GET", "_alias/sagetrail-events", None).await;
     assert_eq!((status, alias.as_object().unwrap().len()), (200, 1), "{alias}");
     for index in ASKED {
@@ -215,22 +215,54 @@ async fn an_older_content_is_updated_and_what_it_does_not_have_any_more_is_remov
     // Another configuration makes other content, as another version does: a threshold, a monitor and a channel less.
     let other = "[channels]\nsoc = { kind = 'slack', url = 'https://hooks.example.com/services/s3cret-other' }\n\
         [retention]\nevents_days = 500\n\
-        [monitors]\ndisabled = ['sagetrail-monitor-lag']\nthresholds = { silence_records = 99, high_repeat_minutes = 99 }\n";
+        [monitors]\ndisabled = ['sagetrail-monitor-heartbeat']\nthresholds = { critical_repeat_minutes = 98, high_repeat_minutes = 99 }\n";
     scene.configure(other);
     let shown = scene.setup(&["--diff"]).await.ended(3);
     shown
-        .says("monitor sagetrail-monitor-lag: would be removed")
-        .says("params.old >= 99")
+        .says("monitor sagetrail-monitor-heartbeat: would be removed")
+        .says("\"value\": 98")
         .says("\"value\": 99");
     shown.says("channel sagetrail-channel-night: would be removed").says("(only a secret differs)");
     let updated = scene.setup(&[]).await.ended(0);
     updated
-        .says("monitor sagetrail-monitor-silence: updated")
+        .says("monitor sagetrail-monitor-paging-critical: updated")
         .says("monitor sagetrail-monitor-paging-high: updated");
     updated.says("policy sagetrail-events: updated");
     updated.says("policy sagetrail-events: attached to 1 older indices");
-    updated.says("channel sagetrail-channel-night: removed").says("monitor sagetrail-monitor-lag: removed");
+    updated
+        .says("channel sagetrail-channel-night: removed")
+        .says("monitor sagetrail-monitor-heartbeat: removed");
     assert_eq!(scene.count(), [before[0], before[1] - 2, before[2] - 1, before[3]]);
+    scene.setup(&["--diff"]).await.ended(0);
+    scene.end().await;
+}
+
+/// As an older sagetrail left them, each with a body that nobody changed since.
+#[tokio::test]
+async fn monitors_of_older_releases_are_removed_and_what_they_told_is_left_to_incidents() {
+    const RETIRED: [&str; 5] = ["silence", "lag", "rejected", "verification-gap", "verification-silence"];
+    let Some(scene) = Scene::set().await else { return };
+    scene.setup(&[]).await.ended(0);
+    let (address, body) = scene.monitor("sagetrail: Nothing correlates any more");
+    let query = json!({"size": 1_000});
+    let (_, answer) = scene.node.request("POST", "sagetrail-setup/_search", Some(query)).await;
+    let entries = answer["hits"]["hits"].as_array().unwrap();
+    let entry = &entries.iter().find(|hit| hit["_source"]["address"] == *address).unwrap()["_source"];
+    for name in RETIRED {
+        let (status, made) =
+            scene.search.request("POST", "_plugins/_alerting/monitors", Some(body.clone())).await;
+        assert_eq!(status, 201, "{made}");
+        let mut entry = entry.clone();
+        entry["id"] = json!(format!("sagetrail-monitor-{name}"));
+        entry["address"] = made["_id"].clone();
+        let path = format!("sagetrail-setup/_doc/retired-{name}?refresh=true");
+        assert_eq!(scene.node.request("PUT", &path, Some(entry)).await.0, 201);
+    }
+    let run = scene.setup(&[]).await.ended(0);
+    for name in RETIRED {
+        run.says(&format!("monitor sagetrail-monitor-{name}: removed"));
+    }
+    assert_eq!(scene.count()[2], 3);
     scene.setup(&["--diff"]).await.ended(0);
     scene.end().await;
 }
@@ -257,10 +289,10 @@ async fn what_a_newer_version_installed_is_left_alone() {
     let (status, answer) = scene.node.request("POST", path, Some(newer)).await;
     assert_eq!(status, 200, "{answer}");
     // One of its monitors is unknown here, and must not be taken for a leftover.
-    scene.configure(&format!("{CHANNELS}[monitors]\ndisabled = ['sagetrail-monitor-lag']\n"));
+    scene.configure(&format!("{CHANNELS}[monitors]\ndisabled = ['sagetrail-monitor-heartbeat']\n"));
     scene.take_writes();
     let run = scene.setup(&[]).await.ended(4);
-    run.says("monitor sagetrail-monitor-lag: kept, because a newer sagetrail installed it");
+    run.says("monitor sagetrail-monitor-heartbeat: kept, because a newer sagetrail installed it");
     run.says("policy sagetrail-events: kept, because a newer sagetrail installed it");
     assert_eq!(scene.take_writes(), ["PUT /sagetrail-setup"]);
     scene.end().await;
@@ -281,7 +313,7 @@ async fn uninstalling_removes_what_was_installed_and_neither_data_nor_what_other
         let put = format!("{index}/_doc/1?refresh=true");
         assert_eq!(scene.node.request("PUT", &put, Some(document.clone())).await.0, 201);
     }
-    let mut theirs = scene.monitor("sagetrail: Records arrive late").1;
+    let mut theirs = scene.monitor("sagetrail: Nothing correlates any more").1;
     theirs["name"] = json!("sagetrail: mine");
     theirs["triggers"][0]["bucket_level_trigger"]["actions"] = json!([]);
     assert_eq!(scene.search.request("POST", "_plugins/_alerting/monitors", Some(theirs)).await.0, 201);
@@ -324,7 +356,7 @@ async fn a_plugin_that_is_missing_is_named_and_the_rest_is_installed() {
         scene.cluster.remove_plugin(plugin);
     }
     let run = scene.setup(&[]).await.ended(4);
-    run.says("monitor sagetrail-monitor-lag: skipped, because it needs the plugin opensearch-alerting");
+    run.says("monitor sagetrail-monitor-heartbeat: skipped, because it needs the plugin opensearch-alerting");
     run.says("policy sagetrail-events: skipped, because it needs the plugin opensearch-index-management");
     run.says("channel sagetrail-channel-soc: created");
     assert_eq!(scene.count()[..3], [0, 3, 0]);
@@ -348,7 +380,7 @@ async fn without_dashboards_monitors_page_all_the_same() {
     scene.configure_with(CHANNELS);
     let run = scene.setup(&[]).await.ended(0);
     run.says(": skipped, because it needs dashboards.url in the configuration");
-    assert!(scene.count()[2] == 8 && scene.count()[3] == 0);
+    assert!(scene.count()[2] == 3 && scene.count()[3] == 0);
     // Forbidden.
     scene.configure(CHANNELS);
     scene.dashboards.refuse(Some(403));
@@ -393,7 +425,8 @@ async fn a_saved_object_that_is_refused_fails_alone_and_is_named() {
     scene.dashboards.lock().unwritable.insert(refused.clone());
     let run = scene.setup(&[]).await.ended(1);
     run.says("dashboard sagetrail-dashboard-overview: failed: ").says("version conflict");
-    run.says("dashboard sagetrail-dashboard-threats: created").says("monitor sagetrail-monitor-lag: created");
+    run.says("dashboard sagetrail-dashboard-threats: created")
+        .says("monitor sagetrail-monitor-heartbeat: created");
     assert_eq!(scene.count()[3], saved_objects() - 1);
     scene.dashboards.lock().unwritable.clear();
     scene.setup(&[]).await.ended(0).says("dashboard sagetrail-dashboard-overview: created");
@@ -410,7 +443,7 @@ async fn a_plugin_that_refuses_stops_its_own_objects_only_and_the_hint_says_what
     run.says("failed: channel sagetrail-channel-night: the server answered 403")
         .says("notifications_full_access");
     run.says("channel sagetrail-channel-soar: skipped, because it needs a server that answers");
-    run.says("monitor sagetrail-monitor-lag: created");
+    run.says("monitor sagetrail-monitor-heartbeat: created");
     scene.cluster.forbid(None);
     scene.setup(&[]).await.ended(0);
     assert_eq!(scene.count()[1], 3);

@@ -5,13 +5,10 @@ mod keys_api;
 pub mod signer;
 mod tampered;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
 use keys_api::{Key, KeysApi};
-use sagetrail::config::MonitorsConfig;
-use sagetrail::monitors::{Monitor, built_in};
-use sagetrail::names::Names;
 use serde_json::{Value, json};
 use signer::{BEGIN, Making, Signer, file_key};
 use time::macros::datetime;
@@ -21,7 +18,7 @@ use crate::dashboards::request::{Request, Span};
 use crate::support::cloud::{Cloud, QueueSettings};
 use crate::support::daemon::{Daemon, free_port};
 use crate::support::search::Search;
-use crate::support::{Stack, alerts, eventually, saved, trail};
+use crate::support::{Stack, eventually, saved, trail};
 
 /// Digests of three days.
 const HOURS: i64 = 72;
@@ -104,7 +101,7 @@ async fn each_gap_in_three_days_is_found_and_nothing_else_and_repair_ships_what_
     assert_eq!((code, findings(&report)), (Some(3), BTreeSet::from([found("missing_file", &lost.0)])));
     let watch = Watch::start(&stack, other).await;
     watch.until_missing_files(1).await;
-    assert_eq!(watch.alerts().await, BTreeSet::from([format!("{other},{}", REGIONS[0])]));
+    watch.until_incident("open").await;
     assert_eq!(watch.rows().await, 1);
     // A repair over another period closes the gap of its day all the same.
     let (code, report) = sagetrail(
@@ -117,7 +114,8 @@ async fn each_gap_in_three_days_is_found_and_nothing_else_and_repair_ships_what_
     );
     assert_eq!((code, &report["repaired"], findings(&report)), (Some(0), &json!(1), BTreeSet::new()));
     watch.until_missing_files(0).await;
-    assert_eq!((watch.alerts().await, watch.rows().await), (BTreeSet::new(), 0));
+    assert_eq!(watch.rows().await, 0);
+    watch.until_incident("closed").await;
     watch.daemon.stop().await;
     let (code, report) = verify(&["--account", other]);
     assert_eq!((code, &report["shipped"]), (Some(0), &json!(36)), "{report}");
@@ -157,13 +155,12 @@ async fn each_gap_in_three_days_is_found_and_nothing_else_and_repair_ships_what_
     assert_eq!(gaps.count(), 3);
 }
 
-/// What operators look at: a daemon's metrics, a monitor and a panel. The daemon has a queue of its own, so it ships
+/// What operators look at: a daemon's metrics, incidents and a panel. The daemon has a queue of its own, so it ships
 /// nothing.
 struct Watch {
     daemon: Daemon,
     search: Search,
     account: String,
-    monitor: Monitor,
 }
 
 impl Watch {
@@ -171,10 +168,7 @@ impl Watch {
         let idle = Cloud::create(stack, "verify-watch", QueueSettings::default()).await;
         let mut daemon = Daemon::start(stack, &idle, &[]);
         daemon.until_ready().await;
-        let monitors =
-            built_in(&Names::default(), &MonitorsConfig::default(), &BTreeMap::new(), None).unwrap();
-        let monitor = monitors.into_iter().find(|it| it.id == "sagetrail-monitor-verification-gap").unwrap();
-        Self { daemon, search: Search::new(&stack.opensearch), account: account.to_owned(), monitor }
+        Self { daemon, search: Search::new(&stack.opensearch), account: account.to_owned() }
     }
 
     /// Waits until the metric says so; the daemon reads once a minute.
@@ -191,11 +185,19 @@ impl Watch {
         assert!(age < 600, "{age}");
     }
 
-    /// The alerts about the account.
-    async fn alerts(&self) -> BTreeSet<String> {
-        let index = alerts::index(&self.monitor);
-        let raised = alerts::alerts(&self.search, &self.monitor, index, &[OffsetDateTime::now_utc()]).await;
-        raised.into_iter().filter(|alert| alert.contains(&self.account)).collect()
+    /// Waits until the account's incident is in a state; whoever correlates looks once a minute.
+    async fn until_incident(&self, state: &str) {
+        let subject = format!("{} {}", self.account, REGIONS[0]);
+        let question = json!({"query": {"bool": {"filter": [
+            {"term": {"incident.rule": "verification_gap"}}, {"term": {"incident.subject": subject}},
+            {"term": {"incident.state": state}}
+        ]}}});
+        eventually(std::time::Duration::from_mins(3), async || {
+            let path = "sagetrail-incidents/_search";
+            let (_, answer) = self.search.request("POST", path, Some(question.clone())).await;
+            if answer["hits"]["total"]["value"] == 1 { Ok(()) } else { Err(answer.to_string()) }
+        })
+        .await;
     }
 
     /// The rows about the account in the panel that shows days with gaps.

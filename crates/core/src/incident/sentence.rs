@@ -69,7 +69,7 @@ fn last_part(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
-fn capital(severity: Severity) -> &'static str {
+pub fn capital(severity: Severity) -> &'static str {
     match severity {
         Severity::Informational => "Informational",
         Severity::Low => "Low",

@@ -1,9 +1,11 @@
 //! Reads how incidents are decided: points, factors, limits and times, each with its reason.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::trouble::HealthRule;
 use crate::enrich::Severity;
 
 /// What a site can read in `config/incidents.toml`.
@@ -16,6 +18,7 @@ pub struct Weights {
     pub factors: Factors,
     pub limits: Limits,
     pub times: Times,
+    health: BTreeMap<HealthRule, HealthWeight>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -60,6 +63,21 @@ pub struct Times {
     pub longest: Time,
 }
 
+/// How an incident about the pipeline itself is told.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HealthWeight {
+    pub title: String,
+    pub severity: Severity,
+    /// How long it has to be well again.
+    #[serde(with = "humantime_serde")]
+    pub closes_after: Duration,
+    pub reason: String,
+    /// What to do first.
+    pub next: Vec<String>,
+    pub runbook: String,
+}
+
 /// A number with the reason for it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -80,6 +98,11 @@ pub struct Time {
 impl Weights {
     pub fn built_in() -> Self {
         toml::from_str(BUILT_IN).expect("the file is part of the binary, and a test reads it")
+    }
+
+    /// How an incident of this rule is told.
+    pub fn health(&self, rule: HealthRule) -> &HealthWeight {
+        self.health.get(&rule).expect("the file has each rule, and a test reads it")
     }
 
     /// What a finding of a level counts.

@@ -1,0 +1,294 @@
+//! Watches over the pipeline itself beside the rounds, so that neither waits for the other: what is wrong becomes an incident
+//! of its own kind, and is closed when it is well again.
+//!
+//! Each rule is a search, or a few, whose answers are bounded. A rule whose question was not answered in whole opens and
+//! closes nothing.
+
+mod contents;
+mod lag;
+mod rejected;
+mod silence;
+mod verified;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sagetrail_core::incident::{HealthRule, Incident, Trouble, Weights, health};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use super::Correlator;
+use super::asking::{AT_ONCE, Asking};
+use super::standing::{self, Stored};
+use crate::config::HealthConfig;
+use crate::enrich::plain;
+use crate::labels::{IncidentVersion, Label};
+use crate::metrics::{Metrics, whole};
+use crate::opensearch::{OpenSearch, QueryError};
+
+/// From one look to the next.
+const PERIOD: Duration = Duration::from_mins(1);
+/// Troubles of one rule that are looked at. More are one incident anyway.
+const MOST: usize = 1_000;
+
+/// What one holder of the lease knows of the pipeline. All of it can be lost: it is asked again then.
+struct Health {
+    client: OpenSearch,
+    metrics: Arc<Metrics>,
+    config: HealthConfig,
+    weights: Weights,
+    silence: silence::History,
+    contents: contents::Mark,
+    told: BTreeMap<HealthRule, String>,
+}
+
+/// What a rule found; none where that is not known.
+type Found = Option<Vec<Trouble>>;
+
+impl Correlator {
+    /// Looks each minute, for as long as it is polled.
+    pub(super) async fn watch_health(&self) {
+        let mut health = Health {
+            client: self.client.clone(),
+            metrics: Arc::clone(&self.metrics),
+            config: self.health.clone(),
+            weights: Weights::built_in(),
+            silence: silence::History::default(),
+            contents: contents::Mark::default(),
+            told: BTreeMap::new(),
+        };
+        loop {
+            health.look(OffsetDateTime::now_utc()).await;
+            sleep(PERIOD).await;
+        }
+    }
+
+    /// Says no longer what stands: another process goes on with it.
+    pub(super) fn watch_health_no_more(&self) {
+        for rule in HealthRule::ALL {
+            self.metrics.health_incidents.of(*rule).set(0);
+        }
+    }
+}
+
+impl Health {
+    /// Looks at each rule. One that fails keeps no other from being looked at.
+    async fn look(&mut self, now: OffsetDateTime) {
+        for rule in HealthRule::ALL {
+            match self.look_at(*rule, now).await {
+                Ok(()) => {
+                    if self.told.remove(rule).is_some() {
+                        info!(rule = rule.label(), "the health of the pipeline is watched again");
+                    }
+                }
+                Err(error) => {
+                    self.metrics.health_unjudged.count(*rule);
+                    let problem = error.to_string();
+                    if self.told.get(rule) != Some(&problem) {
+                        warn!(
+                            rule = rule.label(),
+                            problem, "the health of the pipeline cannot be watched; it is tried again"
+                        );
+                        self.told.insert(*rule, problem);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn look_at(&mut self, rule: HealthRule, now: OffsetDateTime) -> Result<(), QueryError> {
+        let asking = Asking::new(self.client.clone());
+        let found = if self.config.disabled.contains(&rule) {
+            Some(Vec::new())
+        } else {
+            match rule {
+                HealthRule::Silence => self.silence.look(&asking, &self.config, now).await?,
+                HealthRule::Lag => lag::look(&asking, &self.config, now).await?,
+                HealthRule::Rejected => rejected::look(&asking, &self.config, now).await?,
+                HealthRule::VerificationGap => verified::look_for_gaps(&asking, &self.config, now).await?,
+                HealthRule::VerificationSilence => {
+                    verified::look_for_silence(&asking, &self.config, now).await?
+                }
+                HealthRule::TwoContents => self.contents.look(&asking, &self.config, now).await?,
+            }
+        };
+        match found {
+            Some(found) => self.decide(&asking, rule, found, now).await,
+            None => {
+                self.metrics.health_unjudged.count(rule);
+                Ok(())
+            }
+        }
+    }
+
+    /// Opens, goes on with and closes the incidents of a rule.
+    async fn decide(
+        &self,
+        asking: &Asking,
+        rule: HealthRule,
+        found: Vec<Trouble>,
+        now: OffsetDateTime,
+    ) -> Result<(), QueryError> {
+        let index = self.client.names().incidents();
+        let weight = self.weights.health(rule);
+        let standing = standing::read(&asking.search(&index, &question_of_standing(rule)).await?);
+        let troubles =
+            health::put_apart(found, &standing.iter().map(|stored| &stored.incident).collect::<Vec<_>>());
+        let of = |subject: &str| {
+            standing.iter().find(move |stored| stored.incident.incident.subject.as_deref() == Some(subject))
+        };
+        let fresh: Vec<&Trouble> = troubles.iter().filter(|trouble| of(&trouble.subject).is_none()).collect();
+        let mut last: BTreeMap<&str, Stored> = BTreeMap::new();
+        for some in fresh.chunks(AT_ONCE) {
+            let questions: Vec<Value> =
+                some.iter().map(|trouble| question_of_last(rule, &trouble.subject)).collect();
+            let answers = asking.search_several(&index, &questions).await?;
+            for (trouble, answer) in some.iter().zip(&answers) {
+                last.extend(standing::last(answer).map(|stored| (trouble.subject.as_str(), stored)));
+            }
+        }
+        let (mut writing, mut versions) = (Vec::new(), Vec::new());
+        let mut add = |incident: Incident, replaced: Option<&Stored>| {
+            writing.push(match replaced {
+                Some(stored) => stored.replaced(index.clone(), &incident),
+                None => standing::created(index.clone(), &incident),
+            });
+            versions.push(if incident.is_standing() {
+                IncidentVersion::Open
+            } else {
+                IncidentVersion::Closed
+            });
+        };
+        for trouble in &troubles {
+            let known = of(&trouble.subject).or_else(|| last.get(trouble.subject.as_str()));
+            let known_incident = known.map(|stored| &stored.incident);
+            if let Some(incident) = health::tell(rule, trouble, known_incident, weight, now) {
+                add(incident, known.filter(|stored| stored.incident.is_standing()));
+            }
+        }
+        let is_over = |stored: &&Stored| {
+            let subject = stored.incident.incident.subject.as_deref();
+            !troubles.iter().any(|trouble| Some(trouble.subject.as_str()) == subject)
+        };
+        let mut standing_now = whole(troubles.len());
+        for stored in standing.iter().filter(is_over) {
+            match health::close(&stored.incident, weight, now) {
+                Some(closed) => add(closed, Some(stored)),
+                None => standing_now += 1,
+            }
+        }
+        // What somebody else wrote meanwhile is read again at the next look.
+        let written = asking.store(&writing).await?;
+        for (version, done) in versions.iter().zip(written) {
+            if done == super::asking::Written::Stored {
+                self.metrics.incidents_written.count(*version);
+            }
+        }
+        self.metrics.health_incidents.of(rule).set(standing_now);
+        Ok(())
+    }
+}
+
+fn question_of_standing(rule: HealthRule) -> Value {
+    json!({
+        "size": MOST, "seq_no_primary_term": true, "track_total_hits": false,
+        "query": {"bool": {
+            "filter": [{"term": {"incident.kind": "health"}}, {"term": {"incident.rule": rule}}],
+            "must_not": [{"term": {"incident.state": "closed"}}]
+        }}
+    })
+}
+
+fn question_of_last(rule: HealthRule, subject: &str) -> Value {
+    json!({
+        "size": 1, "seq_no_primary_term": true, "track_total_hits": false,
+        "query": {"bool": {"filter": [
+            {"term": {"incident.kind": "health"}}, {"term": {"incident.rule": rule}},
+            {"term": {"incident.subject": subject}}
+        ]}},
+        "sort": [{"incident.opened": {"order": "desc", "unmapped_type": "date"}}]
+    })
+}
+
+/// Aggregations by account and region, with these for each.
+fn by_account_and_region(of_each: &Value) -> Value {
+    json!({"accounts": {
+        "terms": {"field": "cloud.account.id", "size": MOST},
+        "aggs": {"regions": {"terms": {"field": "cloud.region", "size": 50}, "aggs": of_each}}
+    }})
+}
+
+/// An account and a region.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Pair {
+    account: String,
+    region: String,
+}
+
+impl Pair {
+    fn subject(&self) -> String {
+        format!("{} {}", self.account, self.region)
+    }
+
+    fn trouble(
+        &self,
+        (since, last): (OffsetDateTime, OffsetDateTime),
+        records: u64,
+        said: String,
+    ) -> Trouble {
+        Trouble {
+            subject: self.subject(),
+            account: Some(self.account.clone()),
+            region: Some(self.region.clone()),
+            since,
+            last,
+            records,
+            said,
+        }
+    }
+}
+
+/// The buckets of `by_account_and_region`.
+fn pairs(answer: &Value) -> Vec<(Pair, &Value)> {
+    let mut found = Vec::new();
+    for account in buckets(&answer["aggregations"]["accounts"]) {
+        for region in buckets(&account["regions"]) {
+            if let (Some(account), Some(name)) = (account["key"].as_str(), region["key"].as_str()) {
+                let pair = Pair { account: plain(account).into_owned(), region: plain(name).into_owned() };
+                found.push((pair, region));
+            }
+        }
+    }
+    found
+}
+
+fn buckets(aggregation: &Value) -> impl Iterator<Item = &Value> {
+    aggregation["buckets"].as_array().into_iter().flatten()
+}
+
+fn time_of(value: &Value) -> Option<OffsetDateTime> {
+    super::changed::at(value["value"].as_f64()?)
+}
+
+/// A length of time in words, in the largest unit of which there are two.
+fn span(length: time::Duration) -> String {
+    let minutes = length.whole_minutes().max(1);
+    match minutes {
+        1 => "1 minute".to_owned(),
+        2..120 => format!("{minutes} minutes"),
+        120..2_880 => format!("{} hours", minutes / 60),
+        _ => format!("{} days", minutes / 1_440),
+    }
+}
+
+fn length(setting: Duration) -> time::Duration {
+    time::Duration::try_from(setting).unwrap_or(time::Duration::MAX)
+}
+
+/// A time for a phone.
+fn clock(time: OffsetDateTime) -> String {
+    format!("{} UTC", crate::timestamp::format(time)[..16].replace('T', " "))
+}
