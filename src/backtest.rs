@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use crate::config::SourceConfig;
+use crate::config::Config;
 use crate::decode::Limits;
 use crate::document::Document;
 use crate::enrich::Enricher;
@@ -19,14 +19,16 @@ pub use report::{Change, Changes, Report, RuleReport, compare};
 /// than `since` is the site's history: it is remembered, and not reported.
 pub fn backtest(
     files: &[PathBuf],
-    config: &SourceConfig,
+    config: &Config,
     enricher: &Enricher,
     since: Option<OffsetDateTime>,
     complain: impl FnMut(&OfflineError),
 ) -> Result<(Report, Summary), OfflineError> {
+    let source = &config.source;
     let limits =
-        Limits { uncompressed_bytes: config.max_uncompressed_bytes, record_bytes: config.max_record_bytes };
-    let mut rounds = Rounds::new(Weights::built_in(), enricher.rules.correlations());
+        Limits { uncompressed_bytes: source.max_uncompressed_bytes, record_bytes: source.max_record_bytes };
+    let mut rounds =
+        Rounds::new(Weights::with_assets(&config.incidents.assets), enricher.rules.correlations());
     let mut report = Report::new(since);
     let take = |document: &Document| {
         let source: Value = serde_json::from_slice(&document.source).expect("documents are written as JSON");

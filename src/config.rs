@@ -18,7 +18,7 @@ pub use health::HealthConfig;
 pub use pattern::KeyPatterns;
 pub use sagetrail_core::settings::{ContentHash, Override, RedactionConfig, RulesConfig, Scope};
 pub use sections::{
-    AdminConfig, Config, CorrelateConfig, LogConfig, LogFormat, MemoryConfig, ReplayConfig,
+    AdminConfig, Config, CorrelateConfig, IncidentsConfig, LogConfig, LogFormat, MemoryConfig, ReplayConfig,
     SelectConfig, ShutdownConfig, SourceConfig,
 };
 pub use sink::{AuthKind, Sigv4Service, SinkConfig};

@@ -35,6 +35,7 @@ use self::round::{Ended, Rounds};
 use crate::alertmanager::{AlertmanagerError, Alertmanagers};
 use crate::config::{Config, HealthConfig};
 use crate::enrich::Enricher;
+use crate::incident::{Asset, Weights};
 use crate::labels::RoundOutcome;
 use crate::metrics::Metrics;
 use crate::opensearch::{OpenSearch, QueryError};
@@ -58,6 +59,7 @@ pub struct Correlator {
     days: u32,
     alertmanagers: Alertmanagers,
     health: HealthConfig,
+    assets: Vec<Asset>,
     name: String,
 }
 
@@ -71,9 +73,9 @@ impl Correlator {
     ) -> Result<Self, AlertmanagerError> {
         let days = config.retention.incidents_days;
         let alertmanagers = Alertmanagers::new(config, Arc::clone(&metrics))?;
-        let health = config.health.clone();
+        let (health, assets) = (config.health.clone(), config.incidents.assets.clone());
         let name = lease::name_of_this_process();
-        Ok(Self { client, metrics, current, days, alertmanagers, health, name })
+        Ok(Self { client, metrics, current, days, alertmanagers, health, assets, name })
     }
 
     /// Correlates whenever it holds the lease, and gives that back when it is told to stop. A panic at what it read ends
@@ -194,7 +196,12 @@ impl Correlator {
 
     /// Makes one round after the other, for as long as it is polled.
     async fn rounds(&self, done: &watch::Sender<Option<OffsetDateTime>>, trouble: &mut Trouble) {
-        let mut rounds = Rounds::new(self.client.clone(), Arc::clone(&self.metrics), self.days);
+        let mut rounds = Rounds::new(
+            self.client.clone(),
+            Arc::clone(&self.metrics),
+            self.days,
+            Weights::with_assets(&self.assets),
+        );
         loop {
             let began = Instant::now();
             let enricher = Arc::clone(&self.current.borrow());

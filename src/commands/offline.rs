@@ -68,10 +68,9 @@ pub(crate) fn backtest(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
     let mut run = |config: &Config| {
         let enricher = args.rules.load(config)?;
         complain_of_broken(&enricher.rules);
-        let (report, summary) =
-            backtest::backtest(&args.files, &config.source, &enricher, args.since, |error| {
-                code = complain_of(error);
-            })?;
+        let (report, summary) = backtest::backtest(&args.files, config, &enricher, args.since, |error| {
+            code = complain_of(error);
+        })?;
         complain(&format!(
             "sagetrail: {} file(s), {} record(s): {} selected, {} malformed",
             summary.files, summary.records, summary.selected, summary.malformed

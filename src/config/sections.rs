@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use sagetrail_core::incident::{Asset, assets};
 use sagetrail_core::record::is_account;
 use sagetrail_core::settings::{ContentHash, RedactionConfig, RulesConfig, Scope};
 use serde::Deserialize;
@@ -34,6 +35,7 @@ pub struct Config {
     pub replay: ReplayConfig,
     pub retention: RetentionConfig,
     pub correlate: CorrelateConfig,
+    pub incidents: IncidentsConfig,
     pub health: HealthConfig,
     pub dashboards: DashboardsConfig,
     pub monitors: MonitorsConfig,
@@ -125,6 +127,21 @@ section! {
 }
 
 section! {
+    /// What a site says about its incidents.
+    pub struct IncidentsConfig {
+        /// What findings at its own resources count.
+        pub assets: Vec<Asset> = Vec::new(),
+    }
+}
+
+impl IncidentsConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let refused = |problem| ConfigError::Value { key: "incidents.assets", problem };
+        assets::problem(&self.assets).map_or(Ok(()), |problem| Err(refused(problem)))
+    }
+}
+
+section! {
     /// The operators' HTTP endpoint.
     pub struct AdminConfig {
         pub listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 9600)),
@@ -193,6 +210,7 @@ impl Config {
             }
         }
         self.dashboards.validate()?;
+        self.incidents.validate()?;
         self.health.validate()?;
         self.sink.validate()
     }

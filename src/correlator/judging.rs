@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sagetrail_core::incident::{self, Alone, Incident, State, Surroundings, Tally};
+use sagetrail_core::incident::{self, Alone, Incident, State, Surroundings, Tally, Weights};
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -134,10 +134,10 @@ impl Rounds {
     /// Asks what the signals say of each matter of which that is not known yet.
     async fn sum_up(&self, asking: &Asking, matters: &mut [Matter]) -> Result<(), QueryError> {
         let mut open: Vec<&mut Matter> = matters.iter_mut().filter(|matter| matter.tally.is_none()).collect();
-        let questions: Vec<Value> = open.iter().map(|matter| matter.question()).collect();
+        let questions: Vec<Value> = open.iter().map(|matter| matter.question(&self.weights)).collect();
         let answers = asking.search_several(&self.indices(), &questions).await?;
         for (matter, answer) in open.iter_mut().zip(&answers) {
-            matter.tally = Some(summed::read(answer));
+            matter.tally = Some(summed::read(answer, &self.weights.assets));
         }
         Ok(())
     }
@@ -252,9 +252,9 @@ impl Matter {
         self.tally.as_ref().is_some_and(|tally| incident::is_tied(tally, incident))
     }
 
-    fn question(&self) -> Value {
+    fn question(&self, weights: &Weights) -> Value {
         let origins: Vec<String> = self.origins.iter().cloned().collect();
-        summed::question(&origins, self.from)
+        summed::question(&origins, self.from, &weights.assets)
     }
 
     /// Whether somebody can belong to the incident now who did not before.

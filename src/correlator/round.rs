@@ -92,12 +92,12 @@ impl Step {
 }
 
 impl Rounds {
-    pub(super) fn new(client: OpenSearch, metrics: Arc<Metrics>, days: u32) -> Self {
+    pub(super) fn new(client: OpenSearch, metrics: Arc<Metrics>, days: u32, weights: Weights) -> Self {
         Self {
             client,
             metrics,
             days,
-            weights: Weights::built_in(),
+            weights,
             marks: Marks::default(),
             usual: Usual::default(),
             removed_at: None,

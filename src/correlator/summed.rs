@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use sagetrail_core::incident::{Finding, Kept, MOST, MOST_TIES, Signal, Tally, Told};
-use serde_json::{Value, json};
+use sagetrail_core::incident::assets::WHOLE;
+use sagetrail_core::incident::{Asset, Finding, Kept, MOST, MOST_TIES, Signal, Tally, Told};
+use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 use super::changed::at;
@@ -44,14 +45,14 @@ pub(super) fn signals() -> Value {
 }
 
 /// The search for what the signals of these origins say from a time on.
-pub(super) fn question(origins: &[String], from: OffsetDateTime) -> Value {
+pub(super) fn question(origins: &[String], from: OffsetDateTime, assets: &[Asset]) -> Value {
     let mut aggregations = json!({
         "first": {"min": {"field": "@timestamp"}},
         "last": {"max": {"field": "@timestamp"}},
         "failed": {"filter": {"term": {"event.outcome": "failure"}}},
         "categories": {"terms": {"field": "sagemaker.categories", "size": MOST}},
-        "findings": matches("sagemaker.findings.id"),
-        "attempts": matches("sagemaker.attempts.id")
+        "findings": matches("sagemaker.findings.id", assets),
+        "attempts": matches("sagemaker.attempts.id", assets)
     });
     for (name, field) in NAMES {
         aggregations[name] = names(field, most(name));
@@ -82,26 +83,46 @@ fn names(field: &str, most: usize) -> Value {
     })
 }
 
-fn matches(field: &str) -> Value {
-    json!({
+fn matches(field: &str, assets: &[Asset]) -> Value {
+    let mut matches = json!({
         "terms": {"field": field, "size": MOST_RULES},
         "aggs": {
             "last": {"max": {"field": "@timestamp"}},
             "resources": names("sagemaker.alert.resource", MOST),
             "told": {"top_hits": {"size": 1, "sort": [{"@timestamp": "asc"}, {"event.id": {"order": "asc", "unmapped_type": "keyword"}}], "_source": TOLD}}
         }
-    })
+    });
+    if !assets.is_empty() {
+        let fits = |(place, asset): (usize, &Asset)| (place.to_string(), is_of(asset));
+        let filters: Map<String, Value> = assets.iter().enumerate().map(fits).collect();
+        matches["aggs"]["assets"] = json!({"filters": {"filters": filters, "other_bucket": true}});
+    }
+    matches
+}
+
+/// Which documents are about a resource of an entry.
+fn is_of(asset: &Asset) -> Value {
+    match (&asset.arn, &asset.tag) {
+        (Some(arn), _) => {
+            // Neither `?` nor `\\` is special in an entry.
+            let arn = arn.replace('\\', "\\\\").replace('?', "\\?");
+            json!({"wildcard": {"sagemaker.alert.resource": {"value": arn, "case_insensitive": true}}})
+        }
+        (None, tag) => json!({"bool": {"minimum_should_match": 1, "should": [
+            {"term": {"sagemaker.resource.tags": tag}}, {"term": {"sagemaker.tags": tag}}
+        ]}}),
+    }
 }
 
 /// Reads the answer.
-pub(super) fn read(answer: &Value) -> Tally {
+pub(super) fn read(answer: &Value, assets: &[Asset]) -> Tally {
     let aggregations = &answer["aggregations"];
     let kept = |name: &str| kept(&read_names(&aggregations[name]), most(name));
     let signals = answer["hits"]["total"]["value"].as_u64().unwrap_or_default();
     let mut findings: BTreeMap<String, Found> = BTreeMap::new();
     for of in ["findings", "attempts"] {
         for bucket in buckets(&aggregations[of]) {
-            let Some((rule, found)) = read_match(bucket) else { continue };
+            let Some((rule, found)) = read_match(bucket, assets) else { continue };
             match findings.get_mut(&rule) {
                 Some(known) => known.join(found),
                 None => drop(findings.insert(rule, found)),
@@ -156,6 +177,7 @@ impl Found {
         known.severity = known.severity.max(found.severity);
         known.count += found.count;
         known.last = known.last.max(found.last);
+        known.asset = known.asset.max(found.asset);
         if found.first < known.first {
             known.first = found.first;
         }
@@ -168,7 +190,7 @@ impl Found {
 }
 
 /// What one rule found, as the document that told it first has it.
-fn read_match(bucket: &Value) -> Option<(String, Found)> {
+fn read_match(bucket: &Value, assets: &[Asset]) -> Option<(String, Found)> {
     let rule = key(bucket)?;
     let hit = &bucket["told"]["hits"]["hits"][0];
     let (id, index) = (hit["_id"].as_str()?, hit["_index"].as_str()?);
@@ -180,6 +202,7 @@ fn read_match(bucket: &Value) -> Option<(String, Found)> {
         reference: found.reference.clone(),
         count: bucket["doc_count"].as_u64()?,
         resources: Kept::default(),
+        asset: read_asset(&bucket["assets"], assets),
         first: Told {
             time: in_millis(signal.time),
             id: signal.id.clone(),
@@ -191,6 +214,14 @@ fn read_match(bucket: &Value) -> Option<(String, Found)> {
         last: time_of(&bucket["last"])?,
     };
     Some((rule, Found { finding, resources: read_names(&bucket["resources"]) }))
+}
+
+/// The most that an entry makes of a resource that something was found at.
+fn read_asset(found: &Value, assets: &[Asset]) -> u32 {
+    let has_any = |name: &str| found["buckets"][name]["doc_count"].as_u64().is_some_and(|count| count > 0);
+    let fitting = assets.iter().enumerate().filter(|(place, _)| has_any(&place.to_string()));
+    let others = has_any("_other_").then_some(WHOLE);
+    fitting.map(|(_, asset)| asset.percent).chain(others).max().unwrap_or(WHOLE)
 }
 
 /// A signal names its origin, which every document of the answer has.

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sagetrail_core::correlation::{GroupKey, Point, TOLD_FIELDS};
-use sagetrail_core::incident::{Incident, Signal, State, Surroundings, Tally, Weights, judge, rest};
+use sagetrail_core::incident::{
+    Asset, Incident, Signal, State, Surroundings, Tally, Weights, assets, judge, rest,
+};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -60,13 +62,22 @@ fn document(number: u32, member: &str, outcome: &str, level: &str) -> Value {
     })
 }
 
+/// The second of two notebooks counts for more.
+fn asset() -> Asset {
+    Asset { arn: Some("notebook/1".to_owned()), tag: None, percent: 150, reason: "why".to_owned() }
+}
+
 fn tally() -> Tally {
     let documents =
         [document(0, "findings", "success", "critical"), document(1, "attempts", "failure", "high")];
     let signals: Vec<Signal> = documents
         .iter()
         .zip(0..)
-        .map(|(document, number): (_, u32)| Signal::read("i", &format!("id-{number}"), document).unwrap())
+        .map(|(document, number): (_, u32)| {
+            let signal = Signal::read("i", &format!("id-{number}"), document).unwrap();
+            let asset = assets::percent(&[asset()], signal.resource.as_deref(), &signal.tags);
+            Signal { asset, ..signal }
+        })
         .collect();
     Tally::of(&signals)
 }
@@ -87,6 +98,7 @@ fn aggregations_say_what_adding_up_each_signal_says() {
     let matches = |number: u32, document: Value| {
         json!({"buckets": [{
         "key": RULE, "doc_count": 1, "last": {"value": millis(number)},
+        "assets": {"buckets": {"0": {"doc_count": number}, "_other_": {"doc_count": 1 - number}}},
         "resources": names(&[(resource[number as usize], number)]), "told": told(number, document)}]})
     };
     let answer = json!({
@@ -102,9 +114,9 @@ fn aggregations_say_what_adding_up_each_signal_says() {
             "addresses": names(&[("203.0.113.5", 0)])
         }
     });
-    assert_eq!(summed::read(&answer), tally());
+    assert_eq!(summed::read(&answer, &[asset()]), tally());
     // Without any index there is nothing.
-    assert_eq!(summed::read(&json!({"hits": {"total": {"value": 0}}})), Tally::default());
+    assert_eq!(summed::read(&json!({"hits": {"total": {"value": 0}}}), &[asset()]), Tally::default());
 }
 
 #[test]
@@ -115,7 +127,7 @@ fn every_field_that_is_asked_for_is_mapped_so_that_it_can_be_asked() {
                 for (name, member) in members {
                     match (name.as_str(), member) {
                         ("field", Value::String(field)) => drop(fields.insert(field.clone())),
-                        ("term" | "terms" | "range", Value::Object(asked))
+                        ("term" | "terms" | "range" | "wildcard", Value::Object(asked))
                             if !asked.contains_key("field") =>
                         {
                             fields.extend(asked.keys().cloned());
@@ -130,8 +142,9 @@ fn every_field_that_is_asked_for_is_mapped_so_that_it_can_be_asked() {
     }
     let mut of_signals = BTreeSet::new();
     let window = changed::Window::new(None, NOW, time::Duration::DAY);
+    let tagged = Asset { arn: None, tag: Some("env=prod".to_owned()), ..asset() };
     for question in [
-        summed::question(&["role/a".to_owned()], NOW),
+        summed::question(&["role/a".to_owned()], NOW, &[asset(), tagged]),
         changed::question(&["sagemaker.alert.origin".to_owned()], &window.filter(), None),
         tied::question(&incident(), NOW),
     ] {

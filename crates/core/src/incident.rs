@@ -4,6 +4,7 @@
 //! however often, comes to the same: [`judge`] is a function of what the signals say and of the incident that stands.
 
 mod advice;
+pub mod assets;
 mod correlated;
 pub mod health;
 mod rounds;
@@ -23,6 +24,7 @@ use time::OffsetDateTime;
 
 use crate::enrich::Severity;
 use crate::timestamp::Timestamp;
+pub use assets::Asset;
 pub use rounds::{Decided, Page, Rounds};
 pub use signal::{Signal, SignalFinding};
 pub use tally::{Finding, Kept, MOST, MOST_TIES, Tally, Told};

@@ -9,7 +9,8 @@ use time::{Duration, OffsetDateTime};
 
 use super::correlated::Correlated;
 use super::{
-    Alone, Incident, Signal, Surroundings, Tally, Weights, counts_from, is_tied, judge, put_together, rest,
+    Alone, Incident, Signal, Surroundings, Tally, Weights, assets, counts_from, is_tied, judge, put_together,
+    rest,
 };
 use crate::correlation::Correlations;
 use crate::enrich::Severity;
@@ -109,7 +110,8 @@ impl<'c> Rounds<'c> {
         }
     }
 
-    fn add(&mut self, signal: Signal) {
+    fn add(&mut self, mut signal: Signal) {
+        signal.asset = assets::percent(&self.weights.assets, signal.resource.as_deref(), &signal.tags);
         for finding in &signal.findings {
             let matches = self.matches.entry(finding.id.clone()).or_default();
             matches.push((signal.time, signal.origin.clone()));

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::assets::WHOLE;
 use crate::enrich::{NO_KEY, Severity};
 use crate::timestamp;
 
@@ -18,6 +19,10 @@ pub struct Signal {
     /// The key of the resource.
     pub resource: Option<String>,
     pub ties: Vec<String>,
+    /// Of the resource, as `key=value`.
+    pub tags: Vec<String>,
+    /// How much its findings count by what they happened to, in percent.
+    pub asset: u32,
     pub account: Option<String>,
     pub region: Option<String>,
     pub address: Option<String>,
@@ -43,7 +48,7 @@ pub struct SignalFinding {
 
 impl Signal {
     /// The fields of a document that are read.
-    pub const FIELDS: [&str; 14] = [
+    pub const FIELDS: [&str; 16] = [
         "@timestamp",
         "message",
         "event.outcome",
@@ -55,6 +60,8 @@ impl Signal {
         "sagemaker.alert.principal",
         "sagemaker.alert.resource",
         "sagemaker.alert.ties",
+        "sagemaker.resource.tags",
+        "sagemaker.tags",
         "sagemaker.categories",
         "sagemaker.findings",
         "sagemaker.attempts",
@@ -90,6 +97,8 @@ impl Signal {
             principal: text("/sagemaker/alert/principal")?,
             resource: text("/sagemaker/alert/resource").filter(|resource| resource != NO_KEY),
             ties: texts("/sagemaker/alert/ties"),
+            tags: [texts("/sagemaker/resource/tags"), texts("/sagemaker/tags")].concat(),
+            asset: WHOLE,
             account: text("/cloud/account/id"),
             region: text("/cloud/region"),
             address: text("/source/address").or_else(|| text("/source/ip")),

@@ -14,7 +14,7 @@ pub const MOST: usize = 50;
 pub const MOST_TIES: usize = 1_000;
 
 /// A factor that changes nothing, in percent.
-const WHOLE: u64 = 100;
+const WHOLE: u64 = super::assets::WHOLE as u64;
 
 /// What signals say together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct Finding {
     pub reference: Option<String>,
     pub count: u64,
     pub resources: Kept,
+    /// How much it counts by what it happened to, in percent: as where that is the most.
+    pub asset: u32,
     pub first: Told,
     pub last: OffsetDateTime,
 }
@@ -104,10 +106,12 @@ impl Tally {
                 reference: found.reference.clone(),
                 count: 0,
                 resources: Kept::default(),
+                asset: signal.asset,
                 first: told.clone(),
                 last: *time,
             });
             finding.count += 1;
+            finding.asset = finding.asset.max(signal.asset);
             finding.severity = finding.severity.max(found.severity());
             finding.last = finding.last.max(*time);
             finding.first = told.min(finding.first.clone());
@@ -122,9 +126,9 @@ impl Tally {
             let rare = if usual.contains(rule) { WHOLE } else { factors.rare.value.into() };
             let is_spread = finding.resources.len() >= limits.spread_resources.value as usize;
             let spread = if is_spread { factors.spread.value.into() } else { WHOLE };
-            u64::from(weights.points(finding.severity)) * rare * spread
+            u64::from(weights.points(finding.severity)) * rare * spread * u64::from(finding.asset)
         };
-        self.findings.iter().map(of).sum::<u64>() / (WHOLE * WHOLE)
+        self.findings.iter().map(of).sum::<u64>() / (WHOLE * WHOLE * WHOLE)
     }
 
     /// The findings, worst first, and of one severity the earliest.

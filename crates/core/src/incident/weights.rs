@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::assets::Asset;
 use super::trouble::HealthRule;
 use crate::enrich::Severity;
 
@@ -19,6 +20,8 @@ pub struct Weights {
     pub limits: Limits,
     pub times: Times,
     health: BTreeMap<HealthRule, HealthWeight>,
+    /// What findings count by what they happened to.
+    pub assets: Vec<Asset>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -98,6 +101,13 @@ pub struct Time {
 impl Weights {
     pub fn built_in() -> Self {
         toml::from_str(BUILT_IN).expect("the file is part of the binary, and a test reads it")
+    }
+
+    /// With what a site says of its own resources.
+    pub fn with_assets(own: &[Asset]) -> Self {
+        let mut weights = Self::built_in();
+        weights.assets.extend_from_slice(own);
+        weights
     }
 
     /// How an incident of this rule is told.
