@@ -110,7 +110,7 @@ fn some_days() -> impl Strategy<Value = Vec<i64>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     /// Counts in place of points, as OpenSearch answers with them, and no other points than those of candidates.
     #[test]
