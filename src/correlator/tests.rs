@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sagetrail_core::correlation::{GroupKey, Point, TOLD_FIELDS};
 use sagetrail_core::incident::{
-    Asset, Incident, Signal, State, Surroundings, Tally, Weights, assets, judge, rest,
+    Asset, HealthRule, Incident, Signal, State, Surroundings, Tally, Weights, assets, judge, rest,
 };
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -170,6 +170,9 @@ fn every_field_of_an_incident_is_mapped_and_every_mapped_one_is_written() {
     whole.incident.follows = Some("another".to_owned());
     whole.incident.escalated = Some(whole.incident.opened);
     whole.incident.cut = vec!["resources".to_owned()];
+    // One about the pipeline says these beside.
+    whole.incident.rule = Some(HealthRule::Lag);
+    whole.incident.subject = Some("111122223333 eu-central-1".to_owned());
     let quiet = rest(&whole, &weights, NOW + time::Duration::hours(7)).expect("it falls quiet");
     let closed = rest(&quiet, &weights, NOW + time::Duration::days(2)).expect("it closes");
     assert_eq!(closed.incident.state, State::Closed);
