@@ -4,6 +4,7 @@
 //! Each rule is a search, or a few, whose answers are bounded. A rule whose question was not answered in whole opens and
 //! closes nothing.
 
+mod asked;
 mod contents;
 mod lag;
 mod rejected;
@@ -20,19 +21,17 @@ use time::OffsetDateTime;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use self::asked::MOST;
 use super::Correlator;
 use super::asking::{AT_ONCE, Asking};
 use super::standing::{self, Stored};
 use crate::config::HealthConfig;
-use crate::enrich::plain;
 use crate::labels::{IncidentVersion, Label};
 use crate::metrics::{Metrics, whole};
 use crate::opensearch::{OpenSearch, QueryError};
 
 /// From one look to the next.
 const PERIOD: Duration = Duration::from_mins(1);
-/// Troubles of one rule that are looked at. More are one incident anyway.
-const MOST: usize = 1_000;
 
 /// What one holder of the lease knows of the pipeline. All of it can be lost: it is asked again then.
 struct Health {
@@ -44,9 +43,6 @@ struct Health {
     contents: contents::Mark,
     told: BTreeMap<HealthRule, String>,
 }
-
-/// What a rule found; none where that is not known.
-type Found = Option<Vec<Trouble>>;
 
 impl Correlator {
     /// Looks each minute, for as long as it is polled.
@@ -211,84 +207,4 @@ fn question_of_last(rule: HealthRule, subject: &str) -> Value {
         ]}},
         "sort": [{"incident.opened": {"order": "desc", "unmapped_type": "date"}}]
     })
-}
-
-/// Aggregations by account and region, with these for each.
-fn by_account_and_region(of_each: &Value) -> Value {
-    json!({"accounts": {
-        "terms": {"field": "cloud.account.id", "size": MOST},
-        "aggs": {"regions": {"terms": {"field": "cloud.region", "size": 50}, "aggs": of_each}}
-    }})
-}
-
-/// An account and a region.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Pair {
-    account: String,
-    region: String,
-}
-
-impl Pair {
-    fn subject(&self) -> String {
-        format!("{} {}", self.account, self.region)
-    }
-
-    fn trouble(
-        &self,
-        (since, last): (OffsetDateTime, OffsetDateTime),
-        records: u64,
-        said: String,
-    ) -> Trouble {
-        Trouble {
-            subject: self.subject(),
-            account: Some(self.account.clone()),
-            region: Some(self.region.clone()),
-            since,
-            last,
-            records,
-            said,
-        }
-    }
-}
-
-/// The buckets of `by_account_and_region`.
-fn pairs(answer: &Value) -> Vec<(Pair, &Value)> {
-    let mut found = Vec::new();
-    for account in buckets(&answer["aggregations"]["accounts"]) {
-        for region in buckets(&account["regions"]) {
-            if let (Some(account), Some(name)) = (account["key"].as_str(), region["key"].as_str()) {
-                let pair = Pair { account: plain(account).into_owned(), region: plain(name).into_owned() };
-                found.push((pair, region));
-            }
-        }
-    }
-    found
-}
-
-fn buckets(aggregation: &Value) -> impl Iterator<Item = &Value> {
-    aggregation["buckets"].as_array().into_iter().flatten()
-}
-
-fn time_of(value: &Value) -> Option<OffsetDateTime> {
-    super::changed::at(value["value"].as_f64()?)
-}
-
-/// A length of time in words, in the largest unit of which there are two.
-fn span(length: time::Duration) -> String {
-    let minutes = length.whole_minutes().max(1);
-    match minutes {
-        1 => "1 minute".to_owned(),
-        2..120 => format!("{minutes} minutes"),
-        120..2_880 => format!("{} hours", minutes / 60),
-        _ => format!("{} days", minutes / 1_440),
-    }
-}
-
-fn length(setting: Duration) -> time::Duration {
-    time::Duration::try_from(setting).unwrap_or(time::Duration::MAX)
-}
-
-/// A time for a phone.
-fn clock(time: OffsetDateTime) -> String {
-    format!("{} UTC", crate::timestamp::format(time)[..16].replace('T', " "))
 }

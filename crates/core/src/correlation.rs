@@ -7,6 +7,7 @@
 
 pub(crate) mod check;
 mod compile;
+mod days;
 mod document;
 mod episodes;
 mod fields;

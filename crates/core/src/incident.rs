@@ -29,7 +29,7 @@ pub use rounds::{Decided, Page, Rounds};
 pub use signal::{Signal, SignalFinding};
 pub use tally::{Finding, Kept, MOST, MOST_TIES, Tally, Told};
 pub use together::{Alone, is_tied, put_together};
-pub use trouble::{HealthRule, Trouble};
+pub use trouble::{HealthRule, Topic, Trouble};
 pub use weights::{HealthWeight, Weights};
 
 /// A document of the index of incidents.
@@ -135,15 +135,6 @@ pub struct IncidentFields {
     pub cut: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Topic {
-    #[default]
-    Attack,
-    /// Something is wrong with the pipeline itself.
-    Health,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -242,7 +233,7 @@ pub fn judge(tally: &Tally, last: Option<&Incident>, around: Surroundings<'_>) -
         worst: sentence::worst(&worst_first),
         next: advice::next_steps(tally),
         timeline: sentence::timeline(tally),
-        cut: cut(tally),
+        cut: tally.cut(),
         id,
         origin,
     };
@@ -391,22 +382,6 @@ fn id(origin: &str, follows: Option<&str>) -> String {
     hash.update([0]);
     hash.update(follows.unwrap_or_default().as_bytes());
     hex::encode(&hash.finalize()[..16])
-}
-
-fn cut(tally: &Tally) -> Vec<String> {
-    [
-        ("origins", &tally.origins),
-        ("principals", &tally.principals),
-        ("resources", &tally.resources),
-        ("ties", &tally.ties),
-        ("accounts", &tally.accounts),
-        ("regions", &tally.regions),
-        ("addresses", &tally.addresses),
-    ]
-    .into_iter()
-    .filter(|(_, kept)| kept.was_cut())
-    .map(|(name, _)| name.to_owned())
-    .collect()
 }
 
 #[cfg(test)]

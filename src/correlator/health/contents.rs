@@ -4,10 +4,13 @@
 //! pages, and of each page it is asked whether others have their ids. Whoever forges a record ships it after the true one,
 //! or before it; either way the second of the two is new at some look.
 
+use sagetrail_core::incident::Trouble;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
-use super::{Asking, Found, HealthConfig, Trouble, buckets, length, time_of};
+use super::asked::{Found, buckets, length, time_of};
+use crate::config::HealthConfig;
+use crate::correlator::asking::Asking;
 use crate::enrich::plain;
 use crate::opensearch::QueryError;
 use crate::timestamp;

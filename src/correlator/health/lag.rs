@@ -1,9 +1,12 @@
 //! Whose records arrive late, also the freshest of them.
 
+use sagetrail_core::incident::Trouble;
 use serde_json::{Map, Value, json};
 use time::{Duration, OffsetDateTime};
 
-use super::{Asking, Found, HealthConfig, Pair, Trouble, length, span, time_of};
+use super::asked::{self, Found, Pair, length, span, time_of};
+use crate::config::HealthConfig;
+use crate::correlator::asking::Asking;
 use crate::enrich::plain;
 use crate::opensearch::QueryError;
 use crate::timestamp;
@@ -60,7 +63,7 @@ fn question(config: &HealthConfig, now: OffsetDateTime, after: Option<&Value>) -
 
 fn read(answer: &Value, config: &HealthConfig) -> (Vec<Trouble>, Option<Value>) {
     let pairs = &answer["aggregations"]["pairs"];
-    let buckets: Vec<&Value> = super::buckets(pairs).collect();
+    let buckets: Vec<&Value> = asked::buckets(pairs).collect();
     let after = (buckets.len() >= PAGE).then(|| pairs["after_key"].clone()).filter(Value::is_object);
     (buckets.into_iter().filter_map(|bucket| judge(bucket, config)).collect(), after)
 }
@@ -70,7 +73,7 @@ fn judge(bucket: &Value, config: &HealthConfig) -> Option<Trouble> {
     let name = |of: &str| Some(plain(key.get(of)?.as_str()?).into_owned());
     let records = bucket["doc_count"].as_u64()?;
     let (mut age, mut since, mut last): (Option<Duration>, _, _) = (None, None, None);
-    for minute in super::buckets(&bucket["minutes"]) {
+    for minute in asked::buckets(&bucket["minutes"]) {
         let (first, freshest) = (time_of(&minute["first"])?, time_of(&minute["freshest"])?);
         let youngest = first - freshest;
         age = Some(age.map_or(youngest, |age| age.min(youngest)));

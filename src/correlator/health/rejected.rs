@@ -1,9 +1,12 @@
 //! Which records were not stored, by the reason.
 
+use sagetrail_core::incident::Trouble;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::{Asking, Found, HealthConfig, Trouble, buckets, length, span, time_of};
+use super::asked::{Found, buckets, length, span, time_of};
+use crate::config::HealthConfig;
+use crate::correlator::asking::Asking;
 use crate::enrich::plain;
 use crate::opensearch::QueryError;
 use crate::timestamp;

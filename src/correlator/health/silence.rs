@@ -5,10 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use sagetrail_core::incident::Trouble;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
-use super::{Asking, Found, HealthConfig, Pair, by_account_and_region, clock, length, pairs, span, time_of};
+use super::asked::{Found, Pair, by_account_and_region, clock, length, pairs, span, time_of};
+use crate::config::HealthConfig;
+use crate::correlator::asking::Asking;
 use crate::opensearch::QueryError;
 use crate::timestamp;
 
@@ -71,7 +74,7 @@ impl History {
         (oldest..=present).rev().filter(is_open).collect()
     }
 
-    fn judge(&self, config: &HealthConfig, now: OffsetDateTime) -> Vec<super::Trouble> {
+    fn judge(&self, config: &HealthConfig, now: OffsetDateTime) -> Vec<Trouble> {
         let mut all: BTreeMap<&Pair, Came> = BTreeMap::new();
         for (pair, came) in self.hours.values().flat_map(|hour| &hour.pairs) {
             let known = all.entry(pair).or_insert(Came { records: 0, ..*came });

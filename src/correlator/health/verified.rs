@@ -1,12 +1,12 @@
 //! What verifications found, and whether they still run.
 
+use sagetrail_core::incident::Trouble;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::{
-    Asking, Found, HealthConfig, MOST, Trouble, buckets, by_account_and_region, clock, length, pairs, span,
-    time_of,
-};
+use super::asked::{Found, MOST, Pair, buckets, by_account_and_region, clock, length, pairs, span, time_of};
+use crate::config::HealthConfig;
+use crate::correlator::asking::Asking;
 use crate::enrich::plain;
 use crate::opensearch::QueryError;
 use crate::timestamp;
@@ -29,7 +29,7 @@ pub(super) async fn look_for_gaps(
 }
 
 fn read_gaps(answer: &Value) -> Vec<Trouble> {
-    let trouble = |(pair, bucket): (super::Pair, &Value)| {
+    let trouble = |(pair, bucket): (Pair, &Value)| {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

@@ -1,11 +1,12 @@
 //! Finds the matches among the points of a group: one for each episode in which the condition held.
 
 use super::Correlation;
+use super::days::Days;
 use super::group::GroupKey;
 use super::hits::Hit;
 use super::matched::Match;
 use super::point::Point;
-use super::rhythm::{Days, History};
+use super::rhythm::History;
 use super::window::Window;
 
 /// Points of a group within one timespan that are looked at. Of more, the latest count, and the match says that it is cut.

@@ -146,6 +146,23 @@ impl Tally {
         self.findings.values().max_by(|a, b| (a.severity, &a.first).cmp(&(b.severity, &b.first)))
     }
 
+    /// The kinds of names of which there were more than are kept.
+    pub fn cut(&self) -> Vec<String> {
+        [
+            ("origins", &self.origins),
+            ("principals", &self.principals),
+            ("resources", &self.resources),
+            ("ties", &self.ties),
+            ("accounts", &self.accounts),
+            ("regions", &self.regions),
+            ("addresses", &self.addresses),
+        ]
+        .into_iter()
+        .filter(|(_, kept)| kept.was_cut())
+        .map(|(name, _)| name.to_owned())
+        .collect()
+    }
+
     /// The keys by which others can be tied to whoever this is about.
     pub fn selves(&self) -> BTreeSet<String> {
         self.origins.names().chain(self.principals.names()).map(tie_key).collect()

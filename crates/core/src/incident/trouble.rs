@@ -4,6 +4,16 @@ use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 use time::OffsetDateTime;
 
+/// What an incident is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Topic {
+    #[default]
+    Attack,
+    /// Something is wrong with the pipeline itself.
+    Health,
+}
+
 /// What the correlator watches over, beside what people do.
 #[derive(
     Debug,
