@@ -325,6 +325,27 @@ fn who_what_and_where_stay_whatever_they_look_like() {
 }
 
 #[test]
+fn a_password_that_only_looks_like_an_address_is_gone() {
+    for (secret, is_host) in [
+        ("AA://AA^*!00", false),
+        ("p4://(x)=9~w", false),
+        ("http://h^nter2", false),
+        ("http://évil.example", true),
+        ("http://[2001:db8::1]:8080", true),
+        ("http://evil%2eexample", true),
+        ("http://$HOST", true),
+    ] {
+        let record = json!({
+            "eventSource": "sagemaker.amazonaws.com", "eventName": "CreateTrainingJob",
+            "requestParameters": {"environment": {"API_TOKEN": secret}},
+        });
+        let document = document_of(&record.to_string(), &KNOWLEDGE);
+        let source = std::str::from_utf8(&document.source).unwrap();
+        assert_eq!(source.contains(secret), is_host, "{secret}: {source}");
+    }
+}
+
+#[test]
 fn a_host_under_the_name_of_a_secret_is_an_indicator_and_the_rest_is_gone() {
     for (line, host, secret) in [
         ("export API_TOKEN=http://evil.example/hunter2; curl $API_TOKEN", "evil.example", "hunter2"),
