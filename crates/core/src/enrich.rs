@@ -19,6 +19,7 @@ mod policy;
 mod embedded;
 pub mod unpacked;
 mod cut;
+mod lower;
 pub mod sigma_event;
 mod arn;
 mod path;
