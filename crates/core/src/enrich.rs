@@ -40,6 +40,7 @@ mod remembered;
 mod asking;
 mod facts;
 mod context;
+mod setting;
 mod verdict;
 mod analysis;
 mod selector;

@@ -5,7 +5,6 @@
 //! Only the request is read: what SageMaker answers is not what the caller asked for. What a request leaves out and the
 //! API has a telling default for counts as asked for.
 
-mod asked;
 mod code;
 mod compute;
 mod values;
@@ -33,7 +32,6 @@ use super::related::{RelatedResource, related_resources};
 use super::resource::{Resource, resource};
 use super::unpacked::Unpacked;
 use crate::record::{Record, member, omissions};
-pub use asked::asked;
 pub use code::{CodeRepository, Lifecycle};
 use compute::Fleet;
 pub use compute::Instance;

@@ -14,12 +14,13 @@ use time::OffsetDateTime;
 use super::actor::{self, Actor, actor};
 use super::asking::Asking;
 use super::catalogue::Catalogue;
-use super::context::{Context, asked, context};
+use super::context::{Context, context};
 use super::cut;
 use super::networks::{self, Networks, SourceNetwork};
 use super::policy::{self, Policy};
 use super::remembered::{self, Remembered};
 use super::script::{self, Script};
+use super::setting::setting;
 use super::shell;
 use super::unpacked::Unpacked;
 use crate::memory::{Key, Known};
@@ -182,7 +183,7 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
         if let Some(member) = name.strip_prefix(actor::FIELDS) {
             return self.actor().fact(member);
         }
-        if let Some(fact) = asked(self.context(), name) {
+        if let Some(fact) = setting(self.context(), name) {
             return fact;
         }
         let mut found = Vec::new();

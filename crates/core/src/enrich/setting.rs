@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use rsigma_eval::EventValue;
 
-use super::Context;
+use super::context::Context;
 
 /// What a document states under this name. None of a name that built-in rules do not ask for.
-pub fn asked<'c>(context: &'c Context<'_>, name: &str) -> Option<Option<EventValue<'c>>> {
+pub fn setting<'c>(context: &'c Context<'_>, name: &str) -> Option<Option<EventValue<'c>>> {
     let Context { s3, image, execution_role, foreign, instance, lifecycle, network, .. } = context;
     let all = match name.strip_prefix("sagemaker.")? {
         "s3.input_buckets" => &s3.input_buckets,
