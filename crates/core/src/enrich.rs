@@ -19,6 +19,7 @@ mod policy;
 mod embedded;
 pub mod unpacked;
 mod cut;
+mod lower;
 pub mod sigma_event;
 mod arn;
 mod path;
@@ -39,6 +40,7 @@ mod remembered;
 mod asking;
 mod facts;
 mod context;
+mod setting;
 mod verdict;
 mod analysis;
 mod selector;
@@ -208,9 +210,9 @@ fn decide<'k>(
         }
     }
     let known = memory.known();
-    let alone = rules.matches(&event);
+    let (alone, again) = rules.matches_alone(&event);
     let event = event.knowing(known, event_time);
-    let matching = if known.is_off() { alone.clone() } else { rules.matches_knowing(&alone, &event) };
+    let matching = if known.is_off() { alone.clone() } else { rules.matches_knowing(&alone, again, &event) };
     // A muted match selects as well, so that what is muted can be found.
     if !select::is_selected(&record, *scope, &matching) {
         return Enriched::NotSelected;
