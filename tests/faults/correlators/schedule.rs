@@ -17,6 +17,8 @@ pub struct Schedule {
     pub events: Vec<(Duration, Event)>,
     /// How likely a request meets a fault during the storm.
     pub likelihood: f64,
+    /// The most milliseconds that an answer takes. Where it is long, so are rounds, and those of two correlators overlap.
+    pub slowness: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
