@@ -5,11 +5,13 @@
 //! that runs twice changes nothing. Of all correlators on one cluster, one holds the lease and the others stand by.
 
 mod asking;
+mod bounds;
 mod changed;
 mod correlating;
 mod handing;
 mod judging;
 mod lease;
+mod matters;
 mod points;
 mod resting;
 mod round;
@@ -17,6 +19,7 @@ mod standing;
 mod summed;
 mod tied;
 mod usual;
+mod weak;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +49,9 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 /// How long giving the lease back may take: others take it after a while anyway.
 const GIVING_BACK: Duration = Duration::from_secs(3);
 
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
+
 /// One correlator of a process.
 pub struct Correlator {
     client: OpenSearch,
@@ -56,6 +62,7 @@ pub struct Correlator {
     days: u32,
     alertmanagers: Alertmanagers,
     name: String,
+    clock: Clock,
 }
 
 impl Correlator {
@@ -68,7 +75,14 @@ impl Correlator {
     ) -> Result<Self, AlertmanagerError> {
         let days = config.retention.incidents_days;
         let alertmanagers = Alertmanagers::new(config, Arc::clone(&metrics))?;
-        Ok(Self { client, metrics, current, days, alertmanagers, name: lease::name_of_this_process() })
+        let (name, clock) = (lease::name_of_this_process(), Arc::new(OffsetDateTime::now_utc));
+        Ok(Self { client, metrics, current, days, alertmanagers, name, clock })
+    }
+
+    /// Lets it go by another clock than that of the machine.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Correlates whenever it holds the lease, and gives that back when it is told to stop. A panic at what it read ends
@@ -121,7 +135,7 @@ impl Correlator {
         let Step::Take(lease, before) = watch.look(found, &self.name, Instant::now()) else {
             return Ok(None);
         };
-        let version = lease::write(&self.client, &lease, before, OffsetDateTime::now_utc()).await?;
+        let version = lease::write(&self.client, &lease, before, (self.clock)()).await?;
         Ok(version.map(|version| (lease, version)))
     }
 
@@ -140,7 +154,7 @@ impl Correlator {
             biased;
             () = stop.cancelled() => {
                 lease.round = *last_round.borrow();
-                let giving = lease::give_back(&self.client, &lease, OffsetDateTime::now_utc());
+                let giving = lease::give_back(&self.client, &lease, (self.clock)());
                 match timeout(GIVING_BACK, giving).await {
                     Ok(Ok(())) => info!(term = lease.term, "this process gave the lease of the correlator back"),
                     _ => info!(term = lease.term, "the lease of the correlator could not be given back; another process takes it within half a minute"),
@@ -170,7 +184,7 @@ impl Correlator {
         loop {
             ticks.tick().await;
             let round = *last_round.borrow();
-            let now = OffsetDateTime::now_utc();
+            let now = (self.clock)();
             let behind = round.map_or(0, |round| (now - round).whole_seconds().max(0));
             self.metrics.correlator_behind_seconds.set(behind);
             let renewed = Lease { round, ..lease.clone() };
@@ -192,7 +206,7 @@ impl Correlator {
             let began = Instant::now();
             let enricher = Arc::clone(&self.current.borrow());
             let since = *done.borrow();
-            let ended = rounds.make(since, OffsetDateTime::now_utc(), &enricher).await;
+            let ended = rounds.make(since, (self.clock)(), &enricher).await;
             self.metrics.correlator_round_seconds.observe(began.elapsed().as_secs_f64());
             let pause = PERIOD.saturating_sub(began.elapsed());
             match ended {

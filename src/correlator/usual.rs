@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::asking::Asking;
-use super::standing::Stored;
+use super::standing::Standing;
 use crate::opensearch::QueryError;
 use crate::timestamp;
 
@@ -40,10 +40,10 @@ impl Usual {
         asking: &Asking,
         indices: &str,
         weights: &Weights,
-        standing: &[Stored],
+        standing: &Standing,
         now: OffsetDateTime,
     ) -> Result<(), QueryError> {
-        let suspects = suspects(standing.iter().map(|stored| &stored.incident));
+        let suspects = suspects(standing.incidents());
         let is_fresh = self.asked_at.is_some_and(|at| at.elapsed() < RENEWAL);
         if is_fresh && suspects == self.suspects {
             return Ok(());
