@@ -16,6 +16,9 @@ use time::{Date, OffsetDateTime};
 
 use crate::exit;
 use crate::output::print;
+pub(crate) use response::{ContainArgs, GuardArgs, ScriptFormat};
+
+mod response;
 
 /// Ships SageMaker's CloudTrail records from S3 to OpenSearch and tags them with Sigma rules.
 #[derive(Parser)]
@@ -97,6 +100,17 @@ pub(crate) enum Command {
     /// and what stands on it: whatever is touched when it is lost. The exit code is 1 when nothing is known, or when a name
     /// is that of several things, which are listed.
     Whois(WhoisArgs),
+    /// Print the script that contains an incident, a principal or a resource, with its undo; runs nothing
+    ///
+    /// Who acted is denied what it goes on doing, evidence is kept, what runs is stopped, what was opened is closed. Each
+    /// step says what it breaks, who uses it, how it is undone and where to read on. The commands are those of the AWS CLI.
+    Contain(ContainArgs),
+    /// List the service control policies against posture findings, print one for this site, or try all on its history
+    ///
+    /// `guard` lists them with their rules, `guard POLICY` prints one with the networks and instance types of the
+    /// configuration, and `guard simulate` tells who would have been denied what by each. The exit code of a simulation is 3
+    /// when somebody would have been.
+    Guard(GuardArgs),
     /// Write the manual pages into a folder
     Manual {
         /// An existing folder
@@ -329,7 +343,7 @@ fn day(text: &str) -> Result<Date, String> {
         .map_err(|_| "give a day as YYYY-MM-DD, such as 2026-03-01".to_owned())
 }
 
-fn time_or_day(text: &str) -> Result<OffsetDateTime, String> {
+pub(crate) fn time_or_day(text: &str) -> Result<OffsetDateTime, String> {
     let time = timestamp::parse(text).or_else(|| Some(day(text).ok()?.midnight().assume_utc()));
     time.ok_or_else(|| "give a day as 2026-03-01, or a time as 2026-03-01T09:00:00Z".to_owned())
 }
