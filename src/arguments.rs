@@ -9,16 +9,17 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use sagetrail::replay::Place;
 use sagetrail::source::folder::{Kind, TrailFilter};
-use sagetrail::timestamp;
 use serde::Serialize;
-use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
 use crate::exit;
 use crate::output::print;
 pub(crate) use response::{ContainArgs, GuardArgs, ScriptFormat};
+pub(crate) use shared::{ConfigFile, RuleArgs};
+use shared::{day, time_or_day};
 
 mod response;
+mod shared;
 
 /// Ships SageMaker's CloudTrail records from S3 to OpenSearch and tags them with Sigma rules.
 #[derive(Parser)]
@@ -338,16 +339,6 @@ impl WantedArgs {
     }
 }
 
-fn day(text: &str) -> Result<Date, String> {
-    Date::parse(text, format_description!("[year]-[month]-[day]"))
-        .map_err(|_| "give a day as YYYY-MM-DD, such as 2026-03-01".to_owned())
-}
-
-pub(crate) fn time_or_day(text: &str) -> Result<OffsetDateTime, String> {
-    let time = timestamp::parse(text).or_else(|| Some(day(text).ok()?.midnight().assume_utc()));
-    time.ok_or_else(|| "give a day as 2026-03-01, or a time as 2026-03-01T09:00:00Z".to_owned())
-}
-
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum ReportFormat {
     /// For people
@@ -378,20 +369,4 @@ pub(crate) enum Format {
     Placeholders,
     /// A layer for the ATT&CK Navigator
     Navigator,
-}
-
-#[derive(Args, Clone)]
-pub(crate) struct RuleArgs {
-    #[command(flatten)]
-    pub(crate) config: ConfigFile,
-    /// Skip broken rules and use the others, instead of refusing to start
-    #[arg(long)]
-    pub(crate) skip_broken_rules: bool,
-}
-
-#[derive(Args, Clone)]
-pub(crate) struct ConfigFile {
-    /// The configuration file; without one, defaults apply. Variables such as `SAGETRAIL__SINK__URL` override it
-    #[arg(long = "config", value_name = "FILE", env = "SAGETRAIL_CONFIG")]
-    pub(crate) path: Option<PathBuf>,
 }

@@ -49,6 +49,11 @@ pub enum ContainError {
          resource of that name. Give an id from a page, an ARN or access key as records have it, or an earlier --since"
     )]
     Unknown { asked: String, since: String },
+    #[error(
+        "the records of incident {id} are not there any more. Give the CloudTrail files of {start} and after with --from-files, \
+         those of the days before first"
+    )]
+    Forgotten { id: String, start: String },
 }
 
 /// Plans the containment of what somebody names, by what is stored. It reads records since a time, by default of seven days,
@@ -68,8 +73,13 @@ pub async fn from_index(
         subject = Subject::Resource(asked);
         (deeds, is_cut) = index::deeds(client, &index::of_resource(asked, since_then)).await?;
     }
-    if deeds.is_empty() {
-        return Err(unknown(asked, Some(since_then)));
+    match &incident {
+        _ if !deeds.is_empty() => {}
+        Some(Incident { incident, event, .. }) => {
+            let start = crate::timestamp::format(event.start.0);
+            return Err(ContainError::Forgotten { id: incident.id.clone(), start });
+        }
+        None => return Err(unknown(asked, Some(since_then))),
     }
     let mut scene = Scene::of(&deeds, subject);
     let states = index::states(client, &scene.keys()).await?;
@@ -121,8 +131,8 @@ pub fn from_files(
     if meant.is_empty() {
         subject = Subject::Resource(asked);
         let is_about = |deed: &&Deed| {
-            deed.resource.as_ref().is_some_and(|it| it.is(asked))
-                && since.is_none_or(|since| deed.time >= since)
+            let is_it = deed.resource.as_ref().is_some_and(|it| it.is(asked));
+            is_it && !deed.reads && since.is_none_or(|since| deed.time >= since)
         };
         meant = deeds.iter().filter(is_about).cloned().collect();
     }
@@ -152,9 +162,7 @@ fn notes(incident: Option<&Incident>, deeds: &[Deed], subject: Subject<'_>) -> V
     let mut notes = Vec::new();
     if let Some(incident) = incident {
         let fields = &incident.incident;
-        notes.push(
-            format!("{} ({:?}, {} signals)", incident.message, fields.state, fields.signals).to_owned(),
-        );
+        notes.push(format!("{} ({:?}, {} signals)", incident.message, fields.state, fields.signals));
         notes
             .extend(fields.cut.iter().map(|name| format!("the incident names only the first of its {name}")));
     }

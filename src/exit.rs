@@ -22,15 +22,9 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// What each code means to a user. `docs/commands.md` is made from it.
 const MEANINGS: &[(u8, &str)] = &[
     (0, "Success"),
-    (
-        FAILED,
-        "The work failed: a server refused, something is broken, or `whois` or `contain` did not find one thing",
-    ),
+    (FAILED, "The work failed: a server refused, something is broken, or what was asked for is not known"),
     (2, "The command line is wrong"),
-    (
-        GAP,
-        "`verify` found gaps, `setup --diff` something to change, or `guard simulate` somebody who would be denied something",
-    ),
+    (GAP, "`verify` found gaps, `setup --diff` a change, or `guard simulate` somebody who would be denied"),
     (
         INCOMPLETE,
         "`setup` kept an object that somebody changed, or skipped one; `--allow-incomplete` makes it 0",

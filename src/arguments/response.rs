@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use time::OffsetDateTime;
 
-use super::{RuleArgs, time_or_day};
+use super::shared::{RuleArgs, time_or_day};
 
 #[derive(Args)]
 pub(crate) struct ContainArgs {

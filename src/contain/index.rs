@@ -7,11 +7,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::ContainError;
 use super::deed::Deed;
 use crate::incident::Incident;
 use crate::opensearch::events::Pages;
-use crate::opensearch::{OpenSearch, Page, Query};
+use crate::opensearch::{OpenSearch, Page, Query, QueryError};
 use crate::timestamp;
 
 const QUERY: Query = Query {
@@ -25,7 +24,7 @@ pub const MOST_DEEDS: usize = 20_000;
 const MOST_KEYS: usize = 500;
 
 /// The incident with an id.
-pub async fn incident(client: &OpenSearch, id: &str) -> Result<Option<Incident>, ContainError> {
+pub async fn incident(client: &OpenSearch, id: &str) -> Result<Option<Incident>, QueryError> {
     #[derive(Deserialize)]
     struct Hit {
         #[serde(rename = "_source")]
@@ -38,7 +37,7 @@ pub async fn incident(client: &OpenSearch, id: &str) -> Result<Option<Incident>,
 }
 
 /// What the records that fit say, the earliest first, and whether there are more.
-pub async fn deeds(client: &OpenSearch, query: &Value) -> Result<(Vec<Deed>, bool), ContainError> {
+pub async fn deeds(client: &OpenSearch, query: &Value) -> Result<(Vec<Deed>, bool), QueryError> {
     let Some(mut pages) = Pages::open(client).await? else { return Ok((Vec::new(), false)) };
     let mut deeds = Vec::new();
     let read = loop {
@@ -56,7 +55,7 @@ pub async fn deeds(client: &OpenSearch, query: &Value) -> Result<(Vec<Deed>, boo
 }
 
 /// What memory knows of resources and roles.
-pub async fn states(client: &OpenSearch, keys: &[Key]) -> Result<HashMap<Key, State>, ContainError> {
+pub async fn states(client: &OpenSearch, keys: &[Key]) -> Result<HashMap<Key, State>, QueryError> {
     #[derive(Deserialize)]
     struct Hit {
         #[serde(rename = "_source")]

@@ -34,7 +34,7 @@ const PHASES: [(Phase, &str); 5] = [
 ];
 
 /// What the steps of a script call.
-const FUNCTIONS: &str = r##"
+const FUNCTIONS: &str = r#"
 set -u
 umask 077
 export AWS_PAGER=''
@@ -75,7 +75,7 @@ needs() {
     return 1
   done
 }
-"##;
+"#;
 
 const ENDING: &str = r#"
 [ -z "$unkept" ] || echo "Of these something could not be kept, or is not there:$unkept" >&2
