@@ -41,6 +41,7 @@ stack: ## Leave the servers of the tests running until Ctrl-C, for any number of
 test: ## Run every test beside a real OpenSearch, S3 and SQS; ARGS="--test e2e NAME" picks some
 	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
 	SAGETRAIL_TEST_ALERTMANAGER=$$($(LOCAL)/alertmanager.sh) SAGETRAIL_TEST_SYSTEMD_ROOT=$$($(LOCAL)/systemd-root.sh) \
+	  SAGETRAIL_TEST_AWS_CLI=$$($(LOCAL)/venv.sh $(LOCAL)/requirements-cli.txt)/bin/aws \
 	  $(LOCAL)/with-stack.sh --kept $(NEXTEST) $(ARGS)
 
 instructions: ## Count the instructions of each stage for a record, in a build of its own

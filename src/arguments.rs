@@ -9,13 +9,17 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use sagetrail::replay::Place;
 use sagetrail::source::folder::{Kind, TrailFilter};
-use sagetrail::timestamp;
 use serde::Serialize;
-use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
 use crate::exit;
 use crate::output::print;
+pub(crate) use response::{ContainArgs, GuardArgs, ScriptFormat};
+pub(crate) use shared::{ConfigFile, RuleArgs};
+use shared::{day, time_or_day};
+
+mod response;
+mod shared;
 
 /// Ships SageMaker's CloudTrail records from S3 to OpenSearch and tags them with Sigma rules.
 #[derive(Parser)]
@@ -97,6 +101,17 @@ pub(crate) enum Command {
     /// and what stands on it: whatever is touched when it is lost. The exit code is 1 when nothing is known, or when a name
     /// is that of several things, which are listed.
     Whois(WhoisArgs),
+    /// Print the script that contains an incident, a principal or a resource, with its undo; runs nothing
+    ///
+    /// Who acted is denied what it goes on doing, evidence is kept, what runs is stopped, what was opened is closed. Each
+    /// step says what it breaks, who uses it, how it is undone and where to read on. The commands are those of the AWS CLI.
+    Contain(ContainArgs),
+    /// List the service control policies against posture findings, print one for this site, or try all on its history
+    ///
+    /// `guard` lists them with their rules, `guard POLICY` prints one with the networks and instance types of the
+    /// configuration, and `guard simulate` tells who would have been denied what by each. The exit code of a simulation is 3
+    /// when somebody would have been.
+    Guard(GuardArgs),
     /// Write the manual pages into a folder
     Manual {
         /// An existing folder
@@ -324,16 +339,6 @@ impl WantedArgs {
     }
 }
 
-fn day(text: &str) -> Result<Date, String> {
-    Date::parse(text, format_description!("[year]-[month]-[day]"))
-        .map_err(|_| "give a day as YYYY-MM-DD, such as 2026-03-01".to_owned())
-}
-
-fn time_or_day(text: &str) -> Result<OffsetDateTime, String> {
-    let time = timestamp::parse(text).or_else(|| Some(day(text).ok()?.midnight().assume_utc()));
-    time.ok_or_else(|| "give a day as 2026-03-01, or a time as 2026-03-01T09:00:00Z".to_owned())
-}
-
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum ReportFormat {
     /// For people
@@ -364,20 +369,4 @@ pub(crate) enum Format {
     Placeholders,
     /// A layer for the ATT&CK Navigator
     Navigator,
-}
-
-#[derive(Args, Clone)]
-pub(crate) struct RuleArgs {
-    #[command(flatten)]
-    pub(crate) config: ConfigFile,
-    /// Skip broken rules and use the others, instead of refusing to start
-    #[arg(long)]
-    pub(crate) skip_broken_rules: bool,
-}
-
-#[derive(Args, Clone)]
-pub(crate) struct ConfigFile {
-    /// The configuration file; without one, defaults apply. Variables such as `SAGETRAIL__SINK__URL` override it
-    #[arg(long = "config", value_name = "FILE", env = "SAGETRAIL_CONFIG")]
-    pub(crate) path: Option<PathBuf>,
 }

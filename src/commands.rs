@@ -19,6 +19,8 @@ pub(crate) mod content;
 pub(crate) mod history;
 pub(crate) mod learn;
 pub(crate) mod whois;
+pub(crate) mod contain;
+pub(crate) mod guard;
 pub(crate) mod offline;
 pub(crate) mod check;
 

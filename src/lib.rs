@@ -28,6 +28,8 @@ pub mod replay;
 pub mod retag;
 pub mod learn;
 pub mod whois;
+pub mod contain;
+pub mod guard;
 pub mod verify;
 pub mod listing;
 pub mod admin;

@@ -13,7 +13,7 @@ use sagetrail::monitors::MonitorsError;
 use sagetrail::telemetry;
 
 use arguments::{Cli, Command};
-use commands::{check, content, daemon, history, learn, offline, whois};
+use commands::{check, contain, content, daemon, guard, history, learn, offline, whois};
 
 mod arguments;
 mod commands;
@@ -39,6 +39,8 @@ fn main() -> ExitCode {
         Command::Doctor(args) => check::doctor(args),
         Command::Learn(args) => learn::learn(args),
         Command::Whois(args) => whois::whois(args),
+        Command::Contain(args) => contain::contain(args),
+        Command::Guard(args) => guard::guard(args),
         Command::Manual { folder } => offline::write_manual(folder),
         Command::Completions { shell } => offline::write_completions(*shell),
         Command::Rules { rules, format } => offline::list(rules, *format),

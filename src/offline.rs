@@ -53,8 +53,19 @@ pub fn each_document(
     limits: &Limits,
     enricher: &Enricher,
     take: impl FnMut(&Document) -> io::Result<()>,
-    mut complain: impl FnMut(&OfflineError),
+    complain: impl FnMut(&OfflineError),
 ) -> Result<Summary, OfflineError> {
+    learn_from(files, limits, enricher, take, complain).map(|(summary, _)| summary)
+}
+
+/// Does the same, and returns what the files told memory.
+pub fn learn_from(
+    files: &[PathBuf],
+    limits: &Limits,
+    enricher: &Enricher,
+    take: impl FnMut(&Document) -> io::Result<()>,
+    mut complain: impl FnMut(&OfflineError),
+) -> Result<(Summary, Known), OfflineError> {
     let mut reading = Reading { enricher, known: Known::whole(), take, summary: Summary::default() };
     for path in files {
         let bytes = match read(path) {
@@ -68,7 +79,7 @@ pub fn each_document(
             complain(&OfflineError::Damaged { path: path.clone(), damage });
         }
     }
-    Ok(reading.summary)
+    Ok((reading.summary, reading.known))
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

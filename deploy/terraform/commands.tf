@@ -4,6 +4,7 @@
 locals {
   stores  = ["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"]
   reads   = ["es:ESHttpGet", "es:ESHttpPost"]
+  pages   = ["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpDelete"]
   removes = ["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut", "es:ESHttpDelete"]
 
   # A command lists what it needs.
@@ -35,6 +36,9 @@ locals {
     setup = { opensearch = local.removes }
     learn = { opensearch = local.reads }
     whois = { opensearch = local.reads }
+    # Both read in pages of one view, which they close.
+    contain = { opensearch = local.pages }
+    guard   = { opensearch = local.pages }
     doctor = {
       queue        = ["sqs:GetQueueAttributes"]
       dead_letters = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"]

@@ -5,6 +5,7 @@ mod alertmanager;
 mod backlog;
 mod bad_input;
 mod confinement;
+mod contain;
 mod dashboards;
 mod doctor;
 mod incidents;

@@ -53,7 +53,11 @@ impl<'c> Tenant<'c> {
     /// The number has two digits always, so that no output differs by its width.
     fn new((stack, cluster): &'c (Stack, Secured), command: &str, number: usize) -> Self {
         let stack = Stack { opensearch: cluster.url.clone(), ..stack.clone() };
-        Self { cluster, stack, prefix: format!("{}-{number:02}", command.replace(" --", "-")) }
+        Self {
+            cluster,
+            stack,
+            prefix: format!("{}-{number:02}", command.replace(" --", "-").replace(' ', "-")),
+        }
     }
 
     /// An index of this tenant, or a pattern of several.
@@ -330,6 +334,43 @@ async fn asking_memory_works_with_its_role_and_without_any_privilege_of_it_does_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn containing_works_with_its_role_and_without_any_privilege_of_it_does_not() {
+    let Some(servers) = servers() else { return };
+    let (cloud, _keys) = trail_of(&servers.0, "permissions-contain").await;
+    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
+    let caller = format!("arn:aws:sts::{ACCOUNT}:assumed-role/DataScience/alice");
+    let contain = ["contain", &caller, "--since", "2020-01-01"];
+    // A view that cannot be closed ends by itself, which nobody is told.
+    try_out(&servers, "contain", &["point_in_time/delete"], async |tenant| {
+        // An index that is not there is not asked, and may be read by anybody.
+        for index in ["incidents", "resources"] {
+            tenant.cluster.ask("PUT", &tenant.index(index), None).await;
+        }
+        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
+        tenant.refresh().await;
+        ended(tenant.run(Who::Tried, &contain, &[]).await, "put-role-policy")
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn simulating_works_with_its_role_and_without_any_privilege_of_it_does_not() {
+    let Some(servers) = servers() else { return };
+    let (cloud, _keys) = trail_of(&servers.0, "permissions-guard").await;
+    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
+    try_out(&servers, "guard simulate", &["point_in_time/delete"], async |tenant| {
+        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
+        tenant.refresh().await;
+        // The job has no VPC.
+        judged(
+            tenant.run(Who::Tried, &["guard", "simulate", "--days", "400"], &[]).await,
+            "CreateTrainingJob",
+        )
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_verification_works_with_its_role_and_without_any_privilege_of_it_does_not() {
     let Some(servers) = servers() else { return };
     let (cloud, keys) = trail_of(&servers.0, "permissions-verify").await;
@@ -397,7 +438,7 @@ async fn as_admin(
 }
 
 /// Commands that need the script of memory, which setup installs.
-const REMEMBERING: [&str; 5] = ["run", "replay", "replay --retag", "verify", "whois"];
+const REMEMBERING: [&str; 6] = ["run", "replay", "replay --retag", "verify", "whois", "contain"];
 
 /// Privileges for the plugins that are not there.
 const PLUGINS: [&str; 3] = ["opendistro", "notifications", "opensearch/ism"];
@@ -420,7 +461,7 @@ fn ended((code, text): (Option<i32>, String), with: &str) -> Result<(), String> 
     }
 }
 
-/// The chain of so short a trail ends early, so there are gaps.
+/// The chain of so short a trail ends early, so there are gaps; and somebody would be denied something.
 fn judged((code, text): (Option<i32>, String), with: &str) -> Result<(), String> {
     if code == Some(3) && text.contains(with) { Ok(()) } else { Err(format!("{code:?}: {text}")) }
 }

@@ -3,6 +3,7 @@
 mod actors;
 mod backtest;
 mod command_line;
+mod contain;
 mod correlations;
 mod dashboards;
 mod deploy;

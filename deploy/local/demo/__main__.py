@@ -30,7 +30,7 @@ from processes import (
     run,
     start_server,
 )
-from report import show_content, show_documents, show_further, show_pages, step
+from report import show_containment, show_content, show_documents, show_further, show_pages, step
 from search import Search
 
 SAMPLES = sorted((CHECKOUT / "tests" / "fixtures").glob("*.json.gz"))
@@ -71,6 +71,15 @@ def prove_complete(binary: Path, files: list[Path], search: Search, daemon: Daem
     return len(found)
 
 
+def containment(binary: Path, files: list[Path]) -> Path:
+    """The script for the worst incident of the files; nothing runs it."""
+    incidents = json.loads(run(binary, "backtest", "--json", *files))["incidents"]
+    worst = max(incidents, key=lambda incident: incident["incident"]["score"])
+    script = STATE / "contain.sh"
+    run(binary, "contain", worst["incident"]["id"], "--output", script, "--from-files", *files)
+    return script
+
+
 def demonstrate(cleanup: contextlib.ExitStack, once: bool) -> None:
     with step("build sagetrail", tool_talks=True):
         binary = build()
@@ -103,10 +112,13 @@ def demonstrate(cleanup: contextlib.ExitStack, once: bool) -> None:
         installed = run(binary, "setup", "--config", daemon.CONFIG, accepted=(0, INCOMPLETE))
     with step("tell which pages would have come"):
         pages = run(binary, "backtest", *files)
+    with step("write the script that contains the incident"):
+        script = containment(binary, files)
     print(f"\nAll {count} records that concern SageMaker are searchable, each once.")
     show_documents(search)
     show_content(installed, dashboards())
     show_pages(pages)
+    show_containment(script)
     if not once:
         show_further(search, daemon, binary)
         print("\nEverything stays up until Ctrl-C.", flush=True)
