@@ -10,6 +10,7 @@ mod notifications;
 mod rewritten;
 mod saved_objects;
 mod scene;
+mod stuck;
 mod tenants;
 
 use scene::{CHANNELS, Scene};
