@@ -108,7 +108,7 @@ pub fn of_resource(asked: &str, since: OffsetDateTime) -> Value {
         "sagemaker.related_resource.name",
     ];
     let is_it = |field: &&str| json!({"term": {*field: {"value": asked, "case_insensitive": true}}});
-    let should: Vec<Value> = fields.iter().map(|field| is_it(field)).collect();
+    let should: Vec<Value> = fields.iter().map(is_it).collect();
     json!({"bool": {"filter": [since_then(since)], "must_not": [{"terms": {"sagemaker.access_level": ["read", "list"]}}],
         "should": should, "minimum_should_match": 1}})
 }

@@ -45,7 +45,7 @@ fn command(command: &Command, at: OffsetDateTime) -> Value {
     let arguments: Vec<String> = command.iter().map(|argument| argument.plain(at)).collect();
     let mut written = json!({"arguments": arguments});
     let (service, operation) = (arguments[0].as_str(), arguments[1].as_str());
-    if NO_OPERATION.iter().any(|known| *known == (service, operation)) {
+    if NO_OPERATION.contains(&(service, operation)) {
         return written;
     }
     let mut input = Map::new();

@@ -112,7 +112,7 @@ impl Scene {
                 let Some(name) = actor.keys.first().map(String::as_str).or(name) else { return };
                 self.thing("foreign", name, deed).happened.insert(Happened::Acted);
             }
-            (Some("AssumedRole" | "Role"), Some(role)) | (None, Some(role)) if role.contains(":role/") => {
+            (Some("AssumedRole" | "Role") | None, Some(role)) if role.contains(":role/") => {
                 let session = arn.rsplit('/').next().unwrap_or_default().to_owned();
                 if let Some(thing) = self.role(role, deed) {
                     thing.happened.insert(Happened::Acted);
@@ -315,5 +315,5 @@ fn name_of(text: &str) -> &str {
 }
 
 pub fn account_of(arn: &str) -> Option<&str> {
-    arn.splitn(6, ':').nth(4).filter(|account| !account.is_empty())
+    arn.split(':').nth(4).filter(|account| !account.is_empty())
 }

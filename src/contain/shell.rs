@@ -103,7 +103,7 @@ fn head(script: &mut String, plan: &Plan, direction: Direction) -> std::fmt::Res
     match direction {
         Direction::Contain => writeln!(script, "# Contains {about}. Read it, then run it: it was not run.")?,
         Direction::Undo => {
-            writeln!(script, "# Undoes what the script that contains {about} did, the last first.")?
+            writeln!(script, "# Undoes what the script that contains {about} did, the last first.")?;
         }
     }
     writeln!(

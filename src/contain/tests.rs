@@ -118,7 +118,9 @@ fn every_step_is_whole() {
         );
         for command in step.keep.iter().chain(&step.run).chain(&step.undo) {
             assert!(command.len() >= 2, "{}", step.id);
-            command.iter().for_each(|template| check(step, template));
+            for template in command {
+                check(step, template);
+            }
         }
     }
 }

@@ -139,7 +139,7 @@ impl Statement {
     }
 
     fn judge(&self, call: &Call, reading: usize) -> Verdict {
-        if !self.actions.iter().any(|action| *action == call.action) {
+        if !self.actions.contains(&call.action) {
             return Verdict::Allowed;
         }
         let of_resource = match &call.resource {
@@ -185,10 +185,8 @@ impl Condition {
             |fits: fn(&str, &str) -> bool, value: &str| self.values.iter().any(|one| fits(one, value));
         let holds = match self.operator {
             Operator::Null => self.values.iter().any(|wanted| (wanted == "true") == first.is_none()),
-            Operator::Bool => first.is_some_and(|value| is_any(|a, b| a.eq_ignore_ascii_case(b), value)),
-            Operator::BoolIfExists => {
-                first.is_none_or(|value| is_any(|a, b| a.eq_ignore_ascii_case(b), value))
-            }
+            Operator::Bool => first.is_some_and(|value| is_any(str::eq_ignore_ascii_case, value)),
+            Operator::BoolIfExists => first.is_none_or(|value| is_any(str::eq_ignore_ascii_case, value)),
             Operator::StringEquals => first.is_some_and(|value| is_any(|a, b| a == b, value)),
             Operator::StringNotEquals => first.is_none_or(|value| !is_any(|a, b| a == b, value)),
             Operator::AnyStringNotLike => values.iter().any(|value| !is_any(fits, value)),
