@@ -66,7 +66,9 @@ impl Standing {
         }
         // It may have taken in somebody.
         let all = std::mem::take(&mut self.stored);
-        all.into_iter().for_each(|stored| self.add(stored));
+        for stored in all {
+            self.add(stored);
+        }
     }
 
     pub(super) fn incidents(&self) -> impl Iterator<Item = &Incident> {

@@ -1,6 +1,6 @@
 //! The run: one world from its first record to its end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
@@ -21,7 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::schedule::{Attack, Event, Kind, Passing, STORM, Schedule};
 use super::server::Door;
-use super::store::{World, at};
+use super::store::{Inner, World, at};
 
 /// From the last fault until all is decided: a lease is taken within 30 s, and an answer is waited for as long.
 const SETTLING: Duration = Duration::from_mins(4);
@@ -77,6 +77,7 @@ async fn live(seed: u64, worker: usize) -> Outcome {
     let schedule = Schedule::new(&mut random);
     let world = Arc::new(World::new(random));
     world.lock().likelihood = schedule.likelihood;
+    world.lock().slowness = schedule.slowness;
     world.lock().tell(format!("{schedule:#?}"));
     let _pacing = AbortOnDropHandle::new(tokio::spawn(pace(Arc::clone(&world))));
     let (up, _) = watch::channel(true);
@@ -96,7 +97,7 @@ async fn live(seed: u64, worker: usize) -> Outcome {
     }
     let mut inner = world.lock();
     for (number, attack) in schedule.attacks.iter().enumerate() {
-        if let Some(problem) = judge(&inner.pages, &inner.origins, number, attack) {
+        if let Some(problem) = judge(&inner, number, attack) {
             inner.breach(problem);
         }
     }
@@ -112,24 +113,28 @@ async fn live(seed: u64, worker: usize) -> Outcome {
 }
 
 /// What is wrong with the pages of an attack.
-fn judge(
-    pages: &BTreeMap<String, String>,
-    origins: &BTreeMap<String, BTreeSet<String>>,
-    number: usize,
-    attack: &Attack,
-) -> Option<String> {
+fn judge(inner: &Inner, number: usize, attack: &Attack) -> Option<String> {
+    let origin = origin(number);
     let incidents: Vec<&String> =
-        origins.iter().filter(|(_, of)| of.contains(&origin(number))).map(|(id, _)| id).collect();
-    let count = pages.values().filter(|incident| incidents.contains(incident)).count();
+        inner.origins.iter().filter(|(_, of)| of.contains(&origin)).map(|(id, _)| id).collect();
+    let count = inner.pages.values().filter(|incident| incidents.contains(incident)).count();
     let expected = match attack.kind {
         Kind::Critical | Kind::Correlated => 1..=1,
         // Whether it was seen in between depends on when rounds were.
         Kind::Escalating => 1..=2,
         Kind::Weak | Kind::Replayed => 0..=0,
     };
-    let most = usize::from(!expected.contains(&0));
-    (!expected.contains(&count) || incidents.len() > most).then(|| {
-        format!("attack {number} ({:?}) has {count} pages of {} incidents", attack.kind, incidents.len())
+    let is_expected = !expected.contains(&0);
+    let is_as_told = expected.contains(&count)
+        && incidents.len() == usize::from(is_expected)
+        && inner.is_critical(&origin) == is_expected;
+    let kind = attack.kind;
+    (!is_as_told).then(|| {
+        format!(
+            "attack {number} ({kind:?}) has {count} pages of {} incidents, critical: {}",
+            incidents.len(),
+            inner.is_critical(&origin)
+        )
     })
 }
 

@@ -17,6 +17,8 @@ pub struct Schedule {
     pub events: Vec<(Duration, Event)>,
     /// How likely a request meets a fault during the storm.
     pub likelihood: f64,
+    /// The most milliseconds that an answer takes. Where it is long, so are rounds, and those of two correlators overlap.
+    pub slowness: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,11 +71,17 @@ pub enum Passing {
 impl Schedule {
     pub fn new(random: &mut Rng) -> Self {
         let clocks = (0..random.usize(2..=3)).map(|_| skew(random)).collect::<Vec<_>>();
-        let attacks = (0..random.usize(4..12)).map(|_| Attack::new(random)).collect();
-        let events =
-            (0..random.usize(3..10)).map(|_| (within(random, STORM), Event::new(random, clocks.len())));
-        let events = events.collect();
-        Self { clocks, attacks, events, likelihood: [0.0, 0.02, 0.1][random.usize(..3)] }
+        let mut attacks: Vec<Attack> = (0..random.usize(4..12)).map(|_| Attack::new(random)).collect();
+        let events: Vec<(Duration, Event)> = (0..random.usize(3..10))
+            .map(|_| (within(random, STORM), Event::new(random, clocks.len())))
+            .collect();
+        // Somebody strikes while two believe to lead.
+        for (time, _) in events.iter().filter(|(_, event)| matches!(event, Event::LeaseLost)) {
+            let first = *time + Duration::from_millis(random.u64(..3_000));
+            attacks.push(Attack { kind: Kind::Critical, records: vec![first], ..Attack::new(random) });
+        }
+        let likelihood = [0.0, 0.02, 0.1][random.usize(..3)];
+        Self { clocks, attacks, events, likelihood, slowness: [40, 1_500][random.usize(..2)] }
     }
 }
 

@@ -83,7 +83,11 @@ async fn talk(
                 world.lock().meet("opensearch: delayed");
                 Duration::from_millis(world.lock().random.u64(..8_000))
             }
-            _ => Duration::from_millis(world.lock().random.u64(1..40)),
+            _ => {
+                let mut inner = world.lock();
+                let most = inner.slowness;
+                Duration::from_millis(inner.random.u64(1..=most))
+            }
         };
         sleep(before).await;
         let (status, body) = match fault {

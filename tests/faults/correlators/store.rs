@@ -26,6 +26,7 @@ pub struct Inner {
     pub documents: BTreeMap<(String, String), Stored>,
     pub random: Rng,
     pub likelihood: f64,
+    pub slowness: u64,
     pub writes_are_blocked: bool,
     /// Each page that a monitor would have seen, by its key, with the incident.
     pub pages: BTreeMap<String, String>,
@@ -52,6 +53,7 @@ impl World {
             documents: BTreeMap::new(),
             random,
             likelihood: 0.0,
+            slowness: 1,
             writes_are_blocked: false,
             pages: BTreeMap::new(),
             origins: BTreeMap::new(),
@@ -122,6 +124,15 @@ impl Inner {
         }
         self.documents.insert(place, stored);
         (if before.is_some() { 200 } else { 201 }, Some(self.seq_no))
+    }
+
+    /// Whether an incident with this origin is critical.
+    pub fn is_critical(&self, origin: &str) -> bool {
+        let incidents = self.documents.iter().filter(|((index, _), _)| index == INCIDENTS);
+        incidents.map(|(_, stored)| &stored.source["incident"]).any(|fields| {
+            let origins = fields["origins"].as_array().into_iter().flatten();
+            fields["severity"] == "critical" && origins.into_iter().any(|it| it == origin)
+        })
     }
 
     /// Lets whoever looks next take the lease, as if its holder had given it back.
