@@ -78,9 +78,9 @@ impl Rounds {
                     answer = asking.search(&events, &place.question(current, current.after.as_ref())).await?;
                 }
                 current.place += 1;
-            }
-            if asking.is_over() && current.place < places.len() {
-                return Ok(Progress::TimeIsOver);
+                if asking.is_over() && current.place < places.len() {
+                    return Ok(Progress::TimeIsOver);
+                }
             }
         }
         Ok(Progress::Finished)

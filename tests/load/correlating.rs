@@ -49,7 +49,7 @@ impl Site {
             search.request("DELETE", &format!("{name}?ignore_unavailable=true"), None).await;
         }
         let rules = RuleSet::load(&RulesConfig::default()).expect("the built-in rules are whole");
-        let all = rules.correlations().iter().flat_map(|correlation| correlation.base());
+        let all = rules.correlations().iter().flat_map(sagetrail::correlation::Correlation::base);
         let base = all.map(|base| base.id.clone()).filter(|id| id != LOOKED_AT).collect();
         let site = Self { stack, search, http: reqwest::Client::new(), prefix, base };
         site.correlator().await.stop().await;
@@ -70,8 +70,9 @@ impl Site {
         for begin in (first..first + count).step_by(usize::try_from(BULK).expect("a small number")) {
             let mut lines = String::new();
             for number in begin..(begin + BULK).min(first + count) {
-                let share = 1.0 - (number - first) as f64 / count as f64;
-                self.line(&mut lines, number, &self.document(number, until - lasting.mul_f64(share)));
+                let [left, all] =
+                    [first + count - number, count].map(|it| u32::try_from(it).expect("millions"));
+                self.line(&mut lines, number, &self.document(number, until - lasting * left / all));
             }
             self.send(lines).await;
         }
@@ -200,23 +201,21 @@ fn documents() -> u64 {
 
 /// What a correlator says of its rounds.
 struct Rounds {
-    complete: u64,
-    unfinished: u64,
-    failed: u64,
+    complete: u32,
+    unfinished: u32,
+    failed: u32,
     seconds: f64,
     /// By the upper bound of a bucket, in seconds, how many rounds took no longer.
-    no_longer: Vec<(f64, u64)>,
+    no_longer: Vec<(f64, u32)>,
 }
 
 impl Rounds {
     async fn of(correlator: &Daemon) -> Self {
         let (_, text) = correlator.get("metrics").await.expect("the metrics are served");
-        let value = |series: &str| -> f64 {
-            let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-            line.map_or(0.0, |value| value.parse().expect("a number"))
-        };
+        let value = |series: &str| text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         let ended = |outcome: &str| {
-            value(&format!("sagetrail_correlator_rounds_total{{outcome=\"{outcome}\"}}")) as u64
+            let value = value(&format!("sagetrail_correlator_rounds_total{{outcome=\"{outcome}\"}}"));
+            value.map_or(0, |count| count.parse().expect("a count"))
         };
         let bucket = |line: &str| {
             let rest = line.strip_prefix("sagetrail_correlator_round_duration_seconds_bucket{le=\"")?;
@@ -227,19 +226,20 @@ impl Rounds {
             complete: ended("complete"),
             unfinished: ended("unfinished"),
             failed: ended("failed"),
-            seconds: value("sagetrail_correlator_round_duration_seconds_sum"),
+            seconds: value("sagetrail_correlator_round_duration_seconds_sum")
+                .map_or(0.0, |seconds| seconds.parse().expect("seconds")),
             no_longer: text.lines().filter_map(bucket).collect(),
         }
     }
 
-    fn all(&self) -> u64 {
+    fn all(&self) -> u32 {
         self.complete + self.unfinished + self.failed
     }
 
     /// Says what happened since.
     fn tell(&self, before: &Self, what: &str) {
         let all = (self.all() - before.all()).max(1);
-        let counts: Vec<(f64, u64)> = self
+        let counts: Vec<(f64, u32)> = self
             .no_longer
             .iter()
             .zip(&before.no_longer)
@@ -252,12 +252,12 @@ impl Rounds {
             self.complete - before.complete,
             self.unfinished - before.unfinished,
             self.failed - before.failed,
-            (self.seconds - before.seconds) / all as f64
+            (self.seconds - before.seconds) / f64::from(all)
         );
     }
 }
 
-async fn until_complete(correlator: &Daemon, more: u64) -> Option<Rounds> {
+async fn until_complete(correlator: &Daemon, more: u32) -> Option<Rounds> {
     let before = Rounds::of(correlator).await.complete;
     let give_up = Instant::now() + PATIENCE;
     loop {

@@ -53,7 +53,7 @@ fn one(documents: &[Document<'_>], asked: &Value) -> Value {
                     .fold(Ordering::Equal, Ordering::then)
             });
             let hits: Vec<Value> =
-                documents.iter().take(1).map(|document| hit(document, &json!({}), Vec::new())).collect();
+                documents.iter().take(1).map(|document| hit(document, &json!({}), &[])).collect();
             json!({"hits": {"hits": hits}})
         }
         "terms" => terms(documents, how, field, below),
@@ -109,7 +109,9 @@ fn composite(documents: &[Document<'_>], how: &Value, below: &Value) -> Value {
             let values = values(&document.stored.source, field);
             begun
                 .iter()
-                .flat_map(|key| values.iter().map(|value| [key.as_slice(), &[value.clone()]].concat()))
+                .flat_map(|key| {
+                    values.iter().map(|value| [key.as_slice(), std::slice::from_ref(value)].concat())
+                })
                 .collect()
         })
     };
@@ -153,5 +155,6 @@ fn bucket(documents: &[Document<'_>], key: Value, below: &Value) -> Value {
 
 fn millis(value: &Value) -> Option<f64> {
     let time = sagetrail::timestamp::parse(value.as_str()?)?;
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^52")]
     Some((time.unix_timestamp_nanos() / 1_000_000) as f64)
 }

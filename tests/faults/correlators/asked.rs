@@ -44,12 +44,12 @@ pub fn answer(all: &BTreeMap<(String, String), Stored>, indices: &str, body: &Va
     }
     let size = body["size"].as_u64().and_then(|size| usize::try_from(size).ok()).unwrap_or(10);
     let hits: Vec<Value> =
-        found.into_iter().take(size).map(|document| hit(&document, body, keys(&document))).collect();
+        found.into_iter().take(size).map(|document| hit(&document, body, &keys(&document))).collect();
     answer["hits"]["hits"] = json!(hits);
     answer
 }
 
-pub fn hit(document: &Document<'_>, body: &Value, sort: Vec<Value>) -> Value {
+pub fn hit(document: &Document<'_>, body: &Value, sort: &[Value]) -> Value {
     let Document { index, id, stored } = document;
     let mut hit = json!({"_index": index, "_id": id, "sort": sort});
     if body["_source"] != false {

@@ -187,9 +187,10 @@ fn bulk(inner: &mut Inner, body: &str) -> (u16, Value) {
             _ => serde_json::from_str(lines.next().expect("a source")).expect("a source is JSON"),
         };
         let name = |member: &str| place[member].as_str().expect("a name");
-        let done = match inner.writes_are_blocked {
-            true => (403, None),
-            false => inner.write(how, name("_index"), name("_id"), place["if_seq_no"].as_u64(), source),
+        let done = if inner.writes_are_blocked {
+            (403, None)
+        } else {
+            inner.write(how, name("_index"), name("_id"), place["if_seq_no"].as_u64(), source)
         };
         items.push(json!({how: written(done)}));
     }
