@@ -222,7 +222,7 @@ async fn an_older_content_is_updated_and_what_it_does_not_have_any_more_is_remov
     shown
         .says("monitor sagetrail-monitor-lag: would be removed")
         .says("params.old >= 99")
-        .says("\"value\": 99");
+        .says("\"value\": 98");
     shown.says("channel sagetrail-channel-night: would be removed").says("(only a secret differs)");
     let updated = scene.setup(&[]).await.ended(0);
     updated
