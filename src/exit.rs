@@ -20,15 +20,18 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// What each code means to a user. `docs/commands.md` is made from it.
 const MEANINGS: &[(u8, &str)] = &[
     (0, "Success"),
-    (FAILED, "The work failed: a server refused, something is broken, or `whois` did not find one thing"),
+    (
+        FAILED,
+        "The work failed: a server refused, something is broken, or `whois` or `investigate` did not find one thing",
+    ),
     (2, "The command line is wrong"),
     (GAP, "`verify` found gaps, or `setup --diff` found something to change"),
     (
         INCOMPLETE,
         "`setup` kept an object that somebody changed, or skipped one; `--allow-incomplete` makes it 0",
     ),
-    (DATA, "`enrich` or `backtest` met a damaged file"),
-    (NO_INPUT, "`enrich` or `backtest` could not read a file"),
+    (DATA, "`enrich`, `backtest` or `investigate` met a damaged file"),
+    (NO_INPUT, "`enrich`, `backtest` or `investigate` could not read a file"),
     (CONFIG, "The configuration or a rule is wrong"),
     (INTERRUPTED, "A signal interrupted `replay`"),
 ];

@@ -13,7 +13,7 @@ use sagetrail::monitors::MonitorsError;
 use sagetrail::telemetry;
 
 use arguments::{Cli, Command};
-use commands::{check, content, daemon, history, learn, offline, whois};
+use commands::{check, content, daemon, history, investigate, learn, offline, whois};
 
 mod arguments;
 mod commands;
@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => check::doctor(args),
         Command::Learn(args) => learn::learn(args),
         Command::Whois(args) => whois::whois(args),
+        Command::Investigate(args) => investigate::investigate(args),
         Command::Manual { folder } => offline::write_manual(folder),
         Command::Completions { shell } => offline::write_completions(*shell),
         Command::Rules { rules, format } => offline::list(rules, *format),

@@ -35,6 +35,15 @@ locals {
     setup = { opensearch = local.removes }
     learn = { opensearch = local.reads }
     whois = { opensearch = local.reads }
+
+    investigate = { opensearch = local.reads }
+    evidence = {
+      files      = ["s3:GetObject"]
+      bucket     = ["s3:ListBucket"]
+      keys       = ["kms:Decrypt"]
+      cloudtrail = ["cloudtrail:ListPublicKeys"]
+      opensearch = local.reads
+    }
     doctor = {
       queue        = ["sqs:GetQueueAttributes"]
       dead_letters = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"]

@@ -97,6 +97,10 @@ def show_pages(pages: str) -> None:
         print(f"  {line}".rstrip())
 
 
+def show_report(report: Path) -> None:
+    print(f"\nThe report of the incident, to open in a browser\n  {report}")
+
+
 def show_further(search: Search, daemon: Daemon, binary: Path) -> None:
     print(
         f"\nLook further\n"
