@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::InvestigateError;
 use super::entry::Entry;
-use super::material::{Material, Source};
+use super::material::{MOST_RECORDS, Material, Source};
 use super::needed::needed;
 use super::tell::{tell, unread};
 use super::wanted::{Asked, Range, Wanted};
@@ -47,6 +47,7 @@ pub fn from_files(
         (_, None) => unreachable!("only an incident has to be found first"),
     };
     let mut entries = Vec::new();
+    let mut left_out = 0;
     let mut oldest: Option<OffsetDateTime> = None;
     let take = |document: &Document| {
         let source = parsed(document);
@@ -56,6 +57,10 @@ pub fn from_files(
             (oldest, time) => oldest.or(time),
         };
         if time.is_some_and(|time| wanted.holds(time, &source)) {
+            if entries.len() >= MOST_RECORDS {
+                left_out += 1;
+                return Ok(());
+            }
             entries.extend(Entry::read(document.index.as_str(), document.id.as_str(), &source));
         }
         Ok(())
@@ -69,6 +74,7 @@ pub fn from_files(
     material.source = Source::Files;
     material.oldest = oldest;
     material.rejected = summary.malformed;
+    material.left_out = (left_out > 0).then_some(left_out);
     let mut memory = HashMap::new();
     loop {
         let asked: BTreeSet<_> = needed(&material.entries, &memory);

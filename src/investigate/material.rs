@@ -8,6 +8,9 @@ use super::entry::Entry;
 use super::report::{IncidentFacts, Subject};
 use crate::memory::{Key, State};
 
+/// The most records of one report.
+pub const MOST_RECORDS: usize = 20_000;
+
 /// Everything that is known when a report is written.
 #[derive(Debug, Clone)]
 pub struct Material {

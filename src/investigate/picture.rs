@@ -45,8 +45,8 @@ pub fn timeline(report: &Report) -> Markup {
             @for (row, lane) in lanes.iter().enumerate() {
                 @let y = 40.0 + LANE * number(row) + LANE / 2.0;
                 line class="axis" x1=(LEFT) y1=(y) x2=(RIGHT) y2=(y) {}
-                text x="8" y=(y - 2.0) { (ending(lane, 36)) }
-                text class="small" x="8" y=(y + 13.0) { (beginning(lane, 40)) }
+                text x="8" y=(y - 2.0) { (ending(lane, 32)) }
+                text class="small" x="8" y=(y + 13.0) { (beginning(lane, 38)) }
             }
             @if others > 0 {
                 @let y = 40.0 + LANE * number(lanes.len()) + LANE / 2.0;
@@ -143,7 +143,7 @@ pub fn lineage(report: &Report) -> Markup {
                 }
                 rect class=(if session.missing.is_some() { "box missing" } else { "box" }) x=(x) y=(y) width="460" height="58" rx="6" {}
                 text x=(x + 12.0) y=(y + 20.0) { (beginning(&session.key, 56)) }
-                text class="small" x=(x + 12.0) y=(y + 36.0) { (ending(&session.principal, 74)) }
+                text class="small" x=(x + 12.0) y=(y + 36.0) { (ending(&session.principal, 62)) }
                 text class="small" x=(x + 12.0) y=(y + 51.0) {
                     (format!("{} calls{}{}", session.calls,
                         session.addresses.first().map_or(String::new(), |it| format!(", from {}", beginning(it, 40))),

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::InvestigateError;
 use super::entry::{Entry, FIELDS};
 use super::files::the_one;
-use super::material::{Material, Source, Verification};
+use super::material::{MOST_RECORDS, Material, Source, Verification};
 use super::needed::needed;
 use super::tell::{tell, unread};
 use super::wanted::{Asked, Range, Wanted};
@@ -19,8 +19,6 @@ use crate::memory::{Key, Kind, State};
 use crate::opensearch::{Method, OpenSearch, Page, Query, QueryError};
 use crate::timestamp;
 
-/// The most records of one report.
-pub const MOST_RECORDS: usize = 20_000;
 /// Documents of one page.
 const PAGE: usize = 500;
 /// How long OpenSearch keeps the view between two pages.
