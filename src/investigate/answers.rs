@@ -98,12 +98,11 @@ fn worst(mut groups: Vec<Vec<&Entry>>) -> (Vec<Vec<&Entry>>, usize) {
 /// The sentence of the first record, and how often the same came again.
 pub fn deed(group: &[&Entry]) -> String {
     let Some(first) = group.first() else { return String::new() };
-    let mut text = first.sentence.clone();
-    if let (Some(last), true) = (group.last(), group.len() > 1) {
-        text.push_str(&format!("; {} times until {}", group.len(), last.at()));
-    }
-    text.push('.');
-    text
+    let again = match group.last() {
+        Some(last) if group.len() > 1 => format!("; {} times until {}", group.len(), last.at()),
+        _ => String::new(),
+    };
+    format!("{}{again}.", first.sentence)
 }
 
 /// Records in which one principal did one thing with one resource and one outcome.

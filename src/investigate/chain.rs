@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
-use super::evidence::{EvidenceError, Out};
+use super::out::{EvidenceError, Out};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::source::bucket::Bucket;
@@ -79,10 +79,7 @@ impl Chains {
             Err(problem) => return Ok(Err(problem)),
         };
         for (place, key) in digests.iter().enumerate().take(MOST_READ) {
-            let number = match self.number(&file.bucket, key, out).await? {
-                Ok(number) => number,
-                Err(_) => continue,
-            };
+            let Ok(number) = self.number(&file.bucket, key, out).await? else { continue };
             let digest = &self.read[number].0.digest;
             let Some(found) = digest.log_files.iter().find(|it| it.s3_object == file.key) else { continue };
             if found.hash_value != sha256 {

@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::chain::{Chains, Trail};
+use super::out::{EvidenceError, Out};
 use super::report::{Cited, Report};
 use crate::config::ContentHash;
 use crate::decode::{Limits, Scratch, decode};
@@ -19,7 +19,6 @@ use crate::document::DocumentId;
 use crate::record::canonical;
 use crate::source::notification::ObjectRef;
 use crate::verify::content;
-use crate::verify::keys::KeysError;
 
 const CHECKER: &str = include_str!("check.py");
 const S3: &str = "s3://";
@@ -33,15 +32,6 @@ pub struct Collected {
     pub signed: usize,
     /// Records that could not be had, or not be proven; the index says why.
     pub unproven: usize,
-}
-
-/// Why evidence cannot be collected at all.
-#[derive(Debug, thiserror::Error)]
-pub enum EvidenceError {
-    #[error("cannot write the evidence into {}: {source}", path.display())]
-    Write { path: PathBuf, source: io::Error },
-    #[error(transparent)]
-    Keys(#[from] KeysError),
 }
 
 /// A line of the index, which the checker reads.
@@ -68,7 +58,7 @@ pub async fn collect(
     limits: &Limits,
     trail: Option<Trail>,
 ) -> Result<Collected, EvidenceError> {
-    let out = Out { folder };
+    let out = Out::new(folder);
     for part in ["records", "files", "digests"] {
         let path = folder.join(part);
         fs::create_dir_all(&path).map_err(|source| EvidenceError::Write { path, source })?;
@@ -139,18 +129,6 @@ pub async fn collect(
     out.write("index.json", format!("{index:#}\n").as_bytes())?;
     out.write("check.py", CHECKER.as_bytes())?;
     Ok(collected)
-}
-
-/// A folder that evidence is written into.
-pub(super) struct Out<'f> {
-    folder: &'f Path,
-}
-
-impl Out<'_> {
-    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), EvidenceError> {
-        let path = self.folder.join(name);
-        fs::write(&path, bytes).map_err(|source| EvidenceError::Write { path, source })
-    }
 }
 
 async fn read(origin: &str, chains: Option<&Chains>) -> Result<Vec<u8>, String> {

@@ -10,9 +10,12 @@ pub const MOST: usize = 200;
 /// The most records that one names.
 const MOST_IDS: usize = 20;
 
+/// The place of its kind among the kinds, the kind, and the value.
+type Indicated = (u8, &'static str, String);
+
 /// The indicators in the order of their kinds, and how many there would be more.
 pub fn indicators(entries: &[Entry]) -> (Vec<Indicator>, usize) {
-    let mut found: BTreeMap<(u8, &'static str, String), (Option<String>, Vec<&Entry>)> = BTreeMap::new();
+    let mut found: BTreeMap<Indicated, (Option<String>, Vec<&Entry>)> = BTreeMap::new();
     let mut take = |(order, kind): (u8, &'static str), value: &str, note: Option<String>, entry| {
         let (_, entries) = found.entry((order, kind, value.to_owned())).or_insert_with(|| (note, Vec::new()));
         let entries: &mut Vec<&Entry> = entries;

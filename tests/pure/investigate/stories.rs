@@ -157,7 +157,7 @@ fn said(report: &Value, section: &str) -> Vec<Said> {
     match parts[..] {
         ["answers", question] => {
             let answers = list(&report["answers"]);
-            let answer = answers.iter().find(|it| it["number"].to_string() == question).unwrap();
+            let answer = answers.iter().find(|it| it["number"] == question.parse::<u64>().unwrap()).unwrap();
             of(list(&answer["sentences"]))
         }
         ["impact", side, verdict] => {
