@@ -101,6 +101,11 @@ pub(crate) enum Command {
     /// and what stands on it: whatever is touched when it is lost. The exit code is 1 when nothing is known, or when a name
     /// is that of several things, which are listed.
     Whois(WhoisArgs),
+    /// Write the report of an incident, a principal or a resource, each sentence with the records that carry it
+    ///
+    /// It answers the fifteen questions of the playbook in order, and says what is not known. It only reads, from
+    /// OpenSearch or from files. The exit code is 1 when no record belongs to what is asked.
+    Investigate(InvestigateArgs),
     /// Print the script that contains an incident, a principal or a resource, with its undo; runs nothing
     ///
     /// Who acted is denied what it goes on doing, evidence is kept, what runs is stopped, what was opened is closed. Each
@@ -219,6 +224,48 @@ pub(crate) struct WhoisArgs {
     /// Print the tree as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct InvestigateArgs {
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
+    /// The id of an incident or its beginning; an ARN, access key or name of who called; or the ARN or name of a resource
+    #[arg(value_name = "INCIDENT|PRINCIPAL|RESOURCE")]
+    pub(crate) asked: String,
+    /// From this time on, such as `2026-11-02` or `2026-11-02T09:00:00Z`; for an incident an hour before its first signal
+    #[arg(long, value_name = "TIME", value_parser = time_or_day)]
+    pub(crate) since: Option<OffsetDateTime>,
+    /// Until this time; for an incident an hour after its last signal
+    #[arg(long, value_name = "TIME", value_parser = time_or_day)]
+    pub(crate) until: Option<OffsetDateTime>,
+    /// The form of the report
+    #[arg(long, value_enum, default_value_t = InvestigationFormat::Markdown)]
+    pub(crate) format: InvestigationFormat,
+    /// The file to write in place of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// A folder for each cited record, its file, the signed digest that names it, its chain and key, and a checker of them
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) evidence: Option<PathBuf>,
+    /// Public keys as `aws cloudtrail list-public-keys` prints them, in place of asking CloudTrail
+    #[arg(long, value_name = "FILE", requires = "evidence")]
+    pub(crate) keys: Option<PathBuf>,
+    /// Read these CloudTrail files, the older ones first, and ask no server
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) from_files: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum InvestigationFormat {
+    /// One page without references outside of it
+    Html,
+    /// For a ticket
+    Markdown,
+    /// For machines
+    Json,
+    /// A line of JSON for each step, as Timesketch imports it
+    Timesketch,
 }
 
 #[derive(Args)]

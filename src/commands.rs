@@ -17,6 +17,7 @@ use crate::arguments::{ConfigFile, RuleArgs};
 pub(crate) mod daemon;
 pub(crate) mod content;
 pub(crate) mod history;
+pub(crate) mod investigate;
 pub(crate) mod learn;
 pub(crate) mod whois;
 pub(crate) mod contain;

@@ -114,7 +114,7 @@ pub fn from_files(
         deeds.extend(Deed::read(&source));
         Ok(())
     };
-    let (_, known) = offline::learn_from(files, &limits, enricher, take, complain)?;
+    let known = offline::read_documents(files, &limits, enricher, take, complain)?.known;
     deeds.sort_by_key(|deed| deed.time);
     let incidents = rounds.finish().incidents;
     let incident = incident_id(asked).and_then(|id| incidents.iter().find(|it| it.incident.id == id));

@@ -24,6 +24,7 @@ pub mod monitors;
 pub mod alertmanager;
 pub mod offline;
 pub mod backtest;
+pub mod investigate;
 pub mod replay;
 pub mod retag;
 pub mod learn;

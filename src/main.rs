@@ -13,7 +13,7 @@ use sagetrail::monitors::MonitorsError;
 use sagetrail::telemetry;
 
 use arguments::{Cli, Command};
-use commands::{check, contain, content, daemon, guard, history, learn, offline, whois};
+use commands::{check, contain, content, daemon, guard, history, investigate, learn, offline, whois};
 
 mod arguments;
 mod commands;
@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         Command::Whois(args) => whois::whois(args),
         Command::Contain(args) => contain::contain(args),
         Command::Guard(args) => guard::guard(args),
+        Command::Investigate(args) => investigate::investigate(args),
         Command::Manual { folder } => offline::write_manual(folder),
         Command::Completions { shell } => offline::write_completions(*shell),
         Command::Rules { rules, format } => offline::list(rules, *format),

@@ -1,6 +1,6 @@
 //! Makes the documents that would be indexed for local files, without any server.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read as _, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +22,13 @@ pub struct Summary {
     pub records: u64,
     pub selected: u64,
     pub malformed: u64,
+}
+
+/// What was read, and what is known at its end.
+#[derive(Debug)]
+pub struct Read {
+    pub summary: Summary,
+    pub known: Known,
 }
 
 /// Why a file could not be used whole, or nothing more can be written.
@@ -55,17 +62,17 @@ pub fn each_document(
     take: impl FnMut(&Document) -> io::Result<()>,
     complain: impl FnMut(&OfflineError),
 ) -> Result<Summary, OfflineError> {
-    learn_from(files, limits, enricher, take, complain).map(|(summary, _)| summary)
+    read_documents(files, limits, enricher, take, complain).map(|read| read.summary)
 }
 
-/// Does the same, and returns what the files told memory.
-pub fn learn_from(
+/// The same, and what the files told is handed back as well.
+pub fn read_documents(
     files: &[PathBuf],
     limits: &Limits,
     enricher: &Enricher,
     take: impl FnMut(&Document) -> io::Result<()>,
     mut complain: impl FnMut(&OfflineError),
-) -> Result<(Summary, Known), OfflineError> {
+) -> Result<Read, OfflineError> {
     let mut reading = Reading { enricher, known: Known::whole(), take, summary: Summary::default() };
     for path in files {
         let bytes = match read(path) {
@@ -79,7 +86,7 @@ pub fn learn_from(
             complain(&OfflineError::Damaged { path: path.clone(), damage });
         }
     }
-    Ok((reading.summary, reading.known))
+    Ok(Read { summary: reading.summary, known: reading.known })
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

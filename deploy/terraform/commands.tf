@@ -36,9 +36,17 @@ locals {
     setup = { opensearch = local.removes }
     learn = { opensearch = local.reads }
     whois = { opensearch = local.reads }
-    # Both read in pages of one view, which they close.
-    contain = { opensearch = local.pages }
-    guard   = { opensearch = local.pages }
+    # These read in pages of one view, which they close.
+    contain     = { opensearch = local.pages }
+    guard       = { opensearch = local.pages }
+    investigate = { opensearch = local.pages }
+    evidence = {
+      files      = ["s3:GetObject"]
+      bucket     = ["s3:ListBucket"]
+      keys       = ["kms:Decrypt"]
+      cloudtrail = ["cloudtrail:ListPublicKeys"]
+      opensearch = local.pages
+    }
     doctor = {
       queue        = ["sqs:GetQueueAttributes"]
       dead_letters = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"]

@@ -141,7 +141,7 @@ variable "opensearch_domain_arn" {
 
 variable "command_roles" {
   description = <<-EOT
-    Roles of their own for other commands than run: replay, retag, verify, setup, learn, whois, contain, guard, doctor. Each
+    Roles of their own for other commands than run: replay, retag, verify, setup, learn, whois, contain, guard, investigate, evidence (investigate --evidence), doctor. Each
     with the ARNs of who may take it; an empty list for who may take the daemon's (runs_on), on EKS by a service account of its own, whose name is
     the daemon's with the command, such as sagetrail-verify.
   EOT
@@ -149,13 +149,13 @@ variable "command_roles" {
   default     = {}
 
   validation {
-    condition     = length(setsubtract(keys(var.command_roles), ["replay", "retag", "verify", "setup", "learn", "whois", "contain", "guard", "doctor"])) == 0
-    error_message = "Only replay, retag, verify, setup, learn, whois, contain, guard and doctor."
+    condition     = length(setsubtract(keys(var.command_roles), ["replay", "retag", "verify", "setup", "learn", "whois", "contain", "guard", "investigate", "evidence", "doctor"])) == 0
+    error_message = "Only replay, retag, verify, setup, learn, whois, contain, guard, investigate, evidence and doctor."
   }
 
   validation {
-    condition     = var.opensearch_domain_arn != null || length(setintersection(keys(var.command_roles), ["retag", "setup", "learn", "whois", "contain", "guard"])) == 0
-    error_message = "retag, setup, learn, whois, contain and guard ask OpenSearch alone: without opensearch_domain_arn they need no role."
+    condition     = var.opensearch_domain_arn != null || length(setintersection(keys(var.command_roles), ["retag", "setup", "learn", "whois", "contain", "guard", "investigate"])) == 0
+    error_message = "retag, setup, learn, whois, contain, guard and investigate ask OpenSearch alone: without opensearch_domain_arn they need no role."
   }
 }
 

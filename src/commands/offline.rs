@@ -51,7 +51,7 @@ pub(crate) fn enrich(rules: &RuleArgs, files: &[PathBuf]) -> anyhow::Result<Exit
     }
 }
 
-pub(crate) fn complain_of(error: &OfflineError) -> u8 {
+pub(super) fn complain_of(error: &OfflineError) -> u8 {
     complain(&format!("sagetrail: {error}"));
     match error {
         OfflineError::Read { .. } => exit::NO_INPUT,

@@ -13,6 +13,7 @@ mod learn;
 mod memory;
 mod memory_daemon;
 mod inventory;
+mod investigate;
 mod whois;
 mod monitors;
 mod outages;

@@ -371,6 +371,25 @@ async fn simulating_works_with_its_role_and_without_any_privilege_of_it_does_not
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_investigation_works_with_its_role_and_without_any_privilege_of_it_does_not() {
+    let Some(servers) = servers() else { return };
+    let (cloud, _keys) = trail_of(&servers.0, "permissions-investigate").await;
+    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
+    let principal = format!("arn:aws:sts::{ACCOUNT}:assumed-role/DataScience/alice");
+    // A view that cannot be closed ends by itself. No record here has a temporary key, so that no session is asked for.
+    try_out(&servers, "investigate", &["point_in_time/delete", "sessions"], async |tenant| {
+        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
+        tenant.refresh().await;
+        ended(tenant.run(Who::Tried, &["investigate", &principal], &[]).await, "What is not known")?;
+        match tenant.run(Who::Tried, &["investigate", "0123456789abcdef"], &[]).await {
+            (Some(1), said) if said.contains("there is no incident") => Ok(()),
+            (code, said) => Err(format!("{code:?}: {said}")),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_verification_works_with_its_role_and_without_any_privilege_of_it_does_not() {
     let Some(servers) = servers() else { return };
     let (cloud, keys) = trail_of(&servers.0, "permissions-verify").await;
@@ -438,7 +457,7 @@ async fn as_admin(
 }
 
 /// Commands that need the script of memory, which setup installs.
-const REMEMBERING: [&str; 6] = ["run", "replay", "replay --retag", "verify", "whois", "contain"];
+const REMEMBERING: [&str; 7] = ["run", "replay", "replay --retag", "verify", "whois", "contain", "investigate"];
 
 /// Privileges for the plugins that are not there.
 const PLUGINS: [&str; 3] = ["opendistro", "notifications", "opensearch/ism"];

@@ -14,6 +14,7 @@ mod examples;
 mod generated_docs;
 mod guardrails;
 mod hostile;
+mod investigate;
 mod listing;
 mod mapping;
 mod metrics;

@@ -102,6 +102,10 @@ def show_containment(script: Path) -> None:
     print(f"\nThe script that contains it, {steps} steps to read before anybody runs it:\n  {script}")
 
 
+def show_report(report: Path) -> None:
+    print(f"\nThe report of the incident, to open in a browser\n  {report}")
+
+
 def show_further(search: Search, daemon: Daemon, binary: Path) -> None:
     print(
         f"\nLook further\n"
