@@ -20,7 +20,6 @@ use super::usual::{self, Novelty, Usual};
 use crate::memory::{Key, Known, Lookup, Said, Stamp, State};
 use crate::record::Record;
 use crate::timestamp;
-use scripts::scripts_of;
 
 /// The pairs of a record by what is known of them.
 #[derive(Default)]
@@ -63,7 +62,7 @@ impl Asking<'_, '_, '_> {
                 sessions.extend(state.value("created.key").map(str::to_owned));
             }
             let homes = self.homes(known.get(&key).found(), known);
-            self.scripts(known.get(&key).found()).chain(scripts_of(&homes, known)).for_each(&mut want);
+            self.scripts(known.get(&key).found()).chain(Self::scripts_of(&homes, known)).for_each(&mut want);
             homes.into_iter().for_each(&mut want);
             if let Some((before, now)) = known.get(&key).found().and_then(|state| self.moved(state)) {
                 before.keys(known).into_iter().chain(now.keys(known)).for_each(&mut want);
@@ -107,7 +106,7 @@ impl Asking<'_, '_, '_> {
         for home in &homes {
             find(Some(home.clone()), "space, profile or domain");
         }
-        let scripts = self.scripts(resource).chain(scripts_of(&homes, known));
+        let scripts = self.scripts(resource).chain(Self::scripts_of(&homes, known));
         let scripts: Vec<&State> = scripts.filter_map(|key| find(Some(key), "script").flatten()).collect();
         let moved = resource.and_then(|resource| Some((resource, self.moved(resource)?)));
         let deployed = moved.map(|(resource, (before, now))| {

@@ -42,6 +42,11 @@ impl Asking<'_, '_, '_> {
         homes.truncate(MOST_HOMES);
         homes
     }
+
+    /// The scripts that known spaces, profiles and domains have.
+    pub(super) fn scripts_of(homes: &[Key], known: &Known) -> impl Iterator<Item = Key> {
+        homes.iter().filter_map(|home| known.get(home).found()).flat_map(attached)
+    }
 }
 
 /// A space, its owner, the profile and the domain, and some more for what is damaged.
@@ -55,8 +60,4 @@ fn is_home(arn: &str) -> bool {
 fn attached(state: &State) -> impl Iterator<Item = Key> {
     let uses = state.values("uses").unwrap_or_default();
     uses.iter().filter(|arn| arn.contains("lifecycle-config/")).map(|arn| Key::resource(arn))
-}
-
-pub(super) fn scripts_of(homes: &[Key], known: &Known) -> impl Iterator<Item = Key> {
-    homes.iter().filter_map(|home| known.get(home).found()).flat_map(attached)
 }
