@@ -177,7 +177,7 @@ impl<T: FnMut(&Document) -> io::Result<()>> Reading<'_, T> {
 
     fn judge(&mut self, raw: &[u8], origin: Origin<'_>) -> io::Result<()> {
         let document = match enrich_knowing(raw, origin, self.enricher, &self.known) {
-            Enriched::NotSelected => return Ok(()),
+            Enriched::NotSelected | Enriched::RepeatedRead => return Ok(()),
             Enriched::Selected { document, facts, .. } => {
                 self.summary.selected += 1;
                 self.known.learn(&facts);

@@ -33,6 +33,7 @@ pub mod aws_own;
 pub mod networks;
 mod actor;
 mod usual;
+mod artefact;
 mod lineage;
 mod deployment;
 mod hardening;
@@ -89,6 +90,8 @@ use unpacked::Unpacked;
 #[derive(Debug)]
 pub enum Enriched<'k> {
     NotSelected,
+    /// A read of a model's artefact by an identity that has read there before, which is only counted.
+    RepeatedRead,
     Selected {
         document: Document,
         /// When the event happened, where the record says so.
@@ -215,7 +218,8 @@ fn decide<'k>(
     let matching = if known.is_off() { alone.clone() } else { rules.matches_knowing(&alone, again, &event) };
     // A muted match selects as well, so that what is muted can be found.
     if !select::is_selected(&record, *scope, &matching) {
-        return Enriched::NotSelected;
+        let repeats_read = event.remembered().repeats_read;
+        return if repeats_read { Enriched::RepeatedRead } else { Enriched::NotSelected };
     }
     let id = DocumentId::of(record.text(&["eventID"]), &canonical(raw));
     let times = Times {

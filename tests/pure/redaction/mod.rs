@@ -54,7 +54,9 @@ fn document_of(raw: &str, enricher: &Enricher) -> Document {
     let origin = Origin { path: "example", written_at: None, now: datetime!(2026-11-23 12:00 UTC) };
     match enrich(raw.as_bytes(), origin, enricher) {
         Enriched::Selected { document, .. } | Enriched::Malformed(document) => document,
-        Enriched::NotSelected | Enriched::ToRecall(_) => panic!("everything is selected"),
+        Enriched::NotSelected | Enriched::RepeatedRead | Enriched::ToRecall(_) => {
+            panic!("everything is selected")
+        }
         Enriched::Panicked(document) => panic!("it panicked: {document:?}"),
     }
 }

@@ -144,7 +144,7 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
         Asking { record: self.record, context: self.context(), actor: self.actor(), network, time }
     }
 
-    fn remembered(&self) -> &Remembered {
+    pub fn remembered(&self) -> &Remembered {
         self.remembered.get_or_init(|| match self.memory {
             Some((known, time)) if !known.is_off() => self.asking(time).remember(known),
             _ => Remembered::default(),
