@@ -1,41 +1,108 @@
-//! Tells what rules and the correlator would have found and paged over records of the past, without any server.
+//! Tells what rules and the correlator would have found and paged over records of the past.
+//!
+//! Records are read once, from wherever they are, and put into the order of time, as the daemon would have seen them. Then
+//! they are judged for each set of rules, with memory and correlations, and nothing is written.
 
+mod judging;
+pub mod progress;
+mod reading;
 mod report;
+mod sorted;
+mod text;
 
-use std::path::PathBuf;
+use std::io;
 
-use serde_json::Value;
+use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::config::SourceConfig;
-use crate::decode::Limits;
-use crate::document::Document;
-use crate::enrich::Enricher;
-use crate::incident::{Rounds, Weights};
-use crate::offline::{self, OfflineError, Summary};
+use crate::decode::Damage;
+use crate::opensearch::{OpenSearchError, QueryError};
+use crate::replay::{JobError, Place, ReplayError};
+pub use judging::judge;
+pub use reading::read;
 pub use report::{Change, Changes, Report, RuleReport, compare};
+pub use sorted::Sorted;
 
-/// Judges the records of files, the older ones first, and decides incidents as the correlator would have. What is older
-/// than `since` is the site's history: it is remembered, and not reported.
-pub fn backtest(
-    files: &[PathBuf],
-    config: &SourceConfig,
-    enricher: &Enricher,
-    since: Option<OffsetDateTime>,
-    complain: impl FnMut(&OfflineError),
-) -> Result<(Report, Summary), OfflineError> {
-    let limits =
-        Limits { uncompressed_bytes: config.max_uncompressed_bytes, record_bytes: config.max_record_bytes };
-    let mut rounds = Rounds::new(Weights::built_in(), enricher.rules.correlations());
-    let mut report = Report::new(since);
-    let take = |document: &Document| {
-        let source: Value = serde_json::from_slice(&document.source).expect("documents are written as JSON");
-        if let Some(signal) = rounds.take(document.index.as_str(), document.id.as_str(), &source) {
-            report.count(&signal);
+/// What is judged.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub places: Vec<Place>,
+    /// Whether the stored events are read as well.
+    pub index: bool,
+    /// From when on is reported; what is older is the site's history.
+    pub since: Option<OffsetDateTime>,
+}
+
+/// The records of a job in the order of their times, and what was read for them.
+#[derive(Debug)]
+pub struct Records {
+    pub sorted: Sorted,
+    pub read: Read,
+}
+
+/// What was read.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Read {
+    /// Files and objects that were read, to their end or to where they are damaged.
+    pub files: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Stored events.
+    pub stored: u64,
+    /// Files and objects of which something could not be read.
+    pub damaged: u64,
+    /// Files and objects that could not be read at all.
+    pub unread: u64,
+    /// The first of both, with what is wrong.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A file or object that was not read, or not to its end.
+#[derive(Debug, Clone, Serialize)]
+pub struct LeftOut {
+    pub name: String,
+    pub problem: String,
+}
+
+/// What is wrong with one file or object. The others are read all the same.
+#[derive(Debug, thiserror::Error)]
+pub enum Flaw {
+    #[error("{0}")]
+    Unread(String),
+    #[error("{name} is damaged: {damage}")]
+    Damaged { name: String, damage: Damage },
+}
+
+/// Why nothing can be told.
+#[derive(Debug, thiserror::Error)]
+pub enum BacktestError {
+    #[error(transparent)]
+    Job(#[from] JobError),
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    #[error(transparent)]
+    OpenSearch(#[from] OpenSearchError),
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error(
+        "cannot keep records in a temporary file: {0}; TMPDIR names the folder, which needs room for the records"
+    )]
+    Sort(#[from] io::Error),
+    #[error("a task that reads records panicked; this is a bug, please report it")]
+    Panicked,
+}
+
+/// Names of files that a report has. All are counted.
+const NAMED: usize = 100;
+
+impl Read {
+    fn leave_out(&mut self, name: String, flaw: &Flaw) {
+        match flaw {
+            Flaw::Unread(_) => self.unread += 1,
+            Flaw::Damaged { .. } => self.damaged += 1,
         }
-        Ok(())
-    };
-    let summary = offline::each_document(files, &limits, enricher, take, complain)?;
-    report.end(rounds.finish());
-    Ok((report, summary))
+        if self.left_out.len() < NAMED {
+            self.left_out.push(LeftOut { name, problem: flaw.to_string() });
+        }
+    }
 }

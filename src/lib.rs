@@ -25,6 +25,7 @@ pub mod alertmanager;
 pub mod offline;
 pub mod backtest;
 pub mod replay;
+mod stored;
 pub mod retag;
 pub mod learn;
 pub mod whois;

@@ -13,7 +13,7 @@ use sagetrail::monitors::MonitorsError;
 use sagetrail::telemetry;
 
 use arguments::{Cli, Command};
-use commands::{check, content, daemon, history, learn, offline, whois};
+use commands::{backtest, check, content, daemon, history, learn, offline, whois};
 
 mod arguments;
 mod commands;
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => history::replay(args),
         Command::Verify(args) => history::verify(args),
         Command::Enrich { rules, files } => offline::enrich(rules, files),
-        Command::Backtest(args) => offline::backtest(args),
+        Command::Backtest(args) => backtest::backtest(args),
         Command::Health { config, live } => {
             daemon::ask_health(config, if *live { Probe::Live } else { Probe::Ready })
         }

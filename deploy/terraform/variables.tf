@@ -141,16 +141,16 @@ variable "opensearch_domain_arn" {
 
 variable "command_roles" {
   description = <<-EOT
-    Roles of their own for other commands than run: replay, retag, verify, setup, learn, whois, doctor. Each with the ARNs
-    of who may take it; an empty list for who may take the daemon's (runs_on), on EKS by a service account of its own, whose name is
+    Roles of their own for other commands than run: replay, retag, verify, setup, backtest, learn, whois, doctor. Each with
+    the ARNs of who may take it; an empty list for who may take the daemon's (runs_on), on EKS by a service account of its own, whose name is
     the daemon's with the command, such as sagetrail-verify.
   EOT
   type        = map(list(string))
   default     = {}
 
   validation {
-    condition     = length(setsubtract(keys(var.command_roles), ["replay", "retag", "verify", "setup", "learn", "whois", "doctor"])) == 0
-    error_message = "Only replay, retag, verify, setup, learn, whois and doctor."
+    condition     = length(setsubtract(keys(var.command_roles), ["replay", "retag", "verify", "setup", "backtest", "learn", "whois", "doctor"])) == 0
+    error_message = "Only replay, retag, verify, setup, backtest, learn, whois and doctor."
   }
 
   validation {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use sagetrail_core::incident;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
@@ -16,7 +17,7 @@ pub(super) const STEP: Duration = Duration::from_secs(5);
 /// How long one answer may take: a step that has begun a request waits for it, or the round would never come past it.
 const ANSWER: Duration = Duration::from_secs(30);
 /// Searches in one request.
-pub(super) const AT_ONCE: usize = 20;
+pub(super) const AT_ONCE: usize = incident::AT_ONCE;
 
 const QUERY: Query = Query {
     operation: "correlating",

@@ -5,11 +5,14 @@
 
 mod advice;
 mod correlated;
+mod counted;
+mod held;
 mod rounds;
 mod sentence;
 mod signal;
 mod tally;
 mod together;
+mod usual;
 mod weights;
 
 use std::collections::BTreeSet;
@@ -21,10 +24,12 @@ use time::OffsetDateTime;
 
 use crate::enrich::Severity;
 use crate::timestamp::Timestamp;
-pub use rounds::{Decided, Page, Rounds};
+pub use counted::Counted;
+pub use rounds::{AT_ONCE, Decided, Page, Rounds};
 pub use signal::{Signal, SignalFinding};
 pub use tally::{Finding, Kept, MOST, MOST_TIES, Tally, Told};
 pub use together::{Alone, is_tied, put_together};
+pub use usual::hour_of;
 pub use weights::Weights;
 
 /// A document of the index of incidents.
