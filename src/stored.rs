@@ -51,7 +51,10 @@ impl View {
         let question = Query { operation: "point in time", grant };
         match question.ask(client, &path, &Value::Null).await {
             Ok(Opened { pit_id }) => Ok(Some(Self { id: pit_id, after: None, grant })),
-            Err(QueryError::Refused { status: 404, .. }) => Ok(None),
+            // Of a pattern that fits no index there is no view, for which OpenSearch has several statuses.
+            Err(error @ QueryError::Refused { status: 400 | 404, .. }) => {
+                if shards(client, grant).await? == 0 { Ok(None) } else { Err(error) }
+            }
             Err(error) => Err(error),
         }
     }
@@ -108,6 +111,13 @@ impl View {
         let body = Bytes::from(json!({"pit_id": [self.id]}).to_string());
         let _ = client.request(Method::DELETE, "_search/point_in_time", Some(body)).await;
     }
+}
+
+/// How many shards the events have.
+async fn shards(client: &OpenSearch, grant: &'static str) -> Result<u64, QueryError> {
+    let path = format!("{}-*/_search?size=0", client.names().events());
+    let answer: Value = Query { operation: "search", grant }.ask(client, &path, &json!({})).await?;
+    Ok(answer["_shards"]["total"].as_u64().unwrap_or_default())
 }
 
 /// What is read of a document. `aws` follows from its text and is the largest part of it.

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::job::{BacktestError, Records};
 use super::progress::Progress;
 use super::reading::stored;
 use super::report::{Judged, Report};
 use super::sorted::{Entry, Form};
-use super::{BacktestError, Records};
 use crate::enrich::redact::MARKER_START;
 use crate::enrich::{Enriched, Enricher, Origin, enrich_knowing, re_enrich};
 use crate::incident::{Counted, Rounds, Weights};

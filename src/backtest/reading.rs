@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::job::{BacktestError, Flaw, Job, Read, Records};
 use super::progress::Progress;
 use super::sorted::{Entry, Form, Order, Sorting};
-use super::{BacktestError, Flaw, Job, Read, Records};
 use crate::config::{Config, ContentHash};
 use crate::decode::{Decoded, Limits, Scratch, decode};
 use crate::enrich::{self, Enricher};

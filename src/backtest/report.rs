@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
-use super::Read;
+use super::job::Read;
 use crate::enrich::Severity;
 use crate::incident::{Counted, Decided, Incident, Page};
 use crate::timestamp;

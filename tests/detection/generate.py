@@ -3,7 +3,7 @@
     generate.py FOLDER RECORDS [SEED]
 
 Nothing is noise: each record is one of a case that means something, with its names, accounts, keys and times exchanged. One
-seed always gives the same records. There are many organisations, so that not all belongs to one incident, and some thousand
+seed always gives the same records. There are many organisations, so that not all belongs to one incident, and some hundred
 moments at which something happens, because each costs a correlator a round.
 """
 
@@ -21,7 +21,9 @@ FORM = "%Y-%m-%dT%H:%M:%SZ"
 BEGIN = datetime.datetime(2026, 11, 2, tzinfo=datetime.timezone.utc)
 DAYS = 21
 # Records in one organisation, at one moment and in one file.
-PER_ORGANISATION, PER_MOMENT, PER_FILE = 1_500, 33, 10_000
+PER_ORGANISATION, PER_MOMENT, PER_FILE = 1_500, 66, 10_000
+# The fewest and the most moments.
+FEWEST, MOST = 40, 300
 # Seconds that a moment lasts, less than from one round to the next, and at least from one moment to another.
 MOMENT, BETWEEN = 14, 40
 # How often a case is of which kind.
@@ -100,7 +102,7 @@ class Organisation:
 
 def moments(chance, records):
     """When something happens, in seconds from the beginning."""
-    count = max(40, records // PER_MOMENT)
+    count = min(MOST, max(FEWEST, records // PER_MOMENT))
     return sorted(chance.sample(range(0, DAYS * 86_400, BETWEEN), count))
 
 
