@@ -4,31 +4,23 @@
 //! real servers pin the words. The text of such an error includes the advice, so the daemon and the doctor say the
 //! same.
 
+use std::sync::Arc;
+
 use url::Url;
 
 /// The target of a connection, by the settings that decide it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// `[sink]`, `[dashboards]` or `[channels]`, over TLS or without.
-    Section { name: &'static str, uses_tls: bool },
+    /// `[sink]`, `[dashboards]` or one of `[channels]`, over TLS or without.
+    Section { name: Arc<str>, uses_tls: bool },
     /// A service of AWS, which is configured the AWS way.
     Aws,
 }
 
 impl Place {
-    /// The cluster at this address.
-    pub fn of(url: &Url) -> Self {
-        Self::Section { name: "sink", uses_tls: url.scheme() == "https" }
-    }
-
-    /// The channel at this address.
-    pub fn of_channel(url: &Url) -> Self {
-        Self::Section { name: "channels", uses_tls: url.scheme() == "https" }
-    }
-
-    /// The Dashboards at this address.
-    pub fn of_dashboards(url: &Url) -> Self {
-        Self::Section { name: "dashboards", uses_tls: url.scheme() == "https" }
+    /// The server at this address, which a section of the configuration names.
+    pub fn of(section: &str, url: &Url) -> Self {
+        Self::Section { name: section.into(), uses_tls: url.scheme() == "https" }
     }
 }
 
@@ -170,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_concerns_neither_tls_nor_names_gets_no_advice() {
-        let place = Place::Section { name: "sink", uses_tls: true };
+        let place = Place::Section { name: "sink".into(), uses_tls: true };
         for problem in [
             "Connection refused (os error 111)",
             "Connection reset by peer (os error 104)",
@@ -183,7 +175,7 @@ mod tests {
 
     #[test]
     fn whoever_asks_without_tls_where_it_is_spoken_is_told_by_the_answers_of_common_servers() {
-        let plain = Place::Section { name: "dashboards", uses_tls: false };
+        let plain = Place::Section { name: "dashboards".into(), uses_tls: false };
         for body in [
             "<center>The plain HTTP request was sent to HTTPS port</center>",
             "Client sent an HTTP request to an HTTPS server.\n",

@@ -137,6 +137,8 @@ async fn handed_to(server: &Server, alerts: &[Alert], unfit: usize) -> HandedOve
         waiting: unfit,
         problem: (unfit > 0).then(unfit_problem),
     };
+    // Certificates and passwords are exchanged without a word, and reading some kilobytes costs nothing.
+    server.renew().await;
     for some in alerts.chunks(server::ALERTS_AT_ONCE) {
         if let Err(error) = server.post(some).await {
             outcome.waiting += alerts.len() - outcome.taken;

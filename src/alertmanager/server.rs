@@ -46,8 +46,8 @@ impl Server {
             request_timeout: PATIENCE,
             ..SinkConfig::default()
         };
-        let client =
-            OpenSearch::of_alertmanager(&connection).map_err(|error| of(name, &error.to_string()))?;
+        let client = OpenSearch::of_section(&format!("channels.{name}"), &connection)
+            .map_err(|error| of(name, &error.to_string()))?;
         let token = match (&config.bearer_token, &config.bearer_token_file) {
             (Some(token), _) => Token::Text(token.clone()),
             (None, Some(path)) => Token::File(path.clone()),
@@ -62,6 +62,11 @@ impl Server {
 
     pub(super) fn error(&self, problem: &str) -> AlertmanagerError {
         of(&self.name, problem)
+    }
+
+    /// Uses what the files hold now that its section names.
+    pub(super) async fn renew(&self) {
+        self.client.renew().await;
     }
 
     /// Hands over some alerts, all or none.
@@ -121,7 +126,5 @@ impl Server {
 }
 
 fn of(channel: &str, problem: &str) -> AlertmanagerError {
-    let named = format!("channels.{channel}.");
-    let problem = problem.replace("sink.", &named).replace("channels.ca_file", &format!("{named}ca_file"));
-    AlertmanagerError { channel: channel.to_owned(), problem }
+    AlertmanagerError { channel: channel.to_owned(), problem: problem.to_owned() }
 }

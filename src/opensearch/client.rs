@@ -63,25 +63,25 @@ impl OpenSearch {
     /// Makes a client; nothing is sent yet. `aws` gives the region and the credentials, which refresh themselves, where
     /// requests are signed.
     pub fn new(config: &SinkConfig, aws: Option<&SdkConfig>) -> Result<Self, OpenSearchError> {
+        Self::open("sink", config, aws)
+    }
+
+    /// Makes a client of another server that speaks JSON over HTTP, such as Dashboards or an Alertmanager. Its errors and
+    /// advice name its section of the configuration.
+    pub fn of_section(section: &str, config: &SinkConfig) -> Result<Self, OpenSearchError> {
+        Self::open(section, config, None)
+    }
+
+    fn open(section: &str, config: &SinkConfig, aws: Option<&SdkConfig>) -> Result<Self, OpenSearchError> {
         let region = aws.filter(|_| config.auth == AuthKind::Sigv4).and_then(SdkConfig::region);
         Ok(Self {
-            connection: Arc::new(Connection::open(config, aws)?),
-            place: Place::of(&config.url),
+            connection: Arc::new(Connection::open(section, config, aws)?),
+            place: Place::of(section, &config.url),
             region: region.map(|region| region.as_ref().into()),
             host: host(config),
             names: Names::new(&config.index_prefix),
             compress: if config.gzip { Compress::Gzip } else { Compress::Never },
         })
-    }
-
-    /// Makes a client of Dashboards, which speaks HTTP in the same way. What it advises names `[dashboards]`.
-    pub fn of_dashboards(config: &SinkConfig) -> Result<Self, OpenSearchError> {
-        Ok(Self { place: Place::of_dashboards(&config.url), ..Self::new(config, None)? })
-    }
-
-    /// Makes a client of an Alertmanager, which speaks HTTP in the same way. What it advises names `[channels]`.
-    pub fn of_alertmanager(config: &SinkConfig) -> Result<Self, OpenSearchError> {
-        Ok(Self { place: Place::of_channel(&config.url), ..Self::new(config, None)? })
     }
 
     /// Reads the files again that the configuration names, and uses what they hold from the next request on.
@@ -91,7 +91,7 @@ impl OpenSearch {
         let _ = tokio::task::spawn_blocking(move || connection.renew()).await;
     }
 
-    /// Whether a file that `[sink]` names could not be used when it was last read.
+    /// Whether a file that its section names could not be used when it was last read.
     pub fn refuses_files(&self) -> bool {
         self.connection.refuses_files()
     }

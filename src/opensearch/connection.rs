@@ -1,4 +1,4 @@
-//! Holds the transport to the cluster, and replaces it when a file that `[sink]` names has new content.
+//! Holds the transport to a server, and replaces it when a file that its section names has new content.
 //!
 //! A request keeps the transport that it began with, so an exchange breaks none. A file that cannot be read or used is
 //! left alone and logged once, because its writer may be half-way.
@@ -14,11 +14,14 @@ use tracing::{info, warn};
 
 use super::error::OpenSearchError;
 use super::transport::{Credentials, Signature, Transport, Trust};
-use crate::advice;
+use crate::advice::{self, Place};
 use crate::causes::chain;
 use crate::config::{AuthKind, Sigv4Service, SinkConfig};
 
 pub(super) struct Connection {
+    place: Place,
+    /// The section of the configuration that names the server.
+    section: Arc<str>,
     config: SinkConfig,
     aws: Option<SdkConfig>,
     current: Mutex<Current>,
@@ -35,11 +38,19 @@ struct Current {
 }
 
 impl Connection {
-    pub(super) fn open(config: &SinkConfig, aws: Option<&SdkConfig>) -> Result<Self, OpenSearchError> {
-        let files = Files::read(config)?;
-        let transport = Arc::new(transport(config, aws, &files)?);
+    pub(super) fn open(
+        section: &str,
+        config: &SinkConfig,
+        aws: Option<&SdkConfig>,
+    ) -> Result<Self, OpenSearchError> {
+        let place = Place::of(section, &config.url);
+        let named = |error: OpenSearchError| error.within(section);
+        let files = Files::read(config).map_err(named)?;
+        let transport = Arc::new(transport(config, aws, &files, &place).map_err(named)?);
         let current = Current { transport, fingerprint: files.fingerprint(), problem: None };
         Ok(Self {
+            place,
+            section: section.into(),
             config: config.clone(),
             aws: aws.cloned(),
             current: Mutex::new(current),
@@ -64,26 +75,28 @@ impl Connection {
             if self.current.lock().unwrap_or_else(PoisonError::into_inner).fingerprint == fingerprint {
                 return Ok(None);
             }
-            Ok(Some((transport(&self.config, self.aws.as_ref(), &files)?, fingerprint)))
+            Ok(Some((transport(&self.config, self.aws.as_ref(), &files, &self.place)?, fingerprint)))
         });
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let (section, mut current) =
+            (&self.section, self.current.lock().unwrap_or_else(PoisonError::into_inner));
         match made {
             Ok(made) => {
                 let had_problem = current.problem.take().is_some();
                 if let Some((transport, fingerprint)) = made {
                     current.transport = Arc::new(transport);
                     current.fingerprint = fingerprint;
-                    info!("a file that the section sink names has changed; its new content is in use");
+                    info!(%section, "a file that this section names has changed; its new content is in use");
                 } else if had_problem {
-                    info!("the files that [sink] names can be used again, with the same content");
+                    info!(%section, "the files that this section names can be used again, with the same content");
                 }
             }
             Err(error) => {
-                let problem = error.to_string();
+                let problem = error.within(section).to_string();
                 if current.problem.as_ref() != Some(&problem) {
                     warn!(
+                        %section,
                         problem,
-                        "a file that the section sink names cannot be used; its old content stays in use"
+                        "a file that this section names cannot be used; its old content stays in use"
                     );
                     current.problem = Some(problem);
                 }
@@ -92,7 +105,7 @@ impl Connection {
     }
 }
 
-/// What the files hold that `[sink]` names.
+/// What the files hold that the section names.
 struct Files {
     password: Option<SecretString>,
     /// The certificate and its key, in PEM.
@@ -108,7 +121,7 @@ impl Files {
         };
         let identity = match config.auth {
             AuthKind::Certificate => {
-                let (certificate_key, key_key) = ("sink.client_certificate_file", "sink.client_key_file");
+                let (certificate_key, key_key) = ("client_certificate_file", "client_key_file");
                 let named = |key, path: &Option<_>| path.clone().ok_or_else(|| missing(key));
                 let mut pem =
                     read(certificate_key, &named(certificate_key, &config.client_certificate_file)?)?;
@@ -119,7 +132,7 @@ impl Files {
             AuthKind::None | AuthKind::Basic | AuthKind::Sigv4 => None,
         };
         let authorities = match &config.ca_file {
-            Some(path) if !config.danger_accept_invalid_certificates => Some(read("sink.ca_file", path)?),
+            Some(path) if !config.danger_accept_invalid_certificates => Some(read("ca_file", path)?),
             _ => None,
         };
         Ok(Self { password, identity, authorities })
@@ -141,6 +154,7 @@ fn transport(
     config: &SinkConfig,
     aws: Option<&SdkConfig>,
     files: &Files,
+    place: &Place,
 ) -> Result<Transport, OpenSearchError> {
     Transport::new(
         config.url.clone(),
@@ -151,10 +165,10 @@ fn transport(
     )
     .map_err(|error| {
         let mut problem = chain(&error);
-        if let Some(advice) = advice::of_connection(&problem, &advice::Place::of(&config.url)) {
+        if let Some(advice) = advice::of_connection(&problem, place) {
             problem = format!("{problem}; {advice}");
         }
-        OpenSearchError::configure("sink", problem)
+        OpenSearchError::configure("", problem)
     })
 }
 
@@ -166,15 +180,15 @@ fn credentials(
     match config.auth {
         AuthKind::None => Ok(None),
         AuthKind::Basic => {
-            let username = config.username.clone().ok_or_else(|| missing("sink.username"))?;
+            let username = config.username.clone().ok_or_else(|| missing("username"))?;
             let password = config.password.as_ref().or(files.password.as_ref());
-            let password = password.ok_or_else(|| missing("sink.password_file"))?.clone();
+            let password = password.ok_or_else(|| missing("password_file"))?.clone();
             Ok(Some(Credentials::Basic { username, password }))
         }
         AuthKind::Sigv4 => {
             let unsigned = |lack| {
                 let problem = format!("requests cannot be signed without {lack}");
-                OpenSearchError::configure("sink.auth", problem)
+                OpenSearchError::configure("auth", problem)
             };
             let aws = aws.ok_or_else(|| unsigned("an AWS configuration"))?;
             let service = match config.sigv4_service {
@@ -195,7 +209,7 @@ fn trust(config: &SinkConfig, files: &Files) -> Result<Trust, OpenSearchError> {
         return Ok(Trust::Anybody);
     }
     let Some(pem) = &files.authorities else { return Ok(Trust::System) };
-    let key = "sink.ca_file";
+    let key = "ca_file";
     let authorities = Certificate::from_pem_bundle(pem);
     let authorities = authorities.map_err(|error| OpenSearchError::configure(key, chain(&error)))?;
     if authorities.is_empty() {
@@ -206,7 +220,7 @@ fn trust(config: &SinkConfig, files: &Files) -> Result<Trust, OpenSearchError> {
 
 /// An editor or `echo` ends a file with a newline that is not part of the password.
 fn password_of(path: &Path) -> Result<String, OpenSearchError> {
-    let key = "sink.password_file";
+    let key = "password_file";
     let configure = |problem: &str| OpenSearchError::configure(key, problem);
     let text = String::from_utf8(read(key, path)?).map_err(|_| configure("is not UTF-8"))?;
     let password = text.trim_end_matches(['\r', '\n']);
@@ -230,7 +244,11 @@ fn missing(key: &'static str) -> OpenSearchError {
 }
 
 fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, OpenSearchError> {
-    std::fs::read(path).map_err(|source| OpenSearchError::ReadFile { key, path: path.to_owned(), source })
+    std::fs::read(path).map_err(|source| OpenSearchError::ReadFile {
+        key: key.into(),
+        path: path.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -247,7 +265,7 @@ mod tests {
             password_file: Some(file.path().to_owned()),
             ..SinkConfig::default()
         };
-        let connection = Connection::open(&config, None).unwrap();
+        let connection = Connection::open("sink", &config, None).unwrap();
         for (password, is_refused) in
             [("first", false), ("", true), ("", true), ("second", false), ("", true)]
         {

@@ -1,5 +1,6 @@
 //! Why there is no client of OpenSearch, or no answer to a request.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,9 +8,9 @@ use std::sync::Arc;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenSearchError {
     #[error("{key}: cannot read {}: {source}", path.display())]
-    ReadFile { key: &'static str, path: PathBuf, source: std::io::Error },
+    ReadFile { key: Cow<'static, str>, path: PathBuf, source: std::io::Error },
     #[error("{key}: {problem}")]
-    Configure { key: &'static str, problem: String },
+    Configure { key: Cow<'static, str>, problem: String },
     #[error(
         "OpenSearch Serverless is not supported: its time series collections take no ids, so redelivered records would be stored twice, and it has neither retention policies nor alerting; use a managed domain"
     )]
@@ -34,6 +35,15 @@ pub enum OpenSearchError {
 
 impl OpenSearchError {
     pub(super) fn configure(key: &'static str, problem: impl Into<String>) -> Self {
-        Self::Configure { key, problem: problem.into() }
+        Self::Configure { key: key.into(), problem: problem.into() }
+    }
+
+    /// Names the section of the configuration before the setting that cannot be used.
+    pub(super) fn within(mut self, section: &str) -> Self {
+        if let Self::ReadFile { key, .. } | Self::Configure { key, .. } = &mut self {
+            let whole = if key.is_empty() { section.to_owned() } else { format!("{section}.{key}") };
+            *key = whole.into();
+        }
+        self
     }
 }

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_panics_is_set_aside_and_the_other_49_of_its_file_are_shipped() {
+    fn a_record_that_panics_is_rejected_and_the_other_49_of_its_file_are_shipped() {
         let record = |number: usize| {
             format!(
                 r#"{{"eventID":"4da0b3c{number:02}","eventSource":"sagemaker.amazonaws.com","eventName":"DeleteModel","requestParameters":{{"modelName":"model-{number}","password":"hunter2"}}}}"#

@@ -35,7 +35,7 @@ pub(super) struct Judge {
     decide: Decide,
     known: Known,
     chunk: Chunk,
-    /// Documents, in place of which the record may be set aside.
+    /// Documents, in place of which the record may be rejected.
     pub(super) selected: u64,
     panicked: u64,
 }

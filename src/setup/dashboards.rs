@@ -43,8 +43,8 @@ impl Dashboards {
             danger_accept_invalid_certificates: config.danger_accept_invalid_certificates,
             ..SinkConfig::default()
         };
-        let client = OpenSearch::of_dashboards(&connection)
-            .map_err(|error| refused(error.to_string().replace("sink.", "dashboards.")))?;
+        let client =
+            OpenSearch::of_section("dashboards", &connection).map_err(|error| refused(error.to_string()))?;
         let headers = vec![("osd-xsrf", "true".to_owned()), ("securitytenant", config.tenant.clone())];
         let prefix = config.workspace.as_ref().map_or_else(String::new, |id| format!("w/{id}/"));
         Ok(Some(Self { client, prefix, headers }))

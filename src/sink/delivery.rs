@@ -224,9 +224,9 @@ impl BulkSender {
             }
             match outcome {
                 ItemOutcome::Created => {
-                    if entry.set_aside.is_some() && entry.is_fact() {
+                    if entry.rejected.is_some() && entry.is_fact() {
                         self.metrics.memory_facts.count(FactOutcome::Rejected);
-                    } else if entry.set_aside.is_some() {
+                    } else if entry.rejected.is_some() {
                         self.metrics.records_rejected.count(RejectReason::Refused);
                     } else {
                         created += u64::from(entry.document.index.is_for_events());
@@ -258,7 +258,7 @@ impl BulkSender {
                 ItemOutcome::Refused(refusal) | ItemOutcome::Doubtful(refusal) => {
                     let report = rejection::report(&entry.document, &refusal, now);
                     first_refusal.get_or_insert(refusal.kind);
-                    reports.push(entry.set_aside(report));
+                    reports.push(entry.reject(report));
                 }
             }
         }

@@ -14,7 +14,7 @@ pub(super) struct Entry {
     /// How often it was sent in a bulk that was answered.
     pub(super) attempts: u32,
     /// Set once OpenSearch has refused the document, which is now its own report in the rejected index.
-    pub(super) set_aside: Option<SetAside>,
+    pub(super) rejected: Option<Rejected>,
     /// How the document was to be written that was submitted.
     write: Write,
     /// Given back before the submission is answered, so that the submitter finds the budget free.
@@ -23,7 +23,7 @@ pub(super) struct Entry {
 }
 
 /// Marks an entry whose document was replaced by the report of its refusal.
-pub(super) struct SetAside;
+pub(super) struct Rejected;
 
 /// How an entry ended.
 pub(super) enum EntryOutcome {
@@ -35,7 +35,7 @@ pub(super) enum EntryOutcome {
 impl Entry {
     pub(super) fn new(document: Document, acks: &Arc<AckTracker>, permit: BudgetPermit) -> Self {
         let write = document.write;
-        Self { document, attempts: 0, set_aside: None, write, _permit: permit, acks: Arc::clone(acks) }
+        Self { document, attempts: 0, rejected: None, write, _permit: permit, acks: Arc::clone(acks) }
     }
 
     /// Tells the submission how this document ended. An entry that is dropped without it counts as unanswered.
@@ -58,10 +58,10 @@ impl Entry {
     }
 
     /// Replaces the document by the report of its refusal, which takes the same way.
-    pub(super) fn set_aside(mut self, report: Document) -> Self {
+    pub(super) fn reject(mut self, report: Document) -> Self {
         self.document = report;
         self.attempts = 0;
-        self.set_aside = Some(SetAside);
+        self.rejected = Some(Rejected);
         self
     }
 
@@ -72,7 +72,7 @@ impl Entry {
 
     /// Whether the document goes to the rejected index; there is nowhere else to put it then.
     pub(super) fn is_for_rejected(&self) -> bool {
-        self.set_aside.is_some() || self.document.index.is_for_rejected()
+        self.rejected.is_some() || self.document.index.is_for_rejected()
     }
 }
 

@@ -130,7 +130,8 @@ fn at(seconds: i64) -> String {
     sagetrail::timestamp::format(OffsetDateTime::now_utc() + time::Duration::seconds(seconds))
 }
 
-fn incident(id: &str, sentence: &str) -> Value {
+/// The document of an open incident.
+pub fn incident(id: &str, sentence: &str) -> Value {
     json!({"@timestamp": at(-5), "message": sentence, "event": {"start": at(-60), "end": at(-5)},
         "incident": {"id": id, "kind": "attack", "state": "open", "severity": "high", "opened": at(-10),
             "signals": 2, "outcome": {"success": 2, "failure": 0}, "reason": "Its score reached 100.",
@@ -196,7 +197,9 @@ async fn what_an_alertmanager_that_is_down_was_not_handed_it_is_handed_when_it_i
     assert!(metrics.expose().contains(&waiting(2)) && since.get() >= before);
 
     let first = since.get();
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    while OffsetDateTime::now_utc().unix_timestamp() <= first {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     handed(&to, &open).await;
     assert_eq!(since.get(), first, "it has failed since then");
 

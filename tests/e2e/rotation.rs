@@ -52,12 +52,12 @@ async fn a_password_is_exchanged_in_either_order_while_records_come_and_none_is_
     upload(&cloud, 1).await;
     told(&daemon, "OpenSearch denies bulk requests", 1).await;
     mount(folder.path(), "v2", SECOND);
-    told(&daemon, "a file that the section sink names has changed", 1).await;
+    told(&daemon, "a file that this section names has changed", 1).await;
     cloud.until_empty(Duration::from_mins(2)).await;
 
     // The file is first: nothing is denied yet, and it is found because it is looked at.
     mount(folder.path(), "v3", THIRD);
-    told(&daemon, "a file that the section sink names has changed", 2).await;
+    told(&daemon, "a file that this section names has changed", 2).await;
     upload(&cloud, 2).await;
     told(&daemon, "OpenSearch denies bulk requests", 2).await;
     set_password(&administrator, THIRD).await;

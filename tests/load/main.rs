@@ -15,7 +15,7 @@ use support::{Stack, eventually, trail};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
-const OBJECTS: usize = 200;
+const OBJECTS: usize = 100;
 const RECORDS_PER_OBJECT: usize = 500;
 const RECORDS: usize = OBJECTS * RECORDS_PER_OBJECT;
 const PATIENCE: Duration = Duration::from_mins(15);

@@ -61,14 +61,6 @@ pub fn content(object: &[u8], limits: &Limits) -> Result<Vec<u8>, Damage> {
     Ok(content)
 }
 
-/// The SHA-256 of an object's uncompressed content, whatever it holds.
-pub fn content_sha256(object: &[u8], limits: &Limits) -> Result<[u8; 32], Damage> {
-    let mut scratch = Scratch::default();
-    let mut window = Window::new(object, *limits, ContentHash::Sha256, &mut scratch);
-    while window.refill()? {}
-    Ok(window.sha256().expect("it was asked for"))
-}
-
 /// What decoding one object came to.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Decoded {

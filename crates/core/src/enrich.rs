@@ -103,9 +103,9 @@ pub enum Enriched<'k> {
     },
     /// It cannot be judged before this is recalled.
     ToRecall(Vec<Key>),
-    /// No JSON that can be read: set aside with the reason and the text.
+    /// No JSON that can be read: rejected with the reason and the text.
     Malformed(Document),
-    /// This code panicked at it: set aside with what can be shown of it without knowing why.
+    /// This code panicked at it: rejected with what can be shown of it without knowing why.
     Panicked(Document),
 }
 

@@ -1,4 +1,4 @@
-//! Facts on a real node: which wait, and which are set aside.
+//! Facts on a real node: which wait, and which are rejected.
 
 use bytes::Bytes;
 use sagetrail::config::SinkConfig;
@@ -70,7 +70,7 @@ async fn a_fact_waits_for_a_script_that_is_missing_and_is_known_after_it() {
     assert_eq!(
         client.request(Method::GET, &rejected, None).await.unwrap().status,
         404,
-        "nothing is set aside"
+        "nothing is rejected"
     );
     running.end().await;
 }

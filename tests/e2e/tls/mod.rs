@@ -5,19 +5,24 @@ mod server;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use sagetrail::config::{AuthKind, DashboardsConfig, SinkConfig};
+use sagetrail::alertmanager::Alertmanagers;
+use sagetrail::config::{AuthKind, Config, DashboardsConfig, SinkConfig};
+use sagetrail::metrics::Metrics;
 use sagetrail::opensearch::OpenSearch;
 use sagetrail::setup::dashboards::Dashboards;
 use sagetrail::source::queue::Queue;
 use server::{Authority, Doors, Identity, NOW, Server};
 use tempfile::TempDir;
+use time::OffsetDateTime;
 use url::Url;
 
+use crate::alertmanager::incident;
 use crate::support::log::Log;
 
 /// How many lines of the log have all these words.
@@ -130,6 +135,29 @@ async fn a_signature_for_another_region_is_told_as_that_and_another_denial_is_no
         assert!(said.contains("403"), "{said}");
         assert_eq!(said.contains("set AWS_REGION") && said.contains("not eu-central-1"), is_region, "{said}");
     }
+}
+
+#[tokio::test]
+async fn an_alertmanager_with_another_authority_is_handed_incidents_once_the_file_holds_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, other) = (Authority::new("ours"), Authority::new("other"));
+    let doors = Doors { answer: Some(("200 OK", "[]")), ..Doors::default() };
+    let server = Server::start(Some(&ours.identity("localhost", NOW)), doors).await;
+    let ca = write(&folder, "ca.pem", &other.pem);
+    let config: Config = toml::from_str(&format!(
+        "[channels]\nam = {{ kind = 'alertmanager', url = 'https://localhost:{}', ca_file = '{}' }}",
+        server.port,
+        ca.display()
+    ))
+    .unwrap();
+    let to = Alertmanagers::new(&config, Arc::new(Metrics::new())).unwrap();
+    let hand_over = async || to.hand_over(&[incident("0a1b", "High: one.")], OffsetDateTime::now_utc()).await;
+    let refused = hand_over().await.pop().unwrap();
+    let problem = refused.problem.unwrap().to_string();
+    assert!(problem.contains("set channels.am.ca_file to a PEM file"), "{problem}");
+    write(&folder, "ca.pem", &ours.pem);
+    let handed = hand_over().await.pop().unwrap();
+    assert_eq!((handed.taken, handed.problem), (1, None));
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod decoding;
 mod expand;
 mod facts;
 mod files;
+mod groups;
 mod interpreters;
 mod machine;
 mod output;

@@ -9,6 +9,7 @@ use regex::Regex;
 
 use super::facts::{Behavior, Facts};
 use super::files::{Files, Filled};
+use super::groups::Groups;
 use super::value::{Origin, Value, render};
 use super::words::{self, Redirect, Token, Word};
 
@@ -36,12 +37,6 @@ static FUNCTION: LazyLock<Regex> = LazyLock::new(|| {
 
 /// How deep scripts may run scripts.
 const MAX_DEPTH: usize = 12;
-
-/// A list of commands in braces, parentheses, a loop or a condition, while it is read.
-struct Group {
-    stdin: Value,
-    output: Value,
-}
 
 #[derive(Default)]
 struct Pending {
@@ -151,7 +146,7 @@ impl Machine {
 
     fn run(&mut self, script: &str, stdin: &Value) -> Value {
         self.remember_functions(script);
-        let mut groups = vec![Group { stdin: stdin.clone(), output: Value::default() }];
+        let mut groups = Groups::of_script(stdin);
         let mut pending = Pending::default();
         let mut pipe: Option<Value> = None;
         let mut line = String::new();
@@ -167,22 +162,22 @@ impl Machine {
                         _ => "",
                     };
                     match reserved {
-                        "if" | "while" | "until" | "{" => open(&mut groups, &mut pipe),
+                        "if" | "while" | "until" | "{" => groups.open(&mut pipe),
                         "then" | "else" | "elif" | "do" | "!" | "time" | "function" => {}
                         "fi" | "done" | "}" | "esac" => {
-                            pipe = Some(close(&mut groups));
+                            pipe = Some(groups.close());
                             line.push('…');
                             pending.words.clear();
                         }
                         "for" | "case" => {
-                            open(&mut groups, &mut pipe);
+                            groups.open(&mut pipe);
                             pending.words.push(word);
                         }
                         _ => pending.words.push(word),
                     }
                 }
                 Token::Open if pending.words.len() == 1 => pending.words.clear(),
-                Token::Open => open(&mut groups, &mut pipe),
+                Token::Open => groups.open(&mut pipe),
                 Token::Pipe | Token::End | Token::Close => {
                     let stdin = match pipe.take() {
                         // A group's output, which its redirections may still keep from going on.
@@ -193,7 +188,7 @@ impl Machine {
                             Value::default()
                         }
                         Some(value) => value,
-                        None => groups.last().map(|group| group.stdin.clone()).unwrap_or_default(),
+                        None => groups.stdin(),
                     };
                     if !pending.words.is_empty() || !pending.redirects.is_empty() {
                         let output = self.command(std::mem::take(&mut pending), stdin, &mut line);
@@ -205,24 +200,18 @@ impl Machine {
                     }
                     self.end(&mut line, pipe.take(), &mut groups);
                     if token == Token::Close {
-                        pipe = Some(close(&mut groups));
+                        pipe = Some(groups.close());
                         line.push('…');
                     }
                 }
             }
         }
         if !pending.words.is_empty() || !pending.redirects.is_empty() {
-            let stdin = pipe
-                .take()
-                .unwrap_or_else(|| groups.last().map(|group| group.stdin.clone()).unwrap_or_default());
+            let stdin = pipe.take().unwrap_or_else(|| groups.stdin());
             pipe = Some(self.command(pending, stdin, &mut line));
         }
         self.end(&mut line, pipe, &mut groups);
-        let mut output = Value::default();
-        for group in groups {
-            output.append(&group.output);
-        }
-        output
+        groups.into_output()
     }
 
     fn remember_functions(&mut self, script: &str) {
@@ -232,14 +221,14 @@ impl Machine {
     }
 
     /// Ends a pipeline: what it says is kept, and its output is the group's.
-    fn end(&mut self, line: &mut String, output: Option<Value>, groups: &mut [Group]) {
+    fn end(&mut self, line: &mut String, output: Option<Value>, groups: &mut Groups) {
         self.facts.take_command(&std::mem::take(line));
-        if let (Some(output), Some(group)) = (output, groups.last_mut())
+        if let Some(output) = output
             && !output.is_nothing()
         {
             self.work(output.text.len());
             if !self.is_spent() {
-                group.output.append(&output);
+                groups.append(&output);
             }
         }
     }
@@ -366,19 +355,6 @@ impl Machine {
         if value.is_socket {
             self.facts.behaviors.insert(Behavior::RemoteShell);
         }
-    }
-}
-
-fn open(groups: &mut Vec<Group>, pipe: &mut Option<Value>) {
-    let stdin =
-        pipe.take().unwrap_or_else(|| groups.last().map(|group| group.stdin.clone()).unwrap_or_default());
-    groups.push(Group { stdin, output: Value::default() });
-}
-
-fn close(groups: &mut Vec<Group>) -> Value {
-    match groups.len() {
-        0 | 1 => Value::default(),
-        _ => groups.pop().map(|group| group.output).unwrap_or_default(),
     }
 }
 
