@@ -2,9 +2,9 @@
 
     generate.py FOLDER RECORDS [SEED]
 
-Nothing is noise: each record is one of a case that means something, with its names, accounts, keys and times exchanged. One
-seed always gives the same records. There are many organisations, so that not all belongs to one incident, and some hundred
-moments at which something happens, because each costs a correlator a round.
+Nothing is noise: each record is one of a case that means something, with its names, accounts, keys and times
+exchanged. One seed always gives the same records. There are many organisations, so that not all belongs to one
+incident, and some hundred moments at which something happens, because each costs a correlator a round.
 """
 
 import bisect
@@ -15,6 +15,8 @@ import random
 import re
 import sys
 from pathlib import Path
+
+import corpus
 
 HERE = Path(__file__).resolve().parent
 FORM = "%Y-%m-%dT%H:%M:%SZ"
@@ -50,12 +52,10 @@ def cases():
         told = [point["record"] for point in json.loads(path.read_text()) if "record" in point]
         found["example"].append(timed(told))
     try:
-        import corpus
-
         attacks, work = corpus.read()
         found["attack"] = [timed(case["records"]) for case in attacks]
         found["work"] = [timed(case["records"]) for case in work]
-    except (ImportError, OSError, ValueError) as problem:
+    except (OSError, ValueError) as problem:
         print(f"without the corpus: {problem}", file=sys.stderr)
     return {kind: [case for case in some if case] for kind, some in found.items()}
 

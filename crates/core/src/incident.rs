@@ -28,7 +28,7 @@ pub use counted::Counted;
 pub use rounds::{AT_ONCE, Decided, Page, Rounds};
 pub use signal::{Signal, SignalFinding};
 pub use tally::{Finding, Kept, MOST, MOST_TIES, Tally, Told};
-pub use together::{Alone, is_tied, put_together};
+pub use together::{Alone, Ties, is_tied, put_together};
 pub use usual::hour_of;
 pub use weights::Weights;
 

@@ -1,8 +1,7 @@
 //! Three weeks of generated records, moment by moment: what `sagetrail backtest` tells of them, and what the rounds of the
 //! correlator decide beside a real OpenSearch, is the same.
 //!
-//! `make test` takes a few thousand. For as many as it is meant to hold for:
-//! `make test ARGS="--test e2e incidents::generated" SAGETRAIL_TEST_GENERATED=100000`
+//! `make test` takes a few thousand; `tests/detection/README.md` says how to take more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

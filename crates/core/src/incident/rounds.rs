@@ -11,8 +11,8 @@ use super::correlated::{self, Correlated};
 use super::held::Held;
 use super::usual::{Matches, hour_of};
 use super::{
-    Alone, Counted, Incident, Signal, Surroundings, Tally, Weights, counts_from, is_tied, judge,
-    put_together, rest,
+    Alone, Counted, Incident, Signal, Surroundings, Tally, Ties, Weights, counts_from, judge, put_together,
+    rest,
 };
 use crate::correlation::Correlations;
 use crate::enrich::Severity;
@@ -40,8 +40,8 @@ pub struct Rounds<'c> {
     incidents: Vec<Incident>,
     /// The places of the incidents that an origin was a part of.
     of_origin: BTreeMap<String, BTreeSet<usize>>,
-    /// The places of the incidents that are not closed.
-    standing: BTreeSet<usize>,
+    /// The places of the incidents that are not closed, with what ties others to them.
+    standing: BTreeMap<usize, Ties>,
     pages: Vec<Page>,
     /// What the matches of correlations count, by the ids of their documents.
     counted: BTreeMap<String, Vec<Counted>>,
@@ -99,7 +99,7 @@ impl<'c> Rounds<'c> {
             usual: Usual::default(),
             incidents: Vec::new(),
             of_origin: BTreeMap::new(),
-            standing: BTreeSet::new(),
+            standing: BTreeMap::new(),
             pages: Vec::new(),
             counted: BTreeMap::new(),
             now: None,
@@ -189,19 +189,20 @@ impl<'c> Rounds<'c> {
 
     /// Origins without an incident that are tied to one that was written just now.
     fn tied(&self, now: OffsetDateTime) -> Vec<String> {
-        let news: Vec<&Incident> =
-            self.standing().map(|(_, incident)| incident).filter(|it| it.event.ingested.0 == now).collect();
+        let is_news = |place: &usize| self.incidents[*place].event.ingested.0 == now;
+        let news: Vec<&Ties> =
+            self.standing.iter().filter(|(place, _)| is_news(place)).map(|(_, ties)| ties).collect();
         if news.is_empty() {
             return Vec::new();
         }
         let from = counts_from(None, &self.weights, now);
         let is_tied = |origin: &String| {
-            let tally = self.tally([origin.as_str()], from);
-            news.iter().any(|incident| is_tied(&tally, incident))
+            let own = Ties::of(&self.tally([origin.as_str()], from));
+            news.iter().any(|ties| own.tie(ties))
         };
         let recent = self.signals.iter().filter(|(_, held)| held.latest() >= Some(from));
         let is_alone =
-            |origin: &String| self.last_of(origin).is_none_or(|place| !self.standing.contains(&place));
+            |origin: &String| self.last_of(origin).is_none_or(|place| !self.standing.contains_key(&place));
         let alone = recent.map(|(origin, _)| origin).filter(|origin| is_alone(origin));
         alone.filter(|origin| is_tied(origin)).cloned().collect()
     }
@@ -217,7 +218,7 @@ impl<'c> Rounds<'c> {
             })
             .collect();
         for (last, decided) in decided {
-            self.keep(last.filter(|place| self.standing.contains(place)), decided);
+            self.keep(last.filter(|place| self.standing.contains_key(place)), decided);
         }
     }
 
@@ -228,7 +229,7 @@ impl<'c> Rounds<'c> {
         for origin in origins {
             let last = self.last_of(origin);
             let from = counts_from(last.map(|place| &self.incidents[place]), around.weights, around.now);
-            if let Some(place) = last.filter(|place| self.standing.contains(place)) {
+            if let Some(place) = last.filter(|place| self.standing.contains_key(place)) {
                 self.join(&mut joining, place, origin, from);
                 continue;
             }
@@ -290,7 +291,7 @@ impl<'c> Rounds<'c> {
         for origin in &decided.incident.origins {
             self.of_origin.entry(origin.clone()).or_default().insert(place);
         }
-        self.standing.insert(place);
+        self.standing.insert(place, Ties::of_incident(&decided));
         match standing {
             Some(place) => self.incidents[place] = decided,
             None => self.incidents.push(decided),
@@ -307,22 +308,27 @@ impl<'c> Rounds<'c> {
     fn last_of(&self, origin: &str) -> Option<usize> {
         let places = self.of_origin.get(origin)?;
         let is_of = |place: &&usize| self.incidents[**place].incident.origins.iter().any(|it| it == origin);
-        let standing = places.iter().rev().filter(|place| self.standing.contains(place)).find(is_of);
+        let standing = places.iter().rev().filter(|place| self.standing.contains_key(*place)).find(is_of);
         standing.or_else(|| places.iter().rev().find(is_of)).copied()
     }
 
     /// Of the incidents that somebody may belong to, the one that was opened last.
     fn latest_tied(&self, own: &Tally) -> Option<usize> {
-        let tied = self.standing().filter(|(_, incident)| is_tied(own, incident));
-        tied.max_by_key(|(_, it)| (it.incident.opened.0, Reverse(&it.incident.id))).map(|(place, _)| place)
+        let own = Ties::of(own);
+        let tied = self.standing.iter().filter(|(_, ties)| own.tie(ties)).map(|(place, _)| *place);
+        let opened = |place: &usize| {
+            let fields = &self.incidents[*place].incident;
+            (fields.opened.0, Reverse(&fields.id))
+        };
+        tied.max_by_key(opened)
     }
 
-    fn standing(&self) -> impl Iterator<Item = (usize, &Incident)> {
-        self.standing.iter().map(|place| (*place, &self.incidents[*place]))
+    fn standing(&self) -> impl Iterator<Item = &Incident> {
+        self.standing.keys().map(|place| &self.incidents[*place])
     }
 
     fn rest(&mut self, now: OffsetDateTime) {
-        for place in self.standing.clone() {
+        for place in self.standing.keys().copied().collect::<Vec<_>>() {
             // The time of a rest is that of the last signal and the waiting, however long nothing was decided since.
             while let Some(rested) = rest(&self.incidents[place], &self.weights, now) {
                 self.incidents[place] = rested;
@@ -337,7 +343,7 @@ impl<'c> Rounds<'c> {
     fn renew_usual(&mut self, now: OffsetDateTime) {
         let hour = hour_of(now);
         let suspects: BTreeSet<String> =
-            self.standing().flat_map(|(_, it)| it.incident.origins.iter().cloned()).collect();
+            self.standing().flat_map(|it| it.incident.origins.iter().cloned()).collect();
         if self.usual.hour == Some(hour) && self.usual.suspects == suspects {
             return;
         }
