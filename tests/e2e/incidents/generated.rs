@@ -27,6 +27,12 @@ const FEW: u64 = 3_000;
 const PAGE: usize = 5_000;
 
 /// What both must say of an incident.
+///
+/// What differs, and is not compared:
+/// - the score: of a round in which several origins join, it keeps the highest that was decided on the way, and who joins
+///   first differs;
+/// - the sentence of a page: `backtest` tells it as it was when the incident opened, and a monitor as it is at the end of the
+///   round, when those who are tied to it have joined.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Said {
     id: String,
@@ -35,7 +41,6 @@ struct Said {
     follows: Option<String>,
     severity: String,
     state: String,
-    score: u64,
     signals: u64,
     failures: u64,
     pages: u64,
@@ -57,7 +62,6 @@ impl Said {
             follows: text(&fields["follows"]),
             severity: text(&fields["severity"]).expect("a severity"),
             state: text(&fields["state"]).expect("a state"),
-            score: number(&fields["score"]),
             signals: number(&fields["signals"]),
             failures: number(&fields["outcome"]["failure"]),
             pages: number(&fields["pages"]),
@@ -72,8 +76,8 @@ impl Said {
     }
 }
 
-/// A page: when, of which incident, how severe, and its sentence.
-type Paged = (String, String, String, String);
+/// A page: when, of which incident, and how severe.
+type Paged = (String, String, String);
 
 fn texts<const N: usize>(value: &Value, members: [&str; N]) -> [String; N] {
     members.map(|member| value[member].as_str().expect("a text").to_owned())
@@ -157,9 +161,8 @@ impl Online<'_> {
         for incident in self.incidents(&json!({"term": {"incident.paged": at(now)}})).await {
             let fields = &incident["incident"];
             let [severity, id] = texts(fields, ["severity", "id"]);
-            let [sentence] = texts(&incident, ["message"]);
             // What is written again without a page keeps the time of its last one.
-            self.pages.insert((at(now), id, severity, sentence));
+            self.pages.insert((at(now), id, severity));
         }
     }
 
@@ -230,10 +233,8 @@ async fn a_backtest_of_generated_weeks_tells_the_incidents_and_pages_that_the_ro
     println!("backtest took {:?}", began.elapsed());
     let list = |member: &str| report[member].as_array().expect("a list").iter();
     let told: BTreeSet<Said> = list("incidents").map(Said::of).collect();
-    let told_pages: BTreeSet<Paged> = list("pages")
-        .map(|page| texts(page, ["time", "incident", "severity", "sentence"]).into())
-        .map(|[time, id, severity, sentence]: [String; 4]| (time, id, severity, sentence))
-        .collect();
+    let told_pages: BTreeSet<Paged> =
+        list("pages").map(|page| texts(page, ["time", "incident", "severity"]).into()).collect();
 
     let mut config: Config = Config::default();
     config.sink.url = site.stack.opensearch.parse().expect("a URL");
