@@ -63,10 +63,11 @@ pub(crate) enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Tell what the rules would have found and which pages would have come, for CloudTrail files of the past
+    /// Tell what the rules would have found and which pages would have come, over records of the past
     ///
-    /// The older files come first. It remembers what they tell and decides incidents as the daemon does, without any
-    /// server. This tries rules and their tuning before they page anybody.
+    /// It reads files, buckets and the stored events, puts the records into the order of their times, remembers what they
+    /// tell and decides incidents as the daemon does; it writes nothing. This tries rules and their tuning before they page
+    /// anybody.
     Backtest(BacktestArgs),
     /// Ask the daemon on this host whether it is ready; exit code 1 when it is not
     Health {
@@ -188,10 +189,14 @@ pub(crate) struct DoctorArgs {
 pub(crate) struct BacktestArgs {
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
-    /// CloudTrail files, gzip or plain JSON; `-` is standard input
-    #[arg(required = true, value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
-    /// Report from this time on, such as `2026-11-02` or `2026-11-02T09:00:00Z`; what is older is the site's history
+    /// `s3://BUCKET/PREFIX`, CloudTrail files, or folders with such files; `-` is standard input
+    #[arg(required_unless_present = "index", value_name = "PLACE")]
+    pub(crate) places: Vec<Place>,
+    /// Read the stored events as well, from what they keep of their records
+    #[arg(long)]
+    pub(crate) index: bool,
+    /// Report from this time on, such as `2026-11-02` or `2026-11-02T09:00:00Z`; what is older is the site's history. Of
+    /// buckets and the index, 30 days before it are read
     #[arg(long, value_name = "TIME", value_parser = time_or_day)]
     pub(crate) since: Option<OffsetDateTime>,
     /// Use this folder in place of `rules.folder`, and tell what it changes

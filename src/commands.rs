@@ -14,6 +14,7 @@ use tracing::warn;
 
 use crate::arguments::{ConfigFile, RuleArgs};
 
+pub(crate) mod backtest;
 pub(crate) mod daemon;
 pub(crate) mod content;
 pub(crate) mod history;

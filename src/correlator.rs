@@ -16,6 +16,7 @@ mod points;
 mod resting;
 mod round;
 mod standing;
+mod stepwise;
 mod summed;
 mod tied;
 mod usual;
@@ -33,6 +34,7 @@ use tracing::{error, info, warn};
 
 use self::lease::{Lease, Step, Version, Watch};
 use self::round::{Ended, Rounds};
+pub use self::stepwise::Stepwise;
 use crate::alertmanager::{AlertmanagerError, Alertmanagers};
 use crate::config::Config;
 use crate::enrich::Enricher;

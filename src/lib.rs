@@ -26,6 +26,7 @@ pub mod offline;
 pub mod backtest;
 pub mod investigate;
 pub mod replay;
+mod stored;
 pub mod retag;
 pub mod learn;
 pub mod whois;

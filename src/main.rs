@@ -13,7 +13,9 @@ use sagetrail::monitors::MonitorsError;
 use sagetrail::telemetry;
 
 use arguments::{Cli, Command};
-use commands::{check, contain, content, daemon, guard, history, investigate, learn, offline, whois};
+use commands::{
+    backtest, check, contain, content, daemon, guard, history, investigate, learn, offline, whois,
+};
 
 mod arguments;
 mod commands;
@@ -30,7 +32,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => history::replay(args),
         Command::Verify(args) => history::verify(args),
         Command::Enrich { rules, files } => offline::enrich(rules, files),
-        Command::Backtest(args) => offline::backtest(args),
+        Command::Backtest(args) => backtest::backtest(args),
         Command::Health { config, live } => {
             daemon::ask_health(config, if *live { Probe::Live } else { Probe::Ready })
         }

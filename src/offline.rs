@@ -55,7 +55,7 @@ pub fn enrich_files(
 
 /// Hands over each document of the files. What the files tell is remembered, so older ones come first; the records of one
 /// file are put into the order of their times. A damaged file is reported to `complain` and the next is read.
-pub fn each_document(
+fn each_document(
     files: &[PathBuf],
     limits: &Limits,
     enricher: &Enricher,

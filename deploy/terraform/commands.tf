@@ -34,6 +34,12 @@ locals {
       opensearch = local.stores
     }
     setup = { opensearch = local.removes }
+    backtest = {
+      files      = ["s3:GetObject"]
+      bucket     = ["s3:ListBucket"]
+      keys       = ["kms:Decrypt"]
+      opensearch = local.reads
+    }
     learn = { opensearch = local.reads }
     whois = { opensearch = local.reads }
     # These read in pages of one view, which they close.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use sagetrail_core::incident;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
@@ -17,7 +18,7 @@ const STEP: Duration = Duration::from_millis(1_500);
 /// How long one answer may take: a step that has begun a request waits for it, or the round would never come past it.
 const ANSWER: Duration = Duration::from_secs(30);
 /// Large searches in one request.
-pub(super) const AT_ONCE: usize = 20;
+pub(super) const AT_ONCE: usize = incident::AT_ONCE;
 /// Small searches in one request.
 const SMALL_AT_ONCE: usize = 100;
 

@@ -3,6 +3,7 @@
 
 mod alertmanager;
 mod backlog;
+mod backtest;
 mod bad_input;
 mod confinement;
 mod contain;

@@ -308,6 +308,20 @@ async fn a_retag_works_with_its_role_and_without_any_privilege_of_it_does_not() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backtest_works_with_its_role_and_without_any_privilege_of_it_does_not() {
+    let Some(servers) = servers() else { return };
+    let (cloud, _keys) = trail_of(&servers.0, "permissions-backtest").await;
+    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
+    // A view that cannot be closed ends by itself, which nobody is told.
+    try_out(&servers, "backtest", &["point_in_time/delete"], async |tenant| {
+        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
+        tenant.refresh().await;
+        ended(tenant.run(Who::Tried, &["backtest", "--index", "--json"], &[]).await, r#""stored": 3"#)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn learning_works_with_its_role_and_without_any_privilege_of_it_does_not() {
     let Some(servers) = servers() else { return };
     let (cloud, _keys) = trail_of(&servers.0, "permissions-learn").await;

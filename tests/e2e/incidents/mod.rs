@@ -2,6 +2,7 @@
 //! nor two that both believe they lead, nor a restart of OpenSearch loses or doubles one.
 
 mod backtested;
+mod generated;
 mod handed;
 mod hidden;
 mod site;
