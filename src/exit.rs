@@ -29,8 +29,14 @@ const MEANINGS: &[(u8, &str)] = &[
         INCOMPLETE,
         "`setup` kept an object that somebody changed, or skipped one; `--allow-incomplete` makes it 0",
     ),
-    (DATA, "`enrich`, `investigate`, `contain` or `guard` met a damaged file, or `backtest` a damaged file or object"),
-    (NO_INPUT, "`enrich`, `investigate`, `contain` or `guard` could not read a file, or `backtest` a file or an object"),
+    (
+        DATA,
+        "`enrich`, `investigate`, `contain` or `guard` met a damaged file, or `backtest` a damaged file or object",
+    ),
+    (
+        NO_INPUT,
+        "`enrich`, `investigate`, `contain` or `guard` could not read a file, or `backtest` a file or an object",
+    ),
     (CONFIG, "The configuration or a rule is wrong"),
     (INTERRUPTED, "A signal interrupted `replay`"),
 ];

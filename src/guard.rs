@@ -96,7 +96,7 @@ pub fn simulate_files(
         simulation.take(&source);
         Ok(())
     };
-    offline::each_document(files, &limits, enricher, take, complain)?;
+    offline::read_documents(files, &limits, enricher, take, complain)?;
     Ok(simulation.report(format!("{} file(s)", files.len())))
 }
 

@@ -50,22 +50,13 @@ pub fn enrich_files(
     output: &mut impl Write,
     complain: impl FnMut(&OfflineError),
 ) -> Result<Summary, OfflineError> {
-    each_document(files, limits, enricher, |document| write_line(document, output), complain)
-}
-
-/// Hands over each document of the files. What the files tell is remembered, so older ones come first; the records of one
-/// file are put into the order of their times. A damaged file is reported to `complain` and the next is read.
-fn each_document(
-    files: &[PathBuf],
-    limits: &Limits,
-    enricher: &Enricher,
-    take: impl FnMut(&Document) -> io::Result<()>,
-    complain: impl FnMut(&OfflineError),
-) -> Result<Summary, OfflineError> {
+    let take = |document: &Document| write_line(document, output);
     read_documents(files, limits, enricher, take, complain).map(|read| read.summary)
 }
 
-/// The same, and what the files told is handed back as well.
+/// Hands over each document of the files, and returns what they told. What the files tell is remembered, so older ones come
+/// first; the records of one file are put into the order of their times. A damaged file is reported to `complain` and the
+/// next is read.
 pub fn read_documents(
     files: &[PathBuf],
     limits: &Limits,

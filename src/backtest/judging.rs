@@ -91,7 +91,7 @@ impl Judging<'_> {
         let now = time.and_then(Result::ok).unwrap_or(self.now);
         let origin = Origin { path: "", written_at: None, now };
         let document = match enrich_knowing(&entry.bytes, origin, self.enricher, &self.known) {
-            Enriched::NotSelected => return None,
+            Enriched::NotSelected | Enriched::RepeatedRead => return None,
             Enriched::Selected { document, facts, .. } => {
                 self.judged.selected += 1;
                 self.known.learn(&facts);

@@ -110,9 +110,18 @@ impl Rounds {
         now: OffsetDateTime,
         enricher: &Enricher,
     ) -> Result<Ended, QueryError> {
+        let mut current = self.current.take().unwrap_or_else(|| self.begin(last_round, now));
+        let made = self.go_on(&mut current, now, enricher).await;
+        if !matches!(made, Ok(Ended::Complete { .. })) {
+            self.current = Some(current);
+        }
+        made
+    }
+
+    pub(super) fn begin(&self, last_round: Option<OffsetDateTime>, now: OffsetDateTime) -> Current {
         let age = self.weights.times.window.value;
         let age = time::Duration::try_from(age).unwrap_or(time::Duration::DAY);
-        let mut current = self.current.take().unwrap_or_else(|| Current {
+        Current {
             began: now,
             window: Window::new(last_round, now, age),
             finished: BTreeSet::new(),
@@ -121,12 +130,7 @@ impl Rounds {
             origins_after: None,
             standing: None,
             tied: BTreeSet::new(),
-        });
-        let made = self.go_on(&mut current, now, enricher).await;
-        if !matches!(made, Ok(Ended::Complete { .. })) {
-            self.current = Some(current);
         }
-        made
     }
 
     /// Gives each step its time. Those who did something are judged also while correlations are not finished, and again after.

@@ -35,6 +35,7 @@ impl Stepwise {
 
     /// Does what the rounds before this time have done that found nothing new.
     pub async fn rest(&self, now: OffsetDateTime) -> Result<(), QueryError> {
-        self.rounds.rest(&Asking::new(self.client.clone()), now).await.map(|_finished| ())
+        let mut round = self.rounds.begin(self.last, now);
+        self.rounds.rest(&Asking::new(self.client.clone()), &mut round, now).await.map(|_finished| ())
     }
 }

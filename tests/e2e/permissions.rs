@@ -471,7 +471,8 @@ async fn as_admin(
 }
 
 /// Commands that need the script of memory, which setup installs.
-const REMEMBERING: [&str; 7] = ["run", "replay", "replay --retag", "verify", "whois", "contain", "investigate"];
+const REMEMBERING: [&str; 7] =
+    ["run", "replay", "replay --retag", "verify", "whois", "contain", "investigate"];
 
 /// Privileges for the plugins that are not there.
 const PLUGINS: [&str; 3] = ["opendistro", "notifications", "opensearch/ism"];
