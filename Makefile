@@ -1,7 +1,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo check stack test instructions test-chart test-package bench bench-replay score dashboards guardrails api lint advisories \
+.PHONY: help demo check stack test instructions test-chart test-package bench bench-replay bench-correlate score dashboards guardrails api lint advisories \
   fmt release reproduce clean lint-tools
 
 LOCAL := deploy/local
@@ -41,6 +41,7 @@ stack: ## Leave the servers of the tests running until Ctrl-C, for any number of
 test: ## Run every test beside a real OpenSearch, S3 and SQS; ARGS="--test e2e NAME" picks some
 	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
 	SAGETRAIL_TEST_ALERTMANAGER=$$($(LOCAL)/alertmanager.sh) SAGETRAIL_TEST_SYSTEMD_ROOT=$$($(LOCAL)/systemd-root.sh) \
+	  SAGETRAIL_TEST_AWS_CLI=$$($(LOCAL)/venv.sh $(LOCAL)/requirements-cli.txt)/bin/aws \
 	  $(LOCAL)/with-stack.sh --kept $(NEXTEST) $(ARGS)
 
 instructions: ## Count the instructions of each stage for a record, in a build of its own
@@ -68,6 +69,11 @@ bench: ## Measure speed and memory against plain decompression; ARGS=core or ano
 bench-replay: ## Replay a million records into a real OpenSearch; ARGS=related or all picks a scope, BINARY=FILE a build
 	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
 	SAGETRAIL_BENCH_BINARY=$(abspath $(BINARY)) $(LOCAL)/with-stack.sh cargo bench --locked --profile release --bench replay -- $(ARGS)
+
+bench-correlate: ## Correlate 300,000 documents of a day, and as many at once; DOCUMENTS=N says how many, BINARY=FILE a build
+	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
+	SAGETRAIL_BENCH_BINARY=$(abspath $(BINARY)) SAGETRAIL_BENCH_DOCUMENTS=$(DOCUMENTS) $(LOCAL)/with-stack.sh \
+	  cargo test --locked --test load correlating:: -- --ignored --nocapture --test-threads 1
 
 score: ## Say which attacks of the corpus the rules find and what everyday work costs; ARGS=--history runs each alone
 	@$(LOCAL)/tools.sh cargo cc python3

@@ -84,7 +84,7 @@ fn document(raw: &[u8], enricher: &Enricher) -> Option<Document> {
     let origin =
         Origin { path: "s3://trail/file.json.gz", written_at: None, now: datetime!(2026-11-03 01:12:03 UTC) };
     match enrich_record(raw, origin, enricher) {
-        Enriched::NotSelected => None,
+        Enriched::NotSelected | Enriched::RepeatedRead => None,
         Enriched::ToRecall(keys) => panic!("it is judged alone: {keys:?}"),
         Enriched::Panicked(document) => panic!("it panicked: {document:?}"),
         Enriched::Selected { document, .. } | Enriched::Malformed(document) => Some(document),

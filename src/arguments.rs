@@ -9,13 +9,17 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use sagetrail::replay::Place;
 use sagetrail::source::folder::{Kind, TrailFilter};
-use sagetrail::timestamp;
 use serde::Serialize;
-use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
 use crate::exit;
 use crate::output::print;
+pub(crate) use response::{ContainArgs, GuardArgs, ScriptFormat};
+pub(crate) use shared::{ConfigFile, RuleArgs};
+use shared::{day, time_or_day};
+
+mod response;
+mod shared;
 
 /// Ships SageMaker's CloudTrail records from S3 to OpenSearch and tags them with Sigma rules.
 #[derive(Parser)]
@@ -59,10 +63,11 @@ pub(crate) enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Tell what the rules would have found and which pages would have come, for CloudTrail files of the past
+    /// Tell what the rules would have found and which pages would have come, over records of the past
     ///
-    /// The older files come first. It remembers what they tell and decides incidents as the daemon does, without any
-    /// server. This tries rules and their tuning before they page anybody.
+    /// It reads files, buckets and the stored events, puts the records into the order of their times, remembers what they
+    /// tell and decides incidents as the daemon does; it writes nothing. This tries rules and their tuning before they page
+    /// anybody.
     Backtest(BacktestArgs),
     /// Ask the daemon on this host whether it is ready; exit code 1 when it is not
     Health {
@@ -97,6 +102,22 @@ pub(crate) enum Command {
     /// and what stands on it: whatever is touched when it is lost. The exit code is 1 when nothing is known, or when a name
     /// is that of several things, which are listed.
     Whois(WhoisArgs),
+    /// Write the report of an incident, a principal or a resource, each sentence with the records that carry it
+    ///
+    /// It answers the fifteen questions of the playbook in order, and says what is not known. It only reads, from
+    /// OpenSearch or from files. The exit code is 1 when no record belongs to what is asked.
+    Investigate(InvestigateArgs),
+    /// Print the script that contains an incident, a principal or a resource, with its undo; runs nothing
+    ///
+    /// Who acted is denied what it goes on doing, evidence is kept, what runs is stopped, what was opened is closed. Each
+    /// step says what it breaks, who uses it, how it is undone and where to read on. The commands are those of the AWS CLI.
+    Contain(ContainArgs),
+    /// List the service control policies against posture findings, print one for this site, or try all on its history
+    ///
+    /// `guard` lists them with their rules, `guard POLICY` prints one with the networks and instance types of the
+    /// configuration, and `guard simulate` tells who would have been denied what by each. The exit code of a simulation is 3
+    /// when somebody would have been.
+    Guard(GuardArgs),
     /// Write the manual pages into a folder
     Manual {
         /// An existing folder
@@ -168,10 +189,14 @@ pub(crate) struct DoctorArgs {
 pub(crate) struct BacktestArgs {
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
-    /// CloudTrail files, gzip or plain JSON; `-` is standard input
-    #[arg(required = true, value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
-    /// Report from this time on, such as `2026-11-02` or `2026-11-02T09:00:00Z`; what is older is the site's history
+    /// `s3://BUCKET/PREFIX`, CloudTrail files, or folders with such files; `-` is standard input
+    #[arg(required_unless_present = "index", value_name = "PLACE")]
+    pub(crate) places: Vec<Place>,
+    /// Read the stored events as well, from what they keep of their records
+    #[arg(long)]
+    pub(crate) index: bool,
+    /// Report from this time on, such as `2026-11-02` or `2026-11-02T09:00:00Z`; what is older is the site's history. Of
+    /// buckets and the index, 30 days before it are read
     #[arg(long, value_name = "TIME", value_parser = time_or_day)]
     pub(crate) since: Option<OffsetDateTime>,
     /// Use this folder in place of `rules.folder`, and tell what it changes
@@ -204,6 +229,48 @@ pub(crate) struct WhoisArgs {
     /// Print the tree as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct InvestigateArgs {
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
+    /// The id of an incident or its beginning; an ARN, access key or name of who called; or the ARN or name of a resource
+    #[arg(value_name = "INCIDENT|PRINCIPAL|RESOURCE")]
+    pub(crate) asked: String,
+    /// From this time on, such as `2026-11-02` or `2026-11-02T09:00:00Z`; for an incident an hour before its first signal
+    #[arg(long, value_name = "TIME", value_parser = time_or_day)]
+    pub(crate) since: Option<OffsetDateTime>,
+    /// Until this time; for an incident an hour after its last signal
+    #[arg(long, value_name = "TIME", value_parser = time_or_day)]
+    pub(crate) until: Option<OffsetDateTime>,
+    /// The form of the report
+    #[arg(long, value_enum, default_value_t = InvestigationFormat::Markdown)]
+    pub(crate) format: InvestigationFormat,
+    /// The file to write in place of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// A folder for each cited record, its file, the signed digest that names it, its chain and key, and a checker of them
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) evidence: Option<PathBuf>,
+    /// Public keys as `aws cloudtrail list-public-keys` prints them, in place of asking CloudTrail
+    #[arg(long, value_name = "FILE", requires = "evidence")]
+    pub(crate) keys: Option<PathBuf>,
+    /// Read these CloudTrail files, the older ones first, and ask no server
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) from_files: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum InvestigationFormat {
+    /// One page without references outside of it
+    Html,
+    /// For a ticket
+    Markdown,
+    /// For machines
+    Json,
+    /// A line of JSON for each step, as Timesketch imports it
+    Timesketch,
 }
 
 #[derive(Args)]
@@ -324,16 +391,6 @@ impl WantedArgs {
     }
 }
 
-fn day(text: &str) -> Result<Date, String> {
-    Date::parse(text, format_description!("[year]-[month]-[day]"))
-        .map_err(|_| "give a day as YYYY-MM-DD, such as 2026-03-01".to_owned())
-}
-
-fn time_or_day(text: &str) -> Result<OffsetDateTime, String> {
-    let time = timestamp::parse(text).or_else(|| Some(day(text).ok()?.midnight().assume_utc()));
-    time.ok_or_else(|| "give a day as 2026-03-01, or a time as 2026-03-01T09:00:00Z".to_owned())
-}
-
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum ReportFormat {
     /// For people
@@ -364,20 +421,4 @@ pub(crate) enum Format {
     Placeholders,
     /// A layer for the ATT&CK Navigator
     Navigator,
-}
-
-#[derive(Args, Clone)]
-pub(crate) struct RuleArgs {
-    #[command(flatten)]
-    pub(crate) config: ConfigFile,
-    /// Skip broken rules and use the others, instead of refusing to start
-    #[arg(long)]
-    pub(crate) skip_broken_rules: bool,
-}
-
-#[derive(Args, Clone)]
-pub(crate) struct ConfigFile {
-    /// The configuration file; without one, defaults apply. Variables such as `SAGETRAIL__SINK__URL` override it
-    #[arg(long = "config", value_name = "FILE", env = "SAGETRAIL_CONFIG")]
-    pub(crate) path: Option<PathBuf>,
 }

@@ -14,11 +14,15 @@ use tracing::warn;
 
 use crate::arguments::{ConfigFile, RuleArgs};
 
+pub(crate) mod backtest;
 pub(crate) mod daemon;
 pub(crate) mod content;
 pub(crate) mod history;
+pub(crate) mod investigate;
 pub(crate) mod learn;
 pub(crate) mod whois;
+pub(crate) mod contain;
+pub(crate) mod guard;
 pub(crate) mod offline;
 pub(crate) mod check;
 

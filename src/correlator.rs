@@ -5,20 +5,24 @@
 //! that runs twice changes nothing. Of all correlators on one cluster, one holds the lease and the others stand by.
 
 mod asking;
+mod bounds;
 mod changed;
 mod correlating;
 mod handing;
 mod health;
 mod judging;
 mod lease;
+mod matters;
 mod points;
 mod resting;
 mod rhythm;
 mod round;
 mod standing;
+mod stepwise;
 mod summed;
 mod tied;
 mod usual;
+mod weak;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +36,7 @@ use tracing::{error, info, warn};
 
 use self::lease::{Lease, Step, Version, Watch};
 use self::round::{Ended, Rounds};
+pub use self::stepwise::Stepwise;
 use crate::alertmanager::{AlertmanagerError, Alertmanagers};
 use crate::config::{Config, HealthConfig};
 use crate::enrich::Enricher;
@@ -49,6 +54,9 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 /// How long giving the lease back may take: others take it after a while anyway.
 const GIVING_BACK: Duration = Duration::from_secs(3);
 
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
+
 /// One correlator of a process.
 pub struct Correlator {
     client: OpenSearch,
@@ -61,6 +69,7 @@ pub struct Correlator {
     health: HealthConfig,
     assets: Vec<Asset>,
     name: String,
+    clock: Clock,
 }
 
 impl Correlator {
@@ -74,8 +83,14 @@ impl Correlator {
         let days = config.retention.incidents_days;
         let alertmanagers = Alertmanagers::new(config, Arc::clone(&metrics))?;
         let (health, assets) = (config.health.clone(), config.incidents.assets.clone());
-        let name = lease::name_of_this_process();
-        Ok(Self { client, metrics, current, days, alertmanagers, health, assets, name })
+        let (name, clock) = (lease::name_of_this_process(), Arc::new(OffsetDateTime::now_utc));
+        Ok(Self { client, metrics, current, days, alertmanagers, health, assets, name, clock })
+    }
+
+    /// Lets it go by another clock than that of the machine.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Correlates whenever it holds the lease, and gives that back when it is told to stop. A panic at what it read ends
@@ -128,7 +143,7 @@ impl Correlator {
         let Step::Take(lease, before) = watch.look(found, &self.name, Instant::now()) else {
             return Ok(None);
         };
-        let version = lease::write(&self.client, &lease, before, OffsetDateTime::now_utc()).await?;
+        let version = lease::write(&self.client, &lease, before, (self.clock)()).await?;
         Ok(version.map(|version| (lease, version)))
     }
 
@@ -147,7 +162,7 @@ impl Correlator {
             biased;
             () = stop.cancelled() => {
                 lease.round = *last_round.borrow();
-                let giving = lease::give_back(&self.client, &lease, OffsetDateTime::now_utc());
+                let giving = lease::give_back(&self.client, &lease, (self.clock)());
                 match timeout(GIVING_BACK, giving).await {
                     Ok(Ok(())) => info!(term = lease.term, "this process gave the lease of the correlator back"),
                     _ => info!(term = lease.term, "the lease of the correlator could not be given back; another process takes it within half a minute"),
@@ -179,7 +194,7 @@ impl Correlator {
         loop {
             ticks.tick().await;
             let round = *last_round.borrow();
-            let now = OffsetDateTime::now_utc();
+            let now = (self.clock)();
             let behind = round.map_or(0, |round| (now - round).whole_seconds().max(0));
             self.metrics.correlator_behind_seconds.set(behind);
             let renewed = Lease { round, ..lease.clone() };
@@ -206,7 +221,7 @@ impl Correlator {
             let began = Instant::now();
             let enricher = Arc::clone(&self.current.borrow());
             let since = *done.borrow();
-            let ended = rounds.make(since, OffsetDateTime::now_utc(), &enricher).await;
+            let ended = rounds.make(since, (self.clock)(), &enricher).await;
             self.metrics.correlator_round_seconds.observe(began.elapsed().as_secs_f64());
             let pause = PERIOD.saturating_sub(began.elapsed());
             match ended {

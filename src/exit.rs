@@ -6,6 +6,8 @@ pub(crate) const FAILED: u8 = 1;
 pub(crate) const DIFFERENT: u8 = 3;
 /// `verify` found gaps.
 pub(crate) const GAP: u8 = 3;
+/// `guard simulate` found somebody who would have been denied something.
+pub(crate) const DENIED: u8 = 3;
 /// `setup` left objects as they were.
 pub(crate) const INCOMPLETE: u8 = 4;
 /// `EX_DATAERR`: the data is damaged.
@@ -20,15 +22,21 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// What each code means to a user. `docs/commands.md` is made from it.
 const MEANINGS: &[(u8, &str)] = &[
     (0, "Success"),
-    (FAILED, "The work failed: a server refused, something is broken, or `whois` did not find one thing"),
+    (FAILED, "The work failed: a server refused, something is broken, or what was asked for is not known"),
     (2, "The command line is wrong"),
-    (GAP, "`verify` found gaps, or `setup --diff` found something to change"),
+    (GAP, "`verify` found gaps, `setup --diff` a change, or `guard simulate` somebody who would be denied"),
     (
         INCOMPLETE,
         "`setup` kept an object that somebody changed, or skipped one; `--allow-incomplete` makes it 0",
     ),
-    (DATA, "`enrich` or `backtest` met a damaged file"),
-    (NO_INPUT, "`enrich` or `backtest` could not read a file"),
+    (
+        DATA,
+        "`enrich`, `investigate`, `contain` or `guard` met a damaged file, or `backtest` a damaged file or object",
+    ),
+    (
+        NO_INPUT,
+        "`enrich`, `investigate`, `contain` or `guard` could not read a file, or `backtest` a file or an object",
+    ),
     (CONFIG, "The configuration or a rule is wrong"),
     (INTERRUPTED, "A signal interrupted `replay`"),
 ];

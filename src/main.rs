@@ -13,7 +13,9 @@ use sagetrail::monitors::MonitorsError;
 use sagetrail::telemetry;
 
 use arguments::{Cli, Command};
-use commands::{check, content, daemon, history, learn, offline, whois};
+use commands::{
+    backtest, check, contain, content, daemon, guard, history, investigate, learn, offline, whois,
+};
 
 mod arguments;
 mod commands;
@@ -30,7 +32,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => history::replay(args),
         Command::Verify(args) => history::verify(args),
         Command::Enrich { rules, files } => offline::enrich(rules, files),
-        Command::Backtest(args) => offline::backtest(args),
+        Command::Backtest(args) => backtest::backtest(args),
         Command::Health { config, live } => {
             daemon::ask_health(config, if *live { Probe::Live } else { Probe::Ready })
         }
@@ -39,6 +41,9 @@ fn main() -> ExitCode {
         Command::Doctor(args) => check::doctor(args),
         Command::Learn(args) => learn::learn(args),
         Command::Whois(args) => whois::whois(args),
+        Command::Contain(args) => contain::contain(args),
+        Command::Guard(args) => guard::guard(args),
+        Command::Investigate(args) => investigate::investigate(args),
         Command::Manual { folder } => offline::write_manual(folder),
         Command::Completions { shell } => offline::write_completions(*shell),
         Command::Rules { rules, format } => offline::list(rules, *format),

@@ -88,6 +88,8 @@ series! {
             "Matches of rules that the site keeps out of the findings, by what mutes them.";
         records_incomplete: IntCounter = "records_incomplete_total",
             "Records selected that were judged without something that memory may know, because it was not recalled.";
+        artefact_reads_repeated: IntCounter = "artefact_reads_repeated_total",
+            "Reads of a model's artefact that are left out, because the identity has read there before.";
         memory_facts: Counters<FactOutcome> = "memory_facts_total", by "outcome",
             "Facts that records told memory, by what became of them.";
         memory_recalls: Counters<RecallOutcome> = "memory_recalls_total", by "outcome",

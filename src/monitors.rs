@@ -79,6 +79,9 @@ struct MonitorFile {
     /// Lines about each alert that goes on. The plugin brings no document of it.
     #[serde(default)]
     again: Vec<String>,
+    /// A line above, and lines about, each document that the search itself brings, once below those.
+    #[serde(default)]
+    open: Vec<String>,
     /// What to do, below each message.
     containment: Vec<String>,
     link: Link,
@@ -134,6 +137,7 @@ impl MonitorFile {
             lines: filled(&self.message),
             document: &self.document,
             again: filled(&self.again),
+            open: &self.open,
             containment: &self.containment,
             link: link(&self.link.query, self.link.since.as_deref()),
             link_again: match &self.link.again {
@@ -170,7 +174,8 @@ impl MonitorFile {
 /// can use that.
 ///
 /// The plugin counts the time of a throttle from the last try of an action, also from one that failed. So a page that
-/// was lost comes again with the next one.
+/// was lost comes again with the next one. A run finds that a try of the run a throttle ago is a moment too young, so the
+/// throttle is a minute shorter than the time between two pages.
 fn actions(
     names: &Names,
     name: &str,
@@ -195,7 +200,8 @@ fn actions(
     } else {
         let mut action = action("page", "page", page, &["NEW", "DEDUPED"]);
         action["throttle_enabled"] = json!(true);
-        action["throttle"] = json!({"value": repeat, "unit": "MINUTES"});
+        let between = repeat.as_u64().expect("a threshold of minutes is a number");
+        action["throttle"] = json!({"value": between.saturating_sub(1).max(1), "unit": "MINUTES"});
         action
     }];
     if let Some(end) = message.end(&channel.target) {

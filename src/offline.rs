@@ -1,6 +1,6 @@
 //! Makes the documents that would be indexed for local files, without any server.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read as _, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,13 @@ pub struct Summary {
     pub malformed: u64,
 }
 
+/// What was read, and what is known at its end.
+#[derive(Debug)]
+pub struct Read {
+    pub summary: Summary,
+    pub known: Known,
+}
+
 /// Why a file could not be used whole, or nothing more can be written.
 #[derive(Debug, thiserror::Error)]
 pub enum OfflineError {
@@ -43,18 +50,20 @@ pub fn enrich_files(
     output: &mut impl Write,
     complain: impl FnMut(&OfflineError),
 ) -> Result<Summary, OfflineError> {
-    each_document(files, limits, enricher, |document| write_line(document, output), complain)
+    let take = |document: &Document| write_line(document, output);
+    read_documents(files, limits, enricher, take, complain).map(|read| read.summary)
 }
 
-/// Hands over each document of the files. What the files tell is remembered, so older ones come first; the records of one
-/// file are put into the order of their times. A damaged file is reported to `complain` and the next is read.
-pub fn each_document(
+/// Hands over each document of the files, and returns what they told. What the files tell is remembered, so older ones come
+/// first; the records of one file are put into the order of their times. A damaged file is reported to `complain` and the
+/// next is read.
+pub fn read_documents(
     files: &[PathBuf],
     limits: &Limits,
     enricher: &Enricher,
     take: impl FnMut(&Document) -> io::Result<()>,
     mut complain: impl FnMut(&OfflineError),
-) -> Result<Summary, OfflineError> {
+) -> Result<Read, OfflineError> {
     let mut reading = Reading { enricher, known: Known::whole(), take, summary: Summary::default() };
     for path in files {
         let bytes = match read(path) {
@@ -68,7 +77,7 @@ pub fn each_document(
             complain(&OfflineError::Damaged { path: path.clone(), damage });
         }
     }
-    Ok(reading.summary)
+    Ok(Read { summary: reading.summary, known: reading.known })
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -159,7 +168,7 @@ impl<T: FnMut(&Document) -> io::Result<()>> Reading<'_, T> {
 
     fn judge(&mut self, raw: &[u8], origin: Origin<'_>) -> io::Result<()> {
         let document = match enrich_knowing(raw, origin, self.enricher, &self.known) {
-            Enriched::NotSelected => return Ok(()),
+            Enriched::NotSelected | Enriched::RepeatedRead => return Ok(()),
             Enriched::Selected { document, facts, .. } => {
                 self.summary.selected += 1;
                 self.known.learn(&facts);

@@ -14,6 +14,7 @@ pub mod bulk;
 mod client;
 mod connection;
 mod error;
+pub mod events;
 mod query;
 mod transport;
 

@@ -5,7 +5,7 @@
 
 pub mod job;
 mod error;
-mod walk;
+pub(crate) mod walk;
 mod window;
 mod checkpoint;
 mod progress;
@@ -32,6 +32,7 @@ use self::checkpoint::Checkpoint;
 pub use self::checkpoint::CheckpointError;
 pub use self::error::ReplayError;
 pub use self::job::{Job, JobError, Place};
+pub use self::progress::PARTS;
 use self::progress::Progress;
 pub use self::summary::{Count, Summary};
 use self::walk::{Item, Walk, What};
@@ -67,7 +68,7 @@ pub struct Options {
 
 /// Counts what the job would read, and ships nothing.
 pub async fn count(config: &Config, job: &Job) -> Result<Count, ReplayError> {
-    let aws = settings(config, job).await;
+    let aws = settings(config, job.reads_buckets()).await;
     let (sender, mut items) = mpsc::channel(LISTED_AHEAD);
     let walking = AbortOnDropHandle::new(tokio::spawn(
         Walk { job: job.clone(), source: config.source.clone(), aws, after: None }.run(sender),
@@ -91,7 +92,7 @@ pub async fn run(
 ) -> Result<Summary, ReplayError> {
     job.check_allowed(&config.source)?;
     let mut checkpoint = Checkpoint::open(options.checkpoint.as_deref(), job, enricher.scope)?;
-    let aws = settings(config, job).await;
+    let aws = settings(config, job.reads_buckets()).await;
     let (pipeline, sink_task) = build(config, enricher, &aws, options).await?;
 
     let (sender, items) = mpsc::channel(LISTED_AHEAD);
@@ -152,8 +153,8 @@ pub async fn build(
 }
 
 /// The settings of AWS, which are only looked for where a bucket is read or requests are signed.
-async fn settings(config: &Config, job: &Job) -> SdkConfig {
-    if job.reads_buckets() || config.sink.auth == AuthKind::Sigv4 {
+pub(crate) async fn settings(config: &Config, reads_buckets: bool) -> SdkConfig {
+    if reads_buckets || config.sink.auth == AuthKind::Sigv4 {
         aws::load(config.source.queue_url.as_ref()).await
     } else {
         SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build()
@@ -324,7 +325,7 @@ async fn ship(pipeline: &Pipeline, what: &What, limit: u64) -> Result<Option<Shi
     }
 }
 
-async fn read_file(path: &Path) -> io::Result<(Bytes, Option<OffsetDateTime>)> {
+pub(crate) async fn read_file(path: &Path) -> io::Result<(Bytes, Option<OffsetDateTime>)> {
     let path = path.to_owned();
     blocking(move || {
         let modified = fs::metadata(&path)?.modified().ok().map(OffsetDateTime::from);

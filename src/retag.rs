@@ -20,10 +20,11 @@ use crate::metrics::Metrics;
 use crate::opensearch::{self, Method, OpenSearch};
 use crate::setup;
 use crate::source::folder::TrailFilter;
+use crate::stored::View;
 use crate::telemetry::complain;
 pub use outcome::{RetagError, Summary};
 use rewrite::Rewriting;
-use view::{View, query};
+use view::query;
 
 mod outcome;
 mod view;
@@ -46,7 +47,7 @@ pub async fn run(
         if config.memory.enabled { Memory::new(&config.memory, &client, &metrics()) } else { Memory::off() };
     let rewriting = Rewriting { client: &client, enricher, memory: &memory };
     let mut summary = Summary { version: enricher.rules.version().to_owned(), ..Summary::default() };
-    let Some(mut view) = View::open(&client).await? else { return Ok(summary) };
+    let Some(mut view) = View::open(&client, view::GRANT).await? else { return Ok(summary) };
     let limit = config.replay.documents_per_second.or(config.sink.documents_per_second);
     let began = Instant::now();
     let mut shown = began;

@@ -6,9 +6,9 @@
 pub mod digest;
 pub mod keys;
 mod chain;
-mod content;
+pub(crate) mod content;
 mod error;
-mod expected;
+pub(crate) mod expected;
 mod fetched;
 mod finding;
 mod context;

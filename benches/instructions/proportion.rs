@@ -62,7 +62,9 @@ fn document_of(raw: &[u8], enricher: &Enricher) -> Document {
     match enrich(raw, origin, enricher) {
         Enriched::Selected { document, .. } | Enriched::Malformed(document) => document,
         Enriched::Panicked(_) => panic!("no record makes it panic"),
-        Enriched::NotSelected | Enriched::ToRecall(_) => panic!("each is SageMaker's"),
+        Enriched::NotSelected | Enriched::RepeatedRead | Enriched::ToRecall(_) => {
+            panic!("each is SageMaker's")
+        }
     }
 }
 

@@ -74,7 +74,7 @@ fn enrich_all(records: &[Vec<u8>], enricher: &Enricher) -> Vec<Document> {
     let origin = Origin { path: "s3://trail/file", written_at: None, now: OffsetDateTime::UNIX_EPOCH };
     let selected = records.iter().filter_map(|raw| match enrich(raw, origin, enricher) {
         Enriched::Selected { document, .. } | Enriched::Malformed(document) => Some(document),
-        Enriched::NotSelected | Enriched::ToRecall(_) => None,
+        Enriched::NotSelected | Enriched::RepeatedRead | Enriched::ToRecall(_) => None,
         Enriched::Panicked(document) => panic!("it panicked: {document:?}"),
     });
     selected.collect()

@@ -4,6 +4,7 @@
 locals {
   stores  = ["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"]
   reads   = ["es:ESHttpGet", "es:ESHttpPost"]
+  pages   = ["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpDelete"]
   removes = ["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut", "es:ESHttpDelete"]
 
   # A command lists what it needs.
@@ -33,8 +34,25 @@ locals {
       opensearch = local.stores
     }
     setup = { opensearch = local.removes }
+    backtest = {
+      files      = ["s3:GetObject"]
+      bucket     = ["s3:ListBucket"]
+      keys       = ["kms:Decrypt"]
+      opensearch = local.reads
+    }
     learn = { opensearch = local.reads }
     whois = { opensearch = local.reads }
+    # These read in pages of one view, which they close.
+    contain     = { opensearch = local.pages }
+    guard       = { opensearch = local.pages }
+    investigate = { opensearch = local.pages }
+    evidence = {
+      files      = ["s3:GetObject"]
+      bucket     = ["s3:ListBucket"]
+      keys       = ["kms:Decrypt"]
+      cloudtrail = ["cloudtrail:ListPublicKeys"]
+      opensearch = local.pages
+    }
     doctor = {
       queue        = ["sqs:GetQueueAttributes"]
       dead_letters = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"]

@@ -141,21 +141,21 @@ variable "opensearch_domain_arn" {
 
 variable "command_roles" {
   description = <<-EOT
-    Roles of their own for other commands than run: replay, retag, verify, setup, learn, whois, doctor. Each with the ARNs
-    of who may take it; an empty list for who may take the daemon's (runs_on), on EKS by a service account of its own, whose name is
+    Roles of their own for other commands than run: replay, retag, verify, setup, backtest, learn, whois, contain, guard, investigate, evidence (investigate --evidence), doctor. Each
+    with the ARNs of who may take it; an empty list for who may take the daemon's (runs_on), on EKS by a service account of its own, whose name is
     the daemon's with the command, such as sagetrail-verify.
   EOT
   type        = map(list(string))
   default     = {}
 
   validation {
-    condition     = length(setsubtract(keys(var.command_roles), ["replay", "retag", "verify", "setup", "learn", "whois", "doctor"])) == 0
-    error_message = "Only replay, retag, verify, setup, learn, whois and doctor."
+    condition     = length(setsubtract(keys(var.command_roles), ["replay", "retag", "verify", "setup", "backtest", "learn", "whois", "contain", "guard", "investigate", "evidence", "doctor"])) == 0
+    error_message = "Only replay, retag, verify, setup, backtest, learn, whois, contain, guard, investigate, evidence and doctor."
   }
 
   validation {
-    condition     = var.opensearch_domain_arn != null || length(setintersection(keys(var.command_roles), ["retag", "setup", "learn", "whois"])) == 0
-    error_message = "retag, setup, learn and whois ask OpenSearch alone: without opensearch_domain_arn they need no role."
+    condition     = var.opensearch_domain_arn != null || length(setintersection(keys(var.command_roles), ["retag", "setup", "learn", "whois", "contain", "guard", "investigate"])) == 0
+    error_message = "retag, setup, learn, whois, contain, guard and investigate ask OpenSearch alone: without opensearch_domain_arn they need no role."
   }
 }
 

@@ -1,14 +1,12 @@
-//! Runs `enrich`, `backtest`, `rules`, `manual` and `completions`, which need no server.
+//! Runs `enrich`, `rules`, `manual` and `completions`, which need no server.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::CommandFactory;
 use clap_complete::Shell;
-use sagetrail::backtest;
-use sagetrail::config::Config;
 use sagetrail::decode::Limits;
 use sagetrail::enrich::Enricher;
 use sagetrail::listing;
@@ -17,7 +15,7 @@ use sagetrail::telemetry::complain;
 use time::OffsetDateTime;
 
 use super::{complain_of_broken, load};
-use crate::arguments::{BacktestArgs, Cli, Format, RuleArgs};
+use crate::arguments::{Cli, Format, RuleArgs};
 use crate::exit;
 use crate::output::print;
 
@@ -51,47 +49,12 @@ pub(crate) fn enrich(rules: &RuleArgs, files: &[PathBuf]) -> anyhow::Result<Exit
     }
 }
 
-fn complain_of(error: &OfflineError) -> u8 {
+pub(super) fn complain_of(error: &OfflineError) -> u8 {
     complain(&format!("sagetrail: {error}"));
     match error {
         OfflineError::Read { .. } => exit::NO_INPUT,
         OfflineError::Damaged { .. } | OfflineError::Write(_) => exit::DATA,
     }
-}
-
-pub(crate) fn backtest(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
-    let config = load(&args.rules.config)?;
-    if args.folder.is_some() && args.files.iter().any(|file| file == Path::new(offline::STANDARD_INPUT)) {
-        bail!("standard input cannot be read twice; leave out --rules, or give files");
-    }
-    let mut code = 0;
-    let mut run = |config: &Config| {
-        let enricher = args.rules.load(config)?;
-        complain_of_broken(&enricher.rules);
-        let (report, summary) = backtest::backtest(&args.files, config, &enricher, args.since, |error| {
-            code = complain_of(error);
-        })?;
-        complain(&format!(
-            "sagetrail: {} file(s), {} record(s): {} selected, {} malformed",
-            summary.files, summary.records, summary.selected, summary.malformed
-        ));
-        anyhow::Ok(report)
-    };
-    let mut report = run(&config)?;
-    if let Some(folder) = &args.folder {
-        let mut changed = config.clone();
-        changed.rules.folder = Some(folder.clone());
-        let mut other = run(&changed)?;
-        other.changes = Some(backtest::compare(&report, &other));
-        report = other;
-    }
-    let text = if args.json {
-        format!("{}\n", serde_json::to_string_pretty(&report).context("cannot write the report")?)
-    } else {
-        report.to_string()
-    };
-    print(&text)?;
-    Ok(ExitCode::from(code))
 }
 
 pub(crate) fn list(rules: &RuleArgs, format: Format) -> anyhow::Result<ExitCode> {

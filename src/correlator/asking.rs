@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use sagetrail_core::incident;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
@@ -11,12 +12,15 @@ use tokio::time::{Instant, timeout_at};
 use crate::opensearch::bulk::{self, Action};
 use crate::opensearch::{OpenSearch, Query, QueryError};
 
-/// What one step of a round may take. One that takes longer is gone on with in the next.
-pub(super) const STEP: Duration = Duration::from_secs(5);
+/// What one step of a round may take. One that takes longer is gone on with in the next. There are three that can, and a round
+/// should take no more than 5 s.
+const STEP: Duration = Duration::from_millis(1_500);
 /// How long one answer may take: a step that has begun a request waits for it, or the round would never come past it.
 const ANSWER: Duration = Duration::from_secs(30);
-/// Searches in one request.
-pub(super) const AT_ONCE: usize = 20;
+/// Large searches in one request.
+pub(super) const AT_ONCE: usize = incident::AT_ONCE;
+/// Small searches in one request.
+const SMALL_AT_ONCE: usize = 100;
 
 const QUERY: Query = Query {
     operation: "correlating",
@@ -40,11 +44,18 @@ pub(super) struct Writing {
 }
 
 /// What became of a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Written {
-    Stored,
+    /// In this version, where the answer says it.
+    Stored(Option<Action>),
     /// Somebody else wrote it meanwhile: it has to be read again.
     Conflict,
+}
+
+impl Written {
+    pub(super) fn is_stored(self) -> bool {
+        matches!(self, Self::Stored(_))
+    }
 }
 
 impl Asking {
@@ -55,6 +66,11 @@ impl Asking {
     /// Whether the time of the step is over.
     pub(super) fn is_over(&self) -> bool {
         Instant::now() >= self.until
+    }
+
+    /// Whether so little is left of it that what was begun should be finished.
+    pub(super) fn is_nearly_over(&self) -> bool {
+        Instant::now() + STEP / 3 >= self.until
     }
 
     /// Searches indices, of which none has to be there. An answer without the whole of them is none.
@@ -97,6 +113,19 @@ impl Asking {
         responses.into_iter().map(whole).collect()
     }
 
+    /// Makes any number of searches whose answers are small.
+    pub(super) async fn search_many(
+        &self,
+        indices: &str,
+        bodies: &[Value],
+    ) -> Result<Vec<Value>, QueryError> {
+        let mut answers = Vec::new();
+        for some in bodies.chunks(SMALL_AT_ONCE) {
+            answers.extend(self.search_several(indices, some).await?);
+        }
+        Ok(answers)
+    }
+
     /// Stores documents, and returns what became of each.
     pub(super) async fn store(&self, documents: &[Writing]) -> Result<Vec<Written>, QueryError> {
         #[derive(Deserialize)]
@@ -107,6 +136,10 @@ impl Asking {
         #[derive(Deserialize)]
         struct Done {
             status: u16,
+            #[serde(rename = "_seq_no")]
+            seq_no: Option<u64>,
+            #[serde(rename = "_primary_term")]
+            primary_term: Option<u64>,
         }
         if documents.is_empty() {
             return Ok(Vec::new());
@@ -122,17 +155,21 @@ impl Asking {
         }
         let Answer { items } =
             serde_json::from_slice(&answer.body).map_err(|error| QUERY.unexpected(error))?;
-        let statuses: Vec<u16> =
-            items.into_iter().flat_map(BTreeMap::into_values).map(|done| done.status).collect();
-        if statuses.len() != documents.len() {
+        let all: Vec<Done> = items.into_iter().flat_map(BTreeMap::into_values).collect();
+        if all.len() != documents.len() {
             return Err(QUERY.unexpected("an item is missing"));
         }
-        let written = |status| match status {
-            200 | 201 | 404 => Ok(Written::Stored),
+        let written = |done: Done| match done.status {
+            200 | 201 | 404 => {
+                let version = done.seq_no.zip(done.primary_term);
+                Ok(Written::Stored(
+                    version.map(|(seq_no, primary_term)| Action::Replace { seq_no, primary_term }),
+                ))
+            }
             409 => Ok(Written::Conflict),
             status => Err(QUERY.refused(status)),
         };
-        statuses.into_iter().map(written).collect()
+        all.into_iter().map(written).collect()
     }
 }
 

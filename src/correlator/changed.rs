@@ -4,9 +4,11 @@
 //! found only after a refresh. What is asked twice changes nothing.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
 use serde_json::{Map, Value, json};
 use time::{Duration, OffsetDateTime};
+use tokio::time::Instant;
 
 use crate::timestamp;
 
@@ -17,7 +19,11 @@ const LONGEST: Duration = Duration::days(7);
 /// Groups in one page.
 pub(super) const PAGE: usize = 1_000;
 /// Groups whose marks are kept. Without its mark a group is judged again, which changes nothing.
-const MOST_MARKS: usize = 100_000;
+const MOST_MARKS: usize = 200_000;
+/// Points that many are not read again and again.
+const MANY: usize = 5_000;
+/// How often a group of many points that matched already is judged: what comes only makes its match larger.
+const AGAIN: std::time::Duration = std::time::Duration::from_mins(5);
 
 /// The documents that a round is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +69,24 @@ pub(super) struct Mark {
 
 /// The search for one page of the groups that have these fields in common.
 pub(super) fn question(fields: &[String], filter: &[Value], after: Option<&Value>) -> Value {
+    json!({
+        "size": 0,
+        "track_total_hits": false,
+        "query": {"bool": {"filter": filter}},
+        "aggs": {"groups": {
+            "composite": composite(fields, after),
+            "aggs": {
+                "first": {"min": {"field": "@timestamp"}},
+                "last": {"max": {"field": "@timestamp"}},
+                "oldest": {"min": {"field": "event.ingested"}},
+                "newest": {"max": {"field": "event.ingested"}}
+            }
+        }}
+    })
+}
+
+/// One page of the groups that have these fields in common.
+pub(super) fn composite(fields: &[String], after: Option<&Value>) -> Value {
     let source = |(number, field): (usize, &String)| {
         let mut source = Map::new();
         source.insert(format!("k{number}"), json!({"terms": {"field": field}}));
@@ -73,20 +97,7 @@ pub(super) fn question(fields: &[String], filter: &[Value], after: Option<&Value
     if let Some(after) = after {
         composite["after"] = after.clone();
     }
-    json!({
-        "size": 0,
-        "track_total_hits": false,
-        "query": {"bool": {"filter": filter}},
-        "aggs": {"groups": {
-            "composite": composite,
-            "aggs": {
-                "first": {"min": {"field": "@timestamp"}},
-                "last": {"max": {"field": "@timestamp"}},
-                "oldest": {"min": {"field": "event.ingested"}},
-                "newest": {"max": {"field": "event.ingested"}}
-            }
-        }}
-    })
+    composite
 }
 
 /// One page of groups, and where the next begins.
@@ -98,12 +109,16 @@ pub(super) fn read(answer: &Value) -> (Vec<Changed>, Option<Value>) {
     (changed, after)
 }
 
-fn group(bucket: &Value) -> Option<Changed> {
+/// The values that the documents of a bucket have in common.
+pub(super) fn key(bucket: &Value) -> Option<Vec<String>> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let keys = bucket["key"].as_object()?;
     // Ten fields or more would not stand in the order of their names.
-    let key =
-        (0..keys.len()).map(|number| keys.get(&format!("k{number}")).map(text)).collect::<Option<_>>()?;
+    (0..keys.len()).map(|number| keys.get(&format!("k{number}")).map(text)).collect()
+}
+
+fn group(bucket: &Value) -> Option<Changed> {
+    let key = key(bucket)?;
     let number = |name: &str| bucket[name]["value"].as_f64();
     Some(Changed {
         key,
@@ -125,19 +140,45 @@ pub(super) fn at(millis: f64) -> Option<OffsetDateTime> {
 
 /// What was judged already, so that nobody asks again for what has not changed. Nothing depends on it.
 #[derive(Debug, Default)]
-pub(super) struct Marks(HashMap<(String, Vec<String>), Mark>);
+pub(super) struct Marks {
+    /// By a hash of the group, which takes less memory than its names.
+    judged: HashMap<u64, Judged>,
+    hasher: RandomState,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Judged {
+    mark: Mark,
+    points: usize,
+    at: Instant,
+}
 
 impl Marks {
     /// Whether a group has changed since it was judged. `of` tells one sort of groups from another.
     pub(super) fn is_news(&self, of: &str, changed: &Changed) -> bool {
-        self.0.get(&(of.to_owned(), changed.key.clone())) != Some(&changed.mark)
+        self.before(of, changed).is_none_or(|judged| judged.mark != changed.mark)
     }
 
-    pub(super) fn judged(&mut self, of: &str, changed: &Changed) {
-        if self.0.len() >= MOST_MARKS {
-            self.0.clear();
+    /// Whether a group that matched is large, and was judged a moment ago.
+    pub(super) fn may_wait(&self, of: &str, changed: &Changed) -> bool {
+        self.before(of, changed).is_some_and(|judged| judged.points > MANY && judged.at.elapsed() < AGAIN)
+    }
+
+    /// Remembers that a group was judged, for which so many points were read.
+    pub(super) fn judged(&mut self, of: &str, changed: &Changed, points: usize) {
+        if self.judged.len() >= MOST_MARKS {
+            self.judged.clear();
         }
-        self.0.insert((of.to_owned(), changed.key.clone()), changed.mark);
+        let judged = Judged { mark: changed.mark, points, at: Instant::now() };
+        self.judged.insert(self.hash(of, changed), judged);
+    }
+
+    fn before(&self, of: &str, changed: &Changed) -> Option<&Judged> {
+        self.judged.get(&self.hash(of, changed))
+    }
+
+    fn hash(&self, of: &str, changed: &Changed) -> u64 {
+        self.hasher.hash_one((of, &changed.key))
     }
 }
 
@@ -207,7 +248,7 @@ mod tests {
         };
         let mut marks = Marks::default();
         assert!(marks.is_news("x", &group(2, 9.0)));
-        marks.judged("x", &group(2, 9.0));
+        marks.judged("x", &group(2, 9.0), 2);
         assert!(!marks.is_news("x", &group(2, 9.0)) && marks.is_news("y", &group(2, 9.0)));
         assert!(marks.is_news("x", &group(3, 9.0)) && marks.is_news("x", &group(2, 9.5)));
     }

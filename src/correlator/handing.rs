@@ -28,7 +28,7 @@ impl Correlator {
         }
         let mut told = Told::default();
         loop {
-            let now = OffsetDateTime::now_utc();
+            let now = (self.clock)();
             match self.to_hand_over(now).await {
                 Ok(found) => {
                     self.metrics.alertmanager_left_out.set(whole(found.left_out));

@@ -179,7 +179,7 @@ impl Health {
         // What somebody else wrote meanwhile is read again at the next look.
         let written = asking.store(&writing).await?;
         for (version, done) in versions.iter().zip(written) {
-            if done == super::asking::Written::Stored {
+            if done.is_stored() {
                 self.metrics.incidents_written.count(*version);
             }
         }

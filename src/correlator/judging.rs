@@ -1,35 +1,48 @@
-//! The step of origins: whose signals have changed, which incident they belong to, and what that is from now on.
+//! The steps of origins: whose signals have changed, which incident they belong to, and what that is from now on.
+//!
+//! An incident is judged once, however many of its origins have something new, and after those who have none: they may join it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use sagetrail_core::incident::{self, Alone, Incident, State, Surroundings, Tally, Weights};
-use serde_json::Value;
+use sagetrail_core::incident::{self, Incident, State, Surroundings};
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::asking::{AT_ONCE, Asking, Writing, Written};
 use super::changed::{self, Changed};
+use super::matters::{Joining, Matter, together};
 use super::round::{Current, Progress, Rounds};
-use super::standing::{self, Stored};
-use super::{summed, tied};
+use super::standing::{self, Standing};
+use super::{summed, tied, weak};
 use crate::labels::IncidentVersion;
 use crate::opensearch::QueryError;
 
-/// The sort of the marks of origins.
-const ORIGINS: &str = "origins";
 /// The field that groups signals.
 const ORIGIN: &str = "sagemaker.alert.origin";
 
-/// What is to be decided about: an incident that stands, or an origin without one.
-struct Matter {
-    /// The incident of before, standing or closed.
-    last: Option<Stored>,
-    origins: BTreeSet<String>,
-    from: OffsetDateTime,
-    /// What the signals of the origins say, where that was asked already.
-    tally: Option<Tally>,
+/// Which signals a step looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    /// Those of which one is enough for a page: no flood of others keeps them waiting.
+    Critical,
+    All,
 }
 
+/// An origin, and what of it is new.
+type News = (String, Option<Changed>);
+
 impl Rounds {
+    /// Judges every origin with a new critical signal.
+    pub(super) async fn judge_critical(
+        &mut self,
+        asking: &Asking,
+        current: &mut Current,
+        now: OffsetDateTime,
+    ) -> Result<Progress, QueryError> {
+        let mut after = None;
+        self.judge_sort(asking, current, Sort::Critical, &mut after, now).await
+    }
+
     /// Judges every origin with new signals, and those that they are tied to.
     pub(super) async fn judge_origins(
         &mut self,
@@ -37,42 +50,25 @@ impl Rounds {
         current: &mut Current,
         now: OffsetDateTime,
     ) -> Result<Progress, QueryError> {
-        let indices = self.indices();
-        let standing = standing::standing(asking).await?;
-        self.usual.renew(asking, &indices, &self.weights, &standing, now).await?;
-        current.standing = Some(standing);
-        loop {
-            if asking.is_over() {
-                return Ok(Progress::TimeIsOver);
-            }
-            let mut filter = vec![summed::signals()];
-            filter.extend(current.window.filter());
-            let question = changed::question(&[ORIGIN.to_owned()], &filter, current.after.as_ref());
-            let (groups, after) = changed::read(&asking.search(&indices, &question).await?);
-            let news: Vec<Changed> =
-                groups.into_iter().filter(|group| self.marks.is_news(ORIGINS, group)).collect();
-            for some in news.chunks(AT_ONCE) {
-                if asking.is_over() {
-                    return Ok(Progress::TimeIsOver);
-                }
-                let origins = some.iter().map(|group| group.key[0].clone()).collect();
-                let conflicts = self.judge_some(asking, current, &origins, now).await?;
-                for group in some.iter().filter(|group| !conflicts.contains(&group.key[0])) {
-                    self.marks.judged(ORIGINS, group);
-                }
-            }
-            current.after = after;
-            if current.after.is_none() {
-                break;
-            }
+        let mut after = current.origins_after.take();
+        let progress = self.judge_sort(asking, current, Sort::All, &mut after, now).await?;
+        current.origins_after = after;
+        if progress == Progress::TimeIsOver {
+            return Ok(progress);
         }
+        let mut joining = Joining::default();
         while !current.tied.is_empty() {
-            if asking.is_over() {
+            let some: Vec<News> =
+                current.tied.iter().take(AT_ONCE).map(|origin| (origin.clone(), None)).collect();
+            self.judge_some(asking, current, &some, Sort::All, &mut joining, now).await?;
+            current.tied.retain(|origin| !some.iter().any(|(judged, _)| judged == origin));
+            let is_over = asking.is_over();
+            if is_over || current.tied.is_empty() {
+                self.judge_joined(asking, current, &mut joining, Sort::All, now).await?;
+            }
+            if is_over && !current.tied.is_empty() {
                 return Ok(Progress::TimeIsOver);
             }
-            let some: BTreeSet<String> = current.tied.iter().take(AT_ONCE).cloned().collect();
-            self.judge_some(asking, current, &some, now).await?;
-            current.tied.retain(|origin| !some.contains(origin));
         }
         Ok(Progress::Finished)
     }
@@ -82,20 +78,194 @@ impl Rounds {
         format!("{},{}", self.client.names().events(), self.client.names().correlated())
     }
 
-    /// Judges a few origins, and returns those that have to be judged again, because somebody else judged them meanwhile.
+    /// Judges the origins with new signals of a sort, from a page on. Some are judged however little time there is.
+    async fn judge_sort(
+        &mut self,
+        asking: &Asking,
+        current: &mut Current,
+        sort: Sort,
+        after: &mut Option<Value>,
+        now: OffsetDateTime,
+    ) -> Result<Progress, QueryError> {
+        let indices = self.indices();
+        let mut filter = vec![sort.signals()];
+        filter.extend(current.window.filter());
+        let mut joining = Joining::default();
+        let (mut progress, mut has_begun) = (Progress::Finished, false);
+        'pages: loop {
+            let question = changed::question(&[ORIGIN.to_owned()], &filter, after.as_ref());
+            let (groups, next) = changed::read(&asking.search(&indices, &question).await?);
+            let mut others = Vec::new();
+            let news: Vec<Changed> =
+                groups.into_iter().filter(|group| self.marks.is_news(sort.name(), group)).collect();
+            if !news.is_empty() {
+                self.look_around(asking, current, now).await?;
+            }
+            for group in news {
+                let origin = group.key[0].clone();
+                match current.standing.as_ref().and_then(|standing| standing.of_origin(&origin)) {
+                    Some(stored) => {
+                        let from = incident::counts_from(Some(&stored.incident), &self.weights, now);
+                        joining.add(stored, &origin, from, [group]);
+                    }
+                    None => others.push(group),
+                }
+            }
+            for chunk in others.chunks(weak::AT_ONCE) {
+                if has_begun && asking.is_nearly_over() {
+                    progress = Progress::TimeIsOver;
+                    break 'pages;
+                }
+                has_begun = true;
+                let strong = self.without_weak(asking, current, chunk, sort, now).await?;
+                let chunks = strong.chunks(AT_ONCE);
+                let last = chunks.len();
+                for (number, some) in chunks.enumerate() {
+                    self.judge_some(asking, current, some, sort, &mut joining, now).await?;
+                    if asking.is_nearly_over() && number + 1 < last {
+                        progress = Progress::TimeIsOver;
+                        break 'pages;
+                    }
+                }
+            }
+            *after = next;
+            if after.is_none() {
+                break;
+            }
+            if asking.is_nearly_over() {
+                progress = Progress::TimeIsOver;
+                break;
+            }
+        }
+        if self.judge_joined(asking, current, &mut joining, sort, now).await? == Progress::TimeIsOver {
+            // Who was not judged is found again from the beginning on.
+            (*after, progress) = (None, Progress::TimeIsOver);
+        }
+        Ok(progress)
+    }
+
+    /// Reads what stands and what is usual, unless that is known.
+    async fn look_around(
+        &mut self,
+        asking: &Asking,
+        current: &mut Current,
+        now: OffsetDateTime,
+    ) -> Result<(), QueryError> {
+        if current.standing.is_none() {
+            let standing = Standing::read(asking).await?;
+            self.usual.renew(asking, &self.indices(), &self.weights, &standing, now).await?;
+            current.standing = Some(standing);
+        }
+        Ok(())
+    }
+
+    /// Leaves out those who did too little for an incident and are tied to none: they are judged with that.
+    async fn without_weak(
+        &mut self,
+        asking: &Asking,
+        current: &Current,
+        groups: &[Changed],
+        sort: Sort,
+        now: OffsetDateTime,
+    ) -> Result<Vec<News>, QueryError> {
+        self.metrics.correlator_origins_judged.inc_by(groups.len() as u64);
+        let origins: BTreeSet<&str> = groups.iter().map(|group| group.key[0].as_str()).collect();
+        let weak = match sort {
+            Sort::Critical => BTreeSet::new(),
+            Sort::All => {
+                let from = incident::counts_from(None, &self.weights, now);
+                let answer = asking.search(&self.indices(), &weak::question(&origins, from)).await?;
+                weak::read(&answer, &self.weights, current.standing.as_ref())
+            }
+        };
+        let (weak, strong): (Vec<&Changed>, Vec<&Changed>) =
+            groups.iter().partition(|group| weak.contains(&group.key[0]));
+        for group in weak {
+            self.marks.judged(sort.name(), group, 0);
+        }
+        Ok(strong.into_iter().map(|group| (group.key[0].clone(), Some(group.clone()))).collect())
+    }
+
+    /// Judges a few origins of which no incident is known to stand. Who belongs to one is left for later.
     async fn judge_some(
         &mut self,
         asking: &Asking,
         current: &mut Current,
-        origins: &BTreeSet<String>,
+        origins: &[News],
+        sort: Sort,
+        joining: &mut Joining,
         now: OffsetDateTime,
-    ) -> Result<BTreeSet<String>, QueryError> {
-        self.metrics.correlator_origins_judged.inc_by(origins.len() as u64);
-        if current.standing.is_none() {
-            current.standing = Some(standing::standing(asking).await?);
+    ) -> Result<(), QueryError> {
+        self.look_around(asking, current, now).await?;
+        let questions: Vec<Value> =
+            origins.iter().map(|(origin, _)| standing::question_of_last(origin)).collect();
+        let answers = asking.search_several(&self.client.names().incidents(), &questions).await?;
+        let mut alone = Vec::new();
+        for ((origin, news), answer) in origins.iter().zip(&answers) {
+            let last = standing::last(answer);
+            let from = incident::counts_from(last.as_ref().map(|last| &last.incident), &self.weights, now);
+            match last {
+                Some(last) if last.incident.is_standing() => joining.add(&last, origin, from, news.clone()),
+                last => alone.push(Matter {
+                    last,
+                    origins: [origin.clone()].into(),
+                    from,
+                    tally: None,
+                    news: news.iter().cloned().collect(),
+                }),
+            }
         }
-        let standing = current.standing.as_deref().unwrap_or_default();
-        let mut matters = self.matters(asking, standing, origins, now).await?;
+        // Whether somebody belongs to an incident of another shows from what they did.
+        self.sum_up(asking, &mut alone).await?;
+        let standing = current.standing.take().unwrap_or_default();
+        let mut unrelated = Vec::new();
+        for matter in alone {
+            let other = matter.tally.as_ref().and_then(|tally| standing.tied(tally));
+            match (other, matter.first()) {
+                (Some(other), Some(first)) => {
+                    let from = incident::counts_from(Some(&other.incident), &self.weights, now).min(first);
+                    for origin in &matter.origins {
+                        joining.add(other, origin, from, matter.news.clone());
+                    }
+                }
+                _ => unrelated.push(matter),
+            }
+        }
+        current.standing = Some(standing);
+        let around = Surroundings { usual: self.usual.rules(), weights: &self.weights, now };
+        let matters = together(unrelated, around);
+        self.decide(asking, current, matters, sort, now).await
+    }
+
+    /// Judges the incidents of those who belong to one. Some are judged however little time there is.
+    async fn judge_joined(
+        &mut self,
+        asking: &Asking,
+        current: &mut Current,
+        joining: &mut Joining,
+        sort: Sort,
+        now: OffsetDateTime,
+    ) -> Result<Progress, QueryError> {
+        let mut matters = joining.take();
+        while !matters.is_empty() {
+            let some = matters.drain(..matters.len().min(AT_ONCE)).collect();
+            self.decide(asking, current, some, sort, now).await?;
+            if asking.is_over() && !matters.is_empty() {
+                return Ok(Progress::TimeIsOver);
+            }
+        }
+        Ok(Progress::Finished)
+    }
+
+    /// Decides matters and writes what comes of them. What somebody else decided meanwhile is judged again.
+    async fn decide(
+        &mut self,
+        asking: &Asking,
+        current: &mut Current,
+        mut matters: Vec<Matter>,
+        sort: Sort,
+        now: OffsetDateTime,
+    ) -> Result<(), QueryError> {
         self.sum_up(asking, &mut matters).await?;
         let index = self.client.names().incidents();
         let (mut writing, mut judged) = (Vec::new(), Vec::new());
@@ -104,31 +274,33 @@ impl Rounds {
             let last = matter.last.as_ref();
             let tally = matter.tally.as_ref().expect("all were summed up");
             let judgement = incident::judge(tally, last.map(|last| &last.incident), around);
-            let Some(incident) = judgement else { continue };
+            let Some(incident) = judgement else {
+                matter.news.iter().for_each(|group| self.marks.judged(sort.name(), group, 0));
+                continue;
+            };
             writing.push(match last.filter(|last| last.incident.is_standing()) {
                 Some(stored) => stored.replaced(index.clone(), &incident),
                 None => standing::created(index.clone(), &incident),
             });
             judged.push((matter, incident));
         }
-        if !writing.is_empty() {
-            current.standing = None;
-        }
-        let written = self.store(asking, &writing, judged.iter().map(|(_, incident)| incident)).await?;
-        let mut conflicts = BTreeSet::new();
-        for ((matter, incident), done) in judged.iter().zip(written) {
-            match done {
-                Written::Conflict => conflicts.extend(matter.origins.iter().cloned()),
-                Written::Stored if matter.ties_more(incident) => {
-                    // Also who acted before anybody of the incident did.
-                    let from = incident::counts_from(None, &self.weights, now);
-                    let answer = asking.search(&self.indices(), &tied::question(incident, from)).await?;
-                    current.tied.extend(tied::read(&answer, incident));
-                }
-                Written::Stored => {}
+        let incidents: Vec<&Incident> = judged.iter().map(|(_, incident)| incident).collect();
+        let written = self.store(asking, current, &writing, &incidents).await?;
+        let from = incident::counts_from(None, &self.weights, now);
+        let mut more = Vec::new();
+        for ((matter, incident), _) in judged.iter().zip(written).filter(|(_, done)| done.is_stored()) {
+            matter.news.iter().for_each(|group| self.marks.judged(sort.name(), group, 0));
+            if matter.ties_more(incident) {
+                more.push(incident);
             }
         }
-        Ok(conflicts)
+        // Also who acted before anybody of the incident did.
+        let questions: Vec<Value> = more.iter().map(|incident| tied::question(incident, from)).collect();
+        let answers = asking.search_many(&self.indices(), &questions).await?;
+        for (incident, answer) in more.iter().zip(&answers) {
+            current.tied.extend(tied::read(answer, incident));
+        }
+        Ok(())
     }
 
     /// Asks what the signals say of each matter of which that is not known yet.
@@ -142,126 +314,53 @@ impl Rounds {
         Ok(())
     }
 
-    /// Stores versions of incidents, and counts them.
-    pub(super) async fn store<'i>(
+    /// Stores versions of incidents, counts them, and knows what stands from then on.
+    pub(super) async fn store(
         &self,
         asking: &Asking,
+        current: &mut Current,
         writing: &[Writing],
-        incidents: impl Iterator<Item = &'i Incident>,
+        incidents: &[&Incident],
     ) -> Result<Vec<Written>, QueryError> {
-        let written = asking.store(writing).await?;
-        for (incident, done) in incidents.zip(&written) {
-            if *done == Written::Stored {
+        let written = match asking.store(writing).await {
+            Ok(written) => written,
+            Err(error) => {
+                // Some of it may be stored.
+                current.standing = None;
+                return Err(error);
+            }
+        };
+        let mut standing = current.standing.take();
+        for (incident, done) in incidents.iter().zip(&written) {
+            match (done, &mut standing) {
+                (Written::Stored(Some(version)), Some(standing)) => {
+                    standing.put((*incident).clone(), *version);
+                }
+                _ => standing = None,
+            }
+            if done.is_stored() {
                 self.metrics.incidents_written.count(version(incident.incident.state));
             }
         }
+        current.standing = standing;
         Ok(written)
     }
-
-    /// What is to be decided about when these origins have changed, each incident once.
-    async fn matters(
-        &self,
-        asking: &Asking,
-        standing: &[Stored],
-        origins: &BTreeSet<String>,
-        now: OffsetDateTime,
-    ) -> Result<Vec<Matter>, QueryError> {
-        let questions: Vec<Value> = origins.iter().map(|origin| standing::question_of_last(origin)).collect();
-        let answers = asking.search_several(&self.client.names().incidents(), &questions).await?;
-        let mut matters: BTreeMap<String, Matter> = BTreeMap::new();
-        let mut alone = Vec::new();
-        for (origin, answer) in origins.iter().zip(&answers) {
-            let last = standing::last(answer);
-            let from = incident::counts_from(last.as_ref().map(|last| &last.incident), &self.weights, now);
-            match last {
-                Some(last) if last.incident.is_standing() => join(&mut matters, last, origin, from),
-                last => alone.push(Matter { last, origins: [origin.clone()].into(), from, tally: None }),
-            }
-        }
-        // Whether somebody belongs to an incident of another shows from what they did.
-        self.sum_up(asking, &mut alone).await?;
-        let mut unrelated = Vec::new();
-        for matter in alone {
-            match (standing.iter().find(|stored| matter.is_tied(&stored.incident)), matter.first()) {
-                (Some(other), Some(first)) => {
-                    let from = incident::counts_from(Some(&other.incident), &self.weights, now).min(first);
-                    for origin in &matter.origins {
-                        join(&mut matters, other.clone(), origin, from);
-                    }
-                }
-                _ => unrelated.push(matter),
-            }
-        }
-        let together = self.together(unrelated, now);
-        Ok(matters.into_values().chain(together).collect())
-    }
-
-    /// Puts together what belongs to an incident that one of these is about to open.
-    fn together(&self, alone: Vec<Matter>, now: OffsetDateTime) -> Vec<Matter> {
-        let around = Surroundings { usual: self.usual.rules(), weights: &self.weights, now };
-        let groups = incident::put_together(&alone.iter().map(Matter::alone).collect::<Vec<_>>(), around);
-        let mut alone: Vec<Option<Matter>> = alone.into_iter().map(Some).collect();
-        groups
-            .into_iter()
-            .map(|places| merged(places.into_iter().filter_map(|place| alone[place].take())))
-            .collect()
-    }
 }
 
-/// One matter of several. It follows what its earliest origin did before.
-fn merged(mut members: impl Iterator<Item = Matter>) -> Matter {
-    let mut merged = members.next().expect("a group has members");
-    let mut first = merged.first();
-    for member in members {
-        first = [first, member.first()].into_iter().flatten().min();
-        merged.origins.extend(member.origins);
-        // What one of them did in an incident that is closed does not count again.
-        merged.from = first.unwrap_or(merged.from);
-        merged.tally = None;
-    }
-    merged
-}
-
-/// Adds an origin to what is decided about an incident.
-fn join(matters: &mut BTreeMap<String, Matter>, stored: Stored, origin: &str, from: OffsetDateTime) {
-    let id = stored.incident.incident.id.clone();
-    let matter = matters.entry(id).or_insert_with(|| Matter {
-        origins: stored.incident.incident.origins.iter().cloned().collect(),
-        from,
-        last: Some(stored),
-        tally: None,
-    });
-    matter.origins.insert(origin.to_owned());
-    matter.from = matter.from.min(from);
-}
-
-impl Matter {
-    fn first(&self) -> Option<OffsetDateTime> {
-        self.tally.as_ref().and_then(|tally| tally.first)
-    }
-
-    fn alone(&self) -> Alone<'_> {
-        Alone {
-            origin: self.origins.first().expect("a matter is about somebody"),
-            tally: self.tally.as_ref().expect("it was summed up"),
-            last: self.last.as_ref().map(|last| &last.incident),
+impl Sort {
+    /// The sort of its marks.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::All => "origins",
         }
     }
 
-    fn is_tied(&self, incident: &Incident) -> bool {
-        self.tally.as_ref().is_some_and(|tally| incident::is_tied(tally, incident))
-    }
-
-    fn question(&self, weights: &Weights) -> Value {
-        let origins: Vec<String> = self.origins.iter().cloned().collect();
-        summed::question(&origins, self.from, &weights.assets)
-    }
-
-    /// Whether somebody can belong to the incident now who did not before.
-    fn ties_more(&self, incident: &Incident) -> bool {
-        let Some(last) = self.last.as_ref().filter(|last| last.incident.is_standing()) else { return true };
-        let (before, now) = (&last.incident.incident, &incident.incident);
-        (&before.ties, &before.origins, &before.principals) != (&now.ties, &now.origins, &now.principals)
+    fn signals(self) -> Value {
+        match self {
+            Self::Critical => json!({"term": {"sagemaker.findings.level": "critical"}}),
+            Self::All => summed::signals(),
+        }
     }
 }
 

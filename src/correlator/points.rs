@@ -12,12 +12,12 @@ use crate::timestamp;
 
 /// Points in one page.
 pub(super) const PAGE: usize = 5_000;
-/// Points of one group that are looked at in a round.
-pub(super) const MOST_POINTS: usize = 50_000;
-/// Matches of one group within the days that a new point can change. An episode is one match.
-const MOST_MATCHES: usize = 1_000;
+/// Points of one group that are looked at, the latest of them.
+pub(super) const MOST_POINTS: usize = 20_000;
+/// Matches of some groups within the days that a new point can change. An episode is one match.
+pub(super) const MOST_MATCHES: usize = 1_000;
 
-/// The search for one page of the points of a group between two times.
+/// The search for one page of the points of a group between two times, the latest first.
 ///
 /// Values come from the index and not from the documents: these are large, and some fields are indexed in lower case.
 pub(super) fn question(
@@ -38,7 +38,7 @@ pub(super) fn question(
             "filter": [{"range": {"@timestamp": {"gte": timestamp::format(from), "lte": timestamp::format(to)}}}],
             "should": sources(correlation, key), "minimum_should_match": 1
         }},
-        "sort": [{"@timestamp": "asc"}, {"event.id": {"order": "asc", "unmapped_type": "keyword"}}]
+        "sort": [{"@timestamp": "desc"}, {"event.id": {"order": "desc", "unmapped_type": "keyword"}}]
     });
     if let Some(after) = after {
         question["search_after"] = after.clone();
@@ -56,6 +56,21 @@ pub(super) fn sources(correlation: &Correlation, key: &GroupKey) -> Vec<Value> {
     correlation.sources().into_iter().map(source).collect()
 }
 
+/// The search for how many points the other one finds.
+pub(super) fn question_of_total(mut question: Value) -> Value {
+    for member in ["docvalue_fields", "sort"] {
+        question.as_object_mut().expect("a question is an object").remove(member);
+    }
+    question["size"] = json!(0);
+    question["track_total_hits"] = json!(true);
+    question
+}
+
+/// How many points there are.
+pub(super) fn total(answer: &Value) -> usize {
+    usize::try_from(answer["hits"]["total"]["value"].as_u64().unwrap_or_default()).unwrap_or(usize::MAX)
+}
+
 /// The points of a page, and where the next begins.
 pub(super) fn read(answer: &Value, fields: &BTreeSet<String>) -> (Vec<Point>, Option<Value>) {
     let hits = answer["hits"]["hits"].as_array().map_or(&[][..], Vec::as_slice);
@@ -64,30 +79,55 @@ pub(super) fn read(answer: &Value, fields: &BTreeSet<String>) -> (Vec<Point>, Op
     (hits.iter().filter_map(point).collect(), after)
 }
 
-/// The search for what is stored of a group's matches that ended between two times.
+/// The search for what is stored of the matches of groups that ended between two times, by the first name of their keys.
 pub(super) fn question_of_stored(
     correlation: &Correlation,
-    keys: &[String],
+    keys: &BTreeSet<&str>,
     (from, to): (OffsetDateTime, OffsetDateTime),
 ) -> Value {
-    let mut filter = vec![
-        json!({"term": {"sagemaker.correlation.rule": correlation.id}}),
-        json!({"range": {"@timestamp": {"gte": timestamp::format(from), "lte": timestamp::format(to)}}}),
-    ];
-    filter.extend(keys.iter().map(|key| term("sagemaker.correlation.key", key)));
     json!({
         "size": MOST_MATCHES, "seq_no_primary_term": true, "track_total_hits": false,
-        "query": {"bool": {"filter": filter}}
+        "query": {"bool": {"filter": [
+            {"term": {"sagemaker.correlation.rule": correlation.id}},
+            {"range": {"@timestamp": {"gte": timestamp::format(from), "lte": timestamp::format(to)}}},
+            {"terms": {"sagemaker.correlation.key": keys}}
+        ]}}
     })
 }
 
-/// The documents of a group's matches with what is stored of them in `answer`: what to write, so that they are the same.
-pub(super) fn difference(index: &str, matches: BTreeMap<String, Value>, answer: &Value) -> Vec<Writing> {
+/// What a group has in common, as the documents of its matches say it.
+pub(super) fn key_texts(correlation: &Correlation, key: &[String]) -> Vec<String> {
+    correlation.group_by().zip(key).map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+/// The stored matches, if the answer has room for all of them.
+pub(super) fn read_stored(answer: &Value) -> Option<Vec<Value>> {
+    let hits = answer["hits"]["hits"].as_array().map_or(&[][..], Vec::as_slice);
+    (hits.len() < MOST_MATCHES).then(|| hits.to_vec())
+}
+
+/// Of some stored matches those of a group that ended between two times.
+pub(super) fn of_group<'h>(
+    stored: &'h [Value],
+    key: &[String],
+    (from, to): (OffsetDateTime, OffsetDateTime),
+) -> Vec<&'h Value> {
+    let is_of = |hit: &&Value| {
+        let source = &hit["_source"];
+        let ended = source["@timestamp"].as_str().and_then(timestamp::parse);
+        source["sagemaker"]["correlation"]["key"] == json!(key)
+            && ended.is_some_and(|ended| (from..=to).contains(&ended))
+    };
+    stored.iter().filter(is_of).collect()
+}
+
+/// The documents of a group's matches with what is stored of them: what to write, so that they are the same.
+pub(super) fn difference(index: &str, matches: BTreeMap<String, Value>, hits: &[&Value]) -> Vec<Writing> {
     let writing =
         |id: &str, action, source| Writing { index: index.to_owned(), id: id.to_owned(), action, source };
     let mut stored: BTreeMap<&str, &Value> = BTreeMap::new();
-    for hit in answer["hits"]["hits"].as_array().into_iter().flatten() {
-        stored.extend(hit["_id"].as_str().map(|id| (id, hit)));
+    for hit in hits {
+        stored.extend(hit["_id"].as_str().map(|id| (id, *hit)));
     }
     let mut written = Vec::new();
     for (id, source) in matches {
@@ -154,10 +194,10 @@ mod tests {
     fn what_is_stored_becomes_what_the_points_say_and_what_says_the_same_is_left_alone() {
         let document = |value: u64, ingested: &str| json!({"event": {"ingested": ingested}, "value": value});
         let hit = |id: &str, value| json!({"_id": id, "_seq_no": 4, "_primary_term": 1, "_source": document(value, "before")});
-        let answer = json!({"hits": {"hits": [hit("same", 1), hit("grown", 1), hit("gone", 1)]}});
+        let stored = [hit("same", 1), hit("grown", 1), hit("gone", 1)];
         let matches = [("same", 1), ("grown", 2), ("new", 1)];
         let matches = matches.map(|(id, value)| (id.to_owned(), document(value, "now"))).into();
-        let done: Vec<(String, String)> = difference("i", matches, &answer)
+        let done: Vec<(String, String)> = difference("i", matches, &stored.each_ref())
             .into_iter()
             .map(|writing| (writing.id, format!("{:?}", writing.action)))
             .collect();

@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::asking::{Asking, Writing};
-use super::round::{Progress, Rounds};
-use super::standing::{self, Stored};
+use super::round::{Current, Progress, Rounds};
+use super::standing::{Standing, Stored};
 use crate::opensearch::QueryError;
 use crate::opensearch::bulk::Action;
 use crate::timestamp;
@@ -21,8 +21,16 @@ const AT_ONCE: usize = 1_000;
 
 impl Rounds {
     /// Lets incidents fall quiet, and closes them.
-    pub(super) async fn rest(&self, asking: &Asking, now: OffsetDateTime) -> Result<Progress, QueryError> {
-        let standing = standing::standing(asking).await?;
+    pub(super) async fn rest(
+        &self,
+        asking: &Asking,
+        current: &mut Current,
+        now: OffsetDateTime,
+    ) -> Result<Progress, QueryError> {
+        let standing = match current.standing.take() {
+            Some(standing) => standing,
+            None => Standing::read(asking).await?,
+        };
         let rested: Vec<(&Stored, Incident)> = standing
             .iter()
             .filter_map(|stored| Some((stored, incident::rest(&stored.incident, &self.weights, now)?)))
@@ -30,8 +38,9 @@ impl Rounds {
         let index = self.client.names().incidents();
         let writing: Vec<Writing> =
             rested.iter().map(|(stored, incident)| stored.replaced(index.clone(), incident)).collect();
+        let incidents: Vec<&Incident> = rested.iter().map(|(_, incident)| incident).collect();
         // What somebody else wrote meanwhile is read again in the next round.
-        self.store(asking, &writing, rested.iter().map(|(_, incident)| incident)).await?;
+        self.store(asking, current, &writing, &incidents).await?;
         Ok(Progress::Finished)
     }
 

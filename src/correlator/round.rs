@@ -1,7 +1,7 @@
 //! One round: what has come, which groups and origins it concerns, and what they mean together.
 //!
-//! A round has steps, and each step a time limit. One that is not finished is gone on with in the next round, from the page
-//! where it was; only when all steps are finished the round is complete, and the next asks from its beginning on.
+//! A round has steps, and each step a time limit. One that is not finished is gone on with in the next part of the round, from
+//! the page where it was; only when all steps are finished the round is complete, and the next asks from its beginning on.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::asking::Asking;
 use super::changed::{Marks, Window};
-use super::standing::Stored;
+use super::standing::Standing;
 use super::usual::Usual;
 use crate::enrich::Enricher;
 use crate::metrics::Metrics;
@@ -51,20 +51,24 @@ pub(super) struct Rounds {
 pub(super) struct Current {
     pub began: OffsetDateTime,
     pub window: Window,
-    step: Step,
-    /// Which correlation, and which source of it, is asked.
-    pub correlation: usize,
-    pub source: usize,
-    /// Behind which page it is.
+    /// The steps that are finished.
+    finished: BTreeSet<Step>,
+    /// Which sort of groups is asked of all that correlations have, and behind which page of it.
+    pub place: usize,
     pub after: Option<Value>,
-    /// The incidents that stand, unless something was written since they were read.
-    pub standing: Option<Vec<Stored>>,
+    /// Behind which page of origins it is.
+    pub origins_after: Option<Value>,
+    /// The incidents that stand, unless somebody else wrote one since they were read.
+    pub standing: Option<Standing>,
     /// Origins that have nothing new, and belong to what was found in this round.
     pub tied: BTreeSet<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Those of one round, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
+    /// Begins each part of a round: a page must not wait for all else that came.
+    Critical,
     Correlations,
     Origins,
     Resting,
@@ -72,21 +76,15 @@ enum Step {
 }
 
 impl Step {
+    const ALL: [Self; 5] = [Self::Critical, Self::Correlations, Self::Origins, Self::Resting, Self::Removal];
+
     fn name(self) -> &'static str {
         match self {
+            Self::Critical => "critical signals",
             Self::Correlations => "correlations",
             Self::Origins => "origins",
             Self::Resting => "incidents that fall quiet",
             Self::Removal => "removal of old incidents",
-        }
-    }
-
-    fn next(self) -> Option<Self> {
-        match self {
-            Self::Correlations => Some(Self::Origins),
-            Self::Origins => Some(Self::Resting),
-            Self::Resting => Some(Self::Removal),
-            Self::Removal => None,
         }
     }
 }
@@ -112,18 +110,7 @@ impl Rounds {
         now: OffsetDateTime,
         enricher: &Enricher,
     ) -> Result<Ended, QueryError> {
-        let age = self.weights.times.window.value;
-        let age = time::Duration::try_from(age).unwrap_or(time::Duration::DAY);
-        let mut current = self.current.take().unwrap_or_else(|| Current {
-            began: now,
-            window: Window::new(last_round, now, age),
-            step: Step::Correlations,
-            correlation: 0,
-            source: 0,
-            after: None,
-            standing: None,
-            tied: BTreeSet::new(),
-        });
+        let mut current = self.current.take().unwrap_or_else(|| self.begin(last_round, now));
         let made = self.go_on(&mut current, now, enricher).await;
         if !matches!(made, Ok(Ended::Complete { .. })) {
             self.current = Some(current);
@@ -131,29 +118,59 @@ impl Rounds {
         made
     }
 
+    pub(super) fn begin(&self, last_round: Option<OffsetDateTime>, now: OffsetDateTime) -> Current {
+        let age = self.weights.times.window.value;
+        let age = time::Duration::try_from(age).unwrap_or(time::Duration::DAY);
+        Current {
+            began: now,
+            window: Window::new(last_round, now, age),
+            finished: BTreeSet::new(),
+            place: 0,
+            after: None,
+            origins_after: None,
+            standing: None,
+            tied: BTreeSet::new(),
+        }
+    }
+
+    /// Gives each step its time. Those who did something are judged also while correlations are not finished, and again after.
     async fn go_on(
         &mut self,
         current: &mut Current,
         now: OffsetDateTime,
         enricher: &Enricher,
     ) -> Result<Ended, QueryError> {
-        loop {
+        current.standing = None;
+        current.finished.remove(&Step::Critical);
+        let mut unfinished = None;
+        for step in Step::ALL {
+            let is_early = unfinished.is_some() && step > Step::Origins;
+            if is_early || current.finished.contains(&step) {
+                continue;
+            }
             let asking = Asking::new(self.client.clone());
-            current.standing = None;
-            let progress = match current.step {
+            let progress = match step {
+                Step::Critical => self.judge_critical(&asking, current, now).await?,
                 Step::Correlations => self.correlate(&asking, current, now, enricher).await?,
                 Step::Origins => self.judge_origins(&asking, current, now).await?,
-                Step::Resting => self.rest(&asking, now).await?,
+                Step::Resting => self.rest(&asking, current, now).await?,
                 Step::Removal => self.remove_old(&asking, now).await?,
             };
-            if progress == Progress::TimeIsOver {
-                return Ok(Ended::Unfinished { at: current.step.name() });
-            }
-            current.after = None;
-            match current.step.next() {
-                Some(next) => current.step = next,
-                None => return Ok(Ended::Complete { began: current.began }),
+            match progress {
+                Progress::TimeIsOver => {
+                    unfinished.get_or_insert(step);
+                }
+                // What correlations find until they are finished belongs to the round as well.
+                Progress::Finished
+                    if step == Step::Origins && !current.finished.contains(&Step::Correlations) => {}
+                Progress::Finished => {
+                    current.finished.insert(step);
+                }
             }
         }
+        Ok(match unfinished {
+            Some(step) => Ended::Unfinished { at: step.name() },
+            None => Ended::Complete { began: current.began },
+        })
     }
 }

@@ -1,9 +1,13 @@
-//! Reads the incidents that stand, and the last one of an origin.
+//! The incidents that stand, and the last one of an origin.
 
-use sagetrail_core::incident::Incident;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+
+use sagetrail_core::incident::{self, Incident, Tally};
 use serde_json::{Value, json};
 
 use super::asking::{Asking, Writing};
+use crate::enrich::tie_key;
 use crate::opensearch::QueryError;
 use crate::opensearch::bulk::Action;
 
@@ -17,10 +21,92 @@ pub(super) struct Stored {
     version: Action,
 }
 
+/// The incidents that are not closed, as they were read or written last.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Standing {
+    /// Those that were opened last at the end.
+    stored: Vec<Stored>,
+    /// The place of the incident of each origin.
+    origins: HashMap<String, usize>,
+    /// Hashes of what somebody can be tied to one of them by.
+    ties: HashSet<u64>,
+    hasher: RandomState,
+}
+
 impl Stored {
     /// Writes another version in place of this one.
     pub(super) fn replaced(&self, index: String, incident: &Incident) -> Writing {
         writing(index, incident, self.version)
+    }
+}
+
+impl Standing {
+    /// Reads those about attacks; the answer has the latest first.
+    pub(super) async fn read(asking: &Asking) -> Result<Self, QueryError> {
+        let question = json!({
+            "size": MOST_STANDING, "seq_no_primary_term": true, "track_total_hits": false,
+            "query": {"bool": {"must_not": [
+                {"term": {"incident.state": "closed"}}, {"term": {"incident.kind": "health"}}
+            ]}},
+            "sort": [
+                {"incident.opened": {"order": "desc", "unmapped_type": "date"}},
+                {"incident.id": {"order": "asc", "unmapped_type": "keyword"}}
+            ]
+        });
+        let answer = asking.search(&asking.client.names().incidents(), &question).await?;
+        let mut standing = Self::default();
+        read(&answer).into_iter().rev().for_each(|stored| standing.add(stored));
+        Ok(standing)
+    }
+
+    /// Takes in a version that was written just now.
+    pub(super) fn put(&mut self, incident: Incident, version: Action) {
+        let is_it = |stored: &&mut Stored| stored.incident.incident.id == incident.incident.id;
+        match self.stored.iter_mut().find(is_it) {
+            Some(stored) => *stored = Stored { incident, version },
+            None => return self.add(Stored { incident, version }),
+        }
+        // It may have taken in somebody.
+        let all = std::mem::take(&mut self.stored);
+        for stored in all {
+            self.add(stored);
+        }
+    }
+
+    pub(super) fn incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.iter().map(|stored| &stored.incident)
+    }
+
+    /// All that are not closed, the latest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Stored> {
+        self.stored.iter().rev().filter(|stored| stored.incident.is_standing())
+    }
+
+    pub(super) fn of_origin(&self, origin: &str) -> Option<&Stored> {
+        let stored = self.origins.get(origin).and_then(|place| self.stored.get(*place));
+        stored.filter(|stored| stored.incident.is_standing())
+    }
+
+    /// The latest that somebody with these signals belongs to.
+    pub(super) fn tied(&self, tally: &Tally) -> Option<&Stored> {
+        // To compare with each of many takes long, and most people are tied to nothing.
+        let is_known = |key: &str| self.ties.contains(&self.hasher.hash_one(key));
+        if !tally.ties.names().any(is_known) && !tally.selves().iter().any(|key| is_known(key)) {
+            return None;
+        }
+        self.iter().find(|stored| incident::is_tied(tally, &stored.incident))
+    }
+
+    fn add(&mut self, stored: Stored) {
+        let fields = &stored.incident.incident;
+        for origin in &fields.origins {
+            self.origins.insert(origin.clone(), self.stored.len());
+        }
+        let selves = fields.origins.iter().chain(&fields.principals).map(|name| tie_key(name));
+        let keys: Vec<u64> =
+            selves.chain(fields.ties.iter().cloned()).map(|key| self.hasher.hash_one(key.as_str())).collect();
+        self.ties.extend(keys);
+        self.stored.push(stored);
     }
 }
 
@@ -32,22 +118,6 @@ pub(super) fn created(index: String, incident: &Incident) -> Writing {
 fn writing(index: String, incident: &Incident, action: Action) -> Writing {
     let source = serde_json::to_value(incident).expect("an incident is made of texts and numbers");
     Writing { index, id: incident.incident.id.clone(), action, source }
-}
-
-/// The incidents about attacks that are not closed, the latest first.
-pub(super) async fn standing(asking: &Asking) -> Result<Vec<Stored>, QueryError> {
-    let question = json!({
-        "size": MOST_STANDING, "seq_no_primary_term": true, "track_total_hits": false,
-        "query": {"bool": {"must_not": [
-            {"term": {"incident.state": "closed"}}, {"term": {"incident.kind": "health"}}
-        ]}},
-        "sort": [
-            {"incident.opened": {"order": "desc", "unmapped_type": "date"}},
-            {"incident.id": {"order": "asc", "unmapped_type": "keyword"}}
-        ]
-    });
-    let answer = asking.search(&asking.client.names().incidents(), &question).await?;
-    Ok(read(&answer))
 }
 
 /// The search for the last incidents of an origin.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-use super::{changed, handing, points, standing, summed, tied};
+use super::{bounds, changed, handing, points, standing, summed, tied, weak};
 use crate::config::RulesConfig;
 use crate::enrich::rules::RuleSet;
 
@@ -147,6 +147,7 @@ fn every_field_that_is_asked_for_is_mapped_so_that_it_can_be_asked() {
         summed::question(&["role/a".to_owned()], NOW, &[asset(), tagged]),
         changed::question(&["sagemaker.alert.origin".to_owned()], &window.filter(), None),
         tied::question(&incident(), NOW),
+        weak::question(&["role/a"].into(), NOW),
     ] {
         collect(&question, &mut of_signals);
     }
@@ -231,4 +232,44 @@ fn every_field_of_a_match_is_mapped_and_its_points_are_read_as_they_are_asked_fo
         json!({"term": {"sagemaker.alert.identity": "x"}})
     );
     assert_eq!(asked["search_after"], json!([1]));
+}
+
+#[test]
+fn a_group_can_match_unless_a_whole_answer_says_that_there_is_too_little_of_it() {
+    let rules = RuleSet::load(&RulesConfig::default()).unwrap();
+    let of_kind = |kind: &str| rules.correlations().iter().find(|it| it.kind() == kind).unwrap();
+    let changed = |key: &[&str]| {
+        let keys: BTreeMap<String, &str> =
+            key.iter().enumerate().map(|(number, key)| (format!("k{number}"), *key)).collect();
+        let times = json!({"value": 1.8e12});
+        let bucket = json!({"key": keys, "doc_count": 1, "first": times, "last": times, "oldest": times, "newest": times});
+        changed::read(&json!({"aggregations": {"groups": {"buckets": [bucket]}}})).0.remove(0)
+    };
+    let answer = |key: &changed::Changed, count: u64, measured: Value| {
+        let keys: BTreeMap<String, &String> =
+            key.key.iter().enumerate().map(|(number, key)| (format!("k{number}"), key)).collect();
+        json!({"aggregations": {"groups": {"buckets": [{"key": keys, "doc_count": count, "measured": measured}]}}})
+    };
+
+    let count = of_kind("event_count");
+    let groups = [changed(&["a", "b"]), changed(&["c", "d"])];
+    let two = [answer(&groups[0], 4, json!({})), answer(&groups[0], 3, json!({}))];
+    assert_eq!(bounds::read(count, &groups, &two), [Some(7), Some(0)], "the points of all sources");
+
+    let values = of_kind("value_count");
+    let groups = [changed(&["a"])];
+    // Values are counted roughly.
+    assert_eq!(bounds::read(values, &groups, &[answer(&groups[0], 90, json!({"value": 5}))]), [Some(10)]);
+
+    let order = of_kind("temporal_ordered");
+    let first = json!({"buckets": [{"key": order.base()[0].id, "doc_count": 9}]});
+    assert_eq!(bounds::read(order, &groups, &[answer(&groups[0], 9, first.clone())]), [Some(1)]);
+    let both = [answer(&groups[0], 9, first.clone()), answer(&groups[0], 9, first)];
+    assert_eq!(bounds::read(order, &groups, &both), [Some(1)], "one rule is one, in however many sources");
+
+    let mut full = answer(&groups[0], 1, json!({"value": 1}));
+    let bucket = full["aggregations"]["groups"]["buckets"][0].clone();
+    full["aggregations"]["groups"]["buckets"] = json!(vec![bucket; changed::PAGE]);
+    assert_eq!(bounds::read(values, &groups, &[full]), [None], "there is more behind a full page");
+    assert_eq!(bounds::read(values, &groups, &[]), [None]);
 }

@@ -1,32 +1,28 @@
 //! Which rules match at the site anyway: a finding of another counts for more.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use sagetrail_core::incident::{Incident, Weights};
+use sagetrail_core::incident::{Incident, Weights, hour_of};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use tokio::time::Instant;
 
 use super::asking::Asking;
-use super::standing::Stored;
+use super::standing::Standing;
 use crate::opensearch::QueryError;
 use crate::timestamp;
 
-/// It changes within days.
-const RENEWAL: Duration = Duration::from_hours(1);
 /// Rules that are known to be usual; there are some hundred in all.
 const MOST_RULES: usize = 5_000;
 /// Origins that are left out. OpenSearch takes 65,536 terms; what the incidents opened last are about counts first.
 const MOST_SUSPECTS: usize = 10_000;
 
-/// What is usual, and when that was asked.
+/// What is usual, and since which hour.
 #[derive(Debug, Default)]
 pub(super) struct Usual {
     rules: BTreeSet<String>,
     /// Who was left out.
     suspects: BTreeSet<String>,
-    asked_at: Option<Instant>,
+    hour: Option<OffsetDateTime>,
 }
 
 impl Usual {
@@ -34,23 +30,23 @@ impl Usual {
         &self.rules
     }
 
-    /// Asks anew now and then, and when incidents were opened, joined or closed.
+    /// Asks anew in each hour, and when incidents were opened, joined or closed.
     pub(super) async fn renew(
         &mut self,
         asking: &Asking,
         indices: &str,
         weights: &Weights,
-        standing: &[Stored],
+        standing: &Standing,
         now: OffsetDateTime,
     ) -> Result<(), QueryError> {
-        let suspects = suspects(standing.iter().map(|stored| &stored.incident));
-        let is_fresh = self.asked_at.is_some_and(|at| at.elapsed() < RENEWAL);
-        if is_fresh && suspects == self.suspects {
+        let suspects = suspects(standing.incidents());
+        let hour = hour_of(now);
+        if self.hour == Some(hour) && suspects == self.suspects {
             return Ok(());
         }
-        self.rules = read(&asking.search(indices, &question(weights, &suspects, now)).await?);
+        self.rules = read(&asking.search(indices, &question(weights, &suspects, hour)).await?);
         self.suspects = suspects;
-        self.asked_at = Some(Instant::now());
+        self.hour = Some(hour);
         Ok(())
     }
 }
@@ -62,8 +58,8 @@ fn suspects<'i>(standing: impl Iterator<Item = &'i Incident>) -> BTreeSet<String
 
 /// What matched before the time within which signals count together, but for those whose incident stands: an attack must
 /// not make itself usual, however long it takes.
-fn question(weights: &Weights, suspects: &BTreeSet<String>, now: OffsetDateTime) -> Value {
-    let (from, to) = (now - weights.times.history.value, now - weights.times.window.value);
+fn question(weights: &Weights, suspects: &BTreeSet<String>, hour: OffsetDateTime) -> Value {
+    let (from, to) = (hour - weights.times.history.value, hour - weights.times.window.value);
     let rules = |field: &str| json!({"terms": {"field": field, "size": MOST_RULES}});
     json!({
         "size": 0,

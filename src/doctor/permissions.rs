@@ -242,7 +242,7 @@ mod tests {
         for command in ["run", "replay", "verify"] {
             assert_eq!(of(command), ["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"], "{command}");
         }
-        for command in ["learn", "doctor"] {
+        for command in ["backtest", "learn", "doctor"] {
             assert_eq!(of(command), ["es:ESHttpGet", "es:ESHttpPost"], "{command}");
         }
         for command in ["setup", "replay --retag"] {
@@ -268,7 +268,7 @@ mod tests {
             "[source]\nassume_role_arn = 'arn:aws:iam::444455556666:role/reader'\n[sink]\nauth = 'sigv4'",
         );
         let granted = permissions(&config, &["logs".to_owned()]);
-        for command in ["run", "replay", "verify", "doctor"] {
+        for command in ["run", "replay", "verify", "backtest", "doctor"] {
             let text = granted[command].to_string();
             assert!(text.contains("sts:AssumeRole") && text.contains("es:ESHttpPost"), "{text}");
             assert!(!text.contains("s3:"), "{text}");

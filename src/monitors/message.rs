@@ -1,6 +1,6 @@
 //! Writes the message of a page as a mustache template, in the form that each kind of channel takes.
 
-use std::iter;
+use std::{iter, slice};
 
 use secrecy::ExposeSecret;
 use serde::Deserialize;
@@ -34,6 +34,8 @@ pub(super) struct Message<'m> {
     pub(super) document: &'m [String],
     /// Of each alert that goes on, where it pages again.
     pub(super) again: Vec<String>,
+    /// Of each document that the search itself brings, once below those.
+    pub(super) open: &'m [String],
     pub(super) containment: &'m [String],
     pub(super) link: Option<String>,
     pub(super) link_again: Option<String>,
@@ -60,9 +62,10 @@ impl Message<'_> {
         let event = json!({
             "routing_key": routing_key.expose_secret(),
             "event_action": "resolve",
-            "dedup_key": self.key(&["completedAlerts"]),
+            "dedup_key": self.key_of_alert(),
         });
-        Some(json!({"source": event.to_string(), "lang": "mustache"}))
+        // Of no alert, as in a run that failed, there is no message, and an empty one is not sent.
+        Some(json!({"source": section("ctx.completedAlerts", &event.to_string()), "lang": "mustache"}))
     }
 
     /// The subject of a mail, which a phone shows; other channels have none.
@@ -93,7 +96,7 @@ impl Message<'_> {
                 json!({
                     "routing_key": routing_key.expose_secret(),
                     "event_action": "trigger",
-                    "dedup_key": self.key(ACTIVE),
+                    "dedup_key": told(self.key_of_alert(), self.key_of_alert(), "{{ctx.monitor.name}}"),
                     "payload": {
                         "summary": self.summary(),
                         "source": "sagetrail",
@@ -107,18 +110,20 @@ impl Message<'_> {
     }
 
     /// The key that is the same for an alert when it is new, when it goes on and when it ends.
-    fn key(&self, alerts: &[&str]) -> String {
+    fn key_of_alert(&self) -> &'static str {
         match self.about {
-            About::Incident => of_alert(alerts, "{{bucket_keys}}"),
-            About::Pipeline => of_alert(alerts, "{{id}}"),
+            About::Incident => "{{bucket_keys}}",
+            About::Pipeline => "{{id}}",
         }
     }
 
-    /// One line for a list of incidents. The receiver refuses an empty one.
+    /// One line for a list of incidents. The receiver refuses an empty one, and one of more than 1,024 characters.
     fn summary(&self) -> String {
         match self.about {
             About::Incident => format!("Incident: {}", sentence()),
-            About::Pipeline => format!("{}: {}", self.title, of_alert(ACTIVE, "{{bucket_keys}}")),
+            About::Pipeline => {
+                format!("{}: {}", self.title, told("{{bucket_keys}}", "{{bucket_keys}}", FAILED))
+            }
         }
     }
 
@@ -131,10 +136,10 @@ impl Message<'_> {
         let of = |path: &str| of_document(&format!("{{{{_source.{path}}}}}"));
         let listed = |path: &str| of_document(&section(&format!("_source.{path}"), "{{.}}\n"));
         let mut fields = json!({
-            "page": of_alert(ACTIVE, "{{bucket_keys}}"),
+            "page": told("{{bucket_keys}}", "{{bucket_keys}}", ""),
             "incident": of("incident.id"),
             "rule": of("incident.rule"),
-            "state": "{{^ctx.dedupedAlerts}}new{{/ctx.dedupedAlerts}}{{^ctx.newAlerts}}not acknowledged{{/ctx.newAlerts}}",
+            "state": told("new", "not acknowledged", "failed"),
             "sentence": sentence(),
             "account": of("incident.account"),
             "region": of("incident.region"),
@@ -145,7 +150,7 @@ impl Message<'_> {
             "next": listed("incident.next"),
         });
         if let (Some(link), Some(again)) = (&self.link, &self.link_again) {
-            fields["link"] = json!(of_document(link) + &section("ctx.dedupedAlerts", again));
+            fields["link"] = json!(told(&section("sample_documents", link), again, ""));
         }
         fields
     }
@@ -161,9 +166,16 @@ impl Message<'_> {
         let again = if self.again.is_empty() {
             String::new()
         } else {
-            // A search that failed comes with no alert at all, and a message without a text is not sent.
-            section("ctx.dedupedAlerts", &lines(&self.again, self.link_again.as_deref()))
-                + "{{^ctx.newAlerts}}{{^ctx.dedupedAlerts}}This monitor could not run; its history in Alerting says why.\n{{/ctx.dedupedAlerts}}{{/ctx.newAlerts}}"
+            let open = match self.open {
+                [] => String::new(),
+                [head, of_each @ ..] => {
+                    let of_each = section("hits.hits", &lines(of_each, None));
+                    section("ctx.results", &(lines(slice::from_ref(head), None) + &of_each))
+                }
+            };
+            let again = section("ctx.dedupedAlerts", &lines(&self.again, self.link_again.as_deref()));
+            let failed = without("ctx.dedupedAlerts", &format!("{FAILED}\n"));
+            without("ctx.newAlerts", &[again, open, failed].concat())
         };
         let end = match self.about {
             About::Incident => {
@@ -207,14 +219,16 @@ impl Message<'_> {
     }
 }
 
-/// The lists of alerts that page. The plugin sends a message for one alert alone, which stands in one of them. More
-/// than fifty come as one message, which is for people then: no key of a program holds so many.
-const ACTIVE: &[&str] = &["newAlerts", "dedupedAlerts"];
+/// What a message says of a run that failed.
+const FAILED: &str = "This monitor could not run; its history in Alerting says why.";
 
-/// A text of the alert that a message is about. A list cannot be asked for its first element: the plugin fails where
-/// it is empty.
-fn of_alert(alerts: &[&str], text: &str) -> String {
-    alerts.iter().map(|list| section(&format!("ctx.{list}"), text)).collect()
+/// A text for a new alert, for one that goes on, and for a run that failed, which comes with no alert at all. The plugin
+/// sends a message for one alert alone. More than fifty come as one message, and then the new ones are told, because a
+/// receiver refuses a key or a text of that length.
+fn told(new: &str, again: &str, failed: &str) -> String {
+    let failed = without("ctx.dedupedAlerts", failed);
+    section("ctx.newAlerts", new)
+        + &without("ctx.newAlerts", &(section("ctx.dedupedAlerts", again) + &failed))
 }
 
 /// A text of the document of a new alert.
@@ -222,10 +236,13 @@ fn of_document(text: &str) -> String {
     section("ctx.newAlerts", &section("sample_documents", text))
 }
 
-/// The incident's own sentence, and of one that pages again what is known of it.
+/// The incident's own sentence. For one that pages again the plugin brings no document, and the search only those of all
+/// that are open.
 fn sentence() -> String {
-    let again = section("ctx.dedupedAlerts", "Not acknowledged yet: {{bucket_keys}}");
-    of_document("{{_source.message}}") + &again
+    let own =
+        section("sample_documents", "{{_source.message}}") + &without("sample_documents", "{{bucket_keys}}");
+    let again = "Not acknowledged yet: {{bucket_keys}}; the latest that is open: {{ctx.results.0.hits.hits.0._source.message}}";
+    told(&own, again, FAILED)
 }
 
 fn add(page: &mut Value, fields: Value) {
@@ -243,4 +260,9 @@ fn lines(lines: &[String], link: Option<&str>) -> String {
 /// Lines for each element of a list; what follows has to go on in the line of the last tag.
 fn section(name: &str, lines: &str) -> String {
     format!("{{{{#{name}}}}}{lines}{{{{/{name}}}}}")
+}
+
+/// A text where a list is empty. A list cannot be asked for its first element: the plugin fails where there is none.
+fn without(name: &str, text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("{{{{^{name}}}}}{text}{{{{/{name}}}}}") }
 }

@@ -124,9 +124,13 @@ impl OpenSearch {
         Ok(if answer.status == 200 && is_whole { Ok(()) } else { Err(answer) })
     }
 
-    /// Sends the body of a bulk whose documents searches find at once, and reads what became of each: its status.
+    /// Sends the body of a bulk whose documents searches find at once, and reads what became of each: its status and version.
     pub async fn bulk_seen(&self, body: Bytes) -> Result<Answer, OpenSearchError> {
-        self.send_bulk("_bulk?refresh=true&filter_path=items.*.status", body).await
+        self.send_bulk(
+            "_bulk?refresh=true&filter_path=items.*.status,items.*._seq_no,items.*._primary_term",
+            body,
+        )
+        .await
     }
 
     async fn send_bulk(&self, path: &str, body: Bytes) -> Result<Answer, OpenSearchError> {

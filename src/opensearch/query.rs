@@ -23,9 +23,7 @@ pub struct Query {
 pub enum QueryError {
     #[error(transparent)]
     Request(#[from] OpenSearchError),
-    #[error(
-        "{operation}: OpenSearch answered {status}; grant the role {grant}; `sagetrail check --permissions` prints it"
-    )]
+    #[error("{operation}: OpenSearch answered {status}; {}", advice(*status, grant))]
     Refused { operation: &'static str, status: u16, grant: &'static str },
     #[error(
         "{operation}: the answer is not from OpenSearch ({problem}); check whether a proxy or a login page answers at sink.url"
@@ -58,6 +56,21 @@ impl Query {
     }
 }
 
+/// What to do when a question was answered with this status.
+fn advice(status: u16, grant: &str) -> String {
+    match status {
+        401 => "check sink.auth and what it names: OpenSearch does not know who asks".to_owned(),
+        403 => format!("grant the role {grant}; `sagetrail check --permissions` prints it"),
+        404 => "an index is not there; `sagetrail setup` installs what is missing".to_owned(),
+        408 | 429 | 500.. => {
+            "it is asked again; if this lasts, look at the health, the load and the log of the cluster"
+                .to_owned()
+        }
+        _ => "it does not understand the question; compare its version with the README, and look at its log"
+            .to_owned(),
+    }
+}
+
 /// The answer to a search.
 #[derive(Debug, Deserialize)]
 pub struct Page<T> {
@@ -74,4 +87,29 @@ pub struct Hits<T> {
 #[derive(Debug, Deserialize)]
 pub struct Total {
     pub value: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_is_asked_for_only_where_the_status_says_that_something_is_not_allowed() {
+        let query = Query { operation: "correlating", grant: "search on the events" };
+        let cases = [
+            (401, "check sink.auth"),
+            (403, "grant the role search on the events; `sagetrail check --permissions` prints it"),
+            (404, "`sagetrail setup`"),
+            (429, "the load"),
+            (500, "the log of the cluster"),
+            (503, "it is asked again"),
+            (400, "compare its version"),
+        ];
+        for (status, expected) in cases {
+            let told = query.refused(status).to_string();
+            assert!(told.starts_with(&format!("correlating: OpenSearch answered {status}; ")), "{told}");
+            assert!(told.contains(expected), "{told}");
+            assert_eq!(told.contains("role"), status == 403, "{told}");
+        }
+    }
 }

@@ -71,6 +71,10 @@ impl Judge {
         let document =
             match (self.decide)(raw, origin, enricher, &mut AtHand { known: &mut self.known, memory }) {
                 Enriched::NotSelected => return Judged::Ended,
+                Enriched::RepeatedRead => {
+                    metrics.artefact_reads_repeated.inc();
+                    return Judged::Ended;
+                }
                 Enriched::ToRecall(_) => return Judged::Waits,
                 Enriched::Selected {
                     document,

@@ -8,13 +8,13 @@ use time::OffsetDateTime;
 use tokio::time::sleep;
 
 use super::outcome::{RetagError, Summary};
-use super::view::{Hit, View, question};
+use super::view::{GRANT, question};
 use crate::backoff::full_jitter;
-use crate::enrich::{self, Enricher, ReEnriched, StoredEvent, UNKNOWN_OPERATION, lacks_memory, re_enrich};
+use crate::enrich::{self, Enricher, ReEnriched, UNKNOWN_OPERATION, lacks_memory, re_enrich};
 use crate::memory::{Known, Memory, Wanted};
 use crate::opensearch::OpenSearch;
 use crate::opensearch::bulk::{self, Action};
-use crate::timestamp;
+use crate::stored::{Hit, View, kept};
 
 /// How often a page is sent that OpenSearch is too busy to take.
 const ATTEMPTS: u32 = 8;
@@ -71,7 +71,7 @@ impl Rewriting<'_> {
             if attempt + 1 == ATTEMPTS {
                 summary.conflicts += changed.len() as u64;
             } else if !changed.is_empty() {
-                let hits = View::again(client, &changed).await?;
+                let hits = View::again(client, &changed, GRANT).await?;
                 again.extend(self.prepare(hits, summary).await);
             }
             writes = again;
@@ -117,7 +117,7 @@ impl Rewriting<'_> {
         let mut attempt = self.memory.attempt();
         while known.can_be_asked() {
             let mut wanted: Vec<Wanted> = Vec::new();
-            for kept in hits.iter().filter_map(|hit| hit.kept(now)) {
+            for kept in hits.iter().filter_map(|hit| kept(&hit.source, now)) {
                 let (keys, time) = enrich::wanted_anew(&kept, self.enricher, &known);
                 for key in self.memory.look_up(keys, &mut known) {
                     if !wanted.iter().any(|known| known.key == key) {
@@ -156,24 +156,9 @@ fn encode(writes: &[Write]) -> Bytes {
 }
 
 impl Hit {
-    /// What is kept of it. None without a readable text.
-    fn kept(&self, now: OffsetDateTime) -> Option<StoredEvent<'_>> {
-        let text = |path: &str| self.source.pointer(path).and_then(Value::as_str);
-        let time = |path: &str| text(path).and_then(timestamp::parse);
-        Some(StoredEvent {
-            original: text("/event/original")?,
-            path: text("/log/file/path").unwrap_or_default(),
-            timestamp: time("/@timestamp")?,
-            created: time("/event/created"),
-            ingested: time("/event/ingested")?,
-            retagged: now,
-            document: &self.source,
-        })
-    }
-
     /// The document as these rules write it, with the fields that others have added. None without a readable text.
     fn written_anew(&self, enricher: &Enricher, known: &Known, now: OffsetDateTime) -> Option<ReEnriched> {
-        let mut anew = re_enrich(&self.kept(now)?, enricher, known)?;
+        let mut anew = re_enrich(&kept(&self.source, now)?, enricher, known)?;
         for (name, value) in self.source.as_object()? {
             if !WRITTEN.contains(&name.as_str()) {
                 anew.source[name] = value.clone();

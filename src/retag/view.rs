@@ -1,92 +1,18 @@
-//! Reads the stored events in pages, as they were at one moment.
+//! Says which stored events a retag is about.
 
-use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use time::Date;
 
 use crate::enrich::MEMORY_OF;
-use crate::opensearch::{Method, OpenSearch, Page, Query, QueryError};
+use crate::opensearch::Query;
 use crate::source::folder::TrailFilter;
 
-/// Documents that are read and written at once. Scripts and parameters make some of them large.
-const PAGE: usize = 200;
-/// How long OpenSearch keeps the view between two pages, of which one may wait for its limit or for push-back.
-const KEEP_ALIVE: &str = "10m";
+/// What reading and writing the events needs.
+pub(super) const GRANT: &str = "read, write and indices:admin/mapping/put on the indices of events";
 
 /// How the events are asked.
 pub(super) fn question(operation: &'static str) -> Query {
-    Query { operation, grant: "read, write and indices:admin/mapping/put on the indices of events" }
-}
-
-/// A view of the events as they were when it was opened, read in pages.
-pub(super) struct View {
-    id: String,
-    after: Option<Value>,
-}
-
-impl View {
-    /// None when there are no events at all.
-    pub(super) async fn open(client: &OpenSearch) -> Result<Option<Self>, QueryError> {
-        let events = client.names().events();
-        let path = format!("{events}-*/_search/point_in_time?keep_alive={KEEP_ALIVE}");
-        match question("point in time").ask(client, &path, &Value::Null).await {
-            Ok(Opened { pit_id }) => Ok(Some(Self { id: pit_id, after: None })),
-            Err(QueryError::Refused { status: 404, .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    pub(super) async fn next(
-        &mut self,
-        client: &OpenSearch,
-        query: &Value,
-        total: &mut u64,
-    ) -> Result<Vec<Hit>, QueryError> {
-        let mut body = json!({
-            "size": PAGE, "query": query, "pit": {"id": self.id, "keep_alive": KEEP_ALIVE},
-            "seq_no_primary_term": true, "track_total_hits": self.after.is_none(),
-            // Both together are unique, also for one event in two shards.
-            "sort": [{"@timestamp": "asc"}, {"_seq_no": "asc"}, {"event.id": "asc"}],
-            "_source": source()
-        });
-        if let Some(after) = &self.after {
-            body["search_after"] = after.clone();
-        }
-        let Page::<Hit> { hits } = question("search").ask(client, "_search", &body).await?;
-        if let Some(found) = hits.total {
-            *total = found.value;
-        }
-        if let Some(last) = hits.hits.last() {
-            self.after = Some(last.sort.clone());
-        }
-        Ok(hits.hits)
-    }
-
-    /// Reads the same documents as they are now. A change is visible to searches after the next refresh, so a document
-    /// that is read too early conflicts again and is read once more.
-    pub(super) async fn again(client: &OpenSearch, hits: &[Hit]) -> Result<Vec<Hit>, QueryError> {
-        let ids: Vec<&str> = hits.iter().map(|hit| hit.id.as_str()).collect();
-        let body = json!({
-            "size": 2 * PAGE, "query": {"ids": {"values": ids}}, "seq_no_primary_term": true, "_source": source(),
-            "sort": [{"_doc": "asc"}]
-        });
-        let path = format!("{}-*/_search", client.names().events());
-        let Page::<Hit> { hits: found } = question("search").ask(client, &path, &body).await?;
-        let is_one = |it: &Hit| hits.iter().any(|hit| hit.index == it.index && hit.id == it.id);
-        Ok(found.hits.into_iter().filter(is_one).collect())
-    }
-
-    /// A view that cannot be closed ends by itself.
-    pub(super) async fn close(self, client: &OpenSearch) {
-        let body = Bytes::from(json!({"pit_id": [self.id]}).to_string());
-        let _ = client.request(Method::DELETE, "_search/point_in_time", Some(body)).await;
-    }
-}
-
-/// What is read of a document. `aws` follows from its text and is the largest part of it.
-fn source() -> Value {
-    json!({"excludes": ["aws"]})
+    Query { operation, grant: GRANT }
 }
 
 /// The query for documents that other rules have tagged or that memory did not complete, by the time of the event.
@@ -113,27 +39,6 @@ pub(super) fn query(filter: &TrailFilter, version: &str) -> Value {
         {"prefix": {"sagemaker.context": {"value": MEMORY_OF}}},
     ]}}));
     json!({"bool": {"filter": clauses}})
-}
-
-/// A stored document and the state in which it was read.
-#[derive(Deserialize)]
-pub(super) struct Hit {
-    #[serde(rename = "_index")]
-    pub(super) index: String,
-    #[serde(rename = "_id")]
-    pub(super) id: String,
-    #[serde(rename = "_seq_no")]
-    pub(super) seq_no: u64,
-    #[serde(rename = "_primary_term")]
-    pub(super) primary_term: u64,
-    #[serde(rename = "_source")]
-    pub(super) source: Value,
-    sort: Value,
-}
-
-#[derive(Deserialize)]
-struct Opened {
-    pit_id: String,
 }
 
 #[cfg(test)]

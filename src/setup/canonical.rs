@@ -13,7 +13,15 @@ const DECIDES: &[&str] = &["inputs", "condition"];
 
 /// A body in the form in which it can be compared.
 pub fn canonical(kind: Kind, body: &Value) -> Value {
-    if kind == Kind::Monitor { monitor(body) } else { body.clone() }
+    if kind != Kind::Monitor {
+        return body.clone();
+    }
+    let mut told = monitor(body);
+    // The plugin keeps it for editors, and brings it to Dashboards alone.
+    if let Value::Object(members) = &mut told {
+        members.remove("ui_metadata");
+    }
+    told
 }
 
 /// Reduces an installed body to the members that can differ from ours, which is canonical: those that ours has. In
@@ -138,10 +146,12 @@ mod tests {
     fn pair() -> (Value, Value) {
         let pair: Value = serde_json::from_str(include_str!("../../tests/e2e/setup/rewritten.json")).unwrap();
         let monitor = |query: &Value| {
-            json!({"name": "m", "inputs": [{"search": {"query": query}}],
+            json!({"name": "m", "ui_metadata": {"sagetrail": {"version": 1}}, "inputs": [{"search": {"query": query}}],
                    "triggers": [{"bucket_level_trigger": {"condition": {"script": {"source": "params.n > 0"}}}}]})
         };
-        (monitor(&pair["sent"]), monitor(&pair["stored"]))
+        let mut stored = monitor(&pair["stored"]);
+        stored.as_object_mut().unwrap().remove("ui_metadata");
+        (monitor(&pair["sent"]), stored)
     }
 
     #[test]

@@ -131,6 +131,12 @@ impl Work<'_> {
         let outcome = Outcome::of(step, self.edits);
         let writes = outcome.writes();
         if writes {
+            // Only with a monitor itself go its alerts.
+            if outcome == Outcome::Renewed
+                && let Some(stuck) = found.take()
+            {
+                self.remote.remove(object, &stuck).await?;
+            }
             found = Some(self.remote.write(object, found.as_ref()).await?);
         }
         let Some(found) = found else { return Ok(vec![outcome]) };

@@ -11,6 +11,8 @@ pub enum Outcome {
     Created,
     Updated,
     Overwritten,
+    /// A monitor was removed and made anew, with its alerts.
+    Renewed,
     Unchanged,
     /// A person has changed it.
     KeptEdited,
@@ -43,6 +45,7 @@ impl Outcome {
             (Step::Create, _) => Self::Created,
             (Step::Update, _) => Self::Updated,
             (Step::Keep | Step::Remember, _) => Self::Unchanged,
+            (Step::Stuck, _) => Self::Renewed,
             (Step::Edited, Edits::Overwrite) => Self::Overwritten,
             (Step::Edited, Edits::Keep) => Self::KeptEdited,
             (Step::Newer, _) => Self::KeptNewer,
@@ -51,7 +54,7 @@ impl Outcome {
 
     /// Whether the object has to be written.
     pub(super) fn writes(&self) -> bool {
-        matches!(self, Self::Created | Self::Updated | Self::Overwritten)
+        matches!(self, Self::Created | Self::Updated | Self::Overwritten | Self::Renewed)
     }
 
     /// Whether an object is not as the configuration asks. Objects disabled by the configuration do not count.
@@ -71,6 +74,8 @@ impl fmt::Display for Outcome {
             Self::Created => formatter.write_str("created"),
             Self::Updated => formatter.write_str("updated"),
             Self::Overwritten => formatter.write_str("overwritten"),
+            Self::Renewed => formatter
+                .write_str("renewed, because a run that failed left alerts that nobody can acknowledge"),
             Self::Unchanged => formatter.write_str("unchanged"),
             Self::KeptEdited => {
                 formatter.write_str("kept, because somebody changed it; --force overrides this")

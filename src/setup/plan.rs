@@ -71,6 +71,8 @@ pub enum Step {
     Keep,
     /// It is as it should be, and not remembered so yet.
     Remember,
+    /// A monitor that is as it should be, with alerts that nobody can acknowledge.
+    Stuck,
     /// A person has changed it, or made it.
     Edited,
     /// A newer sagetrail has installed it.

@@ -38,7 +38,9 @@ pub async fn difference(
         }
         let (step, found) = look(remote, &inventory, object, &mut saved).await?;
         let outcome = Outcome::of(step, edits);
-        if outcome != Outcome::Unchanged {
+        if outcome == Outcome::Renewed {
+            add(object, outcome, String::new());
+        } else if outcome != Outcome::Unchanged {
             add(object, outcome, difference::between(found.as_ref().map(|found| &found.body), object));
         }
         if object.kind == Kind::Policy {

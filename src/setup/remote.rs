@@ -176,6 +176,16 @@ impl Remote {
         }))
     }
 
+    /// Whether a run of this monitor that failed has left alerts in error. The plugin never takes them out of it again, and
+    /// lets nobody acknowledge them, so they would page until their incidents are closed. Who may not look sees none.
+    pub async fn is_stuck(&self, monitor: &Found) -> Result<bool, SetupError> {
+        let api = Kind::Monitor.api();
+        let path = format!("{api}/alerts?alertState=ERROR&size=1&monitorId={}", monitor.address);
+        let answer = self.opensearch.request(Method::GET, &path, None).await?;
+        let told: Option<Value> = serde_json::from_slice(&answer.body).ok().filter(|_| answer.status == 200);
+        Ok(told.is_some_and(|told| told["totalAlerts"].as_u64().is_some_and(|alerts| alerts > 0)))
+    }
+
     /// Writes an object that is not there, or over the one that was found, and reads it back.
     pub async fn write(&self, object: &Object, over: Option<&Found>) -> Result<Found, SetupError> {
         let id = &object.id;

@@ -50,5 +50,11 @@ pub(super) async fn look(
 ) -> Result<(Step, Option<Found>), SetupError> {
     let entry = inventory.entry(object);
     let found = saved.or_find(remote, object, entry.map(|entry| entry.address.as_str())).await?;
-    Ok((plan(object, found.as_ref().map(|found| &found.body), entry), found))
+    let mut step = plan(object, found.as_ref().map(|found| &found.body), entry);
+    if let (Kind::Monitor, Step::Keep | Step::Remember, Some(found)) = (object.kind, step, &found)
+        && remote.is_stuck(found).await?
+    {
+        step = Step::Stuck;
+    }
+    Ok((step, found))
 }

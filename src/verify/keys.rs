@@ -96,6 +96,28 @@ impl Keys {
     }
 }
 
+impl Keys {
+    /// The key that signed a digest, in DER, where its signature is right.
+    pub async fn key_of(
+        &self,
+        digest: &ReadDigest,
+        regions: [&str; 2],
+    ) -> Result<Result<Vec<u8>, SignatureProblem>, KeysError> {
+        if let Err(problem) = self.check(digest, regions).await? {
+            return Ok(Err(problem));
+        }
+        let fingerprint = &digest.digest.digest_public_key_fingerprint;
+        let key = match self {
+            Self::File(keys) => keys.0.get(fingerprint).cloned(),
+            Self::Api(api) => {
+                let known = api.known.lock().await;
+                known.by_region.values().find_map(|keys| keys.0.get(fingerprint).cloned())
+            }
+        };
+        Ok(key.ok_or_else(|| SignatureProblem::UnknownKey(fingerprint.clone())))
+    }
+}
+
 impl Api {
     async fn check(
         &self,

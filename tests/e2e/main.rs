@@ -3,8 +3,10 @@
 
 mod alertmanager;
 mod backlog;
+mod backtest;
 mod bad_input;
 mod confinement;
+mod contain;
 mod dashboards;
 mod doctor;
 mod incidents;
@@ -12,6 +14,7 @@ mod learn;
 mod memory;
 mod memory_daemon;
 mod inventory;
+mod investigate;
 mod whois;
 mod monitors;
 mod outages;

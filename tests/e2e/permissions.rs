@@ -53,7 +53,11 @@ impl<'c> Tenant<'c> {
     /// The number has two digits always, so that no output differs by its width.
     fn new((stack, cluster): &'c (Stack, Secured), command: &str, number: usize) -> Self {
         let stack = Stack { opensearch: cluster.url.clone(), ..stack.clone() };
-        Self { cluster, stack, prefix: format!("{}-{number:02}", command.replace(" --", "-")) }
+        Self {
+            cluster,
+            stack,
+            prefix: format!("{}-{number:02}", command.replace(" --", "-").replace(' ', "-")),
+        }
     }
 
     /// An index of this tenant, or a pattern of several.
@@ -304,6 +308,20 @@ async fn a_retag_works_with_its_role_and_without_any_privilege_of_it_does_not() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backtest_works_with_its_role_and_without_any_privilege_of_it_does_not() {
+    let Some(servers) = servers() else { return };
+    let (cloud, _keys) = trail_of(&servers.0, "permissions-backtest").await;
+    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
+    // A view that cannot be closed ends by itself, which nobody is told.
+    try_out(&servers, "backtest", &["point_in_time/delete"], async |tenant| {
+        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
+        tenant.refresh().await;
+        ended(tenant.run(Who::Tried, &["backtest", "--index", "--json"], &[]).await, r#""stored": 3"#)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn learning_works_with_its_role_and_without_any_privilege_of_it_does_not() {
     let Some(servers) = servers() else { return };
     let (cloud, _keys) = trail_of(&servers.0, "permissions-learn").await;
@@ -325,6 +343,62 @@ async fn asking_memory_works_with_its_role_and_without_any_privilege_of_it_does_
         ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
         tenant.refresh().await;
         ended(tenant.run(Who::Tried, &["whois", ACCOUNT], &[]).await, "last_seen")
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn containing_works_with_its_role_and_without_any_privilege_of_it_does_not() {
+    let Some(servers) = servers() else { return };
+    let (cloud, _keys) = trail_of(&servers.0, "permissions-contain").await;
+    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
+    let caller = format!("arn:aws:sts::{ACCOUNT}:assumed-role/DataScience/alice");
+    let contain = ["contain", &caller, "--since", "2020-01-01"];
+    // A view that cannot be closed ends by itself, which nobody is told.
+    try_out(&servers, "contain", &["point_in_time/delete"], async |tenant| {
+        // An index that is not there is not asked, and may be read by anybody.
+        for index in ["incidents", "resources"] {
+            tenant.cluster.ask("PUT", &tenant.index(index), None).await;
+        }
+        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
+        tenant.refresh().await;
+        ended(tenant.run(Who::Tried, &contain, &[]).await, "put-role-policy")
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn simulating_works_with_its_role_and_without_any_privilege_of_it_does_not() {
+    let Some(servers) = servers() else { return };
+    let (cloud, _keys) = trail_of(&servers.0, "permissions-guard").await;
+    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
+    try_out(&servers, "guard simulate", &["point_in_time/delete"], async |tenant| {
+        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
+        tenant.refresh().await;
+        // The job has no VPC.
+        judged(
+            tenant.run(Who::Tried, &["guard", "simulate", "--days", "400"], &[]).await,
+            "CreateTrainingJob",
+        )
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_investigation_works_with_its_role_and_without_any_privilege_of_it_does_not() {
+    let Some(servers) = servers() else { return };
+    let (cloud, _keys) = trail_of(&servers.0, "permissions-investigate").await;
+    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
+    let principal = format!("arn:aws:sts::{ACCOUNT}:assumed-role/DataScience/alice");
+    // A view that cannot be closed ends by itself. No record here has a temporary key, so that no session is asked for.
+    try_out(&servers, "investigate", &["point_in_time/delete", "sessions"], async |tenant| {
+        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
+        tenant.refresh().await;
+        ended(tenant.run(Who::Tried, &["investigate", &principal], &[]).await, "What is not known")?;
+        match tenant.run(Who::Tried, &["investigate", "0123456789abcdef"], &[]).await {
+            (Some(1), said) if said.contains("there is no incident") => Ok(()),
+            (code, said) => Err(format!("{code:?}: {said}")),
+        }
     })
     .await;
 }
@@ -397,7 +471,8 @@ async fn as_admin(
 }
 
 /// Commands that need the script of memory, which setup installs.
-const REMEMBERING: [&str; 5] = ["run", "replay", "replay --retag", "verify", "whois"];
+const REMEMBERING: [&str; 7] =
+    ["run", "replay", "replay --retag", "verify", "whois", "contain", "investigate"];
 
 /// Privileges for the plugins that are not there.
 const PLUGINS: [&str; 3] = ["opendistro", "notifications", "opensearch/ism"];
@@ -420,7 +495,7 @@ fn ended((code, text): (Option<i32>, String), with: &str) -> Result<(), String> 
     }
 }
 
-/// The chain of so short a trail ends early, so there are gaps.
+/// The chain of so short a trail ends early, so there are gaps; and somebody would be denied something.
 fn judged((code, text): (Option<i32>, String), with: &str) -> Result<(), String> {
     if code == Some(3) && text.contains(with) { Ok(()) } else { Err(format!("{code:?}: {text}")) }
 }

@@ -9,6 +9,7 @@
 //! `SAGETRAIL_FAULT_SEED=17` replays one schedule and, with `--nocapture`, tells what happened in it;
 //! `SAGETRAIL_FAULT_SEEDS=1000..5000` runs others than the usual.
 
+mod correlators;
 mod schedule;
 mod world;
 mod remembered;
@@ -107,13 +108,11 @@ fn under_any_schedule_of_faults_each_record_is_stored_once_or_still_queued_or_re
         assert!(outcome.broken.is_empty() && PANICS.lock().unwrap().is_empty(), "seed {seed}");
         return;
     }
-    let seeds = variable("SAGETRAIL_FAULT_SEEDS").map_or(USUAL_SEEDS, |text| {
-        let (first, end) = text.split_once("..").expect("seeds are written FIRST..END");
-        first.parse().expect("a number")..end.parse().expect("a number")
-    });
+    let seeds = variable("SAGETRAIL_FAULT_SEEDS").map_or(USUAL_SEEDS, |text| self::seeds(&text));
     println!("seeds {seeds:?}");
     let began = Instant::now();
-    let outcomes = run_all(&seeds);
+    let mut outcomes = on_all_processors(&seeds, run);
+    outcomes.sort_by_key(|outcome| outcome.seed);
     report(&outcomes, began);
 
     let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.broken.is_empty()).collect();
@@ -131,7 +130,7 @@ fn under_any_schedule_of_faults_each_record_is_stored_once_or_still_queued_or_re
 }
 
 /// Runs the schedules on every processor. Each has a thread of its own for its whole life, so its seed alone decides.
-fn run_all(seeds: &Range<u64>) -> Vec<Outcome> {
+fn on_all_processors<O: Send>(seeds: &Range<u64>, run: fn(u64, usize) -> O) -> Vec<O> {
     let next = AtomicU64::new(seeds.start);
     let outcomes = Mutex::new(Vec::new());
     let processors = thread::available_parallelism().map_or(1, usize::from);
@@ -150,9 +149,7 @@ fn run_all(seeds: &Range<u64>) -> Vec<Outcome> {
             });
         }
     });
-    let mut outcomes = outcomes.into_inner().unwrap();
-    outcomes.sort_by_key(|outcome| outcome.seed);
-    outcomes
+    outcomes.into_inner().unwrap()
 }
 
 fn met(outcomes: &[Outcome]) -> BTreeMap<&'static str, u64> {
@@ -178,6 +175,11 @@ fn report(outcomes: &[Outcome], began: Instant) {
     for (fault, times) in met(outcomes) {
         println!("{times:>7} {fault}");
     }
+}
+
+fn seeds(text: &str) -> Range<u64> {
+    let (first, end) = text.split_once("..").expect("seeds are written FIRST..END");
+    first.parse().expect("a number")..end.parse().expect("a number")
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -168,7 +168,7 @@ fn is_drained(world: &World) -> bool {
 }
 
 /// 127.x.y.z for each process and worker.
-fn host(worker: usize) -> [u8; 4] {
+pub fn host(worker: usize) -> [u8; 4] {
     let process = std::process::id();
     let part = |number: u32| u8::try_from(number % 250 + 1).expect("less than 256");
     [127, part(process), part(process / 250), u8::try_from(worker % 250 + 2).expect("less than 256")]

@@ -1,5 +1,6 @@
 //! The main promise under load: every distinct record is in OpenSearch exactly once, whatever happens to the daemons.
 
+mod correlating;
 mod support;
 
 use std::collections::BTreeSet;

@@ -73,17 +73,125 @@ fn another_folder_of_rules_is_compared_with_the_present_ones() {
 }
 
 #[test]
+fn records_are_judged_in_the_order_of_their_times_and_each_once_wherever_they_come_from() {
+    let (quiet, story) = (fixture("quiet-day.json.gz"), fixture("attack-story.json.gz"));
+    let told = report(&[&quiet, &story]);
+    let other = report(&[&story, &quiet, &story]);
+    assert_eq!((&told["pages"], &told["rules"]), (&other["pages"], &other["rules"]));
+    assert_eq!(other["records"]["duplicates"], 39, "{:#}", other["records"]);
+    let folder = tempfile::tempdir().unwrap();
+    for file in [&story, &quiet] {
+        std::fs::copy(file, folder.path().join(Path::new(file).file_name().unwrap())).unwrap();
+    }
+    assert_eq!(report(&[folder.path().to_str().unwrap()])["pages"], told["pages"]);
+}
+
+#[test]
+fn a_record_that_says_no_time_or_is_none_ends_no_incident() {
+    let story = fixture("attack-story.json.gz");
+    let told = report(&[&story]);
+    let mut file: Value = serde_json::from_slice(
+        &std::fs::read(Path::new(&story).parent().unwrap().join("src/attack-story.json")).unwrap(),
+    )
+    .unwrap();
+    let records = file["Records"].as_array_mut().unwrap();
+    let timeless = serde_json::json!({"eventSource": "sagemaker.amazonaws.com", "eventName": "ListModels",
+        "awsRegion": "eu-central-1", "eventID": "00000000-0000-4000-8000-000000000001"});
+    records.insert(5, timeless);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("story.json");
+    let mut lines = String::new();
+    for record in records.iter() {
+        lines.push_str(&format!("{record}\n"));
+    }
+    std::fs::write(&path, lines).unwrap();
+    let with = report(&[path.to_str().unwrap()]);
+    let ids = |report: &Value| -> Vec<(String, String)> {
+        let pages = report["pages"].as_array().unwrap().iter();
+        pages.map(|page| (page["time"].to_string(), page["incident"].to_string())).collect()
+    };
+    assert_eq!(ids(&with), ids(&told));
+    assert_eq!(with["records"]["records"], 40);
+}
+
+#[test]
+fn what_the_site_has_muted_is_counted_by_rule_and_week_and_what_a_folder_mutes_is_compared() {
+    const SEEN: &str = "6f3b1c52-6d0d-4a0c-9c0f-0d5f3a3f7b10";
+    let folder = tempfile::tempdir().unwrap();
+    let rule = format!(
+        "title: A Notebook Is Looked At\nid: {SEEN}\nlogsource:\n  product: aws\n  service: cloudtrail\ndetection:\n  \
+        s:\n    eventSource: sagemaker.amazonaws.com\n    eventName|startswith: Describe\n  condition: s\nlevel: critical\n"
+    );
+    let filter = format!(
+        "title: The Pipeline Looks\ndescription: It looks at what it makes\nlogsource:\n  product: aws\n  service: cloudtrail\n\
+        filter:\n  rules:\n    - {SEEN}\n  selection:\n    userIdentity.arn|contains: MLDeploymentPipeline\n  \
+        condition: not selection\n"
+    );
+    let (plain, tuned) = (folder.path().join("plain"), folder.path().join("tuned"));
+    for rules in [&plain, &tuned] {
+        std::fs::create_dir(rules).unwrap();
+        std::fs::write(rules.join("looked.yml"), &rule).unwrap();
+    }
+    std::fs::write(tuned.join("filter.yml"), filter).unwrap();
+    let quiet = fixture("quiet-day.json.gz");
+    let found = |report: &Value, member: &str| -> Value {
+        report["rules"].as_array().unwrap().iter().find(|rule| rule["id"] == SEEN).unwrap()[member].clone()
+    };
+
+    let config = folder.path().join("sagetrail.toml");
+    std::fs::write(&config, format!("[rules]\nfolder = {plain:?}\n")).unwrap();
+    let config = config.to_str().unwrap();
+    let told = report(&[&quiet, "--config", config, "--rules", tuned.to_str().unwrap()]);
+    let change = &told["changes"]["rules"][0];
+    let numbers = ["before", "after", "muted_before", "muted_after"].map(|member| change[member].clone());
+    assert_eq!(numbers, [3, 2, 0, 1].map(Value::from), "{change:#}");
+    assert_eq!(found(&told, "muted_by"), serde_json::json!({"filter": 1}));
+    assert_eq!(found(&told, "muted_weeks"), serde_json::json!({"2026-10-12": 1}));
+
+    let disabled = format!(
+        "[rules]\nfolder = {plain:?}\n[rules.override.\"{SEEN}\"]\ndisable = true\nreason = \"agreed\"\nuntil = \"2099-01-01\"\n"
+    );
+    let file = folder.path().join("disabled.toml");
+    std::fs::write(&file, disabled).unwrap();
+    let disabled = report(&[&quiet, "--config", file.to_str().unwrap()]);
+    assert_eq!(["matches", "muted"].map(|member| found(&disabled, member)), [0, 3].map(Value::from));
+    assert_eq!(found(&disabled, "muted_by"), serde_json::json!({"override": 3}));
+    assert_eq!(count(&disabled, "pages"), 0);
+    let text = backtest(&[&quiet, "--config", file.to_str().unwrap()]);
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(text.contains("3 match(es) muted") && text.contains("0 (3)"), "{text}");
+}
+
+#[test]
+fn what_could_not_be_read_is_left_out_aloud() {
+    let folder = tempfile::tempdir().unwrap();
+    let damaged = folder.path().join("damaged.json");
+    std::fs::write(&damaged, br#"{"Records":["#).unwrap();
+    let damaged = damaged.to_str().unwrap();
+    let text = |arguments: &[&str]| String::from_utf8_lossy(&backtest(arguments).stdout).into_owned();
+    let alone = text(&[damaged]);
+    assert!(alone.contains("No record could be read, so no pages can be told"), "{alone}");
+    assert!(!alone.contains("page(s)") && alone.contains("damaged.json is damaged"), "{alone}");
+    let story = fixture("attack-story.json.gz");
+    let beside = text(&[damaged, "/no/such/file", &story]);
+    assert!(beside.contains("In the 39 record(s) that could be read: 2 page(s), "), "{beside}");
+    assert!(beside.contains("Of 3 file(s), 1 could not be read and 1 only in part:"), "{beside}");
+    let whole = text(&[&story]);
+    assert!(whole.contains("\n2 page(s), ") && !whole.contains("could"), "{whole}");
+}
+
+#[test]
 fn every_mistake_has_its_exit_code_and_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let damaged = folder.path().join("damaged.json");
     std::fs::write(&damaged, br#"{"Records":[{"a":1},"#).unwrap();
     let damaged = damaged.to_str().unwrap();
     let cases: [(&[&str], i32, &str); 5] = [
-        (&[], 2, "<FILE>..."),
+        (&[], 2, "<PLACE>..."),
         (&[damaged, "--since", "yesterday"], 2, "give a day as 2026-03-01"),
         (&["/no/such/file"], 66, "/no/such/file"),
         (&[damaged], 65, "damaged.json is damaged"),
-        (&["-", "--rules", "/tmp"], 1, "standard input cannot be read twice"),
+        (&["s3:///prefix"], 2, "there is no bucket in it"),
     ];
     for (arguments, code, said) in cases {
         let output = backtest(arguments);

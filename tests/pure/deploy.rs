@@ -267,7 +267,8 @@ fn terraform_grants_each_command_what_is_printed_for_it() {
         .map(|found| (found[1].to_owned(), of_command(&found[2])))
         .collect();
     let printed = printed_permissions();
-    let names = [("replay --retag", "retag")];
+    let names =
+        [("replay --retag", "retag"), ("guard simulate", "guard"), ("investigate --evidence", "evidence")];
     let printed: BTreeMap<String, BTreeSet<String>> = printed
         .as_object()
         .unwrap()

@@ -54,7 +54,7 @@ impl Entry {
             .text
             .replace('|', "\\|")
             .replace("[env: SAGETRAIL_CONFIG=]", "[variable: `SAGETRAIL_CONFIG`]");
-        format!("| `{}` | {} |\n", self.name, text)
+        format!("| `{}` | {} |\n", self.name.replace('|', "\\|"), text)
     }
 }
 

@@ -3,6 +3,7 @@
 mod actors;
 mod backtest;
 mod command_line;
+mod contain;
 mod correlations;
 mod dashboards;
 mod deploy;
@@ -13,6 +14,7 @@ mod examples;
 mod generated_docs;
 mod guardrails;
 mod hostile;
+mod investigate;
 mod listing;
 mod mapping;
 mod metrics;

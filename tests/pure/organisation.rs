@@ -201,7 +201,7 @@ fn who_is_behind_a_session_is_named_or_the_link_that_is_missing_and_never_somebo
                 documents.insert(source["event"]["id"].as_str().unwrap().to_owned(), source);
                 known.learn(&facts);
             }
-            Enriched::NotSelected => {}
+            Enriched::NotSelected | Enriched::RepeatedRead => {}
             other => panic!("{other:?}"),
         }
     }
@@ -272,7 +272,7 @@ impl Writer {
                 self.known.learn(&facts);
                 facts
             }
-            Enriched::NotSelected => Vec::new(),
+            Enriched::NotSelected | Enriched::RepeatedRead => Vec::new(),
             other => panic!("{other:?}"),
         }
     }

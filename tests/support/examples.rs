@@ -18,18 +18,24 @@ pub struct Example {
 impl Example {
     /// The record as it is judged after its history; a record without one is judged alone.
     pub fn enrich<'k>(&self, enricher: &'k Enricher) -> Enriched<'k> {
-        let origin = Origin { path: "example", written_at: None, now: datetime!(2026-11-23 12:00 UTC) };
+        enrich_knowing(self.record.to_string().as_bytes(), ORIGIN, enricher, &self.known(enricher))
+    }
+
+    /// What its history has told.
+    pub fn known(&self, enricher: &Enricher) -> Known {
         let mut known = if self.history.is_empty() { Known::off() } else { Known::whole() };
         for record in &self.history {
-            match enrich_knowing(record.to_string().as_bytes(), origin, enricher, &known) {
+            match enrich_knowing(record.to_string().as_bytes(), ORIGIN, enricher, &known) {
                 Enriched::Selected { facts, .. } => known.learn(&facts),
-                Enriched::NotSelected => {}
+                Enriched::NotSelected | Enriched::RepeatedRead => {}
                 other => panic!("{}: {other:?}", self.path.display()),
             }
         }
-        enrich_knowing(self.record.to_string().as_bytes(), origin, enricher, &known)
+        known
     }
 }
+
+const ORIGIN: Origin<'_> = Origin { path: "example", written_at: None, now: datetime!(2026-11-23 12:00 UTC) };
 
 /// The values of placeholders by their names, as a site would configure them.
 pub type Values = BTreeMap<String, Vec<String>>;

@@ -5,6 +5,7 @@
 //! of arrival, and however often one of them is handed over, the [matches](Correlation::matches) are the same. What is
 //! counted is nowhere kept between two calls.
 
+mod bound;
 pub(crate) mod check;
 mod compile;
 mod days;
@@ -31,6 +32,7 @@ use time::macros::datetime;
 use time::{Date, Duration, OffsetDateTime, UtcOffset};
 
 use crate::enrich::{Named, Place, Severity};
+pub use bound::Measure;
 pub use episodes::MAX_POINTS;
 pub use group::{GroupKey, Source};
 pub use matched::Match;

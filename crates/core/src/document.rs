@@ -1,10 +1,10 @@
 //! Gives each record the id and the index under which it is stored.
 
 use bytes::Bytes;
-use serde_json::json;
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
+use crate::json;
 use crate::memory::{Fact, Kind};
 use crate::names::Names;
 
@@ -35,11 +35,18 @@ impl Document {
         Self {
             id: DocumentId(fact.key.document_id()),
             index: IndexName::of_memory(names, fact.key.kind, time),
-            source: Bytes::from(json!(fact.state).to_string()),
+            source: Bytes::from(
+                json::to_vec(&fact.state, FACT_BYTES)
+                    .expect("a state of texts can be written as JSON")
+                    .into_boxed_slice(),
+            ),
             write: Write::Join,
         }
     }
 }
+
+/// Bytes that a fact usually has.
+const FACT_BYTES: usize = 1024;
 
 /// The `_id` of a record: hexadecimal digits and `-` alone, at most 69 of them, so that it needs no escaping anywhere.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -19,6 +19,7 @@ mod policy;
 mod embedded;
 pub mod unpacked;
 mod cut;
+mod lower;
 pub mod sigma_event;
 mod arn;
 mod path;
@@ -32,6 +33,7 @@ pub mod aws_own;
 pub mod networks;
 mod actor;
 mod usual;
+mod artefact;
 mod lineage;
 mod deployment;
 mod hardening;
@@ -39,6 +41,7 @@ mod remembered;
 mod asking;
 mod facts;
 mod context;
+mod setting;
 mod verdict;
 mod analysis;
 mod selector;
@@ -87,6 +90,8 @@ use unpacked::Unpacked;
 #[derive(Debug)]
 pub enum Enriched<'k> {
     NotSelected,
+    /// A read of a model's artefact by an identity that has read there before, which is only counted.
+    RepeatedRead,
     Selected {
         document: Document,
         /// When the event happened, where the record says so.
@@ -208,12 +213,13 @@ fn decide<'k>(
         }
     }
     let known = memory.known();
-    let alone = rules.matches(&event);
+    let (alone, again) = rules.matches_alone(&event);
     let event = event.knowing(known, event_time);
-    let matching = if known.is_off() { alone.clone() } else { rules.matches_knowing(&alone, &event) };
+    let matching = if known.is_off() { alone.clone() } else { rules.matches_knowing(&alone, again, &event) };
     // A muted match selects as well, so that what is muted can be found.
     if !select::is_selected(&record, *scope, &matching) {
-        return Enriched::NotSelected;
+        let repeats_read = event.remembered().repeats_read;
+        return if repeats_read { Enriched::RepeatedRead } else { Enriched::NotSelected };
     }
     let id = DocumentId::of(record.text(&["eventID"]), &canonical(raw));
     let times = Times {

@@ -7,12 +7,15 @@ mod advice;
 pub mod assets;
 mod correlated;
 pub mod health;
+mod counted;
+mod held;
 mod rounds;
 mod sentence;
 mod signal;
 mod tally;
 mod together;
 mod trouble;
+mod usual;
 mod weights;
 
 use std::collections::BTreeSet;
@@ -25,11 +28,13 @@ use time::OffsetDateTime;
 use crate::enrich::Severity;
 use crate::timestamp::Timestamp;
 pub use assets::Asset;
-pub use rounds::{Decided, Page, Rounds};
+pub use counted::Counted;
+pub use rounds::{AT_ONCE, Decided, Page, Rounds};
 pub use signal::{Signal, SignalFinding};
 pub use tally::{Finding, Kept, MOST, MOST_TIES, Tally, Told};
-pub use together::{Alone, is_tied, put_together};
+pub use together::{Alone, Ties, is_tied, put_together};
 pub use trouble::{HealthRule, Topic, Trouble};
+pub use usual::hour_of;
 pub use weights::{HealthWeight, Weights};
 
 /// A document of the index of incidents.
@@ -183,9 +188,12 @@ pub struct Surroundings<'s> {
 pub fn judge(tally: &Tally, last: Option<&Incident>, around: Surroundings<'_>) -> Option<Incident> {
     let standing = last.filter(|incident| incident.is_standing());
     let (first, end) = (tally.first?, tally.last?);
-    let found = severity(tally, around);
+    // What is usual changes from hour to hour; of the same signals nothing is decided again for that.
+    let known = standing.filter(|incident| incident.is_of(tally));
+    let found = severity(tally, around).filter(|_| known.is_none());
     let severity = standing.map(|incident| incident.incident.severity).max(found)?;
-    let origin = standing.map_or_else(|| first_origin(tally), |it| it.incident.origin.clone());
+    let first_origin = || tally.origins.by_time().into_iter().next().unwrap_or_default();
+    let origin = standing.map_or_else(first_origin, |it| it.incident.origin.clone());
     let follows = match standing {
         Some(standing) => standing.incident.follows.clone(),
         None => last.map(|incident| incident.incident.id.clone()),
@@ -193,7 +201,7 @@ pub fn judge(tally: &Tally, last: Option<&Incident>, around: Surroundings<'_>) -
     let id = id(&origin, follows.as_deref());
     let paging = paging(tally, standing, severity, around);
     let now = Timestamp(around.now);
-    let score = tally.score(around.usual, around.weights);
+    let score = known.map_or_else(|| tally.score(around.usual, around.weights), |it| it.incident.score);
     let earlier = standing.map(|standing| &standing.incident);
     let worst_first = tally.worst_first();
     let state = state(standing, paging, tally);
@@ -294,6 +302,12 @@ impl Incident {
         self.incident.state != State::Closed
     }
 
+    /// Whether these are the signals that it was decided from.
+    fn is_of(&self, tally: &Tally) -> bool {
+        (self.incident.signals, Some(self.event.start.0), Some(self.event.end.0))
+            == (tally.signals, tally.first, tally.last)
+    }
+
     /// Whether another version differs in nothing but the time of its writing.
     fn says_the_same(&self, other: &Self) -> bool {
         let mut other = other.clone();
@@ -369,10 +383,6 @@ fn state(standing: Option<&Incident>, paging: Paging, tally: &Tally) -> State {
             }
         }
     }
-}
-
-fn first_origin(tally: &Tally) -> String {
-    tally.origins.by_time().into_iter().next().unwrap_or_default()
 }
 
 /// The same for whoever decides: the origin's first incident, or the one that follows another.

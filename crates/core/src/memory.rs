@@ -15,3 +15,9 @@ pub use known::{Known, Lookup, Remembering};
 pub use names::KnownNames;
 pub use stamp::{Stamp, day};
 pub use state::{NEWEST, OLDEST, Said, Seen, State};
+
+use time::Duration;
+
+/// How long something has to be known before anything counts as new for it. A working week shows what an identity does on
+/// most days.
+pub const LEARNING: Duration = Duration::days(5);

@@ -16,7 +16,34 @@ pub fn format(time: OffsetDateTime) -> String {
     let time = time.to_offset(UtcOffset::UTC);
     let (year, month, day) = time.to_calendar_date();
     let (hour, minute, second, milli) = time.to_hms_milli();
-    format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z", u8::from(month))
+    if !(0..=9999).contains(&year) {
+        return format!(
+            "{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z",
+            u8::from(month)
+        );
+    }
+    // Each document has several times, and each fact more, so that the machinery of formats would be felt.
+    let mut text = String::with_capacity("2026-11-29T00:00:00.000Z".len());
+    let (high, low) = (year.unsigned_abs() / 100, year.unsigned_abs() % 100);
+    for (number, end) in [
+        (high, ""),
+        (low, "-"),
+        (u32::from(u8::from(month)), "-"),
+        (u32::from(day), "T"),
+        (u32::from(hour), ":"),
+        (u32::from(minute), ":"),
+        (u32::from(second), "."),
+        (u32::from(milli / 10), ""),
+    ] {
+        text.extend([digit(number / 10), digit(number % 10)]);
+        text.push_str(end);
+    }
+    text.extend([digit(u32::from(milli % 10)), 'Z']);
+    text
+}
+
+fn digit(number: u32) -> char {
+    char::from_digit(number, 10).expect("it is less than ten")
 }
 
 /// A time as documents have it: written as [`format()`] writes it, and read as [`parse()`] reads it.
@@ -43,6 +70,18 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+
+    #[test]
+    fn a_time_is_written_with_all_its_digits() {
+        for (time, expected) in [
+            (datetime!(2026-11-03 01:12:03 UTC), "2026-11-03T01:12:03.000Z"),
+            (datetime!(0987-01-09 23:59:59.98765 UTC), "0987-01-09T23:59:59.987Z"),
+            (datetime!(2026-01-01 00:30 +01:00), "2025-12-31T23:30:00.000Z"),
+            (datetime!(-0001-01-01 00:00 UTC), "-001-01-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(format(time), expected);
+        }
+    }
 
     #[test]
     fn a_time_is_read_into_utc_and_one_beyond_four_digits_is_none() {

@@ -30,7 +30,7 @@ from processes import (
     run,
     start_server,
 )
-from report import show_content, show_documents, show_further, show_pages, step
+from report import show_containment, show_content, show_documents, show_further, show_pages, show_report, step
 from search import Search
 
 SAMPLES = sorted((CHECKOUT / "tests" / "fixtures").glob("*.json.gz"))
@@ -48,6 +48,21 @@ def hold_lock() -> object:
     except BlockingIOError:
         raise Failure("a demo is running in this checkout already; stop it with Ctrl-C in its terminal") from None
     return lock
+
+
+def investigate(binary: Path, files: list[Path], daemon: Daemon) -> Path:
+    """Write the report of the attack's incident from what is stored, once the correlator has opened it."""
+    incident = json.loads(run(binary, "backtest", "--json", *files))["incidents"][0]["incident"]["id"]
+    report = STATE / "report.html"
+    report.unlink(missing_ok=True)
+    wanted = ("investigate", incident, "--format", "html", "--output", report)
+
+    def written() -> bool:
+        run(binary, *wanted, "--config", daemon.CONFIG, accepted=(0, 1))
+        return report.exists()
+
+    daemon.wait_until(written, "opening the incident", 120)
+    return report
 
 
 def samples() -> list[Path]:
@@ -69,6 +84,15 @@ def prove_complete(binary: Path, files: list[Path], search: Search, daemon: Daem
             f"{search.rejected()} records were rejected; not found: {', '.join(sorted(missing)) or 'none'}"
         )
     return len(found)
+
+
+def containment(binary: Path, files: list[Path]) -> Path:
+    """The script for the worst incident of the files; nothing runs it."""
+    incidents = json.loads(run(binary, "backtest", "--json", *files))["incidents"]
+    worst = max(incidents, key=lambda incident: incident["incident"]["score"])
+    script = STATE / "contain.sh"
+    run(binary, "contain", worst["incident"]["id"], "--output", script, "--from-files", *files)
+    return script
 
 
 def demonstrate(cleanup: contextlib.ExitStack, once: bool) -> None:
@@ -103,10 +127,16 @@ def demonstrate(cleanup: contextlib.ExitStack, once: bool) -> None:
         installed = run(binary, "setup", "--config", daemon.CONFIG, accepted=(0, INCOMPLETE))
     with step("tell which pages would have come"):
         pages = run(binary, "backtest", *files)
+    with step("write the script that contains the incident"):
+        script = containment(binary, files)
+    with step("write the report of the incident"):
+        report = investigate(binary, files, daemon)
     print(f"\nAll {count} records that concern SageMaker are searchable, each once.")
     show_documents(search)
     show_content(installed, dashboards())
     show_pages(pages)
+    show_containment(script)
+    show_report(report)
     if not once:
         show_further(search, daemon, binary)
         print("\nEverything stays up until Ctrl-C.", flush=True)

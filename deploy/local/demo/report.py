@@ -97,6 +97,15 @@ def show_pages(pages: str) -> None:
         print(f"  {line}".rstrip())
 
 
+def show_containment(script: Path) -> None:
+    steps = sum(line.startswith("# ---- ") for line in script.read_text().splitlines())
+    print(f"\nThe script that contains it, {steps} steps to read before anybody runs it:\n  {script}")
+
+
+def show_report(report: Path) -> None:
+    print(f"\nThe report of the incident, to open in a browser\n  {report}")
+
+
 def show_further(search: Search, daemon: Daemon, binary: Path) -> None:
     print(
         f"\nLook further\n"

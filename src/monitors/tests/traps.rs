@@ -134,13 +134,20 @@ fn only_known_variables(id: &str, message: &str, body: &Value, mapped: &BTreeMap
         let is_open = |section: &str| open.iter().any(|it| it == section);
         let is_known = match name.as_str() {
             "ctx.newAlerts" | "ctx.dedupedAlerts" | "ctx.monitor.name" | "url" => true,
-            "ctx.completedAlerts" => !message.contains("ctx.newAlerts"),
-            "ctx.results.0.hits.hits" => body["inputs"][0]["search"]["query"]["size"] != 0,
+            "ctx.completedAlerts" => !message.contains("ctx.newAlerts") && open.len() < 2,
+            // The list is empty when a search failed, and then its first element must not be asked for.
+            "ctx.results" => true,
+            "hits.hits" => is_open("ctx.results") && body["inputs"][0]["search"]["query"]["size"] != 0,
+            "ctx.results.0.hits.hits.0._source.message" => {
+                is_open("ctx.dedupedAlerts") && body["inputs"][0]["search"]["query"]["size"] != 0
+            }
             // Without aggregations of its own alone does a monitor get documents, and only new alerts do.
             "sample_documents" => by_key["aggregations"].is_null() && is_open("ctx.newAlerts"),
-            "id" | "bucket_keys" => open.first().is_some_and(|section| section.ends_with("Alerts")),
-            "_id" => in_document || is_open("ctx.results.0.hits.hits"),
-            "_source.message" if is_open("ctx.results.0.hits.hits") => true,
+            "id" | "bucket_keys" => {
+                ["ctx.newAlerts", "ctx.dedupedAlerts", "ctx.completedAlerts"].into_iter().any(is_open)
+            }
+            "_id" => in_document || is_open("hits.hits"),
+            "_source.message" if is_open("hits.hits") => true,
             "." => in_document && open.last().is_some_and(|section| section.starts_with("_source.")),
             name => {
                 // The end of a section of a list stands just outside of it.
@@ -159,7 +166,7 @@ fn every_field_that_a_message_shows_of_a_document_is_one_that_the_plugin_brings(
     let channels = channels("soc = { kind = 'slack', url = 'https://hooks.example.com' }");
     let tag = Regex::new(r"\{\{[#/^]?(_source\.[^}]+)\}\}").unwrap();
     // What stands in the list of open incidents comes with the search itself.
-    let listed = Regex::new(r"\{\{#ctx.results[^#]*\{\{/ctx.results").unwrap();
+    let listed = Regex::new(r"(?s)\{\{#ctx.results\}\}.*?\{\{/ctx.results\}\}").unwrap();
     let mut shown = 0;
     for monitor in built_in(&Names::default(), &MonitorsConfig::default(), &channels, None).unwrap() {
         for action in trigger_actions(&monitor) {

@@ -2,8 +2,10 @@
 //! nor two that both believe they lead, nor a restart of OpenSearch loses or doubles one.
 
 mod backtested;
+mod generated;
 mod handed;
 mod health;
+mod hidden;
 mod rhythm;
 mod site;
 
@@ -114,6 +116,31 @@ async fn a_killed_correlator_is_followed_within_half_a_minute_and_nothing_is_dou
     rounds(&second, 2).await;
     assert_eq!(after[0], before[0], "what was decided stays as it is");
     assert_eq!(site.incidents().await, after);
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correlator_that_is_stopped_by_its_machine_and_goes_on_after_another_took_over_doubles_nothing() {
+    let Some(stack) = Stack::running() else { return };
+    let site = Site::new(stack, "incident-frozen").await;
+    let first = site.correlator().await;
+    rounds(&first, 1).await;
+    let second = site.correlator().await;
+    site.store(&[signal(ANN, 1, "high").document(1)]).await;
+    // In the middle of a round, or beside one.
+    sleep(Duration::from_millis(300)).await;
+    first.signal("STOP");
+    site.store(&[signal(ANN, 2, "critical").document(2), signal(BOB, 1, "critical").document(3)]).await;
+    let both = |found: &[site::Found]| {
+        found.len() == 2 && found.iter().all(|it| it.source["incident"]["severity"] == "critical")
+    };
+    let before = site.until("the second found both", both).await;
+    assert!(leads(&second).await);
+    first.signal("CONT");
+    rounds(&second, 2).await;
+    assert!(leads(&second).await && !leads(&first).await);
+    assert_eq!(site.incidents().await, before, "whoever woke up changed nothing");
+    first.stop().await;
     second.stop().await;
 }
 

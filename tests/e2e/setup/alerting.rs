@@ -23,8 +23,22 @@ pub(crate) async fn answer(plugins: &Mutex<Plugins>, node: &Search, request: &Re
             (201, shown(&id, &plugins.monitors[&id]))
         }
         ("POST", ["monitors", "_search"]) => search(&mut plugins, &request.body),
+        ("GET", ["monitors", "alerts"]) => {
+            let asked = ["alertState", "size", "monitorId"].map(|name| request.query.get(name).cloned());
+            let [Some(state), Some(_), Some(monitor)] = asked else {
+                plugins.complain(format!("an unknown search for alerts: {:?}", request.query));
+                return error(400, "unknown query");
+            };
+            let number = usize::from(state == "ERROR" && plugins.stuck.contains(&monitor));
+            (200, json!({"alerts": vec![json!({"monitor_id": monitor}); number], "totalAlerts": number}))
+        }
         (_, ["monitors", id]) if !plugins.monitors.contains_key(*id) => error(404, "Monitor not found."),
-        ("GET", ["monitors", id]) => (200, shown(id, &plugins.monitors[*id])),
+        // What an editor keeps in a monitor is for Dashboards alone.
+        ("GET", ["monitors", id]) => {
+            let mut monitor = shown(id, &plugins.monitors[*id]);
+            monitor["monitor"].as_object_mut().unwrap().remove("ui_metadata");
+            (200, monitor)
+        }
         ("PUT", ["monitors", id]) => {
             if request.condition() != Some((plugins.monitors[*id].sequence, 1)) {
                 return error(409, "version conflict");
@@ -36,6 +50,8 @@ pub(crate) async fn answer(plugins: &Mutex<Plugins>, node: &Search, request: &Re
         }
         ("DELETE", ["monitors", id]) => {
             plugins.monitors.remove(*id);
+            // Its alerts are moved to their history. A monitor that is changed keeps them, as long as its trigger has its id.
+            plugins.stuck.remove(*id);
             (200, json!({"_id": id, "_version": 2}))
         }
         _ => {
@@ -160,9 +176,24 @@ fn does_nothing(action: &Value) -> Vec<String> {
     if action["throttle_enabled"] != true && sent.contains(&json!("DEDUPED")) {
         complaints.push("an alert that goes on is sent each minute".to_owned());
     }
+    // A run that failed sends every action without an alert, each minute.
+    let source = action["message_template"]["source"].as_str().unwrap_or_default();
+    let is_within_alerts =
+        source.starts_with("{{#ctx.completedAlerts}}") && source.ends_with("{{/ctx.completedAlerts}}");
+    if sent == [json!("COMPLETED")] && !is_within_alerts {
+        complaints.push("a run that failed would tell of the end of nothing".to_owned());
+    }
+    let event: Value = serde_json::from_str(source).unwrap_or_default();
+    if event["dedup_key"]
+        .as_str()
+        .is_some_and(|key| !key.contains("{{^ctx.newAlerts}}") || !key.contains("{{^ctx.dedupedAlerts}}"))
+    {
+        complaints.push(
+            "the page of a run that failed would have no key, and so be a new one each minute".to_owned(),
+        );
+    }
     // Of a sample document come only the fields that a tag between those of the block names by their whole names.
-    let message = action["message_template"]["source"].as_str().unwrap_or_default();
-    let block = message.split_once("{{#sample_documents}}").map_or("", |(_, rest)| rest);
+    let block = source.split_once("{{#sample_documents}}").map_or("", |(_, rest)| rest);
     let block = block.split_once("{{/sample_documents}}").map_or("", |(block, _)| block);
     for section in block.split("{{#_source.").skip(1).filter_map(|rest| rest.split_once("}}")) {
         if !block.contains(&format!("{{{{_source.{}}}}}", section.0)) {

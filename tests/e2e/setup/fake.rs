@@ -53,6 +53,8 @@ pub(crate) struct Plugins {
     pub(crate) governed: BTreeMap<String, (String, u64)>,
     pub(crate) channels: BTreeMap<String, Value>,
     pub(crate) monitors: BTreeMap<String, Stored>,
+    /// The ids of monitors with alerts in error.
+    pub(crate) stuck: BTreeSet<String>,
     pub(crate) sequence: u64,
     /// Requests that change something, the node's own included.
     writes: Vec<String>,

@@ -23,7 +23,7 @@ fn documents(records: &[Value], enricher: &Enricher) -> Vec<(String, Value)> {
                 let source = serde_json::from_slice(&document.source).unwrap();
                 documents.push((document.id.as_str().to_owned(), source));
             }
-            Enriched::NotSelected => {}
+            Enriched::NotSelected | Enriched::RepeatedRead => {}
             other => panic!("{other:?}\n{record}"),
         }
     }

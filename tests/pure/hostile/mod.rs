@@ -313,7 +313,9 @@ fn document_of(raw: &[u8]) -> Document {
         Origin { path: "s3://trail/file.json.gz", written_at: None, now: datetime!(2026-11-03 01:12:03 UTC) };
     match enrich(raw, origin, &KNOWLEDGE) {
         Enriched::Selected { document, .. } | Enriched::Malformed(document) => document,
-        Enriched::NotSelected | Enriched::ToRecall(_) => panic!("every record is selected"),
+        Enriched::NotSelected | Enriched::RepeatedRead | Enriched::ToRecall(_) => {
+            panic!("every record is selected")
+        }
         Enriched::Panicked(document) => panic!("it panicked: {document:?}"),
     }
 }

@@ -54,7 +54,9 @@ fn document_of(raw: &str, enricher: &Enricher) -> Document {
     let origin = Origin { path: "example", written_at: None, now: datetime!(2026-11-23 12:00 UTC) };
     match enrich(raw.as_bytes(), origin, enricher) {
         Enriched::Selected { document, .. } | Enriched::Malformed(document) => document,
-        Enriched::NotSelected | Enriched::ToRecall(_) => panic!("everything is selected"),
+        Enriched::NotSelected | Enriched::RepeatedRead | Enriched::ToRecall(_) => {
+            panic!("everything is selected")
+        }
         Enriched::Panicked(document) => panic!("it panicked: {document:?}"),
     }
 }
@@ -321,6 +323,27 @@ fn who_what_and_where_stay_whatever_they_look_like() {
         for host in ["http://evil.example/", "203.0.113.9", &format!("https://{name}.evil.example/")] {
             assert!(environment.contains(host), "{host} in {environment}");
         }
+    }
+}
+
+#[test]
+fn a_password_that_only_looks_like_an_address_is_gone() {
+    for (secret, is_host) in [
+        ("AA://AA^*!00", false),
+        ("p4://(x)=9~w", false),
+        ("http://h^nter2", false),
+        ("http://évil.example", true),
+        ("http://[2001:db8::1]:8080", true),
+        ("http://evil%2eexample", true),
+        ("http://$HOST", true),
+    ] {
+        let record = json!({
+            "eventSource": "sagemaker.amazonaws.com", "eventName": "CreateTrainingJob",
+            "requestParameters": {"environment": {"API_TOKEN": secret}},
+        });
+        let document = document_of(&record.to_string(), &KNOWLEDGE);
+        let source = std::str::from_utf8(&document.source).unwrap();
+        assert_eq!(source.contains(secret), is_host, "{secret}: {source}");
     }
 }
 

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
-use super::{Correlation, Counted, GroupKey, History, Match, Point, Usual};
+use super::{Correlation, Counted, GroupKey, History, Match, Measure, Point, Usual};
 use crate::enrich::rules::{RuleSet, RulesError};
 use crate::settings::RulesConfig;
 
@@ -318,5 +318,47 @@ fn a_time_at_the_end_of_all_times_is_one_like_any_other() {
     for time in [datetime!(9999-12-31 23:59:59.999 UTC), datetime!(9999-01-01 0:00 UTC)] {
         let ((from, to), needs) = (count.touched(time), count.needs(time));
         assert!(from <= time && time <= to && needs.0 <= from, "{time}: {from} {to} {needs:?}");
+    }
+}
+
+#[test]
+fn a_condition_cannot_hold_where_its_measure_stays_below() {
+    const ENDING: &str = "group-by: [user.name]\ntimespan: 1h";
+    let cases = [
+        ("type: event_count\nrules: [a]\ncondition: {gte: 3}", Measure::Points, 3),
+        (
+            "type: value_count\nrules: [a]\ncondition: {field: event.action, gt: 3}",
+            Measure::Values("event.action"),
+            4,
+        ),
+        ("type: temporal\nrules: [a, b]", Measure::Bases, 2),
+        ("type: temporal_ordered\nrules: [a, b, c]", Measure::Bases, 3),
+    ];
+    for (members, measure, least) in cases {
+        let correlation = correlation(&format!("{members}\n{ENDING}"));
+        assert_eq!(correlation.measure(), measure, "{members}");
+        for most in 0..6 {
+            assert_eq!(correlation.can_hold(most), most >= least, "{members}: {most}");
+        }
+        assert!(correlation.can_hold(u64::MAX), "{members}");
+    }
+}
+
+proptest! {
+    /// What the measure rules out around a new point matches nowhere that the point could have changed.
+    #[test]
+    fn a_point_with_too_few_around_it_changes_no_match(
+        mut seconds in prop::collection::vec(0i64..900, 1..30), new in 0i64..900
+    ) {
+        let correlation = correlation(COUNT);
+        seconds.push(new);
+        let after = calls(&seconds);
+        let time = START + Duration::seconds(new);
+        let (from, to) = correlation.around(time, time);
+        let around = after.iter().filter(|point| (from..=to).contains(&point.time)).count() as u64;
+        if !correlation.can_hold(around) {
+            let before = matches(&correlation, &["ann"], &after[..seconds.len() - 1]);
+            prop_assert_eq!(before, matches(&correlation, &["ann"], &after));
+        }
     }
 }

@@ -1,13 +1,17 @@
 //! What a record asks memory for, and what it makes of the answer.
 
+mod scripts;
+
 use std::borrow::Cow;
 
 use time::OffsetDateTime;
 
 use super::actor::Actor;
+use super::artefact::{self, Expected, Reading};
 use super::catalogue::Access;
 use super::context::Context;
 use super::deployment::{Deployed, Named, other_origin};
+use super::facts;
 use super::hardening::{Says, lost_by_move, taken_away};
 use super::lineage::{self, Lineage};
 use super::networks::SourceNetwork;
@@ -57,7 +61,9 @@ impl Asking<'_, '_, '_> {
             {
                 sessions.extend(state.value("created.key").map(str::to_owned));
             }
-            self.scripts(known.get(&key).found()).for_each(&mut want);
+            let homes = self.homes(known.get(&key).found(), known);
+            self.scripts(known.get(&key).found()).chain(Self::scripts_of(&homes, known)).for_each(&mut want);
+            homes.into_iter().for_each(&mut want);
             if let Some((before, now)) = known.get(&key).found().and_then(|state| self.moved(state)) {
                 before.keys(known).into_iter().chain(now.keys(known)).for_each(&mut want);
             }
@@ -96,8 +102,12 @@ impl Asking<'_, '_, '_> {
         let account = find(self.account(), "account").flatten();
         let role = find(self.caller_role(), "role").flatten();
         let resource = find(self.resource(), "resource").flatten();
-        let scripts: Vec<&State> =
-            self.scripts(resource).filter_map(|key| find(Some(key), "script").flatten()).collect();
+        let homes = self.homes(resource, known);
+        for home in &homes {
+            find(Some(home.clone()), "space, profile or domain");
+        }
+        let scripts = self.scripts(resource).chain(Self::scripts_of(&homes, known));
+        let scripts: Vec<&State> = scripts.filter_map(|key| find(Some(key), "script").flatten()).collect();
         let moved = resource.and_then(|resource| Some((resource, self.moved(resource)?)));
         let deployed = moved.map(|(resource, (before, now))| {
             for key in before.keys(known).into_iter().chain(now.keys(known)) {
@@ -109,10 +119,20 @@ impl Asking<'_, '_, '_> {
             .touched()
             .filter_map(|key| find(Some(key), "touched resource").flatten().and_then(kind_of_foundation))
             .collect();
+        let reading = identity.and_then(|identity| self.reading(identity, role, known));
+        touches.extend(
+            reading.filter(|reading| *reading != Reading::Repeated).map(|_| artefact::NAME.to_owned()),
+        );
         touches.sort_unstable();
         touches.dedup();
+        let mut pairs = Usual::of(self.record, self.context, self.actor, self.network);
+        let learnt_in_part = facts::learnt_in_part(self.record, self.context, &pairs);
+        context.extend(learnt_in_part.iter().map(|name| format!("more of {name} than is learnt at once")));
+        if reading != Some(Reading::First(Expected::No)) {
+            pairs.retain(|pair| pair.set != artefact::READ);
+        }
         let Pairs { first, usual, forgotten } =
-            identity.map(|identity| self.pairs(identity, account, resource)).unwrap_or_default();
+            identity.map(|identity| self.pairs(&pairs, identity, account, resource)).unwrap_or_default();
         context.extend(forgotten.iter().map(|name| format!("more of {name} than is kept")));
         if context.is_empty() {
             context.push(COMPLETE.to_owned());
@@ -130,11 +150,18 @@ impl Asking<'_, '_, '_> {
                 works_for: lineage.works_for,
             },
             context,
+            repeats_read: reading == Some(Reading::Repeated),
         }
     }
 
     /// What of the record is new for its caller, and what is usual.
-    fn pairs(&self, identity: Option<&State>, account: Option<&State>, resource: Option<&State>) -> Pairs {
+    fn pairs(
+        &self,
+        pairs: &[Usual],
+        identity: Option<&State>,
+        account: Option<&State>,
+        resource: Option<&State>,
+    ) -> Pairs {
         let Some(at) = self.time else { return Pairs::default() };
         let new = usual::is_new(identity, account, at).then_some(usual::IDENTITY);
         let person = lineage::person(self.record, self.actor).zip(resource).filter(|(person, resource)| {
@@ -143,7 +170,7 @@ impl Asking<'_, '_, '_> {
         let mut first: Names =
             new.into_iter().chain(person.map(|_| usual::PERSON)).map(Cow::Borrowed).collect();
         let (mut usual, mut forgotten) = (Names::new(), Names::new());
-        for pair in Usual::of(self.record, self.context, self.actor, self.network) {
+        for pair in pairs {
             match pair.novelty(identity, account, at) {
                 Novelty::First => first.push(pair.name.into()),
                 Novelty::Usual => usual.push(pair.name.into()),
@@ -152,11 +179,18 @@ impl Asking<'_, '_, '_> {
             }
         }
         // Of several members of one set, one that is new makes the whole no longer usual.
-        usual.retain(|name| !first.contains(name));
+        usual.retain(|name| !first.contains(name) && !forgotten.contains(name));
         for names in [&mut first, &mut usual, &mut forgotten] {
             names.dedup();
         }
         Pairs { first, usual, forgotten }
+    }
+
+    /// How the record reads an artefact of a model, where it does.
+    fn reading(&self, identity: Option<&State>, role: Option<&State>, known: &Known) -> Option<Reading> {
+        let place = artefact::read_by(self.record)?;
+        let bucket = known.get(&artefact::bucket(&place)).found()?;
+        artefact::reading(self.record, self.time?, &place, bucket, identity, role)
     }
 
     fn remember_resource(
@@ -282,7 +316,8 @@ impl Asking<'_, '_, '_> {
     /// What a record of another service names that SageMaker may work with.
     fn touched(&self) -> impl Iterator<Item = Key> {
         let account = self.record.text(&["recipientAccountId"]);
-        self.context.related_resources.iter().filter_map(move |related| {
+        let read = artefact::read_by(self.record).map(|place| artefact::bucket(&place));
+        let named = self.context.related_resources.iter().filter_map(move |related| {
             if let Some(arn) = related.arn {
                 // An object lies in its bucket.
                 let of_bucket = arn.contains(":::").then(|| arn.split_once('/')).flatten();
@@ -301,30 +336,12 @@ impl Asking<'_, '_, '_> {
                 }
                 _ => return None,
             }))
-        })
+        });
+        named.chain(read)
     }
 
     fn resource(&self) -> Option<Key> {
         Some(Key::resource(self.context.resource.as_ref()?.arn.as_deref()?))
-    }
-
-    /// The scripts that the call attaches and those that its resource starts with, as far as it is known.
-    fn scripts(&self, resource: Option<&State>) -> impl Iterator<Item = Key> {
-        let lifecycle = &self.context.lifecycle;
-        let place = self.context.resource.as_ref().and_then(|resource| resource.arn.as_deref());
-        let named = lifecycle.name.iter().filter_map(move |name| {
-            let (before, _) = place?.split_once(":notebook-instance/")?;
-            Some(format!("{before}:notebook-instance-lifecycle-config/{name}"))
-        });
-        let uses = resource.and_then(|state| state.values("uses")).unwrap_or_default();
-        let known = uses.iter().filter(|arn| arn.contains("lifecycle-config/")).cloned();
-        lifecycle
-            .arn
-            .iter()
-            .map(|arn| (*arn).to_owned())
-            .chain(named)
-            .chain(known)
-            .map(|arn| Key::resource(&arn))
     }
 }
 

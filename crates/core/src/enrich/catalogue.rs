@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kinds;
+use super::lower::with_lower;
 use super::path::Path;
 use crate::record::Record;
 
@@ -104,7 +105,7 @@ impl Catalogue {
     /// The operation that a record of SageMaker is about; none where it is unknown, or the record is another service's.
     pub fn operation(&self, record: &Record<'_>) -> Option<&Operation> {
         let name = record.event_name();
-        record.is_sagemaker().then(|| self.operations.get(&name.to_ascii_lowercase())).flatten()
+        record.is_sagemaker().then(|| with_lower(name, |name| self.operations.get(name))).flatten()
     }
 
     /// Whether the record is one of SageMaker and names an operation that nobody has described yet.

@@ -26,6 +26,7 @@ use super::catalogue::{Access, Catalogue};
 use super::cut;
 use super::denied::Denied;
 use super::indicators::Indicators;
+use super::lower::with_lower;
 use super::policy::Policy;
 use super::related::{RelatedResource, related_resources};
 use super::resource::{Resource, resource};
@@ -189,14 +190,15 @@ impl<'r> Context<'r> {
             Value::Object(object) => {
                 let mut inner = Fleet::default();
                 for (name, value) in object.iter() {
-                    let lower = name.to_ascii_lowercase();
-                    let direction = Direction::of(&lower).unwrap_or(direction);
                     self.studio.take_app_settings(name, value);
-                    self.take_member(&lower, value, direction);
-                    if value.is_object() || value.is_array() {
-                        let within = self.take(&lower, value, direction);
-                        inner = if Fleet::is_of_group(&lower) { inner } else { inner.and(within) };
-                    }
+                    with_lower(name, |lower| {
+                        let direction = Direction::of(lower).unwrap_or(direction);
+                        self.take_member(lower, value, direction);
+                        if value.is_object() || value.is_array() {
+                            let within = self.take(lower, value, direction);
+                            inner = if Fleet::is_of_group(lower) { inner } else { inner.and(within) };
+                        }
+                    });
                 }
                 Fleet::of(object, inner)
             }

@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 use memchr::memmem::Finder;
 use rsigma_parser::{ConditionExpr, Detection, DetectionItem, Detections, Modifier, Quantifier, SigmaValue};
 
+use super::lower::with_lower;
 use crate::memory::KnownNames;
 use crate::record::without_domain;
 pub use evidence::Evidence;
@@ -210,19 +211,22 @@ impl Dispatch {
 
     /// The positions of the rules that a record of this call could match, in order.
     pub fn candidates(&self, event_source: &str, event_name: &str) -> Vec<usize> {
-        let source = event_source.to_ascii_lowercase();
-        let name = event_name.to_ascii_lowercase();
+        with_lower(event_source, |source| with_lower(event_name, |name| self.candidates_of(source, name)))
+    }
+
+    /// The same for names in lower case.
+    fn candidates_of(&self, source: &str, name: &str) -> Vec<usize> {
         let by_part = self.by_part.iter().filter(|(part, _)| source.contains(part.as_str()));
         let mut found = Vec::new();
         for rules in self
             .by_source
-            .get(&source)
+            .get(source)
             .into_iter()
             .chain(by_part.map(|(_, rules)| rules))
             .chain([&self.any_source])
         {
             found.extend_from_slice(&rules.any_name);
-            found.extend_from_slice(rules.by_name.get(&name).map_or(&[], Vec::as_slice));
+            found.extend_from_slice(rules.by_name.get(name).map_or(&[], Vec::as_slice));
         }
         found.sort_unstable();
         found.dedup();

@@ -6,6 +6,7 @@
 use serde_json_borrow::{OwnedValue, Value};
 
 use super::context::location::Direction;
+use super::lower::with_lower;
 use super::policy;
 use crate::record::Record;
 
@@ -96,7 +97,7 @@ fn collect(name: &str, value: &Value<'_>, direction: Direction, texts: &mut Vec<
         Value::Object(members) => {
             for (name, value) in members.iter().filter(|(_, value)| may_hold_text(value)) {
                 let has_members = value.is_object() || value.is_array();
-                let own = if has_members { Direction::of(&name.to_ascii_lowercase()) } else { None };
+                let own = if has_members { with_lower(name, Direction::of) } else { None };
                 collect(name, value, own.unwrap_or(direction), texts);
             }
         }

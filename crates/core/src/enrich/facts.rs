@@ -4,12 +4,13 @@
 
 mod configuration;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use time::OffsetDateTime;
 
 use super::actor::Actor;
 use super::arn::Arn;
+use super::artefact;
 use super::catalogue::{Access, Catalogue};
 use super::context::Context;
 use super::lineage;
@@ -20,10 +21,12 @@ use crate::document::DocumentId;
 use crate::memory::{Fact, Key, Stamp, State, day};
 use crate::record::Record;
 use crate::timestamp;
+pub use configuration::homes;
 use configuration::{configuration, uses};
 
-/// Members of one set that a record makes known. One record must not fill a set, of which nothing can be said from then on.
-const LEARNT_AT_ONCE: usize = 16;
+/// Members of one set, and things of one kind, that a record makes known. One record must not fill a set, of which nothing
+/// can be said from then on, nor memory.
+pub const LEARNT_AT_ONCE: usize = 16;
 
 /// What a record is, for its facts.
 pub struct Told<'t, 'r, 'a> {
@@ -47,7 +50,7 @@ pub fn facts(told: &Told<'_, '_, '_>) -> Vec<Fact> {
         facts.extend(session(told, &at));
         facts.extend(resource(told, &at));
         facts.extend(parts(told));
-        facts.extend(foundations(told));
+        facts.extend(foundations(told, &at));
     }
     facts
 }
@@ -156,7 +159,9 @@ fn resource(told: &Told<'_, '_, '_>, at: &Stamp) -> Option<Fact> {
             state.say("script.verdict", at, [worst]);
         }
         let uses = uses(context, &catalogue.kinds, &place);
-        if deed == CREATED || !uses.is_empty() {
+        // What it lies in is no change of what it is made of.
+        let homes = homes(context, arn);
+        if deed == CREATED || uses.iter().any(|part| !homes.contains(part)) {
             state.say("uses", at, uses);
         }
     }
@@ -221,7 +226,7 @@ fn parts(told: &Told<'_, '_, '_>) -> Vec<Fact> {
 }
 
 /// The roles, buckets, repositories, keys and subnets that a resource of SageMaker stands on, and the roles that trust it.
-fn foundations(told: &Told<'_, '_, '_>) -> Vec<Fact> {
+fn foundations(told: &Told<'_, '_, '_>, stamp: &Stamp) -> Vec<Fact> {
     let Told { record, context, actor, time, .. } = told;
     let about = |kind: &str, arn: &str| {
         let (key, mut state) = named(arn);
@@ -262,27 +267,60 @@ fn foundations(told: &Told<'_, '_, '_>) -> Vec<Fact> {
     }
     let used_for = context.resource.as_ref().and_then(|resource| resource.arn.as_deref());
     let at = Stamp::of_day(*time);
-    let mut take = |kind: &str, arn: &str| {
-        let (key, mut state) = about(kind, arn);
-        if kind == "role" {
-            state.say("execution_role", &Stamp::ALWAYS, ["true"]);
-        }
+    let (artefacts, places) = (artefact::artefacts(context), artefact::places(context));
+    for (kind, arn) in stands_on(context) {
+        let (key, mut state) = about(kind, &arn);
         if let Some(resource) = used_for {
             state.add_newest("used_for", &at, resource.to_ascii_lowercase());
         }
+        if kind == "role" {
+            state.say("execution_role", &Stamp::ALWAYS, ["true"]);
+            let given = places.iter().take(LEARNT_AT_ONCE);
+            given.for_each(|place| state.add_newest(artefact::GIVEN, &at, place.as_str()));
+        } else if kind == "bucket" {
+            let bucket = arn.rsplit(':').next().unwrap_or_default().to_ascii_lowercase();
+            let in_it = artefacts.iter().filter(|place| artefact::is_in(place, &bucket)).take(LEARNT_AT_ONCE);
+            in_it.for_each(|place| state.add_oldest(artefact::ARTEFACTS, stamp, place.as_str()));
+        }
         facts.push(Fact { key, state });
-    };
-    context.execution_role.arn.iter().for_each(|arn| take("role", arn));
-    context.s3.buckets.iter().for_each(|bucket| take("bucket", &format!("arn:aws:s3:::{bucket}")));
-    context.kms_key.iter().filter(|key| key.contains(":key/")).for_each(|arn| take("key", arn));
-    context.network.subnets.iter().for_each(|subnet| take("subnet", subnet));
-    context
-        .image
-        .uri
-        .iter()
-        .filter_map(|uri| repository(uri))
-        .for_each(|repository| take("repository", &repository));
+    }
     facts
+}
+
+/// What a call of SageMaker makes its resource stand on, each with its kind, up to a number of each kind.
+fn stands_on(context: &Context<'_>) -> Vec<(&'static str, String)> {
+    let Context { execution_role, s3, network, image, .. } = context;
+    let mut all = Vec::new();
+    let mut take = |kind: &'static str, arns: &mut dyn Iterator<Item = String>| {
+        all.extend(arns.take(LEARNT_AT_ONCE).map(|arn| (kind, arn)));
+    };
+    take("role", &mut execution_role.arn.iter().map(|arn| (*arn).to_owned()));
+    take("bucket", &mut s3.buckets.iter().map(|bucket| format!("arn:aws:s3:::{bucket}")));
+    take("key", &mut keys(context).map(str::to_owned));
+    take("subnet", &mut network.subnets.iter().map(|subnet| (*subnet).to_owned()));
+    take("repository", &mut image.uri.iter().filter_map(|uri| repository(uri)));
+    all
+}
+
+fn keys<'c>(context: &'c Context<'_>) -> impl Iterator<Item = &'c str> {
+    context.kms_key.iter().copied().filter(|key| key.contains(":key/"))
+}
+
+/// The names of what a record has more of than it makes known.
+pub fn learnt_in_part(record: &Record<'_>, context: &Context<'_>, pairs: &[Usual]) -> BTreeSet<&'static str> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    pairs.iter().for_each(|pair| *counts.entry(pair.name).or_default() += 1);
+    let mut more: BTreeSet<&str> =
+        counts.into_iter().filter(|(_, count)| *count > LEARNT_AT_ONCE).map(|(name, _)| name).collect();
+    if record.is_sagemaker() && !context.access_level.is_none_or(Access::reads) {
+        let counts = [
+            ("key", keys(context).count()),
+            ("subnet", context.network.subnets.len()),
+            ("repository", context.image.uri.iter().filter_map(|uri| repository(uri)).count()),
+        ];
+        more.extend(counts.into_iter().filter(|(_, count)| *count > LEARNT_AT_ONCE).map(|(name, _)| name));
+    }
+    more
 }
 
 /// The repository of an image in a private registry of ECR.
@@ -293,3 +331,6 @@ fn repository(uri: &str) -> Option<String> {
     let name = path.split(['@', ':']).next()?;
     (service == ("dkr", "ecr")).then(|| format!("arn:aws:ecr:{region}:{account}:repository/{name}"))
 }
+
+#[cfg(test)]
+mod tests;

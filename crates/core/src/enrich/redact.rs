@@ -9,6 +9,7 @@
 mod assignment;
 mod budget;
 mod damaged;
+mod endings;
 mod fingerprint;
 mod json;
 mod members;

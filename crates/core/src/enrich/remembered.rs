@@ -26,6 +26,8 @@ pub struct Remembered {
     pub touches: Vec<String>,
     /// `complete`, or what was missing.
     pub context: Vec<String>,
+    /// Whether it reads an artefact of a model where the caller has read before. A document does not say so.
+    pub repeats_read: bool,
 }
 
 /// Names of pairs, such as `network`.
@@ -114,6 +116,7 @@ impl Remembered {
             usual: Deserialize::deserialize(&ours["usual"]).unwrap_or_default(),
             touches: Deserialize::deserialize(&ours["touches"]).unwrap_or_default(),
             context: Deserialize::deserialize(&ours["context"]).unwrap_or_default(),
+            repeats_read: false,
         }
     }
 
@@ -151,12 +154,13 @@ impl Remembered {
             usual,
             touches,
             context: now.context,
+            repeats_read: false,
         }
     }
 
     /// The value of a field that rules ask for.
     pub fn fact(&self, name: &str) -> Option<EventValue<'_>> {
-        let Self { actor, resource, first, usual, touches, context } = self;
+        let Self { actor, resource, first, usual, touches, context, repeats_read: _ } = self;
         let name = name.strip_prefix("sagemaker.")?;
         match name {
             "first" => return list(first.iter().map(Cow::as_ref)),

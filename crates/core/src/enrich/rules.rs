@@ -31,9 +31,16 @@ pub use error::{BrokenRule, RulesError};
 pub use file::Folder;
 use file::RuleFile;
 pub use filter::Filter;
+use items::Given;
 use loading::Loading;
 pub use set::{InactiveRule, RuleSet};
 pub use tuning::{Effect, Judged, Muted, Releveled, RuleOverride, Tuning};
+
+/// The rules that have to be asked once more when memory is, and what all have answered without it.
+pub struct Again {
+    candidates: Vec<usize>,
+    given: Given,
+}
 
 /// What becomes of a set of which some rules are broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,17 +159,28 @@ impl RuleSet {
 
     /// The rules that match, in the order of their files, whatever the site has changed about them.
     pub fn matches(&self, event: &SigmaEvent<'_, '_>) -> Vec<&Rule> {
+        self.matches_alone(event).0
+    }
+
+    /// The rules that match an event by itself, and what to ask those that read memory with.
+    pub fn matches_alone(&self, event: &SigmaEvent<'_, '_>) -> (Vec<&Rule>, Again) {
         let candidates = self.dispatch.candidates(event.record.event_source(), event.record.event_name());
-        let matching = self.conditions.matching(candidates, event);
-        matching.into_iter().map(|position| &self.rules[position]).collect()
+        let reads_memory = |position: &usize| self.rules[*position].reads_memory;
+        let again = candidates.iter().copied().filter(reads_memory).collect();
+        let (matching, given) = self.conditions.matching(candidates, event);
+        let matching = matching.into_iter().map(|position| &self.rules[position]).collect();
+        (matching, Again { candidates: again, given })
     }
 
     /// The rules that match an event with memory, when those that match it without are known: only rules that read memory
-    /// are asked again.
-    pub fn matches_knowing<'s>(&'s self, alone: &[&'s Rule], event: &SigmaEvent<'_, '_>) -> Vec<&'s Rule> {
-        let mut candidates = self.dispatch.candidates(event.record.event_source(), event.record.event_name());
-        candidates.retain(|position| self.rules.get(*position).is_some_and(|rule| rule.reads_memory));
-        let knowing = self.conditions.matching(candidates, event);
+    /// are asked again, and only what it can change.
+    pub fn matches_knowing<'s>(
+        &'s self,
+        alone: &[&'s Rule],
+        again: Again,
+        event: &SigmaEvent<'_, '_>,
+    ) -> Vec<&'s Rule> {
+        let knowing = self.conditions.matching_knowing(again.candidates, event, again.given);
         let knowing = knowing.into_iter().map(|position| &self.rules[position]);
         let mut matching: Vec<&Rule> =
             alone.iter().copied().filter(|rule| !rule.reads_memory).chain(knowing).collect();

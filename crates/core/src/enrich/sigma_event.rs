@@ -14,12 +14,13 @@ use time::OffsetDateTime;
 use super::actor::{self, Actor, actor};
 use super::asking::Asking;
 use super::catalogue::Catalogue;
-use super::context::{Context, Texts, context};
+use super::context::{Context, context};
 use super::cut;
 use super::networks::{self, Networks, SourceNetwork};
 use super::policy::{self, Policy};
 use super::remembered::{self, Remembered};
 use super::script::{self, Script};
+use super::setting::setting;
 use super::shell;
 use super::unpacked::Unpacked;
 use crate::memory::{Key, Known};
@@ -62,6 +63,8 @@ pub struct SigmaEvent<'s, 'a> {
     network: OnceCell<SourceNetwork<'s>>,
     memory: Option<(&'s Known, Option<OffsetDateTime>)>,
     remembered: OnceCell<Remembered>,
+    /// The paths of what CloudTrail left out.
+    omitted: OnceCell<Vec<String>>,
     /// Facts as a document has them, for those that are rarely asked for.
     written: OnceCell<Json>,
 }
@@ -83,8 +86,14 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
             network: OnceCell::new(),
             memory: None,
             remembered: OnceCell::new(),
+            omitted: OnceCell::new(),
             written: OnceCell::new(),
         }
+    }
+
+    /// The paths of what CloudTrail left out of the record.
+    pub fn omitted(&self) -> &[String] {
+        self.omitted.get_or_init(|| omissions(self.record))
     }
 
     /// With what is known beside the record, which is of an event at this time.
@@ -135,7 +144,7 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
         Asking { record: self.record, context: self.context(), actor: self.actor(), network, time }
     }
 
-    fn remembered(&self) -> &Remembered {
+    pub fn remembered(&self) -> &Remembered {
         self.remembered.get_or_init(|| match self.memory {
             Some((known, time)) if !known.is_off() => self.asking(time).remember(known),
             _ => Remembered::default(),
@@ -149,7 +158,7 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
         match name {
             // What rules of other services ask for as well needs no more than this.
             policy::FIELD => return Some(owned(Policy::of(self.record).principals)),
-            OMITTED => return Some(owned(omissions(self.record))),
+            OMITTED => return Some(texts(self.omitted().iter().map(String::as_str))),
             cut::FIELD => {
                 let fields = cut::fields(self.unpacked, &Policy::of(self.record));
                 return Some(owned(fields.into_iter().map(str::to_owned).collect()));
@@ -162,12 +171,9 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
                 };
             }
             _ if name.starts_with(shell::FIELDS)
-                && let Some(texts) = self.unpacked.shell.field(name) =>
+                && let Some(found) = self.unpacked.shell.field(name) =>
             {
-                return match texts {
-                    [] => None,
-                    texts => Some(EventValue::Array(texts.iter().map(|text| borrowed(text)).collect())),
-                };
+                return (!found.is_empty()).then(|| texts(found.iter().map(String::as_str)));
             }
             _ => {}
         }
@@ -177,37 +183,13 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
         if let Some(member) = name.strip_prefix(actor::FIELDS) {
             return self.actor().fact(member);
         }
-        if let Some(texts) = often_asked(self.context(), name) {
-            return all_of(texts);
+        if let Some(fact) = setting(self.context(), name) {
+            return fact;
         }
         let mut found = Vec::new();
         collect(self.written.get_or_init(|| written(self.context())), name.strip_prefix(FACTS)?, &mut found);
         if found.len() > 1 { Some(EventValue::Array(found)) } else { found.pop() }
     }
-}
-
-/// The facts that the built-in rules ask for most, as they are found.
-fn often_asked<'c, 's>(context: &'c Context<'s>, name: &str) -> Option<&'c Texts<'s>> {
-    let Context { s3, image, execution_role, foreign, instance, lifecycle, .. } = context;
-    Some(match name {
-        "sagemaker.s3.input_buckets" => &s3.input_buckets,
-        "sagemaker.s3.output_buckets" => &s3.output_buckets,
-        "sagemaker.s3.model_buckets" => &s3.model_buckets,
-        "sagemaker.s3.code_buckets" => &s3.code_buckets,
-        "sagemaker.s3.buckets" => &s3.buckets,
-        "sagemaker.image.uri" => &image.uri,
-        "sagemaker.image.account_id" => &image.account_id,
-        "sagemaker.image.registry" => &image.registry,
-        "sagemaker.image.owner" => &image.owner,
-        "sagemaker.execution_role.arn" => &execution_role.arn,
-        "sagemaker.foreign.role" => &foreign.role,
-        "sagemaker.foreign.key" => &foreign.key,
-        "sagemaker.foreign.output_bucket" => &foreign.output_bucket,
-        "sagemaker.foreign.arn" => &foreign.arn,
-        "sagemaker.instance.type" => &instance.kinds,
-        "sagemaker.lifecycle.hook" => &lifecycle.hook,
-        _ => return None,
-    })
 }
 
 impl Event for SigmaEvent<'_, '_> {
@@ -243,14 +225,8 @@ fn text(script: &Script) -> EventValue<'_> {
     EventValue::Str(Cow::Borrowed(&script.text))
 }
 
-/// None of a list without texts, which no document has.
-fn all_of<'v>(texts: &'v Texts<'_>) -> Option<EventValue<'v>> {
-    let values = texts.iter().map(|text| EventValue::Str(Cow::Borrowed(*text)));
-    (!texts.is_empty()).then(|| EventValue::Array(values.collect()))
-}
-
-fn borrowed(text: &str) -> EventValue<'_> {
-    EventValue::Str(Cow::Borrowed(text))
+fn texts<'v>(texts: impl Iterator<Item = &'v str>) -> EventValue<'v> {
+    EventValue::Array(texts.map(|text| EventValue::Str(Cow::Borrowed(text))).collect())
 }
 
 fn owned<'v>(texts: Vec<String>) -> EventValue<'v> {

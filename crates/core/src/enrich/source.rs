@@ -7,6 +7,7 @@ use super::ecs::Event;
 use super::enricher::Enricher;
 use super::rules::Judged;
 use super::sigma_event::FoundFacts;
+use crate::json;
 use crate::record::Record;
 use crate::timestamp;
 
@@ -50,8 +51,7 @@ pub(super) fn write_source(
         rules_version: rules.version(),
         path,
     };
-    let mut source = Vec::with_capacity(2 * original.len() + FIELD_BYTES);
-    serde_json::to_writer(&mut source, &event)
+    let source = json::to_vec(&event, 2 * original.len() + FIELD_BYTES)
         .expect("an event of text, numbers and lists can be written as JSON");
     // What waits for OpenSearch is counted by its length, so it may not occupy more.
     Bytes::from(source.into_boxed_slice())

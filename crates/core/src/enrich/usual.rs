@@ -6,12 +6,13 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use time::{Duration, OffsetDateTime};
 
 use super::actor::Actor;
+use super::artefact;
 use super::catalogue::Access;
 use super::context::Context;
 use super::lineage;
 use super::networks::{NetworkKind, SourceNetwork};
-use crate::memory::{Seen, Stamp, State};
-use crate::record::Record;
+use crate::memory::{LEARNING, Seen, Stamp, State};
+use crate::record::{Record, truth};
 use crate::timestamp;
 
 /// The days on which a record of the identity asked for a closer look by itself.
@@ -30,9 +31,8 @@ pub const IDENTITY: &str = "identity";
 /// Sets of what all identities of an account work with alike.
 const SHARED: [&str; 5] = ["buckets", "code_repositories", "hosts", "images", "output_buckets"];
 
-/// How long something has to be known of an identity before anything counts as new for it. A working week shows what it
-/// does on most days.
-const LEARNING: Duration = Duration::days(5);
+/// Sets of what is usual for an identity only by what it did itself.
+const OWN: [&str; 4] = ["passed_roles", "read_places", "resources", "taken_roles"];
 
 /// How long after the beginning of such a day what an identity does is in doubt.
 const DOUBT: Duration = Duration::days(2);
@@ -70,6 +70,11 @@ impl Usual {
         let reads = context.access_level.is_none_or(Access::reads);
         if !reads || reaches_inside(name) {
             add("operations", "operation", name);
+        } else if record.event_source() == "iam.amazonaws.com"
+            && truth(record.at(&["readOnly"])) == Some(false)
+        {
+            // Who decides what others may do. SageMaker has operations of such names.
+            add("operations", "operation", &format!("iam:{name}"));
         }
         if let Some(resource) = &context.resource {
             if let Some(kind) = resource.kind.as_deref().filter(|_| !reads) {
@@ -80,6 +85,15 @@ impl Usual {
                 let person = lineage::person(record, actor).unwrap_or_default();
                 add("resources", "resource", format!("{} {person}", arn.to_ascii_lowercase()).trim_end());
             }
+        }
+        if let Some(place) = artefact::read_by(record) {
+            add(artefact::READ, artefact::NAME, &place);
+        }
+        if let Some(role) = record
+            .text(&["requestParameters", "roleArn"])
+            .filter(|_| record.event_source() == "sts.amazonaws.com" && name == "AssumeRole")
+        {
+            add("taken_roles", "taken_role", role);
         }
         if record.is_sagemaker() {
             let Context { execution_role, image, s3, code_repository, lifecycle, instance, .. } = context;
@@ -105,6 +119,10 @@ impl Usual {
             Seen::Never => Novelty::First,
             Seen::Unknown => Novelty::Forgotten,
             Seen::At(first) if *first >= Stamp::at(at) || is_in_doubt(known, first, at) => Novelty::First,
+            // What a colleague does with a thing of one's own makes it not usual for a stranger.
+            Seen::At(_) if OWN.contains(&self.set) && !identity.is_some_and(|it| is_established(it, at)) => {
+                Novelty::TooEarly
+            }
             Seen::At(_) => Novelty::Usual,
         }
     }

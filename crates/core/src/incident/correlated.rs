@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::Signal;
 use crate::correlation::{Correlations, GroupKey, History, Point};
 
 /// Where matches would be stored.
@@ -56,9 +55,10 @@ impl<'c> Correlated<'c> {
         }
     }
 
-    /// The matches of the groups with new points, as signals. One that was there before comes again as it is now.
-    pub fn judge(&mut self, now: OffsetDateTime) -> Vec<Signal> {
-        let mut signals = Vec::new();
+    /// The matches of the groups with new points, as documents with their ids. One that was there before comes again as it
+    /// is now.
+    pub fn judge(&mut self, now: OffsetDateTime) -> Vec<(String, Value)> {
+        let mut matches = Vec::new();
         for (place, correlation) in self.correlations.iter().enumerate() {
             let groups = self.touched.iter().filter(|(of, _)| *of == place);
             for (_, key) in groups {
@@ -74,11 +74,21 @@ impl<'c> Correlated<'c> {
                     points.iter().filter(|point| (from..=to).contains(&point.time)).collect();
                 for found in correlation.matches_after(key, &points, history) {
                     let (id, document) = found.document(correlation, key, &points, now);
-                    signals.extend(Signal::read(INDEX, id.as_str(), &document));
+                    matches.push((id.as_str().to_owned(), document));
                 }
             }
         }
         self.touched.clear();
-        signals
+        matches
+    }
+
+    /// Lets go of the points that decide on nothing any more.
+    pub fn forget(&mut self, now: OffsetDateTime) {
+        let oldest: Vec<OffsetDateTime> =
+            self.correlations.iter().map(|correlation| correlation.needs(now).0).collect();
+        self.points.retain(|(place, _), points| {
+            points.retain(|point| point.time >= oldest[*place]);
+            !points.is_empty()
+        });
     }
 }

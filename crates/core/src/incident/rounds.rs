@@ -7,10 +7,12 @@ use serde::Serialize;
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
-use super::correlated::Correlated;
+use super::correlated::{self, Correlated};
+use super::held::Held;
+use super::usual::{Matches, hour_of};
 use super::{
-    Alone, Incident, Signal, Surroundings, Tally, Weights, assets, counts_from, is_tied, judge, put_together,
-    rest,
+    Alone, Counted, Incident, Signal, Surroundings, Tally, Ties, Weights, assets, counts_from, judge,
+    put_together, rest,
 };
 use crate::correlation::Correlations;
 use crate::enrich::Severity;
@@ -18,20 +20,31 @@ use crate::timestamp::{self, Timestamp};
 
 /// How often the correlator decides.
 const EVERY: Duration = Duration::seconds(15);
+/// Origins that are decided about at once: what one of them opens, the next ones can belong to.
+pub const AT_ONCE: usize = 20;
 
 /// Signals and what was decided about them until now.
+///
+/// What grows with the records are the incidents, their pages and the matches of correlations, which the result is made of.
+/// Of all else it keeps what the correlator could still ask for.
 #[derive(Debug)]
 pub struct Rounds<'c> {
     weights: Weights,
     correlated: Correlated<'c>,
-    /// By origin, in the order in which they came.
-    signals: BTreeMap<String, Vec<Signal>>,
+    /// By origin.
+    signals: BTreeMap<String, Held>,
     /// Origins with signals since the last round.
     touched: BTreeSet<String>,
-    /// By rule, when it matched for whom.
-    matches: BTreeMap<String, Vec<(OffsetDateTime, String)>>,
+    matches: Matches,
+    usual: Usual,
     incidents: Vec<Incident>,
+    /// The places of the incidents that an origin was a part of.
+    of_origin: BTreeMap<String, BTreeSet<usize>>,
+    /// The places of the incidents that are not closed, with what ties others to them.
+    standing: BTreeMap<usize, Ties>,
     pages: Vec<Page>,
+    /// What the matches of correlations count, by the ids of their documents.
+    counted: BTreeMap<String, Vec<Counted>>,
     /// When the round begins that is not decided yet.
     now: Option<OffsetDateTime>,
 }
@@ -42,8 +55,8 @@ pub struct Decided {
     /// In the order in which they were opened.
     pub incidents: Vec<Incident>,
     pub pages: Vec<Page>,
-    /// The signals that matches of correlations are.
-    pub correlated: Vec<Signal>,
+    /// The matches of correlations.
+    pub correlated: Vec<Counted>,
 }
 
 /// A page that the monitors would send.
@@ -57,6 +70,14 @@ pub struct Page {
     pub sentence: String,
     /// Why it was opened or escalated.
     pub reason: String,
+}
+
+/// What is usual, and since when and without whom.
+#[derive(Debug, Default)]
+struct Usual {
+    hour: Option<OffsetDateTime>,
+    suspects: BTreeSet<String>,
+    rules: BTreeSet<String>,
 }
 
 /// What is decided about together: an incident that stands, or origins without one.
@@ -74,30 +95,34 @@ impl<'c> Rounds<'c> {
             correlated: Correlated::new(correlations),
             signals: BTreeMap::new(),
             touched: BTreeSet::new(),
-            matches: BTreeMap::new(),
+            matches: Matches::default(),
+            usual: Usual::default(),
             incidents: Vec::new(),
+            of_origin: BTreeMap::new(),
+            standing: BTreeMap::new(),
             pages: Vec::new(),
+            counted: BTreeMap::new(),
             now: None,
         }
     }
 
     /// Takes a document. Those before it are decided when it comes in a later round.
-    pub fn take(&mut self, index: &str, id: &str, document: &Value) -> Option<Signal> {
-        let time = document["@timestamp"].as_str().and_then(timestamp::parse)?;
+    pub fn take(&mut self, index: &str, id: &str, document: &Value) {
+        let Some(time) = document["@timestamp"].as_str().and_then(timestamp::parse) else { return };
         self.pass(time);
         self.correlated.take(id, document);
-        let signal = Signal::read(index, id, document)?;
-        self.add(signal.clone());
-        Some(signal)
+        if let Some(signal) = Signal::read(index, id, document) {
+            self.add(signal);
+        }
     }
 
     /// Decides what is left.
     pub fn finish(mut self) -> Decided {
         if let Some(now) = self.now {
             self.decide(now.saturating_add(EVERY));
+            self.rest(now.saturating_add(EVERY));
         }
-        let signals = self.signals.into_values().flatten();
-        let correlated = signals.filter(|signal| signal.index == super::correlated::INDEX).collect();
+        let correlated = self.counted.into_values().flatten().collect();
         Decided { incidents: self.incidents, pages: self.pages, correlated }
     }
 
@@ -106,35 +131,45 @@ impl<'c> Rounds<'c> {
         let now = *self.now.get_or_insert(time);
         if time >= now.saturating_add(EVERY) {
             self.decide(now.saturating_add(EVERY));
+            if hour_of(time) != hour_of(now) {
+                self.forget(now);
+            }
             self.now = Some(time);
         }
     }
 
     fn add(&mut self, mut signal: Signal) {
         signal.asset = assets::percent(&self.weights.assets, signal.resource.as_deref(), &signal.tags);
-        for finding in &signal.findings {
-            let matches = self.matches.entry(finding.id.clone()).or_default();
-            matches.push((signal.time, signal.origin.clone()));
+        let held = self.signals.entry(signal.origin.clone()).or_default();
+        if held.has(&signal) {
+            return;
         }
         self.touched.insert(signal.origin.clone());
-        let signals = self.signals.entry(signal.origin.clone()).or_default();
-        match signals.iter_mut().find(|known| known.id == signal.id) {
-            Some(known) => *known = signal,
-            None => signals.push(signal),
+        for finding in &signal.findings {
+            self.matches.add(&finding.id, &signal.origin, signal.time);
+        }
+        if let Some(before) = held.put(signal) {
+            for finding in &before.findings {
+                self.matches.remove(&finding.id, &before.origin, before.time);
+            }
         }
     }
 
     fn decide(&mut self, now: OffsetDateTime) {
-        for signal in self.correlated.judge(now) {
-            self.add(signal);
+        for (id, document) in self.correlated.judge(now) {
+            let signal = Signal::read(correlated::INDEX, &id, &document);
+            self.counted.insert(id, Counted::all_of(&document));
+            if let Some(signal) = signal {
+                self.add(signal);
+            }
         }
         if self.touched.is_empty() {
             return;
         }
         self.rest(now);
-        let usual = self.usual(now);
-        let touched = std::mem::take(&mut self.touched);
-        self.decide_origins(&touched, &usual, now);
+        self.renew_usual(now);
+        let touched: Vec<String> = std::mem::take(&mut self.touched).into_iter().collect();
+        self.decide_all(&touched, now);
         // Whoever was tied to nothing until now may be tied to what was found, and others to them.
         let mut seen = BTreeSet::new();
         loop {
@@ -143,31 +178,38 @@ impl<'c> Rounds<'c> {
             if tied.is_empty() {
                 break;
             }
-            self.decide_origins(&tied, &usual, now);
+            self.decide_all(&tied, now);
         }
-        self.forget(now);
+    }
+
+    fn decide_all(&mut self, origins: &[String], now: OffsetDateTime) {
+        for some in origins.chunks(AT_ONCE) {
+            self.decide_origins(&some.iter().cloned().collect(), now);
+        }
     }
 
     /// Origins without an incident that are tied to one that was written just now.
-    fn tied(&self, now: OffsetDateTime) -> BTreeSet<String> {
-        let news: Vec<&Incident> = self.incidents.iter().filter(|it| it.event.ingested.0 == now).collect();
+    fn tied(&self, now: OffsetDateTime) -> Vec<String> {
+        let is_news = |place: &usize| self.incidents[*place].event.ingested.0 == now;
+        let news: Vec<&Ties> =
+            self.standing.iter().filter(|(place, _)| is_news(place)).map(|(_, ties)| ties).collect();
         if news.is_empty() {
-            return BTreeSet::new();
+            return Vec::new();
         }
         let from = counts_from(None, &self.weights, now);
         let is_tied = |origin: &String| {
-            let tally = self.tally([origin.as_str()], from);
-            news.iter().any(|incident| is_tied(&tally, incident))
+            let own = Ties::of(&self.tally([origin.as_str()], from));
+            news.iter().any(|ties| own.tie(ties))
         };
-        let alone = self
-            .signals
-            .keys()
-            .filter(|origin| self.last_of(origin).is_none_or(|place| !self.incidents[place].is_standing()));
+        let recent = self.signals.iter().filter(|(_, held)| held.latest() >= Some(from));
+        let is_alone =
+            |origin: &String| self.last_of(origin).is_none_or(|place| !self.standing.contains_key(&place));
+        let alone = recent.map(|(origin, _)| origin).filter(|origin| is_alone(origin));
         alone.filter(|origin| is_tied(origin)).cloned().collect()
     }
 
-    fn decide_origins(&mut self, origins: &BTreeSet<String>, usual: &BTreeSet<String>, now: OffsetDateTime) {
-        let around = Surroundings { usual, weights: &self.weights, now };
+    fn decide_origins(&mut self, origins: &BTreeSet<String>, now: OffsetDateTime) {
+        let around = Surroundings { usual: &self.usual.rules, weights: &self.weights, now };
         let matters = self.matters(origins, around);
         let decided: Vec<_> = matters
             .into_iter()
@@ -177,7 +219,7 @@ impl<'c> Rounds<'c> {
             })
             .collect();
         for (last, decided) in decided {
-            self.keep(last.filter(|place| self.incidents[*place].is_standing()), decided);
+            self.keep(last.filter(|place| self.standing.contains_key(place)), decided);
         }
     }
 
@@ -188,7 +230,7 @@ impl<'c> Rounds<'c> {
         for origin in origins {
             let last = self.last_of(origin);
             let from = counts_from(last.map(|place| &self.incidents[place]), around.weights, around.now);
-            if let Some(place) = last.filter(|place| self.incidents[*place].is_standing()) {
+            if let Some(place) = last.filter(|place| self.standing.contains_key(place)) {
                 self.join(&mut joining, place, origin, from);
                 continue;
             }
@@ -246,6 +288,11 @@ impl<'c> Rounds<'c> {
                 reason: fields.reason.clone(),
             });
         }
+        let place = standing.unwrap_or(self.incidents.len());
+        for origin in &decided.incident.origins {
+            self.of_origin.entry(origin.clone()).or_default().insert(place);
+        }
+        self.standing.insert(place, Ties::of_incident(&decided));
         match standing {
             Some(place) => self.incidents[place] = decided,
             None => self.incidents.push(decided),
@@ -254,62 +301,65 @@ impl<'c> Rounds<'c> {
 
     fn tally<'o>(&self, origins: impl IntoIterator<Item = &'o str>, from: OffsetDateTime) -> Tally {
         let origins: BTreeSet<&str> = origins.into_iter().collect();
-        let signals = origins.into_iter().filter_map(|origin| self.signals.get(origin)).flatten();
-        Tally::of(signals.filter(|signal| signal.time >= from))
+        let signals = origins.into_iter().filter_map(|origin| self.signals.get(origin));
+        Tally::of(signals.flat_map(|held| held.since(from)))
     }
 
     /// The place of the incident that an origin belongs to: the one that stands, or else the last of those that are closed.
     fn last_of(&self, origin: &str) -> Option<usize> {
-        let is_of = |incident: &Incident| incident.incident.origins.iter().any(|known| known == origin);
-        self.incidents
-            .iter()
-            .rposition(|incident| incident.is_standing() && is_of(incident))
-            .or_else(|| self.incidents.iter().rposition(is_of))
+        let places = self.of_origin.get(origin)?;
+        let is_of = |place: &&usize| self.incidents[**place].incident.origins.iter().any(|it| it == origin);
+        let standing = places.iter().rev().filter(|place| self.standing.contains_key(*place)).find(is_of);
+        standing.or_else(|| places.iter().rev().find(is_of)).copied()
     }
 
     /// Of the incidents that somebody may belong to, the one that was opened last.
     fn latest_tied(&self, own: &Tally) -> Option<usize> {
-        let tied = self.standing().filter(|(_, incident)| is_tied(own, incident));
-        tied.max_by_key(|(_, it)| (it.incident.opened.0, Reverse(&it.incident.id))).map(|(place, _)| place)
+        let own = Ties::of(own);
+        let tied = self.standing.iter().filter(|(_, ties)| own.tie(ties)).map(|(place, _)| *place);
+        let opened = |place: &usize| {
+            let fields = &self.incidents[*place].incident;
+            (fields.opened.0, Reverse(&fields.id))
+        };
+        tied.max_by_key(opened)
     }
 
-    fn standing(&self) -> impl Iterator<Item = (usize, &Incident)> {
-        self.incidents.iter().enumerate().filter(|(_, incident)| incident.is_standing())
+    fn standing(&self) -> impl Iterator<Item = &Incident> {
+        self.standing.keys().map(|place| &self.incidents[*place])
     }
 
     fn rest(&mut self, now: OffsetDateTime) {
-        for incident in &mut self.incidents {
+        for place in self.standing.keys().copied().collect::<Vec<_>>() {
             // The time of a rest is that of the last signal and the waiting, however long nothing was decided since.
-            while let Some(rested) = rest(incident, &self.weights, now) {
-                *incident = rested;
+            while let Some(rested) = rest(&self.incidents[place], &self.weights, now) {
+                self.incidents[place] = rested;
+            }
+            if !self.incidents[place].is_standing() {
+                self.standing.remove(&place);
             }
         }
     }
 
-    /// The rules that matched before the window, but for those whose incident stands.
-    fn usual(&self, now: OffsetDateTime) -> BTreeSet<String> {
+    /// Asks for the rules that matched before the window, but for those whose incident stands.
+    fn renew_usual(&mut self, now: OffsetDateTime) {
+        let hour = hour_of(now);
+        let suspects: BTreeSet<String> =
+            self.standing().flat_map(|it| it.incident.origins.iter().cloned()).collect();
+        if self.usual.hour == Some(hour) && self.usual.suspects == suspects {
+            return;
+        }
         let times = &self.weights.times;
-        let (from, to) = (now - times.history.value, now - times.window.value);
-        let suspects: BTreeSet<&str> =
-            self.standing().flat_map(|(_, it)| &it.incident.origins).map(String::as_str).collect();
-        let is_usual = |matches: &[(OffsetDateTime, String)]| {
-            matches
-                .iter()
-                .any(|(time, origin)| (from..to).contains(time) && !suspects.contains(origin.as_str()))
-        };
-        let usual = self.matches.iter().filter(|(_, matches)| is_usual(matches));
-        usual.map(|(rule, _)| rule.clone()).collect()
+        let rules =
+            self.matches.usual(&((hour - times.history.value)..(hour - times.window.value)), &suspects);
+        self.usual = Usual { hour: Some(hour), suspects, rules };
     }
 
     /// Lets go of what nothing can ask for any more.
     fn forget(&mut self, now: OffsetDateTime) {
         let times = &self.weights.times;
         let oldest = now - times.longest.value - times.window.value;
-        self.signals.retain(|_, signals| {
-            signals.retain(|signal| signal.time >= oldest);
-            !signals.is_empty()
-        });
-        let oldest = now - times.history.value;
-        self.matches.values_mut().for_each(|matches| matches.retain(|(time, _)| *time >= oldest));
+        self.signals.retain(|_, held| held.forget(oldest));
+        self.matches.forget(hour_of(now) - times.history.value);
+        self.correlated.forget(now);
     }
 }

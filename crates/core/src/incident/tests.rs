@@ -79,6 +79,11 @@ fn an_incident_that_is_stored_and_decided_again_does_not_change() {
     let stored: Incident = serde_json::from_str(&serde_json::to_string(&opened).unwrap()).unwrap();
     assert_eq!(stored, opened);
     assert_eq!(site.judge(&signals, Some(&stored), NOW + Duration::minutes(5)), None);
+
+    // Also where other rules are usual meanwhile, such as when what its own origin did counts no more.
+    let before = Site::knowing(&["a", "b"]).judge(&signals, None, NOW).unwrap();
+    assert!(before.incident.score < opened.incident.score);
+    assert_eq!(site.judge(&signals, Some(&before), NOW + Duration::minutes(5)), None);
 }
 
 #[test]

@@ -21,9 +21,9 @@ pub fn put_together(alone: &[Alone<'_>], around: Surroundings<'_>) -> Vec<Vec<us
     let order = |place: &usize| (alone[*place].tally.first, alone[*place].origin);
     let mut places: Vec<usize> = (0..alone.len()).collect();
     places.sort_by_key(order);
-    let is_tied = |place: usize, members: &[usize]| {
-        members.iter().any(|of| are_tied(alone[place].tally, alone[*of].tally))
-    };
+    let ties: Vec<Ties> = alone.iter().map(|one| Ties::of(one.tally)).collect();
+    let is_tied =
+        |place: usize, members: &[usize]| members.iter().any(|member| ties[place].tie(&ties[*member]));
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut others = Vec::new();
     for place in places {
@@ -49,26 +49,37 @@ pub fn put_together(alone: &[Alone<'_>], around: Surroundings<'_>) -> Vec<Vec<us
     groups
 }
 
-/// Whether what somebody else does belongs to an incident: they act as somebody or something that it changed or handed on,
-/// or the other way round, or both changed the same.
+/// Whether what somebody else does belongs to an incident.
 pub fn is_tied(tally: &Tally, incident: &Incident) -> bool {
-    let fields = &incident.incident;
-    let theirs = fields.origins.iter().chain(&fields.principals).map(|name| tie_key(name)).collect();
-    are_related(tally, &theirs, fields.ties.iter().map(String::as_str))
+    Ties::of(tally).tie(&Ties::of_incident(incident))
 }
 
-fn are_tied(one: &Tally, other: &Tally) -> bool {
-    are_related(one, &other.selves(), other.ties.names())
+/// By what somebody can be tied to others, worked out once where many are compared.
+#[derive(Debug)]
+pub struct Ties {
+    selves: BTreeSet<String>,
+    ties: BTreeSet<String>,
 }
 
-fn are_related<'t>(
-    tally: &Tally,
-    theirs: &BTreeSet<String>,
-    mut ties: impl Iterator<Item = &'t str>,
-) -> bool {
-    let selves = tally.selves();
-    // Many people hand on the same role, and come through sessions of it.
-    let is_changed = |tie: &str| !tie.contains(":role/") && !tie.contains(":assumed-role/");
-    ties.any(|tie| selves.contains(tie) || (is_changed(tie) && tally.ties.contains(tie)))
-        || tally.ties.names().any(|tie| theirs.contains(tie))
+impl Ties {
+    pub fn of(tally: &Tally) -> Self {
+        Self { selves: tally.selves(), ties: tally.ties.names().map(str::to_owned).collect() }
+    }
+
+    pub fn of_incident(incident: &Incident) -> Self {
+        let fields = &incident.incident;
+        let selves = fields.origins.iter().chain(&fields.principals).map(|name| tie_key(name)).collect();
+        Self { selves, ties: fields.ties.iter().cloned().collect() }
+    }
+
+    /// Whether one acts as somebody or something that the other changed or handed on, or both changed the same.
+    pub fn tie(&self, other: &Self) -> bool {
+        let is_among =
+            |selves: &BTreeSet<String>, ties: &BTreeSet<String>| selves.iter().any(|own| ties.contains(own));
+        // Many people hand on the same role, and come through sessions of it.
+        let is_changed = |tie: &str| !tie.contains(":role/") && !tie.contains(":assumed-role/");
+        is_among(&self.selves, &other.ties)
+            || is_among(&other.selves, &self.ties)
+            || self.ties.iter().any(|tie| other.ties.contains(tie) && is_changed(tie))
+    }
 }

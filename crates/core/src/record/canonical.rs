@@ -5,6 +5,7 @@
 //! value forgets how a number was written, that a name stood twice, and which half of a pair a text had.
 
 use super::repair::{Escape, unit};
+use crate::lanes::{QuoteOrBackslash, push_until};
 
 /// The canonical text of one JSON value. Of what is no JSON it is some text of its own.
 pub fn canonical(raw: &[u8]) -> Vec<u8> {
@@ -18,10 +19,34 @@ pub fn canonical(raw: &[u8]) -> Vec<u8> {
 /// Deeper than a record that can be parsed.
 const MAX_DEPTH: usize = 200;
 
+/// Members of most objects.
+const USUAL_MEMBERS: usize = 8;
+
 struct Writer<'r> {
     raw: &'r [u8],
     at: usize,
     out: Vec<u8>,
+}
+
+/// A member that was written.
+struct Member {
+    /// The first bytes of its name, which nearly always decide where it stands among the others.
+    beginning: u64,
+    from: usize,
+    name_end: usize,
+}
+
+impl Member {
+    /// The one whose name begins there and ends with what is written.
+    fn named(out: &[u8], from: usize) -> Self {
+        let name = &out[from..];
+        // Behind the quote with which all begin. The end of a short name counts as less than any sign.
+        let mut beginning = [0; size_of::<u64>()];
+        for (byte, known) in beginning.iter_mut().zip(name.get(1..).unwrap_or_default()) {
+            *byte = *known;
+        }
+        Self { beginning: u64::from_be_bytes(beginning), from, name_end: out.len() }
+    }
 }
 
 impl Writer<'_> {
@@ -53,13 +78,11 @@ impl Writer<'_> {
         self.at += 1;
         self.out.push(b'{');
         let begin = self.out.len();
-        // Where each member begins and its name ends.
-        let mut members: Vec<(usize, usize)> = Vec::new();
+        let mut members: Vec<Member> = Vec::with_capacity(USUAL_MEMBERS);
         while self.next() == Some(b'"') {
             let from = self.out.len();
             self.text();
-            let name_end = self.out.len();
-            members.push((from, name_end));
+            members.push(Member::named(&self.out, from));
             if self.passes(b':') {
                 self.out.push(b':');
             }
@@ -76,21 +99,21 @@ impl Writer<'_> {
 
     /// Puts the members that begin there into the order of their names; those of one name stay in their order, because the
     /// first of them counts.
-    fn sort(&mut self, begin: usize, members: &[(usize, usize)]) {
+    fn sort(&mut self, begin: usize, members: &[Member]) {
         let end = self.out.len();
-        let name = |position: usize| {
-            let (from, name_end) = members[position];
-            &self.out[from..name_end]
+        let order = |a: &Member, b: &Member| {
+            let name = |member: &Member| &self.out[member.from..member.name_end];
+            a.beginning.cmp(&b.beginning).then_with(|| name(a).cmp(name(b)))
         };
-        let mut order: Vec<usize> = (0..members.len()).collect();
-        if order.is_sorted_by_key(|&position| name(position)) {
+        if members.is_sorted_by(|a, b| order(a, b).is_le()) {
             return;
         }
-        order.sort_by_key(|&position| name(position));
+        let mut positions: Vec<usize> = (0..members.len()).collect();
+        positions.sort_by(|&a, &b| order(&members[a], &members[b]));
         let mut sorted = Vec::with_capacity(end - begin);
-        for position in order {
-            let until = members.get(position + 1).map_or(end, |next| next.0);
-            sorted.extend_from_slice(&self.out[members[position].0..until]);
+        for position in positions {
+            let until = members.get(position + 1).map_or(end, |next| next.from);
+            sorted.extend_from_slice(&self.out[members[position].from..until]);
         }
         self.out[begin..].copy_from_slice(&sorted);
     }
@@ -115,10 +138,7 @@ impl Writer<'_> {
         self.at += 1;
         self.out.push(b'"');
         loop {
-            let rest = &self.raw[self.at..];
-            let plain = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-            self.out.extend_from_slice(&rest[..plain]);
-            self.at += plain;
+            self.at += push_until::<QuoteOrBackslash>(&mut self.out, &self.raw[self.at..]);
             match self.raw.get(self.at) {
                 Some(b'\\') => self.escape(),
                 // A text that does not end is another than one that does.

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use serde_json_borrow::Value;
 
+use crate::enrich::lower::with_lower;
 use crate::record::{is_omission, member};
 
 /// One member with its default.
@@ -17,7 +18,7 @@ pub struct MemberDefault {
 
 /// The defaults of an operation.
 pub fn of(event_name: &str) -> &'static [MemberDefault] {
-    DEFAULTS.get(&event_name.to_ascii_lowercase()).map_or(&[], Vec::as_slice)
+    with_lower(event_name, |name| DEFAULTS.get(name)).map_or(&[], Vec::as_slice)
 }
 
 impl MemberDefault {

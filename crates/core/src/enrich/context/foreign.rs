@@ -6,6 +6,7 @@ use serde_json_borrow::Value;
 use super::location::S3;
 use super::texts::Texts;
 use crate::enrich::arn::Arn;
+use crate::enrich::lower::with_lower;
 use crate::record::is_account;
 
 /// What other accounts own, as the ARNs in a request say. AWS's own resources count as no other account's.
@@ -73,7 +74,7 @@ impl<'r> Foreign<'r> {
             Value::Array(elements) => elements.iter().for_each(|element| self.take_all(name, element)),
             Value::Object(members) => {
                 for (name, value) in members.iter() {
-                    self.take_all(&name.to_ascii_lowercase(), value);
+                    with_lower(name, |name| self.take_all(name, value));
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}

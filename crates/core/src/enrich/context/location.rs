@@ -120,22 +120,30 @@ static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
     words.expect("a few words can be looked for")
 });
 
-/// The bucket of `s3://bucket/key`, `https://bucket.s3.region.amazonaws.com/key` or
-/// `https://s3.region.amazonaws.com/bucket/key`.
 fn bucket(text: &str) -> Option<&str> {
+    parts(text).map(|(bucket, _)| bucket)
+}
+
+/// The bucket and the key of `s3://bucket/key`, `https://bucket.s3.region.amazonaws.com/key` or
+/// `https://s3.region.amazonaws.com/bucket/key`.
+pub fn parts(text: &str) -> Option<(&str, &str)> {
+    let in_path = |path: &'_ str| path.find('/').map_or((path.len(), path.len()), |slash| (slash, slash + 1));
     if let Some(path) = text.strip_prefix("s3://") {
-        return path.split('/').next().filter(|bucket| !bucket.is_empty());
+        let (end, begin) = in_path(path);
+        return Some((&path[..end], &path[begin..])).filter(|(bucket, _)| !bucket.is_empty());
     }
     let (host, path) = text.strip_prefix("https://")?.split_once('/')?;
-    let bucket = match host.rsplit_once(".s3.").or_else(|| host.rsplit_once(".s3-")) {
-        Some((bucket, endpoint)) if is_s3_endpoint(endpoint) => bucket,
+    let path = path.split('?').next().unwrap_or(path);
+    let (bucket, key) = match host.rsplit_once(".s3.").or_else(|| host.rsplit_once(".s3-")) {
+        Some((bucket, endpoint)) if is_s3_endpoint(endpoint) => (bucket, path),
         Some(_) => return None,
         None => {
             let endpoint = host.strip_prefix("s3.").or_else(|| host.strip_prefix("s3-"))?;
-            path.split(['/', '?']).next().filter(|_| is_s3_endpoint(endpoint))?
+            let (end, begin) = in_path(path);
+            Some((&path[..end], &path[begin..])).filter(|_| is_s3_endpoint(endpoint))?
         }
     };
-    (!bucket.is_empty()).then_some(bucket)
+    (!bucket.is_empty()).then_some((bucket, key))
 }
 
 /// What follows `s3.` or `s3-` in the name of a host: at most a region before AWS's domain.

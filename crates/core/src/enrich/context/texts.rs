@@ -12,8 +12,8 @@ use crate::record::HIDDEN;
 #[derive(Debug, Default)]
 pub struct Texts<'r> {
     texts: Vec<&'r str>,
-    /// The same texts, once there are more than a few.
-    known: HashSet<&'r str>,
+    /// The same texts, once there are more than a few. Hardly any of a context's many lists comes to that.
+    known: Option<Box<HashSet<&'r str>>>,
 }
 
 /// Texts that are compared with each other faster than they are hashed.
@@ -28,10 +28,8 @@ impl<'r> Texts<'r> {
             }
             return;
         }
-        if self.known.is_empty() {
-            self.known.extend(&self.texts);
-        }
-        if self.known.insert(text) {
+        let known = self.known.get_or_insert_with(|| Box::new(self.texts.iter().copied().collect()));
+        if known.insert(text) {
             self.texts.push(text);
         }
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::enrich::arn::Arn;
-use crate::enrich::context::Context;
+use crate::enrich::context::{Context, Studio};
 use crate::enrich::kind::{Kinds, Place};
 
 /// The fields of a configuration with their values; what a call does not say is empty.
@@ -57,15 +57,34 @@ pub fn uses(context: &Context<'_>, kinds: &Kinds, place: &Arn<'_>) -> Vec<String
     let configurations =
         context.endpoint_config.name.iter().filter_map(|name| named("endpoint-config", name));
     let parent = context.resource.as_ref().and_then(|resource| resource.parent.as_ref()?.arn.as_deref());
+    let homes = homes(context, own);
     let mut uses: Vec<String> = scripts
         .chain(context.lifecycle.arn.iter().map(|arn| (*arn).to_owned()))
         .chain(models)
         .chain(configurations)
         .chain(parent.map(str::to_owned))
+        .chain(homes)
         .map(|arn| arn.to_ascii_lowercase())
         .filter(|arn| !arn.eq_ignore_ascii_case(own))
         .collect();
     uses.sort_unstable();
     uses.dedup();
     uses
+}
+
+/// The space, user profile and domain of Studio that a resource at an ARN lies in. An app starts with the scripts of all.
+pub fn homes(context: &Context<'_>, arn: &str) -> Vec<String> {
+    let Some((end, _)) = arn.match_indices(':').nth(4) else { return Vec::new() };
+    let (place, resource) = arn.split_at(end + 1);
+    let is_studio = ["app/", "space/", "user-profile/"].iter().any(|kind| resource.starts_with(kind));
+    let Some(domain) = context.studio.domain.as_ref().filter(|_| is_studio) else { return Vec::new() };
+    let within = |kind: &str, name: &str| format!("{place}{kind}/{}/{name}", domain.id).to_ascii_lowercase();
+    let Studio { space, user_profile, .. } = &context.studio;
+    space
+        .map(|name| within("space", name))
+        .into_iter()
+        .chain(user_profile.map(|name| within("user-profile", name)))
+        .chain([format!("{place}domain/{}", domain.id).to_ascii_lowercase()])
+        .filter(|home| !home.eq_ignore_ascii_case(arn))
+        .collect()
 }

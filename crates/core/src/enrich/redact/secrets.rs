@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json_borrow::Value;
 
 use super::budget::Budget;
+use super::endings::Endings;
 use super::members::{Members, Place, Tone};
 use super::names::{Names, Strength, looks_random};
 use super::tokens::{FileTokens, Tokens};
@@ -24,8 +25,8 @@ pub const FILE: &str = include_str!("../../../../../config/secrets.toml");
 /// Everything that redaction knows.
 pub struct Secrets {
     members: Members,
-    identity_endings: Vec<String>,
-    location_endings: Vec<String>,
+    identity_endings: Endings,
+    location_endings: Endings,
     harmless_parameters: Vec<String>,
     names: Names,
     /// Words of which a name must hold one to tell anything.
@@ -138,8 +139,8 @@ impl Secrets {
         };
         Ok(Self {
             members,
-            identity_endings: file.identity_endings,
-            location_endings: file.location_endings,
+            identity_endings: Endings::new(file.identity_endings),
+            location_endings: Endings::new(file.location_endings),
             harmless_parameters: file.harmless_parameters,
             names: file.names,
             name_hints: automaton(&name_hints)?,
@@ -202,8 +203,8 @@ impl Secrets {
                 }
             }
             (_, Some(known)) => known,
-            (_, None) if ends_in(member, &self.identity_endings) => Place::Identity,
-            (_, None) if ends_in(member, &self.location_endings) => Place::Location,
+            (_, None) if self.identity_endings.end(member) => Place::Identity,
+            (_, None) if self.location_endings.end(member) => Place::Location,
             (Place::Script, None) => Place::Elsewhere,
             (place, None) => place,
         }
@@ -296,18 +297,6 @@ impl Secrets {
 
 /// Bytes of names that callers use as well, such as `key` and `user`.
 const MOST_COMMON_BYTES: usize = 5;
-
-/// Whether a member's name has one of the endings, as a word of its own.
-fn ends_in(member: &str, endings: &[String]) -> bool {
-    endings.iter().any(|ending| {
-        let Some(start) = member.len().checked_sub(ending.len()) else { return false };
-        let (before, last) = (&member.as_bytes()[..start], &member.as_bytes()[start..]);
-        last.eq_ignore_ascii_case(ending.as_bytes())
-            && before
-                .last()
-                .is_none_or(|byte| last[0].is_ascii_uppercase() || matches!(byte, b'_' | b'-' | b'.'))
-    })
-}
 
 /// Whether a text is looked at as JSON.
 pub fn could_be_json(text: &str) -> bool {

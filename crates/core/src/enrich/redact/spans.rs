@@ -117,9 +117,11 @@ pub fn whereabouts(text: &str) -> Vec<Range<usize>> {
     };
     for found in PLACE.captures_iter(text) {
         if let (Some(scheme), Some(rest)) = (found.name("scheme"), found.name("rest")) {
-            take(scheme.range());
             let host = url::host_of(rest.as_str());
-            take(rest.start() + host.start..rest.start() + host.end);
+            if url::may_be_host(&rest.as_str()[host.clone()]) {
+                take(scheme.range());
+                take(rest.start() + host.start..rest.start() + host.end);
+            }
         } else if let Some(host) = found.name("host") {
             let domain = host.as_str().split([':', '/']).next().unwrap_or_default();
             let has_more = domain.len() < host.as_str().len();

@@ -54,7 +54,7 @@ impl<'k> Redaction<'k> {
     /// The text with its secrets replaced, or none when it holds none.
     pub fn text(&mut self, text: &str, place: Place) -> Option<String> {
         // Names hold no blanks. What does is no name alone, whatever else stands in it.
-        if text.is_empty() || place == Place::Identity && !text.contains(char::is_whitespace) {
+        if text.is_empty() || place == Place::Identity && !has_blank(text) {
             return None;
         }
         if !self.budget.spend(text.len()) {
@@ -384,6 +384,14 @@ static PARAMETER: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?<mark>[?&;#])(?<name>(?:[^?&;#=]*=)?)(?<value>[^?&;#]*)")
         .expect("the pattern is fixed and tested")
 });
+
+/// Whether blanks of any kind stand in a text. Nearly all texts are ASCII, in which they are found without taking
+/// characters apart.
+fn has_blank(text: &str) -> bool {
+    let could_be = |byte: u8| matches!(byte, b' ' | b'\t'..=b'\r') || !byte.is_ascii();
+    // Without an early end, so that many bytes are compared at once.
+    text.bytes().fold(false, |found, byte| found | could_be(byte)) && text.contains(char::is_whitespace)
+}
 
 fn is_likely(text: &str) -> bool {
     !SECRETS.is_reference(text) && !assignment::is_small_number(text) && !assignment::is_path(text)

@@ -30,6 +30,15 @@ pub fn host_of(rest: &str) -> Range<usize> {
     start..end
 }
 
+/// Whether a host can be written so: in letters of any script, percent-encoded, as an address, or with a shell's variables.
+/// A random password that holds `://` is mostly none.
+pub fn may_be_host(text: &str) -> bool {
+    text.chars().all(|symbol| {
+        symbol.is_alphanumeric()
+            || matches!(symbol, '.' | '-' | '_' | '%' | ':' | '[' | ']' | '$' | '{' | '}')
+    })
+}
+
 /// Where the `@` stands that ends the user, behind the scheme. A password before it may hold `@` and `/`.
 fn user_end(rest: &str) -> Option<usize> {
     let last = rest.rfind('@')?;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rsigma_eval::{CompiledDetection, CompiledRule};
 use rsigma_parser::{ConditionExpr, Quantifier};
 
-use super::items::{Answers, ItemId, Items, ItemsBuilder};
+use super::items::{Answers, Given, ItemId, Items, ItemsBuilder};
 use crate::enrich::sigma_event::SigmaEvent;
 
 /// The condition of each rule, by its position in the set.
@@ -43,10 +43,27 @@ impl Conditions {
 
     /// Those of the candidates that match, in their order. One that would match only if what CloudTrail left out of the record
     /// were absent, or were this or that, does not.
-    pub fn matching(&self, mut candidates: Vec<usize>, event: &SigmaEvent<'_, '_>) -> Vec<usize> {
-        let mut answers = Answers::of(event, &self.items);
+    pub fn matching(&self, candidates: Vec<usize>, event: &SigmaEvent<'_, '_>) -> (Vec<usize>, Given) {
+        self.matching_by(candidates, Answers::of(event, &self.items))
+    }
+
+    /// The same when memory is asked as well, with what was answered without it.
+    pub fn matching_knowing(
+        &self,
+        candidates: Vec<usize>,
+        event: &SigmaEvent<'_, '_>,
+        given: Given,
+    ) -> Vec<usize> {
+        self.matching_by(candidates, Answers::again(event, &self.items, given)).0
+    }
+
+    fn matching_by(
+        &self,
+        mut candidates: Vec<usize>,
+        mut answers: Answers<'_, '_, '_>,
+    ) -> (Vec<usize>, Given) {
         candidates.retain(|&position| self.of_rules[position].holds(&mut answers) == Some(true));
-        candidates
+        (candidates, answers.given())
     }
 }
 

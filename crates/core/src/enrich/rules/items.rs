@@ -11,14 +11,15 @@ use rsigma_parser::ConditionExpr;
 
 use super::matcher::{FieldValue, Matcher};
 use crate::enrich::sigma_event::{self, SigmaEvent};
-use crate::enrich::{policy, script};
-use crate::record::omissions;
+use crate::enrich::{policy, remembered, script};
 
 /// Every distinct item of a set of rules.
 #[derive(Debug, Default)]
 pub struct Items {
     items: Vec<Item>,
     fields: Vec<String>,
+    /// Those whose answers can change when memory is asked.
+    changing: Vec<usize>,
 }
 
 /// The position of an item among all.
@@ -70,7 +71,16 @@ impl ItemsBuilder {
     }
 
     pub fn finish(self) -> Items {
-        self.items
+        let mut items = self.items;
+        let changes = |item: &Item| match item {
+            Item::Exists { field, .. } => remembered::is_field(&items.fields[*field]),
+            Item::Matches { field, matcher } => {
+                remembered::is_field(&items.fields[*field]) || !matcher.asks_for_one_field()
+            }
+            Item::Whole(_) => true,
+        };
+        items.changing = (0..items.items.len()).filter(|position| changes(&items.items[*position])).collect();
+        items
     }
 
     fn add_as(&mut self, said: String, item: impl FnOnce(&mut Self) -> Item) -> ItemId {
@@ -116,10 +126,10 @@ fn whole(detection: CompiledDetection) -> Item {
 }
 
 /// Where a record says nothing: what CloudTrail left out, and the parameters of a call that has none.
-fn unknown(event: &SigmaEvent<'_, '_>) -> Vec<String> {
-    let mut unknown = omissions(event.record);
+fn unknown<'e>(event: &'e SigmaEvent<'_, '_>) -> Vec<&'e str> {
+    let mut unknown: Vec<&str> = event.omitted().iter().map(String::as_str).collect();
     if event.record.at(&[PARAMETERS]).is_null() {
-        unknown.push(PARAMETERS.to_owned());
+        unknown.push(PARAMETERS);
     }
     unknown
 }
@@ -136,10 +146,13 @@ pub struct Answers<'r, 's, 'a> {
     places: Vec<u32>,
     found: Vec<Option<FieldValue<'r>>>,
     /// The paths under which the record says nothing.
-    unknown: Vec<String>,
+    unknown: Vec<&'r str>,
     /// Whether the parameters are among these as a whole, so that no fact that is found in them is known.
     lacks_parameters: bool,
 }
+
+/// What a record answered before memory was asked.
+pub struct Given(Vec<u8>);
 
 const UNASKED: u8 = 0;
 const NO: u8 = 1;
@@ -148,14 +161,30 @@ const UNSURE: u8 = 3;
 
 impl<'r, 's, 'a> Answers<'r, 's, 'a> {
     pub fn of(event: &'r SigmaEvent<'s, 'a>, items: &'r Items) -> Self {
+        Self::with(event, items, vec![UNASKED; items.items.len()])
+    }
+
+    /// With what was answered before memory was asked, as far as that cannot change it.
+    pub fn again(event: &'r SigmaEvent<'s, 'a>, items: &'r Items, Given(mut holding): Given) -> Self {
+        for &position in &items.changing {
+            holding[position] = UNASKED;
+        }
+        Self::with(event, items, holding)
+    }
+
+    pub fn given(self) -> Given {
+        Given(self.holding)
+    }
+
+    fn with(event: &'r SigmaEvent<'s, 'a>, items: &'r Items, holding: Vec<u8>) -> Self {
         let unknown = unknown(event);
         Self {
             items,
             event,
-            holding: vec![UNASKED; items.items.len()],
+            holding,
             places: vec![0; items.fields.len()],
             found: Vec::new(),
-            lacks_parameters: unknown.iter().any(|path| path == PARAMETERS),
+            lacks_parameters: unknown.contains(&PARAMETERS),
             unknown,
         }
     }
@@ -206,11 +235,11 @@ impl<'r, 's, 'a> Answers<'r, 's, 'a> {
     /// Whether something of what the field would hold was left out of the record.
     fn is_unknown(&self, field: &str) -> bool {
         self.lacks_parameters && sigma_event::is_of_parameters(field)
-            || self.unknown.iter().any(|path| {
+            || self.unknown.iter().any(|&path| {
                 // What is read out of the parameters is unknown with any of them.
                 let is_read_out =
                     matches!(field, script::FIELD | policy::FIELD) && path.starts_with(PARAMETERS);
-                let rest = field.strip_prefix(path.as_str());
+                let rest = field.strip_prefix(path);
                 is_read_out
                     || rest.is_some_and(|rest| rest.is_empty() && path != PARAMETERS || rest.starts_with('.'))
             })

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json_borrow::Value;
 
+use crate::enrich::lower::with_lower;
 use crate::enrich::shell::vocabulary::is_running_setting;
 
 /// What the parameters of one call carry.
@@ -62,8 +63,12 @@ impl Carried {
     }
 
     fn take(&mut self, hook: &str, name: &str, value: &Value<'_>, documents: usize) {
-        let lower = name.to_ascii_lowercase();
-        match lower.as_str() {
+        with_lower(name, |lower| self.take_as(lower, hook, name, value, documents));
+    }
+
+    /// Takes a member by its name in lower case.
+    fn take_as(&mut self, lower: &str, hook: &str, name: &str, value: &Value<'_>, documents: usize) {
+        match lower {
             "content" if documents == 0 => {
                 self.packed.extend(value.as_str().map(|text| (hook.to_owned(), text.to_owned())));
             }

@@ -1,12 +1,14 @@
 //! Puts what a call did into words, from its name and from `config/sentence.toml`.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 use serde_json_borrow::Value;
 
 use crate::enrich::arn::name_in_arn;
+use crate::enrich::kind::Kinds;
 use crate::enrich::quoted::{cut, quoted};
 use crate::enrich::resource::Resource;
 use crate::record::{Record, member};
@@ -31,7 +33,7 @@ impl Phrase {
             return Self::unknown(event_name, name, service);
         };
         let object = match resource.and_then(|resource| resource.kind.as_deref()) {
-            Some(kind) if squashed(kind) == squashed(noun) => object(&in_words(kind), " ", name),
+            Some(kind) if squashed(kind).eq(squashed(noun)) => object(&in_words(kind), " ", name),
             _ if name.is_some() => object(&in_words(noun), " for ", name),
             _ => object(&in_words(noun), " ", convention(record, noun)),
         };
@@ -176,13 +178,25 @@ fn service_in_words(service: &str) -> String {
     }
 }
 
-fn squashed(text: &str) -> String {
-    text.chars().filter(char::is_ascii_alphanumeric).map(|character| character.to_ascii_lowercase()).collect()
+/// The letters and digits of a text, in lower case.
+fn squashed(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(char::is_ascii_alphanumeric).map(|character| character.to_ascii_lowercase())
 }
 
 /// `notebook-instance` and `NotebookInstance` as words: in small letters, but for abbreviations.
-fn in_words(name: &str) -> String {
-    if let Some(words) = WORDING.nouns.get(&squashed(name)) {
+fn in_words(name: &str) -> Cow<'static, str> {
+    KINDS_IN_WORDS.get(name).map_or_else(|| Cow::Owned(split(name)), |words| Cow::Borrowed(words.as_str()))
+}
+
+/// The kinds of resources that are known, which are what nearly every sentence is about.
+static KINDS_IN_WORDS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
+    let kinds = Kinds::parse(include_str!("../../../../../config/resources.toml"));
+    let kinds = kinds.expect("the file is part of the binary, and a test reads it");
+    kinds.all().iter().map(|kind| (kind.name.clone(), split(&kind.name))).collect()
+});
+
+fn split(name: &str) -> String {
+    if let Some(words) = WORDING.nouns.get(&squashed(name).collect::<String>()) {
         return words.clone();
     }
     let mut words: Vec<String> = Vec::new();

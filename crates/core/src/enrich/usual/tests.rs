@@ -49,6 +49,19 @@ fn what_colleagues_share_is_new_only_when_the_account_never_had_it() {
 }
 
 #[test]
+fn what_a_colleague_does_with_a_thing_is_not_usual_for_a_stranger() {
+    let account = with(since(2), "passed_roles", "r", 3);
+    for (identity, expected) in [
+        (None, Novelty::TooEarly),
+        (Some(with(since(18), "passed_roles", "r", 18)), Novelty::TooEarly),
+        (Some(with(since(2), "passed_roles", "r", 3)), Novelty::Usual),
+    ] {
+        assert_eq!(pair("passed_roles", "r").novelty(identity.as_ref(), Some(&account), NOW), expected);
+    }
+    assert_eq!(pair("passed_roles", "other").novelty(None, Some(&account), NOW), Novelty::First);
+}
+
+#[test]
 fn what_came_with_a_finding_is_not_usual_before_it_was_there_for_long_enough() {
     let flagged = |day: u8| {
         let mut state = with(since(2), "networks", "n", 17);

@@ -61,7 +61,7 @@ fn on_every_example_the_rules_match_that_match_by_the_library_and_the_dispatch_h
         let event = SigmaEvent::new(&record, &unpacked, &catalogue, &networks);
         let expected = by_the_library(&rules, &event);
         let all = (0..rules.len()).collect();
-        assert_eq!(set.conditions.matching(all, &event), expected, "{text}");
+        assert_eq!(set.conditions.matching(all, &event).0, expected, "{text}");
         let matches: Vec<&str> = set.matches(&event).iter().map(|rule| rule.id.as_str()).collect();
         let expected: Vec<&str> =
             expected.iter().map(|&position| set.rules()[position].id.as_str()).collect();
@@ -137,7 +137,7 @@ fn assert_agrees(record: &Value) -> Vec<usize> {
         let record = Record::parse(text.as_bytes()).unwrap();
         let (unpacked, networks) = (Unpacked::default(), Networks::built_in());
         let event = SigmaEvent::new(&record, &unpacked, catalogue, &networks);
-        let ours = conditions.matching((0..rules.len()).collect(), &event);
+        let ours = conditions.matching((0..rules.len()).collect(), &event).0;
         let theirs = by_the_library(&rules.iter().collect::<Vec<_>>(), &event);
         let named = |positions: &[usize]| -> Vec<&str> {
             positions.iter().map(|&position| DETECTIONS[position]).collect()

@@ -1,0 +1,61 @@
+//! Defines the options of the commands of responders.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use time::OffsetDateTime;
+
+use super::shared::{RuleArgs, time_or_day};
+
+#[derive(Args)]
+pub(crate) struct ContainArgs {
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
+    /// The id of an incident or of its page, the ARN of a principal or its access key, or the ARN or name of a resource
+    #[arg(value_name = "INCIDENT|PRINCIPAL|RESOURCE")]
+    pub(crate) asked: String,
+    /// Read CloudTrail files in place of OpenSearch, the older ones first; `-` is standard input
+    #[arg(long = "from-files", value_name = "FILE", num_args = 1..)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Records of a principal or resource from this time on, by default of the last seven days, or all of the files
+    #[arg(long, value_name = "TIME", value_parser = time_or_day)]
+    pub(crate) since: Option<OffsetDateTime>,
+    /// Deny sessions that began before this time; by default before the script runs
+    #[arg(long, value_name = "TIME", value_parser = time_or_day, required_if_eq("format", "json"))]
+    pub(crate) at: Option<OffsetDateTime>,
+    /// The form of what is printed
+    #[arg(long, value_enum, default_value_t = ScriptFormat::Shell)]
+    pub(crate) format: ScriptFormat,
+    /// Print the script that brings back what was, the last step first
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) undo: bool,
+    /// Write into this file, which only its owner may read
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScriptFormat {
+    /// A script for Bash
+    Shell,
+    /// Each step with the input documents of its commands (`--cli-input-json`); wants --at
+    Json,
+}
+
+#[derive(Args)]
+pub(crate) struct GuardArgs {
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
+    /// A policy to print, or `simulate`; without it, all are listed
+    #[arg(value_name = "POLICY|simulate")]
+    pub(crate) asked: Option<String>,
+    /// How many days before now are tried
+    #[arg(long, value_name = "NUMBER", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=400))]
+    pub(crate) days: u16,
+    /// Try the records of CloudTrail files in place of OpenSearch; `-` is standard input
+    #[arg(long = "from-files", value_name = "FILE", num_args = 1..)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Print what was tried as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,138 @@
+//! Judges records in the order of their times, as the daemon and the correlator would have.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::job::{BacktestError, Records};
+use super::progress::Progress;
+use super::reading::stored;
+use super::report::{Judged, Report};
+use super::sorted::{Entry, Form};
+use crate::enrich::redact::MARKER_START;
+use crate::enrich::{Enriched, Enricher, Origin, enrich_knowing, re_enrich};
+use crate::incident::{Counted, Rounds, Weights};
+use crate::memory::Known;
+use crate::stored::kept;
+
+/// Judges all records with one set of rules. What is older than `since` is the site's history: it is remembered, and not
+/// reported.
+pub fn judge(
+    records: &Records,
+    enricher: &Enricher,
+    weights: Weights,
+    since: Option<OffsetDateTime>,
+    progress: &Progress,
+) -> Result<Report, BacktestError> {
+    let mut rounds = Rounds::new(weights, enricher.rules.correlations());
+    let mut report = Report::new(since, records.read.clone());
+    let mut judging = Judging {
+        enricher,
+        now: OffsetDateTime::now_utc(),
+        known: Known::whole(),
+        judged: Judged::default(),
+        at: None,
+        seen: HashSet::new(),
+    };
+    let mut done = 0;
+    records.sorted.each(|entry| {
+        if let Some(document) = judging.document(entry) {
+            rounds.take(&document.index, &document.id, &document.source);
+            report.count(Counted::all_of(&document.source));
+        }
+        done += 1;
+        progress.judging(done, records.sorted.len());
+        Ok(())
+    })?;
+    report.end(judging.judged, rounds.finish());
+    Ok(report)
+}
+
+/// What is known while records are judged one after the other.
+struct Judging<'e> {
+    enricher: &'e Enricher,
+    now: OffsetDateTime,
+    known: Known,
+    judged: Judged,
+    /// The time of the last record, and the ids of the documents of that time: the same record has the same time wherever it
+    /// comes from.
+    at: Option<i64>,
+    seen: HashSet<String>,
+}
+
+struct Document {
+    index: String,
+    id: String,
+    source: Value,
+}
+
+impl Judging<'_> {
+    /// The document of an entry. None where the record is not selected, cannot be read or came before.
+    fn document(&mut self, entry: &Entry) -> Option<Document> {
+        if self.at != entry.order.time {
+            self.at = entry.order.time;
+            self.seen.clear();
+        }
+        let document = match entry.form {
+            Form::Record => self.of_record(entry)?,
+            Form::Stored => self.of_stored(&entry.bytes)?,
+        };
+        if !self.seen.insert(document.id.clone()) {
+            self.judged.duplicates += 1;
+            self.judged.selected -= 1;
+            return None;
+        }
+        Some(document)
+    }
+
+    /// A record that says no time has that of the one before it: now would be weeks later, and end every incident.
+    fn of_record(&mut self, entry: &Entry) -> Option<Document> {
+        let time = entry.order.time.map(|time| OffsetDateTime::from_unix_timestamp_nanos(time.into()));
+        let now = time.and_then(Result::ok).unwrap_or(self.now);
+        let origin = Origin { path: "", written_at: None, now };
+        let document = match enrich_knowing(&entry.bytes, origin, self.enricher, &self.known) {
+            Enriched::NotSelected | Enriched::RepeatedRead => return None,
+            Enriched::Selected { document, facts, .. } => {
+                self.judged.selected += 1;
+                self.known.learn(&facts);
+                document
+            }
+            // The panic hook has reported it on standard error already.
+            Enriched::Malformed(_) | Enriched::Panicked(_) => {
+                self.judged.malformed += 1;
+                return None;
+            }
+            Enriched::ToRecall(_) => unreachable!("what was never told is known not to be"),
+        };
+        Some(Document {
+            index: document.index.as_str().to_owned(),
+            id: document.id.as_str().to_owned(),
+            source: serde_json::from_slice(&document.source).expect("documents are written as JSON"),
+        })
+    }
+
+    /// Judges the text that a stored document keeps. What memory knew when it was shipped, and what its text has lost since,
+    /// stays as the document has it.
+    fn of_stored(&mut self, bytes: &[u8]) -> Option<Document> {
+        let (index, id, before) = stored(bytes)?;
+        let anew = kept(&before, self.now).and_then(|kept| {
+            let origin = Origin { path: kept.path, written_at: None, now: self.now };
+            let anew = re_enrich(&kept, self.enricher, &self.known)?;
+            let raw = kept.original.as_bytes();
+            if let Enriched::Selected { facts, .. } = enrich_knowing(raw, origin, self.enricher, &self.known)
+            {
+                self.known.learn(&facts);
+            }
+            self.judged.redacted += u64::from(kept.original.contains(MARKER_START));
+            Some(anew)
+        });
+        let Some(anew) = anew else {
+            self.judged.unreadable += 1;
+            return None;
+        };
+        self.judged.selected += 1;
+        self.judged.carried += u64::from(!anew.carried.is_empty());
+        Some(Document { index, id, source: anew.source })
+    }
+}

@@ -1,0 +1,197 @@
+//! Writes the script that contains an incident, a principal or a resource. It asks nothing of AWS and runs nothing.
+//!
+//! What there is to contain is read from stored records and memory, or from files; which step contains what is data, in
+//! `config/containment.toml`; and the script follows from both alone.
+
+mod argument;
+mod deed;
+mod index;
+mod json;
+mod plan;
+mod scene;
+mod shell;
+mod steps;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use time::{Duration, OffsetDateTime};
+
+use crate::config::SourceConfig;
+use crate::decode::Limits;
+use crate::document::Document;
+use crate::enrich::Enricher;
+use crate::incident::{Incident, Rounds, Weights};
+use crate::offline::{self, OfflineError};
+use crate::opensearch::{OpenSearch, OpenSearchError, QueryError};
+use deed::Deed;
+pub use json::document;
+pub use plan::Plan;
+use scene::{Scene, Subject};
+pub use shell::{Direction, script};
+use steps::BOOK;
+
+/// How far back the records of a principal or a resource are read, unless somebody says.
+const USUAL_HISTORY: Duration = Duration::days(7);
+
+/// Why there is no script.
+#[derive(Debug, thiserror::Error)]
+pub enum ContainError {
+    #[error(transparent)]
+    Request(#[from] OpenSearchError),
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error(transparent)]
+    Files(#[from] OfflineError),
+    #[error(
+        "nothing is known of {asked}: it is the id of no incident, and no record since {since} is by a principal or about a \
+         resource of that name. Give an id from a page, an ARN or access key as records have it, or an earlier --since"
+    )]
+    Unknown { asked: String, since: String },
+    #[error(
+        "the records of incident {id} are not there any more. Give the CloudTrail files of {start} and after with --from-files, \
+         those of the days before first"
+    )]
+    Forgotten { id: String, start: String },
+}
+
+/// Plans the containment of what somebody names, by what is stored. It reads records since a time, by default of seven days,
+/// and those of an incident since it began.
+pub async fn from_index(
+    client: &OpenSearch,
+    asked: &str,
+    since: Option<OffsetDateTime>,
+    now: OffsetDateTime,
+) -> Result<Plan, ContainError> {
+    let since_then = since.unwrap_or(now - USUAL_HISTORY);
+    let incident = index::incident(client, incident_id(asked).unwrap_or(asked)).await?;
+    let query = incident.as_ref().map_or_else(|| index::of_principal(asked, since_then), of_incident);
+    let (mut deeds, mut is_cut) = index::deeds(client, &query).await?;
+    let mut subject = Subject::Somebody;
+    if deeds.is_empty() && incident.is_none() {
+        subject = Subject::Resource(asked);
+        (deeds, is_cut) = index::deeds(client, &index::of_resource(asked, since_then)).await?;
+    }
+    match &incident {
+        _ if !deeds.is_empty() => {}
+        Some(Incident { incident, event, .. }) => {
+            let start = crate::timestamp::format(event.start.0);
+            return Err(ContainError::Forgotten { id: incident.id.clone(), start });
+        }
+        None => return Err(unknown(asked, Some(since_then))),
+    }
+    let mut scene = Scene::of(&deeds, subject);
+    let states = index::states(client, &scene.keys()).await?;
+    scene.remember(|key| states.get(key));
+    if is_cut {
+        scene.notes.push(format!(
+            "there are more than {} records; what came after those is not contained. Ask for single principals.",
+            index::MOST_DEEDS
+        ));
+    }
+    scene.notes.extend(notes(incident.as_ref(), &deeds, subject));
+    let asked = incident.as_ref().map_or(asked, |incident| incident.incident.id.as_str());
+    Ok(Plan::of(&scene, &BOOK, asked))
+}
+
+/// Plans the same by files, the older ones first.
+pub fn from_files(
+    files: &[PathBuf],
+    config: &SourceConfig,
+    enricher: &Enricher,
+    weights: Weights,
+    asked: &str,
+    since: Option<OffsetDateTime>,
+    complain: impl FnMut(&OfflineError),
+) -> Result<Plan, ContainError> {
+    let limits =
+        Limits { uncompressed_bytes: config.max_uncompressed_bytes, record_bytes: config.max_record_bytes };
+    let mut rounds = Rounds::new(weights, enricher.rules.correlations());
+    let mut deeds = Vec::new();
+    let take = |document: &Document| {
+        let source: Value = serde_json::from_slice(&document.source).expect("documents are written as JSON");
+        rounds.take(document.index.as_str(), document.id.as_str(), &source);
+        deeds.extend(Deed::read(&source));
+        Ok(())
+    };
+    let known = offline::read_documents(files, &limits, enricher, take, complain)?.known;
+    deeds.sort_by_key(|deed| deed.time);
+    let incidents = rounds.finish().incidents;
+    let incident = incident_id(asked).and_then(|id| incidents.iter().find(|it| it.incident.id == id));
+    let is_meant = |deed: &Deed| match incident {
+        Some(incident) => {
+            let time = incident.event.start.0..=incident.event.end.0;
+            time.contains(&deed.time)
+                && incident.incident.origins.iter().any(|it| deed.actor.keys.contains(it))
+        }
+        None => deed.actor.is(asked) && since.is_none_or(|since| deed.time >= since),
+    };
+    let mut meant: Vec<Deed> = deeds.iter().filter(|deed| is_meant(deed)).cloned().collect();
+    let mut subject = Subject::Somebody;
+    if meant.is_empty() {
+        subject = Subject::Resource(asked);
+        let is_about = |deed: &&Deed| {
+            let is_it = deed.resource.as_ref().is_some_and(|it| it.is(asked));
+            is_it && !deed.reads && since.is_none_or(|since| deed.time >= since)
+        };
+        meant = deeds.iter().filter(is_about).cloned().collect();
+    }
+    if meant.is_empty() {
+        return Err(unknown(asked, since));
+    }
+    let mut scene = Scene::of(&meant, subject);
+    scene.remember(|key| known.get(key).found());
+    scene.notes.extend(notes(incident, &meant, subject));
+    let asked = incident.map_or(asked, |incident| incident.incident.id.as_str());
+    Ok(Plan::of(&scene, &BOOK, asked))
+}
+
+/// What somebody may mean with an id: that of an incident, or of one of its pages.
+fn incident_id(asked: &str) -> Option<&str> {
+    const DIGITS: usize = 32;
+    let (id, _) = asked.split_once('/').unwrap_or((asked, ""));
+    (id.len() == DIGITS && id.bytes().all(|it| it.is_ascii_hexdigit())).then_some(id)
+}
+
+fn of_incident(incident: &Incident) -> Value {
+    index::of_origins(&incident.incident.origins, incident.event.start.0, incident.event.end.0)
+}
+
+/// What a responder should know before the first step.
+fn notes(incident: Option<&Incident>, deeds: &[Deed], subject: Subject<'_>) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(incident) = incident {
+        let fields = &incident.incident;
+        notes.push(format!("{} ({:?}, {} signals)", incident.message, fields.state, fields.signals));
+        notes
+            .extend(fields.cut.iter().map(|name| format!("the incident names only the first of its {name}")));
+    }
+    let times = deeds.iter().map(|deed| deed.time);
+    if let (Some(first), Some(last)) = (times.clone().min(), times.max()) {
+        let (first, last) = (crate::timestamp::format(first), crate::timestamp::format(last));
+        notes.push(format!(
+            "made from {} records of {first} to {last}. What came later, or was not delivered yet, is not in it.",
+            deeds.len()
+        ));
+    }
+    if matches!(subject, Subject::Resource(_)) {
+        let who: BTreeSet<&str> = deeds
+            .iter()
+            .filter(|deed| deed.succeeded && !deed.reads)
+            .filter_map(|deed| deed.actor.arn.as_deref())
+            .collect();
+        notes.extend(who.into_iter().take(5).map(|who| {
+            format!("{who} changed it and is not contained: `sagetrail contain` with that name does it.")
+        }));
+    }
+    notes
+}
+
+fn unknown(asked: &str, since: Option<OffsetDateTime>) -> ContainError {
+    let since = since.map_or_else(|| "the first one".to_owned(), crate::timestamp::format);
+    ContainError::Unknown { asked: asked.escape_debug().to_string(), since }
+}
+
+#[cfg(test)]
+mod tests;

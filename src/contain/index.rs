@@ -1,0 +1,118 @@
+//! Reads from OpenSearch what there is to contain, in requests whose answers are bounded.
+
+use std::collections::HashMap;
+
+use sagetrail_core::memory::{Key, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::deed::Deed;
+use crate::incident::Incident;
+use crate::opensearch::events::Pages;
+use crate::opensearch::{OpenSearch, Page, Query, QueryError};
+use crate::timestamp;
+
+const QUERY: Query = Query {
+    operation: "reading incidents and memory",
+    grant: "indices:data/read/search on the indices of incidents and resources",
+};
+
+/// Records of one incident, principal or resource that are read at most, the earliest first.
+pub const MOST_DEEDS: usize = 20_000;
+/// Things whose users are asked for at once.
+const MOST_KEYS: usize = 500;
+
+/// The incident with an id.
+pub async fn incident(client: &OpenSearch, id: &str) -> Result<Option<Incident>, QueryError> {
+    #[derive(Deserialize)]
+    struct Hit {
+        #[serde(rename = "_source")]
+        source: Incident,
+    }
+    let body = json!({"size": 1, "query": {"term": {"incident.id": {"value": id}}}});
+    let path = format!("{}/_search?ignore_unavailable=true", client.names().incidents());
+    let Page::<Hit> { hits } = QUERY.ask(client, &path, &body).await?;
+    Ok(hits.hits.into_iter().next().map(|hit| hit.source))
+}
+
+/// What the records that fit say, the earliest first, and whether there are more.
+pub async fn deeds(client: &OpenSearch, query: &Value) -> Result<(Vec<Deed>, bool), QueryError> {
+    let Some(mut pages) = Pages::open(client).await? else { return Ok((Vec::new(), false)) };
+    let mut deeds = Vec::new();
+    let read = loop {
+        match pages.next(client, query, &Deed::FIELDS).await {
+            Ok(sources) if sources.is_empty() => break Ok(false),
+            Ok(sources) => deeds.extend(sources.iter().filter_map(Deed::read)),
+            Err(error) => break Err(error),
+        }
+        if deeds.len() >= MOST_DEEDS {
+            break Ok(true);
+        }
+    };
+    pages.close(client).await;
+    Ok((deeds, read?))
+}
+
+/// What memory knows of resources and roles.
+pub async fn states(client: &OpenSearch, keys: &[Key]) -> Result<HashMap<Key, State>, QueryError> {
+    #[derive(Deserialize)]
+    struct Hit {
+        #[serde(rename = "_source")]
+        source: Source,
+    }
+    #[derive(Deserialize)]
+    struct Source {
+        key: String,
+        memory: State,
+    }
+    let mut states = HashMap::new();
+    let path = format!("{}/_search?ignore_unavailable=true", client.names().resources());
+    for keys in keys.chunks(MOST_KEYS) {
+        let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
+        let body = json!({"size": MOST_KEYS, "_source": ["key", "memory"], "query": {"terms": {"key": ids}}});
+        let Page::<Hit> { hits } = QUERY.ask(client, &path, &body).await?;
+        states.extend(hits.hits.into_iter().map(|hit| (Key::resource(&hit.source.key), hit.source.memory)));
+    }
+    Ok(states)
+}
+
+/// Everything of these origins in a time.
+pub fn of_origins(origins: &[String], from: OffsetDateTime, to: OffsetDateTime) -> Value {
+    let range = json!({"gte": timestamp::format(from), "lte": timestamp::format(to)});
+    json!({"bool": {"filter": [{"range": {"@timestamp": range}}, {"terms": {"sagemaker.alert.origin": origins}}]}})
+}
+
+/// Everything of a principal.
+pub fn of_principal(asked: &str, since: OffsetDateTime) -> Value {
+    let fields = [
+        "sagemaker.alert.principal",
+        "sagemaker.alert.identity",
+        "sagemaker.alert.origin",
+        "aws.cloudtrail.user_identity.arn",
+        "aws.cloudtrail.user_identity.access_key_id",
+        "aws.cloudtrail.session.issuer.arn",
+    ];
+    let should: Vec<Value> = fields.iter().map(|field| json!({"term": {*field: {"value": asked}}})).collect();
+    json!({"bool": {"filter": [since_then(since)], "should": should, "minimum_should_match": 1}})
+}
+
+/// What was done to a resource.
+pub fn of_resource(asked: &str, since: OffsetDateTime) -> Value {
+    let fields = [
+        "sagemaker.alert.resource",
+        "sagemaker.resource.arn",
+        "sagemaker.resource.name",
+        "sagemaker.resource.id",
+        "sagemaker.related_resource.arn",
+        "sagemaker.related_resource.name",
+    ];
+    let is_it = |field: &&str| json!({"term": {*field: {"value": asked, "case_insensitive": true}}});
+    let should: Vec<Value> = fields.iter().map(is_it).collect();
+    json!({"bool": {"filter": [since_then(since)], "must_not": [{"terms": {"sagemaker.access_level": ["read", "list"]}}],
+        "should": should, "minimum_should_match": 1}})
+}
+
+fn since_then(since: OffsetDateTime) -> Value {
+    json!({"range": {"@timestamp": {"gte": timestamp::format(since)}}})
+}

@@ -1,0 +1,104 @@
+//! Shows the service control policies of `deploy/guardrails`, and what each would have denied in a site's own history.
+
+mod keys;
+mod library;
+mod policy;
+mod simulate;
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime};
+
+use crate::config::{Config, SourceConfig};
+use crate::decode::Limits;
+use crate::document::Document;
+use crate::enrich::Enricher;
+use crate::offline::{self, OfflineError};
+use crate::opensearch::events::Pages;
+use crate::opensearch::{OpenSearch, OpenSearchError, QueryError};
+use crate::timestamp;
+pub use library::{GuardError, find, list};
+pub use simulate::{Report, Simulation};
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulateError {
+    #[error(transparent)]
+    Request(#[from] OpenSearchError),
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error(transparent)]
+    Files(#[from] OfflineError),
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+}
+
+/// The fields of documents that are read.
+const FIELDS: [&str; 10] = [
+    "@timestamp",
+    "event.id",
+    "event.action",
+    "event.outcome",
+    "event.original",
+    "cloud.account.id",
+    "sagemaker.omitted",
+    "sagemaker.alert.identity",
+    "sagemaker.actor.works_for",
+    "aws.cloudtrail.user_identity.in_scope_of",
+];
+
+/// Tries every policy on the calls that were stored of the last days, a page after the other.
+pub async fn simulate_index(
+    client: &OpenSearch,
+    config: &Config,
+    days: u16,
+    now: OffsetDateTime,
+) -> Result<Report, SimulateError> {
+    let mut simulation = Simulation::new(&config.rules.placeholders)?;
+    let from = now - Duration::days(i64::from(days));
+    let range = json!({"gte": timestamp::format(from), "lt": timestamp::format(now)});
+    let calls: Vec<Value> = simulation
+        .calls()
+        .iter()
+        .map(|call| json!({"term": {"event.action": {"value": call, "case_insensitive": true}}}))
+        .collect();
+    let query = json!({"bool": {
+        "filter": [{"range": {"@timestamp": range}}, {"bool": {"should": calls, "minimum_should_match": 1}}],
+        "must_not": [{"term": {"event.outcome": "failure"}}]
+    }});
+    let period = format!("{} to {}", timestamp::format(from), timestamp::format(now));
+    let Some(mut pages) = Pages::open(client).await? else { return Ok(simulation.report(period)) };
+    let read = loop {
+        match pages.next(client, &query, &FIELDS).await {
+            Ok(sources) if sources.is_empty() => break Ok(()),
+            Ok(sources) => sources.iter().for_each(|source| simulation.take(source)),
+            Err(error) => break Err(error),
+        }
+    };
+    pages.close(client).await;
+    read?;
+    Ok(simulation.report(period))
+}
+
+/// Tries every policy on the calls of files.
+pub fn simulate_files(
+    files: &[PathBuf],
+    config: &Config,
+    enricher: &Enricher,
+    complain: impl FnMut(&OfflineError),
+) -> Result<Report, SimulateError> {
+    let mut simulation = Simulation::new(&config.rules.placeholders)?;
+    let SourceConfig { max_uncompressed_bytes, max_record_bytes, .. } = config.source;
+    let limits = Limits { uncompressed_bytes: max_uncompressed_bytes, record_bytes: max_record_bytes };
+    let take = |document: &Document| {
+        let source: Value = serde_json::from_slice(&document.source).expect("documents are written as JSON");
+        simulation.take(&source);
+        Ok(())
+    };
+    offline::read_documents(files, &limits, enricher, take, complain)?;
+    Ok(simulation.report(format!("{} file(s)", files.len())))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,290 @@
+//! Counts who would have been denied what (pure).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::keys::Call;
+use super::library::{GuardError, Guardrail, guardrails};
+use super::policy::{Policy, Verdict};
+
+/// Lines of one policy; nobody reads more.
+const MOST_LINES: usize = 1_000;
+
+/// What each policy would have done with the calls that were taken.
+#[derive(Debug)]
+pub struct Simulation {
+    tried: Vec<Tried>,
+    unreadable: u64,
+    read: u64,
+}
+
+#[derive(Debug)]
+struct Tried {
+    guardrail: &'static Guardrail,
+    policy: Policy,
+    examples: Vec<String>,
+    allowed: u64,
+    hit: BTreeMap<Who, Hits>,
+    /// Calls whose line was one too many.
+    more: u64,
+}
+
+/// Whose calls are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Who {
+    is_denied: bool,
+    identity: String,
+    call: String,
+    account: String,
+    pipeline: Option<String>,
+}
+
+#[derive(Debug)]
+struct Hits {
+    count: u64,
+    first: String,
+    last: String,
+    event: String,
+}
+
+/// What is printed.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The time that was read.
+    pub period: String,
+    /// Records of calls that some policy is about.
+    pub records: u64,
+    /// Records whose text could not be read.
+    pub unreadable: u64,
+    pub policies: Vec<PolicyReport>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct PolicyReport {
+    pub policy: &'static str,
+    pub title: &'static str,
+    pub denied: u64,
+    pub undecided: u64,
+    pub allowed: u64,
+    pub stops: &'static str,
+    /// Lists with the values of the example, because the site has none.
+    pub example_values: Vec<String>,
+    pub lines: Vec<Line>,
+    /// Calls that no line has.
+    pub more: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Line {
+    /// Whether the policy would have denied it, or the record does not show what decides.
+    pub verdict: &'static str,
+    pub who: String,
+    pub call: String,
+    pub account: String,
+    /// The pipeline, job or service that the caller worked for.
+    pub works_for: Option<String>,
+    pub count: u64,
+    pub first: String,
+    pub last: String,
+    /// The event that was first.
+    pub event: String,
+}
+
+impl Simulation {
+    /// Of every policy with a site's values.
+    pub fn new(placeholders: &BTreeMap<String, Vec<String>>) -> Result<Self, GuardError> {
+        let tried = guardrails().iter().map(|guardrail| {
+            let filled = guardrail.filled(placeholders);
+            Ok(Tried {
+                guardrail,
+                policy: guardrail.read(&filled.document)?,
+                examples: filled.examples,
+                allowed: 0,
+                hit: BTreeMap::new(),
+                more: 0,
+            })
+        });
+        Ok(Self { tried: tried.collect::<Result<_, _>>()?, unreadable: 0, read: 0 })
+    }
+
+    /// The names of the calls that some policy is about, as records have them in small letters.
+    pub fn calls(&self) -> Vec<String> {
+        let actions = self.tried.iter().flat_map(|tried| tried.policy.actions());
+        let mut calls: Vec<String> =
+            actions.filter_map(|action| Some(action.split_once(':')?.1.to_owned())).collect();
+        calls.sort_unstable();
+        calls.dedup();
+        calls
+    }
+
+    /// Takes a stored document. A call that failed would not be missed by anybody.
+    pub fn take(&mut self, source: &Value) {
+        let text = |pointer: &str| source.pointer(pointer).and_then(Value::as_str);
+        if text("/event/outcome") == Some("failure") {
+            return;
+        }
+        let Some(record) = text("/event/original").and_then(|text| serde_json::from_str::<Value>(text).ok())
+        else {
+            self.unreadable += 1;
+            return;
+        };
+        let is_whole = source.pointer("/sagemaker/omitted").is_none_or(Value::is_null);
+        let call = Call::read(&record, is_whole);
+        let is_about = |tried: &&mut Tried| tried.policy.actions().any(|action| action == call.action);
+        let mut is_read = false;
+        for tried in self.tried.iter_mut().filter(is_about) {
+            is_read = true;
+            // Roles of services are out of reach of these policies.
+            let verdict =
+                if is_service_linked(&record) { Verdict::Allowed } else { tried.policy.judge(&call) };
+            let is_denied = match verdict {
+                Verdict::Allowed => {
+                    tried.allowed += 1;
+                    continue;
+                }
+                Verdict::Denied => true,
+                Verdict::Undecided => false,
+            };
+            let worked_for =
+                ["/sagemaker/actor/works_for", "/aws/cloudtrail/user_identity/in_scope_of/source_arn"];
+            let who = Who {
+                is_denied,
+                identity: text("/sagemaker/alert/identity").unwrap_or("not known").to_owned(),
+                call: text("/event/action").unwrap_or_default().to_owned(),
+                account: text("/cloud/account/id").unwrap_or_default().to_owned(),
+                pipeline: worked_for.into_iter().find_map(text).map(str::to_owned),
+            };
+            tried.count(who, text("/@timestamp").unwrap_or_default(), text("/event/id").unwrap_or_default());
+        }
+        self.read += u64::from(is_read);
+    }
+
+    pub fn report(self, period: String) -> Report {
+        let policies = self.tried.into_iter().map(Tried::report);
+        Report { period, records: self.read, unreadable: self.unreadable, policies: policies.collect() }
+    }
+}
+
+impl Tried {
+    fn count(&mut self, who: Who, time: &str, event: &str) {
+        if let Some(hits) = self.hit.get_mut(&who) {
+            hits.count += 1;
+            if time < hits.first.as_str() {
+                (hits.first, hits.event) = (time.to_owned(), event.to_owned());
+            }
+            if time > hits.last.as_str() {
+                time.clone_into(&mut hits.last);
+            }
+        } else {
+            // So many lines are held that none of the denied is lost to the undecided.
+            if self.hit.len() >= 2 * MOST_LINES {
+                self.more += 1;
+                return;
+            }
+            let time = time.to_owned();
+            self.hit.insert(who, Hits { count: 1, first: time.clone(), last: time, event: event.to_owned() });
+        }
+    }
+
+    fn report(self) -> PolicyReport {
+        let of = |is_denied: bool| self.hit.iter().filter(move |(who, _)| who.is_denied == is_denied);
+        let sum = |is_denied: bool| of(is_denied).map(|(_, hits)| hits.count).sum();
+        let (denied, undecided) = (sum(true), sum(false));
+        let mut lines: Vec<Line> = of(true).chain(of(false)).map(|(who, hits)| Line::of(who, hits)).collect();
+        lines.sort_by(|a, b| {
+            (a.verdict, b.count, &a.who, &a.call).cmp(&(b.verdict, a.count, &b.who, &b.call))
+        });
+        let cut: u64 = lines.iter().skip(MOST_LINES).map(|line| line.count).sum();
+        lines.truncate(MOST_LINES);
+        PolicyReport {
+            policy: &self.guardrail.name,
+            title: &self.guardrail.title,
+            denied,
+            undecided,
+            allowed: self.allowed,
+            stops: &self.guardrail.stops,
+            example_values: self.examples,
+            lines,
+            more: self.more + cut,
+        }
+    }
+}
+
+impl Line {
+    fn of(who: &Who, hits: &Hits) -> Self {
+        Self {
+            verdict: if who.is_denied { "denied" } else { "undecided" },
+            who: who.identity.clone(),
+            call: who.call.clone(),
+            account: who.account.clone(),
+            works_for: who.pipeline.clone(),
+            count: hits.count,
+            first: hits.first.clone(),
+            last: hits.last.clone(),
+            event: hits.event.clone(),
+        }
+    }
+}
+
+impl Report {
+    /// Whether some policy would have denied somebody something.
+    pub fn denies(&self) -> bool {
+        self.policies.iter().any(|policy| policy.denied > 0)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(text, "{} record(s) of {} that some policy is about", self.records, self.period)?;
+        if self.unreadable > 0 {
+            writeln!(text, "{} record(s) could not be read and are not judged", self.unreadable)?;
+        }
+        writeln!(
+            text,
+            "Not shown: calls that were not delivered or not selected, and the management account, which no such policy stops"
+        )?;
+        for policy in &self.policies {
+            writeln!(
+                text,
+                "\n{}: {} denied, {} undecided, {} allowed\n    {}",
+                policy.policy, policy.denied, policy.undecided, policy.allowed, policy.title
+            )?;
+            for list in &policy.example_values {
+                writeln!(text, "    with the example's values of {list}")?;
+            }
+            for line in &policy.lines {
+                let works_for =
+                    line.works_for.as_ref().map_or(String::new(), |it| format!(" for {}", shown(it)));
+                writeln!(
+                    text,
+                    "    {:<9} {:>6} x {}  {}{works_for}, account {}, {} to {}, first {}",
+                    line.verdict,
+                    line.count,
+                    shown(&line.call),
+                    shown(&line.who),
+                    shown(&line.account),
+                    line.first,
+                    line.last,
+                    shown(&line.event)
+                )?;
+            }
+            if policy.more > 0 {
+                writeln!(text, "    and {} more call(s)", policy.more)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A record's text for a terminal.
+fn shown(text: &str) -> String {
+    text.chars().filter(|character| !sagetrail_core::enrich::is_invisible(*character)).collect()
+}
+
+fn is_service_linked(record: &Value) -> bool {
+    let issuer = &record["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"];
+    issuer.as_str().is_some_and(|arn| arn.contains(":role/aws-service-role/"))
+}

@@ -1,0 +1,62 @@
+//! Writes the report of an incident, a principal or a resource: the answers to the fifteen questions, each sentence with the
+//! records that carry it, and what is not known.
+//!
+//! What a report says follows from values alone and is pure; so are the forms in which it is written. `stored` and `files`
+//! read the values.
+
+mod answers;
+mod chain;
+mod entry;
+mod evidence;
+mod files;
+mod html;
+mod impact;
+mod indicators;
+mod lineage;
+mod markdown;
+mod material;
+mod needed;
+mod out;
+mod picture;
+mod practices;
+mod report;
+mod shown;
+mod states;
+mod stored;
+mod tell;
+mod timeline;
+mod timesketch;
+mod unknown;
+mod wanted;
+
+pub use chain::Trail;
+pub use entry::{Entry, FIELDS};
+pub use evidence::{Collected, collect};
+pub use files::{Files, from_files};
+pub use html::html;
+pub use markdown::markdown;
+pub use material::{MOST_RECORDS, Material, Source, Verification};
+pub use out::EvidenceError;
+pub use report::*;
+pub use stored::from_opensearch;
+pub use tell::{tell, unread};
+pub use timesketch::timesketch;
+pub use wanted::{Asked, Range, Wanted};
+
+use crate::offline::OfflineError;
+use crate::opensearch::QueryError;
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum InvestigateError {
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error(transparent)]
+    Offline(#[from] OfflineError),
+    #[error("there is no incident whose id begins with {id}; there are:{known}")]
+    NoIncident { id: String, known: String },
+    #[error("several incidents begin with {id}; ask for one of them:{known}")]
+    SeveralIncidents { id: String, known: String },
+    #[error("standard input cannot be read twice, which the incident {id} needs; give files")]
+    TwicedInput { id: String },
+}

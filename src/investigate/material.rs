@@ -1,0 +1,78 @@
+//! What a report is made of: values alone, wherever they were read (pure).
+
+use std::collections::HashMap;
+
+use time::OffsetDateTime;
+
+use super::entry::Entry;
+use super::report::{IncidentFacts, Subject};
+use crate::memory::{Key, State};
+
+/// The most records of one report.
+pub const MOST_RECORDS: usize = 20_000;
+
+/// Everything that is known when a report is written.
+#[derive(Debug, Clone)]
+pub struct Material {
+    pub asked: String,
+    pub subject: Subject,
+    pub since: Option<OffsetDateTime>,
+    pub until: Option<OffsetDateTime>,
+    pub incident: Option<IncidentFacts>,
+    /// In the order of their times, and of their ids where these are the same.
+    pub entries: Vec<Entry>,
+    /// Records out of the range that memory names.
+    pub beyond: Vec<Entry>,
+    pub memory: HashMap<Key, State>,
+    pub source: Source,
+    /// Records of the range that were not read, because there are too many.
+    pub left_out: Option<u64>,
+    pub rejected: u64,
+    /// The earliest record of all that there are.
+    pub oldest: Option<OffsetDateTime>,
+    /// The longest that a record took from its event until it was stored.
+    pub slowest_seconds: Option<i64>,
+    pub verification: Verification,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    OpenSearch,
+    Files,
+}
+
+/// What verifications found of the days in question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verification {
+    /// Nobody asked, because only files were read.
+    NotAsked,
+    Never,
+    Found {
+        days: u64,
+        gaps: u64,
+        last: String,
+    },
+}
+
+impl Material {
+    pub fn new(asked: &str, subject: Subject, mut entries: Vec<Entry>) -> Self {
+        entries.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
+        entries.dedup_by(|a, b| a.id == b.id);
+        Self {
+            asked: asked.to_owned(),
+            subject,
+            since: None,
+            until: None,
+            incident: None,
+            entries,
+            beyond: Vec::new(),
+            memory: HashMap::new(),
+            source: Source::Files,
+            left_out: None,
+            rejected: 0,
+            oldest: None,
+            slowest_seconds: None,
+            verification: Verification::NotAsked,
+        }
+    }
+}

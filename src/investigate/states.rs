@@ -1,0 +1,157 @@
+//! Tells what became of each resource: what it was before and what it is after, as far as memory knows (pure).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::answers::{calls, counted, deeds, rank};
+use super::entry::{Entry, Named};
+use super::material::Material;
+use super::report::{Presence, Sentence, Setting, Touched};
+use crate::memory::{Key, State};
+
+/// The most resources that are shown, the worst first.
+pub const MOST: usize = 200;
+/// Sentences of one resource.
+const MOST_DEEDS: usize = 20;
+const CONFIGURATION: &str = "configuration.";
+
+/// The resources, and how many there would be more.
+pub fn resources(material: &Material) -> (Vec<Touched>, usize) {
+    let mut by_thing: BTreeMap<String, (&Named, Vec<&Entry>)> = BTreeMap::new();
+    for entry in &material.entries {
+        for thing in entry.things() {
+            by_thing.entry(thing.key()).or_insert_with(|| (thing, Vec::new())).1.push(entry);
+        }
+    }
+    let mut things: Vec<_> = by_thing.into_values().collect();
+    let more = things.len().saturating_sub(MOST);
+    things.sort_by_cached_key(|(thing, it)| {
+        (std::cmp::Reverse(it.iter().map(|it| rank(it)).max()), thing.key())
+    });
+    things.truncate(MOST);
+    things.sort_by(|(a, a_in), (b, b_in)| (a_in[0].time, a.key()).cmp(&(b_in[0].time, b.key())));
+    (things.iter().map(|(thing, entries)| touched(material, thing, entries)).collect(), more)
+}
+
+fn touched(material: &Material, thing: &Named, entries: &[&Entry]) -> Touched {
+    let state = thing.arn.as_deref().and_then(|arn| material.memory.get(&Key::resource(arn)));
+    let deeds_done: Vec<&Entry> = entries.iter().copied().filter(|it| it.changes() && it.succeeded).collect();
+    let about_it = |entry: &Entry| entry.resource.as_ref().is_some_and(|it| it.key() == thing.key());
+    let first_deed = deeds_done.iter().copied().find(|entry| about_it(entry));
+    let was_made = first_deed.filter(|entry| is_creation(&entry.action));
+    let seen = first_deed.or_else(|| entries.iter().copied().find(|entry| about_it(entry)));
+    let before_settings = match was_made {
+        Some(_) => Some(BTreeMap::new()),
+        None => seen.map(|entry| &entry.configuration).filter(|it| !it.is_empty()).cloned(),
+    };
+    let after_settings = state.map(|state| after(state, material)).filter(|it| !it.is_empty());
+    let before = match (was_made, &before_settings, seen) {
+        (Some(_), ..) => Presence::Absent,
+        (None, Some(_), _) => Presence::There,
+        // A call that changed or described it found it there.
+        (None, None, Some(entry)) if entry.succeeded => Presence::There,
+        _ => Presence::Unknown,
+    };
+    let gone =
+        deeds_done.iter().rev().find(|entry| about_it(entry)).filter(|it| it.action.starts_with("Delete"));
+    let after = match (gone, state.and_then(|state| state.value("stands"))) {
+        (Some(_), _) | (None, Some("false")) => Presence::Absent,
+        (None, Some(_)) => Presence::There,
+        (None, None) => before,
+    };
+    let mut sentences: Vec<Sentence> = Vec::new();
+    let text = format!("{}: {}.", counted(entries.len(), "call"), calls(entries));
+    sentences.extend(Sentence::of(text, entries));
+    let worth: Vec<&Entry> = entries.iter().copied().filter(|it| it.changes()).collect();
+    sentences.extend(deeds(&worth).sentences.into_iter().take(MOST_DEEDS));
+    Touched {
+        kind: thing.kind.clone(),
+        name: thing.name.clone(),
+        arn: thing.arn.clone(),
+        before,
+        after,
+        settings: settings(before_settings.as_ref(), after_settings.as_ref()),
+        sentences,
+    }
+}
+
+type After = BTreeMap<String, (Vec<String>, Option<String>)>;
+
+/// The configuration as memory has it, without what was said after the range.
+fn after(state: &State, material: &Material) -> After {
+    state
+        .fields(CONFIGURATION)
+        .filter(|(_, said)| material.until.is_none_or(|until| said.at.time().is_none_or(|at| at <= until)))
+        .map(|(name, said)| {
+            let record = said.at.as_str().split_once(' ').map(|(_, id)| id.to_owned());
+            (name[CONFIGURATION.len()..].to_owned(), (said.is.clone(), record))
+        })
+        .collect()
+}
+
+fn settings(before: Option<&BTreeMap<String, Vec<String>>>, after: Option<&After>) -> Vec<Setting> {
+    let mut names: BTreeSet<&String> = before.into_iter().flat_map(BTreeMap::keys).collect();
+    names.extend(after.into_iter().flat_map(BTreeMap::keys));
+    names
+        .into_iter()
+        .map(|name| Setting {
+            name: name.clone(),
+            before: before.map(|fields| fields.get(name).cloned().unwrap_or_default()),
+            after: after.map(|fields| fields.get(name).map(|(is, _)| is.clone()).unwrap_or_default()),
+            record: after.and_then(|fields| fields.get(name)).and_then(|(_, record)| record.clone()),
+        })
+        .filter(|it| {
+            it.before.as_ref().is_some_and(|is| !is.is_empty())
+                || it.after.as_ref().is_some_and(|is| !is.is_empty())
+        })
+        .collect()
+}
+
+fn is_creation(action: &str) -> bool {
+    ["Create", "Register", "Import"].iter().any(|verb| action.starts_with(verb))
+        && !action.starts_with("CreatePresigned")
+}
+
+/// How each resource is isolated, put back or rebuilt, from what the records say of it.
+pub fn restoring(material: &Material, resources: &[Touched]) -> Vec<Sentence> {
+    let mut by_thing: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
+    for entry in material.entries.iter().filter(|it| it.succeeded && it.changes()) {
+        for thing in entry.things() {
+            by_thing.entry(thing.key()).or_default().push(entry);
+        }
+    }
+    let of = |touched: &Touched| -> Vec<&Entry> {
+        let thing =
+            Named { kind: touched.kind.clone(), name: touched.name.clone(), arn: touched.arn.clone() };
+        by_thing.get(&thing.key()).cloned().unwrap_or_default()
+    };
+    resources.iter().filter_map(|touched| {
+        let entries = of(touched);
+        let last = entries.last()?;
+        let name = format!("{} {}", touched.kind.replace('-', " "), touched.name);
+        let link = last.runbook.first().map_or(String::new(), |link| format!(" To contain it: {link}"));
+        let state = touched.arn.as_deref().and_then(|arn| material.memory.get(&Key::resource(arn)));
+        let made = state.and_then(|state| Some((state.value("created.at")?, state.value("created.by").unwrap_or("unknown"))));
+        let put_back: Vec<String> = touched.settings.iter().filter_map(|setting| {
+            let (before, after) = (setting.before.as_ref()?, setting.after.as_ref()?);
+            let was = if before.is_empty() { "not set".to_owned() } else { before.join(", ") };
+            (before != after).then(|| format!("{} was {was}", setting.name))
+        }).collect();
+        let text = match (touched.before, touched.after) {
+            (Presence::Absent, Presence::Absent) => format!("{name} was made and deleted again within these records; nothing is left to restore."),
+            (Presence::Absent, _) => format!("{name} was made within these records: keep what it holds as evidence, stop and delete it.{link}"),
+            (_, Presence::Absent) => match made {
+                Some((at, by)) => format!("{name} was deleted: rebuild it from the call that made it at {at} by {by}."),
+                None => format!("{name} was deleted: rebuild it from its definition elsewhere; no record that is known tells how it was made."),
+            },
+            _ if !put_back.is_empty() => format!("{name} was changed: put back {}.{link}", put_back.join("; ")),
+            _ => format!("{name} was changed by {}; its configuration before is unknown.{link}", calls(&entries)),
+        };
+        let mut sentence = Sentence::of(super::answers::capital(&text), &entries)?;
+        // The call that made it is one of the records that this says.
+        let maker = state.and_then(|state| state.said("created.at")).and_then(|said| said.at.as_str().split_once(' '));
+        if let (Presence::There, Presence::Absent, Some((_, id))) = (touched.before, touched.after, maker) {
+            sentence.records.insert(0, id.to_owned());
+        }
+        Some(sentence)
+    }).collect()
+}

@@ -1,0 +1,269 @@
+//! Reads what a report is made of from OpenSearch, in bounded pages of one moment.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use sagetrail_core::incident::Incident;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::InvestigateError;
+use super::entry::{Entry, FIELDS};
+use super::files::the_one;
+use super::material::{MOST_RECORDS, Material, Source, Verification};
+use super::needed::needed;
+use super::tell::{tell, unread};
+use super::wanted::{Asked, Range, Wanted};
+use crate::memory::{Key, Kind, State};
+use crate::opensearch::{Method, OpenSearch, Page, Query, QueryError};
+use crate::timestamp;
+
+/// Documents of one page.
+const PAGE: usize = 500;
+/// How long OpenSearch keeps the view between two pages.
+const KEEP_ALIVE: &str = "5m";
+/// Things of memory in one question.
+const AT_ONCE: usize = 200;
+/// Indices that are not there are empty.
+const ABSENT: &str = "ignore_unavailable=true&allow_no_indices=true";
+
+const QUERY: Query = Query {
+    operation: "investigating",
+    grant: "what `investigate` needs: search on the indices of events, incidents, memory, rejected documents and verifications",
+};
+
+/// The stored records that belong to what is asked.
+pub async fn from_opensearch(
+    client: &OpenSearch,
+    asked: &str,
+    range: Range,
+) -> Result<Material, InvestigateError> {
+    let meant = Asked::read(asked);
+    let wanted = match (&meant, Wanted::of(&meant, range)) {
+        (_, Some(wanted)) => wanted,
+        (Asked::Incident(id), None) => {
+            let incidents = incidents(client, id).await?;
+            Wanted::of_incident(the_one(&incidents, id)?, range)
+        }
+        (_, None) => unreachable!("only an incident has to be found first"),
+    };
+    let Records { entries, total, slowest_seconds } = records(client, &wanted).await?;
+    let left_out = total.saturating_sub(u64::try_from(entries.len()).unwrap_or(u64::MAX));
+    let mut material = Material::new(asked.trim(), wanted.subject, entries);
+    material.since = wanted.since;
+    material.until = wanted.until;
+    material.incident = wanted.incident;
+    material.source = Source::OpenSearch;
+    material.left_out = (left_out > 0).then_some(left_out);
+    material.slowest_seconds = slowest_seconds;
+    material.oldest = oldest(client).await?;
+    material.memory = memory(client, &material.entries).await?;
+    let (first, last) = (
+        material.since.or(material.entries.first().map(|entry| entry.time)),
+        material.until.or(material.entries.last().map(|entry| entry.time)),
+    );
+    if let (Some(first), Some(last)) = (first, last) {
+        material.rejected = rejected(client, first, last).await?;
+        material.verification = verification(client, first, last).await?;
+    }
+    let unread = unread(&tell(&material));
+    material.beyond = with_ids(client, unread.iter().map(String::as_str).collect()).await?;
+    Ok(material)
+}
+
+#[derive(Deserialize)]
+struct Hit {
+    #[serde(rename = "_index")]
+    index: String,
+    #[serde(rename = "_id")]
+    id: String,
+    #[serde(rename = "_source")]
+    source: Value,
+    #[serde(default)]
+    sort: Value,
+}
+
+#[derive(Deserialize)]
+struct Opened {
+    pit_id: String,
+}
+
+struct Records {
+    entries: Vec<Entry>,
+    total: u64,
+    slowest_seconds: Option<i64>,
+}
+
+/// The records as they are at one moment, the earliest first.
+async fn records(client: &OpenSearch, wanted: &Wanted) -> Result<Records, QueryError> {
+    let mut read = Records { entries: Vec::new(), total: 0, slowest_seconds: None };
+    let path = format!("{}-*/_search/point_in_time?keep_alive={KEEP_ALIVE}", client.names().events());
+    let Opened { pit_id } = match QUERY.ask(client, &path, &Value::Null).await {
+        Ok(opened) => opened,
+        Err(QueryError::Refused { status: 404, .. }) => return Ok(read),
+        Err(error) => return Err(error),
+    };
+    let result = pages(client, wanted, &pit_id, &mut read).await;
+    // A view that cannot be closed ends by itself.
+    let body = Bytes::from(json!({"pit_id": [pit_id]}).to_string());
+    let _ = client.request(Method::DELETE, "_search/point_in_time", Some(body)).await;
+    result.map(|()| read)
+}
+
+async fn pages(
+    client: &OpenSearch,
+    wanted: &Wanted,
+    pit: &str,
+    read: &mut Records,
+) -> Result<(), QueryError> {
+    let query = wanted.query();
+    let fields = [&FIELDS[..], &["event.ingested"]].concat();
+    let mut after: Option<Value> = None;
+    while read.entries.len() < MOST_RECORDS {
+        let mut body = json!({
+            "size": PAGE.min(MOST_RECORDS - read.entries.len()), "query": query, "track_total_hits": after.is_none(),
+            "pit": {"id": pit, "keep_alive": KEEP_ALIVE}, "_source": fields,
+            // Together they are unique, also for one event in two shards.
+            "sort": [{"@timestamp": "asc"}, {"_seq_no": "asc"}, {"event.id": "asc"}],
+        });
+        if let Some(after) = &after {
+            body["search_after"] = after.clone();
+        }
+        let Page::<Hit> { hits } = QUERY.ask(client, "_search", &body).await?;
+        if let Some(total) = hits.total {
+            read.total = total.value;
+        }
+        let Some(last) = hits.hits.last() else { break };
+        after = Some(last.sort.clone());
+        for hit in &hits.hits {
+            let ingested =
+                hit.source.pointer("/event/ingested").and_then(Value::as_str).and_then(timestamp::parse);
+            let Some(entry) = Entry::read(&hit.index, &hit.id, &hit.source) else { continue };
+            let took = ingested.map(|ingested| (ingested - entry.time).whole_seconds());
+            read.slowest_seconds = read.slowest_seconds.max(took);
+            read.entries.push(entry);
+        }
+    }
+    Ok(())
+}
+
+/// The records with these ids, as far as they are still stored.
+async fn with_ids(client: &OpenSearch, ids: Vec<&str>) -> Result<Vec<Entry>, QueryError> {
+    let mut found = Vec::new();
+    let path = format!("{}/_search?{ABSENT}", client.names().events());
+    for part in ids.chunks(AT_ONCE) {
+        let body = json!({"size": 2 * AT_ONCE, "query": {"ids": {"values": part}}, "_source": FIELDS});
+        let Page::<Hit> { hits } = QUERY.ask(client, &path, &body).await?;
+        found.extend(hits.hits.iter().filter_map(|hit| Entry::read(&hit.index, &hit.id, &hit.source)));
+    }
+    found.sort_by(|a: &Entry, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
+    found.dedup_by(|a, b| a.id == b.id);
+    Ok(found)
+}
+
+async fn incidents(client: &OpenSearch, id: &str) -> Result<Vec<Incident>, QueryError> {
+    let path = format!("{}/_search?{ABSENT}", client.names().incidents());
+    let body = json!({
+        "size": 20, "query": {"prefix": {"incident.id": {"value": id}}},
+        "sort": [{"incident.opened": {"order": "desc", "unmapped_type": "date"}}],
+    });
+    let Page::<Hit> { hits } = QUERY.ask(client, &path, &body).await?;
+    Ok(hits.hits.into_iter().filter_map(|hit| serde_json::from_value(hit.source).ok()).collect())
+}
+
+async fn oldest(client: &OpenSearch) -> Result<Option<OffsetDateTime>, QueryError> {
+    let path = format!("{}/_search?{ABSENT}", client.names().events());
+    let body = json!({
+        "size": 1, "_source": ["@timestamp"], "track_total_hits": false, "query": {"exists": {"field": "@timestamp"}},
+        "sort": [{"@timestamp": {"order": "asc", "unmapped_type": "date"}}],
+    });
+    let Page::<Hit> { hits } = QUERY.ask(client, &path, &body).await?;
+    Ok(hits.hits.first().and_then(|hit| hit.source["@timestamp"].as_str()).and_then(timestamp::parse))
+}
+
+async fn memory(client: &OpenSearch, entries: &[Entry]) -> Result<HashMap<Key, State>, QueryError> {
+    let mut known = HashMap::new();
+    loop {
+        let keys: Vec<Key> = needed(entries, &known).into_iter().collect();
+        if keys.is_empty() {
+            known.retain(|_, state: &mut State| !state.is_empty());
+            return Ok(known);
+        }
+        for kind in [Kind::Resources, Kind::Sessions] {
+            let of_kind: Vec<&Key> = keys.iter().filter(|key| key.kind == kind).collect();
+            for part in of_kind.chunks(AT_ONCE) {
+                recall(client, kind, part, &mut known).await?;
+            }
+        }
+        // What is not there is known not to be.
+        for key in keys {
+            known.entry(key).or_default();
+        }
+    }
+}
+
+async fn recall(
+    client: &OpenSearch,
+    kind: Kind,
+    keys: &[&Key],
+    known: &mut HashMap<Key, State>,
+) -> Result<(), QueryError> {
+    let names = client.names();
+    let index = if kind == Kind::Sessions { names.sessions() } else { names.resources() };
+    let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
+    // One session can be in the indices of two months.
+    let body = json!({"size": 2 * AT_ONCE, "_source": ["key", "memory"], "query": {"terms": {"key": ids}}});
+    let Page::<Hit> { hits } = QUERY.ask(client, &format!("{index}/_search?{ABSENT}"), &body).await?;
+    for hit in hits.hits {
+        let (Some(id), Ok(state)) = (hit.source["key"].as_str(), State::deserialize(&hit.source["memory"]))
+        else {
+            continue;
+        };
+        known.entry(Key::new(kind, id)).or_default().join(&state);
+    }
+    Ok(())
+}
+
+fn within(first: OffsetDateTime, last: OffsetDateTime) -> Value {
+    json!({"gte": timestamp::format(first), "lte": timestamp::format(last)})
+}
+
+async fn rejected(
+    client: &OpenSearch,
+    first: OffsetDateTime,
+    last: OffsetDateTime,
+) -> Result<u64, QueryError> {
+    let path = format!("{}/_search?{ABSENT}", client.names().rejected());
+    let body =
+        json!({"size": 0, "track_total_hits": true, "query": {"range": {"@timestamp": within(first, last)}}});
+    let Page::<Hit> { hits } = QUERY.ask(client, &path, &body).await?;
+    Ok(hits.total.map_or(0, |total| total.value))
+}
+
+/// What the last verifications found of the days of the range.
+async fn verification(
+    client: &OpenSearch,
+    first: OffsetDateTime,
+    last: OffsetDateTime,
+) -> Result<Verification, QueryError> {
+    let path = format!("{}/_search?{ABSENT}", client.names().verified());
+    let days = json!({"gte": first.date().to_string(), "lte": last.date().to_string()});
+    let body = json!({
+        "size": 0, "track_total_hits": true, "query": {"range": {"verification.day": days}},
+        "aggs": {"gaps": {"sum": {"field": "verification.gaps"}}, "last": {"max": {"field": "@timestamp"}}},
+    });
+    let answer: Value = QUERY.ask(client, &path, &body).await?;
+    let days = answer.pointer("/hits/total/value").and_then(Value::as_u64).unwrap_or_default();
+    if days == 0 {
+        return Ok(Verification::Never);
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sum of counts")]
+    let gaps = answer.pointer("/aggregations/gaps/value").and_then(Value::as_f64).unwrap_or_default() as u64;
+    #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 are far below 2^52")]
+    let last = answer
+        .pointer("/aggregations/last/value")
+        .and_then(Value::as_f64)
+        .and_then(|millis| OffsetDateTime::from_unix_timestamp(millis as i64 / 1_000).ok());
+    Ok(Verification::Found { days, gaps, last: last.map_or("unknown".to_owned(), timestamp::format) })
+}

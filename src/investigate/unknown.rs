@@ -1,0 +1,183 @@
+//! Says what the records do not tell: what is not logged, not read, left out, or not come yet (pure).
+
+use std::collections::BTreeMap;
+
+use super::answers::counted;
+use super::entry::Entry;
+use super::material::{Material, Source, Verification};
+use super::report::Unknown;
+use crate::timestamp;
+
+/// Ids that one of these names.
+const MOST_IDS: usize = 20;
+
+/// What was cut while the report was written.
+#[derive(Debug, Default)]
+pub struct Cuts {
+    pub resources: usize,
+    pub indicators: usize,
+    pub sessions: usize,
+    pub steps: usize,
+    pub sentences: usize,
+}
+
+pub fn unknown(material: &Material, cuts: &Cuts) -> Vec<Unknown> {
+    let entries = &material.entries;
+    let mut told = Vec::new();
+    let mut tell = |topic: &str, text: String, records: Vec<&Entry>| {
+        let more = records.len().saturating_sub(MOST_IDS);
+        let records = records.iter().take(MOST_IDS).map(|entry| entry.id.clone()).collect();
+        told.push(Unknown { topic: topic.to_owned(), text, records, more });
+    };
+    let data_events = entries.iter().filter(|entry| entry.is_data_event).count();
+    if data_events == 0 {
+        tell(
+            "data events",
+            "No data event was read. Unless the trail logs them, calls of endpoints (InvokeEndpoint), reads and writes of \
+             objects in S3 and of features leave no record: that nothing was taken cannot be said."
+                .to_owned(),
+            Vec::new(),
+        );
+    } else {
+        let text = format!(
+            "{data_events} data events were read. Whether the trail logs those of every bucket and endpoint, the records do not tell."
+        );
+        tell("data events", text, Vec::new());
+    }
+    tell(
+        "other services",
+        "Of other services only records that concern SageMaker are kept. What the same credentials did elsewhere is in the \
+         trail itself."
+            .to_owned(),
+        Vec::new(),
+    );
+    verification(material, &mut tell);
+    let omitted: Vec<&Entry> = entries.iter().filter(|entry| !entry.omitted.is_empty()).collect();
+    if !omitted.is_empty() {
+        let text = format!(
+            "CloudTrail left out parameters that were too large in {}, so that what was asked for is not known in full.",
+            counted(omitted.len(), "record")
+        );
+        tell("omitted parameters", text, omitted);
+    }
+    links(entries, &mut tell);
+    let muted: Vec<&Entry> = entries.iter().filter(|entry| entry.muted > 0).collect();
+    if !muted.is_empty() {
+        let text = format!(
+            "The site mutes rules that match {}; they count as no finding here.",
+            counted(muted.len(), "record")
+        );
+        tell("muted findings", text, muted);
+    }
+    retention(material, &mut tell);
+    late(material, &mut tell);
+    if material.rejected > 0 {
+        let place = match material.source {
+            Source::OpenSearch => "are in the index of rejected documents",
+            Source::Files => "in the files are malformed",
+        };
+        tell(
+            "rejected records",
+            format!("{} records {place}, and were not read.", material.rejected),
+            Vec::new(),
+        );
+    }
+    caps(material, cuts, &mut tell);
+    told
+}
+
+type Tell<'t, 'e> = dyn FnMut(&str, String, Vec<&'e Entry>) + 't;
+
+fn verification(material: &Material, tell: &mut Tell<'_, '_>) {
+    let text = match &material.verification {
+        Verification::NotAsked => {
+            "Whether the files are whole and untouched was not asked; sagetrail verify compares a trail with CloudTrail's signed digests.".to_owned()
+        }
+        Verification::Never => {
+            "No verification of these days is stored: files may be missing or altered. Run sagetrail verify.".to_owned()
+        }
+        Verification::Found { days, gaps: 0, last } => {
+            format!("The last verification ({last}) found no gap on the {days} days that it compared; what it did not compare is not known.")
+        }
+        Verification::Found { days, gaps, last } => {
+            format!("The last verification ({last}) found {gaps} gaps on {days} days: files are missing, altered or unproven. See sagetrail verify.")
+        }
+    };
+    tell("verification", text, Vec::new());
+}
+
+/// What memory could not say of a record, each link once.
+fn links<'e>(entries: &'e [Entry], tell: &mut Tell<'_, 'e>) {
+    let mut missing: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+    for entry in entries {
+        for what in &entry.missing {
+            missing.entry(what).or_default().push(entry);
+        }
+    }
+    let more = missing.len().saturating_sub(30);
+    for (what, entries) in missing.into_iter().take(30) {
+        let text = format!("Not known: {what}. Judged without it: {}.", counted(entries.len(), "record"));
+        tell("missing links", text, entries);
+    }
+    if more > 0 {
+        tell("missing links", format!("{more} more links are not known."), Vec::new());
+    }
+}
+
+fn retention(material: &Material, tell: &mut Tell<'_, '_>) {
+    let Some(oldest) = material.oldest else { return };
+    let at = timestamp::format(oldest);
+    let where_ = match material.source {
+        Source::OpenSearch => "that is stored",
+        Source::Files => "in the files",
+    };
+    let text = match material.since {
+        Some(since) if since < oldest => format!(
+            "The range begins before the oldest record {where_} ({at}): retention, a late start or missing files hide what was before."
+        ),
+        _ => format!("The oldest record {where_} is of {at}. What was before is not known here."),
+    };
+    tell("retention", text, Vec::new());
+}
+
+fn late(material: &Material, tell: &mut Tell<'_, '_>) {
+    let newest = material.entries.last().map_or("unknown".to_owned(), Entry::at);
+    let slowest = material.slowest_seconds.map_or(String::new(), |seconds| {
+        format!(" The slowest of these took {} minutes to be stored.", seconds.div_euclid(60))
+    });
+    let until = material
+        .until
+        .map_or(String::new(), |until| format!(" The range ends at {}.", timestamp::format(until)));
+    let text = format!(
+        "The newest record read is of {newest}.{until} CloudTrail delivers most records within 15 minutes and some after hours, so \
+         what is as new may still come; ask again.{slowest}"
+    );
+    tell("late records", text, Vec::new());
+}
+
+fn caps(material: &Material, cuts: &Cuts, tell: &mut Tell<'_, '_>) {
+    let mut cut = |count: u64, what: &str| {
+        if count > 0 {
+            tell("bounds", format!("{count} {what} are left out of this report."), Vec::new());
+        }
+    };
+    cut(
+        material.left_out.unwrap_or_default(),
+        "later records of the range were not read, because there are too many; narrow it with --until. They",
+    );
+    let of = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    cut(of(cuts.resources), "resources with the least findings");
+    cut(of(cuts.indicators), "indicators");
+    cut(of(cuts.sessions), "sets of credentials");
+    cut(of(cuts.steps), "steps of the timeline with the least findings");
+    cut(of(cuts.sentences), "sentences of answers");
+    if let Some(incident) = &material.incident
+        && !incident.cut.is_empty()
+    {
+        let text = format!(
+            "The incident had more {} than it keeps; records of others were not asked for.",
+            incident.cut.join(", ")
+        );
+        tell("bounds", text, Vec::new());
+    }
+}

@@ -1,0 +1,326 @@
+//! `sagetrail contain` against moto: after its script all is contained, and after the script that undoes it all is as before.
+//!
+//! moto knows a part of the calls; what the others are is held against botocore's shapes in a unit test.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::memory_daemon::install_script;
+use crate::support::search::Search;
+use crate::support::{Stack, trail};
+
+const ACCOUNT: &str = "123456789012";
+const REGION: &str = "eu-central-1";
+
+/// moto with the AWS CLI.
+struct Cloud {
+    url: String,
+    cli: PathBuf,
+}
+
+impl Cloud {
+    fn running() -> Option<Self> {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let cli = variable("SAGETRAIL_TEST_AWS_CLI").map(PathBuf::from);
+        let found = variable("SAGETRAIL_TEST_AWS_URL").zip(cli);
+        if found.is_none() {
+            println!("skipped: no moto and AWS CLI in the environment; run it with `make test`");
+        }
+        found.map(|(url, cli)| Self { url, cli })
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        let folder = self.cli.parent().unwrap().display();
+        command
+            .env("PATH", format!("{folder}:{}", std::env::var("PATH").unwrap()))
+            .env("AWS_ENDPOINT_URL", &self.url)
+            .env("AWS_DEFAULT_REGION", REGION)
+            .env("AWS_DEFAULT_OUTPUT", "json")
+            .env("AWS_PAGER", "");
+        command
+    }
+
+    fn ask(&self, words: &[&str]) -> Result<Value, String> {
+        let output = self.command(&self.cli).args(words).output().unwrap();
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+        }
+        Ok(serde_json::from_slice(&output.stdout).unwrap_or(Value::Null))
+    }
+
+    fn must(&self, words: &[&str]) -> Value {
+        self.ask(words).unwrap_or_else(|problem| panic!("{words:?}: {problem}"))
+    }
+
+    /// What can be seen of it all, without the times at which it came about.
+    fn state(&self, key: &str) -> Value {
+        let questions: &[&[&str]] = &[
+            &[
+                "sagemaker",
+                "describe-notebook-instance",
+                "--notebook-instance-name=nb",
+                "--query=NotebookInstanceStatus",
+            ],
+            &["sagemaker", "describe-endpoint", "--endpoint-name=made", "--query=EndpointConfigName"],
+            &["sagemaker", "list-models", "--query=Models[].ModelName"],
+            &["iam", "list-role-policies", "--role-name=Admin", "--query=PolicyNames"],
+            &["iam", "list-role-policies", "--role-name=Exec", "--query=PolicyNames"],
+            &["iam", "list-attached-role-policies", "--role-name=Exec", "--query=AttachedPolicies"],
+            &["ecr", "get-repository-policy", "--repository-name=images", "--query=policyText"],
+            &["cloudtrail", "get-trail-status", "--name=trail", "--query=IsLogging"],
+            &["kms", "describe-key", &format!("--key-id={key}"), "--query=KeyMetadata.KeyState"],
+            &["s3api", "get-public-access-block", "--bucket=contained"],
+            &["iam", "list-user-policies", "--user-name=eve", "--query=PolicyNames"],
+            &["iam", "list-access-keys", "--user-name=eve", "--query=AccessKeyMetadata[].Status"],
+        ];
+        questions
+            .iter()
+            .map(|words| self.ask(words).unwrap_or_else(|_| json!("not there")))
+            .map(trimmed)
+            .collect()
+    }
+}
+
+/// A kept policy ends with a line break, which means nothing in JSON.
+fn trimmed(value: Value) -> Value {
+    value.as_str().map_or(value.clone(), |text| json!(text.trim_end()))
+}
+
+/// What the intruders found: moto makes each thing as the records then say that it was done.
+fn set_up(cloud: &Cloud) -> (String, String) {
+    let trust = json!({"Version": "2012-10-17", "Statement": []}).to_string();
+    for role in ["Admin", "Exec"] {
+        cloud.must(&[
+            "iam",
+            "create-role",
+            &format!("--role-name={role}"),
+            &format!("--assume-role-policy-document={trust}"),
+        ]);
+    }
+    let open =
+        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
+    let document = format!("--policy-document={open}");
+    cloud.must(&["iam", "put-role-policy", "--role-name=Exec", "--policy-name=wide open", &document]);
+    let exec = format!("arn:aws:iam::{ACCOUNT}:role/Exec");
+    let role = format!("--role-arn={exec}");
+    cloud.must(&[
+        "sagemaker",
+        "create-notebook-instance",
+        "--notebook-instance-name=nb",
+        "--instance-type=ml.t3.medium",
+        &role,
+    ]);
+    cloud.must(&[
+        "sagemaker",
+        "create-model",
+        "--model-name=made",
+        &format!("--execution-role-arn={exec}"),
+        "--primary-container=Image=x",
+    ]);
+    let variants =
+        "--production-variants=VariantName=a,ModelName=made,InitialInstanceCount=1,InstanceType=ml.m5.large";
+    cloud.must(&["sagemaker", "create-endpoint-config", "--endpoint-config-name=made", variants]);
+    cloud.must(&["sagemaker", "create-endpoint", "--endpoint-name=made", "--endpoint-config-name=made"]);
+    for group in ["NotebookInstances", "Endpoints/made"] {
+        cloud.must(&["logs", "create-log-group", &format!("--log-group-name=/aws/sagemaker/{group}")]);
+    }
+    let location = format!("--create-bucket-configuration=LocationConstraint={REGION}");
+    cloud.must(&["s3api", "create-bucket", "--bucket=contained", &location]);
+    cloud.must(&["ecr", "create-repository", "--repository-name=images"]);
+    let policy = json!({"Version": "2012-10-17", "Statement": [{"Sid": "All", "Effect": "Allow", "Principal": "*", "Action": "ecr:*"}]});
+    cloud.must(&[
+        "ecr",
+        "set-repository-policy",
+        "--repository-name=images",
+        &format!("--policy-text={policy}"),
+    ]);
+    cloud.must(&["cloudtrail", "create-trail", "--name=trail", "--s3-bucket-name=contained"]);
+    let key = cloud.must(&["kms", "create-key"])["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned();
+    cloud.must(&["kms", "disable-key", &format!("--key-id={key}")]);
+    cloud.must(&["iam", "create-user", "--user-name=eve"]);
+    let made = cloud.must(&["iam", "create-access-key", "--user-name=eve"]);
+    (key, made["AccessKey"]["AccessKeyId"].as_str().unwrap().to_owned())
+}
+
+fn admin() -> Value {
+    let role = format!("arn:aws:iam::{ACCOUNT}:role/Admin");
+    json!({"type": "AssumedRole", "principalId": "AROAADMIN:x", "accountId": ACCOUNT, "accessKeyId": "ASIA1230000000000001",
+        "arn": format!("arn:aws:sts::{ACCOUNT}:assumed-role/Admin/x"),
+        "sessionContext": {"sessionIssuer": {"type": "Role", "arn": role, "accountId": ACCOUNT, "userName": "Admin", "principalId": "AROAADMIN"}}})
+}
+
+fn records(key: &str, access_key: &str) -> Vec<Value> {
+    let eve = json!({"type": "IAMUser", "principalId": "AIDAEVE", "accountId": ACCOUNT, "userName": "eve", "accessKeyId": access_key,
+        "arn": format!("arn:aws:iam::{ACCOUNT}:user/eve")});
+    let arn = |resource: &str| format!("arn:aws:sagemaker:{REGION}:{ACCOUNT}:{resource}");
+    let calls = [
+        ("sagemaker", "CreatePresignedNotebookInstanceUrl", json!({"notebookInstanceName": "nb"}), json!({})),
+        (
+            "sagemaker",
+            "CreateModel",
+            json!({"modelName": "made", "executionRoleArn": format!("arn:aws:iam::{ACCOUNT}:role/Exec")}),
+            json!({"modelArn": arn("model/made")}),
+        ),
+        (
+            "sagemaker",
+            "CreateEndpointConfig",
+            json!({"endpointConfigName": "made", "productionVariants": [{"variantName": "a", "modelName": "made"}]}),
+            json!({"endpointConfigArn": arn("endpoint-config/made")}),
+        ),
+        (
+            "sagemaker",
+            "CreateEndpoint",
+            json!({"endpointName": "made", "endpointConfigName": "made"}),
+            json!({"endpointArn": arn("endpoint/made")}),
+        ),
+        (
+            "iam",
+            "PutRolePolicy",
+            json!({"roleName": "Exec", "policyName": "wide open", "policyDocument": "{}"}),
+            Value::Null,
+        ),
+        ("ecr", "SetRepositoryPolicy", json!({"repositoryName": "images", "policyText": "{}"}), json!({})),
+        ("cloudtrail", "StopLogging", json!({"name": "trail"}), Value::Null),
+        ("kms", "DisableKey", json!({"keyId": key}), Value::Null),
+        ("s3", "PutBucketPolicy", json!({"bucketName": "contained"}), Value::Null),
+    ];
+    let mut records: Vec<Value> = calls
+        .into_iter()
+        .enumerate()
+        .map(|(minute, (service, call, request, response))| {
+            json!({"eventVersion": "1.11", "eventID": format!("12300000-0000-4000-8000-{minute:012}"), "eventTime": format!("2031-12-02T12:{minute:02}:00Z"),
+                "eventSource": format!("{service}.amazonaws.com"), "eventName": call, "awsRegion": REGION, "sourceIPAddress": "203.0.113.5",
+                "recipientAccountId": ACCOUNT, "readOnly": false, "managementEvent": true, "eventCategory": "Management",
+                "userIdentity": admin(), "requestParameters": request, "responseElements": response})
+        })
+        .collect();
+    let mut of_eve = records[0].clone();
+    of_eve["userIdentity"] = eve;
+    of_eve["eventID"] = "12300000-0000-4000-8000-000000000099".into();
+    of_eve["eventName"] = "ListModels".into();
+    of_eve["readOnly"] = true.into();
+    of_eve["requestParameters"] = Value::Null;
+    records.push(of_eve);
+    records
+}
+
+fn contain(file: &Path, principal: &str, more: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_sagetrail"))
+        .args(["contain", principal, "--from-files"])
+        .arg(file)
+        .args(more)
+        .env("SAGETRAIL__SELECT__SCOPE", "all")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn after_the_script_all_is_contained_and_after_its_undo_all_is_as_before() {
+    let Some(cloud) = Cloud::running() else { return };
+    let (key, access_key) = set_up(&cloud);
+    let mut file = tempfile::Builder::new().suffix(".json.gz").tempfile().unwrap();
+    file.write_all(&trail::file(&records(&key, &access_key))).unwrap();
+    let work = tempfile::tempdir().unwrap();
+    let before = cloud.state(&key);
+    let run = |script: &str| {
+        let path = work.path().join("script");
+        std::fs::write(&path, script).unwrap();
+        let mut command = cloud.command(Path::new("bash"));
+        // moto keeps one account, which has no profile.
+        let output = command
+            .arg(&path)
+            .current_dir(work.path())
+            .env("EVIDENCE", work.path().join("evidence"))
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .output()
+            .unwrap();
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{said}\n{script}");
+    };
+    let principals =
+        [format!("arn:aws:iam::{ACCOUNT}:role/Admin"), format!("arn:aws:iam::{ACCOUNT}:user/eve")];
+    for principal in &principals {
+        let script = contain(file.path(), principal, &[]);
+        assert_eq!(script, contain(file.path(), principal, &[]), "the same input is the same script");
+        run(&script);
+    }
+    let contained = cloud.state(&key);
+    let expected = json!([
+        "Stopped", "not there", ["made"], ["sagetrail-contain"], [], [], "not there", true, "Enabled",
+        {"PublicAccessBlockConfiguration": {"BlockPublicAcls": true, "IgnorePublicAcls": true, "BlockPublicPolicy": true, "RestrictPublicBuckets": true}},
+        ["sagetrail-contain"], ["Inactive"]
+    ]);
+    assert_eq!(contained, expected, "{before:#}");
+    let kept = std::fs::read_dir(work.path().join("evidence")).unwrap().count();
+    assert!(kept >= 10, "{kept} files were kept");
+
+    for principal in &principals {
+        run(&contain(file.path(), principal, &["--undo"]));
+    }
+    let mut as_before = before;
+    // The logging stays on, which the script says.
+    as_before[7] = true.into();
+    assert_eq!(cloud.state(&key), as_before);
+}
+
+const PREFIX: &str = "contain";
+const FILES: [&str; 2] = ["tests/fixtures/quiet-day.json.gz", "tests/fixtures/attack-story.json.gz"];
+
+fn sagetrail(stack: &Stack, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_sagetrail"))
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("SAGETRAIL__SINK__URL", &stack.opensearch)
+        .env("SAGETRAIL__SINK__INDEX_PREFIX", PREFIX)
+        .output()
+        .unwrap();
+    let said = if output.stdout.is_empty() { output.stderr } else { output.stdout };
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_makes_the_same_script_and_the_same_simulation_as_the_files_that_it_came_from() {
+    let Some(stack) = Stack::running() else { return };
+    install_script(&stack, PREFIX).await;
+    for file in FILES {
+        let (code, said) = sagetrail(&stack, &["replay", file]);
+        assert_eq!(code, Some(0), "{said}");
+    }
+    let told: Value =
+        serde_json::from_str(&sagetrail(&stack, &[&["backtest", "--json"], &FILES[..]].concat()).1).unwrap();
+    let search = Search::new(&stack.opensearch);
+    let incident = &told["incidents"][0];
+    let id = incident["incident"]["id"].as_str().unwrap();
+    let mapping: Value =
+        serde_json::from_str(include_str!("../../mappings/template-incidents.json")).unwrap();
+    let mapping = json!({"mappings": mapping["template"]["mappings"]});
+    search.request("PUT", &format!("{PREFIX}-incidents"), Some(mapping)).await;
+    search.request("PUT", &format!("{PREFIX}-incidents/_doc/{id}"), Some(incident.clone())).await;
+    search.request("POST", &format!("{PREFIX}-*/_refresh"), None).await;
+
+    let role = "arn:aws:iam::111122223333:role/MLOps-SageMakerAdministrator";
+    let since = ["--since", "2026-01-01"];
+    for asked in [id, role, "fraud-detection"] {
+        let stored = sagetrail(&stack, &[&["contain", asked], &since[..]].concat());
+        let files =
+            sagetrail(&stack, &[&["contain", asked], &since[..], &["--from-files"], &FILES[..]].concat());
+        assert_eq!(stored, files, "{asked}");
+        assert_eq!(stored.0, Some(0), "{}", stored.1);
+    }
+    let (code, said) = sagetrail(&stack, &["contain", "nobody"]);
+    assert!(code == Some(1) && said.contains("nothing is known of nobody"), "{said}");
+
+    let simulate = ["guard", "simulate", "--days", "400", "--json"];
+    let policies = |said: &str| serde_json::from_str::<Value>(said).unwrap()["policies"].clone();
+    let stored = sagetrail(&stack, &simulate);
+    let files = sagetrail(&stack, &[&simulate[..], &["--from-files"], &FILES[..]].concat());
+    assert_eq!((stored.0, files.0), (Some(3), Some(3)), "{}", stored.1);
+    assert_eq!(policies(&stored.1), policies(&files.1));
+}

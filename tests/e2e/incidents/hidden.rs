@@ -1,0 +1,53 @@
+//! What somebody does beside much else is seen: decoys push nothing out of what is asked of OpenSearch.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::site::{Signal, Site, now, rounds, rule_id};
+use super::{ANN, BOB, signal};
+use crate::support::Stack;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_one_critical_match_among_two_hundred_rules_that_match_more_often_opens_an_incident() {
+    const DECOYS: u32 = 200;
+    let Some(stack) = Stack::running() else { return };
+    let site = Site::new(stack, "incident-rarest").await;
+    let correlator = site.correlator().await;
+    rounds(&correlator, 1).await;
+    let decoy = |number: u32| signal(ANN, 1 + number % DECOYS, "low").document(number);
+    let mut documents: Vec<_> = (0..2 * DECOYS).map(decoy).collect();
+    documents.push(signal(ANN, 900, "critical").document(1_000));
+    site.store(&documents).await;
+    let found = site.until("one is there", |found| found.len() == 1).await;
+    let fields = &found[0].source["incident"];
+    assert_eq!(
+        (&fields["severity"], &fields["findings"][0]["id"]),
+        (&json!("critical"), &json!(rule_id(900)))
+    );
+    correlator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tie_that_comes_after_two_hundred_others_ties() {
+    const DECOYS: usize = 200;
+    const NOTEBOOK: &str = "arn:aws:sagemaker:eu-central-1:950000000001:notebook-instance/shared";
+    let Some(stack) = Stack::running() else { return };
+    let site = Site::new(stack, "incident-ties").await;
+    let correlator = site.correlator().await;
+    rounds(&correlator, 1).await;
+    let name =
+        |number| format!("arn:aws:sagemaker:eu-central-1:950000000001:notebook-instance/decoy-{number}");
+    let decoys: Vec<String> = (0..DECOYS).map(name).collect();
+    let decoys: Vec<&str> = decoys.iter().map(String::as_str).collect();
+    let early = Signal { happened: now() - Duration::from_mins(5), ties: &decoys, ..signal(BOB, 1, "low") };
+    let tied = |origin, rule, level| Signal { ties: &[NOTEBOOK], ..signal(origin, rule, level) };
+    site.store(&[early.document(1), tied(BOB, 1, "low").document(2)]).await;
+    site.store(&[tied(ANN, 2, "critical").document(3)]).await;
+    let is_joint = |found: &[super::site::Found]| {
+        found.len() == 1
+            && found[0].source["incident"]["origins"].as_array().is_some_and(|all| all.len() == 2)
+    };
+    site.until("both are in one", is_joint).await;
+    correlator.stop().await;
+}

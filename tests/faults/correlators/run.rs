@@ -1,0 +1,350 @@
+//! The run: one world from its first record to its end.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use sagetrail::config::{Config, RulesConfig};
+use sagetrail::correlator::Correlator;
+use sagetrail::enrich::Enricher;
+use sagetrail::enrich::rules::RuleSet;
+use sagetrail::metrics::Metrics;
+use sagetrail::opensearch::OpenSearch;
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+use tokio::task::yield_now;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::schedule::{Attack, Event, Kind, Passing, STORM, Schedule};
+use super::server::Door;
+use super::store::{Inner, World, at};
+
+/// From the last fault until all is decided: a lease is taken within 30 s, and an answer is waited for as long.
+const SETTLING: Duration = Duration::from_mins(4);
+const RESTART: Duration = Duration::from_secs(5);
+const EVENTS: &str = "sagetrail-events-2026.11";
+/// A rule of ordinary records, and the correlation that looks at them.
+const ORDINARY: &str = "00000000-0000-4000-8000-000000000001";
+const TOGETHER: &str = "00000000-0000-4000-8000-000000000900";
+const A_YEAR: i64 = 365 * 24 * 60 * 60;
+
+static KNOWLEDGE: LazyLock<Arc<Enricher>> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().expect("there is room");
+    let base = format!(
+        "title: A model was described\nid: {ORDINARY}\nlevel: informational\nlogsource: {{product: aws}}\n\
+         detection:\n  s: {{eventName: DescribeModel}}\n  condition: s\n"
+    );
+    let together = format!(
+        "title: Models are described again and again\nid: {TOGETHER}\nlevel: critical\ncorrelation:\n  type: event_count\n  \
+         rules: [{ORDINARY}]\n  group-by: [sagemaker.alert.identity]\n  timespan: 10m\n  condition: {{gte: 3}}\n"
+    );
+    for (file, text) in [("base.yml", base), ("together.yml", together)] {
+        std::fs::write(folder.path().join(file), text).expect("it can be written");
+    }
+    let config = RulesConfig { folder: Some(folder.path().to_owned()), ..RulesConfig::default() };
+    let rules = RuleSet::load(&config).expect("the rules are whole");
+    Arc::new(Enricher { rules: Arc::new(rules), ..Enricher::built_in(sagetrail::config::Scope::Sagemaker) })
+});
+
+#[derive(Debug)]
+pub struct Outcome {
+    pub seed: u64,
+    pub broken: Vec<String>,
+    pub met: BTreeMap<&'static str, u64>,
+    pub story: Vec<String>,
+    pub pages: u64,
+    pub escalated: u64,
+    pub versions: u64,
+}
+
+/// Runs the schedule of a seed. Each worker has a loopback address of its own.
+pub fn run(seed: u64, worker: usize) -> Outcome {
+    fastrand::seed(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .expect("a runtime starts");
+    runtime.block_on(live(seed, worker))
+}
+
+async fn live(seed: u64, worker: usize) -> Outcome {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let schedule = Schedule::new(&mut random);
+    let world = Arc::new(World::new(random));
+    world.lock().likelihood = schedule.likelihood;
+    world.lock().slowness = schedule.slowness;
+    world.lock().tell(format!("{schedule:#?}"));
+    let _pacing = AbortOnDropHandle::new(tokio::spawn(pace(Arc::clone(&world))));
+    let (up, _) = watch::channel(true);
+    let (mut doors, mut orders, mut running) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, clock) in schedule.clocks.iter().enumerate() {
+        let door = Door::open(&world, crate::run::host(worker), &up).await;
+        let (order, received) = mpsc::channel(8);
+        let supervisor = supervise(number, Arc::clone(&world), door.address, *clock, received);
+        running.push(AbortOnDropHandle::new(tokio::spawn(supervisor)));
+        doors.push(door);
+        orders.push(order);
+    }
+    let mut waiting = Waiting::new(&schedule);
+    while !waiting.is_over(world.began.elapsed()) {
+        waiting.bring(&world, &up, &doors, &orders);
+        sleep(Duration::from_millis(250)).await;
+    }
+    let mut inner = world.lock();
+    for (number, attack) in schedule.attacks.iter().enumerate() {
+        if let Some(problem) = judge(&inner, number, attack) {
+            inner.breach(problem);
+        }
+    }
+    Outcome {
+        seed,
+        broken: std::mem::take(&mut inner.broken),
+        met: std::mem::take(&mut inner.met),
+        story: std::mem::take(&mut inner.story),
+        pages: inner.pages.len() as u64,
+        escalated: inner.pages.keys().filter(|page| page.ends_with("/2")).count() as u64,
+        versions: inner.versions,
+    }
+}
+
+/// What is wrong with the pages of an attack.
+fn judge(inner: &Inner, number: usize, attack: &Attack) -> Option<String> {
+    let origin = origin(number);
+    let incidents: Vec<&String> =
+        inner.origins.iter().filter(|(_, of)| of.contains(&origin)).map(|(id, _)| id).collect();
+    let count = inner.pages.values().filter(|incident| incidents.contains(incident)).count();
+    let expected = match attack.kind {
+        Kind::Critical | Kind::Correlated => 1..=1,
+        // Whether it was seen in between depends on when rounds were.
+        Kind::Escalating => 1..=2,
+        Kind::Weak | Kind::Replayed => 0..=0,
+    };
+    let is_expected = !expected.contains(&0);
+    let is_as_told = expected.contains(&count)
+        && incidents.len() == usize::from(is_expected)
+        && inner.is_critical(&origin) == is_expected;
+    let kind = attack.kind;
+    (!is_as_told).then(|| {
+        format!(
+            "attack {number} ({kind:?}) has {count} pages of {} incidents, critical: {}",
+            incidents.len(),
+            inner.is_critical(&origin)
+        )
+    })
+}
+
+fn origin(number: usize) -> String {
+    format!("arn:aws:iam::950000000001:role/Attacker{number}")
+}
+
+/// Keeps one correlator running, whatever becomes of it.
+async fn supervise(
+    number: usize,
+    world: Arc<World>,
+    address: std::net::SocketAddr,
+    off: i64,
+    mut orders: mpsc::Receiver<Event>,
+) {
+    let mut config = Config::default();
+    config.sink.url = format!("http://{address}").parse().expect("a URL");
+    config.sink.gzip = false;
+    let client = OpenSearch::new(&config.sink, None).expect("nothing is read");
+    let (_rules, current) = watch::channel(Arc::clone(&KNOWLEDGE));
+    loop {
+        let clock = Arc::clone(&world);
+        let clock = Arc::new(move || clock.now() + time::Duration::seconds(off));
+        let metrics = Arc::new(Metrics::new());
+        let correlator =
+            Correlator::new(client.clone(), &config, current.clone(), metrics).expect("no file is read");
+        let stop = CancellationToken::new();
+        let running = correlator.with_clock(clock).run(stop.clone());
+        let mut running = AbortOnDropHandle::new(tokio::spawn(running));
+        world.lock().tell(format!("correlator {number} starts"));
+        tokio::select! {
+            ended = &mut running => world.lock().breach(format!("correlator {number} ended: {ended:?}")),
+            order = orders.recv() => match order {
+                Some(Event::Stop(_)) => {
+                    world.lock().meet("stopped");
+                    stop.cancel();
+                    let _ = running.await;
+                }
+                Some(_) => {
+                    world.lock().meet("killed");
+                    running.abort();
+                    let _ = running.await;
+                }
+                None => return,
+            }
+        }
+        sleep(RESTART).await;
+    }
+}
+
+/// What is still to come.
+struct Waiting {
+    records: Vec<(Duration, usize, usize, Kind, Duration, i64)>,
+    events: Vec<(Duration, Event)>,
+    ends: Vec<(Duration, End)>,
+    last: Duration,
+}
+
+enum End {
+    Storm,
+    Door(usize),
+    Down,
+    WritesBlocked,
+}
+
+impl Waiting {
+    fn new(schedule: &Schedule) -> Self {
+        let records = schedule.attacks.iter().enumerate().flat_map(|(number, attack)| {
+            let records = attack.records.iter().enumerate();
+            records
+                .map(move |(part, time)| (*time, number, part, attack.kind, attack.found_after, attack.skew))
+        });
+        Self {
+            records: records.collect(),
+            events: schedule.events.clone(),
+            ends: vec![(STORM, End::Storm)],
+            last: STORM,
+        }
+    }
+
+    fn is_over(&self, now: Duration) -> bool {
+        let is_empty = self.records.is_empty() && self.events.is_empty() && self.ends.is_empty();
+        is_empty && now >= self.last + SETTLING
+    }
+
+    fn bring(
+        &mut self,
+        world: &World,
+        up: &watch::Sender<bool>,
+        doors: &[Door],
+        orders: &[mpsc::Sender<Event>],
+    ) {
+        let now = world.began.elapsed();
+        for (time, number, part, kind, found_after, skew) in self.records.extract_if(.., |it| it.0 <= now) {
+            self.last = self.last.max(now);
+            store(world, time, number, part, kind, found_after, skew);
+        }
+        for (_, end) in self.ends.extract_if(.., |(time, _)| *time <= now) {
+            self.last = self.last.max(now);
+            let mut inner = world.lock();
+            match end {
+                End::Storm => inner.likelihood = 0.0,
+                End::Door(who) => drop(doors[who].passing.send_replace(Passing::Open)),
+                End::Down => drop(up.send_replace(true)),
+                End::WritesBlocked => inner.writes_are_blocked = false,
+            }
+        }
+        for (_, event) in self.events.extract_if(.., |(time, _)| *time <= now) {
+            let mut inner = world.lock();
+            inner.tell(format!("{event:?}"));
+            match event {
+                Event::Kill(who) | Event::Stop(who) => drop(orders[who].try_send(event)),
+                Event::LeaseLost => {
+                    inner.meet("two lead");
+                    inner.give_lease_away();
+                }
+                Event::Door(who, passing, lasts) => {
+                    inner.meet(passing.name());
+                    doors[who].passing.send_replace(passing);
+                    self.ends.push((now + lasts, End::Door(who)));
+                }
+                Event::Down(lasts) => {
+                    inner.meet("opensearch: down");
+                    up.send_replace(false);
+                    self.ends.push((now + lasts, End::Down));
+                }
+                Event::WritesBlocked(lasts) => {
+                    inner.meet("opensearch: writes blocked");
+                    inner.writes_are_blocked = true;
+                    self.ends.push((now + lasts, End::WritesBlocked));
+                }
+            }
+        }
+    }
+}
+
+impl Passing {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::CutOff => "cut off",
+            Self::Frozen => "frozen",
+            Self::AnswersLost => "answers lost",
+        }
+    }
+}
+
+fn store(
+    world: &World,
+    time: Duration,
+    number: usize,
+    part: usize,
+    kind: Kind,
+    found_after: Duration,
+    skew: i64,
+) {
+    let stored = time.saturating_sub(found_after);
+    let happened = at(stored, if kind == Kind::Replayed { -A_YEAR } else { -60 });
+    let level = match (kind, part) {
+        (Kind::Critical | Kind::Replayed, _) | (Kind::Escalating, 1) => Some("critical"),
+        (Kind::Escalating, _) => Some("high"),
+        (Kind::Weak, _) => Some("low"),
+        (Kind::Correlated, _) => None,
+    };
+    let rule = if level.is_some() {
+        format!("00000000-0000-4000-8000-{:012}", 100 + part)
+    } else {
+        ORDINARY.to_owned()
+    };
+    let origin = origin(number);
+    let mut source = json!({
+        "@timestamp": happened, "message": format!("{origin} did it"),
+        "event": {"id": format!("{number}-{part}"), "outcome": "success", "ingested": at(stored, skew), "action": "DescribeModel"},
+        "cloud": {"account": {"id": "950000000001"}, "region": "eu-central-1"}, "source": {"address": "203.0.113.5"},
+        "rule": {"id": [rule]},
+        "sagemaker": {"categories": ["configuration-change"], "alert": {
+            "origin": origin, "principal": origin, "identity": origin, "resource": format!("resource-{number}"), "ties": []
+        }}
+    });
+    if let Some(level) = level {
+        source["sagemaker"]["findings"] =
+            json!([{"id": rule, "title": format!("Rule {part}"), "level": level}]);
+    }
+    let mut inner = world.lock();
+    inner.tell(format!("record {part} of attack {number} is found"));
+    inner.write("create", EVENTS, &format!("document-{number}-{part}"), None, source);
+}
+
+/// Keeps the paused clock from running ahead of sockets, which it knows nothing of.
+async fn pace(world: Arc<World>) {
+    const POLLS: usize = 4;
+    const SHORTEST: Duration = Duration::from_millis(1);
+    const LONGEST: Duration = Duration::from_millis(400);
+    let mut step = SHORTEST;
+    loop {
+        let before = world.traffic.load(Ordering::Relaxed);
+        for _ in 0..POLLS {
+            yield_now().await;
+        }
+        if world.traffic.load(Ordering::Relaxed) == before {
+            sleep(step).await;
+            step = (step * 2).min(LONGEST);
+        } else {
+            step = SHORTEST;
+        }
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("World")
+    }
+}

@@ -1,0 +1,129 @@
+//! What happens: who does what when, and what goes wrong.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+/// Within this, all begins.
+pub const STORM: Duration = Duration::from_mins(10);
+/// How far off a clock can be.
+const SKEW: i64 = 300;
+
+#[derive(Debug)]
+pub struct Schedule {
+    /// By how many seconds the clock of each correlator is off.
+    pub clocks: Vec<i64>,
+    pub attacks: Vec<Attack>,
+    pub events: Vec<(Duration, Event)>,
+    /// How likely a request meets a fault during the storm.
+    pub likelihood: f64,
+    /// The most milliseconds that an answer takes. Where it is long, so are rounds, and those of two correlators overlap.
+    pub slowness: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One critical finding.
+    Critical,
+    /// A high one, and a critical one later.
+    Escalating,
+    /// Ordinary records that match a critical correlation together.
+    Correlated,
+    /// A low finding.
+    Weak,
+    /// Critical findings of a year ago, which are shipped now.
+    Replayed,
+}
+
+#[derive(Debug)]
+pub struct Attack {
+    pub kind: Kind,
+    /// When each of its records is found by searches.
+    pub records: Vec<Duration>,
+    /// How long before that each was stored, and by how many seconds the clock of whoever stored it is off.
+    pub found_after: Duration,
+    pub skew: i64,
+}
+
+#[derive(Debug, Clone)]
+pub enum Event {
+    Kill(usize),
+    Stop(usize),
+    /// Whoever looks next takes the lease, while somebody believes to hold it.
+    LeaseLost,
+    Door(usize, Passing, Duration),
+    Down(Duration),
+    WritesBlocked(Duration),
+}
+
+/// What becomes of the requests of a correlator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passing {
+    Open,
+    /// They do not arrive.
+    CutOff,
+    /// They arrive when all is well again, as those of a process that was stopped in the middle.
+    Frozen,
+    /// They arrive, and their answers do not.
+    AnswersLost,
+}
+
+impl Schedule {
+    pub fn new(random: &mut Rng) -> Self {
+        let clocks = (0..random.usize(2..=3)).map(|_| skew(random)).collect::<Vec<_>>();
+        let mut attacks: Vec<Attack> = (0..random.usize(4..12)).map(|_| Attack::new(random)).collect();
+        let events: Vec<(Duration, Event)> = (0..random.usize(3..10))
+            .map(|_| (within(random, STORM), Event::new(random, clocks.len())))
+            .collect();
+        // Somebody strikes while two believe to lead.
+        for (time, _) in events.iter().filter(|(_, event)| matches!(event, Event::LeaseLost)) {
+            let first = *time + Duration::from_millis(random.u64(..3_000));
+            attacks.push(Attack { kind: Kind::Critical, records: vec![first], ..Attack::new(random) });
+        }
+        let likelihood = [0.0, 0.02, 0.1][random.usize(..3)];
+        Self { clocks, attacks, events, likelihood, slowness: [40, 1_500][random.usize(..2)] }
+    }
+}
+
+impl Attack {
+    fn new(random: &mut Rng) -> Self {
+        let kind = [Kind::Critical, Kind::Escalating, Kind::Correlated, Kind::Weak, Kind::Replayed]
+            [random.usize(..5)];
+        let first = within(random, STORM);
+        let records = match kind {
+            Kind::Critical | Kind::Weak => vec![first],
+            Kind::Escalating => vec![first, first + Duration::from_secs(random.u64(0..200))],
+            Kind::Correlated => (0..4).map(|_| first + Duration::from_secs(random.u64(0..120))).collect(),
+            Kind::Replayed => vec![first, first + Duration::from_secs(5)],
+        };
+        Self { kind, records, found_after: Duration::from_millis(random.u64(0..20_000)), skew: skew(random) }
+    }
+}
+
+impl Event {
+    fn new(random: &mut Rng, correlators: usize) -> Self {
+        let who = random.usize(..correlators);
+        let mut lasts = |most: u64| Duration::from_secs(random.u64(1..most));
+        let passing = |lasts: Duration, which: usize| {
+            Self::Door(who, [Passing::CutOff, Passing::Frozen, Passing::AnswersLost][which], lasts)
+        };
+        let (short, long) = (lasts(90), lasts(1_800));
+        match random.usize(..12) {
+            0 | 1 => Self::Kill(who),
+            2 => Self::Stop(who),
+            3 | 4 => Self::LeaseLost,
+            which @ 5..8 => passing(short, which - 5),
+            8 | 9 => passing(short, 1),
+            10 => Self::Down(short),
+            _ => Self::WritesBlocked(long),
+        }
+    }
+}
+
+fn within(random: &mut Rng, time: Duration) -> Duration {
+    Duration::from_millis(random.u64(..u64::try_from(time.as_millis()).expect("minutes")))
+}
+
+fn skew(random: &mut Rng) -> i64 {
+    [-SKEW, 0, 0, SKEW][random.usize(..4)]
+}

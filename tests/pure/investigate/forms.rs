@@ -1,0 +1,245 @@
+//! The forms of a report: whatever a record is called, it stays text in each of them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use pulldown_cmark::{Event, Options, Parser, Tag};
+use rustix::time::{ClockId, clock_gettime};
+use sagetrail::investigate::{Entry, Material, Report, Subject, html, markdown, tell, timesketch};
+use serde_json::{Value, json};
+
+use super::written;
+
+const STORY: &str = "tests/fixtures/attack-story.json.gz";
+const INCIDENT: &str = "ef59c50419a67acb64ab3f936e02b75d";
+const FORMS: [&str; 4] = ["html", "markdown", "json", "timesketch"];
+
+/// Names that would be markup, in one form or another, if they were not written as text.
+const HOSTILE: [&str; 12] = [
+    "<img src=x onerror=alert(1)>",
+    "</style></title></svg><script>alert(1)</script>",
+    "\" onmouseover=\"alert(1)",
+    "a\u{202e}b\u{200b}c\u{7}d",
+    "line\n\n# Heading\n\n- item",
+    "| cell | [link](https://evil.example) ![x](https://evil.example/x.png)",
+    "`code` ``` **bold** ~~gone~~ <https://evil.example> www.evil.example https://evil.example/y",
+    "\\[x\\]\\(y\\) \\",
+    "{\"json\": [1]}\r\n",
+    "&lt;b&gt; &#60; &amp;",
+    "1) one\n2. two\n> quote\n    indented\n---\n===",
+    "@everyone #1 $x$ a@evil.example :smile:",
+];
+
+#[test]
+fn the_same_files_are_the_same_bytes_in_every_form() {
+    for form in FORMS {
+        let [first, second] = [(); 2].map(|()| written(INCIDENT, &[STORY], &["--format", form]));
+        assert!(first.len() > 1_000 && first == second, "{form}");
+    }
+}
+
+#[test]
+fn each_line_for_timesketch_has_what_it_demands() {
+    let lines = timesketch(&hostile());
+    assert_eq!(lines.lines().count(), HOSTILE.len());
+    for line in lines.lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        for member in ["message", "datetime", "timestamp_desc"] {
+            assert!(event[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {line}");
+        }
+        assert!(event["datetime"].as_str().unwrap().ends_with("+00:00"), "{line}");
+    }
+}
+
+#[test]
+fn no_name_becomes_an_element_an_attribute_or_a_reference_of_the_page() {
+    let (page, plain) = (html(&hostile()), html(&harmless()));
+    for text in [
+        "<img",
+        "<script",
+        "onerror=alert(1)>",
+        "</style></title>",
+        "\" onmouseover",
+        "\u{202e}",
+        "\u{200b}",
+        "\u{7}",
+    ] {
+        assert!(!page.contains(text), "{text:?}");
+    }
+    // Names make texts and nothing else, so both have the same elements.
+    assert_eq!(elements(&page), elements(&plain));
+    for outside in ["src=\"", "@import", "url(", "<link", "<iframe", "href=\"http"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+}
+
+#[test]
+fn no_name_breaks_out_of_the_markdown() {
+    let (page, plain) = (markdown(&hostile()), markdown(&harmless()));
+    let [hostile, harmless] = [&page, &plain].map(|page| {
+        let events: Vec<Event<'_>> = Parser::new_ext(page, Options::all()).collect();
+        for event in &events {
+            let is_markup = matches!(
+                event,
+                Event::Html(_)
+                    | Event::InlineHtml(_)
+                    | Event::Code(_)
+                    | Event::InlineMath(_)
+                    | Event::DisplayMath(_)
+                    | Event::FootnoteReference(_)
+                    | Event::Start(
+                        Tag::Link { .. }
+                            | Tag::Image { .. }
+                            | Tag::CodeBlock(_)
+                            | Tag::BlockQuote(_)
+                            | Tag::Strikethrough
+                    )
+            );
+            assert!(!is_markup, "{event:?}");
+        }
+        events.iter().filter(|event| matches!(event, Event::Start(_))).count()
+    });
+    assert_eq!(hostile, harmless);
+    for link in ["https://evil", "www.evil"] {
+        assert!(!page.contains(link), "{link}");
+    }
+}
+
+#[test]
+fn whatever_a_record_is_called_it_is_whole_in_the_json() {
+    let report = serde_json::to_value(hostile()).unwrap();
+    let told: Vec<&str> =
+        report["records"].as_array().unwrap().iter().filter_map(|it| it["principal"].as_str()).collect();
+    assert_eq!(told, HOSTILE);
+}
+
+#[test]
+fn ten_thousand_records_are_told_in_ten_seconds_in_every_form() {
+    let entries = (0..10_000).map(|number| entry(&format!("name-{number}"), number)).collect();
+    // The time of this thread alone: other tests run beside it.
+    let began = clock_gettime(ClockId::ThreadCPUTime);
+    let report = tell(&Material::new("many", Subject::Principal, entries));
+    let sizes =
+        [html(&report), markdown(&report), timesketch(&report), json!(report).to_string()].map(|it| it.len());
+    let took = clock_gettime(ClockId::ThreadCPUTime).tv_sec - began.tv_sec;
+    assert!(took < 10, "{took} s");
+    assert!(sizes.iter().all(|size| *size > 10_000 && *size < 12 << 20), "{sizes:?}");
+    assert!(report.unknown.iter().any(|unknown| unknown.topic == "bounds"), "{:?}", report.unknown);
+}
+
+#[test]
+fn a_browser_shows_the_page_without_asking_anybody() {
+    let Some(browser) = browser() else {
+        eprintln!("skipped: there is no chromium here");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for (name, report) in [("harmless", harmless()), ("hostile", hostile())] {
+        let page = folder.path().join(name).with_extension("html");
+        fs::write(&page, html(&report)).unwrap();
+        let dom = dumped(&browser, &page, folder.path());
+        assert_eq!(count(&dom, "<article"), 15, "{name}");
+        assert_eq!((count(&dom, "<h1"), count(&dom, "<main"), count(&dom, "<nav")), (1, 1, 1), "{name}");
+        assert_eq!((count(&dom, "<svg"), count(&dom, "<desc")), (2, 2), "{name}");
+        for element in ["<img", "<script", "<link"] {
+            assert_eq!(count(&dom, element), 0, "{name} {element}");
+        }
+        let tags = dom.split('<').skip(1).filter_map(|rest| rest.split('>').next());
+        assert_eq!(tags.filter(|tag| tag.contains(" on")).count(), 0, "{name}");
+        // Whoever cannot see hears headings in their order, and each table's heads.
+        let levels: Vec<u32> = dom
+            .match_indices("<h")
+            .filter_map(|(place, _)| dom[place + 2..].chars().next()?.to_digit(10))
+            .collect();
+        assert!(levels[0] == 1 && levels.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{levels:?}");
+        assert!(
+            count(&dom, "<table>") <= count(&dom, "<caption>") && count(&dom, "<th scope=") > 10,
+            "{name}"
+        );
+    }
+}
+
+/// A browser of Debian or of a distribution that calls it so.
+fn browser() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    std::env::split_paths(&path)
+        .flat_map(|folder| names.map(|name| folder.join(name)))
+        .find(|file| file.is_file())
+}
+
+fn dumped(browser: &Path, page: &Path, folder: &Path) -> String {
+    let output = Command::new(browser)
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            "--dump-dom",
+        ])
+        .arg(format!("--user-data-dir={}", folder.join("profile").display()))
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .expect("the browser runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn count(text: &str, part: &str) -> usize {
+    text.matches(part).count()
+}
+
+/// The names of all elements in their order.
+fn elements(page: &str) -> Vec<&str> {
+    let name = |(place, _): (usize, &str)| page[place + 1..].split([' ', '>', '\n']).next();
+    page.match_indices('<').filter_map(name).collect()
+}
+
+fn hostile() -> Report {
+    report(&HOSTILE.map(str::to_owned))
+}
+
+/// As many records under names that nobody could take for markup.
+fn harmless() -> Report {
+    let names: Vec<String> = (0..HOSTILE.len()).map(|number| format!("name{number}")).collect();
+    report(&names)
+}
+
+fn report(names: &[String]) -> Report {
+    let entries = names.iter().enumerate().map(|(number, name)| entry(name, number)).collect();
+    tell(&Material::new(&names[0], Subject::Principal, entries))
+}
+
+/// A record that has the name wherever a caller can put one.
+fn entry(name: &str, number: usize) -> Entry {
+    let (minute, second) = (number / 60 % 60, number % 60);
+    let document = json!({
+        "@timestamp": format!("2026-11-03T{:02}:{minute:02}:{second:02}.000Z", number / 3600),
+        "message": format!("{name} created training job {name}"),
+        "event": {"action": format!("CreateTrainingJob{name}"), "provider": "sagemaker.amazonaws.com", "outcome": "success"},
+        "log": {"file": {"path": name}},
+        "rule": {"id": ["0c992b56-3d66-45ad-9f3d-c94b25113c93"]},
+        "user": {"name": name},
+        "user_agent": {"original": name},
+        "source": {"address": name},
+        "aws": {"cloudtrail": {"user_identity": {"access_key_id": name}}},
+        "sagemaker": {
+            "questions": (1..=15).collect::<Vec<u8>>(),
+            "access_level": "write",
+            "severity": "medium",
+            "actor": {"name": name, "network": "internet", "agent": name, "chain": [name]},
+            "alert": {"principal": name, "origin": name},
+            "findings": [{"id": "0c992b56-3d66-45ad-9f3d-c94b25113c93", "title": name, "level": "medium", "reference": name}],
+            "categories": ["data-poisoning"],
+            "context": [name],
+            "resource": {"type": name, "name": name, "configuration": {name: [name]}},
+            "s3": {"buckets": [name]},
+            "image": {"uri": [name], "owner": [name]},
+            "lifecycle": {"script": [name]},
+            "policy": {"foreign_accounts": [name]},
+            "runbook": [name],
+        },
+    });
+    Entry::read("index", &format!("id-{number}"), &document).unwrap()
+}
