@@ -115,7 +115,7 @@ impl Correlator {
     async fn work(self: Arc<Self>, stop: CancellationToken) {
         let mut trouble = Trouble::default();
         while let Some((lease, version)) = stop.run_until_cancelled(self.stand_by(&mut trouble)).await {
-            self.lead(lease, version, &stop, &mut trouble).await;
+            Box::pin(self.lead(lease, version, &stop, &mut trouble)).await;
         }
     }
 

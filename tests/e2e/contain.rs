@@ -87,7 +87,10 @@ impl Cloud {
 
 /// A kept policy ends with a line break, which means nothing in JSON.
 fn trimmed(value: Value) -> Value {
-    value.as_str().map_or(value.clone(), |text| json!(text.trim_end()))
+    match value {
+        Value::String(text) => json!(text.trim_end()),
+        other => other,
+    }
 }
 
 /// What the intruders found: moto makes each thing as the records then say that it was done.

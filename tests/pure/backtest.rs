@@ -100,11 +100,8 @@ fn a_record_that_says_no_time_or_is_none_ends_no_incident() {
     records.insert(5, timeless);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("story.json");
-    let mut lines = String::new();
-    for record in records.iter() {
-        lines.push_str(&format!("{record}\n"));
-    }
-    std::fs::write(&path, lines).unwrap();
+    let lines: Vec<String> = records.iter().map(Value::to_string).collect();
+    std::fs::write(&path, lines.join("\n")).unwrap();
     let with = report(&[path.to_str().unwrap()]);
     let ids = |report: &Value| -> Vec<(String, String)> {
         let pages = report["pages"].as_array().unwrap().iter();

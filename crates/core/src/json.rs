@@ -82,7 +82,7 @@ impl<'o> Writer<'o> {
     }
 
     /// Numbers are rare, and few of their forms are ours to know.
-    fn as_library(self, value: &impl Serialize) -> Result<(), JsonError> {
+    fn write_by_library(self, value: &impl Serialize) -> Result<(), JsonError> {
         serde_json::to_writer(self.out, value).map_err(ser::Error::custom)
     }
 }
@@ -109,16 +109,15 @@ impl Parts<'_> {
         value.serialize(Writer { out: self.out })
     }
 
-    fn finish(self) -> Result<(), JsonError> {
+    fn finish(self) {
         self.out.extend_from_slice(self.end.as_bytes());
-        Ok(())
     }
 }
 
 macro_rules! by_the_library {
     ($($method:ident: $type:ty,)*) => {
         $(fn $method(self, value: $type) -> Result<(), JsonError> {
-            self.as_library(&value)
+            self.write_by_library(&value)
         })*
     };
 }
@@ -196,7 +195,8 @@ impl<'o> ser::Serializer for Writer<'o> {
     ) -> Result<(), JsonError> {
         let mut parts = self.begin("{", "}");
         parts.field(variant, value)?;
-        parts.finish()
+        parts.finish();
+        Ok(())
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Parts<'o>, JsonError> {
@@ -278,7 +278,8 @@ impl ser::SerializeSeq for Parts<'_> {
     }
 
     fn end(self) -> Result<(), JsonError> {
-        self.finish()
+        self.finish();
+        Ok(())
     }
 }
 
@@ -291,7 +292,8 @@ impl ser::SerializeTuple for Parts<'_> {
     }
 
     fn end(self) -> Result<(), JsonError> {
-        self.finish()
+        self.finish();
+        Ok(())
     }
 }
 
@@ -316,7 +318,8 @@ impl ser::SerializeMap for Parts<'_> {
     }
 
     fn end(self) -> Result<(), JsonError> {
-        self.finish()
+        self.finish();
+        Ok(())
     }
 }
 
@@ -333,7 +336,8 @@ impl ser::SerializeStruct for Parts<'_> {
     }
 
     fn end(self) -> Result<(), JsonError> {
-        self.finish()
+        self.finish();
+        Ok(())
     }
 }
 

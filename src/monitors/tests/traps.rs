@@ -133,10 +133,9 @@ fn only_known_variables(id: &str, message: &str, body: &Value, mapped: &BTreeMap
         let in_document = open.iter().any(|section| section == "sample_documents");
         let is_open = |section: &str| open.iter().any(|it| it == section);
         let is_known = match name.as_str() {
-            "ctx.newAlerts" | "ctx.dedupedAlerts" | "ctx.monitor.name" | "url" => true,
+            // The list of results is empty when a search failed, and then its first element must not be asked for.
+            "ctx.newAlerts" | "ctx.dedupedAlerts" | "ctx.monitor.name" | "url" | "ctx.results" => true,
             "ctx.completedAlerts" => !message.contains("ctx.newAlerts") && open.len() < 2,
-            // The list is empty when a search failed, and then its first element must not be asked for.
-            "ctx.results" => true,
             "hits.hits" => is_open("ctx.results") && body["inputs"][0]["search"]["query"]["size"] != 0,
             "ctx.results.0.hits.hits.0._source.message" => {
                 is_open("ctx.dedupedAlerts") && body["inputs"][0]["search"]["query"]["size"] != 0

@@ -39,7 +39,7 @@ impl Correlation {
 
     /// From when points are counted on that decide on matches which a point at this time can change.
     pub fn history_from(&self, time: OffsetDateTime) -> OffsetDateTime {
-        let days = self.rhythm.as_ref().map_or(0, |rhythm| rhythm.history_days());
+        let days = self.rhythm.as_ref().map_or(0, Rhythm::history_days);
         self.needs(time).0.saturating_sub(time::Duration::days(days))
     }
 

@@ -160,10 +160,10 @@ fn an_episode_that_goes_on_is_another_match_each_day_so_that_no_more_than_a_day_
 
 #[test]
 fn a_sum_adds_up_a_number_of_each_record_and_its_window_slides() {
+    type Case<'c> = (&'c [(i64, &'c [&'c str])], Option<(i64, f64, usize)>);
     let sum = correlation(
         "type: value_sum\nrules: [a]\ngroup-by: [user.name]\ntimespan: 1m\ncondition: {field: sagemaker.instance.total, gte: 50}",
     );
-    type Case<'c> = (&'c [(i64, &'c [&'c str])], Option<(i64, f64, usize)>);
     let cases: [Case<'_>; 6] = [
         (&[(0, &["50"])], Some((0, 50.0, 1))),
         (&[(0, &["20"]), (10, &["29"])], None),

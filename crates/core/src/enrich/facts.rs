@@ -309,7 +309,9 @@ fn keys<'c>(context: &'c Context<'_>) -> impl Iterator<Item = &'c str> {
 /// The names of what a record has more of than it makes known.
 pub fn learnt_in_part(record: &Record<'_>, context: &Context<'_>, pairs: &[Usual]) -> BTreeSet<&'static str> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    pairs.iter().for_each(|pair| *counts.entry(pair.name).or_default() += 1);
+    for pair in pairs {
+        *counts.entry(pair.name).or_default() += 1;
+    }
     let mut more: BTreeSet<&str> =
         counts.into_iter().filter(|(_, count)| *count > LEARNT_AT_ONCE).map(|(name, _)| name).collect();
     if record.is_sagemaker() && !context.access_level.is_none_or(Access::reads) {

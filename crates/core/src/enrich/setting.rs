@@ -1,5 +1,10 @@
 //! Answers what rules ask of the settings of a call, without writing them as a document has them first.
 
+#![expect(
+    clippy::option_option,
+    reason = "whether rules ask for a name, and then whether the document has it"
+)]
+
 use std::borrow::Cow;
 
 use rsigma_eval::EventValue;

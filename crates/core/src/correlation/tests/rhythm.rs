@@ -150,7 +150,7 @@ proptest! {
         let midnight = START + Duration::days(4) - Duration::hours(12);
         let ramp = points.iter().filter(|point| point.id.starts_with("ramp") && point.time >= midnight);
         let found = FLOOD.matches(&key(), &points.iter().collect::<Vec<_>>());
-        let reached = largest_hour(ramp.map(|point| point.time).collect());
+        let reached = largest_hour(&ramp.map(|point| point.time).collect::<Vec<_>>());
         let is_told = found.iter().any(|it| it.fired >= midnight);
         prop_assert!(is_told || reached < (3 * usual).max(10), "{reached} calls an hour are not told");
     }
@@ -161,7 +161,7 @@ fn hour(point: &Point) -> OffsetDateTime {
 }
 
 /// The most within an hour.
-fn largest_hour(times: Vec<OffsetDateTime>) -> i64 {
+fn largest_hour(times: &[OffsetDateTime]) -> i64 {
     let within = |end: &OffsetDateTime| {
         times.iter().filter(|time| **time >= *end - Duration::hours(1) && **time <= *end).count()
     };

@@ -13,6 +13,7 @@ use crate::record::HIDDEN;
 pub struct Texts<'r> {
     texts: Vec<&'r str>,
     /// The same texts, once there are more than a few. Hardly any of a context's many lists comes to that.
+    #[expect(clippy::box_collection, reason = "a context has many lists, which stay small by it")]
     known: Option<Box<HashSet<&'r str>>>,
 }
 

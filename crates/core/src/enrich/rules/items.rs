@@ -16,7 +16,7 @@ use crate::enrich::{policy, remembered, script};
 /// Every distinct item of a set of rules.
 #[derive(Debug, Default)]
 pub struct Items {
-    items: Vec<Item>,
+    all: Vec<Item>,
     fields: Vec<String>,
     /// Those whose answers can change when memory is asked.
     changing: Vec<usize>,
@@ -79,7 +79,7 @@ impl ItemsBuilder {
             }
             Item::Whole(_) => true,
         };
-        items.changing = (0..items.items.len()).filter(|position| changes(&items.items[*position])).collect();
+        items.changing = (0..items.all.len()).filter(|position| changes(&items.all[*position])).collect();
         items
     }
 
@@ -88,8 +88,8 @@ impl ItemsBuilder {
             return *known;
         }
         let item = item(self);
-        let id = ItemId(self.items.items.len());
-        self.items.items.push(item);
+        let id = ItemId(self.items.all.len());
+        self.items.all.push(item);
         self.known.insert(said, id);
         id
     }
@@ -161,7 +161,7 @@ const UNSURE: u8 = 3;
 
 impl<'r, 's, 'a> Answers<'r, 's, 'a> {
     pub fn of(event: &'r SigmaEvent<'s, 'a>, items: &'r Items) -> Self {
-        Self::with(event, items, vec![UNASKED; items.items.len()])
+        Self::with(event, items, vec![UNASKED; items.all.len()])
     }
 
     /// With what was answered before memory was asked, as far as that cannot change it.
@@ -192,7 +192,7 @@ impl<'r, 's, 'a> Answers<'r, 's, 'a> {
     /// Whether the item holds for the record; none where it depends on what CloudTrail left out.
     pub fn holds(&mut self, ItemId(position): ItemId) -> Option<bool> {
         if self.holding[position] == UNASKED {
-            self.holding[position] = match self.ask(&self.items.items[position]) {
+            self.holding[position] = match self.ask(&self.items.all[position]) {
                 Some(true) => YES,
                 Some(false) => NO,
                 None => UNSURE,
