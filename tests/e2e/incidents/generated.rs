@@ -32,7 +32,9 @@ const PAGE: usize = 5_000;
 /// - the score: of a round in which several origins join, it keeps the highest that was decided on the way, and who joins
 ///   first differs;
 /// - the sentence of a page: `backtest` tells it as it was when the incident opened, and a monitor as it is at the end of the
-///   round, when those who are tied to it have joined.
+///   round, when those who are tied to it have joined;
+/// - the first of two pages of one round: `backtest` tells that an incident opened and escalated, and who looks after the round
+///   sees that it escalated. How many pages there were is compared.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Said {
     id: String,
@@ -233,8 +235,12 @@ async fn a_backtest_of_generated_weeks_tells_the_incidents_and_pages_that_the_ro
     println!("backtest took {:?}", began.elapsed());
     let list = |member: &str| report[member].as_array().expect("a list").iter();
     let told: BTreeSet<Said> = list("incidents").map(Said::of).collect();
+    let told_pages: BTreeMap<(String, String), String> = list("pages")
+        .map(|page| texts(page, ["time", "incident", "severity"]))
+        .map(|[time, incident, severity]| ((time, incident), severity))
+        .collect();
     let told_pages: BTreeSet<Paged> =
-        list("pages").map(|page| texts(page, ["time", "incident", "severity"]).into()).collect();
+        told_pages.into_iter().map(|((time, incident), severity)| (time, incident, severity)).collect();
 
     let mut config: Config = Config::default();
     config.sink.url = site.stack.opensearch.parse().expect("a URL");
