@@ -8,6 +8,48 @@ use time::OffsetDateTime;
 use super::shared::{RuleArgs, time_or_day};
 
 #[derive(Args)]
+pub(crate) struct InvestigateArgs {
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
+    /// The id of an incident or its beginning; an ARN, access key or name of who called; or the ARN or name of a resource
+    #[arg(value_name = "INCIDENT|PRINCIPAL|RESOURCE")]
+    pub(crate) asked: String,
+    /// From this time on, such as `2026-11-02` or `2026-11-02T09:00:00Z`; for an incident an hour before its first signal
+    #[arg(long, value_name = "TIME", value_parser = time_or_day)]
+    pub(crate) since: Option<OffsetDateTime>,
+    /// Until this time; for an incident an hour after its last signal
+    #[arg(long, value_name = "TIME", value_parser = time_or_day)]
+    pub(crate) until: Option<OffsetDateTime>,
+    /// The form of the report
+    #[arg(long, value_enum, default_value_t = InvestigationFormat::Markdown)]
+    pub(crate) format: InvestigationFormat,
+    /// The file to write in place of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// A folder for each cited record, its file, the signed digest that names it, its chain and key, and a checker of them
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) evidence: Option<PathBuf>,
+    /// Public keys as `aws cloudtrail list-public-keys` prints them, in place of asking CloudTrail
+    #[arg(long, value_name = "FILE", requires = "evidence")]
+    pub(crate) keys: Option<PathBuf>,
+    /// Read these CloudTrail files, the older ones first, and ask no server
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) from_files: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum InvestigationFormat {
+    /// One page without references outside of it
+    Html,
+    /// For a ticket
+    Markdown,
+    /// For machines
+    Json,
+    /// A line of JSON for each step, as Timesketch imports it
+    Timesketch,
+}
+
+#[derive(Args)]
 pub(crate) struct ContainArgs {
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
