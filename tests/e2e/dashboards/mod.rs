@@ -46,11 +46,13 @@ async fn every_panel_and_saved_search_finds_what_it_is_for_in_the_story() {
     let numbered = |documents: &[Value]| -> Vec<(String, Value)> {
         documents.iter().enumerate().map(|(number, it)| (number.to_string(), it.clone())).collect()
     };
+    let mut trouble = known::incident("open");
+    trouble["incident"]["kind"] = json!("health");
     let correlated =
         json!({"@timestamp": "2026-11-20T11:40:00Z", "message": "A burst", "rule": {"name": ["A burst"]}});
     for (index, documents) in [
         ("dashboards-resources", resources),
-        ("dashboards-incidents", vec![known::incident("open"), known::incident("closed")]),
+        ("dashboards-incidents", vec![known::incident("open"), known::incident("closed"), trouble]),
         ("dashboards-correlated", vec![correlated]),
     ] {
         let documents = numbered(&documents);

@@ -132,7 +132,7 @@ fn troubles() -> Documents {
 }
 
 async fn fresh(stack: Stack, prefix: &'static str) -> Site {
-    let site = Site::new(stack, prefix).await;
+    let site = Site { kinds: &["attack", "health"], ..Site::new(stack, prefix).await };
     for index in ["rejected", "verified", "verification"] {
         site.search.request("DELETE", &format!("{prefix}-{index}"), None).await;
     }
