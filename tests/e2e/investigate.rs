@@ -36,8 +36,17 @@ async fn stored_records_are_told_as_their_files_are() {
     let Some(stack) = Stack::running() else { return };
     let prefix = "investigate";
     install_script(&stack, prefix).await;
-    said(sagetrail(&stack, prefix, &["replay", STORY]));
-    Search::new(&stack.opensearch).request("POST", &format!("{prefix}-*/_refresh"), None).await;
+    // Who calls SageMaker is known to a process that begins after it was told, and to one over files at once.
+    let folder = tempfile::tempdir().unwrap();
+    let before = folder.path().join("before.json");
+    let story: Value = serde_json::from_str(&fs::read_to_string(STORY).unwrap()).unwrap();
+    let of_role = |record: &&Value| record["eventName"] == "DescribeEndpoint";
+    let first: Vec<&Value> = story["Records"].as_array().unwrap().iter().filter(of_role).collect();
+    fs::write(&before, serde_json::json!({"Records": first}).to_string()).unwrap();
+    for file in [before.to_str().unwrap(), STORY] {
+        said(sagetrail(&stack, prefix, &["replay", file]));
+        Search::new(&stack.opensearch).request("POST", &format!("{prefix}-*/_refresh"), None).await;
+    }
     let told = |options: &[&str]| -> Value {
         let all = [&["investigate", PRINCIPAL, "--format", "json"], options].concat();
         serde_json::from_str(&said(sagetrail(&stack, prefix, &all))).unwrap()

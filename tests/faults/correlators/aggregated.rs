@@ -58,6 +58,8 @@ fn one(documents: &[Document<'_>], asked: &Value) -> Value {
         }
         "terms" => terms(documents, how, field, below),
         "composite" => composite(documents, how, below),
+        "filters" => filters(documents, how, below),
+        "date_histogram" => date_histogram(documents, how, field, below),
         kind => panic!("{kind} is not answered here"),
     }
 }
@@ -92,6 +94,41 @@ fn terms(documents: &[Document<'_>], how: &Value, field: &str, below: &Value) ->
     let size = how["size"].as_u64().map_or(10, |size| usize::try_from(size).expect("a small number"));
     let others = buckets.split_off(size.min(buckets.len()));
     json!({"buckets": buckets, "sum_other_doc_count": others.len()})
+}
+
+/// Buckets by the names of queries, and one for the documents that none of them matches.
+fn filters(documents: &[Document<'_>], how: &Value, below: &Value) -> Value {
+    let queries = how["filters"].as_object().expect("queries have names");
+    let of = |keeps: &dyn Fn(&Value) -> bool| {
+        let its: Vec<Document<'_>> =
+            documents.iter().filter(|document| keeps(&document.stored.source)).copied().collect();
+        bucket(&its, Value::Null, below)
+    };
+    let mut buckets: Map<String, Value> =
+        queries.iter().map(|(name, query)| (name.clone(), of(&|source| matches(source, query)))).collect();
+    if how["other_bucket"] == true {
+        let others = of(&|source| !queries.values().any(|query| matches(source, query)));
+        buckets.insert("_other_".to_owned(), others);
+    }
+    json!({ "buckets": buckets })
+}
+
+fn date_histogram(documents: &[Document<'_>], how: &Value, field: &str, below: &Value) -> Value {
+    let interval = how["fixed_interval"].as_str().and_then(|text| text.strip_suffix('s'));
+    let interval: f64 = interval.expect("seconds").parse().expect("a number");
+    let start = |document: &Document<'_>| {
+        let time = values(&document.stored.source, field).first().and_then(millis)?;
+        Some((time / (interval * 1_000.0)).floor() * interval * 1_000.0)
+    };
+    let mut starts: Vec<f64> = documents.iter().filter_map(start).collect();
+    starts.sort_by(f64::total_cmp);
+    starts.dedup();
+    let of = |begin: f64| {
+        let its: Vec<Document<'_>> =
+            documents.iter().filter(|document| start(document) == Some(begin)).copied().collect();
+        bucket(&its, json!(begin), below)
+    };
+    json!({"buckets": starts.into_iter().map(of).collect::<Vec<Value>>()})
 }
 
 fn composite(documents: &[Document<'_>], how: &Value, below: &Value) -> Value {

@@ -96,6 +96,13 @@ pub fn matches(source: &Value, query: &Value) -> bool {
                 None => has.contains(value),
             }
         }
+        "match_none" => false,
+        "wildcard" => {
+            let (field, how) = only(asked);
+            let pattern = how["value"].as_str().expect("a text").to_lowercase();
+            let like = |value: &Value| value.as_str().is_some_and(|it| is_like(&pattern, &it.to_lowercase()));
+            values(source, field).iter().any(like)
+        }
         "terms" => {
             let (field, among) = only(asked);
             let among = list(among);
@@ -117,6 +124,18 @@ pub fn matches(source: &Value, query: &Value) -> bool {
             values(source, field).iter().any(|value| value.as_str().is_some_and(keeps))
         }
         kind => panic!("{kind} is not answered here"),
+    }
+}
+
+/// Whether a text is as a pattern says, in which `*` stands for anything.
+fn is_like(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((before, after)) => text.strip_prefix(before).is_some_and(|rest| {
+            rest.char_indices().any(|(at, _)| is_like(after, &rest[at..]))
+                || after.is_empty()
+                || is_like(after, "")
+        }),
     }
 }
 
