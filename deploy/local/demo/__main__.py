@@ -50,18 +50,11 @@ def hold_lock() -> object:
     return lock
 
 
-def investigate(binary: Path, files: list[Path], daemon: Daemon) -> Path:
-    """Write the report of the attack's incident from what is stored, once the correlator has opened it."""
-    incident = json.loads(run(binary, "backtest", "--json", *files))["incidents"][0]["incident"]["id"]
+def investigate(binary: Path, attack: Path) -> Path:
+    """Write the report of the attack's incident."""
     report = STATE / "report.html"
-    report.unlink(missing_ok=True)
-    wanted = ("investigate", incident, "--format", "html", "--output", report)
-
-    def written() -> bool:
-        run(binary, *wanted, "--config", daemon.CONFIG, accepted=(0, 1))
-        return report.exists()
-
-    daemon.wait_until(written, "opening the incident", 120)
+    wanted = ("investigate", worst_incident(binary, attack), "--format", "html", "--output", report)
+    run(binary, *wanted, "--from-files", attack)
     return report
 
 
@@ -86,13 +79,16 @@ def prove_complete(binary: Path, files: list[Path], search: Search, daemon: Daem
     return len(found)
 
 
-def containment(binary: Path, files: list[Path]) -> Path:
-    """The script for the worst incident of the files; nothing runs it."""
-    incidents = json.loads(run(binary, "backtest", "--json", *files))["incidents"]
-    worst = max(incidents, key=lambda incident: incident["incident"]["score"])
+def containment(binary: Path, attack: Path) -> Path:
+    """Write the script for the attack's incident; nothing runs it."""
     script = STATE / "contain.sh"
-    run(binary, "contain", worst["incident"]["id"], "--output", script, "--from-files", *files)
+    run(binary, "contain", worst_incident(binary, attack), "--output", script, "--from-files", attack)
     return script
+
+
+def worst_incident(binary: Path, attack: Path) -> str:
+    incidents = json.loads(run(binary, "backtest", "--json", attack))["incidents"]
+    return max(incidents, key=lambda incident: incident["incident"]["score"])["incident"]["id"]
 
 
 def demonstrate(cleanup: contextlib.ExitStack, once: bool) -> None:
@@ -127,10 +123,11 @@ def demonstrate(cleanup: contextlib.ExitStack, once: bool) -> None:
         installed = run(binary, "setup", "--config", daemon.CONFIG, accepted=(0, INCOMPLETE))
     with step("tell which pages would have come"):
         pages = run(binary, "backtest", *files)
+    attack = next(file for file in files if file.name == ATTACK)
     with step("write the script that contains the incident"):
-        script = containment(binary, files)
+        script = containment(binary, attack)
     with step("write the report of the incident"):
-        report = investigate(binary, files, daemon)
+        report = investigate(binary, attack)
     print(f"\nAll {count} records that concern SageMaker are searchable, each once.")
     show_documents(search)
     show_content(installed, dashboards())
