@@ -45,7 +45,7 @@ pub enum ContainError {
     #[error(transparent)]
     Files(#[from] OfflineError),
     #[error(
-        "nothing is known of {asked}: it is the id of no incident, and no record since {since} is by a principal or about a \
+        "nothing is known of {asked}: no incident that these records make has that id, and no record since {since} is by a principal or about a \
          resource of that name. Give an id from a page, an ARN or access key as records have it, or an earlier --since"
     )]
     Unknown { asked: String, since: String },
@@ -103,7 +103,7 @@ pub fn from_files(
     weights: Weights,
     asked: &str,
     since: Option<OffsetDateTime>,
-    complain: impl FnMut(&OfflineError),
+    mut complain: impl FnMut(&OfflineError),
 ) -> Result<Plan, ContainError> {
     let limits =
         Limits { uncompressed_bytes: config.max_uncompressed_bytes, record_bytes: config.max_record_bytes };
@@ -115,7 +115,12 @@ pub fn from_files(
         deeds.extend(Deed::read(&source));
         Ok(())
     };
-    let known = offline::read_documents(files, &limits, enricher, take, complain)?.known;
+    let mut flaws = Vec::new();
+    let note = |error: &OfflineError| {
+        flaws.push(format!("{error}. What stands in the rest of it is not contained."));
+        complain(error);
+    };
+    let known = offline::read_documents(files, &limits, enricher, take, note)?.known;
     deeds.sort_by_key(|deed| deed.time);
     let incidents = rounds.finish().incidents;
     let incident = incident_id(asked).and_then(|id| incidents.iter().find(|it| it.incident.id == id));
@@ -142,6 +147,7 @@ pub fn from_files(
     }
     let mut scene = Scene::of(&meant, subject);
     scene.remember(|key| known.get(key).found());
+    scene.notes.extend(flaws);
     scene.notes.extend(notes(incident, &meant, subject));
     let asked = incident.map_or(asked, |incident| incident.incident.id.as_str());
     Ok(Plan::of(&scene, &BOOK, asked))

@@ -86,7 +86,7 @@ pub fn simulate_files(
     files: &[PathBuf],
     config: &Config,
     enricher: &Enricher,
-    complain: impl FnMut(&OfflineError),
+    mut complain: impl FnMut(&OfflineError),
 ) -> Result<Report, SimulateError> {
     let mut simulation = Simulation::new(&config.rules.placeholders)?;
     let SourceConfig { max_uncompressed_bytes, max_record_bytes, .. } = config.source;
@@ -96,8 +96,15 @@ pub fn simulate_files(
         simulation.take(&source);
         Ok(())
     };
-    offline::read_documents(files, &limits, enricher, take, complain)?;
-    Ok(simulation.report(format!("{} file(s)", files.len())))
+    let mut flawed = 0;
+    let note = |error: &OfflineError| {
+        flawed += 1;
+        complain(error);
+    };
+    offline::read_documents(files, &limits, enricher, take, note)?;
+    let only_in_part =
+        if flawed > 0 { format!(", {flawed} of them not read or only in part") } else { String::new() };
+    Ok(simulation.report(format!("{} file(s){only_in_part}", files.len())))
 }
 
 #[cfg(test)]

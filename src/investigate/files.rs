@@ -67,8 +67,13 @@ pub fn from_files(
         }
         Ok(())
     };
+    let mut flaws = Vec::new();
+    let note = |error: &OfflineError| {
+        flaws.push(error.to_string());
+        complain(error);
+    };
     let Read { summary, known } =
-        offline::read_documents(files.paths, &files.limits, files.enricher, take, &mut complain)?;
+        offline::read_documents(files.paths, &files.limits, files.enricher, take, note)?;
     let mut material = Material::new(asked.trim(), wanted.subject, entries);
     material.since = wanted.since;
     material.until = wanted.until;
@@ -76,6 +81,7 @@ pub fn from_files(
     material.source = Source::Files;
     material.oldest = oldest;
     material.rejected = summary.malformed;
+    material.flaws = flaws;
     material.left_out = (left_out > 0).then_some(left_out);
     let mut memory = HashMap::new();
     loop {

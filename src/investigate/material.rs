@@ -28,6 +28,8 @@ pub struct Material {
     /// Records of the range that were not read, because there are too many.
     pub left_out: Option<u64>,
     pub rejected: u64,
+    /// What is wrong with each file that was not read, or only in part.
+    pub flaws: Vec<String>,
     /// The earliest record of all that there are.
     pub oldest: Option<OffsetDateTime>,
     /// The longest that a record took from its event until it was stored.
@@ -70,6 +72,7 @@ impl Material {
             source: Source::Files,
             left_out: None,
             rejected: 0,
+            flaws: Vec::new(),
             oldest: None,
             slowest_seconds: None,
             verification: Verification::NotAsked,

@@ -60,6 +60,10 @@ pub fn unknown(material: &Material, cuts: &Cuts) -> Vec<Unknown> {
         );
         tell("omitted parameters", text, omitted);
     }
+    for flaw in &material.flaws {
+        let text = format!("{flaw}. What stands in the rest of it is not in this report.");
+        tell("damaged files", text, Vec::new());
+    }
     links(entries, &mut tell);
     let muted: Vec<&Entry> = entries.iter().filter(|entry| entry.muted > 0).collect();
     if !muted.is_empty() {

@@ -147,3 +147,29 @@ fn a_simulation_names_who_would_have_been_denied_and_exits_with_3() {
     let other = "tests/fixtures/other-services.json.gz";
     assert_eq!(sagetrail(&["guard", "simulate", "--from-files", other]).status.code(), Some(0));
 }
+
+#[test]
+fn what_a_damaged_file_may_hold_is_said_in_whatever_is_made_of_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut.json.gz");
+    let whole = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(ATTACK)).unwrap();
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let file = path.to_str().unwrap();
+    let principal =
+        "arn:aws:sts::111122223333:assumed-role/MLOps-SageMakerAdministrator/botocore-session-1762132500";
+    for command in [
+        &["contain", principal, "--from-files", file][..],
+        &["investigate", principal, "--from-files", file][..],
+    ] {
+        let output = sagetrail(command);
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(65), "{command:?}");
+        assert!(said.contains("is damaged") && said.contains("What stands in the rest of it"), "{said}");
+    }
+    let simulated = sagetrail(&["guard", "simulate", "--from-files", file]);
+    assert!(
+        String::from_utf8(simulated.stdout)
+            .unwrap()
+            .contains("1 file(s), 1 of them not read or only in part")
+    );
+}
