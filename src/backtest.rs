@@ -8,7 +8,6 @@ mod judging;
 pub mod progress;
 mod reading;
 mod report;
-mod sorted;
 mod text;
 
 pub use job::{BacktestError, Flaw, Job, LeftOut, Read, Records};

@@ -13,6 +13,7 @@ mod shell;
 mod steps;
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -23,7 +24,8 @@ use crate::decode::Limits;
 use crate::document::Document;
 use crate::enrich::Enricher;
 use crate::incident::{Incident, Rounds, Weights};
-use crate::offline::{self, OfflineError};
+use crate::incidents::{self, IncidentError, id_in, the_one};
+use crate::offline::{OfflineError, Records};
 use crate::opensearch::{OpenSearch, OpenSearchError, QueryError};
 use deed::Deed;
 pub use json::document;
@@ -32,6 +34,8 @@ use scene::{Scene, Subject};
 pub use shell::{Direction, script};
 use steps::BOOK;
 
+/// Records of one incident, principal or resource that are read at most, the earliest first.
+const MOST_DEEDS: usize = 20_000;
 /// How far back the records of a principal or a resource are read, unless somebody says.
 const USUAL_HISTORY: Duration = Duration::days(7);
 
@@ -44,6 +48,8 @@ pub enum ContainError {
     Query(#[from] QueryError),
     #[error(transparent)]
     Files(#[from] OfflineError),
+    #[error(transparent)]
+    Incident(#[from] IncidentError),
     #[error(
         "nothing is known of {asked}: no incident that these records make has that id, and no record since {since} is by a principal or about a \
          resource of that name. Give an id from a page, an ARN or access key as records have it, or an earlier --since"
@@ -65,7 +71,10 @@ pub async fn from_index(
     now: OffsetDateTime,
 ) -> Result<Plan, ContainError> {
     let since_then = since.unwrap_or(now - USUAL_HISTORY);
-    let incident = index::incident(client, incident_id(asked).unwrap_or(asked)).await?;
+    let incident = match id_in(asked) {
+        Some(id) => meant(incidents::stored(client, id).await?, id)?,
+        None => None,
+    };
     let query = incident.as_ref().map_or_else(|| index::of_principal(asked, since_then), of_incident);
     let (mut deeds, mut is_cut) = index::deeds(client, &query).await?;
     let mut subject = Subject::Somebody;
@@ -84,18 +93,13 @@ pub async fn from_index(
     let mut scene = Scene::of(&deeds, subject);
     let states = index::states(client, &scene.keys()).await?;
     scene.remember(|key| states.get(key));
-    if is_cut {
-        scene.notes.push(format!(
-            "there are more than {} records; what came after those is not contained. Ask for single principals.",
-            index::MOST_DEEDS
-        ));
-    }
+    scene.notes.extend(is_cut.then(cut));
     scene.notes.extend(notes(incident.as_ref(), &deeds, subject));
     let asked = incident.as_ref().map_or(asked, |incident| incident.incident.id.as_str());
     Ok(Plan::of(&scene, &BOOK, asked))
 }
 
-/// Plans the same by files, the older ones first.
+/// Plans the same by files.
 pub fn from_files(
     files: &[PathBuf],
     config: &SourceConfig,
@@ -107,24 +111,18 @@ pub fn from_files(
 ) -> Result<Plan, ContainError> {
     let limits =
         Limits { uncompressed_bytes: config.max_uncompressed_bytes, record_bytes: config.max_record_bytes };
-    let mut rounds = Rounds::new(weights, enricher.rules.correlations());
-    let mut deeds = Vec::new();
-    let take = |document: &Document| {
-        let source: Value = serde_json::from_slice(&document.source).expect("documents are written as JSON");
-        rounds.take(document.index.as_str(), document.id.as_str(), &source);
-        deeds.extend(Deed::read(&source));
-        Ok(())
-    };
     let mut flaws = Vec::new();
     let note = |error: &OfflineError| {
         flaws.push(format!("{error}. What stands in the rest of it is not contained."));
         complain(error);
     };
-    let known = offline::read_documents(files, &limits, enricher, take, note)?.known;
-    deeds.sort_by_key(|deed| deed.time);
-    let incidents = rounds.finish().incidents;
-    let incident = incident_id(asked).and_then(|id| incidents.iter().find(|it| it.incident.id == id));
-    let is_meant = |deed: &Deed| match incident {
+    let records = Records::read(files, &limits, enricher, note)?;
+    let incident = match id_in(asked) {
+        Some(id) => meant(decided(&records, enricher, weights)?, id)?,
+        None => None,
+    };
+    let (mut by, mut about) = (Meant::default(), Meant::default());
+    let is_meant = |deed: &Deed| match &incident {
         Some(incident) => {
             let time = incident.event.start.0..=incident.event.end.0;
             time.contains(&deed.time)
@@ -132,32 +130,80 @@ pub fn from_files(
         }
         None => deed.actor.is(asked) && since.is_none_or(|since| deed.time >= since),
     };
-    let mut meant: Vec<Deed> = deeds.iter().filter(|deed| is_meant(deed)).cloned().collect();
-    let mut subject = Subject::Somebody;
-    if meant.is_empty() {
-        subject = Subject::Resource(asked);
-        let is_about = |deed: &&Deed| {
-            let is_it = deed.resource.as_ref().is_some_and(|it| it.is(asked));
-            is_it && !deed.reads && since.is_none_or(|since| deed.time >= since)
-        };
-        meant = deeds.iter().filter(is_about).cloned().collect();
-    }
-    if meant.is_empty() {
+    let is_about = |deed: &Deed| {
+        let is_it = deed.resource.as_ref().is_some_and(|it| it.is(asked));
+        is_it && !deed.reads && since.is_none_or(|since| deed.time >= since)
+    };
+    let read = records.judge(enricher, |document| {
+        let source = parsed(document);
+        if let Some(deed) = Deed::read(&source) {
+            if is_meant(&deed) {
+                by.take(deed);
+            } else if is_about(&deed) {
+                about.take(deed);
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    let (meant, subject) = match by.deeds.is_empty() {
+        false => (by, Subject::Somebody),
+        true => (about, Subject::Resource(asked)),
+    };
+    if meant.deeds.is_empty() {
         return Err(unknown(asked, since));
     }
-    let mut scene = Scene::of(&meant, subject);
-    scene.remember(|key| known.get(key).found());
+    let mut scene = Scene::of(&meant.deeds, subject);
+    scene.remember(|key| read.known.get(key).found());
     scene.notes.extend(flaws);
-    scene.notes.extend(notes(incident, &meant, subject));
-    let asked = incident.map_or(asked, |incident| incident.incident.id.as_str());
+    scene.notes.extend(meant.is_cut.then(cut));
+    scene.notes.extend(notes(incident.as_ref(), &meant.deeds, subject));
+    let asked = incident.as_ref().map_or(asked, |incident| incident.incident.id.as_str());
     Ok(Plan::of(&scene, &BOOK, asked))
 }
 
-/// What somebody may mean with an id: that of an incident, or of one of its pages.
-fn incident_id(asked: &str) -> Option<&str> {
-    const DIGITS: usize = 32;
-    let (id, _) = asked.split_once('/').unwrap_or((asked, ""));
-    (id.len() == DIGITS && id.bytes().all(|it| it.is_ascii_hexdigit())).then_some(id)
+/// The records that something is made of, the earliest first.
+#[derive(Default)]
+struct Meant {
+    deeds: Vec<Deed>,
+    /// Whether there are more than are held.
+    is_cut: bool,
+}
+
+impl Meant {
+    fn take(&mut self, deed: Deed) {
+        if self.deeds.len() < MOST_DEEDS {
+            self.deeds.push(deed);
+        } else {
+            self.is_cut = true;
+        }
+    }
+}
+
+fn cut() -> String {
+    format!(
+        "there are more than {MOST_DEEDS} records; what came after those is not contained. Ask for single principals."
+    )
+}
+
+/// The incident that is meant, if any is: what looks like an id can be a name.
+fn meant(incidents: Vec<Incident>, id: &str) -> Result<Option<Incident>, IncidentError> {
+    match the_one(incidents, id) {
+        Err(IncidentError::None { .. }) => Ok(None),
+        one => one.map(Some),
+    }
+}
+
+fn decided(records: &Records, enricher: &Enricher, weights: Weights) -> Result<Vec<Incident>, OfflineError> {
+    let mut rounds = Rounds::new(weights, enricher.rules.correlations());
+    records.judge(enricher, |document| {
+        rounds.take(document.index.as_str(), document.id.as_str(), &parsed(document));
+        ControlFlow::Continue(())
+    })?;
+    Ok(rounds.finish().incidents)
+}
+
+fn parsed(document: &Document) -> Value {
+    serde_json::from_slice(&document.source).expect("documents are written as JSON")
 }
 
 fn of_incident(incident: &Incident) -> Value {

@@ -4,7 +4,9 @@ mod keys;
 mod library;
 mod policy;
 mod simulate;
+mod text;
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -14,7 +16,7 @@ use crate::config::{Config, SourceConfig};
 use crate::decode::Limits;
 use crate::document::Document;
 use crate::enrich::Enricher;
-use crate::offline::{self, OfflineError};
+use crate::offline::{OfflineError, Records};
 use crate::opensearch::events::Pages;
 use crate::opensearch::{OpenSearch, OpenSearchError, QueryError};
 use crate::timestamp;
@@ -71,8 +73,8 @@ pub async fn simulate_index(
     let Some(mut pages) = Pages::open(client).await? else { return Ok(simulation.report(period)) };
     let read = loop {
         match pages.next(client, &query, &FIELDS).await {
-            Ok(sources) if sources.is_empty() => break Ok(()),
-            Ok(sources) => sources.iter().for_each(|source| simulation.take(source)),
+            Ok(hits) if hits.is_empty() => break Ok(()),
+            Ok(hits) => hits.iter().for_each(|hit| simulation.take(&hit.source)),
             Err(error) => break Err(error),
         }
     };
@@ -94,17 +96,18 @@ pub fn simulate_files(
     let take = |document: &Document| {
         let source: Value = serde_json::from_slice(&document.source).expect("documents are written as JSON");
         simulation.take(&source);
-        Ok(())
+        ControlFlow::Continue(())
     };
     let mut flawed = 0;
     let note = |error: &OfflineError| {
         flawed += 1;
         complain(error);
     };
-    offline::read_documents(files, &limits, enricher, take, note)?;
+    let records = Records::read(files, &limits, enricher, note)?;
+    records.judge(enricher, take)?;
     let only_in_part =
         if flawed > 0 { format!(", {flawed} of them not read or only in part") } else { String::new() };
-    Ok(simulation.report(format!("{} file(s){only_in_part}", files.len())))
+    Ok(simulation.report(format!("{} file(s){only_in_part}", records.files())))
 }
 
 #[cfg(test)]

@@ -40,9 +40,10 @@ pub use out::EvidenceError;
 pub use report::*;
 pub use stored::from_opensearch;
 pub use tell::{tell, unread};
-pub use timesketch::timesketch;
+pub use timesketch::{timesketch, timesketch_csv};
 pub use wanted::{Asked, Range, Wanted};
 
+use crate::incidents::IncidentError;
 use crate::offline::OfflineError;
 use crate::opensearch::QueryError;
 
@@ -53,10 +54,6 @@ pub enum InvestigateError {
     Query(#[from] QueryError),
     #[error(transparent)]
     Offline(#[from] OfflineError),
-    #[error("there is no incident whose id begins with {id}; there are:{known}")]
-    NoIncident { id: String, known: String },
-    #[error("several incidents begin with {id}; ask for one of them:{known}")]
-    SeveralIncidents { id: String, known: String },
-    #[error("standard input cannot be read twice, which the incident {id} needs; give files")]
-    TwicedInput { id: String },
+    #[error(transparent)]
+    Incident(#[from] IncidentError),
 }

@@ -27,6 +27,7 @@ pub mod backtest;
 pub mod investigate;
 pub mod replay;
 mod stored;
+mod incidents;
 pub mod retag;
 pub mod learn;
 pub mod whois;

@@ -13,6 +13,7 @@ mod telling;
 
 use std::sync::{Arc, Mutex};
 
+use serde::Deserialize;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -34,6 +35,13 @@ const OFF: &str = "memory is off, so each record is judged alone, and rules that
 
 /// How OpenSearch calls the denial of a write.
 const DENIED: &str = "security_exception";
+
+/// A document of memory, for those who only read it.
+#[derive(Debug, Deserialize)]
+pub struct Remembered {
+    pub key: String,
+    pub memory: State,
+}
 
 /// The memory of a process. Clones share everything.
 #[derive(Clone)]

@@ -1,22 +1,31 @@
 //! Makes the documents that would be indexed for local files, without any server.
+//!
+//! The records of all files are put into the order of time before they are judged, so that it is the same in which order the
+//! files are named, and whichever command reads them.
 
+mod collecting;
+mod in_order;
+pub mod sorted;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use time::OffsetDateTime;
+pub use collecting::{candidates, nanoseconds};
+pub use in_order::{InOrder, Judged};
+use sorted::{Sorted, Sorting};
 
-use crate::config::ContentHash;
-use crate::decode::{Damage, Limits, Scratch, decode};
+use crate::decode::{Damage, Limits};
 use crate::document::Document;
-use crate::enrich::{self, Enriched, Enricher, Origin, enrich_knowing};
+use crate::enrich::Enricher;
 use crate::memory::Known;
 
 /// The argument that stands for standard input.
 pub const STANDARD_INPUT: &str = "-";
 
 /// What was read and written.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Summary {
     pub files: u64,
     pub records: u64,
@@ -38,6 +47,10 @@ pub enum OfflineError {
     Read { path: PathBuf, source: io::Error },
     #[error("{} is damaged: {damage}", path.display())]
     Damaged { path: PathBuf, damage: Damage },
+    #[error(
+        "cannot keep records in a temporary file: {0}; TMPDIR names the folder, which needs room for the records"
+    )]
+    Sort(io::Error),
     #[error("cannot write to standard output: {0}")]
     Write(io::Error),
 }
@@ -50,138 +63,129 @@ pub fn enrich_files(
     output: &mut impl Write,
     complain: impl FnMut(&OfflineError),
 ) -> Result<Summary, OfflineError> {
-    let take = |document: &Document| write_line(document, output);
-    read_documents(files, limits, enricher, take, complain).map(|read| read.summary)
-}
-
-/// Hands over each document of the files, and returns what they told. What the files tell is remembered, so older ones come
-/// first; the records of one file are put into the order of their times. A damaged file is reported to `complain` and the
-/// next is read.
-pub fn read_documents(
-    files: &[PathBuf],
-    limits: &Limits,
-    enricher: &Enricher,
-    take: impl FnMut(&Document) -> io::Result<()>,
-    mut complain: impl FnMut(&OfflineError),
-) -> Result<Read, OfflineError> {
-    let mut reading = Reading { enricher, known: Known::whole(), take, summary: Summary::default() };
-    for path in files {
-        let bytes = match read(path) {
-            Ok(bytes) => bytes,
-            Err(source) => {
-                complain(&OfflineError::Read { path: path.clone(), source });
-                continue;
-            }
-        };
-        if let Some(damage) = reading.read_file(path, &bytes, limits)? {
-            complain(&OfflineError::Damaged { path: path.clone(), damage });
+    let mut unwritten = None;
+    let take = |document: &Document| match write_line(document, output) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            unwritten = Some(OfflineError::Write(error));
+            ControlFlow::Break(())
         }
-    }
-    Ok(Read { summary: reading.summary, known: reading.known })
+    };
+    let records = Records::read(files, limits, enricher, complain)?;
+    let Read { summary, .. } = records.judge_copies(enricher, Copies::Kept, take)?;
+    unwritten.map_or(Ok(summary), Err)
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// The records of files that rules could select, in the order of time. They can be judged several times.
+#[derive(Debug)]
+pub struct Records {
+    /// The files' paths in the order of their names.
+    paths: Vec<String>,
+    sorted: Sorted,
+    /// Files that were read, and the records in them.
+    read: u64,
+    records: u64,
+}
+
+impl Records {
+    /// Reads all files. A damaged one is reported to `complain` and the next is read.
+    pub fn read(
+        files: &[PathBuf],
+        limits: &Limits,
+        enricher: &Enricher,
+        mut complain: impl FnMut(&OfflineError),
+    ) -> Result<Self, OfflineError> {
+        let mut sorting = Sorting::default();
+        let paths: BTreeSet<&PathBuf> = files.iter().collect();
+        let mut numbers: BTreeMap<&PathBuf, u32> = paths.iter().copied().zip(0..).collect();
+        let (mut read, mut records) = (0, 0);
+        for path in files {
+            let Some(number) = numbers.remove(path) else { continue };
+            let path = path.clone();
+            let bytes = match bytes_of(&path) {
+                Ok(bytes) => bytes,
+                Err(source) => {
+                    complain(&OfflineError::Read { path, source });
+                    continue;
+                }
+            };
+            let mut failure = None;
+            let decoded =
+                candidates(&bytes, limits, &[enricher], number, |entry| match sorting.push(entry) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(error) => {
+                        failure = Some(error);
+                        ControlFlow::Break(())
+                    }
+                });
+            failure.map_or(Ok(()), |error| Err(OfflineError::Sort(error)))?;
+            read += 1;
+            records += decoded.records;
+            if let Some(damage) = decoded.damage {
+                complain(&OfflineError::Damaged { path, damage });
+            }
+        }
+        let paths = paths.iter().map(|path| path.display().to_string()).collect();
+        Ok(Self { paths, sorted: sorting.finish(), read, records })
+    }
+
+    /// How many files were named, each once.
+    pub fn files(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// Hands over the document of each record, the oldest first and each once, until `take` breaks off. Returns what the
+    /// records told.
+    pub fn judge(
+        &self,
+        enricher: &Enricher,
+        take: impl FnMut(&Document) -> ControlFlow<()>,
+    ) -> Result<Read, OfflineError> {
+        self.judge_copies(enricher, Copies::Dropped, take)
+    }
+
+    fn judge_copies(
+        &self,
+        enricher: &Enricher,
+        copies: Copies,
+        mut take: impl FnMut(&Document) -> ControlFlow<()>,
+    ) -> Result<Read, OfflineError> {
+        let mut summary = Summary { files: self.read, records: self.records, ..Summary::default() };
+        let mut in_order = InOrder::new();
+        let each = self.sorted.each(|entry| {
+            let path = usize::try_from(entry.order.file).ok().and_then(|file| self.paths.get(file));
+            let judged = in_order.judge(entry, path.map_or("", String::as_str), enricher);
+            let (document, count) = match &judged {
+                Judged::NotSelected => return Ok(ControlFlow::Continue(())),
+                Judged::Selected(document) => (document, &mut summary.selected),
+                Judged::Malformed(document) => (document, &mut summary.malformed),
+            };
+            let is_copy = !in_order.is_first(entry.order, document.id.as_str());
+            if is_copy && copies == Copies::Dropped {
+                return Ok(ControlFlow::Continue(()));
+            }
+            *count += 1;
+            Ok(take(document))
+        });
+        each.map_err(OfflineError::Sort)?;
+        Ok(Read { summary, known: in_order.known })
+    }
+}
+
+/// What becomes of a record that comes again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Copies {
+    Kept,
+    Dropped,
+}
+
+fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
     if path.as_os_str() == STANDARD_INPUT {
         let mut bytes = Vec::new();
         io::stdin().read_to_end(&mut bytes)?;
         Ok(bytes)
     } else {
         std::fs::read(path)
-    }
-}
-
-/// Raw records that are held to be put into the order of their times.
-#[derive(Default)]
-struct Held {
-    records: Vec<(Option<OffsetDateTime>, Vec<u8>)>,
-    bytes: usize,
-}
-
-/// Bytes of raw records that are sorted at once. A trail's own files are smaller.
-const HELD_BYTES: usize = 64 << 20;
-
-impl Held {
-    fn push(&mut self, raw: &[u8]) {
-        self.bytes += raw.len();
-        self.records.push((enrich::time_of(raw), raw.to_vec()));
-    }
-
-    /// All that are held, the oldest first; those without a time stay where they are among their neighbours.
-    fn take(&mut self) -> impl Iterator<Item = Vec<u8>> {
-        let mut records = std::mem::take(self).records;
-        let mut last = None;
-        for (time, _) in &mut records {
-            last = time.or(last);
-            *time = last;
-        }
-        records.sort_by_key(|(time, _)| *time);
-        records.into_iter().map(|(_, raw)| raw)
-    }
-}
-
-/// What is known while files are read one after the other, and where documents go.
-struct Reading<'e, T> {
-    enricher: &'e Enricher,
-    known: Known,
-    take: T,
-    summary: Summary,
-}
-
-impl<T: FnMut(&Document) -> io::Result<()>> Reading<'_, T> {
-    fn read_file(
-        &mut self,
-        path: &Path,
-        bytes: &[u8],
-        limits: &Limits,
-    ) -> Result<Option<Damage>, OfflineError> {
-        let path = path.display().to_string();
-        let origin = Origin { path: &path, written_at: None, now: OffsetDateTime::now_utc() };
-        let mut held = Held::default();
-        let mut failure = None;
-        let decoded = decode(bytes, limits, ContentHash::None, &mut Scratch::default(), |raw| {
-            if enrich::could_be_selected(raw, self.enricher, &self.known) {
-                held.push(raw);
-            }
-            if held.bytes < HELD_BYTES {
-                return ControlFlow::Continue(());
-            }
-            match self.judge_all(&mut held, origin) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failure = Some(error);
-                    ControlFlow::Break(())
-                }
-            }
-        });
-        self.summary.files += 1;
-        self.summary.records += decoded.records;
-        match failure {
-            Some(error) => Err(error),
-            None => self.judge_all(&mut held, origin).map(|()| decoded.damage),
-        }
-        .map_err(OfflineError::Write)
-    }
-
-    fn judge_all(&mut self, held: &mut Held, origin: Origin<'_>) -> io::Result<()> {
-        held.take().try_for_each(|raw| self.judge(&raw, origin))
-    }
-
-    fn judge(&mut self, raw: &[u8], origin: Origin<'_>) -> io::Result<()> {
-        let document = match enrich_knowing(raw, origin, self.enricher, &self.known) {
-            Enriched::NotSelected | Enriched::RepeatedRead => return Ok(()),
-            Enriched::Selected { document, facts, .. } => {
-                self.summary.selected += 1;
-                self.known.learn(&facts);
-                document
-            }
-            // The panic hook has reported it on standard error already.
-            Enriched::Malformed(document) | Enriched::Panicked(document) => {
-                self.summary.malformed += 1;
-                document
-            }
-            Enriched::ToRecall(_) => unreachable!("what was never told is known not to be"),
-        };
-        (self.take)(&document)
     }
 }
 

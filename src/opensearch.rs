@@ -4,7 +4,7 @@ use aws_config::SdkConfig;
 
 pub use client::{Answer, Info, OpenSearch};
 pub use error::OpenSearchError;
-pub use query::{Hits, Page, Query, QueryError};
+pub use query::{Found, Hit, Hits, Page, Query, QueryError};
 pub use transport::Method;
 
 use crate::aws;

@@ -10,10 +10,10 @@ mod summary;
 mod grow;
 mod meant;
 
-use sagetrail_core::memory::{Key, State};
-use serde::Deserialize;
+use sagetrail_core::memory::Key;
 
-use crate::opensearch::{OpenSearch, OpenSearchError, Page, Query, QueryError};
+use crate::memory::Remembered;
+use crate::opensearch::{Found, Hit, OpenSearch, OpenSearchError, Query, QueryError};
 use grow::{Bounds, Grown, Thing, grow};
 use meant::{Meant, candidates, meant};
 use question::Question;
@@ -75,25 +75,11 @@ pub async fn run(client: &OpenSearch, asked: &str) -> Result<Report, WhoisError>
     }
 }
 
-#[derive(Deserialize)]
-struct Hit {
-    #[serde(rename = "_index")]
-    index: String,
-    #[serde(rename = "_source")]
-    source: Source,
-}
-
-#[derive(Deserialize)]
-struct Source {
-    key: String,
-    memory: State,
-}
-
 async fn answer(client: &OpenSearch, question: &Question, store: &mut Store) -> Result<(), QueryError> {
     let (path, body) = question.search(client.names());
-    let Page::<Hit> { hits } = QUERY.ask(client, &path, &body).await?;
+    let Found::<Remembered> { hits } = QUERY.ask(client, &path, &body).await?;
     let total = hits.total.map_or(0, |total| total.value);
-    let found = hits.hits.into_iter().filter_map(|Hit { index, source }| {
+    let found = hits.hits.into_iter().filter_map(|Hit { index, source, .. }| {
         let kind = kind_of(&index, client.names())?;
         Some((Key::new(kind, source.key), source.memory))
     });

@@ -32,7 +32,7 @@ pub(crate) struct InvestigateArgs {
     /// Public keys as `aws cloudtrail list-public-keys` prints them, in place of asking CloudTrail
     #[arg(long, value_name = "FILE", requires = "evidence")]
     pub(crate) keys: Option<PathBuf>,
-    /// Read these CloudTrail files, the older ones first, and ask no server
+    /// Read these CloudTrail files and ask no server; `-` is standard input
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) from_files: Vec<PathBuf>,
 }
@@ -47,16 +47,18 @@ pub(crate) enum InvestigationFormat {
     Json,
     /// A line of JSON for each step, as Timesketch imports it
     Timesketch,
+    /// The same as CSV, in which no cell is a formula
+    TimesketchCsv,
 }
 
 #[derive(Args)]
 pub(crate) struct ContainArgs {
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
-    /// The id of an incident or of its page, the ARN of a principal or its access key, or the ARN or name of a resource
+    /// The id of an incident or the beginning of it, the ARN of a principal or its access key, or the ARN or name of a resource
     #[arg(value_name = "INCIDENT|PRINCIPAL|RESOURCE")]
     pub(crate) asked: String,
-    /// Read CloudTrail files in place of OpenSearch, the older ones first; `-` is standard input
+    /// Read CloudTrail files in place of OpenSearch; `-` is standard input
     #[arg(long = "from-files", value_name = "FILE", num_args = 1..)]
     pub(crate) files: Vec<PathBuf>,
     /// Records of a principal or resource from this time on, by default of the last seven days, or all of the files

@@ -5,8 +5,8 @@ use std::io;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::sorted::Sorted;
 use crate::decode::Damage;
+use crate::offline::sorted::Sorted;
 use crate::opensearch::{OpenSearchError, QueryError};
 use crate::replay::{JobError, Place, ReplayError};
 

@@ -1,6 +1,6 @@
 //! Judges records in the order of their times, as the daemon and the correlator would have.
 
-use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -9,11 +9,11 @@ use super::job::{BacktestError, Records};
 use super::progress::Progress;
 use super::reading::stored;
 use super::report::{Judged, Report};
-use super::sorted::{Entry, Form};
 use crate::enrich::redact::MARKER_START;
 use crate::enrich::{Enriched, Enricher, Origin, enrich_knowing, re_enrich};
 use crate::incident::{Counted, Rounds, Weights};
-use crate::memory::Known;
+use crate::offline::sorted::{Entry, Form};
+use crate::offline::{self, InOrder};
 use crate::stored::kept;
 
 /// Judges all records with one set of rules. What is older than `since` is the site's history: it is remembered, and not
@@ -30,10 +30,8 @@ pub fn judge(
     let mut judging = Judging {
         enricher,
         now: OffsetDateTime::now_utc(),
-        known: Known::whole(),
+        in_order: InOrder::new(),
         judged: Judged::default(),
-        at: None,
-        seen: HashSet::new(),
     };
     let mut done = 0;
     records.sorted.each(|entry| {
@@ -43,7 +41,7 @@ pub fn judge(
         }
         done += 1;
         progress.judging(done, records.sorted.len());
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
     report.end(judging.judged, rounds.finish());
     Ok(report)
@@ -53,12 +51,8 @@ pub fn judge(
 struct Judging<'e> {
     enricher: &'e Enricher,
     now: OffsetDateTime,
-    known: Known,
+    in_order: InOrder,
     judged: Judged,
-    /// The time of the last record, and the ids of the documents of that time: the same record has the same time wherever it
-    /// comes from.
-    at: Option<i64>,
-    seen: HashSet<String>,
 }
 
 struct Document {
@@ -70,15 +64,11 @@ struct Document {
 impl Judging<'_> {
     /// The document of an entry. None where the record is not selected, cannot be read or came before.
     fn document(&mut self, entry: &Entry) -> Option<Document> {
-        if self.at != entry.order.time {
-            self.at = entry.order.time;
-            self.seen.clear();
-        }
-        let document = match entry.form {
+        let document = match entry.order.form {
             Form::Record => self.of_record(entry)?,
             Form::Stored => self.of_stored(&entry.bytes)?,
         };
-        if !self.seen.insert(document.id.clone()) {
+        if !self.in_order.is_first(entry.order, &document.id) {
             self.judged.duplicates += 1;
             self.judged.selected -= 1;
             return None;
@@ -86,30 +76,22 @@ impl Judging<'_> {
         Some(document)
     }
 
-    /// A record that says no time has that of the one before it: now would be weeks later, and end every incident.
     fn of_record(&mut self, entry: &Entry) -> Option<Document> {
-        let time = entry.order.time.map(|time| OffsetDateTime::from_unix_timestamp_nanos(time.into()));
-        let now = time.and_then(Result::ok).unwrap_or(self.now);
-        let origin = Origin { path: "", written_at: None, now };
-        let document = match enrich_knowing(&entry.bytes, origin, self.enricher, &self.known) {
-            Enriched::NotSelected | Enriched::RepeatedRead => return None,
-            Enriched::Selected { document, facts, .. } => {
-                self.judged.selected += 1;
-                self.known.learn(&facts);
-                document
-            }
-            // The panic hook has reported it on standard error already.
-            Enriched::Malformed(_) | Enriched::Panicked(_) => {
+        match self.in_order.judge(entry, "", self.enricher) {
+            offline::Judged::NotSelected => None,
+            offline::Judged::Malformed(_) => {
                 self.judged.malformed += 1;
-                return None;
+                None
             }
-            Enriched::ToRecall(_) => unreachable!("what was never told is known not to be"),
-        };
-        Some(Document {
-            index: document.index.as_str().to_owned(),
-            id: document.id.as_str().to_owned(),
-            source: serde_json::from_slice(&document.source).expect("documents are written as JSON"),
-        })
+            offline::Judged::Selected(document) => {
+                self.judged.selected += 1;
+                Some(Document {
+                    index: document.index.as_str().to_owned(),
+                    id: document.id.as_str().to_owned(),
+                    source: serde_json::from_slice(&document.source).expect("documents are written as JSON"),
+                })
+            }
+        }
     }
 
     /// Judges the text that a stored document keeps. What memory knew when it was shipped, and what its text has lost since,
@@ -118,11 +100,12 @@ impl Judging<'_> {
         let (index, id, before) = stored(bytes)?;
         let anew = kept(&before, self.now).and_then(|kept| {
             let origin = Origin { path: kept.path, written_at: None, now: self.now };
-            let anew = re_enrich(&kept, self.enricher, &self.known)?;
+            let anew = re_enrich(&kept, self.enricher, &self.in_order.known)?;
             let raw = kept.original.as_bytes();
-            if let Enriched::Selected { facts, .. } = enrich_knowing(raw, origin, self.enricher, &self.known)
+            if let Enriched::Selected { facts, .. } =
+                enrich_knowing(raw, origin, self.enricher, &self.in_order.known)
             {
-                self.known.learn(&facts);
+                self.in_order.known.learn(&facts);
             }
             self.judged.redacted += u64::from(kept.original.contains(MARKER_START));
             Some(anew)

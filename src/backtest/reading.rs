@@ -13,12 +13,12 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::job::{BacktestError, Flaw, Job, Read, Records};
 use super::progress::Progress;
-use super::sorted::{Entry, Form, Order, Sorting};
-use crate::config::{Config, ContentHash};
-use crate::decode::{Decoded, Limits, Scratch, decode};
-use crate::enrich::{self, Enricher};
-use crate::memory::Known;
+use crate::config::Config;
+use crate::decode::{Decoded, Limits};
+use crate::enrich::Enricher;
 use crate::metrics::Metrics;
+use crate::offline::sorted::{Entry, Form, Order, Sorting};
+use crate::offline::{candidates, nanoseconds};
 use crate::opensearch;
 use crate::replay::walk::{Item, Walk, What};
 use crate::replay::{self, PARTS, Place, ReplayError};
@@ -131,7 +131,7 @@ struct Reading<'p, C> {
     sorting: Sorting,
     read: Read,
     /// Files and objects so far.
-    items: u64,
+    items: u32,
     progress: &'p Progress,
     complain: C,
 }
@@ -230,9 +230,11 @@ impl<C: FnMut(&Flaw)> Reading<'_, C> {
             for hit in hits {
                 self.read.stored += 1;
                 let time = hit.source["@timestamp"].as_str().and_then(timestamp::parse);
-                let order = Order { time: time.map(nanoseconds), place: u64::MAX, number: self.read.stored };
+                let time = time.map(nanoseconds);
+                let number = self.read.stored;
+                let order = Order { time, form: Form::Stored, number, content: 0, file: 0 };
                 let document = json!({"index": hit.index, "id": hit.id, "source": hit.source});
-                self.keep(vec![Entry { order, form: Form::Stored, bytes: document.to_string().into() }])?;
+                self.keep(vec![Entry { order, bytes: document.to_string().into() }])?;
             }
             let part = PARTS * self.read.stored / total.max(self.read.stored);
             self.show(part, Share { number: 1, of: 1 });
@@ -243,16 +245,16 @@ impl<C: FnMut(&Flaw)> Reading<'_, C> {
 }
 
 impl Reader {
-    async fn read(self: Arc<Self>, item: Item, place: u64, chunks: mpsc::Sender<Vec<Entry>>) -> Ended {
+    async fn read(self: Arc<Self>, item: Item, file: u32, chunks: mpsc::Sender<Vec<Entry>>) -> Ended {
         let (name, part) = (item.what.to_string(), item.part);
-        let outcome = Arc::clone(&self).read_item(item, place, chunks).await;
+        let outcome = Arc::clone(&self).read_item(item, file, chunks).await;
         Ended { name, part, outcome }
     }
 
     async fn read_item(
         self: Arc<Self>,
         item: Item,
-        place: u64,
+        file: u32,
         chunks: mpsc::Sender<Vec<Entry>>,
     ) -> Result<Decoded, String> {
         let name = item.what.to_string();
@@ -270,26 +272,18 @@ impl Reader {
             What::StandardInput => self.store.reserve(0, read_standard_input()).await.map_err(cannot_read)?,
         };
         let decoding = tokio::task::spawn_blocking(move || {
-            let decoded = self.decode(&held.bytes, place, &chunks);
+            let decoded = self.decode(&held.bytes, file, &chunks);
             drop(held);
             decoded
         });
         decoding.await.map_err(|_| format!("{name}: its decoder panicked; this is a bug, please report it"))
     }
 
-    /// Hands over the records that could be selected, with their times; one without a time has that of the one before it.
-    fn decode(&self, bytes: &Bytes, place: u64, chunks: &mpsc::Sender<Vec<Entry>>) -> Decoded {
-        let known = Known::whole();
+    fn decode(&self, bytes: &Bytes, file: u32, chunks: &mpsc::Sender<Vec<Entry>>) -> Decoded {
         let (mut chunk, mut size) = (Vec::new(), 0);
-        let (mut number, mut last) = (0, None);
-        let decoded = decode(bytes, &self.limits, ContentHash::None, &mut Scratch::default(), |raw| {
-            number += 1;
-            last = enrich::time_of(raw).map(nanoseconds).or(last);
-            if self.enrichers.iter().any(|enricher| enrich::could_be_selected(raw, enricher, &known)) {
-                size += raw.len();
-                let order = Order { time: last, place, number };
-                chunk.push(Entry { order, form: Form::Record, bytes: raw.to_vec() });
-            }
+        let decoded = candidates(bytes, &self.limits, &self.enrichers, file, |entry| {
+            size += entry.bytes.len();
+            chunk.push(entry);
             if size >= CHUNK {
                 size = 0;
                 if chunks.blocking_send(std::mem::take(&mut chunk)).is_err() {
@@ -302,11 +296,6 @@ impl Reader {
         let _ = chunks.blocking_send(chunk);
         decoded
     }
-}
-
-/// A year beyond 2262 is the latest that can be told.
-fn nanoseconds(time: OffsetDateTime) -> i64 {
-    i64::try_from(time.unix_timestamp_nanos()).unwrap_or(if time.year() > 1970 { i64::MAX } else { i64::MIN })
 }
 
 async fn read_standard_input() -> std::io::Result<(Bytes, Option<OffsetDateTime>)> {

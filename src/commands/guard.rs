@@ -25,7 +25,7 @@ fn show(args: &GuardArgs, policy: &str) -> anyhow::Result<ExitCode> {
     let config = load(&args.rules.config)?;
     let filled = guard::find(policy)?.to_attach(&config.rules.placeholders)?;
     for list in filled.examples {
-        complain(&format!("sagetrail: as shipped: {list}"));
+        complain(&format!("sagetrail: as shipped, look whether it is yours: {list}"));
     }
     print(&format!("{}\n", serde_json::to_string_pretty(&filled.document)?))
 }

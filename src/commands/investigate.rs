@@ -9,7 +9,7 @@ use sagetrail::config::Config;
 use sagetrail::decode::Limits;
 use sagetrail::incident::Weights;
 use sagetrail::investigate::{
-    self, Collected, Files, Material, Range, Report, Trail, html, markdown, tell, timesketch,
+    self, Collected, Files, Material, Range, Report, Trail, html, markdown, tell, timesketch, timesketch_csv,
 };
 use sagetrail::telemetry::complain;
 use sagetrail::verify::keys::Keys;
@@ -87,6 +87,7 @@ fn written(report: &Report, format: InvestigationFormat) -> anyhow::Result<Strin
             format!("{}\n", serde_json::to_string_pretty(report).context("cannot write the report")?)
         }
         InvestigationFormat::Timesketch => timesketch(report),
+        InvestigationFormat::TimesketchCsv => timesketch_csv(report),
     })
 }
 

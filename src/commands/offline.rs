@@ -53,7 +53,7 @@ pub(super) fn complain_of(error: &OfflineError) -> u8 {
     complain(&format!("sagetrail: {error}"));
     match error {
         OfflineError::Read { .. } => exit::NO_INPUT,
-        OfflineError::Damaged { .. } | OfflineError::Write(_) => exit::DATA,
+        OfflineError::Damaged { .. } | OfflineError::Sort(_) | OfflineError::Write(_) => exit::DATA,
     }
 }
 

@@ -3,38 +3,21 @@
 use std::collections::HashMap;
 
 use sagetrail_core::memory::{Key, State};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
+use super::MOST_DEEDS;
 use super::deed::Deed;
-use crate::incident::Incident;
+use crate::memory::Remembered;
 use crate::opensearch::events::Pages;
-use crate::opensearch::{OpenSearch, Page, Query, QueryError};
+use crate::opensearch::{Found, OpenSearch, Query, QueryError};
 use crate::timestamp;
 
-const QUERY: Query = Query {
-    operation: "reading incidents and memory",
-    grant: "indices:data/read/search on the indices of incidents and resources",
-};
+const QUERY: Query =
+    Query { operation: "reading memory", grant: "indices:data/read/search on the index of resources" };
 
-/// Records of one incident, principal or resource that are read at most, the earliest first.
-pub const MOST_DEEDS: usize = 20_000;
 /// Things whose users are asked for at once.
 const MOST_KEYS: usize = 500;
-
-/// The incident with an id.
-pub async fn incident(client: &OpenSearch, id: &str) -> Result<Option<Incident>, QueryError> {
-    #[derive(Deserialize)]
-    struct Hit {
-        #[serde(rename = "_source")]
-        source: Incident,
-    }
-    let body = json!({"size": 1, "query": {"term": {"incident.id": {"value": id}}}});
-    let path = format!("{}/_search?ignore_unavailable=true", client.names().incidents());
-    let Page::<Hit> { hits } = QUERY.ask(client, &path, &body).await?;
-    Ok(hits.hits.into_iter().next().map(|hit| hit.source))
-}
 
 /// What the records that fit say, the earliest first, and whether there are more.
 pub async fn deeds(client: &OpenSearch, query: &Value) -> Result<(Vec<Deed>, bool), QueryError> {
@@ -42,8 +25,8 @@ pub async fn deeds(client: &OpenSearch, query: &Value) -> Result<(Vec<Deed>, boo
     let mut deeds = Vec::new();
     let read = loop {
         match pages.next(client, query, &Deed::FIELDS).await {
-            Ok(sources) if sources.is_empty() => break Ok(false),
-            Ok(sources) => deeds.extend(sources.iter().filter_map(Deed::read)),
+            Ok(hits) if hits.is_empty() => break Ok(false),
+            Ok(hits) => deeds.extend(hits.iter().filter_map(|hit| Deed::read(&hit.source))),
             Err(error) => break Err(error),
         }
         if deeds.len() >= MOST_DEEDS {
@@ -56,22 +39,12 @@ pub async fn deeds(client: &OpenSearch, query: &Value) -> Result<(Vec<Deed>, boo
 
 /// What memory knows of resources and roles.
 pub async fn states(client: &OpenSearch, keys: &[Key]) -> Result<HashMap<Key, State>, QueryError> {
-    #[derive(Deserialize)]
-    struct Hit {
-        #[serde(rename = "_source")]
-        source: Source,
-    }
-    #[derive(Deserialize)]
-    struct Source {
-        key: String,
-        memory: State,
-    }
     let mut states = HashMap::new();
     let path = format!("{}/_search?ignore_unavailable=true", client.names().resources());
     for keys in keys.chunks(MOST_KEYS) {
         let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
         let body = json!({"size": MOST_KEYS, "_source": ["key", "memory"], "query": {"terms": {"key": ids}}});
-        let Page::<Hit> { hits } = QUERY.ask(client, &path, &body).await?;
+        let Found::<Remembered> { hits } = QUERY.ask(client, &path, &body).await?;
         states.extend(hits.hits.into_iter().map(|hit| (Key::resource(&hit.source.key), hit.source.memory)));
     }
     Ok(states)

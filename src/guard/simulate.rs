@@ -1,7 +1,6 @@
 //! Counts who would have been denied what (pure).
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -234,54 +233,6 @@ impl Report {
     pub fn denies(&self) -> bool {
         self.policies.iter().any(|policy| policy.denied > 0)
     }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(text, "{} record(s) of {} that some policy is about", self.records, self.period)?;
-        if self.unreadable > 0 {
-            writeln!(text, "{} record(s) could not be read and are not judged", self.unreadable)?;
-        }
-        writeln!(
-            text,
-            "Not shown: calls that were not delivered or not selected, and the management account, which no such policy stops"
-        )?;
-        for policy in &self.policies {
-            writeln!(
-                text,
-                "\n{}: {} denied, {} undecided, {} allowed\n    {}",
-                policy.policy, policy.denied, policy.undecided, policy.allowed, policy.title
-            )?;
-            for list in &policy.example_values {
-                writeln!(text, "    with the example's values of {list}")?;
-            }
-            for line in &policy.lines {
-                let works_for =
-                    line.works_for.as_ref().map_or(String::new(), |it| format!(" for {}", shown(it)));
-                writeln!(
-                    text,
-                    "    {:<9} {:>6} x {}  {}{works_for}, account {}, {} to {}, first {}",
-                    line.verdict,
-                    line.count,
-                    shown(&line.call),
-                    shown(&line.who),
-                    shown(&line.account),
-                    line.first,
-                    line.last,
-                    shown(&line.event)
-                )?;
-            }
-            if policy.more > 0 {
-                writeln!(text, "    and {} more call(s)", policy.more)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A record's text for a terminal.
-fn shown(text: &str) -> String {
-    text.chars().filter(|character| !sagetrail_core::enrich::is_invisible(*character)).collect()
 }
 
 fn is_service_linked(record: &Value) -> bool {

@@ -1,7 +1,8 @@
 //! Reads what a report is made of from CloudTrail files, without any server.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use sagetrail_core::incident::{Incident, Rounds, Weights};
 use serde_json::Value;
@@ -16,7 +17,9 @@ use super::wanted::{Asked, Range, Wanted};
 use crate::decode::Limits;
 use crate::document::Document;
 use crate::enrich::Enricher;
-use crate::offline::{self, OfflineError, Read, STANDARD_INPUT};
+use crate::incidents::the_one;
+use crate::memory::{Key, Known, State};
+use crate::offline::{OfflineError, Read, Records};
 use crate::timestamp;
 
 /// The files and how they are judged.
@@ -35,117 +38,107 @@ pub fn from_files(
     range: Range,
     mut complain: impl FnMut(&OfflineError),
 ) -> Result<Material, InvestigateError> {
-    let meant = Asked::read(asked);
-    let wanted = match (&meant, Wanted::of(&meant, range)) {
-        (_, Some(wanted)) => wanted,
-        (Asked::Incident(id), None) if files.paths.iter().any(|path| path == Path::new(STANDARD_INPUT)) => {
-            return Err(InvestigateError::TwicedInput { id: id.clone() });
-        }
-        (Asked::Incident(id), None) => {
-            // The files are read once more: whose records they are is known only at the end.
-            let incidents = incidents(files)?;
-            Wanted::of_incident(the_one(&incidents, id)?, range)
-        }
-        (_, None) => unreachable!("only an incident has to be found first"),
-    };
-    let mut entries = Vec::new();
-    let mut left_out = 0;
-    let mut oldest: Option<OffsetDateTime> = None;
-    let take = |document: &Document| {
-        let source = parsed(document);
-        let time = source["@timestamp"].as_str().and_then(timestamp::parse);
-        oldest = match (oldest, time) {
-            (Some(oldest), Some(time)) => Some(oldest.min(time)),
-            (oldest, time) => oldest.or(time),
-        };
-        if time.is_some_and(|time| wanted.holds(time, &source)) {
-            if entries.len() >= MOST_RECORDS {
-                left_out += 1;
-                return Ok(());
-            }
-            entries.extend(Entry::read(document.index.as_str(), document.id.as_str(), &source));
-        }
-        Ok(())
-    };
     let mut flaws = Vec::new();
     let note = |error: &OfflineError| {
         flaws.push(error.to_string());
         complain(error);
     };
-    let Read { summary, known } =
-        offline::read_documents(files.paths, &files.limits, files.enricher, take, note)?;
+    let records = Records::read(files.paths, &files.limits, files.enricher, note)?;
+    let meant = Asked::read(asked);
+    let wanted = match (&meant, Wanted::of(&meant, range)) {
+        (_, Some(wanted)) => wanted,
+        (Asked::Incident(id), None) => {
+            // They are judged once more: whose records they are is known only at the end.
+            let incidents = incidents(files, &records)?;
+            Wanted::of_incident(&the_one(incidents, id)?, range)
+        }
+        (_, None) => unreachable!("only an incident has to be found first"),
+    };
+    let Told { entries, left_out, oldest, read } = of(files, &records, &wanted)?;
     let mut material = Material::new(asked.trim(), wanted.subject, entries);
     material.since = wanted.since;
     material.until = wanted.until;
     material.incident = wanted.incident;
     material.source = Source::Files;
     material.oldest = oldest;
-    material.rejected = summary.malformed;
+    material.rejected = read.summary.malformed;
     material.flaws = flaws;
     material.left_out = (left_out > 0).then_some(left_out);
+    material.memory = memory(&material.entries, &read.known);
+    drop(read);
+    let unread = unread(&tell(&material));
+    if !unread.is_empty() {
+        material.beyond = with_ids(files, &records, unread)?;
+    }
+    Ok(material)
+}
+
+/// What the files tell of what is asked.
+struct Told {
+    entries: Vec<Entry>,
+    left_out: u64,
+    oldest: Option<OffsetDateTime>,
+    read: Read,
+}
+
+fn of(files: &Files<'_>, records: &Records, wanted: &Wanted) -> Result<Told, OfflineError> {
+    let (mut entries, mut left_out) = (Vec::new(), 0);
+    let mut oldest: Option<OffsetDateTime> = None;
+    let read = records.judge(files.enricher, |document| {
+        let source = parsed(document);
+        if let Some(time) = source["@timestamp"].as_str().and_then(timestamp::parse) {
+            oldest = Some(oldest.map_or(time, |oldest| oldest.min(time)));
+            if !wanted.holds(time, &source) {
+            } else if entries.len() < MOST_RECORDS {
+                entries.extend(Entry::read(document.index.as_str(), document.id.as_str(), &source));
+            } else {
+                left_out += 1;
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(Told { entries, left_out, oldest, read })
+}
+
+fn memory(entries: &[Entry], known: &Known) -> HashMap<Key, State> {
     let mut memory = HashMap::new();
     loop {
-        let asked: BTreeSet<_> = needed(&material.entries, &memory);
+        let asked = needed(entries, &memory);
         if asked.is_empty() {
-            break;
+            memory.retain(|_, state: &mut State| !state.is_empty());
+            return memory;
         }
         memory.extend(asked.into_iter().map(|key| {
             let state = known.get(&key).found().cloned().unwrap_or_default();
             (key, state)
         }));
     }
-    memory.retain(|_, state| !state.is_empty());
-    material.memory = memory;
-    let unread = unread(&tell(&material));
-    if !unread.is_empty() && !files.paths.iter().any(|path| path == Path::new(STANDARD_INPUT)) {
-        material.beyond = with_ids(files, &unread)?;
-    }
-    Ok(material)
 }
 
-/// The records with these ids, which are read once more.
-fn with_ids(files: &Files<'_>, ids: &BTreeSet<String>) -> Result<Vec<Entry>, InvestigateError> {
+/// The records with these ids, which are judged once more.
+fn with_ids(
+    files: &Files<'_>,
+    records: &Records,
+    mut ids: BTreeSet<String>,
+) -> Result<Vec<Entry>, InvestigateError> {
     let mut found = Vec::new();
-    let take = |document: &Document| {
-        if ids.contains(document.id.as_str()) {
+    records.judge(files.enricher, |document| {
+        if ids.remove(document.id.as_str()) {
             found.extend(Entry::read(document.index.as_str(), document.id.as_str(), &parsed(document)));
         }
-        Ok(())
-    };
-    offline::read_documents(files.paths, &files.limits, files.enricher, take, |_| {})?;
+        if ids.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
     found.sort_by(|a: &Entry, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
-    found.dedup_by(|a, b| a.id == b.id);
     Ok(found)
 }
 
-fn incidents(files: &Files<'_>) -> Result<Vec<Incident>, InvestigateError> {
+fn incidents(files: &Files<'_>, records: &Records) -> Result<Vec<Incident>, InvestigateError> {
     let mut rounds = Rounds::new(files.weights.clone(), files.enricher.rules.correlations());
-    let take = |document: &Document| {
+    records.judge(files.enricher, |document| {
         rounds.take(document.index.as_str(), document.id.as_str(), &parsed(document));
-        Ok(())
-    };
-    // What is wrong with a file is told when it is read for the records.
-    offline::read_documents(files.paths, &files.limits, files.enricher, take, |_| {})?;
+        ControlFlow::Continue(())
+    })?;
     Ok(rounds.finish().incidents)
-}
-
-/// The incident whose id begins so.
-pub(super) fn the_one<'i>(incidents: &'i [Incident], id: &str) -> Result<&'i Incident, InvestigateError> {
-    let mut found = incidents.iter().filter(|incident| incident.incident.id.starts_with(id));
-    match (found.next(), found.next()) {
-        (Some(incident), None) => Ok(incident),
-        (None, _) => Err(InvestigateError::NoIncident { id: id.to_owned(), known: names(incidents.iter()) }),
-        (Some(first), Some(second)) => {
-            let several = [first, second].into_iter().chain(found);
-            Err(InvestigateError::SeveralIncidents { id: id.to_owned(), known: names(several) })
-        }
-    }
-}
-
-fn names<'i>(incidents: impl Iterator<Item = &'i Incident>) -> String {
-    let lines: Vec<String> =
-        incidents.take(20).map(|it| format!("\n  {}  {}", it.incident.id, it.message)).collect();
-    if lines.is_empty() { " none".to_owned() } else { lines.concat() }
 }
 
 fn parsed(document: &Document) -> Value {

@@ -250,6 +250,11 @@ fn escaped(text: &str) -> String {
     let shown = shown(text);
     let mut escaped = String::with_capacity(shown.len() + 16);
     for (place, character) in shown.char_indices() {
+        // Written as it is, it would move what belongs to this item of a list out of it.
+        if place == 0 && character == ' ' {
+            escaped.push_str("&#32;");
+            continue;
+        }
         let (before, after) = (&shown[..place], &shown[place + character.len_utf8()..]);
         let is_markup = match character {
             ':' => after.starts_with("//"),

@@ -2,27 +2,21 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
-use sagetrail_core::incident::Incident;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::InvestigateError;
 use super::entry::{Entry, FIELDS};
-use super::files::the_one;
 use super::material::{MOST_RECORDS, Material, Source, Verification};
 use super::needed::needed;
 use super::tell::{tell, unread};
 use super::wanted::{Asked, Range, Wanted};
-use crate::memory::{Key, Kind, State};
-use crate::opensearch::{Method, OpenSearch, Page, Query, QueryError};
+use crate::incidents::{self, the_one};
+use crate::memory::{Key, Kind, Remembered, State};
+use crate::opensearch::events::Pages;
+use crate::opensearch::{Found, OpenSearch, Query, QueryError};
 use crate::timestamp;
 
-/// Documents of one page.
-const PAGE: usize = 500;
-/// How long OpenSearch keeps the view between two pages.
-const KEEP_ALIVE: &str = "5m";
 /// Things of memory in one question.
 const AT_ONCE: usize = 200;
 /// Indices that are not there are empty.
@@ -30,7 +24,7 @@ const ABSENT: &str = "ignore_unavailable=true&allow_no_indices=true";
 
 const QUERY: Query = Query {
     operation: "investigating",
-    grant: "what `investigate` needs: search on the indices of events, incidents, memory, rejected documents and verifications",
+    grant: "what `investigate` needs: search on the indices of events, memory, rejected documents and verifications",
 };
 
 /// The stored records that belong to what is asked.
@@ -43,8 +37,8 @@ pub async fn from_opensearch(
     let wanted = match (&meant, Wanted::of(&meant, range)) {
         (_, Some(wanted)) => wanted,
         (Asked::Incident(id), None) => {
-            let incidents = incidents(client, id).await?;
-            Wanted::of_incident(the_one(&incidents, id)?, range)
+            let incidents = incidents::stored(client, id).await?;
+            Wanted::of_incident(&the_one(incidents, id)?, range)
         }
         (_, None) => unreachable!("only an incident has to be found first"),
     };
@@ -72,23 +66,6 @@ pub async fn from_opensearch(
     Ok(material)
 }
 
-#[derive(Deserialize)]
-struct Hit {
-    #[serde(rename = "_index")]
-    index: String,
-    #[serde(rename = "_id")]
-    id: String,
-    #[serde(rename = "_source")]
-    source: Value,
-    #[serde(default)]
-    sort: Value,
-}
-
-#[derive(Deserialize)]
-struct Opened {
-    pit_id: String,
-}
-
 struct Records {
     entries: Vec<Entry>,
     total: u64,
@@ -98,45 +75,15 @@ struct Records {
 /// The records as they are at one moment, the earliest first.
 async fn records(client: &OpenSearch, wanted: &Wanted) -> Result<Records, QueryError> {
     let mut read = Records { entries: Vec::new(), total: 0, slowest_seconds: None };
-    let path = format!("{}-*/_search/point_in_time?keep_alive={KEEP_ALIVE}", client.names().events());
-    let Opened { pit_id } = match QUERY.ask(client, &path, &Value::Null).await {
-        Ok(opened) => opened,
-        Err(QueryError::Refused { status: 404, .. }) => return Ok(read),
-        Err(error) => return Err(error),
-    };
-    let result = pages(client, wanted, &pit_id, &mut read).await;
-    // A view that cannot be closed ends by itself.
-    let body = Bytes::from(json!({"pit_id": [pit_id]}).to_string());
-    let _ = client.request(Method::DELETE, "_search/point_in_time", Some(body)).await;
-    result.map(|()| read)
-}
-
-async fn pages(
-    client: &OpenSearch,
-    wanted: &Wanted,
-    pit: &str,
-    read: &mut Records,
-) -> Result<(), QueryError> {
-    let query = wanted.query();
-    let fields = [&FIELDS[..], &["event.ingested"]].concat();
-    let mut after: Option<Value> = None;
-    while read.entries.len() < MOST_RECORDS {
-        let mut body = json!({
-            "size": PAGE.min(MOST_RECORDS - read.entries.len()), "query": query, "track_total_hits": after.is_none(),
-            "pit": {"id": pit, "keep_alive": KEEP_ALIVE}, "_source": fields,
-            // Together they are unique, also for one event in two shards.
-            "sort": [{"@timestamp": "asc"}, {"_seq_no": "asc"}, {"event.id": "asc"}],
-        });
-        if let Some(after) = &after {
-            body["search_after"] = after.clone();
-        }
-        let Page::<Hit> { hits } = QUERY.ask(client, "_search", &body).await?;
-        if let Some(total) = hits.total {
-            read.total = total.value;
-        }
-        let Some(last) = hits.hits.last() else { break };
-        after = Some(last.sort.clone());
-        for hit in &hits.hits {
+    let Some(mut pages) = Pages::open(client).await? else { return Ok(read) };
+    let (query, fields) = (wanted.query(), [&FIELDS[..], &["event.ingested"]].concat());
+    let result = loop {
+        let hits = match pages.next(client, &query, &fields).await {
+            Ok(hits) if hits.is_empty() => break Ok(()),
+            Ok(hits) => hits,
+            Err(error) => break Err(error),
+        };
+        for hit in hits {
             let ingested =
                 hit.source.pointer("/event/ingested").and_then(Value::as_str).and_then(timestamp::parse);
             let Some(entry) = Entry::read(&hit.index, &hit.id, &hit.source) else { continue };
@@ -144,8 +91,14 @@ async fn pages(
             read.slowest_seconds = read.slowest_seconds.max(took);
             read.entries.push(entry);
         }
-    }
-    Ok(())
+        if read.entries.len() >= MOST_RECORDS {
+            read.entries.truncate(MOST_RECORDS);
+            break Ok(());
+        }
+    };
+    read.total = pages.total;
+    pages.close(client).await;
+    result.map(|()| read)
 }
 
 /// The records with these ids, as far as they are still stored.
@@ -154,22 +107,12 @@ async fn with_ids(client: &OpenSearch, ids: Vec<&str>) -> Result<Vec<Entry>, Que
     let path = format!("{}/_search?{ABSENT}", client.names().events());
     for part in ids.chunks(AT_ONCE) {
         let body = json!({"size": 2 * AT_ONCE, "query": {"ids": {"values": part}}, "_source": FIELDS});
-        let Page::<Hit> { hits } = QUERY.ask(client, &path, &body).await?;
+        let Found::<Value> { hits } = QUERY.ask(client, &path, &body).await?;
         found.extend(hits.hits.iter().filter_map(|hit| Entry::read(&hit.index, &hit.id, &hit.source)));
     }
     found.sort_by(|a: &Entry, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
     found.dedup_by(|a, b| a.id == b.id);
     Ok(found)
-}
-
-async fn incidents(client: &OpenSearch, id: &str) -> Result<Vec<Incident>, QueryError> {
-    let path = format!("{}/_search?{ABSENT}", client.names().incidents());
-    let body = json!({
-        "size": 20, "query": {"prefix": {"incident.id": {"value": id}}},
-        "sort": [{"incident.opened": {"order": "desc", "unmapped_type": "date"}}],
-    });
-    let Page::<Hit> { hits } = QUERY.ask(client, &path, &body).await?;
-    Ok(hits.hits.into_iter().filter_map(|hit| serde_json::from_value(hit.source).ok()).collect())
 }
 
 async fn oldest(client: &OpenSearch) -> Result<Option<OffsetDateTime>, QueryError> {
@@ -178,7 +121,7 @@ async fn oldest(client: &OpenSearch) -> Result<Option<OffsetDateTime>, QueryErro
         "size": 1, "_source": ["@timestamp"], "track_total_hits": false, "query": {"exists": {"field": "@timestamp"}},
         "sort": [{"@timestamp": {"order": "asc", "unmapped_type": "date"}}],
     });
-    let Page::<Hit> { hits } = QUERY.ask(client, &path, &body).await?;
+    let Found::<Value> { hits } = QUERY.ask(client, &path, &body).await?;
     Ok(hits.hits.first().and_then(|hit| hit.source["@timestamp"].as_str()).and_then(timestamp::parse))
 }
 
@@ -214,13 +157,9 @@ async fn recall(
     let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
     // One session can be in the indices of two months.
     let body = json!({"size": 2 * AT_ONCE, "_source": ["key", "memory"], "query": {"terms": {"key": ids}}});
-    let Page::<Hit> { hits } = QUERY.ask(client, &format!("{index}/_search?{ABSENT}"), &body).await?;
-    for hit in hits.hits {
-        let (Some(id), Ok(state)) = (hit.source["key"].as_str(), State::deserialize(&hit.source["memory"]))
-        else {
-            continue;
-        };
-        known.entry(Key::new(kind, id)).or_default().join(&state);
+    let Found::<Remembered> { hits } = QUERY.ask(client, &format!("{index}/_search?{ABSENT}"), &body).await?;
+    for Remembered { key, memory } in hits.hits.into_iter().map(|hit| hit.source) {
+        known.entry(Key::new(kind, key)).or_default().join(&memory);
     }
     Ok(())
 }
@@ -237,7 +176,7 @@ async fn rejected(
     let path = format!("{}/_search?{ABSENT}", client.names().rejected());
     let body =
         json!({"size": 0, "track_total_hits": true, "query": {"range": {"@timestamp": within(first, last)}}});
-    let Page::<Hit> { hits } = QUERY.ask(client, &path, &body).await?;
+    let Found::<Value> { hits } = QUERY.ask(client, &path, &body).await?;
     Ok(hits.total.map_or(0, |total| total.value))
 }
 

@@ -5,13 +5,11 @@ use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
 use super::report::{IncidentFacts, Subject};
+use crate::incidents::id_in;
 use crate::timestamp;
 
 /// How much of the time before and after an incident belongs to it: how somebody came in, and what was done without a finding.
 const AROUND: Duration = Duration::hours(1);
-/// The shortest beginning of an incident's id that is taken for one.
-const SHORTEST_ID: usize = 8;
-const LONGEST_ID: usize = 32;
 
 /// The fields by which a record names who called.
 const PRINCIPAL: [&str; 12] = [
@@ -72,12 +70,12 @@ pub struct Range {
 impl Asked {
     pub fn read(text: &str) -> Self {
         let text = text.trim();
-        let is_id = (SHORTEST_ID..=LONGEST_ID).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
         let begins = |beginnings: &[&str]| beginnings.iter().any(|it| text.starts_with(it));
         let service = text.split(':').nth(2).filter(|_| text.starts_with("arn:"));
+        if let Some(id) = id_in(text) {
+            return Self::Incident(id.to_owned());
+        }
         match service {
-            _ if is_id => Self::Incident(text.to_owned()),
             Some("sts") => Self::Principal(text.to_owned()),
             // A role is somebody who calls as well as a thing that is handed on.
             Some("iam") => Self::Name(text.to_owned()),

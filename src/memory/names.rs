@@ -7,7 +7,7 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use super::{KnownNames, Memory};
-use crate::opensearch::{OpenSearch, Query, QueryError};
+use crate::opensearch::{Found, OpenSearch, Query, QueryError};
 
 /// How long a name that another daemon told may be looked for in vain.
 const RENEWAL: Duration = Duration::from_mins(1);
@@ -48,22 +48,6 @@ pub async fn load_names(memory: &Memory, client: &OpenSearch) -> Result<(), Quer
 }
 
 #[derive(Deserialize)]
-struct Found {
-    hits: Hits,
-}
-
-#[derive(Deserialize)]
-struct Hits {
-    hits: Vec<Hit>,
-}
-
-#[derive(Deserialize)]
-struct Hit {
-    #[serde(rename = "_source")]
-    source: Source,
-}
-
-#[derive(Deserialize)]
 struct Source {
     key: String,
 }
@@ -77,7 +61,7 @@ async fn load(client: &OpenSearch) -> Result<KnownNames, QueryError> {
         // Whatever is left out, two daemons leave out the same.
         "sort": ["key"],
     });
-    let Found { hits } = QUERY.ask(client, &path, &body).await?;
+    let Found::<Source> { hits } = QUERY.ask(client, &path, &body).await?;
     if hits.hits.len() == MOST_NAMES {
         info!(
             names = MOST_NAMES,

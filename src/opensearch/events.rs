@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::client::OpenSearch;
-use super::query::{Page, Query, QueryError};
+use super::query::{Found, Hit, Query, QueryError};
 use super::transport::Method;
 
 const QUERY: Query = Query {
@@ -23,6 +23,8 @@ const KEEP_ALIVE: &str = "5m";
 pub struct Pages {
     id: String,
     after: Option<Value>,
+    /// How many documents fit in all, once the first of them were read.
+    pub total: u64,
 }
 
 #[derive(Deserialize)]
@@ -30,33 +32,27 @@ struct Opened {
     pit_id: String,
 }
 
-#[derive(Deserialize)]
-struct Hit {
-    #[serde(rename = "_source")]
-    source: Value,
-    sort: Value,
-}
-
 impl Pages {
     /// None when there are no events at all.
     pub async fn open(client: &OpenSearch) -> Result<Option<Self>, QueryError> {
         let path = format!("{}-*/_search/point_in_time?keep_alive={KEEP_ALIVE}", client.names().events());
         match QUERY.ask(client, &path, &Value::Null).await {
-            Ok(Opened { pit_id }) => Ok(Some(Self { id: pit_id, after: None })),
+            Ok(Opened { pit_id }) => Ok(Some(Self { id: pit_id, after: None, total: 0 })),
             Err(QueryError::Refused { status: 404, .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// The sources of the next documents, the earliest first; none when all were read.
+    /// The next documents, the earliest first; none when all were read.
     pub async fn next(
         &mut self,
         client: &OpenSearch,
         query: &Value,
         fields: &[&str],
-    ) -> Result<Vec<Value>, QueryError> {
+    ) -> Result<Vec<Hit<Value>>, QueryError> {
         let mut body = json!({
-            "size": PAGE, "query": query, "pit": {"id": self.id, "keep_alive": KEEP_ALIVE}, "track_total_hits": false,
+            "size": PAGE, "query": query, "pit": {"id": self.id, "keep_alive": KEEP_ALIVE},
+            "track_total_hits": self.after.is_none(),
             // Both together are unique, also for one event in two shards.
             "sort": [{"@timestamp": "asc"}, {"_seq_no": "asc"}, {"event.id": "asc"}],
             "_source": {"includes": fields}
@@ -64,11 +60,12 @@ impl Pages {
         if let Some(after) = &self.after {
             body["search_after"] = after.clone();
         }
-        let Page::<Hit> { hits } = QUERY.ask(client, "_search", &body).await?;
+        let Found::<Value> { hits } = QUERY.ask(client, "_search", &body).await?;
+        self.total = hits.total.map_or(self.total, |total| total.value);
         if let Some(last) = hits.hits.last() {
             self.after = Some(last.sort.clone());
         }
-        Ok(hits.hits.into_iter().map(|hit| hit.source).collect())
+        Ok(hits.hits)
     }
 
     /// A view that cannot be closed ends by itself.

@@ -77,6 +77,23 @@ pub struct Page<T> {
     pub hits: Hits<T>,
 }
 
+/// The answer to a search whose documents are read as one type.
+pub type Found<S> = Page<Hit<S>>;
+
+/// A document that a search found.
+#[derive(Debug, Deserialize)]
+pub struct Hit<S> {
+    #[serde(rename = "_index", default)]
+    pub index: String,
+    #[serde(rename = "_id", default)]
+    pub id: String,
+    #[serde(rename = "_source")]
+    pub source: S,
+    /// Where the next page goes on, of a search that sorts.
+    #[serde(default)]
+    pub sort: Value,
+}
+
 #[derive(Debug, Deserialize)]
 pub struct Hits<T> {
     /// How many there are in all, where that was asked for.

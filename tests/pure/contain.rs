@@ -144,6 +144,13 @@ fn a_simulation_names_who_would_have_been_denied_and_exits_with_3() {
     assert_eq!(root["lines"][0]["who"], "arn:aws:iam::111122223333:role/MLOps-SageMakerAdministrator");
     let vpc = policies.iter().find(|policy| policy["policy"] == "vpc-required").unwrap();
     assert!(vpc["denied"].as_u64().unwrap() >= 2, "{vpc:#}");
+    let text = String::from_utf8(sagetrail(&["guard", "simulate", "--from-files", ATTACK]).stdout).unwrap();
+    let denying = policies.iter().filter(|policy| policy["denied"] != 0).count();
+    assert!(
+        text.contains(&format!("\n{denying} of {} policies would have denied", policies.len())),
+        "{text}"
+    );
+    assert_eq!(text.matches("break_glass_principals").count(), 1, "{text}");
     let other = "tests/fixtures/other-services.json.gz";
     assert_eq!(sagetrail(&["guard", "simulate", "--from-files", other]).status.code(), Some(0));
 }

@@ -11,6 +11,7 @@ mod detection;
 mod docs;
 mod documents;
 mod examples;
+mod file_order;
 mod generated_docs;
 mod guardrails;
 mod hostile;

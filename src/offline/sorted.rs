@@ -7,25 +7,31 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::ops::ControlFlow;
 
 /// Bytes of records that are held in memory.
-const HELD_BYTES: usize = 64 << 20;
+const HELD_BYTES: usize = 16 << 20;
 /// Files that are merged at once. Of more, these become one.
-const MOST_RUNS: usize = 64;
+const MOST_RUNS: usize = 256;
 /// Bytes of a record in memory, beside its own.
 const OVERHEAD: usize = 64;
 
-/// By what records are sorted: time, and for those of one time where they come from and which they are there.
+/// By what records are sorted: time, and for those of one time what they are and which they are where they come from. In which
+/// order files are read has no part in it, so that the same files are always judged in the same order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Order {
     /// Nanoseconds since 1970. Those without a time are first.
     pub time: Option<i64>,
-    pub place: u64,
+    pub form: Form,
     pub number: u64,
+    /// What tells apart those of several files: a hash of the bytes.
+    pub content: u64,
+    /// The number of the file, which decides only between copies of one record.
+    pub file: u32,
 }
 
 /// What an entry holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Form {
     /// A record as CloudTrail wrote it.
     Record,
@@ -37,7 +43,6 @@ pub enum Form {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub order: Order,
-    pub form: Form,
     pub bytes: Vec<u8>,
 }
 
@@ -73,7 +78,7 @@ impl Sorting {
         self.write_run()?;
         if self.runs.len() >= MOST_RUNS {
             let mut merged = BufWriter::new(tempfile::tempfile()?);
-            each_of(&self.runs, &[], |entry| write(&mut merged, entry))?;
+            each_of(&self.runs, &[], |entry| write(&mut merged, entry).map(ControlFlow::Continue))?;
             self.runs = vec![merged.into_inner()?];
         }
         Ok(())
@@ -105,14 +110,18 @@ impl Sorted {
         self.entries == 0
     }
 
-    /// Hands over every entry, in order.
-    pub fn each(&self, take: impl FnMut(&Entry) -> io::Result<()>) -> io::Result<()> {
+    /// Hands over every entry, in order, until `take` breaks off.
+    pub fn each(&self, take: impl FnMut(&Entry) -> io::Result<ControlFlow<()>>) -> io::Result<()> {
         each_of(&self.runs, &self.held, take)
     }
 }
 
 /// Merges runs and what is held.
-fn each_of(runs: &[File], held: &[Entry], mut take: impl FnMut(&Entry) -> io::Result<()>) -> io::Result<()> {
+fn each_of(
+    runs: &[File],
+    held: &[Entry],
+    mut take: impl FnMut(&Entry) -> io::Result<ControlFlow<()>>,
+) -> io::Result<()> {
     let mut readers = Vec::new();
     let mut next = BinaryHeap::new();
     for (place, mut run) in runs.iter().enumerate() {
@@ -127,26 +136,31 @@ fn each_of(runs: &[File], held: &[Entry], mut take: impl FnMut(&Entry) -> io::Re
         let run = next.peek().map(|Reverse((order, _))| *order);
         let is_held_first =
             held.peek().is_some_and(|entry| run.is_none_or(|run_order| entry.order <= run_order));
-        if is_held_first {
-            held.next().map_or(Ok(()), &mut take)?;
+        let goes_on = if is_held_first {
+            held.next().map_or(Ok(ControlFlow::Break(())), &mut take)?
         } else if let Some(Reverse((_, place))) = next.pop() {
             let (reader, entry) = &mut readers[place];
-            entry.as_ref().map_or(Ok(()), &mut take)?;
+            let goes_on = entry.as_ref().map_or(Ok(ControlFlow::Continue(())), &mut take)?;
             *entry = read(reader)?;
             next.extend(entry.as_ref().map(|entry| Reverse((entry.order, place))));
+            goes_on
         } else {
+            ControlFlow::Break(())
+        };
+        if goes_on.is_break() {
             return Ok(());
         }
     }
 }
 
 fn write(run: &mut impl Write, entry: &Entry) -> io::Result<()> {
-    let Entry { order: Order { time, place, number }, form, bytes } = entry;
+    let Entry { order: Order { time, form, number, content, file }, bytes } = entry;
     let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
     run.write_all(&[u8::from(time.is_some()), u8::from(*form == Form::Stored)])?;
     run.write_all(&time.unwrap_or_default().to_le_bytes())?;
-    run.write_all(&place.to_le_bytes())?;
     run.write_all(&number.to_le_bytes())?;
+    run.write_all(&content.to_le_bytes())?;
+    run.write_all(&file.to_le_bytes())?;
     run.write_all(&length.to_le_bytes())?;
     run.write_all(bytes)
 }
@@ -159,14 +173,15 @@ fn read(run: &mut impl Read) -> io::Result<Option<Entry>> {
         outcome => outcome?,
     }
     let time = i64::from_le_bytes(array(run)?);
-    let place = u64::from_le_bytes(array(run)?);
     let number = u64::from_le_bytes(array(run)?);
+    let content = u64::from_le_bytes(array(run)?);
+    let file = u32::from_le_bytes(array(run)?);
     let length = u32::from_le_bytes(array(run)?);
     let mut bytes = vec![0; length as usize];
     run.read_exact(&mut bytes)?;
-    let order = Order { time: (flags[0] == 1).then_some(time), place, number };
     let form = if flags[1] == 1 { Form::Stored } else { Form::Record };
-    Ok(Some(Entry { order, form, bytes }))
+    let order = Order { time: (flags[0] == 1).then_some(time), form, number, content, file };
+    Ok(Some(Entry { order, bytes }))
 }
 
 fn array<const N: usize>(run: &mut impl Read) -> io::Result<[u8; N]> {
@@ -185,7 +200,8 @@ mod tests {
             let time =
                 (!number.is_multiple_of(7)).then(|| i64::try_from(number * 7_919 % 1_000).unwrap() - 500);
             let form = if number.is_multiple_of(3) { Form::Stored } else { Form::Record };
-            Entry { order: Order { time, place: number % 2, number }, form, bytes: number.to_string().into() }
+            let order = Order { time, form, number: number / 3, content: number % 3, file: 1 };
+            Entry { order, bytes: number.to_string().into() }
         };
         let mut expected: Vec<Entry> = (0..1_000).map(entry).collect();
         expected.sort_by_key(|entry| entry.order);
@@ -202,7 +218,7 @@ mod tests {
                 let mut found = Vec::new();
                 let keep = |entry: &Entry| {
                     found.push(entry.clone());
-                    Ok(())
+                    Ok(ControlFlow::Continue(()))
                 };
                 sorted.each(keep).unwrap();
                 assert_eq!((found.len() as u64, &found), (sorted.len(), &expected), "within {limit}");
