@@ -230,6 +230,16 @@ mod tests {
     }
 
     #[test]
+    fn evidence_is_collected_with_the_rights_of_an_investigation_and_those_to_read_a_signed_trail() {
+        let printed = permissions(&config(""), &[]);
+        assert_eq!(printed["investigate --evidence"]["opensearch"], printed["investigate"]["opensearch"]);
+        let (actions, _) = granted("", "investigate --evidence");
+        for needed in ["s3:GetObject", "s3:ListBucket", "kms:Decrypt", "cloudtrail:ListPublicKeys"] {
+            assert!(actions.iter().any(|action| action == needed), "{needed} is none of {actions:?}");
+        }
+    }
+
+    #[test]
     fn a_signed_command_may_send_what_it_sends_and_to_its_domain_alone() {
         let signed = |url: &str| format!("[sink]\nauth = 'sigv4'\nurl = '{url}'");
         let domain = signed("https://vpc-my-logs-abc123.us-gov-west-1.es.amazonaws.com");

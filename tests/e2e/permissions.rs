@@ -387,7 +387,8 @@ async fn simulating_works_with_its_role_and_without_any_privilege_of_it_does_not
 #[tokio::test(flavor = "multi_thread")]
 async fn an_investigation_works_with_its_role_and_without_any_privilege_of_it_does_not() {
     let Some(servers) = servers() else { return };
-    let (cloud, _keys) = trail_of(&servers.0, "permissions-investigate").await;
+    let (cloud, keys) = trail_of(&servers.0, "permissions-investigate").await;
+    let keys = keys.path().to_str().unwrap();
     let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
     let principal = format!("arn:aws:sts::{ACCOUNT}:assumed-role/DataScience/alice");
     // A view that cannot be closed ends by itself. No record here has a temporary key, so that no session is asked for.
@@ -395,6 +396,11 @@ async fn an_investigation_works_with_its_role_and_without_any_privilege_of_it_do
         ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
         tenant.refresh().await;
         ended(tenant.run(Who::Tried, &["investigate", &principal], &[]).await, "What is not known")?;
+        // The role of `investigate --evidence` is the same; what more it reads is in AWS.
+        let folder = tempfile::tempdir().unwrap();
+        let evidence = ["--evidence", folder.path().to_str().unwrap(), "--keys", keys];
+        let collecting = [&["investigate", &principal][..], &evidence].concat();
+        ended(tenant.run(Who::Tried, &collecting, &[]).await, "3 record(s) of 1 file(s)")?;
         match tenant.run(Who::Tried, &["investigate", "0123456789abcdef"], &[]).await {
             (Some(1), said) if said.contains("there is no incident") => Ok(()),
             (code, said) => Err(format!("{code:?}: {said}")),
