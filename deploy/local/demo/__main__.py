@@ -30,7 +30,16 @@ from processes import (
     run,
     start_server,
 )
-from report import show_containment, show_content, show_documents, show_further, show_pages, show_report, step
+from report import (
+    show_containment,
+    show_content,
+    show_documents,
+    show_further,
+    show_page,
+    show_pages,
+    show_report,
+    step,
+)
 from search import Search
 
 SAMPLES = sorted((CHECKOUT / "tests" / "fixtures").glob("*.json.gz"))
@@ -50,11 +59,10 @@ def hold_lock() -> object:
     return lock
 
 
-def investigate(binary: Path, attack: Path) -> Path:
+def investigate(binary: Path, incident: str, attack: Path) -> Path:
     """Write the report of the attack's incident."""
     report = STATE / "report.html"
-    wanted = ("investigate", worst_incident(binary, attack), "--format", "html", "--output", report)
-    run(binary, *wanted, "--from-files", attack)
+    run(binary, "investigate", incident, "--format", "html", "--output", report, "--from-files", attack)
     return report
 
 
@@ -79,16 +87,16 @@ def prove_complete(binary: Path, files: list[Path], search: Search, daemon: Daem
     return len(found)
 
 
-def containment(binary: Path, attack: Path) -> Path:
+def containment(binary: Path, incident: str, attack: Path) -> Path:
     """Write the script for the attack's incident; nothing runs it."""
     script = STATE / "contain.sh"
-    run(binary, "contain", worst_incident(binary, attack), "--output", script, "--from-files", attack)
+    run(binary, "contain", incident, "--output", script, "--from-files", attack)
     return script
 
 
-def worst_incident(binary: Path, attack: Path) -> str:
+def worst_incident(binary: Path, attack: Path) -> dict:
     incidents = json.loads(run(binary, "backtest", "--json", attack))["incidents"]
-    return max(incidents, key=lambda incident: incident["incident"]["score"])["incident"]["id"]
+    return max(incidents, key=lambda incident: incident["incident"]["score"])
 
 
 def demonstrate(cleanup: contextlib.ExitStack, once: bool) -> None:
@@ -124,18 +132,21 @@ def demonstrate(cleanup: contextlib.ExitStack, once: bool) -> None:
     with step("tell which pages would have come"):
         pages = run(binary, "backtest", *files)
     attack = next(file for file in files if file.name == ATTACK)
-    with step("write the script that contains the incident"):
-        script = containment(binary, attack)
+    incident = worst_incident(binary, attack)
     with step("write the report of the incident"):
-        report = investigate(binary, attack)
+        report = investigate(binary, incident["incident"]["id"], attack)
+    with step("write the script that contains it"):
+        script = containment(binary, incident["incident"]["id"], attack)
     print(f"\nAll {count} records that concern SageMaker are searchable, each once.")
     show_documents(search)
     show_content(installed, dashboards())
     show_pages(pages)
-    show_containment(script)
-    show_report(report)
     if not once:
         show_further(search, daemon, binary)
+    show_page(incident)
+    show_report(report)
+    show_containment(script)
+    if not once:
         print("\nEverything stays up until Ctrl-C.", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             while True:

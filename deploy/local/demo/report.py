@@ -97,6 +97,15 @@ def show_pages(pages: str) -> None:
         print(f"  {line}".rstrip())
 
 
+def show_page(incident: Document) -> None:
+    """What a responder reads on the phone."""
+    fields = incident["incident"]
+    lines = [incident["message"], fields["reason"], *(f"Worst: {worst}" for worst in fields["worst"])]
+    print("\nThe page of the incident\n")
+    for line in (*lines, *(f"Next: {following}" for following in fields["next"]), f"Incident: {fields['id']}"):
+        print(textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    "))
+
+
 def show_containment(script: Path) -> None:
     steps = sum(line.startswith("# ---- ") for line in script.read_text().splitlines())
     print(f"\nThe script that contains it, {steps} steps to read before anybody runs it:\n  {script}")
