@@ -239,7 +239,7 @@ pub fn judge(tally: &Tally, last: Option<&Incident>, around: Surroundings<'_>) -
         outcome: Outcome { success: tally.succeeded, failure: tally.signals - tally.succeeded },
         signals: tally.signals,
         worst: sentence::worst(&worst_first),
-        next: advice::next_steps(tally),
+        next: advice::next_steps(tally, &id),
         timeline: sentence::timeline(tally),
         cut: tally.cut(),
         id,

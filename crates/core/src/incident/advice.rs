@@ -11,6 +11,8 @@ use super::tally::Tally;
 struct Steps {
     caller: Vec<CallerStep>,
     deed: Vec<DeedStep>,
+    /// What to read and run, whatever happened.
+    commands: String,
 }
 
 #[derive(Deserialize)]
@@ -33,8 +35,11 @@ static STEPS: LazyLock<Steps> = LazyLock::new(|| {
         .expect("the file is part of the binary, and a test reads it")
 });
 
-/// The first two steps: one about the caller of the worst finding, one about what was done.
-pub fn next_steps(tally: &Tally) -> Vec<String> {
+/// Digits of an incident's id that its commands take: enough for a site, and short enough for a phone.
+const DIGITS: usize = 8;
+
+/// The first steps: one about the caller of the worst finding, one about what was done, and the commands that do both.
+pub fn next_steps(tally: &Tally, id: &str) -> Vec<String> {
     let Some(worst) = tally.newest_of_worst() else { return Vec::new() };
     let principal = worst.first.principal.as_str();
     let name = principal.rsplit(['/', ':']).next().unwrap_or(principal);
@@ -49,5 +54,6 @@ pub fn next_steps(tally: &Tally) -> Vec<String> {
     let caller = STEPS.caller.iter().find(|step| principal.contains(&step.contains)).map(|step| &step.step);
     let deed =
         STEPS.deed.iter().find(|step| tally.categories.contains(&step.category)).map(|step| &step.step);
-    caller.into_iter().chain(deed).map(|step| filled(step)).collect()
+    let commands = STEPS.commands.replace("{incident}", id.get(..DIGITS).unwrap_or(id));
+    caller.into_iter().chain(deed).map(|step| filled(step)).chain([commands]).collect()
 }
