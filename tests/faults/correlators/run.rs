@@ -63,18 +63,23 @@ pub struct Outcome {
 
 /// Runs the schedule of a seed. Each worker has a loopback address of its own.
 pub fn run(seed: u64, worker: usize) -> Outcome {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let schedule = Schedule::new(&mut random);
+    run_schedule(seed, worker, schedule, random)
+}
+
+/// Runs a schedule; what is drawn in it is drawn from `random`.
+pub fn run_schedule(seed: u64, worker: usize, schedule: Schedule, random: fastrand::Rng) -> Outcome {
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()
         .expect("a runtime starts");
-    runtime.block_on(live(seed, worker))
+    runtime.block_on(live(seed, worker, schedule, random))
 }
 
-async fn live(seed: u64, worker: usize) -> Outcome {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let schedule = Schedule::new(&mut random);
+async fn live(seed: u64, worker: usize, schedule: Schedule, random: fastrand::Rng) -> Outcome {
     let world = Arc::new(World::new(random));
     world.lock().likelihood = schedule.likelihood;
     world.lock().slowness = schedule.slowness;
@@ -251,6 +256,10 @@ impl Waiting {
                     inner.meet("two lead");
                     inner.give_lease_away();
                 }
+                Event::LeaseDeleted => {
+                    inner.meet("lease deleted");
+                    inner.delete_lease();
+                }
                 Event::Door(who, passing, lasts) => {
                     inner.meet(passing.name());
                     doors[who].passing.send_replace(passing);
@@ -278,6 +287,7 @@ impl Passing {
             Self::CutOff => "cut off",
             Self::Frozen => "frozen",
             Self::AnswersLost => "answers lost",
+            Self::BulksFrozen => "decisions frozen",
         }
     }
 }
