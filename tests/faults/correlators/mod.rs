@@ -75,8 +75,9 @@ fn whatever_becomes_of_correlators_no_page_is_lost_and_none_is_doubled_and_none_
 }
 
 #[test]
-fn what_a_former_leader_decided_never_replaces_what_its_successor_did_and_no_blocked_write_is_forgotten() {
-    let schedules: [(&str, Schedule, u64); 3] = [
+fn no_late_decision_replaces_a_later_one_and_neither_a_flood_nor_blocked_writes_hide_a_finding() {
+    let schedules: [(&str, Schedule, u64); 4] = [
+        ("a critical finding behind a flood of others", Schedule::of_a_hidden_finding(), 1),
         ("a late decision", Schedule::of_a_late_decision(), 2),
         ("writes that are blocked for long", Schedule::of_long_blocked_writes(), 1),
         ("a round that nobody remembers", Schedule::of_a_forgotten_round(), 1),

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::schedule::{Attack, Event, Kind, Passing, STORM, Schedule};
+use super::schedule::{Attack, Event, FLOOD, Kind, Passing, STORM, Schedule};
 use super::server::Door;
 use super::store::{Inner, World, at};
 
@@ -126,7 +126,7 @@ fn judge(inner: &Inner, number: usize, attack: &Attack) -> Option<String> {
     let expected = match attack.kind {
         Kind::Critical | Kind::Correlated => 1..=1,
         // Whether it was seen in between depends on when rounds were.
-        Kind::Escalating => 1..=2,
+        Kind::Escalating | Kind::Hidden => 1..=2,
         Kind::Weak | Kind::Replayed => 0..=0,
     };
     let is_expected = !expected.contains(&0);
@@ -306,11 +306,14 @@ fn store(
     let level = match (kind, part) {
         (Kind::Critical | Kind::Replayed, _) | (Kind::Escalating, 1) => Some("critical"),
         (Kind::Escalating, _) => Some("high"),
+        (Kind::Hidden, FLOOD) => Some("critical"),
+        (Kind::Hidden, _) => Some("informational"),
         (Kind::Weak, _) => Some("low"),
         (Kind::Correlated, _) => None,
     };
     let rule = if level.is_some() {
-        format!("00000000-0000-4000-8000-{:012}", 100 + part)
+        let number = if kind == Kind::Hidden { part / 2 } else { part };
+        format!("00000000-0000-4000-8000-{:012}", 100 + number)
     } else {
         ORDINARY.to_owned()
     };

@@ -8,6 +8,8 @@ use fastrand::Rng;
 pub const STORM: Duration = Duration::from_mins(10);
 /// How far off a clock can be.
 const SKEW: i64 = 300;
+/// How many records a flood has, of half as many rules.
+pub const FLOOD: usize = 600;
 
 #[derive(Debug)]
 pub struct Schedule {
@@ -33,6 +35,8 @@ pub enum Kind {
     Weak,
     /// Critical findings of a year ago, which are shipped now.
     Replayed,
+    /// A flood of findings that are worth no point, of many rules, each twice, and a critical one after them.
+    Hidden,
 }
 
 #[derive(Debug)]
@@ -108,6 +112,13 @@ impl Schedule {
         Self::of_first_leader([0, 0], attack, events)
     }
 
+    /// Somebody trips as many rules as there are, so that the one that matters is the rarest.
+    pub fn of_a_hidden_finding() -> Self {
+        let flood = (0..FLOOD as u64).map(|number| 60 + number / 10);
+        let records: Vec<u64> = flood.chain([121]).collect();
+        Self::of_first_leader([0, 0], Attack::at(Kind::Hidden, &records), Vec::new())
+    }
+
     /// Nothing that is decided can be written for longer than rounds overlap.
     pub fn of_long_blocked_writes() -> Self {
         let events = vec![(secs(30), Event::WritesBlocked(secs(1_500)))];
@@ -140,7 +151,7 @@ impl Attack {
             Kind::Critical | Kind::Weak => vec![first],
             Kind::Escalating => vec![first, first + Duration::from_secs(random.u64(0..200))],
             Kind::Correlated => (0..4).map(|_| first + Duration::from_secs(random.u64(0..120))).collect(),
-            Kind::Replayed => vec![first, first + Duration::from_secs(5)],
+            Kind::Replayed | Kind::Hidden => vec![first, first + Duration::from_secs(5)],
         };
         Self { kind, records, found_after: Duration::from_millis(random.u64(0..20_000)), skew: skew(random) }
     }
