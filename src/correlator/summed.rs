@@ -17,11 +17,12 @@ use crate::timestamp;
 /// Rules of which a tally knows what they found: more than there are, because the rarest would be left out.
 const MOST_RULES: usize = 1_000;
 /// Sentences of the documents that told a finding first are read with these.
-const TOLD: [&str; 6] = [
+const TOLD: [&str; 7] = [
     "@timestamp",
     "message",
     "sagemaker.alert.principal",
     "sagemaker.alert.resource",
+    "sagemaker.categories",
     "sagemaker.findings",
     "sagemaker.attempts",
 ];
@@ -210,6 +211,7 @@ fn read_match(bucket: &Value, assets: &[Asset]) -> Option<(String, Found)> {
             message: signal.message.clone(),
             principal: signal.principal.clone(),
             resource: signal.resource.clone(),
+            categories: signal.categories.clone(),
         },
         last: time_of(&bucket["last"])?,
     };

@@ -151,13 +151,18 @@ struct Online<'s> {
 impl Online<'_> {
     async fn live_through(&mut self, moment: Moment) {
         let now = moment.end();
-        self.steps.rest(now).await.expect("OpenSearch answers");
+        self.rest(now).await;
         self.store(&moment.documents, now).await;
         if !moment.tells_anything() {
             return;
         }
         let began = Instant::now();
-        self.steps.round(now, &self.enricher).await.expect("OpenSearch answers");
+        for attempt in 1.. {
+            match self.steps.round(now, &self.enricher).await {
+                Ok(_) => break,
+                Err(error) => tell_of(attempt, &error),
+            }
+        }
         self.slowest = self.slowest.max(began.elapsed());
         self.rounds += 1;
         for incident in self.incidents(&json!({"term": {"incident.paged": at(now)}})).await {
@@ -165,6 +170,15 @@ impl Online<'_> {
             let [severity, id] = texts(fields, ["severity", "id"]);
             // What is written again without a page keeps the time of its last one.
             self.pages.insert((at(now), id, severity));
+        }
+    }
+
+    async fn rest(&mut self, now: OffsetDateTime) {
+        for attempt in 1.. {
+            match self.steps.rest(now).await {
+                Ok(_) => break,
+                Err(error) => tell_of(attempt, &error),
+            }
         }
     }
 
@@ -197,6 +211,12 @@ impl Online<'_> {
         let hits = answer["hits"]["hits"].as_array().cloned().unwrap_or_default();
         hits.into_iter().map(|mut hit| hit["_source"].take()).collect()
     }
+}
+
+/// A busy OpenSearch may answer too late, and a correlator goes on with its next round then.
+fn tell_of(attempt: u32, error: &dyn std::error::Error) {
+    assert!(attempt < 20, "OpenSearch does not answer: {error}");
+    println!("attempt {attempt}: {error}");
 }
 
 fn at(time: OffsetDateTime) -> String {
@@ -276,7 +296,7 @@ async fn a_backtest_of_generated_weeks_tells_the_incidents_and_pages_that_the_ro
     }
     assert!(child.wait().expect("it ends").success());
     if let Some(end) = end {
-        online.steps.rest(end).await.expect("OpenSearch answers");
+        online.rest(end).await;
     }
     let decided: BTreeSet<Said> =
         online.incidents(&json!({"match_all": {}})).await.iter().map(Said::of).collect();

@@ -43,17 +43,22 @@ pub fn next_steps(tally: &Tally, id: &str) -> Vec<String> {
     let Some(worst) = tally.newest_of_worst() else { return Vec::new() };
     let principal = worst.first.principal.as_str();
     let name = principal.rsplit(['/', ':']).next().unwrap_or(principal);
-    let resource = worst.first.resource.as_deref().unwrap_or("what it reached");
+    let resource = worst.first.resource.as_deref().map_or("what it reached", without_place);
     let account = tally.accounts.by_time().into_iter().next();
     let filled = |step: &str| {
         step.replace("{account}", account.as_deref().unwrap_or("unknown"))
             .replace("{name}", name)
             .replace("{resource}", resource)
-            .replace("{principal}", principal)
+            .replace("{principal}", without_place(principal))
     };
     let caller = STEPS.caller.iter().find(|step| principal.contains(&step.contains)).map(|step| &step.step);
     let deed =
-        STEPS.deed.iter().find(|step| tally.categories.contains(&step.category)).map(|step| &step.step);
+        STEPS.deed.iter().find(|step| worst.first.categories.contains(&step.category)).map(|step| &step.step);
     let commands = STEPS.commands.replace("{incident}", id.get(..DIGITS).unwrap_or(id));
     caller.into_iter().chain(deed).map(|step| filled(step)).chain([commands]).collect()
+}
+
+/// A name without the partition, service, region and account before it, which a page says elsewhere.
+fn without_place(name: &str) -> &str {
+    if name.starts_with("arn:") { name.splitn(6, ':').nth(5).unwrap_or(name) } else { name }
 }

@@ -22,9 +22,14 @@ pub fn sentence(tally: &Tally, severity: Severity, origin: &str) -> String {
     if !sentence.contains(who) {
         let _ = write!(sentence, "; behind it is {who}");
     }
-    let (findings, resources) = (tally.findings.len(), tally.resources.len());
+    let findings = tally.findings.len();
     if findings > 1 {
-        let _ = write!(sentence, "; {findings} findings on {resources} resource(s)");
+        let _ = write!(sentence, "; {findings} findings");
+        let _ = match tally.resources.len() {
+            0 => Ok(()),
+            1 => write!(sentence, " on 1 resource"),
+            resources => write!(sentence, " on {resources} resources"),
+        };
     }
     sentence.push('.');
     sentence

@@ -61,6 +61,8 @@ pub struct Told {
     pub message: String,
     pub principal: String,
     pub resource: Option<String>,
+    /// The threat categories of the document.
+    pub categories: Vec<String>,
 }
 
 /// Names with when each was seen first: the earliest of them, and how many there were.
@@ -99,6 +101,7 @@ impl Tally {
                 message: signal.message.clone(),
                 principal: signal.principal.clone(),
                 resource: signal.resource.clone(),
+                categories: signal.categories.clone(),
             };
             let finding = self.findings.entry(found.id.clone()).or_insert_with(|| Finding {
                 title: found.title.clone(),

@@ -176,14 +176,18 @@ fn the_sentence_says_who_is_behind_what_and_the_steps_name_them() {
     let mut signal = signal(0, "alice", &[("a", "critical"), ("b", "high")], &[]);
     signal.principal = "arn:aws:iam::111122223333:user/ci".to_owned();
     signal.message = "User ci opened it; matches Critical: Rule a.".to_owned();
-    let incident = Site::knowing(&[]).judge(&[signal], None, NOW).unwrap();
+    // What was done elsewhere is no step for this resource.
+    let mut elsewhere = self::signal(1, "alice", &[("c", "high")], &[]);
+    elsewhere.categories = vec!["log-tampering".to_owned()];
+    elsewhere.resource = None;
+    let incident = Site::knowing(&[]).judge(&[signal, elsewhere], None, NOW).unwrap();
     assert_eq!(
         incident.message,
-        "Critical: User ci opened it; behind it is alice; 2 findings on 1 resource(s)."
+        "Critical: User ci opened it; behind it is alice; 3 findings on 1 resource."
     );
     let steps = incident.incident.next;
-    assert_eq!(steps.len(), 2);
-    assert!(steps[0].contains("user ci") && steps[1].contains(NOTEBOOK), "{steps:?}");
+    assert!(steps[0].contains("user ci"), "{steps:?}");
+    assert!(steps[1].contains("script or image of notebook-instance/n as evidence"), "{steps:?}");
 }
 
 fn decide(documents: impl IntoIterator<Item = serde_json::Value>) -> Decided {
