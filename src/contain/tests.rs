@@ -238,3 +238,16 @@ fn a_resource_that_is_asked_for_by_itself_leaves_out_who_changed_it_and_everythi
     let steps: Vec<&str> = told.planned.iter().map(|one| one.step.id.as_str()).collect();
     assert_eq!(steps, ["notebook-stop"]);
 }
+
+#[test]
+fn no_more_records_are_held_than_a_script_is_made_of_and_the_earliest_stay() {
+    let deed = Deed::read(&document_of("CreateTrainingJob", &about("training-job", "a"))).unwrap();
+    let mut meant = Meant::default();
+    for number in 0..MOST_DEEDS + 2 {
+        assert!(!meant.is_cut || number > MOST_DEEDS, "{number}");
+        meant.take(Deed { call: number.to_string(), ..deed.clone() });
+    }
+    assert!(meant.is_cut && meant.deeds.len() == MOST_DEEDS);
+    assert_eq!(meant.deeds.last().map(|deed| deed.call.clone()), Some((MOST_DEEDS - 1).to_string()));
+    assert!(cut().contains(&MOST_DEEDS.to_string()));
+}

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use pulldown_cmark::{Event, Options, Parser, Tag};
 use sagetrail::investigate::{
-    Entry, Material, Report, Subject, html, markdown, tell, timesketch, timesketch_csv,
+    Entry, MOST_RECORDS, Material, Report, Subject, html, markdown, tell, timesketch, timesketch_csv,
 };
 use serde_json::{Value, json};
 
@@ -186,13 +186,17 @@ fn what_a_report_holds_is_bounded_however_many_records_there_are_and_it_says_so(
     let sizes = |report: &Report| {
         [html(report), markdown(report), timesketch(report), timesketch_csv(report)].map(|it| it.len())
     };
-    let (some, many) = (report(5_000), report(20_000));
+    let (some, many) = (report(5_000), report(MOST_RECORDS));
     for (some, many) in sizes(&some).into_iter().zip(sizes(&many)) {
         assert!(many > 10_000 && many < some * 5 / 4, "{some} and {many}");
     }
     for report in [some, many] {
         assert!(report.unknown.iter().any(|unknown| unknown.topic == "bounds"), "{:?}", report.unknown);
     }
+    let mut cut = Material::new("many", Subject::Principal, vec![entry("name", 1)]);
+    cut.left_out = Some(7);
+    let unknown = tell(&cut).unknown;
+    assert!(unknown.iter().any(|it| it.text.starts_with("7 later records of the range")), "{unknown:?}");
 }
 
 #[test]
