@@ -7,7 +7,7 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use super::{KnownNames, Memory};
-use crate::opensearch::{OpenSearch, Query, QueryError};
+use crate::opensearch::{OpenSearch, Page, Query, QueryError, Sourced};
 
 /// How long a name that another daemon told may be looked for in vain.
 const RENEWAL: Duration = Duration::from_mins(1);
@@ -48,22 +48,6 @@ pub async fn load_names(memory: &Memory, client: &OpenSearch) -> Result<(), Quer
 }
 
 #[derive(Deserialize)]
-struct Found {
-    hits: Hits,
-}
-
-#[derive(Deserialize)]
-struct Hits {
-    hits: Vec<Hit>,
-}
-
-#[derive(Deserialize)]
-struct Hit {
-    #[serde(rename = "_source")]
-    source: Source,
-}
-
-#[derive(Deserialize)]
 struct Source {
     key: String,
 }
@@ -77,14 +61,15 @@ async fn load(client: &OpenSearch) -> Result<KnownNames, QueryError> {
         // Whatever is left out, two daemons leave out the same.
         "sort": ["key"],
     });
-    let Found { hits } = QUERY.ask(client, &path, &body).await?;
-    if hits.hits.len() == MOST_NAMES {
+    let resources = QUERY.ask::<Page<Sourced<Source>>>(client, &path, &body).await?.sources();
+    if resources.len() == MOST_NAMES {
         info!(
             names = MOST_NAMES,
             "memory knows more roles, buckets, repositories and keys than are looked for"
         );
     }
-    Ok(KnownNames::new(hits.hits.iter().filter_map(|hit| name(&hit.source.key))))
+    let keys: Vec<String> = resources.map(|resource| resource.key).collect();
+    Ok(KnownNames::new(keys.iter().filter_map(|key| name(key))))
 }
 
 /// The part of a key that calls of other services have too.

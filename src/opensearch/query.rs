@@ -89,6 +89,20 @@ pub struct Total {
     pub value: u64,
 }
 
+/// A document of which only the source is read.
+#[derive(Debug, Deserialize)]
+pub struct Sourced<T> {
+    #[serde(rename = "_source")]
+    pub source: T,
+}
+
+impl<T> Page<Sourced<T>> {
+    /// The sources of what was found.
+    pub fn sources(self) -> impl ExactSizeIterator<Item = T> {
+        self.hits.hits.into_iter().map(|hit| hit.source)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,9 +12,9 @@ use super::view::{GRANT, question};
 use crate::backoff::full_jitter;
 use crate::enrich::{self, Enricher, ReEnriched, UNKNOWN_OPERATION, lacks_memory, re_enrich};
 use crate::memory::{Known, Memory, Wanted};
-use crate::opensearch::OpenSearch;
 use crate::opensearch::bulk::{self, Action};
-use crate::stored::{Hit, View, kept};
+use crate::opensearch::{Hit, OpenSearch};
+use crate::stored::{View, kept};
 
 /// How often a page is sent that OpenSearch is too busy to take.
 const ATTEMPTS: u32 = 8;

@@ -4,14 +4,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::answer::{SetupError, exists_already, refused};
 use super::object::{Kind, Object};
 use super::plan::Entry;
 use crate::opensearch::bulk::{self, Action};
-use crate::opensearch::{Answer, Method, OpenSearch, Page};
+use crate::opensearch::{Answer, Method, OpenSearch, Page, Sourced};
 
 /// More than all content has.
 const MOST_ENTRIES: usize = 5_000;
@@ -26,26 +25,18 @@ pub(super) struct Inventory {
 impl Inventory {
     /// Reads the inventory, which is empty before the first installation.
     pub(super) async fn read(opensearch: &OpenSearch) -> Result<Self, SetupError> {
-        #[derive(Deserialize)]
-        struct Hit {
-            #[serde(rename = "_source")]
-            entry: Entry,
-        }
         let index = opensearch.names().setup();
         let path = format!("{index}/_search?size={MOST_ENTRIES}");
         let answer = opensearch.request(Method::GET, &path, None).await?;
-        let hits = match answer.status {
+        let entries: Vec<Entry> = match answer.status {
             404 => Vec::new(),
-            200 => {
-                serde_json::from_slice::<Page<Hit>>(&answer.body)
-                    .map_err(|_| refused_inventory(&index, &answer))?
-                    .hits
-                    .hits
-            }
+            200 => serde_json::from_slice::<Page<Sourced<Entry>>>(&answer.body)
+                .map_err(|_| refused_inventory(&index, &answer))?
+                .sources()
+                .collect(),
             _ => return Err(refused_inventory(&index, &answer)),
         };
-        let entries =
-            hits.into_iter().map(|hit| ((hit.entry.kind, hit.entry.id.clone()), hit.entry)).collect();
+        let entries = entries.into_iter().map(|entry| ((entry.kind, entry.id.clone()), entry)).collect();
         Ok(Self { opensearch: opensearch.clone(), index, entries })
     }
 
