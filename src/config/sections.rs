@@ -120,9 +120,23 @@ section! {
 }
 
 section! {
-    /// Whether the daemon joins findings to incidents.
+    /// Who joins findings to incidents, and how often.
     pub struct CorrelateConfig {
+        /// Whether `run` does so, too.
         pub enabled: bool = true,
+        /// From the beginning of one round to that of the next.
+        #[serde(with = "humantime_serde")]
+        pub period: Duration = Duration::from_secs(15),
+    }
+}
+
+impl CorrelateConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        if (Duration::from_secs(1)..=Duration::from_mins(1)).contains(&self.period) {
+            return Ok(());
+        }
+        let problem = "must be between a second and a minute".to_owned();
+        Err(ConfigError::Value { key: "correlate.period", problem })
     }
 }
 
@@ -210,6 +224,7 @@ impl Config {
             }
         }
         self.dashboards.validate()?;
+        self.correlate.validate()?;
         self.incidents.validate()?;
         self.health.validate()?;
         self.sink.validate()

@@ -65,6 +65,8 @@ fn every_mistake_is_refused_with_its_key_and_what_is_right() {
         ("sink = 'secret'", "sink: must be a section with keys of its own, not a text"),
         ("[source]\nwait = '21s'", "source.wait: SQS long polling waits at most 20s"),
         ("[source]\nwait = 'soon'", "source.wait: must be a duration such as"),
+        ("[correlate]\nperiod = '61s'", "correlate.period: must be between a second and a minute"),
+        ("[correlate]\nperiod = '0s'", "correlate.period: must be between a second and a minute"),
         ("[source]\nmax_object_bytes = 67108865", "source.max_object_bytes: is 67108865, more than"),
         ("[source]\nexternal_id = 'x'", "source.external_id: needs source.assume_role_arn"),
         ("[sink]\nurl = 'ftp://x'", "sink.url: must begin with http:// or https://"),

@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use super::Correlator;
 use super::asking::Asking;
-use super::{Correlator, PERIOD};
 use crate::alertmanager::{FIELDS, HELD_FOR, HandedOver};
 use crate::metrics::whole;
 use crate::opensearch::QueryError;
@@ -39,7 +39,7 @@ impl Correlator {
             }
             tokio::select! {
                 Ok(()) = last_round.changed() => {}
-                () = sleep(PERIOD) => {}
+                () = sleep(self.period) => {}
             }
         }
     }

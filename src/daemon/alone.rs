@@ -1,30 +1,18 @@
 //! Runs the correlator alone, without a queue, until it is told to stop.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::control::{Control, join_all, within_closing_time};
-use super::endpoint::{close_admin, serve};
 use super::error::DaemonError;
-use crate::admin::{Admin, Readiness};
-use crate::backoff::full_jitter;
+use super::process::Process;
+use crate::admin::Readiness;
 use crate::config::Config;
-use crate::correlator::Correlator;
 use crate::enrich::Enricher;
-use crate::metrics::Metrics;
-use crate::opensearch::{self, OpenSearch};
-use crate::reload::{self, RuleSource};
-use crate::setup::{self, SetupError};
-
-/// Pauses between attempts that wait for OpenSearch to come up.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+use crate::reload::RuleSource;
+use crate::setup;
 
 /// Correlates until `stop` is cancelled, and serves the admin endpoint meanwhile.
 pub async fn correlate(
@@ -34,28 +22,17 @@ pub async fn correlate(
     control: Control,
 ) -> Result<(), DaemonError> {
     let Control { hangups, stop } = control;
-    let metrics = Arc::new(Metrics::new());
-    reload::announce(&enricher.rules, &metrics);
-    let (current, enricher) = watch::channel(Arc::new(enricher));
-    let opensearch = opensearch::connect(config, None).await?;
-    let correlator = Correlator::new(opensearch.clone(), config, enricher, Arc::clone(&metrics))?;
-    let mut reloading = JoinSet::new();
-    reloading.spawn(reload::reload_at(hangups, source, current, opensearch.clone(), Arc::clone(&metrics)));
-
-    let serving = CancellationToken::new();
-    let readiness = Arc::new(Readiness::without_queue());
-    let admin = Admin {
-        metrics: Arc::clone(&metrics),
-        opensearch: opensearch.clone(),
-        readiness: Arc::clone(&readiness),
-    };
-    let admin_task = serve(config, admin, &serving).await?;
-    let Some(installed) = stop.run_until_cancelled(install(&opensearch, &readiness)).await else {
-        return close_admin(&serving, admin_task).await;
+    let readiness = Readiness::without_queue();
+    let process = Process::start(config, None, Arc::new(enricher), (source, hangups), readiness).await?;
+    let correlator = process.correlator(config)?;
+    let installing = process.once_opensearch_is_up(|| setup::install_templates(&process.opensearch));
+    let Some(installed) = stop.run_until_cancelled(installing).await else {
+        return process.endpoint.close().await;
     };
     installed?;
-    readiness.started();
+    process.readiness.started();
 
+    let Process { mut reloading, endpoint, .. } = process;
     let mut correlating = JoinSet::new();
     correlating.spawn(correlator.run(stop.clone()));
     let ended = tokio::select! {
@@ -72,24 +49,7 @@ pub async fn correlate(
     if let Some(part) = ended {
         return Err(DaemonError::Ended(part));
     }
-    close_admin(&serving, admin_task).await?;
+    endpoint.close().await?;
     info!("stopped");
     Ok(())
-}
-
-/// Installs the templates, and waits for OpenSearch for as long as that takes.
-async fn install(opensearch: &OpenSearch, readiness: &Readiness) -> Result<(), SetupError> {
-    for failures in 0.. {
-        match setup::install_templates(opensearch).await {
-            Err(error) if error.may_pass() => {
-                readiness.not_prepared(error.to_string());
-                if failures == 0 {
-                    warn!(%error, "waiting for OpenSearch");
-                }
-                sleep(full_jitter(FIRST_PAUSE, LONGEST_PAUSE, failures)).await;
-            }
-            result => return result,
-        }
-    }
-    unreachable!("the loop has no end of its own")
 }

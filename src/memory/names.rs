@@ -61,14 +61,15 @@ async fn load(client: &OpenSearch) -> Result<KnownNames, QueryError> {
         // Whatever is left out, two daemons leave out the same.
         "sort": ["key"],
     });
-    let Found::<Source> { hits } = QUERY.ask(client, &path, &body).await?;
-    if hits.hits.len() == MOST_NAMES {
+    let resources = QUERY.ask::<Found<Source>>(client, &path, &body).await?.sources();
+    if resources.len() == MOST_NAMES {
         info!(
             names = MOST_NAMES,
             "memory knows more roles, buckets, repositories and keys than are looked for"
         );
     }
-    Ok(KnownNames::new(hits.hits.iter().filter_map(|hit| name(&hit.source.key))))
+    let keys: Vec<String> = resources.map(|resource| resource.key).collect();
+    Ok(KnownNames::new(keys.iter().filter_map(|key| name(key))))
 }
 
 /// The part of a key that calls of other services have too.

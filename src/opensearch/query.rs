@@ -106,6 +106,13 @@ pub struct Total {
     pub value: u64,
 }
 
+impl<S> Found<S> {
+    /// The sources of what was found.
+    pub fn sources(self) -> impl ExactSizeIterator<Item = S> {
+        self.hits.hits.into_iter().map(|hit| hit.source)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,9 +12,9 @@ use super::view::{GRANT, question};
 use crate::backoff::full_jitter;
 use crate::enrich::{self, Enricher, ReEnriched, UNKNOWN_OPERATION, lacks_memory, re_enrich};
 use crate::memory::{Known, Memory, Wanted};
-use crate::opensearch::OpenSearch;
 use crate::opensearch::bulk::{self, Action};
-use crate::stored::{Hit, View, kept};
+use crate::opensearch::{OpenSearch, StoredHit};
+use crate::stored::{View, kept};
 
 /// How often a page is sent that OpenSearch is too busy to take.
 const ATTEMPTS: u32 = 8;
@@ -30,7 +30,11 @@ pub(super) struct Rewriting<'r> {
 
 impl Rewriting<'_> {
     /// Enriches and writes one page again. A document that is changed meanwhile is read and enriched once more.
-    pub(super) async fn rewrite(&self, hits: Vec<Hit>, summary: &mut Summary) -> Result<(), RetagError> {
+    pub(super) async fn rewrite(
+        &self,
+        hits: Vec<StoredHit>,
+        summary: &mut Summary,
+    ) -> Result<(), RetagError> {
         let Self { client, .. } = *self;
         let mut writes = self.prepare(hits, summary).await;
         for attempt in 0..ATTEMPTS {
@@ -80,7 +84,7 @@ impl Rewriting<'_> {
     }
 
     /// Enriches documents again, but for those that these rules have tagged meanwhile and that memory does not complete.
-    async fn prepare(&self, hits: Vec<Hit>, summary: &mut Summary) -> Vec<Write> {
+    async fn prepare(&self, hits: Vec<StoredHit>, summary: &mut Summary) -> Vec<Write> {
         let now = OffsetDateTime::now_utc();
         let known = self.recalled(&hits, now).await;
         let mut writes = Vec::new();
@@ -112,7 +116,7 @@ impl Rewriting<'_> {
     }
 
     /// What memory says of all that the documents lack, in as many rounds as that takes.
-    async fn recalled(&self, hits: &[Hit], now: OffsetDateTime) -> Known {
+    async fn recalled(&self, hits: &[StoredHit], now: OffsetDateTime) -> Known {
         let mut known = self.memory.known();
         let mut attempt = self.memory.attempt();
         while known.can_be_asked() {
@@ -136,7 +140,7 @@ impl Rewriting<'_> {
 
 /// One document on its way.
 struct Write {
-    hit: Hit,
+    hit: StoredHit,
     source: Bytes,
     /// Whether its findings are others than before.
     is_changed: bool,
@@ -155,7 +159,7 @@ fn encode(writes: &[Write]) -> Bytes {
     Bytes::from(body)
 }
 
-impl Hit {
+impl StoredHit {
     /// The document as these rules write it, with the fields that others have added. None without a readable text.
     fn written_anew(&self, enricher: &Enricher, known: &Known, now: OffsetDateTime) -> Option<ReEnriched> {
         let mut anew = re_enrich(&kept(&self.source, now)?, enricher, known)?;

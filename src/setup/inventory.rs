@@ -28,18 +28,15 @@ impl Inventory {
         let index = opensearch.names().setup();
         let path = format!("{index}/_search?size={MOST_ENTRIES}");
         let answer = opensearch.request(Method::GET, &path, None).await?;
-        let hits = match answer.status {
+        let entries: Vec<Entry> = match answer.status {
             404 => Vec::new(),
-            200 => {
-                serde_json::from_slice::<Found<Entry>>(&answer.body)
-                    .map_err(|_| refused_inventory(&index, &answer))?
-                    .hits
-                    .hits
-            }
+            200 => serde_json::from_slice::<Found<Entry>>(&answer.body)
+                .map_err(|_| refused_inventory(&index, &answer))?
+                .sources()
+                .collect(),
             _ => return Err(refused_inventory(&index, &answer)),
         };
-        let entries =
-            hits.into_iter().map(|hit| ((hit.source.kind, hit.source.id.clone()), hit.source)).collect();
+        let entries = entries.into_iter().map(|entry| ((entry.kind, entry.id.clone()), entry)).collect();
         Ok(Self { opensearch: opensearch.clone(), index, entries })
     }
 

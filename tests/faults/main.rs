@@ -9,6 +9,7 @@
 //! `SAGETRAIL_FAULT_SEED=17` replays one schedule and, with `--nocapture`, tells what happened in it;
 //! `SAGETRAIL_FAULT_SEEDS=1000..5000` runs others than the usual.
 
+mod clock;
 mod correlators;
 mod schedule;
 mod world;

@@ -15,12 +15,12 @@ use sagetrail::reload::RuleSource;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::aws;
+use crate::clock;
 use crate::cluster::Cluster;
 use crate::queue::{Message, Queue, State};
 use crate::remembered::KNOWLEDGE;
@@ -61,14 +61,7 @@ pub fn run(seed: u64, worker: usize) -> Outcome {
 
 /// Runs a schedule, with a seed for what is drawn while it runs.
 pub fn run_schedule(schedule: Schedule, seed: u64, worker: usize) -> Outcome {
-    // Jitter, ours and the SDK's, is drawn from the thread's generator.
-    fastrand::seed(seed);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .expect("a runtime starts");
-    runtime.block_on(live(schedule, seed, worker))
+    clock::live(seed, live(schedule, seed, worker))
 }
 
 async fn live(mut schedule: Schedule, seed: u64, worker: usize) -> Outcome {
@@ -82,7 +75,9 @@ async fn live(mut schedule: Schedule, seed: u64, worker: usize) -> Outcome {
     let too_late = schedule.config.sink.request_timeout + Duration::from_secs(1);
     let (cluster, serving) = Cluster::start(&world, host(worker), too_late).await;
     let _serving = AbortOnDropHandle::new(serving);
-    let _pacing = AbortOnDropHandle::new(tokio::spawn(pace(Arc::clone(&world))));
+    let paced = Arc::clone(&world);
+    let pacing = clock::pace(move || paced.traffic.load(Ordering::Relaxed));
+    let _pacing = AbortOnDropHandle::new(tokio::spawn(pacing));
     let mut config = schedule.config.clone();
     config.sink.url = format!("http://{}", cluster.address).parse().expect("a URL");
     world.lock().likelihood = schedule.likelihood;
@@ -172,27 +167,6 @@ pub fn host(worker: usize) -> [u8; 4] {
     let process = std::process::id();
     let part = |number: u32| u8::try_from(number % 250 + 1).expect("less than 256");
     [127, part(process), part(process / 250), u8::try_from(worker % 250 + 2).expect("less than 256")]
-}
-
-/// Keeps the paused clock from running ahead of sockets, which it knows nothing of: time goes on in small steps while
-/// bytes move, and in ever larger ones while none do.
-async fn pace(world: Arc<World>) {
-    const POLLS: usize = 4;
-    const SHORTEST: Duration = Duration::from_millis(1);
-    const LONGEST: Duration = Duration::from_millis(400);
-    let mut step = SHORTEST;
-    loop {
-        let before = world.traffic.load(Ordering::Relaxed);
-        for _ in 0..POLLS {
-            yield_now().await;
-        }
-        if world.traffic.load(Ordering::Relaxed) == before {
-            sleep(step).await;
-            step = (step * 2).min(LONGEST);
-        } else {
-            step = SHORTEST;
-        }
-    }
 }
 
 enum Order {

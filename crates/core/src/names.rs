@@ -30,66 +30,6 @@ impl Names {
         &self.prefix
     }
 
-    /// The alias over every index of events.
-    pub fn events(&self) -> String {
-        self.named("events")
-    }
-
-    /// The alias over every index of the ledger of shipped objects.
-    pub fn objects(&self) -> String {
-        self.named("objects")
-    }
-
-    /// The index of records that could not be stored as events.
-    pub fn rejected(&self) -> String {
-        self.named("rejected")
-    }
-
-    /// The index with one document for each verification.
-    pub fn verification(&self) -> String {
-        self.named("verification")
-    }
-
-    /// The index with one document for each account, region and day that was verified.
-    pub fn verified(&self) -> String {
-        self.named("verified")
-    }
-
-    /// The index of incidents.
-    pub fn incidents(&self) -> String {
-        self.named("incidents")
-    }
-
-    /// The index of what rules over several records have found.
-    pub fn correlated(&self) -> String {
-        self.named("correlated")
-    }
-
-    /// The index of the lease that correlators hold in turn.
-    pub fn correlator(&self) -> String {
-        self.named("correlator")
-    }
-
-    /// The index that remembers what setup installed.
-    pub fn setup(&self) -> String {
-        self.named("setup")
-    }
-
-    /// The index of what is known of resources.
-    pub fn resources(&self) -> String {
-        self.named("resources")
-    }
-
-    /// The index of what is known of identities.
-    pub fn identities(&self) -> String {
-        self.named("identities")
-    }
-
-    /// The alias over every index of what is known of sessions.
-    pub fn sessions(&self) -> String {
-        self.named("sessions")
-    }
-
     /// The stored script that joins a fact into a document of memory. Its version is that of the join, so that daemons of
     /// two releases can run side by side.
     pub fn join_script(&self) -> String {
@@ -108,22 +48,7 @@ impl Names {
 
     /// The patterns of indices and aliases that match all of this tenant's and none of another's.
     pub fn patterns(&self) -> Vec<String> {
-        [
-            "events*",
-            "objects*",
-            "rejected",
-            "resources",
-            "identities",
-            "sessions*",
-            "verification",
-            "verified",
-            "incidents",
-            "correlated",
-            "correlator",
-            "setup",
-        ]
-        .map(|it| self.named(it))
-        .into()
+        INDICES.iter().map(|(_, pattern)| self.named(pattern)).collect()
     }
 
     pub fn named(&self, name: &str) -> String {
@@ -144,26 +69,49 @@ impl Names {
     }
 }
 
-/// Words that may not follow a hyphen in a prefix, because the names would match the patterns of another tenant.
-const RESERVED: &[&str] = &[
-    "events",
-    "objects",
-    "rejected",
-    "resources",
-    "identities",
-    "sessions",
-    "verification",
-    "verified",
-    "incidents",
-    "correlated",
-    "correlator",
-    "setup",
-    "settings",
-    "monitor",
-    "channel",
-    "dashboard",
-    "search",
-];
+/// Names each index: its method, and the pattern that matches it or, where it is an alias, all indices behind it.
+macro_rules! indices {
+    ($($(#[$doc:meta])* $name:ident: $pattern:literal,)*) => {
+        const INDICES: &[(&str, &str)] = &[$((stringify!($name), $pattern),)*];
+
+        impl Names {
+            $($(#[$doc])* pub fn $name(&self) -> String {
+                self.named(stringify!($name))
+            })*
+        }
+    };
+}
+
+indices! {
+    /// The alias over every index of events.
+    events: "events*",
+    /// The alias over every index of the ledger of shipped objects.
+    objects: "objects*",
+    /// The index of records that could not be stored as events.
+    rejected: "rejected",
+    /// The index of what is known of resources.
+    resources: "resources",
+    /// The index of what is known of identities.
+    identities: "identities",
+    /// The alias over every index of what is known of sessions.
+    sessions: "sessions*",
+    /// The index with one document for each verification.
+    verification: "verification",
+    /// The index with one document for each account, region and day that was verified.
+    verified: "verified",
+    /// The index of incidents.
+    incidents: "incidents",
+    /// The index of what rules over several records have found.
+    correlated: "correlated",
+    /// The index of the lease that correlators hold in turn.
+    correlator: "correlator",
+    /// The index that remembers what setup installed.
+    setup: "setup",
+}
+
+/// Words beside those of indices that may not follow a hyphen in a prefix, because the names would match the patterns of another
+/// tenant.
+const RESERVED: &[&str] = &["settings", "monitor", "channel", "dashboard", "search"];
 
 /// The longest prefix. OpenSearch takes names of 255 bytes, and what follows the prefix takes some tens.
 const LONGEST: usize = 100;
@@ -173,7 +121,8 @@ pub fn problem_of_prefix(prefix: &str) -> Option<String> {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
     let taken = || {
         let mut parts = prefix.split('-').skip(1);
-        parts.find_map(|part| RESERVED.iter().find(|reserved| part.starts_with(**reserved)))
+        let reserved = INDICES.iter().map(|(name, _)| name).chain(RESERVED);
+        parts.find_map(|part| reserved.clone().find(|reserved| part.starts_with(**reserved)))
     };
     if prefix.is_empty() || prefix.len() > LONGEST || !prefix.bytes().all(is_plain) {
         Some(format!("must be 1 to {LONGEST} of the characters a-z, 0-9, -, _ and . alone"))

@@ -11,7 +11,7 @@ use crate::support::daemon::Daemon;
 use crate::support::search::Search;
 use crate::support::{Stack, eventually};
 
-/// From a signal to its incident: a round begins each 15 s.
+/// From a signal to its incident, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 pub const ACCOUNT: &str = "950000000001";
 
@@ -59,7 +59,7 @@ impl Site {
     pub async fn correlator_with(&self, settings: &[(&str, &str)]) -> Daemon {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sagetrail"));
         command.arg("correlate");
-        let settings = [&[("sink.index_prefix", self.prefix)], settings].concat();
+        let settings = [&[("sink.index_prefix", self.prefix), ("correlate.period", "1s")], settings].concat();
         let mut daemon = Daemon::spawn(command, &self.stack, &settings);
         daemon.until_ready().await;
         daemon

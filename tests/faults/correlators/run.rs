@@ -14,7 +14,6 @@ use sagetrail::metrics::Metrics;
 use sagetrail::opensearch::OpenSearch;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
-use tokio::task::yield_now;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -22,6 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::schedule::{Attack, Event, FLOOD, Kind, Passing, STORM, Schedule};
 use super::server::Door;
 use super::store::{Inner, World, at};
+use crate::clock;
 
 /// From the last fault until all is decided: a lease is taken within 30 s, and an answer is waited for as long.
 const SETTLING: Duration = Duration::from_mins(4);
@@ -70,13 +70,7 @@ pub fn run(seed: u64, worker: usize) -> Outcome {
 
 /// Runs a schedule; what is drawn in it is drawn from `random`.
 pub fn run_schedule(seed: u64, worker: usize, schedule: Schedule, random: fastrand::Rng) -> Outcome {
-    fastrand::seed(seed);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .expect("a runtime starts");
-    runtime.block_on(live(seed, worker, schedule, random))
+    clock::live(seed, live(seed, worker, schedule, random))
 }
 
 async fn live(seed: u64, worker: usize, schedule: Schedule, random: fastrand::Rng) -> Outcome {
@@ -84,7 +78,9 @@ async fn live(seed: u64, worker: usize, schedule: Schedule, random: fastrand::Rn
     world.lock().likelihood = schedule.likelihood;
     world.lock().slowness = schedule.slowness;
     world.lock().tell(format!("{schedule:#?}"));
-    let _pacing = AbortOnDropHandle::new(tokio::spawn(pace(Arc::clone(&world))));
+    let paced = Arc::clone(&world);
+    let pacing = clock::pace(move || paced.traffic.load(Ordering::Relaxed));
+    let _pacing = AbortOnDropHandle::new(tokio::spawn(pacing));
     let (up, _) = watch::channel(true);
     let (mut doors, mut orders, mut running) = (Vec::new(), Vec::new(), Vec::new());
     for (number, clock) in schedule.clocks.iter().enumerate() {
@@ -334,26 +330,6 @@ fn store(
     let mut inner = world.lock();
     inner.tell(format!("record {part} of attack {number} is found"));
     inner.write("create", EVENTS, &format!("document-{number}-{part}"), None, source);
-}
-
-/// Keeps the paused clock from running ahead of sockets, which it knows nothing of.
-async fn pace(world: Arc<World>) {
-    const POLLS: usize = 4;
-    const SHORTEST: Duration = Duration::from_millis(1);
-    const LONGEST: Duration = Duration::from_millis(400);
-    let mut step = SHORTEST;
-    loop {
-        let before = world.traffic.load(Ordering::Relaxed);
-        for _ in 0..POLLS {
-            yield_now().await;
-        }
-        if world.traffic.load(Ordering::Relaxed) == before {
-            sleep(step).await;
-            step = (step * 2).min(LONGEST);
-        } else {
-            step = SHORTEST;
-        }
-    }
 }
 
 impl fmt::Debug for World {
