@@ -24,7 +24,7 @@ pub use self::recall::{Attempt, Wanted};
 use self::shared::Shared;
 pub use self::telling::Telling;
 use crate::config::MemoryConfig;
-use crate::labels::RecallOutcome;
+use crate::labels::{FactOutcome, RecallOutcome};
 use crate::metrics::Metrics;
 use crate::opensearch::OpenSearch;
 use crate::setup::{self, SetupError};
@@ -132,6 +132,21 @@ impl Memory {
         missing
     }
 
+    /// The facts of what a record told, but for what is known here and proven to be stored: nothing is left to do about that.
+    fn news(&self, told: Vec<Told<'_>>, known: &Known) -> Vec<Fact> {
+        let Some(shared) = &self.0 else { return told.into_iter().map(Told::into_fact).collect() };
+        let now = Instant::now();
+        let mut cache = shared.cache();
+        let mut is_old = |told: &Told<'_>| {
+            let is_old = cache.holding(told, now).is_some_and(|stored| known.has_heard(told, stored));
+            if is_old {
+                shared.count(FactOutcome::Known);
+            }
+            is_old
+        };
+        told.into_iter().filter(|told| !is_old(told)).map(Told::into_fact).collect()
+    }
+
     /// Begins the recall for a number of records, of which all rounds have one time limit.
     pub fn attempt(&self) -> Attempt {
         self.0.as_ref().map_or_else(Attempt::default, |shared| shared.recall.attempt())
@@ -171,5 +186,9 @@ impl Remembering for AtHand<'_> {
 
     fn look_up(&mut self, keys: Vec<Key>) -> Vec<Key> {
         self.memory.look_up(keys, self.known)
+    }
+
+    fn news(&self, told: Vec<Told<'_>>) -> Vec<Fact> {
+        self.memory.news(told, self.known)
     }
 }

@@ -4,11 +4,11 @@
 //! A record is judged with both. Whether a fact has to be sent is decided by what is proven alone: otherwise a message could
 //! be deleted whose fact another message carried, which failed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sagetrail_core::memory::{Key, Kind, State};
+use sagetrail_core::memory::{self, Key, KeyMap, Kind, State};
 use tokio::time::Instant;
 
 /// How long what is known counts, so that daemons see each other's facts within this time.
@@ -19,12 +19,12 @@ const OVERHEAD: usize = 256;
 pub(super) struct Cache {
     most_bytes: usize,
     bytes: usize,
-    proven: HashMap<Arc<Key>, Proven>,
+    proven: KeyMap<Proven>,
     /// The keys by the time of their last use.
-    by_use: BTreeMap<u64, Arc<Key>>,
+    by_use: BTreeMap<u64, Key>,
     uses: u64,
     /// What is on its way, which is bounded by the documents that may wait for OpenSearch.
-    told: HashMap<Key, Told>,
+    told: KeyMap<Told>,
 }
 
 /// What the index is known to hold of one thing.
@@ -68,10 +68,10 @@ impl Cache {
         Self {
             most_bytes,
             bytes: 0,
-            proven: HashMap::new(),
+            proven: KeyMap::default(),
             by_use: BTreeMap::new(),
             uses: 0,
-            told: HashMap::new(),
+            told: KeyMap::default(),
         }
     }
 
@@ -113,6 +113,13 @@ impl Cache {
                 .fresh(key, now)
                 .and_then(|proven| proven.state.as_ref())
                 .is_some_and(|proven| proven.knows(state))
+    }
+
+    /// What is proven to be stored of a thing, if that is all that a record tells of it.
+    pub(super) fn holding(&mut self, told: &memory::Told<'_>, now: Instant) -> Option<&Arc<State>> {
+        // As for facts of sessions.
+        let proven = self.fresh(&told.key, now).filter(|_| told.key.kind != Kind::Sessions)?;
+        proven.state.as_ref().filter(|state| told.is_known_to(state))
     }
 
     /// Takes the first fact of a submission about a thing. Each such call is followed by one of `prove` or `withdraw`.
@@ -194,11 +201,15 @@ impl Cache {
             return None;
         }
         self.uses += 1;
+        let many = self.proven.len() as u64 / 8;
         let proven = self.proven.get_mut(key)?;
-        if let Some(key) = self.by_use.remove(&proven.used) {
+        // What was used lately is far from being the least used, so that its place need not be found again each time.
+        if self.uses - proven.used > many
+            && let Some(key) = self.by_use.remove(&proven.used)
+        {
             self.by_use.insert(self.uses, key);
+            proven.used = self.uses;
         }
-        proven.used = self.uses;
         Some(proven)
     }
 
@@ -213,10 +224,9 @@ impl Cache {
         self.remove(key);
         self.uses += 1;
         let bytes = OVERHEAD + key.id.len() + state.as_ref().map_or(0, |state| state.size());
-        let key = Arc::new(key.clone());
         let entry = Proven { state, extent, since, joined_at, bytes, used: self.uses };
-        self.by_use.insert(self.uses, Arc::clone(&key));
-        self.proven.insert(key, entry);
+        self.by_use.insert(self.uses, key.clone());
+        self.proven.insert(key.clone(), entry);
         self.bytes += bytes;
         while self.bytes > self.most_bytes {
             let Some((_, least)) = self.by_use.pop_first() else { break };

@@ -70,12 +70,13 @@ use crate::memory::{Fact, Key, Known, Remembering};
 use crate::record::{Record, canonical};
 pub use alert::{NONE as NO_KEY, plain, tie_key};
 pub use anew::{ReEnriched, StoredEvent, lacks_memory, re_enrich, wanted_anew};
+use asking::Keys;
 pub use attack::{ATTACK_VERSION, Named};
 pub(crate) use ecs::ECS_VERSION;
 pub use ecs::UNKNOWN_OPERATION;
 use embedded::Documents;
 pub use enricher::{Enricher, Origin};
-use facts::Told;
+use facts::Subject;
 pub use lineage::{Lineage, trace};
 pub use quoted::is_invisible;
 pub use remembered::MEMORY_OF;
@@ -85,6 +86,7 @@ use shell::Shell;
 use sigma_event::{FoundFacts, SigmaEvent};
 use source::{Times, event_time, write_source};
 use unpacked::Unpacked;
+use usual::Usual;
 
 /// What became of one record.
 #[derive(Debug)]
@@ -232,8 +234,25 @@ fn decide<'k>(
     let redacted = redact::redact(text.as_bytes(), &record, fingerprint_key);
     let tell = |record: &Record<'_>, found: &FoundFacts<'_>| match event_time {
         Some(time) if !known.is_off() => {
-            let FoundFacts { context, actor, network, .. } = found;
-            facts::facts(&Told { record, context, actor, network, catalogue, matches: &alone, time, id: &id })
+            let FoundFacts { context, actor, network, keys, pairs, .. } = found;
+            let (new_keys, new_pairs);
+            let keys = match keys {
+                Some(keys) => keys,
+                None => {
+                    new_keys = Keys::of(record, context, actor);
+                    &new_keys
+                }
+            };
+            let pairs = match pairs {
+                Some(pairs) => pairs,
+                None => {
+                    new_pairs = Usual::of(record, context, actor, network);
+                    &new_pairs
+                }
+            };
+            let (time, matches) = (&facts::Times::of(time, &id), &alone[..]);
+            let subject = Subject { record, context, actor, keys, pairs, catalogue, matches, time };
+            memory.news(facts::facts(&subject))
         }
         _ => Vec::new(),
     };

@@ -9,12 +9,14 @@ mod known;
 mod names;
 mod stamp;
 mod state;
+mod told;
 
-pub use fact::{Fact, Key, Kind};
+pub use fact::{Fact, HashOfKey, Key, KeyMap, Kind};
 pub use known::{Known, Lookup, Remembering};
 pub use names::KnownNames;
 pub use stamp::{Stamp, day};
 pub use state::{NEWEST, OLDEST, Said, Seen, State};
+pub use told::Told;
 
 use time::Duration;
 

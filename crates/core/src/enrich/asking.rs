@@ -14,9 +14,8 @@ use super::deployment::{Deployed, Named, other_origin};
 use super::facts;
 use super::hardening::{Says, lost_by_move, taken_away};
 use super::lineage::{self, Lineage};
-use super::networks::SourceNetwork;
 use super::remembered::{COMPLETE, MEMORY_OF, Names, Remembered, RememberedActor, RememberedResource};
-use super::usual::{self, Novelty, Usual};
+use super::usual::{self, Experience, Novelty, Usual};
 use crate::memory::{Key, Known, Lookup, Said, Stamp, State};
 use crate::record::Record;
 use crate::timestamp;
@@ -36,36 +35,69 @@ pub struct Asking<'q, 'r, 'a> {
     pub record: &'r Record<'a>,
     pub context: &'q Context<'r>,
     pub actor: &'q Actor<'r>,
-    pub network: &'q SourceNetwork<'r>,
     pub time: Option<OffsetDateTime>,
+    pub keys: &'q Keys<'r>,
+}
+
+/// What memory knows things by that a record names itself.
+#[derive(Debug)]
+pub struct Keys<'r> {
+    pub identity: Option<Key>,
+    pub account: Option<Key>,
+    /// The role of the caller.
+    pub role: Option<Key>,
+    pub resource: Option<Key>,
+    /// What a record of another service names that SageMaker may work with.
+    touched: Vec<Key>,
+    /// The person that the record shows.
+    pub person: Option<&'r str>,
+}
+
+impl<'r> Keys<'r> {
+    pub fn of(record: &'r Record<'_>, context: &Context<'r>, actor: &Actor<'r>) -> Self {
+        let caller = actor.account_id.zip(actor.principal_id);
+        let issuer = actor.issuer.as_ref().filter(|issuer| issuer.kind == Some("Role"));
+        Self {
+            identity: caller.map(|(account, principal)| Key::identity(account, principal)),
+            account: caller.map(|(account, _)| Key::account(account)),
+            role: issuer.and_then(|issuer| issuer.arn).map(Key::resource),
+            resource: context
+                .resource
+                .as_ref()
+                .and_then(|resource| resource.arn.as_deref())
+                .map(Key::resource),
+            touched: touched(record, context).collect(),
+            person: lineage::person(record, actor),
+        }
+    }
 }
 
 impl Asking<'_, '_, '_> {
     /// The keys that have to be recalled before the record can be judged, as far as what is known already tells them.
     pub fn wanted(&self, known: &Known) -> Vec<Key> {
+        let Keys { identity, account, role, resource, touched, person } = self.keys;
         let mut wanted = Vec::new();
-        let mut want = |key: Key| {
-            if known.get(&key) == Lookup::NotAsked && !wanted.contains(&key) {
-                wanted.push(key);
+        let mut want = |key: &Key| {
+            if known.get(key) == Lookup::NotAsked && !wanted.contains(key) {
+                wanted.push(key.clone());
             }
         };
-        self.identity().into_iter().chain(self.account()).for_each(&mut want);
-        self.caller_role().into_iter().chain(self.touched()).for_each(&mut want);
-        let mut sessions: Vec<String> = Vec::new();
-        if lineage::person(self.record, self.actor).is_none() && self.actor.temporary_key == Some(true) {
-            sessions.extend(self.record.text(&["userIdentity", "accessKeyId"]).map(str::to_owned));
+        [identity, account, role].into_iter().flatten().chain(touched).for_each(&mut want);
+        let mut sessions: Vec<&str> = Vec::new();
+        if person.is_none() && self.actor.temporary_key == Some(true) {
+            sessions.extend(self.record.text(&["userIdentity", "accessKeyId"]));
         }
-        if let Some(key) = self.resource() {
-            if let Lookup::Found(state) = known.get(&key)
-                && state.value("created.person").is_none()
-            {
-                sessions.extend(state.value("created.key").map(str::to_owned));
+        if let Some(key) = resource {
+            let state = known.get(key).found();
+            if let Some(state) = state.filter(|state| state.value("created.person").is_none()) {
+                sessions.extend(state.value("created.key"));
             }
-            let homes = self.homes(known.get(&key).found(), known);
-            self.scripts(known.get(&key).found()).chain(Self::scripts_of(&homes, known)).for_each(&mut want);
-            homes.into_iter().for_each(&mut want);
-            if let Some((before, now)) = known.get(&key).found().and_then(|state| self.moved(state)) {
-                before.keys(known).into_iter().chain(now.keys(known)).for_each(&mut want);
+            let homes = self.homes(state, known);
+            let scripts = self.scripts(state).chain(Self::scripts_of(&homes, known));
+            scripts.for_each(|key| want(&key));
+            homes.iter().for_each(&mut want);
+            if let Some((before, now)) = state.and_then(|state| self.moved(state)) {
+                before.keys(known).iter().chain(&now.keys(known)).for_each(&mut want);
             }
             want(key);
         }
@@ -74,23 +106,23 @@ impl Asking<'_, '_, '_> {
             // Sessions that issue each other have no end.
             for _ in 0..lineage::MOST_LINKS {
                 let Some(session) = next.take() else { break };
-                let key = Key::session(&session);
+                let key = Key::session(session);
                 if let Lookup::Found(state) = known.get(&key)
                     && state.value("issued.person").is_none()
                 {
-                    next = state.value("issued.key").map(str::to_owned);
+                    next = state.value("issued.key");
                 }
-                want(key);
+                want(&key);
             }
         }
         wanted
     }
 
     /// What is remembered for the record.
-    pub fn remember(&self, known: &Known) -> Remembered {
-        let lineage = lineage::lineage(self.record, self.actor, known);
+    pub fn remember(&self, known: &Known, pairs: &[Usual<'_>]) -> Remembered {
+        let lineage = lineage::lineage(self.record, self.actor, self.keys.person, known);
         let mut context: Vec<String> = lineage.missing.iter().cloned().collect();
-        let mut find = |key: Option<Key>, what: &str| match known.get(&key?) {
+        let mut find = |key: Option<&Key>, what: &str| match known.get(key?) {
             Lookup::Found(state) => Some(Some(state)),
             Lookup::Nothing => Some(None),
             Lookup::NotAsked | Lookup::NotRecalled => {
@@ -98,25 +130,26 @@ impl Asking<'_, '_, '_> {
                 None
             }
         };
-        let identity = find(self.identity(), "identity");
-        let account = find(self.account(), "account").flatten();
-        let role = find(self.caller_role(), "role").flatten();
-        let resource = find(self.resource(), "resource").flatten();
+        let keys = self.keys;
+        let identity = find(keys.identity.as_ref(), "identity");
+        let account = find(keys.account.as_ref(), "account").flatten();
+        let role = find(keys.role.as_ref(), "role").flatten();
+        let resource = find(keys.resource.as_ref(), "resource").flatten();
         let homes = self.homes(resource, known);
         for home in &homes {
-            find(Some(home.clone()), "space, profile or domain");
+            find(Some(home), "space, profile or domain");
         }
         let scripts = self.scripts(resource).chain(Self::scripts_of(&homes, known));
-        let scripts: Vec<&State> = scripts.filter_map(|key| find(Some(key), "script").flatten()).collect();
+        let scripts: Vec<&State> = scripts.filter_map(|key| find(Some(&key), "script").flatten()).collect();
         let moved = resource.and_then(|resource| Some((resource, self.moved(resource)?)));
         let deployed = moved.map(|(resource, (before, now))| {
-            for key in before.keys(known).into_iter().chain(now.keys(known)) {
+            for key in before.keys(known).iter().chain(&now.keys(known)) {
                 find(Some(key), "model");
             }
             (resource, before.deployed(known), now.deployed(known))
         });
-        let mut touches: Vec<String> = self
-            .touched()
+        let touched = keys.touched.iter();
+        let mut touches: Vec<String> = touched
             .filter_map(|key| find(Some(key), "touched resource").flatten().and_then(kind_of_foundation))
             .collect();
         let reading = identity.and_then(|identity| self.reading(identity, role, known));
@@ -125,14 +158,12 @@ impl Asking<'_, '_, '_> {
         );
         touches.sort_unstable();
         touches.dedup();
-        let mut pairs = Usual::of(self.record, self.context, self.actor, self.network);
-        let learnt_in_part = facts::learnt_in_part(self.record, self.context, &pairs);
+        let learnt_in_part = facts::learnt_in_part(self.record, self.context, pairs);
         context.extend(learnt_in_part.iter().map(|name| format!("more of {name} than is learnt at once")));
-        if reading != Some(Reading::First(Expected::No)) {
-            pairs.retain(|pair| pair.set != artefact::READ);
-        }
+        let reads_unexpectedly = reading == Some(Reading::First(Expected::No));
+        let pairs = pairs.iter().filter(|pair| reads_unexpectedly || pair.set != artefact::READ);
         let Pairs { first, usual, forgotten } =
-            identity.map(|identity| self.pairs(&pairs, identity, account, resource)).unwrap_or_default();
+            identity.map(|identity| self.pairs(pairs, identity, account, resource)).unwrap_or_default();
         context.extend(forgotten.iter().map(|name| format!("more of {name} than is kept")));
         if context.is_empty() {
             context.push(COMPLETE.to_owned());
@@ -155,23 +186,24 @@ impl Asking<'_, '_, '_> {
     }
 
     /// What of the record is new for its caller, and what is usual.
-    fn pairs(
+    fn pairs<'p>(
         &self,
-        pairs: &[Usual],
+        pairs: impl Iterator<Item = &'p Usual<'p>>,
         identity: Option<&State>,
         account: Option<&State>,
         resource: Option<&State>,
     ) -> Pairs {
         let Some(at) = self.time else { return Pairs::default() };
-        let new = usual::is_new(identity, account, at).then_some(usual::IDENTITY);
-        let person = lineage::person(self.record, self.actor).zip(resource).filter(|(person, resource)| {
+        let experience = Experience::of(identity, account, at);
+        let new = experience.is_of_somebody_new().then_some(usual::IDENTITY);
+        let person = self.keys.person.zip(resource).filter(|(person, resource)| {
             usual::reaches_inside(self.record.event_name()) && usual::is_new_person(resource, person, at)
         });
         let mut first: Names =
             new.into_iter().chain(person.map(|_| usual::PERSON)).map(Cow::Borrowed).collect();
         let (mut usual, mut forgotten) = (Names::new(), Names::new());
         for pair in pairs {
-            match pair.novelty(identity, account, at) {
+            match experience.novelty(pair) {
                 Novelty::First => first.push(pair.name.into()),
                 Novelty::Usual => usual.push(pair.name.into()),
                 Novelty::Forgotten => forgotten.push(pair.name.into()),
@@ -269,15 +301,18 @@ impl Asking<'_, '_, '_> {
 
     /// What stands behind an endpoint before the call and after it, where it says so.
     fn moved(&self, endpoint: &State) -> Option<(Named, Named)> {
-        let arn = self.resource()?.id;
         let Context { endpoint_config, model, .. } = self.context;
-        let now = Named::at(&arn, endpoint_config.name.iter().copied(), model.name.iter().copied())?;
+        if self.reads() || endpoint_config.name.is_empty() && model.name.is_empty() {
+            return None;
+        }
+        let arn = &self.keys.resource.as_ref()?.id;
+        let now = Named::at(arn, endpoint_config.name.iter().copied(), model.name.iter().copied())?;
         let told = |field: &str| {
             let said = endpoint.said(field).filter(|said| self.is_before(said));
             said.into_iter().flat_map(|said| said.is.iter().map(String::as_str))
         };
-        let before = Named::at(&arn, told("configuration.endpoint_config"), told("configuration.model"))?;
-        let is_moved = !before.is_empty() && !now.is_empty() && before != now && !self.reads();
+        let before = Named::at(arn, told("configuration.endpoint_config"), told("configuration.model"))?;
+        let is_moved = !before.is_empty() && before != now;
         is_moved.then_some((before, now))
     }
 
@@ -299,50 +334,32 @@ impl Asking<'_, '_, '_> {
         }
         (id(principal) != id(self.actor.principal_id?)).then_some(false)
     }
+}
 
-    fn identity(&self) -> Option<Key> {
-        Some(Key::identity(self.actor.account_id?, self.actor.principal_id?))
-    }
-
-    fn account(&self) -> Option<Key> {
-        self.actor.account_id.filter(|_| self.actor.principal_id.is_some()).map(Key::account)
-    }
-
-    fn caller_role(&self) -> Option<Key> {
-        let issuer = self.actor.issuer.as_ref().filter(|issuer| issuer.kind == Some("Role"))?;
-        issuer.arn.map(Key::resource)
-    }
-
-    /// What a record of another service names that SageMaker may work with.
-    fn touched(&self) -> impl Iterator<Item = Key> {
-        let account = self.record.text(&["recipientAccountId"]);
-        let read = artefact::read_by(self.record).map(|place| artefact::bucket(&place));
-        let named = self.context.related_resources.iter().filter_map(move |related| {
-            if let Some(arn) = related.arn {
-                // An object lies in its bucket.
-                let of_bucket = arn.contains(":::").then(|| arn.split_once('/')).flatten();
-                return Some(Key::resource(of_bucket.map_or(arn, |(bucket, _)| bucket)));
+fn touched(record: &Record<'_>, context: &Context<'_>) -> impl Iterator<Item = Key> {
+    let account = record.text(&["recipientAccountId"]);
+    let read = artefact::read_by(record).map(|place| artefact::bucket(&place));
+    let named = context.related_resources.iter().filter_map(move |related| {
+        if let Some(arn) = related.arn {
+            // An object lies in its bucket.
+            let of_bucket = arn.contains(":::").then(|| arn.split_once('/')).flatten();
+            return Some(Key::resource(of_bucket.map_or(arn, |(bucket, _)| bucket)));
+        }
+        Some(Key::resource(&match related.kind? {
+            "role" => format!("arn:aws:iam::{}:role/{}", account?, related.name),
+            "bucket" => format!("arn:aws:s3:::{}", related.name),
+            "repository" => {
+                format!(
+                    "arn:aws:ecr:{}:{}:repository/{}",
+                    record.text(&["awsRegion"])?,
+                    account?,
+                    related.name
+                )
             }
-            Some(Key::resource(&match related.kind? {
-                "role" => format!("arn:aws:iam::{}:role/{}", account?, related.name),
-                "bucket" => format!("arn:aws:s3:::{}", related.name),
-                "repository" => {
-                    format!(
-                        "arn:aws:ecr:{}:{}:repository/{}",
-                        self.record.text(&["awsRegion"])?,
-                        account?,
-                        related.name
-                    )
-                }
-                _ => return None,
-            }))
-        });
-        named.chain(read)
-    }
-
-    fn resource(&self) -> Option<Key> {
-        Some(Key::resource(self.context.resource.as_ref()?.arn.as_deref()?))
-    }
+            _ => return None,
+        }))
+    });
+    named.chain(read)
 }
 
 /// The kind of what SageMaker stands on, and `caller` of a role that only calls it; none of its own resources.

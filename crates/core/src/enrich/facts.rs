@@ -4,6 +4,7 @@
 
 mod configuration;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use time::OffsetDateTime;
@@ -11,14 +12,13 @@ use time::OffsetDateTime;
 use super::actor::Actor;
 use super::arn::Arn;
 use super::artefact;
+use super::asking::Keys;
 use super::catalogue::{Access, Catalogue};
 use super::context::Context;
-use super::lineage;
-use super::networks::SourceNetwork;
 use super::rule::{Rule, Severity};
 use super::usual::{self, Usual};
 use crate::document::DocumentId;
-use crate::memory::{Fact, Key, Stamp, State, day};
+use crate::memory::{Key, Stamp, Told};
 use crate::record::Record;
 use crate::timestamp;
 pub use configuration::homes;
@@ -29,63 +29,73 @@ use configuration::{configuration, uses};
 pub const LEARNT_AT_ONCE: usize = 16;
 
 /// What a record is, for its facts.
-pub struct Told<'t, 'r, 'a> {
+pub struct Subject<'t, 'r, 'a> {
     pub record: &'r Record<'a>,
     pub context: &'t Context<'r>,
     pub actor: &'t Actor<'r>,
-    pub network: &'t SourceNetwork<'r>,
+    pub keys: &'t Keys<'r>,
+    pub pairs: &'t [Usual<'r>],
     pub catalogue: &'t Catalogue,
     /// The rules that match the record by itself, whatever a site has muted.
     pub matches: &'t [&'t Rule],
-    pub time: OffsetDateTime,
-    pub id: &'t DocumentId,
+    pub time: &'t Times,
 }
 
-/// Everything that the record tells, one fact for each thing.
-pub fn facts(told: &Told<'_, '_, '_>) -> Vec<Fact> {
-    let at = Stamp::of(told.time, told.id.as_str());
-    let succeeded = told.record.text(&["errorCode"]).is_none();
-    let mut facts = identities(told, &at, succeeded);
+/// The stamps of a record, and its time as text.
+pub struct Times {
+    at: Stamp,
+    day: Stamp,
+    text: String,
+}
+
+impl Times {
+    pub fn of(time: OffsetDateTime, id: &DocumentId) -> Self {
+        Self { at: Stamp::of(time, id.as_str()), day: Stamp::of_day(time), text: timestamp::format(time) }
+    }
+}
+
+/// Everything that the record tells, of each thing by itself.
+pub fn facts<'t>(subject: &Subject<'t, '_, '_>) -> Vec<Told<'t>> {
+    let succeeded = subject.record.text(&["errorCode"]).is_none();
+    let mut facts = identities(subject, succeeded);
     if succeeded {
-        facts.extend(session(told, &at));
-        facts.extend(resource(told, &at));
-        facts.extend(parts(told));
-        facts.extend(foundations(told, &at));
+        facts.extend(session(subject));
+        facts.extend(resource(subject));
+        facts.extend(parts(subject));
+        facts.extend(foundations(subject));
     }
     facts
 }
 
 /// What the caller is known by and what is usual for it, and the same for all callers of its account together.
-fn identities(told: &Told<'_, '_, '_>, at: &Stamp, succeeded: bool) -> Vec<Fact> {
-    let Told { actor, time, .. } = told;
-    let (Some(account), Some(id)) = (actor.account_id, actor.principal_id) else { return Vec::new() };
-    let mut state = State::default();
-    state.say("cloud.account.id", &Stamp::ALWAYS, [account]);
-    state.say("last_seen", &Stamp::of_day(*time), [day(*time)]);
-    state.add_newest("active_days", &Stamp::of_day(*time), day(*time));
-    if is_flagged(told.matches) {
-        state.add_newest(usual::FLAGGED, &Stamp::of_day(*time), day(*time));
+fn identities<'t>(subject: &Subject<'t, '_, '_>, succeeded: bool) -> Vec<Told<'t>> {
+    let Subject { actor, keys, pairs, time: Times { at, day, text }, .. } = subject;
+    let (Some(identity), Some(together), Some(account)) = (&keys.identity, &keys.account, actor.account_id)
+    else {
+        return Vec::new();
+    };
+    let mut told = Told::about(identity.clone());
+    told.say("cloud.account.id", Stamp::always(), account);
+    told.say("last_seen", day, day.as_str());
+    told.add_newest("active_days", day, day.as_str());
+    if is_flagged(subject.matches) {
+        told.add_newest(usual::FLAGGED, day, day.as_str());
     }
     if succeeded {
-        state.say_first(usual::FIRST_SEEN, at, timestamp::format(*time));
-        let mut learnt: BTreeMap<&str, usize> = BTreeMap::new();
-        for Usual { set, member, .. } in Usual::of(told.record, told.context, actor, told.network) {
-            let count = learnt.entry(set).or_default();
-            *count += 1;
-            if *count <= LEARNT_AT_ONCE {
-                state.add_oldest(set, at, member);
+        told.say_first(usual::FIRST_SEEN, at, text.as_str());
+        for (number, Usual { set, member, .. }) in pairs.iter().enumerate() {
+            let before = || pairs[..number].iter().filter(|before| before.set == *set).count();
+            if number < LEARNT_AT_ONCE || before() < LEARNT_AT_ONCE {
+                told.add_oldest(*set, at, &**member);
             }
         }
     }
-    let fact = |key: Key, mut state: State| {
-        state.say("key", &Stamp::ALWAYS, [key.id.as_str()]);
-        Fact { key, state }
-    };
-    let together = fact(Key::account(account), state.clone());
+    told.say_id("key");
+    let together = told.of_another(together.clone());
     if let Some(arn) = actor.issuer.as_ref().and_then(|issuer| issuer.arn).or(actor.arn) {
-        state.say("arn", &Stamp::ALWAYS, [arn]);
+        told.say("arn", Stamp::always(), arn);
     }
-    vec![fact(Key::identity(account, id), state), together]
+    vec![told, together]
 }
 
 /// Whether the record shows by itself what asks for a closer look.
@@ -94,78 +104,81 @@ fn is_flagged(matches: &[&Rule]) -> bool {
 }
 
 /// The temporary credentials that the call issued.
-fn session(told: &Told<'_, '_, '_>, at: &Stamp) -> Option<Fact> {
-    let Told { record, actor, time, .. } = told;
+fn session<'t>(subject: &Subject<'t, '_, '_>) -> Option<Told<'t>> {
+    let Subject { record, actor, keys, time: Times { at, text, .. }, .. } = subject;
     let issued = record.text(&["responseElements", "credentials", "accessKeyId"])?;
-    let mut state = State::default();
-    let mut say = |field: &str, value: Option<&str>| state.say(field, at, value);
+    let mut told = Told::about(Key::session(issued));
+    let mut say = |field: &'static str, value: Option<&'t str>| told.say_what_is(field, at, value);
     say("key", Some(issued));
-    say("issued.at", Some(&timestamp::format(*time)));
+    say("issued.at", Some(text));
     say("issued.call", Some(record.event_name()));
     say("issued.to", record.text(&["responseElements", "assumedRoleUser", "arn"]));
     say("issued.by", actor.arn.or(actor.name()));
     say("issued.key", record.text(&["userIdentity", "accessKeyId"]));
     say("issued.from", record.text(&["sourceIPAddress"]));
-    say("issued.person", lineage::person(record, actor).as_deref());
+    say("issued.person", keys.person);
     say("issued.source_identity", record.text(&["requestParameters", "sourceIdentity"]));
-    Some(Fact { key: Key::session(issued), state })
+    Some(told)
 }
 
 /// What became of the resource that the call was about.
-fn resource(told: &Told<'_, '_, '_>, at: &Stamp) -> Option<Fact> {
-    let Told { record, context, actor, catalogue, time, .. } = told;
+fn resource<'t>(subject: &Subject<'t, '_, '_>) -> Option<Told<'t>> {
+    let Subject { record, context, actor, keys, catalogue, time: Times { at, day, text }, .. } = subject;
     let resource = context.resource.as_ref()?;
     let arn = resource.arn.as_deref()?;
     let access = context.access_level?;
-    let (key, mut state) = named(arn);
+    let mut told = known_as(arn, keys.resource.clone()?);
     for (field, value) in [("resource.type", &resource.kind), ("resource.name", &resource.name)] {
         // Records spell one name in several cases, and the same one has to win whatever their order.
         if let Some(value) = value {
-            state.say(field, &Stamp::ALWAYS, [value.to_ascii_lowercase()]);
+            told.say(field, Stamp::always(), lowered(value));
         }
     }
     let place = Arn::parse(arn)?;
-    state.say("cloud.account.id", &Stamp::ALWAYS, [place.account]);
-    state.say("cloud.region", &Stamp::ALWAYS, [place.region]);
-    if let Some(caller) = actor.arn.or(actor.name()) {
-        state.add_newest("used_by", &Stamp::of_day(*time), caller);
+    told.say("cloud.account.id", Stamp::always(), place.account);
+    told.say("cloud.region", Stamp::always(), place.region);
+    let caller = actor.arn.or(actor.name());
+    if let Some(caller) = caller {
+        told.add_newest("used_by", day, caller);
     }
     let name = record.event_name();
+    let person = keys.person;
     if usual::reaches_inside(name)
-        && let Some(person) = lineage::person(record, actor)
+        && let Some(person) = person
     {
-        state.add_oldest(usual::OPENED_BY, at, person);
+        told.add_oldest(usual::OPENED_BY, at, person);
     }
-    let Some(deed) = deed(name, access) else { return Some(Fact { key, state }) };
-    state.say("stands", at, [if deed == GONE { "false" } else { "true" }]);
-    let mut say = |member: &str, value: Option<&str>| state.say(&format!("{deed}.{member}"), at, value);
-    say("at", Some(&timestamp::format(*time)));
-    say("by", actor.arn.or(actor.name()));
+    let Some(deed) = deed(name, access) else { return Some(told) };
+    told.say("stands", at, if deed == GONE { "false" } else { "true" });
+    let mut say =
+        |member: &str, value: Option<&'t str>| told.say_what_is(format!("{deed}.{member}"), at, value);
+    say("at", Some(text));
+    say("by", caller);
     say("call", Some(name));
     if deed != GONE {
         say("key", record.text(&["userIdentity", "accessKeyId"]));
-        say("person", lineage::person(record, actor).as_deref());
+        say("person", person);
         say("principal", actor.principal_id);
         for (field, values) in configuration(context) {
             // Who makes a thing says all of it; who changes it says what changes.
             if deed == CREATED || !values.is_empty() {
-                state.say(field, at, values);
+                told.say_all(field, at, values);
             }
         }
         let script = context.lifecycle.shell.is_some();
         if script {
-            let worst = told.matches.iter().filter(|rule| rule.judges_scripts);
+            let worst = subject.matches.iter().filter(|rule| rule.judges_scripts);
             let worst = worst.map(|rule| rule.level).max().map_or("none", Severity::name);
-            state.say("script.verdict", at, [worst]);
+            told.say("script.verdict", at, worst);
         }
         let uses = uses(context, &catalogue.kinds, &place);
         // What it lies in is no change of what it is made of.
         let homes = homes(context, arn);
         if deed == CREATED || uses.iter().any(|part| !homes.contains(part)) {
-            state.say("uses", at, uses);
+            told.say_all("uses", at, uses.into_iter().map(Cow::Owned).collect());
         }
     }
-    Some(Fact { key, state })
+    Some(told)
 }
 
 const CREATED: &str = "created";
@@ -187,18 +200,32 @@ fn deed(name: &str, access: Access) -> Option<&'static str> {
 }
 
 /// What is known of a thing from its ARN alone.
-fn named(arn: &str) -> (Key, State) {
-    let key = Key::resource(arn);
-    let mut state = State::default();
-    state.say("key", &Stamp::ALWAYS, [key.id.as_str()]);
+fn named<'t>(arn: &str) -> Told<'t> {
+    known_as(arn, Key::resource(arn))
+}
+
+/// The same, with the key of the ARN.
+fn known_as<'t>(arn: &str, key: Key) -> Told<'t> {
     // As documents of events have it, so that they are found by it: a key leaves the partition out.
-    let partition = arn.split(':').nth(1).unwrap_or_default().to_ascii_lowercase();
-    let known_as = key
-        .id
-        .strip_prefix("arn:aws:")
-        .map_or_else(|| key.id.clone(), |rest| format!("arn:{partition}:{rest}"));
-    state.say("arn", &Stamp::ALWAYS, [known_as]);
-    (key, state)
+    let partition = arn.split(':').nth(1).unwrap_or_default();
+    let other_name = key.id.strip_prefix("arn:aws:").filter(|_| partition != "aws");
+    let other_name = other_name.map(|rest| format!("arn:{}:{rest}", partition.to_ascii_lowercase()));
+    let mut told = Told::about(key);
+    told.say_id("key");
+    match other_name {
+        Some(name) => told.say("arn", Stamp::always(), name),
+        None => told.say_id("arn"),
+    }
+    told
+}
+
+/// A text in lower case, which most are in already.
+fn lowered(text: &str) -> Cow<'_, str> {
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        text.to_ascii_lowercase().into()
+    } else {
+        text.into()
+    }
 }
 
 /// A link to a resource is no resource of its own.
@@ -207,31 +234,30 @@ fn is_link(name: &str) -> bool {
 }
 
 /// The resources of SageMaker that one is made of, each with what uses it.
-fn parts(told: &Told<'_, '_, '_>) -> Vec<Fact> {
-    let Told { record, context, catalogue, time, .. } = told;
+fn parts<'t>(subject: &Subject<'t, '_, '_>) -> Vec<Told<'t>> {
+    let Subject { record, context, catalogue, time, .. } = subject;
     let user = context.resource.as_ref().and_then(|resource| resource.arn.as_deref());
     let deed = context.access_level.and_then(|access| deed(record.event_name(), access));
     let (Some(user), Some(CREATED | CHANGED)) = (user, deed) else { return Vec::new() };
     let Some(place) = Arn::parse(user) else { return Vec::new() };
     let about = |arn: &String| {
-        let (key, mut state) = named(arn);
+        let mut told = named(arn);
         let part = Arn::parse(arn)?;
-        state.say("resource.type", &Stamp::ALWAYS, [catalogue.kinds.read(&part)?.kind]);
-        state.say("cloud.account.id", &Stamp::ALWAYS, [part.account]);
-        state.say("cloud.region", &Stamp::ALWAYS, [part.region]);
-        state.add_newest("used_for", &Stamp::of_day(*time), user.to_ascii_lowercase());
-        Some(Fact { key, state })
+        told.say("resource.type", Stamp::always(), catalogue.kinds.read(&part)?.kind.to_owned());
+        told.say("cloud.account.id", Stamp::always(), part.account.to_owned());
+        told.say("cloud.region", Stamp::always(), part.region.to_owned());
+        told.add_newest("used_for", &time.day, lowered(user));
+        Some(told)
     };
     uses(context, &catalogue.kinds, &place).iter().take(LEARNT_AT_ONCE).filter_map(about).collect()
 }
 
 /// The roles, buckets, repositories, keys and subnets that a resource of SageMaker stands on, and the roles that trust it.
-fn foundations(told: &Told<'_, '_, '_>, stamp: &Stamp) -> Vec<Fact> {
-    let Told { record, context, actor, time, .. } = told;
-    let about = |kind: &str, arn: &str| {
-        let (key, mut state) = named(arn);
-        state.say("resource.type", &Stamp::ALWAYS, [kind]);
-        (key, state)
+fn foundations<'t>(subject: &Subject<'t, '_, '_>) -> Vec<Told<'t>> {
+    let Subject { record, context, actor, keys, time: Times { at, day, .. }, .. } = subject;
+    let with_kind = |kind: &'static str, mut told: Told<'t>| {
+        told.say("resource.type", Stamp::always(), kind);
+        told
     };
     if record.event_source() == "iam.amazonaws.com" {
         let is_trusted =
@@ -240,49 +266,44 @@ fn foundations(told: &Told<'_, '_, '_>, stamp: &Stamp) -> Vec<Fact> {
             let account = record.text(&["recipientAccountId"])?;
             Some(format!("arn:aws:iam::{account}:role/{}", record.text(&["requestParameters", "roleName"])?))
         });
-        return role
-            .filter(|_| is_trusted)
-            .map(|role| {
-                let (key, mut state) = about("role", &role);
-                state.say("execution_role", &Stamp::ALWAYS, ["true"]);
-                Fact { key, state }
-            })
-            .into_iter()
-            .collect();
+        let trusted = role.filter(|_| is_trusted).map(|role| {
+            let mut told = with_kind("role", named(&role));
+            told.say("execution_role", Stamp::always(), "true");
+            told
+        });
+        return trusted.into_iter().collect();
     }
     if !record.is_sagemaker() {
         return Vec::new();
     }
     let mut facts = Vec::new();
     // Who is behind a role that calls SageMaker is told by the calls that take it.
-    if let Some(arn) =
-        actor.issuer.as_ref().filter(|issuer| issuer.kind == Some("Role")).and_then(|it| it.arn)
-    {
-        let (key, mut state) = about("role", arn);
-        state.say("calls_sagemaker", &Stamp::ALWAYS, ["true"]);
-        facts.push(Fact { key, state });
+    let role = actor.issuer.as_ref().and_then(|issuer| issuer.arn).zip(keys.role.as_ref());
+    if let Some((arn, key)) = role {
+        let mut told = with_kind("role", known_as(arn, key.clone()));
+        told.say("calls_sagemaker", Stamp::always(), "true");
+        facts.push(told);
     }
     if context.access_level.is_none_or(Access::reads) {
         return facts;
     }
     let used_for = context.resource.as_ref().and_then(|resource| resource.arn.as_deref());
-    let at = Stamp::of_day(*time);
     let (artefacts, places) = (artefact::artefacts(context), artefact::places(context));
     for (kind, arn) in stands_on(context) {
-        let (key, mut state) = about(kind, &arn);
+        let mut told = with_kind(kind, named(&arn));
         if let Some(resource) = used_for {
-            state.add_newest("used_for", &at, resource.to_ascii_lowercase());
+            told.add_newest("used_for", day, lowered(resource));
         }
         if kind == "role" {
-            state.say("execution_role", &Stamp::ALWAYS, ["true"]);
+            told.say("execution_role", Stamp::always(), "true");
             let given = places.iter().take(LEARNT_AT_ONCE);
-            given.for_each(|place| state.add_newest(artefact::GIVEN, &at, place.as_str()));
+            given.for_each(|place| told.add_newest(artefact::GIVEN, day, place.clone()));
         } else if kind == "bucket" {
             let bucket = arn.rsplit(':').next().unwrap_or_default().to_ascii_lowercase();
             let in_it = artefacts.iter().filter(|place| artefact::is_in(place, &bucket)).take(LEARNT_AT_ONCE);
-            in_it.for_each(|place| state.add_oldest(artefact::ARTEFACTS, stamp, place.as_str()));
+            in_it.for_each(|place| told.add_oldest(artefact::ARTEFACTS, at, place.clone()));
         }
-        facts.push(Fact { key, state });
+        facts.push(told);
     }
     facts
 }
@@ -307,18 +328,25 @@ fn keys<'c>(context: &'c Context<'_>) -> impl Iterator<Item = &'c str> {
 }
 
 /// The names of what a record has more of than it makes known.
-pub fn learnt_in_part(record: &Record<'_>, context: &Context<'_>, pairs: &[Usual]) -> BTreeSet<&'static str> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for pair in pairs {
-        *counts.entry(pair.name).or_default() += 1;
+pub fn learnt_in_part(
+    record: &Record<'_>,
+    context: &Context<'_>,
+    pairs: &[Usual<'_>],
+) -> BTreeSet<&'static str> {
+    let mut more = BTreeSet::new();
+    // Few records have so many pairs at all.
+    if pairs.len() > LEARNT_AT_ONCE {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for pair in pairs {
+            *counts.entry(pair.name).or_default() += 1;
+        }
+        more.extend(counts.into_iter().filter(|(_, count)| *count > LEARNT_AT_ONCE).map(|(name, _)| name));
     }
-    let mut more: BTreeSet<&str> =
-        counts.into_iter().filter(|(_, count)| *count > LEARNT_AT_ONCE).map(|(name, _)| name).collect();
     if record.is_sagemaker() && !context.access_level.is_none_or(Access::reads) {
         let counts = [
             ("key", keys(context).count()),
             ("subnet", context.network.subnets.len()),
-            ("repository", context.image.uri.iter().filter_map(|uri| repository(uri)).count()),
+            ("repository", context.image.uri.iter().filter(|uri| repository(uri).is_some()).count()),
         ];
         more.extend(counts.into_iter().filter(|(_, count)| *count > LEARNT_AT_ONCE).map(|(name, _)| name));
     }

@@ -3,6 +3,10 @@
 //! A link is known from the record itself, or from the call that issued the credentials. One that is not known is named as
 //! missing; none is guessed, and no name counts that a caller can choose.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::actor::Actor;
 use crate::memory::{Key, Known, Lookup, State};
 use crate::record::Record;
@@ -12,7 +16,8 @@ pub const MOST_LINKS: usize = 8;
 
 /// Where the roles of IAM Identity Center lie, whose sessions AWS names after the person. Nobody else can make a role there,
 /// while a role of such a name can lie elsewhere.
-const PERMISSION_SETS: &str = ":role/aws-reserved/sso.amazonaws.com/";
+static PERMISSION_SETS: LazyLock<Finder<'static>> =
+    LazyLock::new(|| Finder::new(":role/aws-reserved/sso.amazonaws.com/"));
 
 /// Who is behind a caller.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -28,37 +33,38 @@ pub struct Lineage {
 }
 
 /// The person or workload that the record itself shows, by a name that the caller did not choose.
-pub fn person(record: &Record<'_>, actor: &Actor<'_>) -> Option<String> {
-    let vouched = actor.source_identity.or(actor.on_behalf_of);
-    if let Some(person) = vouched.map(str::to_owned).or_else(|| works_for(record)) {
-        return Some(person);
-    }
-    let name = match actor.kind? {
+pub fn person<'r>(record: &'r Record<'_>, actor: &Actor<'r>) -> Option<&'r str> {
+    let vouched = actor.source_identity.or(actor.on_behalf_of).or_else(|| works_for(record));
+    vouched.or_else(|| named_person(record, actor))
+}
+
+fn named_person<'r>(record: &'r Record<'_>, actor: &Actor<'r>) -> Option<&'r str> {
+    match actor.kind? {
         "IAMUser" | "Root" | "Role" => actor.arn,
         "SAMLUser" | "WebIdentityUser" => record.text(&["userIdentity", "userName"]),
         "IdentityCenterUser" => actor.name(),
         "AWSService" => actor.invoked_by.or(actor.name()),
         "AssumedRole" => {
             let issuer = actor.issuer.as_ref().and_then(|issuer| issuer.arn);
-            actor.session_name.filter(|_| issuer.is_some_and(|arn| arn.contains(PERMISSION_SETS)))
+            let is_of_identity_center = |arn: &str| PERMISSION_SETS.find(arn.as_bytes()).is_some();
+            actor.session_name.filter(|_| issuer.is_some_and(is_of_identity_center))
         }
         _ => None,
-    };
-    name.map(str::to_owned)
+    }
 }
 
-fn works_for(record: &Record<'_>) -> Option<String> {
+fn works_for<'r>(record: &'r Record<'_>) -> Option<&'r str> {
     let scope = |member| record.text(&["userIdentity", "inScopeOf", member]);
-    scope("credentialsIssuedTo").or_else(|| scope("sourceArn")).map(str::to_owned)
+    scope("credentialsIssuedTo").or_else(|| scope("sourceArn"))
 }
 
-/// The lineage of a record's caller.
-pub fn lineage(record: &Record<'_>, actor: &Actor<'_>, known: &Known) -> Lineage {
+/// The lineage of a record's caller, with the person that the record shows.
+pub fn lineage(record: &Record<'_>, actor: &Actor<'_>, person: Option<&str>, known: &Known) -> Lineage {
     let caller = actor.arn.or(actor.principal_id).or(actor.name()).unwrap_or("unknown");
     let access_key =
         record.text(&["userIdentity", "accessKeyId"]).filter(|_| actor.temporary_key == Some(true));
-    let mut lineage = trace(person(record, actor), caller, access_key, known);
-    lineage.works_for = works_for(record);
+    let mut lineage = trace(person.map(str::to_owned), caller, access_key, known);
+    lineage.works_for = works_for(record).map(str::to_owned);
     lineage
 }
 

@@ -14,8 +14,8 @@ pub struct Prefilter {
     longest: usize,
 }
 
-/// Bytes that are put into lower case at once: larger than nearly every record, and small enough for the stack.
-const BLOCK_BYTES: usize = 4096;
+/// Bytes that are put into lower case at once. More would take longer to clear than to search.
+const BLOCK_BYTES: usize = 1024;
 /// Bytes of a short text.
 const SHORT: usize = 256;
 

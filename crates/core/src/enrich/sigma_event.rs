@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use time::OffsetDateTime;
 
 use super::actor::{self, Actor, actor};
-use super::asking::Asking;
+use super::asking::{Asking, Keys};
 use super::catalogue::Catalogue;
 use super::context::{Context, context};
 use super::cut;
@@ -23,6 +23,7 @@ use super::script::{self, Script};
 use super::setting::setting;
 use super::shell;
 use super::unpacked::Unpacked;
+use super::usual::Usual;
 use crate::memory::{Key, Known};
 use crate::record::{Record, commercial_name, omissions};
 
@@ -50,6 +51,9 @@ pub struct FoundFacts<'s> {
     pub actor: Actor<'s>,
     pub network: SourceNetwork<'s>,
     pub remembered: Remembered,
+    /// What memory knows of it by, if that was asked for.
+    pub keys: Option<Keys<'s>>,
+    pub pairs: Option<Vec<Usual<'s>>>,
 }
 
 #[derive(Debug)]
@@ -61,6 +65,8 @@ pub struct SigmaEvent<'s, 'a> {
     context: OnceCell<Context<'s>>,
     actor: OnceCell<Actor<'s>>,
     network: OnceCell<SourceNetwork<'s>>,
+    keys: OnceCell<Keys<'s>>,
+    pairs: OnceCell<Vec<Usual<'s>>>,
     memory: Option<(&'s Known, Option<OffsetDateTime>)>,
     remembered: OnceCell<Remembered>,
     /// The paths of what CloudTrail left out.
@@ -84,6 +90,8 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
             context: OnceCell::new(),
             actor: OnceCell::new(),
             network: OnceCell::new(),
+            keys: OnceCell::new(),
+            pairs: OnceCell::new(),
             memory: None,
             remembered: OnceCell::new(),
             omitted: OnceCell::new(),
@@ -128,6 +136,8 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
             context: self.context.into_inner().unwrap_or_else(|| context(record, unpacked, catalogue)),
             actor: self.actor.into_inner().unwrap_or_else(|| actor(record)),
             network: self.network.into_inner().unwrap_or_else(|| networks.source(record)),
+            keys: self.keys.into_inner(),
+            pairs: self.pairs.into_inner(),
         }
     }
 
@@ -139,22 +149,45 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
         self.actor.get_or_init(|| actor(self.record))
     }
 
+    fn pairs(&self) -> &[Usual<'s>] {
+        self.pairs.get_or_init(|| Usual::of(self.record, self.context(), self.actor(), self.network()))
+    }
+
+    fn network(&self) -> &SourceNetwork<'s> {
+        self.network.get_or_init(|| self.networks.source(self.record))
+    }
+
     fn asking(&self, time: Option<OffsetDateTime>) -> Asking<'_, 's, 'a> {
-        let network = self.network.get_or_init(|| self.networks.source(self.record));
-        Asking { record: self.record, context: self.context(), actor: self.actor(), network, time }
+        let (record, context, actor) = (self.record, self.context(), self.actor());
+        Asking {
+            record,
+            context,
+            actor,
+            time,
+            keys: self.keys.get_or_init(|| Keys::of(record, context, actor)),
+        }
     }
 
     pub fn remembered(&self) -> &Remembered {
         self.remembered.get_or_init(|| match self.memory {
-            Some((known, time)) if !known.is_off() => self.asking(time).remember(known),
+            Some((known, time)) if !known.is_off() => self.asking(time).remember(known, self.pairs()),
             _ => Remembered::default(),
         })
     }
 
-    fn fact(&self, name: &str) -> Option<EventValue<'_>> {
-        if remembered::is_field(name) {
-            return self.remembered().fact(name);
+    /// The value of a field that is found at this place.
+    pub fn value(&self, field: &str, place: Place) -> Option<EventValue<'_>> {
+        match place {
+            Place::Record => self.record.get_field(field),
+            Place::Service => self.record.get_field(field).map(in_commercial_partition),
+            Place::Memory => self.remembered().fact(field),
+            Place::Network => self.networks.fact(self.record, field),
+            Place::Actor => self.actor().fact(field.strip_prefix(actor::FIELDS)?),
+            Place::Fact => self.fact(field),
         }
+    }
+
+    fn fact(&self, name: &str) -> Option<EventValue<'_>> {
         match name {
             // What rules of other services ask for as well needs no more than this.
             policy::FIELD => return Some(owned(Policy::of(self.record).principals)),
@@ -177,12 +210,6 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
             }
             _ => {}
         }
-        if networks::is_field(name) {
-            return self.networks.fact(self.record, name);
-        }
-        if let Some(member) = name.strip_prefix(actor::FIELDS) {
-            return self.actor().fact(member);
-        }
         if let Some(fact) = setting(self.context(), name) {
             return fact;
         }
@@ -192,13 +219,35 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
     }
 }
 
+/// Where the value of a field is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Record,
+    /// A name of a service in the record.
+    Service,
+    Memory,
+    Network,
+    Actor,
+    /// Any other fact.
+    Fact,
+}
+
+impl Place {
+    pub fn of(field: &str) -> Self {
+        match field {
+            _ if remembered::is_field(field) => Self::Memory,
+            _ if networks::is_field(field) => Self::Network,
+            _ if field.starts_with(actor::FIELDS) => Self::Actor,
+            _ if field.starts_with(FACTS) => Self::Fact,
+            _ if SERVICES.contains(&field) => Self::Service,
+            _ => Self::Record,
+        }
+    }
+}
+
 impl Event for SigmaEvent<'_, '_> {
     fn get_field(&self, path: &str) -> Option<EventValue<'_>> {
-        if path.starts_with(FACTS) || networks::is_field(path) {
-            return self.fact(path);
-        }
-        let value = self.record.get_field(path)?;
-        Some(if SERVICES.contains(&path) { in_commercial_partition(value) } else { value })
+        self.value(path, Place::of(path))
     }
 
     fn any_string_value(&self, predicate: &dyn Fn(&str) -> bool) -> bool {

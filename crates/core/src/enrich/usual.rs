@@ -1,5 +1,6 @@
 //! What is usual for an identity: pairs of it and something that it works with, each with the first record that showed it.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -39,92 +40,149 @@ const DOUBT: Duration = Duration::days(2);
 
 /// One pair of a record: the set of the identity's state, what `sagemaker.first` calls it, and the member.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Usual {
+pub struct Usual<'r> {
     pub set: &'static str,
     pub name: &'static str,
-    pub member: String,
+    pub member: Cow<'r, str>,
 }
 
-impl Usual {
+/// Pairs that a record usually shows.
+const PAIRS: usize = 16;
+
+impl<'r> Usual<'r> {
     /// The pairs that a record shows.
     pub fn of(
-        record: &Record<'_>,
-        context: &Context<'_>,
-        actor: &Actor<'_>,
+        record: &'r Record<'_>,
+        context: &Context<'r>,
+        actor: &Actor<'r>,
         network: &SourceNetwork<'_>,
     ) -> Vec<Self> {
-        let mut pairs = Vec::new();
-        let mut add = |set, name, member: &str| pairs.push(Self { set, name, member: member.to_owned() });
+        let mut pairs = Vec::with_capacity(PAIRS);
+        let mut add = |set, name, member: Cow<'r, str>| pairs.push(Self { set, name, member });
         if let Some(network) = network_of(record, network) {
-            add("networks", "network", &network);
+            add("networks", "network", network.into());
         }
         if let Some(region) = record.text(&["awsRegion"]) {
-            add("regions", "region", region);
+            add("regions", "region", region.into());
         }
-        add("agents", "agent", actor.agent);
-        add("services", "service", record.event_source());
+        add("agents", "agent", actor.agent.into());
+        add("services", "service", record.event_source().into());
         if let Some(session) = actor.session_name.filter(|_| actor.role.is_some()) {
-            add("session_names", "session_name", session);
+            add("session_names", "session_name", session.into());
         }
         let name = record.event_name();
         let reads = context.access_level.is_none_or(Access::reads);
         if !reads || reaches_inside(name) {
-            add("operations", "operation", name);
+            add("operations", "operation", name.into());
         } else if record.event_source() == "iam.amazonaws.com"
             && truth(record.at(&["readOnly"])) == Some(false)
         {
             // Who decides what others may do. SageMaker has operations of such names.
-            add("operations", "operation", &format!("iam:{name}"));
+            add("operations", "operation", format!("iam:{name}").into());
         }
         if let Some(resource) = &context.resource {
-            if let Some(kind) = resource.kind.as_deref().filter(|_| !reads) {
-                add("resource_types", "resource_type", kind);
+            if let Some(kind) = resource.kind.as_ref().filter(|_| !reads) {
+                add("resource_types", "resource_type", kind.clone());
             }
             if let Some(arn) = resource.arn.as_deref().filter(|_| !reads || reaches_inside(name)) {
                 // Several persons work with one role, and what one of them opened the others did not.
-                let person = lineage::person(record, actor).unwrap_or_default();
-                add("resources", "resource", format!("{} {person}", arn.to_ascii_lowercase()).trim_end());
+                let mut member = arn.to_ascii_lowercase();
+                if let Some(person) = lineage::person(record, actor) {
+                    member = [&member, " ", person].concat();
+                }
+                member.truncate(member.trim_end().len());
+                add("resources", "resource", member.into());
             }
         }
         if let Some(place) = artefact::read_by(record) {
-            add(artefact::READ, artefact::NAME, &place);
+            add(artefact::READ, artefact::NAME, place.into());
         }
         if let Some(role) = record
             .text(&["requestParameters", "roleArn"])
             .filter(|_| record.event_source() == "sts.amazonaws.com" && name == "AssumeRole")
         {
-            add("taken_roles", "taken_role", role);
+            add("taken_roles", "taken_role", role.into());
         }
         if record.is_sagemaker() {
             let Context { execution_role, image, s3, code_repository, lifecycle, instance, .. } = context;
-            execution_role.arn.iter().for_each(|role| add("passed_roles", "role", role));
+            execution_role.arn.iter().for_each(|role| add("passed_roles", "role", (*role).into()));
             let images = image.uri.iter().map(|image| image.split(['@', ':']).next().unwrap_or(image));
-            images.for_each(|image| add("images", "image", image));
-            s3.output_buckets.iter().for_each(|bucket| add("output_buckets", "output_bucket", bucket));
-            s3.buckets.iter().for_each(|bucket| add("buckets", "bucket", bucket));
-            code_repository.url.iter().for_each(|url| add("code_repositories", "code_repository", url));
-            lifecycle.indicators.hosts().for_each(|host| add("hosts", "host", host));
-            instance.kinds.iter().for_each(|kind| add("instance_types", "instance_type", kind));
+            images.for_each(|image| add("images", "image", image.into()));
+            s3.output_buckets
+                .iter()
+                .for_each(|bucket| add("output_buckets", "output_bucket", (*bucket).into()));
+            s3.buckets.iter().for_each(|bucket| add("buckets", "bucket", (*bucket).into()));
+            code_repository
+                .url
+                .iter()
+                .for_each(|url| add("code_repositories", "code_repository", (*url).into()));
+            lifecycle.indicators.hosts().for_each(|host| add("hosts", "host", host.to_owned().into()));
+            instance.kinds.iter().for_each(|kind| add("instance_types", "instance_type", (*kind).into()));
         }
         pairs
     }
+}
 
-    /// What a record at a time shows of the pair. What colleagues use alike is new when the account never had it; all else
-    /// when the identity never did, or the account where the identity itself is new.
-    pub fn novelty(&self, identity: Option<&State>, account: Option<&State>, at: OffsetDateTime) -> Novelty {
-        let identity = identity.filter(|_| !SHARED.contains(&self.set));
-        let mut known = [identity, account].into_iter().flatten();
-        let Some(known) = known.find(|known| is_established(known, at)) else { return Novelty::TooEarly };
-        match known.seen(self.set, &self.member) {
+/// What is known of a caller and of its account when a record of them is judged.
+pub struct Experience<'s> {
+    identity: Option<&'s State>,
+    account: Option<&'s State>,
+    /// Whether each of the two is known for long enough.
+    is_established: [bool; 2],
+    now: OffsetDateTime,
+    /// The first of all stamps of now, and of when what is seen first now will have become usual.
+    at: Stamp,
+    learning_since: Stamp,
+}
+
+impl<'s> Experience<'s> {
+    pub fn of(identity: Option<&'s State>, account: Option<&'s State>, now: OffsetDateTime) -> Self {
+        let is_established = |known: Option<&State>| known.is_some_and(|known| is_established(known, now));
+        Self {
+            identity,
+            account,
+            is_established: [is_established(identity), is_established(account)],
+            now,
+            at: Stamp::at(now),
+            learning_since: now.checked_sub(LEARNING).map_or(Stamp::ALWAYS, Stamp::at),
+        }
+    }
+
+    /// What a record shows of the pair. What colleagues use alike is new when the account never had it; all else when the
+    /// identity never did, or the account where the identity itself is new.
+    pub fn novelty(&self, pair: &Usual<'_>) -> Novelty {
+        let [knows_identity, knows_account] = self.is_established;
+        let knows_identity = knows_identity && !SHARED.contains(&pair.set);
+        let identity = self.identity.filter(|_| knows_identity);
+        let Some(known) = identity.or(self.account.filter(|_| knows_account)) else {
+            return Novelty::TooEarly;
+        };
+        match known.seen(pair.set, &pair.member) {
             Seen::Never => Novelty::First,
             Seen::Unknown => Novelty::Forgotten,
-            Seen::At(first) if *first >= Stamp::at(at) || is_in_doubt(known, first, at) => Novelty::First,
+            Seen::At(first) if *first >= self.at || self.is_in_doubt(known, first) => Novelty::First,
             // What a colleague does with a thing of one's own makes it not usual for a stranger.
-            Seen::At(_) if OWN.contains(&self.set) && !identity.is_some_and(|it| is_established(it, at)) => {
-                Novelty::TooEarly
-            }
+            Seen::At(_) if OWN.contains(&pair.set) && !knows_identity => Novelty::TooEarly,
             Seen::At(_) => Novelty::Usual,
         }
+    }
+
+    /// Whether the pair was first seen on or after a day on which a record of the identity asked for a closer look, and
+    /// shortly. It becomes usual when it has been there for as long as the identity itself would have to be.
+    fn is_in_doubt(&self, known: &State, first: &Stamp) -> bool {
+        if *first < self.learning_since {
+            return false;
+        }
+        let Some(first) = first.time().filter(|first| self.now < *first + LEARNING) else { return false };
+        let mut days = known.members(FLAGGED).filter_map(|(_, day)| day.time());
+        days.any(|day| day <= first && first - day <= DOUBT)
+    }
+
+    /// Whether the identity itself is new in an account of which enough is known.
+    pub fn is_of_somebody_new(&self) -> bool {
+        let is_older = |state: &State| first_seen(state).is_some_and(|first| first < self.now);
+        let [_, knows_account] = self.is_established;
+        knows_account && !self.identity.is_some_and(is_older)
     }
 }
 
@@ -138,12 +196,6 @@ pub enum Novelty {
     Forgotten,
     /// Neither the identity nor its account is known for long enough.
     TooEarly,
-}
-
-/// Whether the identity itself is new in an account of which enough is known.
-pub fn is_new(identity: Option<&State>, account: Option<&State>, at: OffsetDateTime) -> bool {
-    let is_older = |state: &State| first_seen(state).is_some_and(|first| first < at);
-    account.is_some_and(|account| is_established(account, at)) && !identity.is_some_and(is_older)
 }
 
 /// Whether a person opens a resource for the first time that others have opened for long enough.
@@ -164,14 +216,6 @@ fn is_established(known: &State, at: OffsetDateTime) -> bool {
 
 fn first_seen(known: &State) -> Option<OffsetDateTime> {
     known.value(FIRST_SEEN).and_then(timestamp::parse)
-}
-
-/// Whether the pair was first seen on or after a day on which a record of the identity asked for a closer look, and shortly.
-/// It becomes usual when it has been there for as long as the identity itself would have to be.
-fn is_in_doubt(identity: &State, first: &Stamp, at: OffsetDateTime) -> bool {
-    let Some(first) = first.time().filter(|first| at < *first + LEARNING) else { return false };
-    let mut days = identity.members(FLAGGED).filter_map(|(_, day)| day.time());
-    days.any(|day| day <= first && first - day <= DOUBT)
 }
 
 /// Whether a call takes or opens what a resource holds, so that it matters who did before.

@@ -1,6 +1,9 @@
 //! One thing that a record tells of, and what it tells.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::sync::LazyLock;
 
 use sha2::{Digest, Sha256};
 use strum::{Display, EnumIter, IntoStaticStr};
@@ -20,12 +23,44 @@ pub enum Kind {
 }
 
 /// Which thing it is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     pub kind: Kind,
     /// An ARN, an account with an id, or the id of an access key.
     pub id: String,
+    /// Of the id, made once: a key is looked up several times.
+    hash: u64,
 }
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// What makes the hashes of all keys, which nobody outside can foresee.
+static HASHES: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+/// Takes the hash that a key has already.
+#[derive(Debug, Clone, Default)]
+pub struct HashOfKey(u64);
+
+impl Hasher for HashOfKey {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a key writes its hash alone");
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// A map by key.
+pub type KeyMap<T> = HashMap<Key, T, BuildHasherDefault<HashOfKey>>;
 
 /// What one record tells of one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +74,9 @@ const HASH_BYTES: usize = 16;
 
 impl Key {
     pub fn new(kind: Kind, id: impl Into<String>) -> Self {
-        Self { kind, id: id.into() }
+        let id = id.into();
+        let hash = HASHES.hash_one(&id);
+        Self { kind, id, hash }
     }
 
     pub fn resource(arn: &str) -> Self {
@@ -60,12 +97,12 @@ impl Key {
 
     pub fn identity(account: &str, principal_id: &str) -> Self {
         let (id, _) = principal_id.split_once(':').unwrap_or((principal_id, ""));
-        Self::new(Kind::Identities, format!("{account}/{id}"))
+        Self::new(Kind::Identities, [account, "/", id].concat())
     }
 
     /// All identities of an account together.
     pub fn account(account: &str) -> Self {
-        Self::new(Kind::Identities, format!("{account}/*"))
+        Self::new(Kind::Identities, [account, "/*"].concat())
     }
 
     pub fn session(access_key_id: &str) -> Self {

@@ -1,17 +1,18 @@
 //! What is recalled for the records at hand.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::fact::{Fact, Key};
+use super::fact::{Fact, Key, KeyMap};
 use super::names::KnownNames;
 use super::state::State;
+use super::told::Told;
 
 /// The states that are at hand. A daemon fills it for a few records at a time; a command that reads files keeps all that
 /// they told in it.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
-    states: HashMap<Key, Option<Arc<State>>>,
+    states: KeyMap<Option<Arc<State>>>,
     /// What could not be recalled, whatever else can be.
     missed: HashSet<Key>,
     absence: Absence,
@@ -59,6 +60,11 @@ pub trait Remembering {
 
     /// Takes into what is known whatever of the keys is at hand, and returns the others.
     fn look_up(&mut self, keys: Vec<Key>) -> Vec<Key>;
+
+    /// The facts of what a record told, but for what is known and stored already: that need not be told again.
+    fn news(&self, told: Vec<Told<'_>>) -> Vec<Fact> {
+        told.into_iter().map(Told::into_fact).collect()
+    }
 }
 
 impl Remembering for &Known {
@@ -146,6 +152,15 @@ impl Known {
                 }
                 (None, _) => {}
             }
+        }
+    }
+
+    /// Whether it would learn nothing from what a record tells, of which this state is known to hold all.
+    pub fn has_heard(&self, told: &Told<'_>, of: &Arc<State>) -> bool {
+        match (self.states.get(&told.key), self.absence) {
+            (Some(Some(state)), _) => Arc::ptr_eq(state, of) || told.is_known_to(state),
+            (Some(None), _) | (None, Absence::NothingTold) => false,
+            (None, _) => true,
         }
     }
 

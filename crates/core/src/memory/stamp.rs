@@ -15,9 +15,15 @@ impl Stamp {
     /// What holds at all times, such as the name of a thing.
     pub const ALWAYS: Self = Self(String::new());
 
+    /// [`Self::ALWAYS`], to be lent.
+    pub fn always() -> &'static Self {
+        static ALWAYS: Stamp = Stamp::ALWAYS;
+        &ALWAYS
+    }
+
     /// That of one record, which is known by the id of its document.
     pub fn of(time: OffsetDateTime, id: &str) -> Self {
-        Self(format!("{} {id}", timestamp::format(time)))
+        Self([&timestamp::format(time), " ", id].concat())
     }
 
     /// The day of a record, for what need not be written again with every record of a day.

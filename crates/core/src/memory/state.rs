@@ -1,5 +1,6 @@
 //! What is known of one thing, and the one operation on it.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -7,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::fact::Key;
 use super::stamp::Stamp;
+use super::told::{Content, Word};
 
 /// Members that a set of the newest keeps.
 pub const NEWEST: usize = 32;
@@ -113,12 +116,39 @@ impl State {
             known.get(field).is_some_and(|old| !wins(said, old, order))
         };
         let has = |known: &BTreeMap<String, Members>, set: &str, members: &Members, cap, order| {
-            known.get(set).is_some_and(|known| !members.iter().any(|it| is_new(known, it, cap, order)))
+            known
+                .get(set)
+                .is_some_and(|known| !members.iter().any(|(it, at)| is_new(known, (it, at), cap, order)))
         };
         other.latest.iter().all(|(field, said)| is_said(&self.latest, field, said, later))
             && other.earliest.iter().all(|(field, said)| is_said(&self.earliest, field, said, earlier))
             && other.newest.iter().all(|(set, it)| has(&self.newest, set, it, NEWEST, newer))
             && other.oldest.iter().all(|(set, it)| has(&self.oldest, set, it, OLDEST, older))
+    }
+
+    /// Whether a word is known to change nothing. It may be said of one that would not be kept whole that it changes
+    /// something.
+    pub(super) fn has_heard(&self, word: &Word<'_>, key: &Key) -> bool {
+        let Word { name, at, is } = word;
+        let is_said = |known: &BTreeMap<String, Said>, is: &[Cow<'_, str>], order: Ordered<Stamp>| {
+            let is_whole = is.len() <= MOST_VALUES && is.iter().all(|text| text.len() <= LONGEST);
+            is_whole
+                && known.get(&**name).is_some_and(|old| {
+                    order(at, &old.at).then_with(|| compare_lists(is, &old.is)) != Ordering::Greater
+                })
+        };
+        let has = |known: &BTreeMap<String, Members>, member: &str, cap, order| {
+            member.len() <= LONGEST
+                && known.get(&**name).is_some_and(|known| !is_new(known, (member, at), cap, order))
+        };
+        match is {
+            Content::Latest(is) => is_said(&self.latest, std::slice::from_ref(is), newer),
+            Content::LatestOf(is) => is_said(&self.latest, is, newer),
+            Content::Id => is_said(&self.latest, &[Cow::Borrowed(&key.id)], newer),
+            Content::Earliest(is) => is_said(&self.earliest, std::slice::from_ref(is), older),
+            Content::Newest(member) => has(&self.newest, member, NEWEST, newer),
+            Content::Oldest(member) => has(&self.oldest, member, OLDEST, older),
+        }
     }
 
     /// The values of a field; none of what is not known, and an empty list of what is known to be absent.
@@ -152,7 +182,11 @@ impl State {
     /// When a member of a set of the oldest was seen first.
     pub fn seen(&self, set: &str, member: &str) -> Seen<'_> {
         let members = self.oldest.get(set);
-        match members.and_then(|members| members.get(&shortened(member.to_owned()))) {
+        let known = members.and_then(|members| match member.len() {
+            ..=LONGEST => members.get(member),
+            _ => members.get(&shortened(member.to_owned())),
+        });
+        match known {
             Some(at) => Seen::At(at),
             None if members.is_some_and(|members| members.len() >= OLDEST) => Seen::Unknown,
             None => Seen::Never,
@@ -259,21 +293,25 @@ fn unite(
 }
 
 /// Whether a set would change with the member.
-fn is_new(known: &Members, (member, at): (&String, &Stamp), cap: usize, order: Ordered<Stamp>) -> bool {
+fn is_new(known: &Members, (member, at): (&str, &Stamp), cap: usize, order: Ordered<Stamp>) -> bool {
     match known.get(member) {
         Some(old) => order(at, old) == Ordering::Greater,
         None if known.len() < cap => true,
-        None => loser(known, order).is_some_and(|loser| beats((member, at), loser, order)),
+        None => loser(known, order).is_some_and(|(loser, since)| beats((member, at), (loser, since), order)),
     }
 }
 
 /// The member that goes when a set is full.
 fn loser(known: &Members, order: Ordered<Stamp>) -> Option<(&String, &Stamp)> {
-    known.iter().reduce(|loser, next| if beats(loser, next, order) { next } else { loser })
+    known.iter().reduce(
+        |loser, next| {
+            if beats((loser.0, loser.1), (next.0, next.1), order) { next } else { loser }
+        },
+    )
 }
 
 /// Of two with one stamp the lesser name wins.
-fn beats((a, a_at): (&String, &Stamp), (b, b_at): (&String, &Stamp), order: Ordered<Stamp>) -> bool {
+fn beats((a, a_at): (&str, &Stamp), (b, b_at): (&str, &Stamp), order: Ordered<Stamp>) -> bool {
     order(a_at, b_at).then_with(|| compare(b, a)) == Ordering::Greater
 }
 
@@ -290,11 +328,11 @@ pub fn shortened(mut text: String) -> String {
 
 /// The order of Java's strings, which is by units of UTF-16.
 fn compare(a: &str, b: &str) -> Ordering {
-    a.encode_utf16().cmp(b.encode_utf16())
+    if a == b { Ordering::Equal } else { a.encode_utf16().cmp(b.encode_utf16()) }
 }
 
-fn compare_lists(a: &[String], b: &[String]) -> Ordering {
-    let first = a.iter().zip(b).map(|(a, b)| compare(a, b)).find(|order| order.is_ne());
+fn compare_lists(a: &[impl AsRef<str>], b: &[String]) -> Ordering {
+    let first = a.iter().zip(b).map(|(a, b)| compare(a.as_ref(), b)).find(|order| order.is_ne());
     first.unwrap_or_else(|| a.len().cmp(&b.len()))
 }
 

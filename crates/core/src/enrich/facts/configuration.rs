@@ -7,10 +7,10 @@ use crate::enrich::context::{Context, Studio};
 use crate::enrich::kind::{Kinds, Place};
 
 /// The fields of a configuration with their values; what a call does not say is empty.
-pub fn configuration(context: &Context<'_>) -> Vec<(&'static str, Vec<String>)> {
-    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-    let truth = |truth: Option<bool>| truth.iter().map(bool::to_string).collect();
-    let number = |number: Option<u64>| number.iter().map(u64::to_string).collect();
+pub fn configuration<'c>(context: &'c Context<'_>) -> Vec<(&'static str, Vec<Cow<'c, str>>)> {
+    let texts = |texts: &[&'c str]| texts.iter().map(|text| Cow::Borrowed(*text)).collect::<Vec<_>>();
+    let truth = |truth: Option<bool>| truth.map(|truth| truth.to_string().into()).into_iter().collect();
+    let number = |number: Option<u64>| number.map(|number| number.to_string().into()).into_iter().collect();
     let Context { execution_role, image, s3, kms_key, network, instance, lifecycle, .. } = context;
     vec![
         ("configuration.role", texts(&execution_role.arn)),
@@ -38,7 +38,7 @@ pub fn configuration(context: &Context<'_>) -> Vec<(&'static str, Vec<String>)> 
         ("configuration.model", texts(&context.model.name)),
         ("configuration.endpoint_config", texts(&context.endpoint_config.name)),
         ("configuration.code_repository", texts(&context.code_repository.url)),
-        ("tags", context.tags.clone()),
+        ("tags", context.tags.iter().map(|tag| Cow::Borrowed(tag.as_str())).collect()),
     ]
 }
 

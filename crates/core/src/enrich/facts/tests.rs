@@ -5,6 +5,7 @@ use super::*;
 use crate::enrich::networks::Networks;
 use crate::enrich::sigma_event::{FoundFacts, SigmaEvent};
 use crate::enrich::unpacked::Unpacked;
+use crate::memory::Fact;
 
 fn facts_of(subnets: usize, buckets: usize) -> (Vec<Fact>, BTreeSet<&'static str>) {
     let subnets: Vec<String> = (0..subnets).map(|number| format!("subnet-{number:08x}")).collect();
@@ -27,10 +28,13 @@ fn facts_of(subnets: usize, buckets: usize) -> (Vec<Fact>, BTreeSet<&'static str
         SigmaEvent::new(&record, &unpacked, &catalogue, &networks).into_facts();
     let id = DocumentId::of(Some("1"), raw.as_bytes());
     let time = datetime!(2026-11-03 09:00 UTC);
-    let (record, context, actor, network) = (&record, &context, &actor, &network);
-    let told = Told { record, context, actor, network, catalogue: &catalogue, matches: &[], time, id: &id };
-    let more = learnt_in_part(record, context, &Usual::of(record, context, actor, network));
-    (facts(&told), more)
+    let (record, context, actor) = (&record, &context, &actor);
+    let keys = &Keys::of(record, context, actor);
+    let pairs = &Usual::of(record, context, actor, &network);
+    let time = &Times::of(time, &id);
+    let subject = Subject { record, context, actor, keys, pairs, catalogue: &catalogue, matches: &[], time };
+    let more = learnt_in_part(record, context, pairs);
+    (facts(&subject).into_iter().map(Told::into_fact).collect(), more)
 }
 
 fn of_kind<'f>(facts: &'f [Fact], kind: &str) -> Vec<&'f Fact> {

@@ -31,7 +31,8 @@ fn of(identity: &Json, facts: &[Fact]) -> Lineage {
     let record = Record::parse(raw.as_bytes()).unwrap();
     let mut known = Known::whole();
     known.learn(facts);
-    lineage(&record, &actor(&record), &known)
+    let actor = actor(&record);
+    lineage(&record, &actor, person(&record, &actor), &known)
 }
 
 #[test]

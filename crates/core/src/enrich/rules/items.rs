@@ -6,18 +6,18 @@
 use std::collections::HashMap;
 
 use rsigma_eval::compiler::eval_condition;
-use rsigma_eval::{CompiledDetection, CompiledDetectionItem, CompiledMatcher, Event};
+use rsigma_eval::{CompiledDetection, CompiledDetectionItem, CompiledMatcher};
 use rsigma_parser::ConditionExpr;
 
 use super::matcher::{FieldValue, Matcher};
-use crate::enrich::sigma_event::{self, SigmaEvent};
-use crate::enrich::{policy, remembered, script};
+use crate::enrich::sigma_event::{self, Place, SigmaEvent};
+use crate::enrich::{policy, script};
 
 /// Every distinct item of a set of rules.
 #[derive(Debug, Default)]
 pub struct Items {
     all: Vec<Item>,
-    fields: Vec<String>,
+    fields: Vec<(String, Place)>,
     /// Those whose answers can change when memory is asked.
     changing: Vec<usize>,
 }
@@ -73,9 +73,9 @@ impl ItemsBuilder {
     pub fn finish(self) -> Items {
         let mut items = self.items;
         let changes = |item: &Item| match item {
-            Item::Exists { field, .. } => remembered::is_field(&items.fields[*field]),
+            Item::Exists { field, .. } => items.fields[*field].1 == Place::Memory,
             Item::Matches { field, matcher } => {
-                remembered::is_field(&items.fields[*field]) || !matcher.asks_for_one_field()
+                items.fields[*field].1 == Place::Memory || !matcher.asks_for_one_field()
             }
             Item::Whole(_) => true,
         };
@@ -97,7 +97,7 @@ impl ItemsBuilder {
     fn field(&mut self, name: &str) -> usize {
         let fields = &mut self.items.fields;
         *self.fields.entry(name.to_owned()).or_insert_with(|| {
-            fields.push(name.to_owned());
+            fields.push((name.to_owned(), Place::of(name)));
             fields.len() - 1
         })
     }
@@ -209,7 +209,7 @@ impl<'r, 's, 'a> Answers<'r, 's, 'a> {
         match item {
             Item::Exists { field, expected } => {
                 let exists = self.value(*field).is_some_and(|field| !field.value.is_null());
-                (exists || !self.is_unknown(&self.items.fields[*field])).then_some(exists == *expected)
+                (exists || !self.is_unknown(&self.items.fields[*field].0)).then_some(exists == *expected)
             }
             Item::Matches { field, matcher } => {
                 let (holds, is_absent) = match self.value(*field) {
@@ -217,7 +217,7 @@ impl<'r, 's, 'a> Answers<'r, 's, 'a> {
                     None => (matcher.matches_absence(), true),
                 };
                 // What is there and fits is enough, whatever else was.
-                let is_certain = holds && !is_absent || !self.is_unknown(&self.items.fields[*field]);
+                let is_certain = holds && !is_absent || !self.is_unknown(&self.items.fields[*field].0);
                 is_certain.then_some(holds)
             }
             Item::Whole(detections) => {
@@ -247,7 +247,8 @@ impl<'r, 's, 'a> Answers<'r, 's, 'a> {
 
     fn value(&mut self, field: usize) -> Option<&FieldValue<'r>> {
         if self.places[field] == 0 {
-            self.found.push(self.event.get_field(&self.items.fields[field]).map(FieldValue::of));
+            let (name, place) = &self.items.fields[field];
+            self.found.push(self.event.value(name, *place).map(FieldValue::of));
             self.places[field] = u32::try_from(self.found.len()).expect("rules name fewer fields");
         }
         self.found[self.places[field] as usize - 1].as_ref()

@@ -5,8 +5,17 @@ use crate::memory::OLDEST;
 
 const NOW: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
 
-fn pair(set: &'static str, member: &str) -> Usual {
-    Usual { set, name: "pair", member: member.to_owned() }
+fn pair<'m>(set: &'static str, member: &'m str) -> Usual<'m> {
+    Usual { set, name: "pair", member: member.into() }
+}
+
+fn novelty(
+    pair: &Usual<'_>,
+    identity: Option<&State>,
+    account: Option<&State>,
+    now: OffsetDateTime,
+) -> Novelty {
+    Experience::of(identity, account, now).novelty(pair)
 }
 
 /// An identity that is known since a day of November.
@@ -36,7 +45,7 @@ fn something_is_new_or_usual_only_for_whom_is_known_for_long_enough() {
         (Some(since(2)), Some(with(since(2), "networks", "n", 3)), Novelty::First),
     ];
     for (number, (identity, account, expected)) in cases.into_iter().enumerate() {
-        let found = pair("networks", "n").novelty(identity.as_ref(), account.as_ref(), NOW);
+        let found = novelty(&pair("networks", "n"), identity.as_ref(), account.as_ref(), NOW);
         assert_eq!(found, expected, "case {number}");
     }
 }
@@ -44,8 +53,8 @@ fn something_is_new_or_usual_only_for_whom_is_known_for_long_enough() {
 #[test]
 fn what_colleagues_share_is_new_only_when_the_account_never_had_it() {
     let (identity, account) = (since(2), with(since(2), "buckets", "b", 3));
-    assert_eq!(pair("buckets", "b").novelty(Some(&identity), Some(&account), NOW), Novelty::Usual);
-    assert_eq!(pair("buckets", "c").novelty(Some(&identity), Some(&account), NOW), Novelty::First);
+    assert_eq!(novelty(&pair("buckets", "b"), Some(&identity), Some(&account), NOW), Novelty::Usual);
+    assert_eq!(novelty(&pair("buckets", "c"), Some(&identity), Some(&account), NOW), Novelty::First);
 }
 
 #[test]
@@ -56,9 +65,9 @@ fn what_a_colleague_does_with_a_thing_is_not_usual_for_a_stranger() {
         (Some(with(since(18), "passed_roles", "r", 18)), Novelty::TooEarly),
         (Some(with(since(2), "passed_roles", "r", 3)), Novelty::Usual),
     ] {
-        assert_eq!(pair("passed_roles", "r").novelty(identity.as_ref(), Some(&account), NOW), expected);
+        assert_eq!(novelty(&pair("passed_roles", "r"), identity.as_ref(), Some(&account), NOW), expected);
     }
-    assert_eq!(pair("passed_roles", "other").novelty(None, Some(&account), NOW), Novelty::First);
+    assert_eq!(novelty(&pair("passed_roles", "other"), None, Some(&account), NOW), Novelty::First);
 }
 
 #[test]
@@ -77,20 +86,20 @@ fn what_came_with_a_finding_is_not_usual_before_it_was_there_for_long_enough() {
         // A finding of later says nothing of what was there before.
         (flagged(18), NOW, Novelty::Usual),
     ] {
-        assert_eq!(pair("networks", "n").novelty(Some(&state), None, now), expected, "{now}");
+        assert_eq!(novelty(&pair("networks", "n"), Some(&state), None, now), expected, "{now}");
     }
 }
 
 #[test]
 fn of_a_full_set_it_is_said_that_nothing_can_be_said() {
     let full = (0..OLDEST).fold(since(2), |state, number| with(state, "networks", &number.to_string(), 3));
-    assert_eq!(pair("networks", "n").novelty(Some(&full), None, NOW), Novelty::Forgotten);
-    assert_eq!(pair("networks", "7").novelty(Some(&full), None, NOW), Novelty::Usual);
+    assert_eq!(novelty(&pair("networks", "n"), Some(&full), None, NOW), Novelty::Forgotten);
+    assert_eq!(novelty(&pair("networks", "7"), Some(&full), None, NOW), Novelty::Usual);
 }
 
 #[test]
 fn a_record_does_not_make_itself_usual() {
     let mut state = since(2);
     state.add_oldest("networks", &Stamp::at(NOW), "n");
-    assert_eq!(pair("networks", "n").novelty(Some(&state), None, NOW), Novelty::First);
+    assert_eq!(novelty(&pair("networks", "n"), Some(&state), None, NOW), Novelty::First);
 }

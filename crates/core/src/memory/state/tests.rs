@@ -4,6 +4,7 @@ use proptest::sample::{Index, select};
 use serde_json::json;
 
 use super::*;
+use crate::memory::{Key, Told};
 
 const TEXTS: [&str; 6] = ["", "a", "b", "\u{1F980}", "\u{FF00}", "\u{10FFFF}"];
 const STAMPS: [&str; 4] = ["", "2026-11-03", "2026-11-03T01:12:03.000Z a", "2026-11-03T01:12:03.000Z b"];
@@ -46,6 +47,24 @@ fn joined(a: &State, b: &State) -> State {
     joined
 }
 
+/// All that a state knows, as if one record told it.
+fn told(state: &State) -> Told<'_> {
+    let mut told = Told::about(Key::resource("arn"));
+    for (field, Said { at, is }) in &state.latest {
+        told.say_all(field, at, is.iter().map(Cow::from).collect());
+    }
+    for (field, Said { at, is }) in &state.earliest {
+        told.say_first(field, at, is[0].as_str());
+    }
+    for (set, members) in &state.newest {
+        members.iter().for_each(|(member, at)| told.add_newest(set, at, member));
+    }
+    for (set, members) in &state.oldest {
+        members.iter().for_each(|(member, at)| told.add_oldest(set, at, member));
+    }
+    told
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
@@ -65,6 +84,14 @@ proptest! {
         prop_assert_eq!(is_new, !a.knows(&b), "it can be told beforehand");
         prop_assert!(!both.join(&b), "it is known now");
         prop_assert!(!both.join(&a), "so is what was there before");
+    }
+
+    #[test]
+    fn what_is_told_in_the_texts_of_a_record_is_known_exactly_when_the_fact_of_it_is(a in states(), b in states()) {
+        let told = told(&b);
+        prop_assert_eq!(told.is_known_to(&a), a.knows(&b));
+        prop_assert!(told.is_known_to(&joined(&a, &b)));
+        prop_assert_eq!(told.into_fact().state, b);
     }
 
     #[test]
