@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::deed::Deed;
 use crate::incident::Incident;
-use crate::opensearch::events::Pages;
+use crate::opensearch::events::{Pages, no_drills};
 use crate::opensearch::{OpenSearch, Page, Query, QueryError};
 use crate::timestamp;
 
@@ -94,7 +94,7 @@ pub fn of_principal(asked: &str, since: OffsetDateTime) -> Value {
         "aws.cloudtrail.session.issuer.arn",
     ];
     let should: Vec<Value> = fields.iter().map(|field| json!({"term": {*field: {"value": asked}}})).collect();
-    json!({"bool": {"filter": [since_then(since)], "should": should, "minimum_should_match": 1}})
+    json!({"bool": {"filter": [since_then(since), no_drills()], "should": should, "minimum_should_match": 1}})
 }
 
 /// What was done to a resource.
@@ -109,7 +109,7 @@ pub fn of_resource(asked: &str, since: OffsetDateTime) -> Value {
     ];
     let is_it = |field: &&str| json!({"term": {*field: {"value": asked, "case_insensitive": true}}});
     let should: Vec<Value> = fields.iter().map(is_it).collect();
-    json!({"bool": {"filter": [since_then(since)], "must_not": [{"terms": {"sagemaker.access_level": ["read", "list"]}}],
+    json!({"bool": {"filter": [since_then(since), no_drills()], "must_not": [{"terms": {"sagemaker.access_level": ["read", "list"]}}],
         "should": should, "minimum_should_match": 1}})
 }
 
