@@ -1,7 +1,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo check stack test instructions test-chart test-package bench bench-replay bench-correlate score dashboards guardrails api lint advisories \
+.PHONY: help demo check stack test instructions test-chart test-package bench bench-replay bench-correlate bench-memory score dashboards guardrails api lint advisories \
   fmt release reproduce clean lint-tools
 
 LOCAL := deploy/local
@@ -74,6 +74,11 @@ bench-correlate: ## Correlate 300,000 documents of a day, and as many at once; D
 	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
 	SAGETRAIL_BENCH_BINARY=$(abspath $(BINARY)) SAGETRAIL_BENCH_DOCUMENTS=$(DOCUMENTS) $(LOCAL)/with-stack.sh \
 	  cargo test --locked --test load correlating:: -- --ignored --nocapture --test-threads 1
+
+bench-memory: ## Recall beside a million known resources; RESOURCES=N says how many, BINARY=FILE a build
+	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
+	SAGETRAIL_BENCH_BINARY=$(abspath $(BINARY)) SAGETRAIL_BENCH_RESOURCES=$(RESOURCES) $(LOCAL)/with-stack.sh \
+	  cargo test --locked --test load remembering:: -- --ignored --nocapture --test-threads 1
 
 score: ## Say which attacks of the corpus the rules find and what everyday work costs; ARGS=--history runs each alone
 	@$(LOCAL)/tools.sh cargo cc python3

@@ -16,6 +16,8 @@ use crate::timestamp;
 const OVERLAP: Duration = Duration::minutes(15);
 /// How far back a correlator looks that did not run for long.
 const LONGEST: Duration = Duration::days(7);
+/// How far back it looks when nobody knows when the last round was: writes can have been refused until then.
+const UNKNOWN: Duration = Duration::hours(1);
 /// Groups in one page.
 pub(super) const PAGE: usize = 1_000;
 /// Groups whose marks are kept. Without its mark a group is judged again, which changes nothing.
@@ -37,7 +39,7 @@ pub(super) struct Window {
 impl Window {
     /// The documents since the last complete round. `age` is how old an event may be that still pages.
     pub(super) fn new(last_round: Option<OffsetDateTime>, now: OffsetDateTime, age: Duration) -> Self {
-        let since = last_round.unwrap_or(now).clamp(now - LONGEST, now);
+        let since = last_round.unwrap_or(now - UNKNOWN).clamp(now - LONGEST, now);
         Self { ingested: since - OVERLAP, happened: since - age }
     }
 
@@ -193,7 +195,7 @@ mod tests {
         let now = datetime!(2026-11-29 12:00 UTC);
         let day = Duration::hours(24);
         let cases = [
-            (None, datetime!(2026-11-29 11:45 UTC), datetime!(2026-11-28 12:00 UTC)),
+            (None, datetime!(2026-11-29 10:45 UTC), datetime!(2026-11-28 11:00 UTC)),
             (
                 Some(now - Duration::seconds(15)),
                 datetime!(2026-11-29 11:44:45 UTC),

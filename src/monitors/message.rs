@@ -179,7 +179,8 @@ impl Message<'_> {
         };
         let end = match self.about {
             About::Incident => {
-                "It pages again until it is acknowledged in Alerting: {{ctx.monitor.name}}".to_owned()
+                let acknowledged = without("ctx.error", "It pages again until it is acknowledged. ");
+                acknowledged + "In Alerting: {{ctx.monitor.name}}"
             }
             About::Pipeline => {
                 let steps = self.containment.iter().map(|step| format!("- {step}"));
@@ -219,8 +220,8 @@ impl Message<'_> {
     }
 }
 
-/// What a message says of a run that failed.
-const FAILED: &str = "This monitor could not run; its history in Alerting says why.";
+/// What a message says of a run that failed. Nobody can acknowledge its alert.
+const FAILED: &str = "This monitor could not run, and pages again until `sagetrail setup` renews it; its history in Alerting says why.";
 
 /// A text for a new alert, for one that goes on, and for a run that failed, which comes with no alert at all. The plugin
 /// sends a message for one alert alone. More than fifty come as one message, and then the new ones are told, because a

@@ -224,7 +224,9 @@ fn context(monitor: &Monitor, source: &str, document: &Value, list: &str, mut al
     let nothing = json!({"monitor": {"name": monitor.body["name"]}, "results": [],
         "newAlerts": [], "dedupedAlerts": [], "completedAlerts": []});
     if list.is_empty() {
-        return json!({ "ctx": nothing });
+        let mut failed = nothing;
+        failed["error"] = json!("SearchPhaseExecutionException: all shards failed");
+        return json!({ "ctx": failed });
     }
     let hits = match search["size"].as_u64() {
         Some(0) | None => json!([]),

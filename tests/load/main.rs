@@ -1,6 +1,7 @@
 //! The main promise under load: every distinct record is in OpenSearch exactly once, whatever happens to the daemons.
 
 mod correlating;
+mod remembering;
 mod support;
 
 use std::collections::BTreeSet;

@@ -17,18 +17,23 @@ mod store;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use run::{Outcome, run};
+use run::{Outcome, run, run_schedule};
+use schedule::Schedule;
 
 const SEEDS: Range<u64> = 0..40;
+/// Beside those that run seeds.
+const FIXED_WORKER: usize = 90;
 
 /// Every fault. One that no schedule met would test nothing.
-const FAULTS: [&str; 12] = [
+const FAULTS: [&str; 14] = [
     "killed",
     "stopped",
     "two lead",
     "cut off",
     "frozen",
     "answers lost",
+    "decisions frozen",
+    "lease deleted",
     "opensearch: down",
     "opensearch: writes blocked",
     "opensearch: status",
@@ -67,4 +72,19 @@ fn whatever_becomes_of_correlators_no_page_is_lost_and_none_is_doubled_and_none_
     let unmet: Vec<&&str> = FAULTS.iter().filter(|fault| !met.contains_key(**fault)).collect();
     assert!(unmet.is_empty() || seeds != SEEDS, "faults that no schedule met: {unmet:?}");
     assert!(sum(|outcome| outcome.escalated) > 0 || seeds != SEEDS, "no schedule saw an incident escalate");
+}
+
+#[test]
+fn no_late_decision_replaces_a_later_one_and_neither_a_flood_nor_blocked_writes_hide_a_finding() {
+    let schedules: [(&str, Schedule, u64); 4] = [
+        ("a critical finding behind a flood of others", Schedule::of_a_hidden_finding(), 1),
+        ("a late decision", Schedule::of_a_late_decision(), 2),
+        ("writes that are blocked for long", Schedule::of_long_blocked_writes(), 1),
+        ("a round that nobody remembers", Schedule::of_a_forgotten_round(), 1),
+    ];
+    for (what, schedule, pages) in schedules {
+        let outcome = run_schedule(0, FIXED_WORKER, schedule, fastrand::Rng::with_seed(0));
+        assert!(outcome.broken.is_empty(), "{what}: {:#?}\n{}", outcome.broken, outcome.story.join("\n"));
+        assert_eq!(outcome.pages, pages, "{what}: {}", outcome.story.join("\n"));
+    }
 }

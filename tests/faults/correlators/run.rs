@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::schedule::{Attack, Event, Kind, Passing, STORM, Schedule};
+use super::schedule::{Attack, Event, FLOOD, Kind, Passing, STORM, Schedule};
 use super::server::Door;
 use super::store::{Inner, World, at};
 
@@ -63,18 +63,23 @@ pub struct Outcome {
 
 /// Runs the schedule of a seed. Each worker has a loopback address of its own.
 pub fn run(seed: u64, worker: usize) -> Outcome {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let schedule = Schedule::new(&mut random);
+    run_schedule(seed, worker, schedule, random)
+}
+
+/// Runs a schedule; what is drawn in it is drawn from `random`.
+pub fn run_schedule(seed: u64, worker: usize, schedule: Schedule, random: fastrand::Rng) -> Outcome {
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()
         .expect("a runtime starts");
-    runtime.block_on(live(seed, worker))
+    runtime.block_on(live(seed, worker, schedule, random))
 }
 
-async fn live(seed: u64, worker: usize) -> Outcome {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let schedule = Schedule::new(&mut random);
+async fn live(seed: u64, worker: usize, schedule: Schedule, random: fastrand::Rng) -> Outcome {
     let world = Arc::new(World::new(random));
     world.lock().likelihood = schedule.likelihood;
     world.lock().slowness = schedule.slowness;
@@ -121,7 +126,7 @@ fn judge(inner: &Inner, number: usize, attack: &Attack) -> Option<String> {
     let expected = match attack.kind {
         Kind::Critical | Kind::Correlated => 1..=1,
         // Whether it was seen in between depends on when rounds were.
-        Kind::Escalating => 1..=2,
+        Kind::Escalating | Kind::Hidden => 1..=2,
         Kind::Weak | Kind::Replayed => 0..=0,
     };
     let is_expected = !expected.contains(&0);
@@ -251,6 +256,10 @@ impl Waiting {
                     inner.meet("two lead");
                     inner.give_lease_away();
                 }
+                Event::LeaseDeleted => {
+                    inner.meet("lease deleted");
+                    inner.delete_lease();
+                }
                 Event::Door(who, passing, lasts) => {
                     inner.meet(passing.name());
                     doors[who].passing.send_replace(passing);
@@ -278,6 +287,7 @@ impl Passing {
             Self::CutOff => "cut off",
             Self::Frozen => "frozen",
             Self::AnswersLost => "answers lost",
+            Self::BulksFrozen => "decisions frozen",
         }
     }
 }
@@ -296,11 +306,14 @@ fn store(
     let level = match (kind, part) {
         (Kind::Critical | Kind::Replayed, _) | (Kind::Escalating, 1) => Some("critical"),
         (Kind::Escalating, _) => Some("high"),
+        (Kind::Hidden, FLOOD) => Some("critical"),
+        (Kind::Hidden, _) => Some("informational"),
         (Kind::Weak, _) => Some("low"),
         (Kind::Correlated, _) => None,
     };
     let rule = if level.is_some() {
-        format!("00000000-0000-4000-8000-{:012}", 100 + part)
+        let number = if kind == Kind::Hidden { part / 2 } else { part };
+        format!("00000000-0000-4000-8000-{:012}", 100 + number)
     } else {
         ORDINARY.to_owned()
     };

@@ -8,6 +8,8 @@ use fastrand::Rng;
 pub const STORM: Duration = Duration::from_mins(10);
 /// How far off a clock can be.
 const SKEW: i64 = 300;
+/// How many records a flood has, of half as many rules.
+pub const FLOOD: usize = 600;
 
 #[derive(Debug)]
 pub struct Schedule {
@@ -33,6 +35,8 @@ pub enum Kind {
     Weak,
     /// Critical findings of a year ago, which are shipped now.
     Replayed,
+    /// A flood of findings that are worth no point, of many rules, each twice, and a critical one after them.
+    Hidden,
 }
 
 #[derive(Debug)]
@@ -51,6 +55,8 @@ pub enum Event {
     Stop(usize),
     /// Whoever looks next takes the lease, while somebody believes to hold it.
     LeaseLost,
+    /// Nobody knows any more where the last round began.
+    LeaseDeleted,
     Door(usize, Passing, Duration),
     Down(Duration),
     WritesBlocked(Duration),
@@ -66,6 +72,8 @@ pub enum Passing {
     Frozen,
     /// They arrive, and their answers do not.
     AnswersLost,
+    /// Of what it decided nothing arrives before all is well again, and all else does.
+    BulksFrozen,
 }
 
 impl Schedule {
@@ -85,7 +93,56 @@ impl Schedule {
     }
 }
 
+impl Schedule {
+    /// One correlator leads, with another beside it whose requests do not arrive for some time. Nothing else goes wrong.
+    fn of_first_leader(clocks: [i64; 2], attack: Attack, events: Vec<(Duration, Event)>) -> Self {
+        let second_comes_late = (Duration::ZERO, Event::Door(1, Passing::CutOff, secs(70)));
+        let events = [vec![second_comes_late], events].concat();
+        Self { clocks: clocks.to_vec(), attacks: vec![attack], events, likelihood: 0.0, slowness: 40 }
+    }
+
+    /// A leader's decision arrives after its successor wrote a later one.
+    pub fn of_a_late_decision() -> Self {
+        let attack = Attack::at(Kind::Escalating, &[60, 90, 108]);
+        let events = vec![
+            (secs(88), Event::Door(0, Passing::BulksFrozen, secs(90))),
+            // The first leader has decided on the second record by then, and has not seen the third.
+            (secs(107), Event::LeaseLost),
+        ];
+        Self::of_first_leader([0, 0], attack, events)
+    }
+
+    /// Somebody trips as many rules as there are, so that the one that matters is the rarest.
+    pub fn of_a_hidden_finding() -> Self {
+        let flood = (0..FLOOD as u64).map(|number| 60 + number / 10);
+        let records: Vec<u64> = flood.chain([121]).collect();
+        Self::of_first_leader([0, 0], Attack::at(Kind::Hidden, &records), Vec::new())
+    }
+
+    /// Nothing that is decided can be written for longer than rounds overlap.
+    pub fn of_long_blocked_writes() -> Self {
+        let events = vec![(secs(30), Event::WritesBlocked(secs(1_500)))];
+        Self::of_first_leader([0, 0], Attack::at(Kind::Critical, &[60]), events)
+    }
+
+    /// As before, and then nobody knows since when, with clocks that are as far apart as they can be.
+    pub fn of_a_forgotten_round() -> Self {
+        let events = vec![(secs(30), Event::WritesBlocked(secs(1_500))), (secs(1_440), Event::LeaseDeleted)];
+        let attack = Attack { skew: -SKEW, ..Attack::at(Kind::Critical, &[60]) };
+        Self::of_first_leader([SKEW, SKEW], attack, events)
+    }
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
 impl Attack {
+    fn at(kind: Kind, records: &[u64]) -> Self {
+        let records = records.iter().copied().map(secs).collect();
+        Self { kind, records, found_after: Duration::ZERO, skew: 0 }
+    }
+
     fn new(random: &mut Rng) -> Self {
         let kind = [Kind::Critical, Kind::Escalating, Kind::Correlated, Kind::Weak, Kind::Replayed]
             [random.usize(..5)];
@@ -94,7 +151,7 @@ impl Attack {
             Kind::Critical | Kind::Weak => vec![first],
             Kind::Escalating => vec![first, first + Duration::from_secs(random.u64(0..200))],
             Kind::Correlated => (0..4).map(|_| first + Duration::from_secs(random.u64(0..120))).collect(),
-            Kind::Replayed => vec![first, first + Duration::from_secs(5)],
+            Kind::Replayed | Kind::Hidden => vec![first, first + Duration::from_secs(5)],
         };
         Self { kind, records, found_after: Duration::from_millis(random.u64(0..20_000)), skew: skew(random) }
     }
@@ -105,16 +162,18 @@ impl Event {
         let who = random.usize(..correlators);
         let mut lasts = |most: u64| Duration::from_secs(random.u64(1..most));
         let passing = |lasts: Duration, which: usize| {
-            Self::Door(who, [Passing::CutOff, Passing::Frozen, Passing::AnswersLost][which], lasts)
+            let all = [Passing::CutOff, Passing::Frozen, Passing::AnswersLost, Passing::BulksFrozen];
+            Self::Door(who, all[which], lasts)
         };
         let (short, long) = (lasts(90), lasts(1_800));
-        match random.usize(..12) {
+        match random.usize(..14) {
             0 | 1 => Self::Kill(who),
             2 => Self::Stop(who),
             3 | 4 => Self::LeaseLost,
-            which @ 5..8 => passing(short, which - 5),
-            8 | 9 => passing(short, 1),
-            10 => Self::Down(short),
+            which @ 5..9 => passing(short, which - 5),
+            9 | 10 => passing(short, 1),
+            11 => Self::LeaseDeleted,
+            12 => Self::Down(short),
             _ => Self::WritesBlocked(long),
         }
     }

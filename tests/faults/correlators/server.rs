@@ -64,6 +64,11 @@ async fn talk(
                 // Also when the client has gone away.
                 let _ = at_door.wait_for(|passing| *passing != Passing::Frozen).await;
             }
+            Passing::BulksFrozen => {
+                if request.path.starts_with("/_bulk") {
+                    let _ = at_door.wait_for(|passing| *passing != Passing::BulksFrozen).await;
+                }
+            }
             Passing::AnswersLost => {
                 let _ = answer(&world, &request);
                 let _ = at_door.wait_for(|passing| *passing != Passing::AnswersLost).await;

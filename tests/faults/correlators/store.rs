@@ -14,6 +14,7 @@ use tokio::time::Instant;
 /// When each world begins.
 const EPOCH: OffsetDateTime = datetime!(2026-11-15 12:00 UTC);
 const INCIDENTS: &str = "sagetrail-incidents";
+const LEASES: &str = "sagetrail-correlator";
 
 pub struct World {
     pub began: Instant,
@@ -137,12 +138,17 @@ impl Inner {
 
     /// Lets whoever looks next take the lease, as if its holder had given it back.
     pub fn give_lease_away(&mut self) {
-        let lease = self.documents.iter().find(|((index, _), _)| index == "sagetrail-correlator");
+        let lease = self.documents.iter().find(|((index, _), _)| index == LEASES);
         if let Some(((index, id), stored)) = lease {
             let (index, id, mut source) = (index.clone(), id.clone(), stored.source.clone());
             source["holder"] = json!("");
             self.write("index", &index, &id, None, source);
         }
+    }
+
+    /// Forgets who holds the lease, and what it says of the last round.
+    pub fn delete_lease(&mut self) {
+        self.documents.retain(|(index, _), _| index != LEASES);
     }
 
     /// Looks at a version of an incident as monitors do.

@@ -1,0 +1,186 @@
+//! What recall takes, and what a daemon holds, beside a memory of many resources. It prints what it measures and demands
+//! nothing, so it runs only when it is asked for: `make bench-memory`, with `RESOURCES=100000` for fewer.
+
+use std::fmt::Write;
+use std::process::Command;
+use std::time::Duration;
+
+use sagetrail::config::{Config, SinkConfig};
+use sagetrail::memory::{Key, Kind};
+use sagetrail::opensearch::OpenSearch;
+use sagetrail::setup::content;
+use sagetrail::setup::object;
+use sagetrail::setup::remote::Remote;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::support::cloud::{Cloud, QueueSettings};
+use crate::support::daemon::Daemon;
+use crate::support::search::Search;
+use crate::support::{Stack, eventually, trail};
+
+/// How many resources are known, where the environment says nothing else.
+const RESOURCES: u64 = 1_000_000;
+const PREFIX: &str = "bench-memory";
+const ACCOUNT: &str = "950000000002";
+const OBJECTS: u64 = 40;
+const RECORDS: u64 = 500;
+/// Documents in one bulk.
+const BULK: u64 = 5_000;
+const PATIENCE: Duration = Duration::from_mins(15);
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it measures, and takes minutes"]
+async fn recall_beside_many_known_resources() {
+    let Some(stack) = Stack::running() else { return };
+    let search = Search::new(&stack.opensearch);
+    install(&stack, &search).await;
+    let cloud = Cloud::create(&stack, PREFIX, QueueSettings::default()).await;
+    let (count, began) = (resources(), Instant::now());
+    fill(&stack, &cloud, &search, count).await;
+    println!("{count} resources were stored in {:.0?}", began.elapsed());
+
+    let daemon = start(&stack, &cloud).await;
+    let (began, at_start) = (Instant::now(), daemon.peak_memory());
+    for object in 0..OBJECTS {
+        let records: Vec<Value> = (object * RECORDS..(object + 1) * RECORDS)
+            .map(|number| record(number, "DescribeNotebookInstance", mixed(number) % count))
+            .collect();
+        cloud.upload(&trail::key(ACCOUNT, place(object + 1)), trail::file(&records)).await;
+    }
+    cloud.until_empty(PATIENCE).await;
+    let (_, metrics) = daemon.get("metrics").await.expect("the metrics are served");
+    for (name, share) in [("median", 0.5), ("99th percentile", 0.99), ("longest", 1.0)] {
+        println!("recall, {name}: at most {} s", quantile(&metrics, share));
+    }
+    for outcome in ["answered", "timed_out", "failed", "paused"] {
+        let series = format!("sagetrail_memory_recalls_total{{outcome=\"{outcome}\"}}");
+        println!("recalls, {outcome}: {}", daemon.count(&series).await);
+    }
+    println!(
+        "{} records in {:.1?}; {} MiB at most, {} when it started",
+        daemon.count("sagetrail_records_indexed_total").await,
+        began.elapsed(),
+        daemon.peak_memory() >> 20,
+        at_start >> 20
+    );
+    daemon.stop().await;
+    forget(&search).await;
+}
+
+async fn start(stack: &Stack, cloud: &Cloud) -> Daemon {
+    let binary = std::env::var("SAGETRAIL_BENCH_BINARY").ok().filter(|path| !path.is_empty());
+    let command = Command::new(binary.as_deref().unwrap_or(env!("CARGO_BIN_EXE_sagetrail")));
+    let settings = [("sink.index_prefix", PREFIX), ("correlate.enabled", "false")];
+    let mut daemon = Daemon::start_by(command, stack, cloud, &settings);
+    daemon.until_ready().await;
+    daemon
+}
+
+/// Installs the templates and the script of memory over nothing.
+async fn install(stack: &Stack, search: &Search) {
+    forget(search).await;
+    let sink = SinkConfig {
+        url: stack.opensearch.parse().expect("an address"),
+        index_prefix: PREFIX.to_owned(),
+        ..SinkConfig::default()
+    };
+    let client = OpenSearch::new(&sink, None).expect("nothing is read");
+    let config = Config { sink, ..Config::default() };
+    let remote = Remote::connect(client, None).await.expect("OpenSearch answers");
+    let objects = content::objects(&config).expect("the content is whole");
+    for object in objects.iter().filter(|it| it.kind == object::Kind::Script) {
+        remote.write(object, None).await.expect("the script is stored");
+    }
+}
+
+async fn forget(search: &Search) {
+    for index in ["events-*", "resources", "identities", "sessions-*"] {
+        let path = format!("{PREFIX}-{index}?ignore_unavailable=true");
+        search.request("DELETE", &path, None).await;
+    }
+}
+
+/// Teaches memory one notebook by its record, and then stores as many as that with other names.
+async fn fill(stack: &Stack, cloud: &Cloud, search: &Search, count: u64) {
+    let daemon = start(stack, cloud).await;
+    let first = trail::file(&[record(u64::MAX, "CreateNotebookInstance", 0)]);
+    cloud.upload(&trail::key(ACCOUNT, 0), first).await;
+    cloud.until_empty(PATIENCE).await;
+    daemon.stop().await;
+    let path = format!("{PREFIX}-resources/_doc/{}", key(0).document_id());
+    let model = eventually(PATIENCE, async || {
+        let (status, found) = search.request("GET", &path, None).await;
+        if status == 200 { Ok(found["_source"].to_string()) } else { Err(format!("{status}: {found}")) }
+    })
+    .await;
+    let http = reqwest::Client::new();
+    let url = format!("{}/_bulk?filter_path=errors", stack.opensearch.trim_end_matches('/'));
+    for begin in (1..count).step_by(place(BULK)) {
+        let mut lines = String::new();
+        for number in begin..(begin + BULK).min(count) {
+            let action =
+                json!({"index": {"_index": format!("{PREFIX}-resources"), "_id": key(number).document_id()}});
+            writeln!(lines, "{action}\n{}", model.replace(&name(0), &name(number)))
+                .expect("memory can be written");
+        }
+        let request = http.post(&url).header("content-type", "application/x-ndjson").body(lines);
+        let answer = request.send().await.expect("OpenSearch answers").text().await.expect("whole");
+        assert_eq!(answer, "{\"errors\":false}");
+    }
+    search.request("POST", &format!("{PREFIX}-resources/_refresh"), None).await;
+}
+
+fn name(number: u64) -> String {
+    format!("remembered-{number:07}")
+}
+
+fn key(number: u64) -> Key {
+    let id = format!("arn:aws:sagemaker:eu-central-1:{ACCOUNT}:notebook-instance/{}", name(number));
+    Key { kind: Kind::Resources, id }
+}
+
+/// What one of a hundred people does to a notebook.
+fn record(number: u64, call: &str, notebook: u64) -> Value {
+    let role = format!("Team{}", number % 100);
+    let mut record = trail::record(ACCOUNT, 0);
+    record["eventID"] = json!(format!("95000000-0000-4000-8000-{:012}", number % 1_000_000_000_000));
+    record["eventName"] = json!(call);
+    record["requestParameters"] = json!({"notebookInstanceName": name(notebook)});
+    record["userIdentity"] = json!({
+        "type": "AssumedRole", "principalId": format!("AROA{role}:s"), "accountId": ACCOUNT,
+        "arn": format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/s"), "accessKeyId": format!("ASIA{role}"),
+        "sessionContext": {"sessionIssuer": {
+            "type": "Role", "principalId": format!("AROA{role}"), "accountId": ACCOUNT,
+            "arn": format!("arn:aws:iam::{ACCOUNT}:role/{role}"), "userName": role
+        }}
+    });
+    record
+}
+
+/// The upper bound of the bucket in which such a share of recalls ended, in seconds.
+fn quantile(metrics: &str, share: f64) -> String {
+    let bucket = |line: &str| {
+        let rest = line.strip_prefix("sagetrail_memory_recall_duration_seconds_bucket{le=\"")?;
+        let (bound, count) = rest.split_once("\"} ")?;
+        Some((bound.to_owned(), count.parse::<f64>().ok()?))
+    };
+    let buckets: Vec<(String, f64)> = metrics.lines().filter_map(bucket).collect();
+    let all = buckets.last().map_or(0.0, |(_, count)| *count);
+    let reached = buckets.iter().find(|(_, count)| *count >= all * share);
+    reached.map_or_else(|| "unknown".to_owned(), |(bound, _)| bound.clone())
+}
+
+fn resources() -> u64 {
+    let asked = std::env::var("SAGETRAIL_BENCH_RESOURCES").ok().filter(|text| !text.is_empty());
+    asked.map_or(RESOURCES, |text| text.parse().expect("a number of resources"))
+}
+
+/// A number without any visible order.
+fn mixed(number: u64) -> u64 {
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 8
+}
+
+fn place(number: u64) -> usize {
+    usize::try_from(number).expect("a small number")
+}
