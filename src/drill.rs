@@ -3,17 +3,18 @@
 //! Nothing is called in AWS but what puts one file into the trail's bucket. Its records carry a mark by which every other
 //! part tells them apart; its incident is one of its own, and is closed at the end, however the drill went.
 
+mod broken;
 mod cause;
 mod past;
 mod plan;
 mod report;
 mod story;
+mod text;
 mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -107,7 +108,7 @@ impl Drill<'_> {
         match self.stop.run_until_cancelled(upload).await? {
             Ok(Ok(())) => self.done(step, self.report.object.clone()),
             Ok(Err(problem)) => return self.failed(step, problem),
-            Err(_elapsed) => return self.failed(step, cause::of_upload("no answer in time", self.plan)),
+            Err(_elapsed) => return self.failed(step, broken::of_upload("no answer in time", self.plan)),
         }
         let read = self.wait(Step::Read, async |watch: &Watch<'_>| watch.read().await).await?;
         self.done(Step::Read, read);
@@ -187,9 +188,4 @@ impl Drill<'_> {
         self.report.failed(step, within, problem);
         None
     }
-}
-
-/// A text of JSON at a pointer.
-fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
-    value.pointer(pointer).and_then(Value::as_str)
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
 use super::report::Report;
-use super::text;
+use super::text::text;
 use super::watch::{QUERY, search};
 use crate::enrich::drill;
 use crate::opensearch::{Method, OpenSearch, QueryError};
@@ -15,6 +15,8 @@ use crate::timestamp;
 const FORGOTTEN: Duration = Duration::minutes(20);
 /// Drills that are looked at: a year of weekly ones.
 const MOST: usize = 60;
+/// How long whoever wrote it meanwhile is waited for.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 /// How often a document is read and written again that somebody else wrote meanwhile.
 const ATTEMPTS: u32 = 10;
 
@@ -126,7 +128,7 @@ async fn change(client: &OpenSearch, id: &str, change: impl Fn(&mut Value)) -> R
         attempts += 1;
         match answer.status {
             200 | 201 => return Ok(()),
-            409 if attempts < ATTEMPTS => tokio::time::sleep(super::LOOK).await,
+            409 if attempts < ATTEMPTS => tokio::time::sleep(PAUSE).await,
             status => return Err(QUERY.refused(status)),
         }
     }

@@ -4,10 +4,10 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use serde_json::{Value, json};
 
-use super::cause;
+use super::broken;
 use super::plan::Plan;
 use super::story::Story;
-use super::text;
+use super::text::text;
 use crate::alertmanager::Alertmanagers;
 use crate::config::{Channel, Config, Severity, SourceConfig};
 use crate::opensearch::{Method, OpenSearch, Query, QueryError};
@@ -43,7 +43,7 @@ impl Watch<'_> {
             request.content_type("application/json").content_encoding("gzip").body(body).send()
         };
         let put = clients.ask(&plan.bucket, None, put).await;
-        put.map(|_| ()).map_err(|error| cause::of_upload(&crate::aws::cause(&error), plan))
+        put.map(|_| ()).map_err(|error| broken::of_upload(&crate::aws::cause(&error), plan))
     }
 
     /// Whether a daemon has read the file, which the ledger says, or any document of it.
@@ -68,7 +68,7 @@ impl Watch<'_> {
         let all = self.story.documents.len();
         let is_marked = |hit: &&Value| text(hit, "/_source/sagemaker/drill") == Some(&self.story.id);
         if let Some(unmarked) = documents.iter().find(|hit| !is_marked(hit)) {
-            return Ok(Ok(Err(cause::of_mark(text(unmarked, "/_source/sagemaker/alert/origin")))));
+            return Ok(Ok(Err(broken::of_mark(text(unmarked, "/_source/sagemaker/alert/origin")))));
         }
         if documents.len() < all {
             return Ok(Err(format!("{} of {all} documents are there", documents.len())));
@@ -79,7 +79,7 @@ impl Watch<'_> {
         Ok(Ok(if is_found {
             Ok(format!("{all} documents can be searched"))
         } else {
-            Err(cause::of_rules(worst))
+            Err(broken::of_rules(worst))
         }))
     }
 
@@ -162,7 +162,7 @@ impl Watch<'_> {
         );
         let answer = self.client.request(Method::GET, &path, None).await?;
         if answer.status != 200 {
-            return Ok(Err(cause::of_alerting(answer.status)));
+            return Ok(Err(broken::of_alerting(answer.status)));
         }
         let answer: Value = serde_json::from_slice(&answer.body).map_err(|error| QUERY.unexpected(error))?;
         Ok(read_alert(&answer, incident, &monitor))

@@ -1,5 +1,6 @@
 //! Fetches digests and files from the bucket, and keeps what could not be read as a finding.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::content;
@@ -11,6 +12,7 @@ use crate::decode::{Limits, Scratch, decode};
 use crate::enrich::drill;
 use crate::enrich::redact::FingerprintKey;
 use crate::record::Record;
+use crate::source::bucket::Listed;
 use crate::source::notification::ObjectRef;
 use crate::source::store::{Object, StoreError};
 
@@ -70,9 +72,22 @@ impl VerifyContext {
         }
     }
 
-    /// Whether a file that no digest names is one of a drill: each of its records has a mark that holds. One that cannot be
-    /// read is not.
-    pub async fn is_drill(&self, key: &str, size: u64) -> Result<bool, VerifyError> {
+    /// Those of some files that no digest names that are of drills.
+    pub async fn drills(
+        &self,
+        files: impl Iterator<Item = &Listed>,
+    ) -> Result<BTreeSet<String>, VerifyError> {
+        let mut drills = BTreeSet::new();
+        for Listed { key, size, .. } in files {
+            if self.is_drill(key, *size).await? {
+                drills.insert(key.clone());
+            }
+        }
+        Ok(drills)
+    }
+
+    /// Whether each record of a file has a mark that holds. One that cannot be read is no drill's.
+    async fn is_drill(&self, key: &str, size: u64) -> Result<bool, VerifyError> {
         let Some(fingerprint_key) = self.fingerprint_key.clone().filter(|_| size <= MOST_DRILL_BYTES) else {
             return Ok(false);
         };

@@ -340,13 +340,7 @@ impl Region {
             .filter(|(key, (_, named))| *named == Named::No && is_due(key, now))
             .map(|(key, _)| key)
             .collect();
-        let mut drills = BTreeSet::new();
-        for key in &unproven {
-            let size = listed.get(*key).map_or(u64::MAX, |(listed, _)| listed.size);
-            if self.context.is_drill(key, size).await? {
-                drills.insert((*key).clone());
-            }
-        }
+        let drills = self.context.drills(unproven.iter().map(|key| &listed[*key].0)).await?;
         self.report.drills += drills.len() as u64;
         unproven.retain(|key| !drills.contains(*key));
         unproven.sort_unstable();

@@ -9,6 +9,7 @@ mod correlated;
 pub mod health;
 mod counted;
 mod drill;
+mod ending;
 mod held;
 mod rounds;
 mod sentence;
@@ -31,6 +32,7 @@ use crate::timestamp::Timestamp;
 pub use assets::Asset;
 pub use counted::Counted;
 pub use drill::DrillFields;
+pub use ending::rest;
 pub use rounds::{AT_ONCE, Decided, Page, Rounds};
 pub use signal::{Signal, SignalFinding};
 pub use tally::{Finding, Kept, MOST, MOST_TIES, Tally, Told};
@@ -273,30 +275,6 @@ pub fn judge(tally: &Tally, last: Option<&Incident>, around: Surroundings<'_>) -
         incident: fields,
     };
     (!standing.is_some_and(|standing| standing.says_the_same(&incident))).then_some(incident)
-}
-
-/// What becomes of an incident of which nothing new came: quiet, then closed. None while it stays as it is.
-pub fn rest(incident: &Incident, weights: &Weights, now: OffsetDateTime) -> Option<Incident> {
-    if !incident.is_standing() {
-        return None;
-    }
-    let silence = now - incident.event.end.0;
-    let mut rested = incident.clone();
-    let fields = &mut rested.incident;
-    if incident.is_forgotten_drill(now) {
-        return Some(incident.closed(now));
-    }
-    if silence >= weights.times.closes_after.value || now - fields.opened.0 >= weights.times.longest.value {
-        fields.state = State::Closed;
-        fields.closed = Some(Timestamp(now));
-    } else if silence >= weights.times.quiet_after.value && fields.state != State::Quiet {
-        fields.state = State::Quiet;
-        fields.quiet = Some(Timestamp(now));
-    } else {
-        return None;
-    }
-    rested.event.ingested = Timestamp(now);
-    Some(rested)
 }
 
 /// From when signals of an origin count, given its last incident.

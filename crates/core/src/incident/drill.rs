@@ -2,15 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
-use time::{Duration, OffsetDateTime};
 
-use super::{Incident, State};
 use crate::enrich::drill;
 use crate::timestamp::Timestamp;
-
-/// How long a drill's incident stands when nobody closes it, such as after a drill that was killed: longer than any drill
-/// waits, and short enough that nobody wonders about it the next day.
-const CLOSED_AFTER: Duration = Duration::hours(1);
 
 /// The drill, and when each of its steps was seen to be done. A step that was not has no time.
 #[skip_serializing_none]
@@ -40,24 +34,3 @@ pub(super) fn next_steps() -> Vec<String> {
 }
 
 const NOTHING_TO_DO: &str = "Nothing: this is a drill of `sagetrail drill`, which closes it. No call was made, and nobody and nothing that it names was touched.";
-
-impl Incident {
-    pub fn is_drill(&self) -> bool {
-        self.incident.drill.is_some()
-    }
-
-    /// Closes it, because its drill is over.
-    #[must_use]
-    pub fn closed(&self, now: OffsetDateTime) -> Self {
-        let mut closed = self.clone();
-        closed.incident.state = State::Closed;
-        closed.incident.closed.get_or_insert(Timestamp(now));
-        closed.event.ingested = Timestamp(now);
-        closed
-    }
-
-    /// Whether it is of a drill that does not end any more.
-    pub(super) fn is_forgotten_drill(&self, now: OffsetDateTime) -> bool {
-        self.is_drill() && now - self.incident.opened.0 >= CLOSED_AFTER
-    }
-}
