@@ -14,10 +14,12 @@ use time::{Date, OffsetDateTime};
 
 use crate::exit;
 use crate::output::print;
+pub(crate) use drill::DrillArgs;
 pub(crate) use response::{ContainArgs, GuardArgs, InvestigateArgs, InvestigationFormat, ScriptFormat};
 pub(crate) use shared::{ConfigFile, RuleArgs};
 use shared::{day, time_or_day};
 
+mod drill;
 mod response;
 mod shared;
 
@@ -118,6 +120,11 @@ pub(crate) enum Command {
     /// configuration, and `guard simulate` tells who would have been denied what by each. The exit code of a simulation is 3
     /// when somebody would have been.
     Guard(GuardArgs),
+    /// Put a marked, harmless attack through the whole pipeline, and tell how long each link took or which one is broken
+    ///
+    /// It writes one file into the trail's bucket, waits for the page, and closes its incident again. Its records carry a mark
+    /// that only the key of redaction makes, and nothing else counts them. The exit code is 3 when a step was not done in time.
+    Drill(DrillArgs),
     /// Write the manual pages into a folder
     Manual {
         /// An existing folder

@@ -23,6 +23,7 @@ pub(crate) mod learn;
 pub(crate) mod whois;
 pub(crate) mod contain;
 pub(crate) mod guard;
+pub(crate) mod drill;
 pub(crate) mod offline;
 pub(crate) mod check;
 

@@ -18,6 +18,7 @@ mod bucket;
 mod cluster;
 mod alertmanager;
 mod arrivals;
+mod drills;
 pub mod permissions;
 
 /// Examines every part that the configuration names. A part that cannot be asked is a finding too.

@@ -8,6 +8,8 @@ pub(crate) const DIFFERENT: u8 = 3;
 pub(crate) const GAP: u8 = 3;
 /// `guard simulate` found somebody who would have been denied something.
 pub(crate) const DENIED: u8 = 3;
+/// `drill` found a step that was not done in time.
+pub(crate) const BROKEN: u8 = 3;
 /// `setup` left objects as they were.
 pub(crate) const INCOMPLETE: u8 = 4;
 /// `EX_DATAERR`: the data is damaged.
@@ -24,7 +26,10 @@ const MEANINGS: &[(u8, &str)] = &[
     (0, "Success"),
     (FAILED, "The work failed: a server refused, something is broken, or what was asked for is not known"),
     (2, "The command line is wrong"),
-    (GAP, "`verify` found gaps, `setup --diff` a change, or `guard simulate` somebody who would be denied"),
+    (
+        GAP,
+        "`verify` found gaps, `setup --diff` a change, `guard simulate` somebody who would be denied, or `drill` a broken link",
+    ),
     (
         INCOMPLETE,
         "`setup` kept an object that somebody changed, or skipped one; `--allow-incomplete` makes it 0",

@@ -17,7 +17,7 @@ use crate::decode::Limits;
 use crate::document::Document;
 use crate::enrich::Enricher;
 use crate::offline::{OfflineError, Records};
-use crate::opensearch::events::Pages;
+use crate::opensearch::events::{Pages, no_drills};
 use crate::opensearch::{OpenSearch, OpenSearchError, QueryError};
 use crate::timestamp;
 pub use library::{GuardError, find, list};
@@ -66,7 +66,7 @@ pub async fn simulate_index(
         .map(|call| json!({"term": {"event.action": {"value": call, "case_insensitive": true}}}))
         .collect();
     let query = json!({"bool": {
-        "filter": [{"range": {"@timestamp": range}}, {"bool": {"should": calls, "minimum_should_match": 1}}],
+        "filter": [{"range": {"@timestamp": range}}, {"bool": {"should": calls, "minimum_should_match": 1}}, no_drills()],
         "must_not": [{"term": {"event.outcome": "failure"}}]
     }});
     let period = format!("{} to {}", timestamp::format(from), timestamp::format(now));

@@ -34,6 +34,7 @@ pub mod whois;
 pub mod contain;
 pub mod guard;
 pub mod verify;
+pub mod drill;
 pub mod listing;
 pub mod admin;
 pub mod health;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use sagetrail::config::ConfigError;
 use sagetrail::daemon::DaemonError;
+use sagetrail::drill::DrillError;
 use sagetrail::enrich::redact::KeyError;
 use sagetrail::enrich::rules::RulesError;
 use sagetrail::health::Probe;
@@ -14,7 +15,7 @@ use sagetrail::telemetry;
 
 use arguments::{Cli, Command};
 use commands::{
-    backtest, check, contain, content, daemon, guard, history, investigate, learn, offline, whois,
+    backtest, check, contain, content, daemon, drill, guard, history, investigate, learn, offline, whois,
 };
 
 mod arguments;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Whois(args) => whois::whois(args),
         Command::Contain(args) => contain::contain(args),
         Command::Guard(args) => guard::guard(args),
+        Command::Drill(args) => drill::drill(args),
         Command::Investigate(args) => investigate::investigate(args),
         Command::Manual { folder } => offline::write_manual(folder),
         Command::Completions { shell } => offline::write_completions(*shell),
@@ -74,6 +76,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         || error.is::<KeyError>()
         || error.is::<MonitorsError>()
         || matches!(error.downcast_ref(), Some(DaemonError::NoQueue))
+        || matches!(error.downcast_ref(), Some(DrillError::Config(_) | DrillError::Key(_)))
     {
         exit::CONFIG
     } else {

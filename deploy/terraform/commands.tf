@@ -53,6 +53,12 @@ locals {
       cloudtrail = ["cloudtrail:ListPublicKeys"]
       opensearch = local.pages
     }
+    drill = {
+      queue      = ["sqs:GetQueueAttributes"]
+      writes     = ["s3:PutObject"]
+      encrypts   = ["kms:GenerateDataKey"]
+      opensearch = local.stores
+    }
     doctor = {
       queue        = ["sqs:GetQueueAttributes"]
       dead_letters = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"]
@@ -98,6 +104,27 @@ data "aws_iam_policy_document" "command" {
       sid       = "Files"
       actions   = statement.value
       resources = ["${local.bucket_arn}/${var.bucket_prefix}*"]
+    }
+  }
+
+  # A drill puts its file there itself, also where a role of another account reads.
+  dynamic "statement" {
+    for_each = try([each.value.writes], [])
+
+    content {
+      sid       = "FilesOfDrills"
+      actions   = statement.value
+      resources = ["${local.bucket_arn}/${var.bucket_prefix}AWSLogs/*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = [for actions in try([each.value.encrypts], []) : actions if var.bucket_kms_key_arn != null]
+
+    content {
+      sid       = "KeyOfDrills"
+      actions   = statement.value
+      resources = [var.bucket_kms_key_arn]
     }
   }
 

@@ -141,7 +141,7 @@ variable "opensearch_domain_arn" {
 
 variable "command_roles" {
   description = <<-EOT
-    Roles of their own for other commands than run: replay, retag, verify, setup, backtest, learn, whois, contain, guard, investigate, evidence (investigate --evidence), doctor. Each
+    Roles of their own for other commands than run: replay, retag, verify, setup, backtest, learn, whois, contain, guard, investigate, evidence (investigate --evidence), drill, doctor. Each
     with the ARNs of who may take it; an empty list for who may take the daemon's (runs_on), on EKS by a service account of its own, whose name is
     the daemon's with the command, such as sagetrail-verify.
   EOT
@@ -149,8 +149,8 @@ variable "command_roles" {
   default     = {}
 
   validation {
-    condition     = length(setsubtract(keys(var.command_roles), ["replay", "retag", "verify", "setup", "backtest", "learn", "whois", "contain", "guard", "investigate", "evidence", "doctor"])) == 0
-    error_message = "Only replay, retag, verify, setup, backtest, learn, whois, contain, guard, investigate, evidence and doctor."
+    condition     = length(setsubtract(keys(var.command_roles), ["replay", "retag", "verify", "setup", "backtest", "learn", "whois", "contain", "guard", "investigate", "evidence", "drill", "doctor"])) == 0
+    error_message = "Only replay, retag, verify, setup, backtest, learn, whois, contain, guard, investigate, evidence, drill and doctor."
   }
 
   validation {

@@ -18,13 +18,14 @@ use crate::timestamp;
 pub const HELD_FOR: Duration = Duration::from_hours(1);
 
 /// The fields of an incident that alerts are made of.
-pub const FIELDS: [&str; 18] = [
+pub const FIELDS: [&str; 19] = [
     "message",
     "event.start",
     "event.end",
     "incident.id",
     "incident.kind",
     "incident.rule",
+    "incident.drill.id",
     "incident.severity",
     "incident.state",
     "incident.opened",
@@ -103,6 +104,8 @@ impl Context<'_> {
             ("severity", <&str>::from(severity).to_owned()),
             ("incident", own["id"].as_str()?.to_owned()),
             ("rule", text(&own["rule"])),
+            // So that a site can route drills elsewhere.
+            ("drill", text(&own["drill"]["id"])),
             ("account", text(&own["account"])),
             ("region", text(&own["region"])),
         ];
@@ -287,6 +290,7 @@ mod tests {
     fn no_field_that_an_alert_shows_is_missing_from_those_that_are_asked_for() {
         for own in [
             json!({"kind": "health", "severity": "critical", "state": "escalated", "escalated": "2026-11-29T11:20:00.000Z"}),
+            json!({"drill": {"id": "1", "worked": true}}),
             json!({"state": "closed", "closed": "2026-11-29T11:59:00.000Z"}),
         ] {
             let whole = document(&own);
@@ -308,6 +312,8 @@ mod tests {
             document["incident"][lacking] = Value::Null;
             assert_eq!(alerts(ALL, &document), None, "{lacking}");
         }
+        let drilled = alerts(ALL, &document(&json!({"drill": {"id": "1"}}))).unwrap();
+        assert_eq!(drilled[0]["labels"]["drill"], "1");
         let mut document = document(&json!({"region": null, "kind": "health"}));
         document["message"] = Value::Null;
         let made = alerts(ALL, &document).unwrap();

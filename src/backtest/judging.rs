@@ -68,6 +68,11 @@ impl Judging<'_> {
             Form::Record => self.of_record(entry)?,
             Form::Stored => self.of_stored(&entry.bytes)?,
         };
+        // A drill is no attack, and no page is told that it would have made.
+        if !document.source["sagemaker"]["drill"].is_null() {
+            self.judged.selected -= 1;
+            return None;
+        }
         if !self.in_order.is_first(entry.order, &document.id) {
             self.judged.duplicates += 1;
             self.judged.selected -= 1;

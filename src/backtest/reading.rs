@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::offline::sorted::{Entry, Form, Order, Sorting};
 use crate::offline::{candidates, nanoseconds};
 use crate::opensearch;
+use crate::opensearch::events::no_drills;
 use crate::replay::walk::{Item, Walk, What};
 use crate::replay::{self, PARTS, Place, ReplayError};
 use crate::source::allowed::Allowed;
@@ -220,6 +221,7 @@ impl<C: FnMut(&Flaw)> Reading<'_, C> {
             Some(since) => json!({"range": {"@timestamp": {"gte": timestamp::format(since)}}}),
             None => json!({"match_all": {}}),
         };
+        let query = json!({"bool": {"filter": [query, no_drills()]}});
         let mut total = 0;
         let outcome = loop {
             let hits = match view.next(client, &query, &mut total).await {

@@ -14,6 +14,7 @@ use url::Url;
 use super::channel::Channel;
 use super::content::{DashboardsConfig, MonitorsConfig, RetentionConfig};
 use super::defaults::section;
+use super::drill::DrillConfig;
 use super::enrich::EnrichConfig;
 use super::error::ConfigError;
 use super::health::HealthConfig;
@@ -37,6 +38,7 @@ pub struct Config {
     pub correlate: CorrelateConfig,
     pub incidents: IncidentsConfig,
     pub health: HealthConfig,
+    pub drill: DrillConfig,
     pub dashboards: DashboardsConfig,
     pub monitors: MonitorsConfig,
     /// The notification channels of the monitors, by name.
@@ -227,6 +229,7 @@ impl Config {
         self.correlate.validate()?;
         self.incidents.validate()?;
         self.health.validate()?;
+        self.drill.validate()?;
         self.sink.validate()
     }
 }

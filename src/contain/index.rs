@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::MOST_DEEDS;
 use super::deed::Deed;
 use crate::memory::Remembered;
-use crate::opensearch::events::Pages;
+use crate::opensearch::events::{Pages, no_drills};
 use crate::opensearch::{Found, OpenSearch, Query, QueryError};
 use crate::timestamp;
 
@@ -67,7 +67,7 @@ pub fn of_principal(asked: &str, since: OffsetDateTime) -> Value {
         "aws.cloudtrail.session.issuer.arn",
     ];
     let should: Vec<Value> = fields.iter().map(|field| json!({"term": {*field: {"value": asked}}})).collect();
-    json!({"bool": {"filter": [since_then(since)], "should": should, "minimum_should_match": 1}})
+    json!({"bool": {"filter": [since_then(since), no_drills()], "should": should, "minimum_should_match": 1}})
 }
 
 /// What was done to a resource.
@@ -82,7 +82,7 @@ pub fn of_resource(asked: &str, since: OffsetDateTime) -> Value {
     ];
     let is_it = |field: &&str| json!({"term": {*field: {"value": asked, "case_insensitive": true}}});
     let should: Vec<Value> = fields.iter().map(is_it).collect();
-    json!({"bool": {"filter": [since_then(since)], "must_not": [{"terms": {"sagemaker.access_level": ["read", "list"]}}],
+    json!({"bool": {"filter": [since_then(since), no_drills()], "must_not": [{"terms": {"sagemaker.access_level": ["read", "list"]}}],
         "should": should, "minimum_should_match": 1}})
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 use super::changed::{self, Changed};
+use crate::opensearch::events::no_drills;
 use crate::timestamp;
 
 /// From how many on different values are counted roughly. What is compared with it is doubled.
@@ -42,6 +43,7 @@ fn question(
 ) -> Value {
     let mut filter = vec![
         json!({"terms": {"rule.id": source.rules}}),
+        no_drills(),
         json!({"range": {"@timestamp": {"gte": timestamp::format(from), "lte": timestamp::format(to)}}}),
     ];
     for (number, field) in source.fields.iter().enumerate() {

@@ -19,6 +19,7 @@ use super::round::{Current, Progress, Rounds};
 use crate::enrich::Enricher;
 use crate::opensearch::QueryError;
 use crate::opensearch::bulk::Action;
+use crate::opensearch::events::no_drills;
 
 /// Groups that are measured at once.
 const MEASURED: usize = 250;
@@ -206,7 +207,7 @@ fn places(enricher: &Enricher, now: OffsetDateTime) -> Vec<Place<'_>> {
 
 impl Place<'_> {
     fn question(&self, current: &Current, after: Option<&Value>) -> Value {
-        let mut filter = vec![json!({"terms": {"rule.id": self.source.rules}})];
+        let mut filter = vec![json!({"terms": {"rule.id": self.source.rules}}), no_drills()];
         filter.extend(current.window.filter());
         changed::question(&self.source.fields, &filter, after)
     }

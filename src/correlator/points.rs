@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use super::asking::Writing;
 use crate::opensearch::bulk::Action;
+use crate::opensearch::events::no_drills;
 use crate::timestamp;
 
 /// Points in one page.
@@ -49,7 +50,7 @@ pub(super) fn question(
 /// Which documents are points of a group, each clause by other fields.
 pub(super) fn sources(correlation: &Correlation, key: &GroupKey) -> Vec<Value> {
     let source = |source: Source| {
-        let mut filter = vec![json!({"terms": {"rule.id": source.rules}})];
+        let mut filter = vec![json!({"terms": {"rule.id": source.rules}}), no_drills()];
         filter.extend(source.fields.iter().zip(&key.0).map(|(field, value)| term(field, value)));
         json!({"bool": {"filter": filter}})
     };

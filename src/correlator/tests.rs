@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sagetrail_core::correlation::{GroupKey, Point, TOLD_FIELDS};
 use sagetrail_core::incident::{
-    Asset, HealthRule, Incident, Signal, State, Surroundings, Tally, Weights, assets, judge, rest,
+    Asset, DrillFields, HealthRule, Incident, Signal, State, Surroundings, Tally, Weights, assets, judge,
+    rest,
 };
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -13,6 +14,7 @@ use time::macros::datetime;
 use super::{bounds, changed, handing, points, standing, summed, tied, weak};
 use crate::config::RulesConfig;
 use crate::enrich::rules::RuleSet;
+use crate::opensearch::events::no_drills;
 
 const NOW: OffsetDateTime = datetime!(2026-11-29 12:00 UTC);
 const RULE: &str = "00000000-0000-4000-8000-000000000001";
@@ -175,8 +177,20 @@ fn every_field_of_an_incident_is_mapped_and_every_mapped_one_is_written() {
     whole.incident.rule = Some(HealthRule::Lag);
     whole.incident.subject = Some("111122223333 eu-central-1".to_owned());
     let quiet = rest(&whole, &weights, NOW + time::Duration::hours(7)).expect("it falls quiet");
-    let closed = rest(&quiet, &weights, NOW + time::Duration::days(2)).expect("it closes");
+    let mut closed = rest(&quiet, &weights, NOW + time::Duration::days(2)).expect("it closes");
     assert_eq!(closed.incident.state, State::Closed);
+    // One of a drill says how that went.
+    let at = Some(closed.incident.opened);
+    closed.incident.drill = Some(DrillFields {
+        id: "20261129-120000-0a1b2c3d".to_owned(),
+        uploaded: at,
+        read: at,
+        stored: at,
+        opened: at,
+        told: at,
+        ended: at,
+        worked: Some(true),
+    });
     leaves(&serde_json::to_value(&closed).unwrap(), "", &mut written);
     let mapped: BTreeSet<String> =
         mapped(&[include_str!("../../mappings/template-incidents.json")]).into_keys().collect();
@@ -228,8 +242,8 @@ fn every_field_of_a_match_is_mapped_and_its_points_are_read_as_they_are_asked_fo
 
     let asked = points::question(correlation, &key, (NOW, NOW), Some(&json!([1])));
     assert_eq!(
-        asked["query"]["bool"]["should"][0]["bool"]["filter"][1],
-        json!({"term": {"sagemaker.alert.identity": "x"}})
+        asked["query"]["bool"]["should"][0]["bool"]["filter"],
+        json!([{"terms": {"rule.id": [RULE]}}, no_drills(), {"term": {"sagemaker.alert.identity": "x"}}])
     );
     assert_eq!(asked["search_after"], json!([1]));
 }

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use super::asking::Asking;
 use super::standing::Standing;
 use crate::opensearch::QueryError;
+use crate::opensearch::events::no_drills;
 use crate::timestamp;
 
 /// Rules that are known to be usual; there are some hundred in all.
@@ -67,6 +68,7 @@ fn question(weights: &Weights, suspects: &BTreeSet<String>, hour: OffsetDateTime
         "query": {"bool": {
             "filter": [
                 super::summed::signals(),
+                no_drills(),
                 {"range": {"@timestamp": {"gte": timestamp::format(from), "lt": timestamp::format(to)}}}
             ],
             "must_not": [{"terms": {"sagemaker.alert.origin": suspects}}]
@@ -91,7 +93,7 @@ mod tests {
     #[test]
     fn what_matched_before_the_last_day_is_usual_and_what_matched_within_it_is_not() {
         let asked = question(&Weights::built_in(), &BTreeSet::new(), datetime!(2026-11-29 12:00 UTC));
-        let range = &asked["query"]["bool"]["filter"][1]["range"]["@timestamp"];
+        let range = &asked["query"]["bool"]["filter"][2]["range"]["@timestamp"];
         let expected = json!({"gte": "2026-11-15T12:00:00.000Z", "lt": "2026-11-28T12:00:00.000Z"});
         assert_eq!(*range, expected);
         let answer = json!({"aggregations": {"findings": {"buckets": [{"key": "a"}]}, "attempts": {"buckets": [{"key": "b"}]}}});

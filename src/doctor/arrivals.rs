@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::finding::Finding;
+use crate::opensearch::events::no_drills;
 use crate::opensearch::{OpenSearch, Query, QueryError};
 
 /// Long enough to hold a weekend.
@@ -35,7 +36,7 @@ fn query() -> Value {
     json!({
         "size": 0,
         "track_total_hits": true,
-        "query": {"range": {"event.ingested": {"gte": format!("now-{DAYS}d")}}},
+        "query": {"bool": {"filter": [{"range": {"event.ingested": {"gte": format!("now-{DAYS}d")}}}, no_drills()]}},
         "aggs": {
             "iam": provider("iam.amazonaws.com"),
             "sts": provider("sts.amazonaws.com"),

@@ -7,6 +7,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::arrivals;
+use super::drills;
 use super::finding::Finding;
 use super::identity::judge_clock;
 use crate::config::Config;
@@ -44,6 +45,7 @@ pub(super) async fn examine(config: &Config, aws: &SdkConfig) -> Vec<Finding> {
     findings.push(judge_write(write(&opensearch).await));
     findings.extend(content(config, &opensearch).await);
     findings.extend(arrivals::examine(&opensearch).await);
+    findings.push(drills::examine(&opensearch).await);
     findings
 }
 

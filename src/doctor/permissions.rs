@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::config::{AuthKind, Config, Sigv4Service};
+use crate::drill;
 use crate::names::Names;
 use crate::source::key::is_region;
 
@@ -95,6 +96,7 @@ fn told(config: &Config, buckets: &[String]) -> BTreeMap<&'static str, Vec<Strin
         ("region", vec![queue.region.clone()]),
         ("buckets", of_buckets("")),
         ("objects", of_buckets("/*")),
+        ("drilled", drilled(config).map_or_else(|| of_buckets("/*"), |files| vec![files])),
         ("role", config.source.assume_role_arn.iter().cloned().collect()),
         ("domain", vec![domain_arn(config)]),
         ("events", vec![names.events()]),
@@ -110,6 +112,14 @@ fn told(config: &Config, buckets: &[String]) -> BTreeMap<&'static str, Vec<Strin
         ("correlator", vec![names.correlator()]),
         ("patterns", names.patterns().into_iter().collect()),
     ])
+}
+
+/// The files that drills may write, where their trail is known: below the folder of their account.
+fn drilled(config: &Config) -> Option<String> {
+    let (bucket, prefix) = drill::place(config.drill.trail.as_deref()?);
+    let account = config.drill.account.as_deref().unwrap_or(UNKNOWN);
+    let partition = partition_of(config.drill.region.as_deref().unwrap_or_default());
+    Some(format!("arn:{partition}:s3:::{bucket}/{prefix}AWSLogs/{account}/CloudTrail/*"))
 }
 
 /// Fills in what is told. In a list, a text becomes as many as there are.
@@ -237,6 +247,19 @@ mod tests {
         for needed in ["s3:GetObject", "s3:ListBucket", "kms:Decrypt", "cloudtrail:ListPublicKeys"] {
             assert!(actions.iter().any(|action| action == needed), "{needed} is none of {actions:?}");
         }
+    }
+
+    #[test]
+    fn a_drill_may_write_its_files_and_no_others() {
+        let settings = "[source]\nallowed_buckets = ['logs']\n[drill]\ntrail = 's3://logs/org'\naccount = '111122223333'";
+        let own = "arn:aws:s3:::logs/org/AWSLogs/111122223333/CloudTrail/*";
+        let files = |settings| {
+            let (actions, resources) = granted(settings, "drill");
+            assert_eq!(actions[0], "s3:PutObject");
+            resources.into_iter().filter(|it| it.contains(":s3:::")).collect::<Vec<_>>()
+        };
+        assert_eq!(files(settings), [own]);
+        assert_eq!(files("[source]\nallowed_buckets = ['logs']"), ["arn:aws:s3:::logs/*"]);
     }
 
     #[test]

@@ -119,10 +119,10 @@ impl Simulation {
         calls
     }
 
-    /// Takes a stored document. A call that failed would not be missed by anybody.
+    /// Takes a stored document. A call that failed would not be missed by anybody, and one of a drill was never made.
     pub fn take(&mut self, source: &Value) {
         let text = |pointer: &str| source.pointer(pointer).and_then(Value::as_str);
-        if text("/event/outcome") == Some("failure") {
+        if text("/event/outcome") == Some("failure") || text("/sagemaker/drill").is_some() {
             return;
         }
         let Some(record) = text("/event/original").and_then(|text| serde_json::from_str::<Value>(text).ok())

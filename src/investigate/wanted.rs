@@ -6,6 +6,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::report::{IncidentFacts, Subject};
 use crate::incidents::id_in;
+use crate::opensearch::events::no_drills;
 use crate::timestamp;
 
 /// How much of the time before and after an incident belongs to it: how somebody came in, and what was done without a finding.
@@ -117,6 +118,8 @@ impl Wanted {
         self.since.is_none_or(|since| since <= time)
             && self.until.is_none_or(|until| time <= until)
             && self.ways.iter().any(|(field, value)| has(source, field, value))
+            // The names of a drill are nobody's; its own incident is found by its origin.
+            && (self.incident.is_some() || source["sagemaker"]["drill"].is_null())
     }
 
     /// The same as a query.
@@ -138,6 +141,9 @@ impl Wanted {
             }
         }
         filter.push(json!({"range": {"@timestamp": range}}));
+        if self.incident.is_none() {
+            filter.push(no_drills());
+        }
         json!({"bool": {"filter": filter}})
     }
 }

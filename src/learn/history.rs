@@ -10,6 +10,7 @@ use time::{Date, Duration, OffsetDateTime};
 
 use super::evidence::{Evidence, NAMED};
 use super::source::Source;
+use crate::opensearch::events::no_drills;
 use crate::opensearch::{OpenSearch, Page, Query, QueryError};
 use crate::timestamp;
 
@@ -36,7 +37,7 @@ impl Period {
 
     fn query(self) -> Value {
         let range = json!({"gte": timestamp::format(self.from), "lt": timestamp::format(self.to)});
-        json!({"bool": {"filter": [{"range": {"@timestamp": range}}]}})
+        json!({"bool": {"filter": [{"range": {"@timestamp": range}}, no_drills()]}})
     }
 
     fn days(self) -> usize {

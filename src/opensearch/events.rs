@@ -5,11 +5,17 @@ use serde_json::{Value, json};
 use super::client::OpenSearch;
 use super::query::{Query, QueryError};
 use super::view::{StoredHit, View};
+use crate::enrich::drill;
 
 const QUERY: Query = Query {
     operation: "reading events",
     grant: "indices:data/read/search* and indices:data/read/point_in_time/* on the indices of events",
 };
+
+/// Which events are no drill's. By the tag, which indices have had from the beginning on.
+pub fn no_drills() -> Value {
+    json!({"bool": {"must_not": [{"term": {"tags": drill::TAG}}]}})
+}
 
 /// Documents that are read at once. Scripts and parameters make some of them large.
 const PAGE: usize = 500;

@@ -11,6 +11,7 @@ use super::judge::Reread;
 use super::keys::Keys;
 use crate::config::Config;
 use crate::decode::Limits;
+use crate::enrich::redact::FingerprintKey;
 use crate::metrics::Metrics;
 use crate::opensearch::{self, OpenSearch};
 use crate::source::bucket::Bucket;
@@ -43,6 +44,8 @@ pub struct VerifyContext {
     /// The only buckets that may be read; all, if there are none.
     pub allowed_buckets: Vec<String>,
     pub limits: Limits,
+    /// By which the files of drills are known; none where the site has no key of its own.
+    pub fingerprint_key: Option<FingerprintKey>,
 }
 
 impl VerifyContext {
@@ -57,6 +60,7 @@ impl VerifyContext {
                 Keys::of_api(aws, from, to.max(from))
             }
         };
+        let has_key = config.redaction.key.is_some() || config.redaction.key_file.is_some();
         Ok(Self {
             bucket: Bucket::new(aws, &config.source, plan.bucket.clone()).await,
             store: Store::new(aws, &config.source, Arc::new(Metrics::new())).await,
@@ -67,6 +71,7 @@ impl VerifyContext {
                 uncompressed_bytes: config.source.max_uncompressed_bytes,
                 record_bytes: config.source.max_record_bytes,
             },
+            fingerprint_key: has_key.then(|| FingerprintKey::load(&config.redaction)).transpose()?,
             plan,
         })
     }

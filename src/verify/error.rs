@@ -1,6 +1,7 @@
 //! Why a verification has no report.
 
 use super::keys::KeysError;
+use crate::enrich::redact::KeyError;
 use crate::opensearch::{OpenSearchError, QueryError};
 use crate::replay::{JobError, ReplayError};
 use crate::setup::SetupError;
@@ -14,6 +15,8 @@ pub enum VerifyError {
     Job(#[from] JobError),
     #[error(transparent)]
     Keys(#[from] KeysError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
     #[error(transparent)]
     List(#[from] ListError),
     #[error(transparent)]

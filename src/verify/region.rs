@@ -340,6 +340,9 @@ impl Region {
             .filter(|(key, (_, named))| *named == Named::No && is_due(key, now))
             .map(|(key, _)| key)
             .collect();
+        let drills = self.context.drills(unproven.iter().map(|key| &listed[*key].0)).await?;
+        self.report.drills += drills.len() as u64;
+        unproven.retain(|key| !drills.contains(*key));
         unproven.sort_unstable();
         let unproven = unproven.into_iter().map(|key| {
             let detail = "it is in the bucket, and no valid digest names it".to_owned();

@@ -27,6 +27,8 @@ pub struct Report {
     pub shipped: u64,
     /// Files that were missing and are shipped now.
     pub repaired: u64,
+    /// Files of `sagetrail drill`, which no digest names.
+    pub drills: u64,
     pub counts: BTreeMap<FindingKind, u64>,
     /// What to do about the kinds that were found.
     pub advice: BTreeMap<FindingKind, &'static str>,
@@ -47,6 +49,7 @@ impl Report {
             delivered: 0,
             shipped: 0,
             repaired: 0,
+            drills: 0,
             counts: FindingKind::ALL.iter().copied().map(|kind| (kind, 0)).collect(),
             advice: BTreeMap::new(),
             findings: Vec::new(),
@@ -94,6 +97,7 @@ impl Report {
         self.digests += other.digests;
         self.delivered += other.delivered;
         self.shipped += other.shipped;
+        self.drills += other.drills;
         self.day_status.merge(other.day_status);
         for (kind, count) in other.counts {
             *self.counts.entry(kind).or_default() += count;
@@ -156,6 +160,7 @@ impl fmt::Display for Report {
             ("delivered files", self.delivered),
             ("shipped files", self.shipped),
             ("repaired files", self.repaired),
+            ("files of drills", self.drills),
         ];
         let counts = FindingKind::ALL.iter().map(|kind| (words(*kind), self.count(*kind)));
         let rows = rows.into_iter().map(|(name, count)| (name.to_owned(), count));

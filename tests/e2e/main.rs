@@ -9,6 +9,7 @@ mod confinement;
 mod contain;
 mod dashboards;
 mod doctor;
+mod drill;
 mod incidents;
 mod learn;
 mod memory;

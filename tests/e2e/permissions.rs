@@ -410,6 +410,26 @@ async fn an_investigation_works_with_its_role_and_without_any_privilege_of_it_do
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_drill_works_with_its_role_and_without_any_privilege_of_it_does_not() {
+    let Some(servers) = servers() else { return };
+    // Alerts of monitors, rejected records and the lease are only looked at where there are some, or a step is late.
+    let untried = ["opendistro", "/index_permissions/2/"];
+    try_out(&servers, "drill", &untried, async |tenant| {
+        let cloud = Cloud::create(&tenant.stack, &tenant.prefix, QueueSettings::default()).await;
+        let key = [("redaction.key", "0123456789abcdef0123456789abcdef")];
+        let mut daemon =
+            Daemon::start(&tenant.stack, &cloud, &[&tenant.settings(Who::Admin)[..], &key].concat());
+        daemon.until_ready().await;
+        let trail = format!("s3://{}/", cloud.bucket);
+        let drill = ["drill", &trail, "--account", ACCOUNT, "--region", "eu-central-1", "--timeout", "40"];
+        let outcome = ended(tenant.run(Who::Tried, &drill, &key).await, "it works");
+        daemon.kill();
+        outcome
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_verification_works_with_its_role_and_without_any_privilege_of_it_does_not() {
     let Some(servers) = servers() else { return };
     let (cloud, keys) = trail_of(&servers.0, "permissions-verify").await;

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use sagetrail::config::{Config, SinkConfig};
-use sagetrail::memory::{Key, Kind};
+use sagetrail::memory::Key;
 use sagetrail::opensearch::OpenSearch;
 use sagetrail::setup::content;
 use sagetrail::setup::object;
@@ -136,8 +136,7 @@ fn name(number: u64) -> String {
 }
 
 fn key(number: u64) -> Key {
-    let id = format!("arn:aws:sagemaker:eu-central-1:{ACCOUNT}:notebook-instance/{}", name(number));
-    Key { kind: Kind::Resources, id }
+    Key::resource(&format!("arn:aws:sagemaker:eu-central-1:{ACCOUNT}:notebook-instance/{}", name(number)))
 }
 
 /// What one of a hundred people does to a notebook.

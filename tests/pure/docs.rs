@@ -21,6 +21,8 @@ const FIELDS_AND_FILES: &[&str] = &[
     "log.file.path",
     "dashboards.ndjson",
     "rules.files",
+    "drill.enabled",
+    "drill.serviceAccountName",
 ];
 
 /// Every page for readers, with its text.

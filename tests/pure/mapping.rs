@@ -9,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use sagetrail::config::{EnrichConfig, Override, RedactionConfig, RulesConfig, Scope};
 use sagetrail::decode::Limits;
 use sagetrail::enrich::Enricher;
+use sagetrail::enrich::drill;
 use sagetrail::enrich::networks::Networks;
 use sagetrail::enrich::redact::FingerprintKey;
 use sagetrail::enrich::rules::{BrokenRules, RuleSet};
@@ -259,6 +260,10 @@ fn documents_with(enricher: &Enricher) -> Vec<Value> {
     let mut records: Vec<Value> = examples::all().into_iter().map(|example| example.record).collect();
     records.push(whole_record());
     records.extend(lives());
+    let mut drill =
+        json!({"eventSource": "sagemaker.amazonaws.com", "eventName": "ListApps", "eventID": "5"});
+    drill["userAgent"] = drill::user_agent("20261129-120000-0a1b2c3d", "5", &enricher.fingerprint_key).into();
+    records.push(drill);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), json!({ "Records": records }).to_string()).unwrap();
     let mut output = Vec::new();

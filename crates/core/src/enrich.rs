@@ -28,6 +28,7 @@ pub mod catalogue;
 mod resource;
 mod related;
 mod user_agent;
+pub mod drill;
 mod denied;
 pub mod aws_own;
 pub mod networks;
@@ -96,7 +97,7 @@ pub enum Enriched<'k> {
     RepeatedRead,
     Selected {
         document: Document,
-        /// When the event happened, where the record says so.
+        /// When the event happened, where the record says so and it is no drill's.
         event_time: Option<OffsetDateTime>,
         categories: Vec<&'k str>,
         /// Whether it names an operation of SageMaker that the catalogue lacks.
@@ -148,6 +149,9 @@ pub fn wanted(raw: &[u8], enricher: &Enricher, known: &Known) -> (Vec<Key>, Opti
     let find = || {
         let mut room = String::new();
         let (record, _) = Record::parse_repaired(raw, &mut room).ok()?;
+        if drill::of(&record, &enricher.fingerprint_key).is_some() {
+            return None;
+        }
         let unpacked = Unpacked::of(&record);
         let event_time = event_time(&record);
         let event = SigmaEvent::new(&record, &unpacked, &enricher.catalogue, &enricher.networks);
@@ -203,8 +207,11 @@ fn decide<'k>(
     };
     let unpacked = Unpacked::of(&record);
     let event_time = event_time(&record);
-    let event = SigmaEvent::new(&record, &unpacked, catalogue, networks);
-    loop {
+    // Memory knows nothing of a drill and is told nothing by it: its names are nobody's.
+    let drill = drill::of(&record, fingerprint_key);
+    let off = Known::off();
+    let event = SigmaEvent::new(&record, &unpacked, catalogue, networks).of_drill(drill);
+    while drill.is_none() {
         let wanted = event.wanted(memory.known(), event_time);
         if wanted.is_empty() {
             break;
@@ -214,7 +221,7 @@ fn decide<'k>(
             return Enriched::ToRecall(missing);
         }
     }
-    let known = memory.known();
+    let known = if drill.is_some() { &off } else { memory.known() };
     let (alone, again) = rules.matches_alone(&event);
     let event = event.knowing(known, event_time);
     let matching = if known.is_off() { alone.clone() } else { rules.matches_knowing(&alone, again, &event) };
@@ -272,7 +279,8 @@ fn decide<'k>(
         let shell = if shown == scripts { shell } else { Shell::read(&shown) };
         let shell = shell.redacted(fingerprint_key);
         let unpacked = Unpacked { scripts: shown, shell, documents: Documents::of(&record) };
-        let event = SigmaEvent::new(&record, &unpacked, catalogue, networks).remembering(remembered);
+        let event =
+            SigmaEvent::new(&record, &unpacked, catalogue, networks).remembering(remembered).of_drill(drill);
         let found = event.into_facts();
         let facts = tell(&record, &found);
         (write_source(&record, text, found, &judged, enricher, times, origin.path), facts)
@@ -281,12 +289,14 @@ fn decide<'k>(
         judged.matches.iter().flat_map(|rule| &rule.categories).map(String::as_str).collect();
     categories.sort_unstable();
     categories.dedup();
+    // A drill is no threat, and says nothing about how fast CloudTrail delivers.
+    let (categories, delivered) = if drill.is_some() { (Vec::new(), None) } else { (categories, event_time) };
     let index = IndexName::of_event(names, event_time);
     let document = Document { id, index, source, write: Write::Create };
     let muted = judged.muted.iter().map(|muted| muted.by).collect();
     Enriched::Selected {
         document,
-        event_time,
+        event_time: delivered,
         categories,
         unknown_operation: catalogue.lacks(&record),
         muted,

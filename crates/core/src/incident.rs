@@ -8,6 +8,8 @@ pub mod assets;
 mod correlated;
 pub mod health;
 mod counted;
+mod drill;
+mod ending;
 mod held;
 mod rounds;
 mod sentence;
@@ -29,6 +31,8 @@ use crate::enrich::Severity;
 use crate::timestamp::Timestamp;
 pub use assets::Asset;
 pub use counted::Counted;
+pub use drill::DrillFields;
+pub use ending::rest;
 pub use rounds::{AT_ONCE, Decided, Page, Rounds};
 pub use signal::{Signal, SignalFinding};
 pub use tally::{Finding, Kept, MOST, MOST_TIES, Tally, Told};
@@ -98,6 +102,8 @@ pub struct IncidentFields {
     /// Of one about the pipeline's health: what is wrong, and at which place.
     pub rule: Option<HealthRule>,
     pub subject: Option<String>,
+    /// Of a drill: which, and how it went.
+    pub drill: Option<DrillFields>,
     pub state: State,
     pub severity: Severity,
     pub score: u64,
@@ -187,6 +193,10 @@ pub struct Surroundings<'s> {
 /// origin, which is closed. None where there is nothing to write: too little for an incident, or nothing that changed.
 pub fn judge(tally: &Tally, last: Option<&Incident>, around: Surroundings<'_>) -> Option<Incident> {
     let standing = last.filter(|incident| incident.is_standing());
+    // What of a drill is found late opens no second one.
+    if last.is_some_and(|last| last.is_drill() && !last.is_standing()) {
+        return None;
+    }
     let (first, end) = (tally.first?, tally.last?);
     // What is usual changes from hour to hour; of the same signals nothing is decided again for that.
     let known = standing.filter(|incident| incident.is_of(tally));
@@ -205,10 +215,13 @@ pub fn judge(tally: &Tally, last: Option<&Incident>, around: Surroundings<'_>) -
     let earlier = standing.map(|standing| &standing.incident);
     let worst_first = tally.worst_first();
     let state = state(standing, paging, tally);
+    let drill = earlier.map_or_else(|| DrillFields::of_origin(&origin), |earlier| earlier.drill.clone());
     let fields = IncidentFields {
         kind: Topic::Attack,
         rule: None,
         subject: None,
+        next: if drill.is_some() { drill::next_steps() } else { advice::next_steps(tally, &id) },
+        drill,
         state,
         severity,
         score: score.max(earlier.map_or(0, |earlier| earlier.score)),
@@ -239,7 +252,6 @@ pub fn judge(tally: &Tally, last: Option<&Incident>, around: Surroundings<'_>) -
         outcome: Outcome { success: tally.succeeded, failure: tally.signals - tally.succeeded },
         signals: tally.signals,
         worst: sentence::worst(&worst_first),
-        next: advice::next_steps(tally, &id),
         timeline: sentence::timeline(tally),
         cut: tally.cut(),
         id,
@@ -263,27 +275,6 @@ pub fn judge(tally: &Tally, last: Option<&Incident>, around: Surroundings<'_>) -
         incident: fields,
     };
     (!standing.is_some_and(|standing| standing.says_the_same(&incident))).then_some(incident)
-}
-
-/// What becomes of an incident of which nothing new came: quiet, then closed. None while it stays as it is.
-pub fn rest(incident: &Incident, weights: &Weights, now: OffsetDateTime) -> Option<Incident> {
-    if !incident.is_standing() {
-        return None;
-    }
-    let silence = now - incident.event.end.0;
-    let mut rested = incident.clone();
-    let fields = &mut rested.incident;
-    if silence >= weights.times.closes_after.value || now - fields.opened.0 >= weights.times.longest.value {
-        fields.state = State::Closed;
-        fields.closed = Some(Timestamp(now));
-    } else if silence >= weights.times.quiet_after.value && fields.state != State::Quiet {
-        fields.state = State::Quiet;
-        fields.quiet = Some(Timestamp(now));
-    } else {
-        return None;
-    }
-    rested.event.ingested = Timestamp(now);
-    Some(rested)
 }
 
 /// From when signals of an origin count, given its last incident.

@@ -9,6 +9,7 @@ use crate::config::HealthConfig;
 use crate::correlator::asking::Asking;
 use crate::enrich::plain;
 use crate::opensearch::QueryError;
+use crate::opensearch::events::no_drills;
 use crate::timestamp;
 
 /// Accounts and regions in one page, with up to a bucket for each minute.
@@ -49,7 +50,8 @@ fn question(config: &HealthConfig, now: OffsetDateTime, after: Option<&Value>) -
         "size": 0, "track_total_hits": false,
         "query": {"bool": {"filter": [
             {"range": {"event.ingested": {"gte": timestamp::format(stored), "lte": timestamp::format(now)}}},
-            {"range": {"@timestamp": {"gte": timestamp::format(happened)}}}
+            {"range": {"@timestamp": {"gte": timestamp::format(happened)}}},
+            no_drills()
         ]}},
         "aggs": {"pairs": {"composite": composite, "aggs": {"minutes": {
             "date_histogram": {"field": "event.ingested", "fixed_interval": "1m", "min_doc_count": 1},

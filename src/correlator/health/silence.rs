@@ -13,6 +13,7 @@ use super::asked::{Found, Pair, by_account_and_region, clock, length, pairs, spa
 use crate::config::HealthConfig;
 use crate::correlator::asking::Asking;
 use crate::opensearch::QueryError;
+use crate::opensearch::events::no_drills;
 use crate::timestamp;
 
 /// An hour is asked again for as long after its end: clocks differ, and documents are found after a refresh.
@@ -107,7 +108,8 @@ fn question(hour: i64, config: &HealthConfig) -> Value {
         "size": 0, "track_total_hits": false,
         "query": {"bool": {"filter": [
             {"range": {"event.ingested": {"gte": timestamp::format(from), "lt": timestamp::format(to)}}},
-            {"range": {"@timestamp": {"gte": timestamp::format(from - length(config.event_age))}}}
+            {"range": {"@timestamp": {"gte": timestamp::format(from - length(config.event_age))}}},
+            no_drills()
         ]}},
         "aggs": by_account_and_region(&json!({"last": {"max": {"field": "event.ingested"}}}))
     })

@@ -48,11 +48,13 @@ async fn every_panel_and_saved_search_finds_what_it_is_for_in_the_story() {
     };
     let mut trouble = known::incident("open");
     trouble["incident"]["kind"] = json!("health");
+    let mut drill = known::incident("open");
+    drill["incident"]["origin"] = json!("drill:20261129-120000-0a1b2c3d");
     let correlated =
         json!({"@timestamp": "2026-11-20T11:40:00Z", "message": "A burst", "rule": {"name": ["A burst"]}});
     for (index, documents) in [
         ("dashboards-resources", resources),
-        ("dashboards-incidents", vec![known::incident("open"), known::incident("closed"), trouble]),
+        ("dashboards-incidents", vec![known::incident("open"), known::incident("closed"), trouble, drill]),
         ("dashboards-correlated", vec![correlated]),
     ] {
         let documents = numbered(&documents);
@@ -97,4 +99,39 @@ fn no_column_of_records_is_a_member_of_a_list_of_objects_which_dashboards_shows_
             }
         }
     }
+}
+
+#[tokio::test]
+async fn no_panel_counts_a_drill_but_the_one_of_drills() {
+    let mut documents = story::documents(&story::attack(NOW), None);
+    for told in &mut documents {
+        told.source["tags"] = json!(["drill"]);
+    }
+    let Some(scene) = Scene::set("dashboards-drill", &documents).await else { return };
+    for (number, state) in ["open", "closed"].into_iter().enumerate() {
+        let mut drill = known::incident(state);
+        drill["incident"]["origin"] = json!("drill:20261120-115000-0a1b2c3d");
+        scene.add("dashboards-drill-incidents", [(number.to_string(), &drill)].into_iter()).await;
+    }
+    let span = Span { from: NOW - Duration::days(7), to: NOW + Duration::minutes(10) };
+    let objects = saved::all();
+    let mut counting = BTreeSet::new();
+    for saved in objects.values().filter(|saved| ["visualization", "search"].contains(&saved.kind.as_str())) {
+        let Some(request) = Request::of(saved, &objects, &span) else { continue };
+        let index = request.index.replace("sagetrail", scene.name).replace('*', "");
+        let (status, answer) =
+            scene.search.request("POST", &format!("{index}/_search"), Some(request.body.clone())).await;
+        assert_eq!(status, 200, "{}: {answer}\n{}", saved.id, request.body);
+        if request.rows(&answer) > 0 {
+            counting.insert(saved.id.as_str());
+        }
+    }
+    scene.remove().await;
+    // The page of one incident shows whichever it is opened for.
+    let expected = BTreeSet::from([
+        "sagetrail-incident-findings",
+        "sagetrail-search-incident",
+        "sagetrail-search-incidents-drills",
+    ]);
+    assert_eq!(counting, expected, "counts drills (left), and may (right)");
 }

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::actor::Actor;
 use super::context::Context;
+use super::drill;
 use super::remembered::RememberedActor;
 use super::verdict::Verdict;
 use crate::record::Record;
@@ -54,16 +55,31 @@ impl<'e> AlertKey<'e> {
         lineage: &'e RememberedActor,
         context: &'e Context<'_>,
         verdict: &Verdict<'e>,
+        drill: Option<&str>,
     ) -> Self {
         let resource = resource_key(record, context);
         let resource = plain(beginning(resource.as_deref().unwrap_or(NONE))).to_lowercase();
         let finding = verdict.most_worrying().map(|finding| finding.title).collect();
+        if let Some(id) = drill {
+            // Its names are nobody's, and tie it to nobody.
+            let own = Cow::<str>::Owned(drill::origin(id));
+            let (principal, identity, ties) = (own.clone(), own.clone(), BTreeSet::new());
+            return Self { principal, identity, origin: own, resource, finding, ties };
+        }
         let (principal, identity) = caller(actor);
-        let origin =
-            lineage.origin.as_deref().map_or_else(|| identity.clone(), |root| plain(beginning(root)));
+        let (principal, identity) = (no_drill(principal), no_drill(identity));
+        let origin = lineage
+            .origin
+            .as_deref()
+            .map_or_else(|| identity.clone(), |root| no_drill(plain(beginning(root))));
         let ties = ties(record, actor, lineage, context, &resource);
         Self { principal, identity, origin, resource, finding, ties }
     }
+}
+
+/// A key that is not taken for one of a drill, whatever somebody calls himself.
+fn no_drill(key: Cow<'_, str>) -> Cow<'_, str> {
+    if drill::of_origin(&key).is_some() { key.replacen(':', "%3A", 1).into() } else { key }
 }
 
 /// The keys of the principal, and of who it is over several sessions.
@@ -100,6 +116,7 @@ mod tests {
                 lineage,
                 analysis.context,
                 analysis.verdict,
+                None,
             ))
             .unwrap()
         })

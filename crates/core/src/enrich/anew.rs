@@ -79,8 +79,11 @@ pub fn re_enrich(kept: &StoredEvent<'_>, enricher: &Enricher, known: &Known) -> 
             before.completed(event.knowing(known, event_time(&record)).into_facts().remembered)
         }
     };
+    // The document was written when its mark was whole.
+    let drill = kept.document["sagemaker"]["drill"].as_str();
     let event = SigmaEvent::new(&record, &unpacked, &enricher.catalogue, &enricher.networks)
-        .remembering(remembered.clone());
+        .remembering(remembered.clone())
+        .of_drill(drill);
     let matching = enricher.rules.matches(&event);
     let carried_rules = carry::rules(kept.document, &enricher.rules, &matching, &event);
     // In the order of their files, as they would stand if all had matched.
@@ -101,8 +104,9 @@ pub fn re_enrich(kept: &StoredEvent<'_>, enricher: &Enricher, known: &Known) -> 
     carry::mute(&mut judged, kept.document, &carried_rules, &enricher.rules);
     let Unpacked { scripts, shell, documents } = unpacked;
     let unpacked = Unpacked { scripts, shell: shell.redacted(&enricher.fingerprint_key), documents };
-    let event =
-        SigmaEvent::new(&record, &unpacked, &enricher.catalogue, &enricher.networks).remembering(remembered);
+    let event = SigmaEvent::new(&record, &unpacked, &enricher.catalogue, &enricher.networks)
+        .remembering(remembered)
+        .of_drill(drill);
     let facts = event.into_facts();
     let source = write_source(&record, kept.original, facts, &judged, enricher, times, kept.path);
     let mut source = serde_json::from_slice(&source).expect("what was written as JSON is JSON");

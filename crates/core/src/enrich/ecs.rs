@@ -17,6 +17,7 @@ use super::alert::{self, AlertKey};
 use super::analysis::Analysis;
 use super::catalogue::Access;
 use super::context::Context;
+use super::drill;
 use super::envelope::CloudTrail;
 use super::networks::{AsNumber, Geo, SourceNetwork};
 use super::own_fields::{ActorAndMemory, Rules, SageMaker};
@@ -45,6 +46,8 @@ pub struct Event<'e, 'a> {
     pub actor: Actor<'e>,
     pub network: SourceNetwork<'e>,
     pub remembered: Remembered,
+    /// The id of the drill that the record belongs to.
+    pub drill: Option<&'e str>,
     pub context: Context<'e>,
     /// Whether the record names an operation of SageMaker that the catalogue lacks.
     pub unknown_operation: bool,
@@ -67,10 +70,11 @@ impl Serialize for Event<'_, '_> {
         let verdict = Verdict::of(&self.judged.matches, outcome(self.record));
         let analysis = self.analysis(&verdict);
         document.serialize_entry("@timestamp", &Timestamp(self.timestamp))?;
-        if self.unknown_operation {
-            document.serialize_entry("tags", &[UNKNOWN_OPERATION])?;
+        let tags = self.tags();
+        if !tags.is_empty() {
+            document.serialize_entry("tags", &tags)?;
         }
-        document.serialize_entry("message", &sentence::sentence(&analysis))?;
+        document.serialize_entry("message", &self.message(&analysis))?;
         document.serialize_entry("ecs", &Ecs { version: ECS_VERSION })?;
         document.serialize_entry("event", &self.event())?;
         document.serialize_entry("cloud", &self.cloud())?;
@@ -114,7 +118,9 @@ impl Serialize for Event<'_, '_> {
                     &self.remembered.actor,
                     &self.context,
                     &verdict,
+                    self.drill,
                 ),
+                drill: self.drill,
                 questions: questions::answered(&analysis),
                 runbook: runbook::links(&analysis),
                 rules: Rules { version: self.rules_version, retagged: self.retagged.map(Timestamp) },
@@ -125,6 +131,17 @@ impl Serialize for Event<'_, '_> {
 }
 
 impl<'e, 'a> Event<'e, 'a> {
+    fn tags(&self) -> Vec<&'static str> {
+        let unknown = self.unknown_operation.then_some(UNKNOWN_OPERATION);
+        unknown.into_iter().chain(self.drill.map(|_| drill::TAG)).collect()
+    }
+
+    /// The sentence; that of a drill says so first.
+    fn message(&self, analysis: &Analysis<'_, 'a>) -> String {
+        let sentence = sentence::sentence(analysis);
+        if self.drill.is_some() { format!("{}{sentence}", drill::SAID_FIRST) } else { sentence }
+    }
+
     fn analysis<'v>(&'v self, verdict: &'v Verdict<'e>) -> Analysis<'v, 'a> {
         Analysis {
             record: self.record,

@@ -40,6 +40,9 @@ pub struct SageMaker<'e> {
     #[serde(rename = "context", skip_serializing_if = "<[_]>::is_empty")]
     pub memory: &'e [String],
     pub alert: AlertKey<'e>,
+    /// The id of the drill that the record belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<&'e str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub questions: Vec<u8>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

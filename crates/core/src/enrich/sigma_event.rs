@@ -16,6 +16,7 @@ use super::asking::{Asking, Keys};
 use super::catalogue::Catalogue;
 use super::context::{Context, context};
 use super::cut;
+use super::drill;
 use super::networks::{self, Networks, SourceNetwork};
 use super::policy::{self, Policy};
 use super::remembered::{self, Remembered};
@@ -40,7 +41,7 @@ const SERVICES: [&str; 3] = ["eventSource", "userIdentity.invokedBy", "sourceIPA
 pub fn is_of_parameters(field: &str) -> bool {
     !remembered::is_field(field)
         && field.strip_prefix(FACTS).is_some_and(|fact| {
-            !["actor.", "omitted", "cut", "access_level"].iter().any(|other| fact.starts_with(other))
+            !["actor.", "omitted", "cut", "access_level", "drill"].iter().any(|other| fact.starts_with(other))
         })
 }
 
@@ -54,6 +55,8 @@ pub struct FoundFacts<'s> {
     /// What memory knows of it by, if that was asked for.
     pub keys: Option<Keys<'s>>,
     pub pairs: Option<Vec<Usual<'s>>>,
+    /// The id of the drill that it belongs to.
+    pub drill: Option<&'s str>,
 }
 
 #[derive(Debug)]
@@ -68,6 +71,7 @@ pub struct SigmaEvent<'s, 'a> {
     keys: OnceCell<Keys<'s>>,
     pairs: OnceCell<Vec<Usual<'s>>>,
     memory: Option<(&'s Known, Option<OffsetDateTime>)>,
+    drill: Option<&'s str>,
     remembered: OnceCell<Remembered>,
     /// The paths of what CloudTrail left out.
     omitted: OnceCell<Vec<String>>,
@@ -93,6 +97,7 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
             keys: OnceCell::new(),
             pairs: OnceCell::new(),
             memory: None,
+            drill: None,
             remembered: OnceCell::new(),
             omitted: OnceCell::new(),
             written: OnceCell::new(),
@@ -108,6 +113,12 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
     #[must_use]
     pub fn knowing(self, known: &'s Known, time: Option<OffsetDateTime>) -> Self {
         Self { memory: Some((known, time)), remembered: OnceCell::new(), ..self }
+    }
+
+    /// Of this drill, if of any.
+    #[must_use]
+    pub fn of_drill(self, drill: Option<&'s str>) -> Self {
+        Self { drill, ..self }
     }
 
     /// With what was remembered when the record was judged before.
@@ -132,6 +143,7 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
         self.remembered();
         let Self { record, unpacked, catalogue, networks, .. } = self;
         FoundFacts {
+            drill: self.drill,
             remembered: self.remembered.into_inner().unwrap_or_default(),
             context: self.context.into_inner().unwrap_or_else(|| context(record, unpacked, catalogue)),
             actor: self.actor.into_inner().unwrap_or_else(|| actor(record)),
@@ -191,6 +203,7 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
         match name {
             // What rules of other services ask for as well needs no more than this.
             policy::FIELD => return Some(owned(Policy::of(self.record).principals)),
+            drill::FIELD => return self.drill.map(|id| EventValue::Str(Cow::Borrowed(id))),
             OMITTED => return Some(texts(self.omitted().iter().map(String::as_str))),
             cut::FIELD => {
                 let fields = cut::fields(self.unpacked, &Policy::of(self.record));

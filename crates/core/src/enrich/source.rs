@@ -31,7 +31,7 @@ pub(super) fn write_source(
     path: &str,
 ) -> Bytes {
     let Enricher { rules, catalogue, .. } = enricher;
-    let FoundFacts { mut context, actor, network, mut remembered, .. } = found;
+    let FoundFacts { mut context, actor, network, mut remembered, drill, .. } = found;
     if let Some(resource) = &mut context.resource {
         resource.remembered = Some(Box::new(std::mem::take(&mut remembered.resource)));
     }
@@ -44,6 +44,7 @@ pub(super) fn write_source(
         actor,
         network,
         remembered,
+        drill,
         timestamp: times.timestamp,
         created: times.created,
         ingested: times.ingested,

@@ -87,6 +87,7 @@ pub fn tell(
             kind: Topic::Health,
             rule: Some(rule),
             subject: Some(trouble.subject.clone()),
+            drill: None,
             page: format!("{id}/1"),
             id,
             state: State::Open,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::tally::{Finding, Tally};
 use super::weights::Weights;
-use crate::enrich::Severity;
+use crate::enrich::{Severity, drill};
 use crate::timestamp;
 
 /// The most lines of the timeline.
@@ -17,9 +17,13 @@ const MATCHES: &str = "; matches ";
 /// The sentence for the phone: how bad, who, what, to what and from where, and how much more there is.
 pub fn sentence(tally: &Tally, severity: Severity, origin: &str) -> String {
     let Some(worst) = tally.newest_of_worst() else { return String::new() };
-    let mut sentence = format!("{}: {}", capital(severity), said(worst));
+    let said = said(worst);
+    let is_drill = drill::of_origin(origin).is_some();
+    let first = if is_drill { drill::SAID_FIRST } else { "" };
+    let said = said.strip_prefix(first).unwrap_or(said);
+    let mut sentence = format!("{first}{}: {said}", capital(severity));
     let who = last_part(origin);
-    if !sentence.contains(who) {
+    if !is_drill && !sentence.contains(who) {
         let _ = write!(sentence, "; behind it is {who}");
     }
     let findings = tally.findings.len();

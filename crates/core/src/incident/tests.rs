@@ -299,3 +299,28 @@ proptest! {
         prop_assert_eq!(site.judge(&shuffled, None, NOW), site.judge(&signals, None, NOW));
     }
 }
+
+#[test]
+fn a_drill_is_an_incident_of_its_own_that_says_so_and_comes_once() {
+    let site = Site::knowing(&[]);
+    let origin = "drill:20261103-120000-0a1b2c3d";
+    let mut drill = signal(0, origin, &[("a", "critical")], &[]);
+    drill.message = "Drill: role/fire-drill opened a group; matches more.".to_owned();
+    let opened = site.judge(std::slice::from_ref(&drill), None, NOW).unwrap();
+    assert_eq!(opened.message, "Drill: Critical: role/fire-drill opened a group.");
+    assert_eq!(opened.incident.drill.as_ref().unwrap().id, "20261103-120000-0a1b2c3d");
+    assert!(opened.incident.next[0].starts_with("Nothing: this is a drill"), "{:?}", opened.incident.next);
+
+    // Somebody who changed the same resource stays somebody else.
+    let others = [signal(0, "alice", &[("a", "critical")], &[NOTEBOOK])];
+    let ordinary = site.judge(&others, None, NOW).unwrap();
+    assert!(ordinary.incident.drill.is_none() && !is_tied(&Tally::of([&drill]), &ordinary));
+
+    // Nothing that is found late opens another, and nobody has to close it.
+    let closed = opened.closed(NOW);
+    assert_eq!(closed.incident.state, State::Closed);
+    let late = signal(90, origin, &[("b", "critical")], &[]);
+    assert_eq!(site.judge(&[drill, late], Some(&closed), NOW + Duration::hours(1)), None);
+    let minutes = |minutes| rest(&opened, &site.weights, NOW + Duration::minutes(minutes));
+    assert_eq!((minutes(59), minutes(60).map(|it| it.incident.state)), (None, Some(State::Closed)));
+}

@@ -31,6 +31,9 @@ const KEY_BYTES: usize = 32;
 /// Bytes of the hash that a marker shows. Sixty-four bits tell apart every secret that a site will ever have.
 const SHOWN_BYTES: usize = 8;
 
+/// Bytes of a code: 128 bits, which nobody guesses.
+const PROOF_BYTES: usize = 16;
+
 impl FingerprintKey {
     /// The key of the configuration, or a random one, which links within this process only.
     pub fn load(config: &RedactionConfig) -> Result<Self, KeyError> {
@@ -57,6 +60,31 @@ impl FingerprintKey {
     pub fn unsearched(&self, text: &str) -> String {
         let marker = self.marker(text);
         format!("{}:unsearched]", &marker[..marker.len() - 1])
+    }
+
+    /// A code for a text that nobody makes without the key. Codes of one purpose say nothing about those of another, nor
+    /// about markers: each purpose has a key of its own, of which a marker would show no more than its first bytes.
+    pub fn prove(&self, purpose: &str, text: &str) -> String {
+        let code = self.of_purpose(purpose, text).finalize().into_bytes();
+        hex::encode(&code[..PROOF_BYTES])
+    }
+
+    /// Whether a code is the one for a text, compared in the same time wherever it differs.
+    pub fn proves(&self, purpose: &str, text: &str, code: &str) -> bool {
+        let mut bytes = [0; PROOF_BYTES];
+        let is_written_so = code.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        is_written_so
+            && hex::decode_to_slice(code, &mut bytes).is_ok()
+            && self.of_purpose(purpose, text).verify_truncated_left(&bytes).is_ok()
+    }
+
+    fn of_purpose(&self, purpose: &str, text: &str) -> Hmac<Sha256> {
+        let mut key = self.0.clone();
+        key.update(purpose.as_bytes());
+        let key = key.finalize().into_bytes();
+        let mut hmac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes keys of any length");
+        hmac.update(text.as_bytes());
+        hmac
     }
 
     /// What is written where the secret stood. Blanks and quotes around a secret are not of it, and neither are the line

@@ -1,0 +1,55 @@
+//! Lets incidents fall quiet and closes them.
+
+use time::{Duration, OffsetDateTime};
+
+use super::{Incident, State, Weights};
+use crate::timestamp::Timestamp;
+
+/// How long a drill's incident stands when nobody closes it, such as after a drill that was killed: longer than any drill
+/// waits, and short enough that nobody wonders about it the next day.
+const CLOSED_AFTER: Duration = Duration::hours(1);
+
+/// What becomes of an incident of which nothing new came: quiet, then closed. None while it stays as it is.
+pub fn rest(incident: &Incident, weights: &Weights, now: OffsetDateTime) -> Option<Incident> {
+    if !incident.is_standing() {
+        return None;
+    }
+    let silence = now - incident.event.end.0;
+    let mut rested = incident.clone();
+    let fields = &mut rested.incident;
+    if incident.is_forgotten_drill(now) {
+        return Some(incident.closed(now));
+    }
+    if silence >= weights.times.closes_after.value || now - fields.opened.0 >= weights.times.longest.value {
+        fields.state = State::Closed;
+        fields.closed = Some(Timestamp(now));
+    } else if silence >= weights.times.quiet_after.value && fields.state != State::Quiet {
+        fields.state = State::Quiet;
+        fields.quiet = Some(Timestamp(now));
+    } else {
+        return None;
+    }
+    rested.event.ingested = Timestamp(now);
+    Some(rested)
+}
+
+impl Incident {
+    pub fn is_drill(&self) -> bool {
+        self.incident.drill.is_some()
+    }
+
+    /// Closes it, because its drill is over.
+    #[must_use]
+    pub fn closed(&self, now: OffsetDateTime) -> Self {
+        let mut closed = self.clone();
+        closed.incident.state = State::Closed;
+        closed.incident.closed.get_or_insert(Timestamp(now));
+        closed.event.ingested = Timestamp(now);
+        closed
+    }
+
+    /// Whether it is of a drill that does not end any more.
+    fn is_forgotten_drill(&self, now: OffsetDateTime) -> bool {
+        self.is_drill() && now - self.incident.opened.0 >= CLOSED_AFTER
+    }
+}
