@@ -2,9 +2,10 @@
 //!
 //! moto knows a part of the calls; what the others are is held against botocore's shapes in a unit test.
 
-use std::io::Write as _;
+use std::cell::RefCell;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -19,6 +20,21 @@ const REGION: &str = "eu-central-1";
 struct Cloud {
     url: String,
     cli: PathBuf,
+    asking: RefCell<Asking>,
+}
+
+/// The AWS CLI in one process for all that the test asks by itself.
+struct Asking {
+    process: Child,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 impl Cloud {
@@ -29,27 +45,32 @@ impl Cloud {
         if found.is_none() {
             println!("skipped: no moto and AWS CLI in the environment; run it with `make test`");
         }
-        found.map(|(url, cli)| Self { url, cli })
+        let (url, cli) = found?;
+        let mut process = command(&url, &cli, &cli.with_file_name("python3"))
+            .args(["-B", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/support/aws.py")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (questions, answers) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
+        let asking = RefCell::new(Asking { process, questions, answers: BufReader::new(answers) });
+        Some(Self { url, cli, asking })
     }
 
     fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        let folder = self.cli.parent().unwrap().display();
-        command
-            .env("PATH", format!("{folder}:{}", std::env::var("PATH").unwrap()))
-            .env("AWS_ENDPOINT_URL", &self.url)
-            .env("AWS_DEFAULT_REGION", REGION)
-            .env("AWS_DEFAULT_OUTPUT", "json")
-            .env("AWS_PAGER", "");
-        command
+        command(&self.url, &self.cli, program)
     }
 
     fn ask(&self, words: &[&str]) -> Result<Value, String> {
-        let output = self.command(&self.cli).args(words).output().unwrap();
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+        let mut asking = self.asking.borrow_mut();
+        writeln!(asking.questions, "{}", json!(words)).unwrap();
+        let mut answer = String::new();
+        asking.answers.read_line(&mut answer).unwrap();
+        let (code, said, problem): (i32, String, String) = serde_json::from_str(&answer).unwrap();
+        if code != 0 {
+            return Err(problem.trim().to_owned());
         }
-        Ok(serde_json::from_slice(&output.stdout).unwrap_or(Value::Null))
+        Ok(serde_json::from_str(&said).unwrap_or(Value::Null))
     }
 
     fn must(&self, words: &[&str]) -> Value {
@@ -83,6 +104,19 @@ impl Cloud {
             .map(trimmed)
             .collect()
     }
+}
+
+/// A program that finds this AWS CLI, and with that this moto.
+fn command(url: &str, cli: &Path, program: &Path) -> Command {
+    let mut command = Command::new(program);
+    let folder = cli.parent().unwrap().display();
+    command
+        .env("PATH", format!("{folder}:{}", std::env::var("PATH").unwrap()))
+        .env("AWS_ENDPOINT_URL", url)
+        .env("AWS_DEFAULT_REGION", REGION)
+        .env("AWS_DEFAULT_OUTPUT", "json")
+        .env("AWS_PAGER", "");
+    command
 }
 
 /// A kept policy ends with a line break, which means nothing in JSON.
