@@ -34,11 +34,28 @@ static REFUSED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(^|[ =])403\b|may not write into the indices of memory|security_exception").unwrap()
 });
 
-/// Who tries a command: a tenant of the cluster with a prefix of its own, and a user of the same name.
+/// Who tries a command: a user, and the prefix of the indices where it is tried.
 struct Tenant<'c> {
     cluster: &'c Secured,
     stack: Stack,
+    user: String,
     prefix: String,
+}
+
+/// Where a command is tried.
+#[derive(Clone, Copy, PartialEq)]
+enum Where {
+    /// In indices that the cluster has not seen, for each who tries it.
+    Fresh,
+    /// In the same indices, which are only read.
+    Shared,
+}
+
+/// A command, where it is tried, and the privileges that are not taken away from its role.
+struct Trial<'t> {
+    command: &'t str,
+    place: Where,
+    untried: &'t [&'t str],
 }
 
 /// Whom a command runs as.
@@ -53,11 +70,13 @@ impl<'c> Tenant<'c> {
     /// The number has two digits always, so that no output differs by its width.
     fn new((stack, cluster): &'c (Stack, Secured), command: &str, number: usize) -> Self {
         let stack = Stack { opensearch: cluster.url.clone(), ..stack.clone() };
-        Self {
-            cluster,
-            stack,
-            prefix: format!("{}-{number:02}", command.replace(" --", "-").replace(' ', "-")),
-        }
+        let user = format!("{}-{number:02}", command.replace(" --", "-").replace(' ', "-"));
+        Self { cluster, stack, prefix: user.clone(), user }
+    }
+
+    /// Another user in the same indices.
+    fn beside(&self, user: String) -> Self {
+        Self { cluster: self.cluster, stack: self.stack.clone(), user, prefix: self.prefix.clone() }
     }
 
     /// An index of this tenant, or a pattern of several.
@@ -87,7 +106,7 @@ impl<'c> Tenant<'c> {
     fn settings(&self, who: Who) -> Vec<(&'static str, &str)> {
         let (user, password) = match who {
             Who::Admin => (self.cluster.user.as_str(), self.cluster.password.as_str()),
-            Who::Tried => (self.prefix.as_str(), PASSWORD),
+            Who::Tried => (self.user.as_str(), PASSWORD),
         };
         vec![
             ("sink.auth", "basic"),
@@ -101,6 +120,34 @@ impl<'c> Tenant<'c> {
 
     /// Runs a command, for a while: what is refused may be repeated for ever.
     async fn run(&self, who: Who, arguments: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, String) {
+        self.run_on(who, arguments, settings, PATIENCE_AFTER_REFUSAL).await
+    }
+
+    /// Whether a command ends well, says this and is refused nothing; once it is, nobody waits for what it does about it.
+    async fn completes(
+        &self,
+        who: Who,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+        with: &str,
+    ) -> Result<(), String> {
+        let (code, text) = self.run_on(who, arguments, settings, Duration::ZERO).await;
+        let is_refused = text.lines().any(|line| REFUSED.is_match(line));
+        if code == Some(0) && text.contains(with) && !is_refused {
+            Ok(())
+        } else {
+            Err(format!("{code:?}: {text}"))
+        }
+    }
+
+    /// Runs a command, no longer than this after it was refused something.
+    async fn run_on(
+        &self,
+        who: Who,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+        after_refusal: Duration,
+    ) -> (Option<i32>, String) {
         let said = tempfile::NamedTempFile::new().unwrap();
         let append = || File::options().append(true).open(said.path()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_sagetrail"));
@@ -127,8 +174,8 @@ impl<'c> Tenant<'c> {
                 refused_at = Some(Instant::now());
             }
             // What was refused one thing may do the rest all the same.
-            let is_over = began.elapsed() >= PATIENCE
-                || refused_at.is_some_and(|at| at.elapsed() >= PATIENCE_AFTER_REFUSAL);
+            let is_over =
+                began.elapsed() >= PATIENCE || refused_at.is_some_and(|at| at.elapsed() >= after_refusal);
             if is_over { Ok(None) } else { Err("the command goes on".to_owned()) }
         })
         .await;
@@ -149,13 +196,13 @@ impl<'c> Tenant<'c> {
     }
 }
 
-/// Users with these roles alone, each called as its tenant. The plugin's own mapping gives every user one more, which is
+/// Users with these roles alone, each called as its role. The plugin's own mapping gives every user one more, which is
 /// taken away.
 async fn grant(cluster: &Secured, roles: &[(&Tenant<'_>, Value)]) {
     cluster.ask("DELETE", "_plugins/_security/api/rolesmapping/own_index", None).await;
     let all = |value: &dyn Fn(&str, &Value) -> Value| {
         let added = roles.iter().map(|(tenant, role)| {
-            json!({"op": "add", "path": format!("/{}", tenant.prefix), "value": value(&tenant.prefix, role)})
+            json!({"op": "add", "path": format!("/{}", tenant.user), "value": value(&tenant.user, role)})
         });
         added.collect::<Value>()
     };
@@ -183,11 +230,11 @@ fn narrower(role: &Value) -> Vec<(String, Value)> {
     narrower
 }
 
-/// Tries a command with its role, and without each of its privileges, each as a tenant that the cluster has never seen.
+/// Tries a command with its role, and without each of its privileges, after an administrator has prepared where.
 async fn try_out(
     servers: &(Stack, Secured),
-    command: &str,
-    untried: &[&str],
+    Trial { command, place, untried }: Trial<'_>,
+    prepare: impl AsyncFn(&Tenant<'_>),
     attempt: impl AsyncFn(&Tenant<'_>) -> Result<(), String>,
 ) {
     let whole = Tenant::new(servers, command, 0);
@@ -195,8 +242,11 @@ async fn try_out(
     let mut cases = vec![(String::new(), role.clone())];
     let is_tried = |missing: &str| !untried.iter().any(|untried| missing.contains(untried));
     cases.extend(narrower(&role).into_iter().filter(|(missing, _)| is_tried(missing)));
-    let tenants: Vec<Tenant<'_>> =
-        (0..cases.len()).map(|number| Tenant::new(servers, command, number)).collect();
+    let tenants = (0..cases.len()).map(|number| {
+        let own = Tenant::new(servers, command, number);
+        if place == Where::Shared { whole.beside(own.user) } else { own }
+    });
+    let tenants: Vec<Tenant<'_>> = tenants.collect();
     let roles: Vec<(&Tenant<'_>, Value)> = tenants
         .iter()
         .zip(&cases)
@@ -206,25 +256,39 @@ async fn try_out(
         })
         .collect();
     grant(&servers.1, &roles).await;
+    let prepare = async |tenant: &Tenant<'_>| {
+        // What a verification finds is read by every daemon, so somebody has verified something.
+        tenant.cluster.ask("PUT", &tenant.index("verified"), None).await;
+        if REMEMBERING.contains(&command) {
+            let (code, said) = tenant.run(Who::Admin, &["setup"], &[]).await;
+            // The plugins that page and that remove old indices are not there.
+            assert!(matches!(code, Some(0 | 4)), "{said}");
+        }
+        prepare(tenant).await;
+    };
 
+    if place == Where::Shared {
+        prepare(&whole).await;
+    }
     let next = AtomicUsize::new(0);
     let worker = async || {
         let mut outcomes = Vec::new();
         while let Some(number) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|it| *it < tenants.len()) {
             let tenant = &tenants[number];
-            // What a verification finds is read by every daemon, so somebody has verified something.
-            tenant.cluster.ask("PUT", &tenant.index("verified"), None).await;
-            if REMEMBERING.contains(&command) {
-                let (code, said) = tenant.run(Who::Admin, &["setup"], &[]).await;
-                // The plugins that page and that remove old indices are not there.
-                assert!(matches!(code, Some(0 | 4)), "{said}");
+            if place == Where::Fresh {
+                prepare(tenant).await;
             }
             outcomes.push((number, attempt(tenant).await));
-            tenant.remove().await;
+            if place == Where::Fresh {
+                tenant.remove().await;
+            }
         }
         outcomes
     };
     let outcomes: [_; AT_ONCE] = tokio::join!(worker(), worker(), worker(), worker()).into();
+    if place == Where::Shared {
+        whole.remove().await;
+    }
     let mut superfluous = Vec::new();
     for (number, outcome) in outcomes.into_iter().flatten() {
         match (number, outcome) {
@@ -234,6 +298,17 @@ async fn try_out(
         }
     }
     assert_eq!(superfluous, [""; 0], "{command} works without these");
+}
+
+/// Nothing has to be there before a command is tried.
+async fn nothing(_: &Tenant<'_>) {}
+
+/// Stores the three records of a trail.
+async fn ship_as_admin(tenant: &Tenant<'_>, cloud: &Cloud) {
+    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
+    let shipped = tenant.completes(Who::Admin, &replay, &[], r#""created": 3"#).await;
+    shipped.expect("an administrator may");
+    tenant.refresh().await;
 }
 
 /// A trail of one account with three records, whose digests are signed, and the file of their key.
@@ -265,13 +340,15 @@ async fn the_daemon_works_with_its_role_and_without_any_privilege_of_it_does_not
         "/index_permissions/5/",
         "/index_permissions/6/",
     ];
-    Box::pin(try_out(&servers, "run", &untried, ship)).await;
+    let trial = Trial { command: "run", place: Where::Fresh, untried: &untried };
+    Box::pin(try_out(&servers, trial, nothing, ship)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn correlating_works_with_its_role_and_without_any_privilege_of_it_does_not() {
     let Some(servers) = servers() else { return };
-    Box::pin(try_out(&servers, "correlate", &[], correlate)).await;
+    let trial = Trial { command: "correlate", place: Where::Fresh, untried: &[] };
+    Box::pin(try_out(&servers, trial, nothing, correlate)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -279,8 +356,9 @@ async fn a_replay_works_with_its_role_and_without_any_privilege_of_it_does_not()
     let Some(servers) = servers() else { return };
     let (cloud, _keys) = trail_of(&servers.0, "permissions-replay").await;
     let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
-    try_out(&servers, "replay", &[], async |tenant| {
-        ended(tenant.run(Who::Tried, &replay, &[]).await, r#""created": 3"#)
+    let trial = Trial { command: "replay", place: Where::Fresh, untried: &[] };
+    try_out(&servers, trial, nothing, async |tenant| {
+        tenant.completes(Who::Tried, &replay, &[], r#""created": 3"#).await
     })
     .await;
 }
@@ -289,20 +367,20 @@ async fn a_replay_works_with_its_role_and_without_any_privilege_of_it_does_not()
 async fn a_retag_works_with_its_role_and_without_any_privilege_of_it_does_not() {
     let Some(servers) = servers() else { return };
     let (cloud, _keys) = trail_of(&servers.0, "permissions-retag").await;
-    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
     let retag = ["replay", "--retag", "--format", "json"];
-    // A view that cannot be closed ends by itself, which nobody is told.
-    try_out(&servers, "replay --retag", &["point_in_time/delete"], async |tenant| {
-        ended(tenant.run(Who::Admin, &replay, &[]).await, "created").expect("an administrator may");
-        tenant.refresh().await;
+    let trial = Trial { command: "replay --retag", place: Where::Fresh, untried: &[CLOSING] };
+    let prepare = async |tenant: &Tenant<'_>| {
+        ship_as_admin(tenant, &cloud).await;
         // They were shipped while memory was away.
         let script =
             json!({"script": {"source": "ctx._source.sagemaker.context = ['memory of the identity']"}});
         let path = tenant.index("events-*/_update_by_query?refresh=true");
         assert_eq!(tenant.cluster.ask("POST", &path, Some(script)).await.0, 200);
+    };
+    try_out(&servers, trial, prepare, async |tenant| {
         // Other rules than those that have tagged the documents.
         let rules = [("rules.placeholders", "{approved_roles=[\"arn:aws:iam::111122223333:role/nobody\"]}")];
-        ended(tenant.run(Who::Tried, &retag, &rules).await, r#""completed": 3"#)
+        tenant.completes(Who::Tried, &retag, &rules, r#""completed": 3"#).await
     })
     .await;
 }
@@ -311,12 +389,10 @@ async fn a_retag_works_with_its_role_and_without_any_privilege_of_it_does_not() 
 async fn a_backtest_works_with_its_role_and_without_any_privilege_of_it_does_not() {
     let Some(servers) = servers() else { return };
     let (cloud, _keys) = trail_of(&servers.0, "permissions-backtest").await;
-    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
-    // A view that cannot be closed ends by itself, which nobody is told.
-    try_out(&servers, "backtest", &["point_in_time/delete"], async |tenant| {
-        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
-        tenant.refresh().await;
-        ended(tenant.run(Who::Tried, &["backtest", "--index", "--json"], &[]).await, r#""stored": 3"#)
+    let trial = Trial { command: "backtest", place: Where::Shared, untried: &[CLOSING] };
+    let prepare = async |tenant: &Tenant<'_>| ship_as_admin(tenant, &cloud).await;
+    try_out(&servers, trial, prepare, async |tenant| {
+        tenant.completes(Who::Tried, &["backtest", "--index", "--json"], &[], r#""stored": 3"#).await
     })
     .await;
 }
@@ -325,11 +401,10 @@ async fn a_backtest_works_with_its_role_and_without_any_privilege_of_it_does_not
 async fn learning_works_with_its_role_and_without_any_privilege_of_it_does_not() {
     let Some(servers) = servers() else { return };
     let (cloud, _keys) = trail_of(&servers.0, "permissions-learn").await;
-    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
-    try_out(&servers, "learn", &[], async |tenant| {
-        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
-        tenant.refresh().await;
-        ended(tenant.run(Who::Tried, &["learn", "--days", "400", "--json"], &[]).await, ACCOUNT)
+    let trial = Trial { command: "learn", place: Where::Shared, untried: &[] };
+    let prepare = async |tenant: &Tenant<'_>| ship_as_admin(tenant, &cloud).await;
+    try_out(&servers, trial, prepare, async |tenant| {
+        tenant.completes(Who::Tried, &["learn", "--days", "400", "--json"], &[], ACCOUNT).await
     })
     .await;
 }
@@ -338,11 +413,10 @@ async fn learning_works_with_its_role_and_without_any_privilege_of_it_does_not()
 async fn asking_memory_works_with_its_role_and_without_any_privilege_of_it_does_not() {
     let Some(servers) = servers() else { return };
     let (cloud, _keys) = trail_of(&servers.0, "permissions-whois").await;
-    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
-    try_out(&servers, "whois", &[], async |tenant| {
-        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
-        tenant.refresh().await;
-        ended(tenant.run(Who::Tried, &["whois", ACCOUNT], &[]).await, "last_seen")
+    let trial = Trial { command: "whois", place: Where::Shared, untried: &[] };
+    let prepare = async |tenant: &Tenant<'_>| ship_as_admin(tenant, &cloud).await;
+    try_out(&servers, trial, prepare, async |tenant| {
+        tenant.completes(Who::Tried, &["whois", ACCOUNT], &[], "last_seen").await
     })
     .await;
 }
@@ -351,18 +425,18 @@ async fn asking_memory_works_with_its_role_and_without_any_privilege_of_it_does_
 async fn containing_works_with_its_role_and_without_any_privilege_of_it_does_not() {
     let Some(servers) = servers() else { return };
     let (cloud, _keys) = trail_of(&servers.0, "permissions-contain").await;
-    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
     let caller = format!("arn:aws:sts::{ACCOUNT}:assumed-role/DataScience/alice");
     let contain = ["contain", &caller, "--since", "2020-01-01"];
-    // A view that cannot be closed ends by itself, which nobody is told.
-    try_out(&servers, "contain", &["point_in_time/delete"], async |tenant| {
+    let trial = Trial { command: "contain", place: Where::Shared, untried: &[CLOSING] };
+    let prepare = async |tenant: &Tenant<'_>| {
         // An index that is not there is not asked, and may be read by anybody.
         for index in ["incidents", "resources"] {
             tenant.cluster.ask("PUT", &tenant.index(index), None).await;
         }
-        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
-        tenant.refresh().await;
-        ended(tenant.run(Who::Tried, &contain, &[]).await, "put-role-policy")
+        ship_as_admin(tenant, &cloud).await;
+    };
+    try_out(&servers, trial, prepare, async |tenant| {
+        tenant.completes(Who::Tried, &contain, &[], "put-role-policy").await
     })
     .await;
 }
@@ -371,10 +445,9 @@ async fn containing_works_with_its_role_and_without_any_privilege_of_it_does_not
 async fn simulating_works_with_its_role_and_without_any_privilege_of_it_does_not() {
     let Some(servers) = servers() else { return };
     let (cloud, _keys) = trail_of(&servers.0, "permissions-guard").await;
-    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
-    try_out(&servers, "guard simulate", &["point_in_time/delete"], async |tenant| {
-        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
-        tenant.refresh().await;
+    let trial = Trial { command: "guard simulate", place: Where::Shared, untried: &[CLOSING] };
+    let prepare = async |tenant: &Tenant<'_>| ship_as_admin(tenant, &cloud).await;
+    try_out(&servers, trial, prepare, async |tenant| {
         // The job has no VPC.
         judged(
             tenant.run(Who::Tried, &["guard", "simulate", "--days", "400"], &[]).await,
@@ -389,18 +462,17 @@ async fn an_investigation_works_with_its_role_and_without_any_privilege_of_it_do
     let Some(servers) = servers() else { return };
     let (cloud, keys) = trail_of(&servers.0, "permissions-investigate").await;
     let keys = keys.path().to_str().unwrap();
-    let replay = ["replay", &format!("s3://{}/", cloud.bucket), "--format", "json"];
     let principal = format!("arn:aws:sts::{ACCOUNT}:assumed-role/DataScience/alice");
-    // A view that cannot be closed ends by itself. No record here has a temporary key, so that no session is asked for.
-    try_out(&servers, "investigate", &["point_in_time/delete", "sessions"], async |tenant| {
-        ended(tenant.run(Who::Admin, &replay, &[]).await, r#""created": 3"#).expect("an administrator may");
-        tenant.refresh().await;
-        ended(tenant.run(Who::Tried, &["investigate", &principal], &[]).await, "What is not known")?;
+    // No record here has a temporary key, so that no session is asked for.
+    let trial = Trial { command: "investigate", place: Where::Shared, untried: &[CLOSING, "sessions"] };
+    let prepare = async |tenant: &Tenant<'_>| ship_as_admin(tenant, &cloud).await;
+    try_out(&servers, trial, prepare, async |tenant| {
+        tenant.completes(Who::Tried, &["investigate", &principal], &[], "What is not known").await?;
         // The role of `investigate --evidence` is the same; what more it reads is in AWS.
         let folder = tempfile::tempdir().unwrap();
         let evidence = ["--evidence", folder.path().to_str().unwrap(), "--keys", keys];
         let collecting = [&["investigate", &principal][..], &evidence].concat();
-        ended(tenant.run(Who::Tried, &collecting, &[]).await, "3 record(s) of 1 file(s)")?;
+        tenant.completes(Who::Tried, &collecting, &[], "3 record(s) of 1 file(s)").await?;
         match tenant.run(Who::Tried, &["investigate", "0123456789abcdef"], &[]).await {
             (Some(1), said) if said.contains("there is no incident") => Ok(()),
             (code, said) => Err(format!("{code:?}: {said}")),
@@ -414,7 +486,8 @@ async fn a_drill_works_with_its_role_and_without_any_privilege_of_it_does_not() 
     let Some(servers) = servers() else { return };
     // Alerts of monitors, rejected records and the lease are only looked at where there are some, or a step is late.
     let untried = ["opendistro", "/index_permissions/2/"];
-    try_out(&servers, "drill", &untried, async |tenant| {
+    let trial = Trial { command: "drill", place: Where::Fresh, untried: &untried };
+    try_out(&servers, trial, nothing, async |tenant| {
         let cloud = Cloud::create(&tenant.stack, &tenant.prefix, QueueSettings::default()).await;
         let key = [("redaction.key", "0123456789abcdef0123456789abcdef")];
         let mut daemon =
@@ -422,7 +495,7 @@ async fn a_drill_works_with_its_role_and_without_any_privilege_of_it_does_not() 
         daemon.until_ready().await;
         let trail = format!("s3://{}/", cloud.bucket);
         let drill = ["drill", &trail, "--account", ACCOUNT, "--region", "eu-central-1", "--timeout", "40"];
-        let outcome = ended(tenant.run(Who::Tried, &drill, &key).await, "it works");
+        let outcome = tenant.completes(Who::Tried, &drill, &key, "it works").await;
         daemon.kill();
         outcome
     })
@@ -439,9 +512,12 @@ async fn a_verification_works_with_its_role_and_without_any_privilege_of_it_does
     let verify = [&["verify", &place], &period[..]].concat();
     // Memory is only told by a repair.
     let untried = ["/index_permissions/1/", "/index_permissions/2/"];
-    try_out(&servers, "verify", &untried, async |tenant| {
-        // The ledger has the file with the content that was signed; the next run finds what is not there.
-        ended(tenant.run(Who::Admin, &replay, &[]).await, "").expect("an administrator may");
+    let trial = Trial { command: "verify", place: Where::Fresh, untried: &untried };
+    // The ledger has the file with the content that was signed; the next run finds what is not there.
+    let prepare = async |tenant: &Tenant<'_>| {
+        tenant.completes(Who::Admin, &replay, &[], "").await.expect("an administrator may");
+    };
+    try_out(&servers, trial, prepare, async |tenant| {
         judged(tenant.run(Who::Tried, &verify, &[]).await, r#""shipped": 1"#)?;
         assert_eq!(tenant.cluster.ask("DELETE", &tenant.index("events-*"), None).await.0, 200);
         tenant.refresh().await;
@@ -466,7 +542,8 @@ async fn setup_does_with_its_role_what_it_does_for_somebody_who_may_do_everythin
     };
     let allowed = as_admin(&servers, "setup", &attempt).await;
     let tried = async |tenant: &Tenant<'_>| as_allowed(attempt(tenant, Who::Tried).await, &allowed);
-    try_out(&servers, "setup", &PLUGINS, tried).await;
+    let trial = Trial { command: "setup", place: Where::Fresh, untried: &PLUGINS };
+    try_out(&servers, trial, nothing, tried).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -480,7 +557,8 @@ async fn the_doctor_sees_with_its_role_what_it_sees_for_somebody_who_may_do_ever
     };
     let allowed = as_admin(&servers, "doctor", &attempt).await;
     let tried = async |tenant: &Tenant<'_>| as_allowed(attempt(tenant, Who::Tried).await, &allowed);
-    try_out(&servers, "doctor", &PLUGINS, tried).await;
+    let trial = Trial { command: "doctor", place: Where::Fresh, untried: &PLUGINS };
+    try_out(&servers, trial, nothing, tried).await;
 }
 
 /// What an attempt of somebody says who may do everything, as a tenant with a number that no role is tried with.
@@ -500,6 +578,8 @@ async fn as_admin(
 const REMEMBERING: [&str; 7] =
     ["run", "replay", "replay --retag", "verify", "whois", "contain", "investigate"];
 
+/// A view that cannot be closed ends by itself, which nobody is told.
+const CLOSING: &str = "point_in_time/delete";
 /// Privileges for the plugins that are not there.
 const PLUGINS: [&str; 3] = ["opendistro", "notifications", "opensearch/ism"];
 
@@ -510,15 +590,6 @@ fn as_allowed(found: String, allowed: &str) -> Result<(), String> {
 /// Without what differs from run to run.
 fn said(text: &str) -> String {
     Regex::new(r"[0-9]+(\.[0-9]+)?").unwrap().replace_all(text, "0").into_owned()
-}
-
-fn ended((code, text): (Option<i32>, String), with: &str) -> Result<(), String> {
-    let is_refused = text.lines().any(|line| REFUSED.is_match(line));
-    if code == Some(0) && text.contains(with) && !is_refused {
-        Ok(())
-    } else {
-        Err(format!("{code:?}: {text}"))
-    }
 }
 
 /// The chain of so short a trail ends early, so there are gaps; and somebody would be denied something.
@@ -558,7 +629,8 @@ async fn correlate(tenant: &Tenant<'_>) -> Result<(), String> {
     assert_eq!(tenant.cluster.ask("PUT", &path, Some(old)).await.0, 201);
     let mut command = Command::new(env!("CARGO_BIN_EXE_sagetrail"));
     command.arg("correlate");
-    let mut correlator = Daemon::spawn(command, &tenant.stack, &tenant.settings(Who::Tried));
+    let settings = [tenant.settings(Who::Tried), vec![("correlate.period", "1s")]].concat();
+    let mut correlator = Daemon::spawn(command, &tenant.stack, &settings);
     let mut is_told = false;
     let outcome = eventually(PATIENCE, async || {
         let log = correlator.log();
