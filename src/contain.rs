@@ -145,10 +145,8 @@ pub fn from_files(
         }
         ControlFlow::Continue(())
     })?;
-    let (meant, subject) = match by.deeds.is_empty() {
-        false => (by, Subject::Somebody),
-        true => (about, Subject::Resource(asked)),
-    };
+    let (meant, subject) =
+        if by.deeds.is_empty() { (about, Subject::Resource(asked)) } else { (by, Subject::Somebody) };
     if meant.deeds.is_empty() {
         return Err(unknown(asked, since));
     }
