@@ -27,15 +27,13 @@ use crate::incident::{Incident, Rounds, Weights};
 use crate::incidents::{self, IncidentError, id_in, the_one};
 use crate::offline::{OfflineError, Records};
 use crate::opensearch::{OpenSearch, OpenSearchError, QueryError};
-use deed::Deed;
+use deed::{Deed, MOST_DEEDS};
 pub use json::document;
 pub use plan::Plan;
 use scene::{Scene, Subject};
 pub use shell::{Direction, script};
 use steps::BOOK;
 
-/// Records of one incident, principal or resource that are read at most, the earliest first.
-const MOST_DEEDS: usize = 20_000;
 /// How far back the records of a principal or a resource are read, unless somebody says.
 const USUAL_HISTORY: Duration = Duration::days(7);
 
@@ -145,10 +143,8 @@ pub fn from_files(
         }
         ControlFlow::Continue(())
     })?;
-    let (meant, subject) = match by.deeds.is_empty() {
-        false => (by, Subject::Somebody),
-        true => (about, Subject::Resource(asked)),
-    };
+    let (meant, subject) =
+        if by.deeds.is_empty() { (about, Subject::Resource(asked)) } else { (by, Subject::Somebody) };
     if meant.deeds.is_empty() {
         return Err(unknown(asked, since));
     }

@@ -84,7 +84,7 @@ pub struct Records {
     sorted: Sorted,
     /// Files that were read, and the records in them.
     read: u64,
-    records: u64,
+    found: u64,
 }
 
 impl Records {
@@ -126,7 +126,7 @@ impl Records {
             }
         }
         let paths = paths.iter().map(|path| path.display().to_string()).collect();
-        Ok(Self { paths, sorted: sorting.finish(), read, records })
+        Ok(Self { paths, sorted: sorting.finish(), read, found: records })
     }
 
     /// How many files were named, each once.
@@ -150,8 +150,8 @@ impl Records {
         copies: Copies,
         mut take: impl FnMut(&Document) -> ControlFlow<()>,
     ) -> Result<Read, OfflineError> {
-        let mut summary = Summary { files: self.read, records: self.records, ..Summary::default() };
-        let mut in_order = InOrder::new();
+        let mut summary = Summary { files: self.read, records: self.found, ..Summary::default() };
+        let mut in_order = InOrder::default();
         let each = self.sorted.each(|entry| {
             let path = usize::try_from(entry.order.file).ok().and_then(|file| self.paths.get(file));
             let judged = in_order.judge(entry, path.map_or("", String::as_str), enricher);

@@ -30,7 +30,7 @@ pub fn judge(
     let mut judging = Judging {
         enricher,
         now: OffsetDateTime::now_utc(),
-        in_order: InOrder::new(),
+        in_order: InOrder::default(),
         judged: Judged::default(),
     };
     let mut done = 0;

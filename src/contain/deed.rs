@@ -7,6 +7,9 @@ use time::OffsetDateTime;
 
 use crate::timestamp;
 
+/// Records of one incident, principal or resource that are read at most, the earliest first.
+pub const MOST_DEEDS: usize = 20_000;
+
 /// One record, as far as it is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deed {

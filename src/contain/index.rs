@@ -6,8 +6,7 @@ use sagetrail_core::memory::{Key, State};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::MOST_DEEDS;
-use super::deed::Deed;
+use super::deed::{Deed, MOST_DEEDS};
 use crate::memory::Remembered;
 use crate::opensearch::events::{Pages, no_drills};
 use crate::opensearch::{Found, OpenSearch, Query, QueryError};

@@ -27,11 +27,13 @@ pub enum Judged {
     Malformed(Document),
 }
 
-impl InOrder {
-    pub fn new() -> Self {
+impl Default for InOrder {
+    fn default() -> Self {
         Self { known: Known::whole(), at: None, seen: HashSet::new(), started: OffsetDateTime::now_utc() }
     }
+}
 
+impl InOrder {
     /// Judges a record by its file's path, and learns what it tells.
     pub fn judge(&mut self, entry: &Entry, path: &str, enricher: &Enricher) -> Judged {
         let origin = Origin { path, written_at: None, now: self.now(entry.order) };
