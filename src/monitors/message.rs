@@ -179,7 +179,8 @@ impl Message<'_> {
         };
         let end = match self.about {
             About::Incident => {
-                let acknowledged = without("ctx.error", "It pages again until it is acknowledged. ");
+                // A run that failed has no results, and nobody can acknowledge its alert.
+                let acknowledged = section("ctx.results", "It pages again until it is acknowledged. ");
                 acknowledged + "In Alerting: {{ctx.monitor.name}}"
             }
             About::Pipeline => {

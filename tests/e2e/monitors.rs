@@ -224,9 +224,7 @@ fn context(monitor: &Monitor, source: &str, document: &Value, list: &str, mut al
     let nothing = json!({"monitor": {"name": monitor.body["name"]}, "results": [],
         "newAlerts": [], "dedupedAlerts": [], "completedAlerts": []});
     if list.is_empty() {
-        let mut failed = nothing;
-        failed["error"] = json!("SearchPhaseExecutionException: all shards failed");
-        return json!({ "ctx": failed });
+        return json!({ "ctx": nothing });
     }
     let hits = match search["size"].as_u64() {
         Some(0) | None => json!([]),

@@ -99,6 +99,16 @@ def worst_incident(binary: Path, attack: Path) -> dict:
     return max(incidents, key=lambda incident: incident["incident"]["score"])
 
 
+def ship(files: list[Path], cloud: Cloud, daemon: Daemon) -> None:
+    with step(f"upload {len(files)} CloudTrail files"):
+        for file in files:
+            cloud.upload(file)
+    with step("wait until the queue is empty"):
+        daemon.wait_until(lambda: cloud.messages(cloud.queue) == 0, "emptying the queue", 180)
+        if cloud.messages(cloud.dead_letter_queue):
+            raise daemon.failure("a notification went to the dead-letter queue")
+
+
 def demonstrate(cleanup: contextlib.ExitStack, once: bool) -> None:
     with step("build sagetrail", tool_talks=True):
         binary = build()
@@ -112,23 +122,18 @@ def demonstrate(cleanup: contextlib.ExitStack, once: bool) -> None:
         endpoint = start_server("moto")
     with step("make the bucket, its queue and the dead-letter queue"):
         cloud = Cloud(endpoint)
+    daemon = Daemon(binary, opensearch, endpoint, cloud.queue)
+    with step("install templates, memory, dashboards and monitors"):
+        installed = run(binary, "setup", "--config", daemon.CONFIG, accepted=(0, INCOMPLETE))
     with step("start sagetrail"):
-        daemon = Daemon(binary, opensearch, endpoint, cloud.queue)
+        daemon.start()
         cleanup.callback(daemon.stop)
         daemon.wait_until(daemon.ready, "getting ready", 60)
     files = samples()
-    with step(f"upload {len(files)} CloudTrail files"):
-        for file in files:
-            cloud.upload(file)
-    with step("wait until the queue is empty"):
-        daemon.wait_until(lambda: cloud.messages(cloud.queue) == 0, "emptying the queue", 180)
-        if cloud.messages(cloud.dead_letter_queue):
-            raise daemon.failure("a notification went to the dead-letter queue")
+    ship(files, cloud, daemon)
     search = Search(opensearch)
     with step("compare what is found with what sagetrail enrich selects"):
         count = prove_complete(binary, files, search, daemon)
-    with step("install retention, dashboards and monitors"):
-        installed = run(binary, "setup", "--config", daemon.CONFIG, accepted=(0, INCOMPLETE))
     with step("tell which pages would have come"):
         pages = run(binary, "backtest", *files)
     attack = next(file for file in files if file.name == ATTACK)

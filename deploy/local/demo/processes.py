@@ -112,6 +112,8 @@ class Daemon:
     PID = STATE / "sagetrail.pid"
 
     def __init__(self, binary: Path, opensearch: str, aws: str, queue_url: str) -> None:
+        self.command = [binary, "run", "--config", self.CONFIG]
+        self.environment = ENVIRONMENT | {"AWS_ENDPOINT_URL": aws}
         self.admin = free_address()
         address = dashboards()
         self.CONFIG.write_text(
@@ -119,10 +121,12 @@ class Daemon:
             f'[sink]\nurl = "{opensearch}"\n\n[admin]\nlisten = "{self.admin}"\n\n[log]\nformat = "text"\n'
             + (f'\n[dashboards]\nurl = "{address}"\n' if address else "")
         )
+
+    def start(self) -> None:
         with self.LOG.open("w") as log:
             self.process = subprocess.Popen(
-                [binary, "run", "--config", self.CONFIG],
-                env=ENVIRONMENT | {"AWS_ENDPOINT_URL": aws},
+                self.command,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
