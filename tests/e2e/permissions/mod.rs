@@ -4,18 +4,17 @@
 //! The plugins for retention, notifications and alerting are not in that cluster, so what `setup` and `doctor` need
 //! for them is not tried here.
 
-use std::fs::File;
-use std::process::{Command, Stdio};
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod tenant;
+mod trial;
+
 use std::time::Duration;
 
-use regex::Regex;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::time::Instant;
 
+use self::tenant::{Tenant, Who};
+use self::trial::{Trial, Where, try_out};
 use crate::support::cloud::{Cloud, QueueSettings};
 use crate::support::daemon::Daemon;
 use crate::support::secured::Secured;
@@ -23,282 +22,6 @@ use crate::support::{Stack, eventually, trail};
 use crate::verify::signer::Signer;
 
 const ACCOUNT: &str = "620000000001";
-const PASSWORD: &str = "a-Password-0f-the-test";
-/// So many attempts run side by side.
-const AT_ONCE: usize = 4;
-/// How long a command may take, and how long one that was refused something.
-const PATIENCE: Duration = Duration::from_mins(3);
-const PATIENCE_AFTER_REFUSAL: Duration = Duration::from_secs(10);
-/// What a log line says where the cluster refused something, and no time with such a number.
-static REFUSED: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(^|[ =])403\b|may not write into the indices of memory|security_exception").unwrap()
-});
-
-/// Who tries a command: a user, and the prefix of the indices where it is tried.
-struct Tenant<'c> {
-    cluster: &'c Secured,
-    stack: Stack,
-    user: String,
-    prefix: String,
-}
-
-/// Where a command is tried.
-#[derive(Clone, Copy, PartialEq)]
-enum Where {
-    /// In indices that the cluster has not seen, for each who tries it.
-    Fresh,
-    /// In the same indices, which are only read.
-    Shared,
-}
-
-/// A command, where it is tried, and the privileges that are not taken away from its role.
-struct Trial<'t> {
-    command: &'t str,
-    place: Where,
-    untried: &'t [&'t str],
-}
-
-/// Whom a command runs as.
-#[derive(Clone, Copy)]
-enum Who {
-    Admin,
-    /// The user with the role that is tried.
-    Tried,
-}
-
-impl<'c> Tenant<'c> {
-    /// The number has two digits always, so that no output differs by its width.
-    fn new((stack, cluster): &'c (Stack, Secured), command: &str, number: usize) -> Self {
-        let stack = Stack { opensearch: cluster.url.clone(), ..stack.clone() };
-        let user = format!("{}-{number:02}", command.replace(" --", "-").replace(' ', "-"));
-        Self { cluster, stack, prefix: user.clone(), user }
-    }
-
-    /// Another user in the same indices.
-    fn beside(&self, user: String) -> Self {
-        Self { cluster: self.cluster, stack: self.stack.clone(), user, prefix: self.prefix.clone() }
-    }
-
-    /// An index of this tenant, or a pattern of several.
-    fn index(&self, name: &str) -> String {
-        format!("{}-{name}", self.prefix)
-    }
-
-    /// Lets searches find what is stored.
-    async fn refresh(&self) {
-        assert_eq!(self.cluster.ask("POST", &self.index("*/_refresh"), None).await.0, 200);
-    }
-
-    async fn remove(&self) {
-        let pattern = self.index("*?expand_wildcards=all");
-        let (_, indices) =
-            self.cluster.ask("GET", &format!("_cat/indices/{pattern}&format=json"), None).await;
-        for index in indices.as_array().into_iter().flatten() {
-            self.cluster.ask("DELETE", index["index"].as_str().unwrap(), None).await;
-        }
-        self.cluster.ask("DELETE", &format!("_scripts/{}", self.index("join-1")), None).await;
-        for template in ["_index_template", "_component_template"] {
-            self.cluster.ask("DELETE", &format!("{template}/{}", self.index("*")), None).await;
-        }
-    }
-
-    /// The settings of somebody's way to the cluster.
-    fn settings(&self, who: Who) -> Vec<(&'static str, &str)> {
-        let (user, password) = match who {
-            Who::Admin => (self.cluster.user.as_str(), self.cluster.password.as_str()),
-            Who::Tried => (self.user.as_str(), PASSWORD),
-        };
-        vec![
-            ("sink.auth", "basic"),
-            ("sink.ca_file", &self.cluster.ca),
-            ("sink.username", user),
-            ("sink.password", password),
-            ("sink.index_prefix", &self.prefix),
-            ("select.scope", "all"),
-        ]
-    }
-
-    /// Runs a command, for a while: what is refused may be repeated for ever.
-    async fn run(&self, who: Who, arguments: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, String) {
-        self.run_on(who, arguments, settings, PATIENCE_AFTER_REFUSAL).await
-    }
-
-    /// Whether a command ends well, says this and is refused nothing; once it is, nobody waits for what it does about it.
-    async fn completes(
-        &self,
-        who: Who,
-        arguments: &[&str],
-        settings: &[(&str, &str)],
-        with: &str,
-    ) -> Result<(), String> {
-        let (code, text) = self.run_on(who, arguments, settings, Duration::ZERO).await;
-        let is_refused = text.lines().any(|line| REFUSED.is_match(line));
-        if code == Some(0) && text.contains(with) && !is_refused {
-            Ok(())
-        } else {
-            Err(format!("{code:?}: {text}"))
-        }
-    }
-
-    /// Runs a command, no longer than this after it was refused something.
-    async fn run_on(
-        &self,
-        who: Who,
-        arguments: &[&str],
-        settings: &[(&str, &str)],
-        after_refusal: Duration,
-    ) -> (Option<i32>, String) {
-        let said = tempfile::NamedTempFile::new().unwrap();
-        let append = || File::options().append(true).open(said.path()).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sagetrail"));
-        command
-            .args(arguments)
-            .env("AWS_ENDPOINT_URL", &self.stack.aws)
-            .env("SAGETRAIL__SOURCE__FORCE_PATH_STYLE", "true")
-            .env("SAGETRAIL__SINK__URL", &self.stack.opensearch)
-            .stdin(Stdio::null())
-            .stdout(append())
-            .stderr(append());
-        for (key, value) in self.settings(who).iter().chain(settings) {
-            command.env(format!("SAGETRAIL__{}", key.to_uppercase().replace('.', "__")), value);
-        }
-        let mut process = command.spawn().expect("the binary runs");
-        let text = || String::from_utf8_lossy(&std::fs::read(said.path()).unwrap()).into_owned();
-        let began = Instant::now();
-        let mut refused_at = None;
-        let status = eventually(PATIENCE * 2, async || {
-            if let Some(status) = process.try_wait().unwrap() {
-                return Ok(Some(status));
-            }
-            if refused_at.is_none() && text().lines().any(|line| REFUSED.is_match(line)) {
-                refused_at = Some(Instant::now());
-            }
-            // What was refused one thing may do the rest all the same.
-            let is_over =
-                began.elapsed() >= PATIENCE || refused_at.is_some_and(|at| at.elapsed() >= after_refusal);
-            if is_over { Ok(None) } else { Err("the command goes on".to_owned()) }
-        })
-        .await;
-        if status.is_none() {
-            process.kill().unwrap();
-            process.wait().unwrap();
-        }
-        (status.and_then(|status| status.code()), text())
-    }
-
-    /// The role that is printed for a command.
-    async fn printed(&self, command: &str) -> Value {
-        let buckets = [("source.allowed_buckets", "[\"trail\"]")];
-        let (code, printed) = self.run(Who::Admin, &["check", "--permissions"], &buckets).await;
-        assert_eq!(code, Some(0), "{printed}");
-        let printed: Value = serde_json::from_str(&printed).unwrap();
-        printed[command]["opensearch"].clone()
-    }
-}
-
-/// Users with these roles alone, each called as its role. The plugin's own mapping gives every user one more, which is
-/// taken away.
-async fn grant(cluster: &Secured, roles: &[(&Tenant<'_>, Value)]) {
-    cluster.ask("DELETE", "_plugins/_security/api/rolesmapping/own_index", None).await;
-    let all = |value: &dyn Fn(&str, &Value) -> Value| {
-        let added = roles.iter().map(|(tenant, role)| {
-            json!({"op": "add", "path": format!("/{}", tenant.user), "value": value(&tenant.user, role)})
-        });
-        added.collect::<Value>()
-    };
-    cluster.secure("PATCH", "roles", all(&|_, role| role.clone())).await;
-    cluster.secure("PATCH", "internalusers", all(&|_, _| json!({"password": PASSWORD}))).await;
-    cluster.secure("PATCH", "rolesmapping", all(&|name, _| json!({"users": [name]}))).await;
-}
-
-/// The role without each of its privileges, and what is missing there.
-fn narrower(role: &Value) -> Vec<(String, Value)> {
-    let mut narrower = Vec::new();
-    let mut without = |pointer: &str, place: usize| {
-        let mut role = role.clone();
-        let missing = role.pointer_mut(pointer).unwrap().as_array_mut().unwrap().remove(place);
-        narrower.push((format!("{pointer} {missing}"), role));
-    };
-    for place in 0..role["cluster_permissions"].as_array().unwrap().len() {
-        without("/cluster_permissions", place);
-    }
-    for (number, granted) in role["index_permissions"].as_array().unwrap().iter().enumerate() {
-        for place in 0..granted["allowed_actions"].as_array().unwrap().len() {
-            without(&format!("/index_permissions/{number}/allowed_actions"), place);
-        }
-    }
-    narrower
-}
-
-/// Tries a command with its role, and without each of its privileges, after an administrator has prepared where.
-async fn try_out(
-    servers: &(Stack, Secured),
-    Trial { command, place, untried }: Trial<'_>,
-    prepare: impl AsyncFn(&Tenant<'_>),
-    attempt: impl AsyncFn(&Tenant<'_>) -> Result<(), String>,
-) {
-    let whole = Tenant::new(servers, command, 0);
-    let role = whole.printed(command).await;
-    let mut cases = vec![(String::new(), role.clone())];
-    let is_tried = |missing: &str| !untried.iter().any(|untried| missing.contains(untried));
-    cases.extend(narrower(&role).into_iter().filter(|(missing, _)| is_tried(missing)));
-    let tenants = (0..cases.len()).map(|number| {
-        let own = Tenant::new(servers, command, number);
-        if place == Where::Shared { whole.beside(own.user) } else { own }
-    });
-    let tenants: Vec<Tenant<'_>> = tenants.collect();
-    let roles: Vec<(&Tenant<'_>, Value)> = tenants
-        .iter()
-        .zip(&cases)
-        .map(|(tenant, (_, role))| {
-            let role = role.to_string().replace(&whole.prefix, &tenant.prefix);
-            (tenant, serde_json::from_str(&role).unwrap())
-        })
-        .collect();
-    grant(&servers.1, &roles).await;
-    let prepare = async |tenant: &Tenant<'_>| {
-        // What a verification finds is read by every daemon, so somebody has verified something.
-        tenant.cluster.ask("PUT", &tenant.index("verified"), None).await;
-        if REMEMBERING.contains(&command) {
-            let (code, said) = tenant.run(Who::Admin, &["setup"], &[]).await;
-            // The plugins that page and that remove old indices are not there.
-            assert!(matches!(code, Some(0 | 4)), "{said}");
-        }
-        prepare(tenant).await;
-    };
-
-    if place == Where::Shared {
-        prepare(&whole).await;
-    }
-    let next = AtomicUsize::new(0);
-    let worker = async || {
-        let mut outcomes = Vec::new();
-        while let Some(number) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|it| *it < tenants.len()) {
-            let tenant = &tenants[number];
-            if place == Where::Fresh {
-                prepare(tenant).await;
-            }
-            outcomes.push((number, attempt(tenant).await));
-            if place == Where::Fresh {
-                tenant.remove().await;
-            }
-        }
-        outcomes
-    };
-    let outcomes: [_; AT_ONCE] = tokio::join!(worker(), worker(), worker(), worker()).into();
-    if place == Where::Shared {
-        whole.remove().await;
-    }
-    let mut superfluous = Vec::new();
-    for (number, outcome) in outcomes.into_iter().flatten() {
-        match (number, outcome) {
-            (0, Err(problem)) => panic!("{command} with its whole role: {problem}"),
-            (0, Ok(())) | (_, Err(_)) => {}
-            (_, Ok(())) => superfluous.push(cases[number].0.as_str()),
-        }
-    }
-    assert_eq!(superfluous, [""; 0], "{command} works without these");
-}
 
 /// Nothing has to be there before a command is tried.
 async fn nothing(_: &Tenant<'_>) {}
@@ -573,10 +296,6 @@ async fn as_admin(
     tenant.remove().await;
     allowed
 }
-
-/// Commands that need the script of memory, which setup installs.
-const REMEMBERING: [&str; 7] =
-    ["run", "replay", "replay --retag", "verify", "whois", "contain", "investigate"];
 
 /// A view that cannot be closed ends by itself, which nobody is told.
 const CLOSING: &str = "point_in_time/delete";
