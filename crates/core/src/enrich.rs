@@ -20,6 +20,7 @@ mod embedded;
 pub mod unpacked;
 mod cut;
 mod lower;
+mod field;
 pub mod sigma_event;
 mod arn;
 mod path;

@@ -17,7 +17,7 @@ use super::catalogue::Catalogue;
 use super::context::{Context, context};
 use super::cut;
 use super::drill;
-use super::networks::{self, Networks, SourceNetwork};
+use super::networks::{Networks, SourceNetwork};
 use super::policy::{self, Policy};
 use super::remembered::{self, Remembered};
 use super::script::{self, Script};
@@ -25,17 +25,12 @@ use super::setting::setting;
 use super::shell;
 use super::unpacked::Unpacked;
 use super::usual::Usual;
+use crate::enrich::field::{FACTS, Place};
 use crate::memory::{Key, Known};
 use crate::record::{Record, commercial_name, omissions};
 
 /// The name under which rules find what CloudTrail left out, which is also its field in a document.
 pub const OMITTED: &str = "sagemaker.omitted";
-
-/// What the names of facts begin with.
-const FACTS: &str = "sagemaker.";
-
-/// Fields that hold the name of a service, which differs between the partitions of AWS.
-const SERVICES: [&str; 3] = ["eventSource", "userIdentity.invokedBy", "sourceIPAddress"];
 
 /// Whether the field is a fact that is found in the parameters of a call.
 pub fn is_of_parameters(field: &str) -> bool {
@@ -229,32 +224,6 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
         let mut found = Vec::new();
         collect(self.written.get_or_init(|| written(self.context())), name.strip_prefix(FACTS)?, &mut found);
         if found.len() > 1 { Some(EventValue::Array(found)) } else { found.pop() }
-    }
-}
-
-/// Where the value of a field is found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    Record,
-    /// A name of a service in the record.
-    Service,
-    Memory,
-    Network,
-    Actor,
-    /// Any other fact.
-    Fact,
-}
-
-impl Place {
-    pub fn of(field: &str) -> Self {
-        match field {
-            _ if remembered::is_field(field) => Self::Memory,
-            _ if networks::is_field(field) => Self::Network,
-            _ if field.starts_with(actor::FIELDS) => Self::Actor,
-            _ if field.starts_with(FACTS) => Self::Fact,
-            _ if SERVICES.contains(&field) => Self::Service,
-            _ => Self::Record,
-        }
     }
 }
 

@@ -10,7 +10,8 @@ use rsigma_eval::{CompiledDetection, CompiledDetectionItem, CompiledMatcher};
 use rsigma_parser::ConditionExpr;
 
 use super::matcher::{FieldValue, Matcher};
-use crate::enrich::sigma_event::{self, Place, SigmaEvent};
+use crate::enrich::field::Place;
+use crate::enrich::sigma_event::{self, SigmaEvent};
 use crate::enrich::{policy, script};
 
 /// Every distinct item of a set of rules.
