@@ -4,18 +4,19 @@
 //! idempotent: whatever the order of records, how often they are delivered and how many daemons share the work, the same
 //! set of records ends in the same memory. A script in OpenSearch makes the same join as the Rust here.
 
-mod fact;
+mod key;
 mod known;
 mod names;
 mod stamp;
 mod state;
 mod told;
+mod word;
 
-pub use fact::{Fact, HashOfKey, Key, KeyMap, Kind};
+pub use key::{HashOfKey, Key, KeyMap, Kind};
 pub use known::{Known, Lookup, Remembering};
 pub use names::KnownNames;
 pub use stamp::{Stamp, day};
-pub use state::{NEWEST, OLDEST, Said, Seen, State};
+pub use state::{Fact, NEWEST, OLDEST, Said, Seen, State};
 pub use told::Told;
 
 use time::Duration;

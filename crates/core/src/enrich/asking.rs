@@ -13,6 +13,7 @@ use super::context::Context;
 use super::deployment::{Deployed, Named, other_origin};
 use super::facts;
 use super::hardening::{Says, lost_by_move, taken_away};
+use super::keys::Keys;
 use super::lineage::{self, Lineage};
 use super::remembered::{COMPLETE, MEMORY_OF, Names, Remembered, RememberedActor, RememberedResource};
 use super::usual::{self, Experience, Novelty, Usual};
@@ -37,39 +38,6 @@ pub struct Asking<'q, 'r, 'a> {
     pub actor: &'q Actor<'r>,
     pub time: Option<OffsetDateTime>,
     pub keys: &'q Keys<'r>,
-}
-
-/// What memory knows things by that a record names itself.
-#[derive(Debug)]
-pub struct Keys<'r> {
-    pub identity: Option<Key>,
-    pub account: Option<Key>,
-    /// The role of the caller.
-    pub role: Option<Key>,
-    pub resource: Option<Key>,
-    /// What a record of another service names that SageMaker may work with.
-    touched: Vec<Key>,
-    /// The person that the record shows.
-    pub person: Option<&'r str>,
-}
-
-impl<'r> Keys<'r> {
-    pub fn of(record: &'r Record<'_>, context: &Context<'r>, actor: &Actor<'r>) -> Self {
-        let caller = actor.account_id.zip(actor.principal_id);
-        let issuer = actor.issuer.as_ref().filter(|issuer| issuer.kind == Some("Role"));
-        Self {
-            identity: caller.map(|(account, principal)| Key::identity(account, principal)),
-            account: caller.map(|(account, _)| Key::account(account)),
-            role: issuer.and_then(|issuer| issuer.arn).map(Key::resource),
-            resource: context
-                .resource
-                .as_ref()
-                .and_then(|resource| resource.arn.as_deref())
-                .map(Key::resource),
-            touched: touched(record, context).collect(),
-            person: lineage::person(record, actor),
-        }
-    }
 }
 
 impl Asking<'_, '_, '_> {
@@ -334,32 +302,6 @@ impl Asking<'_, '_, '_> {
         }
         (id(principal) != id(self.actor.principal_id?)).then_some(false)
     }
-}
-
-fn touched(record: &Record<'_>, context: &Context<'_>) -> impl Iterator<Item = Key> {
-    let account = record.text(&["recipientAccountId"]);
-    let read = artefact::read_by(record).map(|place| artefact::bucket(&place));
-    let named = context.related_resources.iter().filter_map(move |related| {
-        if let Some(arn) = related.arn {
-            // An object lies in its bucket.
-            let of_bucket = arn.contains(":::").then(|| arn.split_once('/')).flatten();
-            return Some(Key::resource(of_bucket.map_or(arn, |(bucket, _)| bucket)));
-        }
-        Some(Key::resource(&match related.kind? {
-            "role" => format!("arn:aws:iam::{}:role/{}", account?, related.name),
-            "bucket" => format!("arn:aws:s3:::{}", related.name),
-            "repository" => {
-                format!(
-                    "arn:aws:ecr:{}:{}:repository/{}",
-                    record.text(&["awsRegion"])?,
-                    account?,
-                    related.name
-                )
-            }
-            _ => return None,
-        }))
-    });
-    named.chain(read)
 }
 
 /// The kind of what SageMaker stands on, and `caller` of a role that only calls it; none of its own resources.

@@ -12,11 +12,12 @@ use serde_json::Value as Json;
 use time::OffsetDateTime;
 
 use super::actor::{self, Actor, actor};
-use super::asking::{Asking, Keys};
+use super::asking::Asking;
 use super::catalogue::Catalogue;
 use super::context::{Context, context};
 use super::cut;
 use super::drill;
+use super::keys::Keys;
 use super::networks::{Networks, SourceNetwork};
 use super::policy::{self, Policy};
 use super::remembered::{self, Remembered};

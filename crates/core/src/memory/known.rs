@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::fact::{Fact, Key, KeyMap};
+use super::key::{Key, KeyMap};
 use super::names::KnownNames;
-use super::state::State;
+use super::state::{Fact, State};
 use super::told::Told;
 
 /// The states that are at hand. A daemon fills it for a few records at a time; a command that reads files keeps all that

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::fact::Key;
+use super::key::Key;
 use super::stamp::Stamp;
-use super::told::{Content, Word};
+use super::word::{Content, Word};
 
 /// Members that a set of the newest keeps.
 pub const NEWEST: usize = 32;
@@ -59,6 +59,13 @@ pub enum Seen<'s> {
     Never,
     /// The set is full, so that the member may have been seen and dropped.
     Unknown,
+}
+
+/// What one record tells of one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    pub key: Key,
+    pub state: State,
 }
 
 impl State {

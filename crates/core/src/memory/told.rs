@@ -2,35 +2,16 @@
 
 use std::borrow::Cow;
 
-use super::fact::{Fact, Key};
+use super::key::Key;
 use super::stamp::Stamp;
-use super::state::State;
+use super::state::{Fact, State};
+use super::word::{Content, Word};
 
 /// The words of one record about one thing.
 #[derive(Debug, Clone)]
 pub struct Told<'t> {
     pub key: Key,
     words: Vec<Word<'t>>,
-}
-
-/// One word: what [`State`] keeps under the name in the group.
-#[derive(Debug, Clone)]
-pub(super) struct Word<'t> {
-    pub(super) name: Cow<'t, str>,
-    pub(super) at: &'t Stamp,
-    pub(super) is: Content<'t>,
-}
-
-/// What is said, by the group that keeps it. Most of it is one text.
-#[derive(Debug, Clone)]
-pub(super) enum Content<'t> {
-    Latest(Cow<'t, str>),
-    LatestOf(Vec<Cow<'t, str>>),
-    /// The id of the key itself.
-    Id,
-    Earliest(Cow<'t, str>),
-    Newest(Cow<'t, str>),
-    Oldest(Cow<'t, str>),
 }
 
 /// Words that a record usually has about one thing.

@@ -1,4 +1,4 @@
-//! One thing that a record tells of, and what it tells.
+//! The name of one thing that records tell of.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -7,8 +7,6 @@ use std::sync::LazyLock;
 
 use sha2::{Digest, Sha256};
 use strum::{Display, EnumIter, IntoStaticStr};
-
-use super::state::State;
 
 /// What memory keeps of one kind in an index of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Display, EnumIter, IntoStaticStr)]
@@ -61,13 +59,6 @@ impl Hasher for HashOfKey {
 
 /// A map by key.
 pub type KeyMap<T> = HashMap<Key, T, BuildHasherDefault<HashOfKey>>;
-
-/// What one record tells of one thing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fact {
-    pub key: Key,
-    pub state: State,
-}
 
 /// Bytes of the SHA-256 in the id of a document.
 const HASH_BYTES: usize = 16;
