@@ -42,7 +42,7 @@ pub async fn stored(client: &OpenSearch, id: &str) -> Result<Vec<Incident>, Quer
         "size": NAMED, "query": {"prefix": {"incident.id": {"value": id}}},
         "sort": [{"incident.opened": {"order": "desc", "unmapped_type": "date"}}],
     });
-    let Found::<serde_json::Value> { hits } = QUERY.ask(client, &path, &body).await?;
+    let Found::<serde_json::Value> { hits } = QUERY.ask_patiently(client, &path, &body).await?;
     Ok(hits.hits.into_iter().filter_map(|hit| serde_json::from_value(hit.source).ok()).collect())
 }
 

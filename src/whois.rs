@@ -77,7 +77,7 @@ pub async fn run(client: &OpenSearch, asked: &str) -> Result<Report, WhoisError>
 
 async fn answer(client: &OpenSearch, question: &Question, store: &mut Store) -> Result<(), QueryError> {
     let (path, body) = question.search(client.names());
-    let Found::<Remembered> { hits } = QUERY.ask(client, &path, &body).await?;
+    let Found::<Remembered> { hits } = QUERY.ask_patiently(client, &path, &body).await?;
     let total = hits.total.map_or(0, |total| total.value);
     let found = hits.hits.into_iter().filter_map(|Hit { index, source, .. }| {
         let kind = kind_of(&index, client.names())?;

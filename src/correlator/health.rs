@@ -18,12 +18,13 @@ use std::time::Duration;
 use sagetrail_core::incident::{HealthRule, Incident, Trouble, Weights, health};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
 use self::asked::MOST;
 use super::Correlator;
 use super::asking::{AT_ONCE, Asking};
+use super::round::Progress;
 use super::standing::{self, Stored};
 use crate::config::HealthConfig;
 use crate::labels::{IncidentVersion, Label};
@@ -32,6 +33,8 @@ use crate::opensearch::{OpenSearch, QueryError};
 
 /// From one look to the next.
 const PERIOD: Duration = Duration::from_mins(1);
+/// Until a look goes on that its time was too short for.
+const BREATH: Duration = Duration::from_secs(5);
 
 /// What one holder of the lease knows of the pipeline. All of it can be lost: it is asked again then.
 struct Health {
@@ -57,8 +60,16 @@ impl Correlator {
             told: BTreeMap::new(),
         };
         loop {
-            health.look(OffsetDateTime::now_utc()).await;
-            sleep(PERIOD).await;
+            let next = Instant::now() + PERIOD;
+            let mut left = HealthRule::ALL.to_vec();
+            while Instant::now() < next {
+                left = health.look(&left, OffsetDateTime::now_utc()).await;
+                if left.is_empty() {
+                    break;
+                }
+                sleep(BREATH).await;
+            }
+            sleep_until(next).await;
         }
     }
 
@@ -71,11 +82,13 @@ impl Correlator {
 }
 
 impl Health {
-    /// Looks at each rule. One that fails keeps no other from being looked at.
-    async fn look(&mut self, now: OffsetDateTime) {
-        for rule in HealthRule::ALL {
+    /// Looks at each of these rules, and returns those that need more time. One that fails keeps no other from being looked at.
+    async fn look(&mut self, rules: &[HealthRule], now: OffsetDateTime) -> Vec<HealthRule> {
+        let mut left = Vec::new();
+        for rule in rules {
             match self.look_at(*rule, now).await {
-                Ok(()) => {
+                Ok(progress) => {
+                    left.extend((progress == Progress::TimeIsOver).then_some(*rule));
                     if self.told.remove(rule).is_some() {
                         info!(rule = rule.label(), "the health of the pipeline is watched again");
                     }
@@ -93,9 +106,10 @@ impl Health {
                 }
             }
         }
+        left
     }
 
-    async fn look_at(&mut self, rule: HealthRule, now: OffsetDateTime) -> Result<(), QueryError> {
+    async fn look_at(&mut self, rule: HealthRule, now: OffsetDateTime) -> Result<Progress, QueryError> {
         let asking = Asking::new(self.client.clone());
         let found = if self.config.disabled.contains(&rule) {
             Some(Vec::new())
@@ -112,10 +126,10 @@ impl Health {
             }
         };
         match found {
-            Some(found) => self.decide(&asking, rule, found, now).await,
+            Some(found) => self.decide(&asking, rule, found, now).await.map(|()| Progress::Finished),
             None => {
                 self.metrics.health_unjudged.count(rule);
-                Ok(())
+                Ok(Progress::TimeIsOver)
             }
         }
     }

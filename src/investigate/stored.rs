@@ -107,7 +107,7 @@ async fn with_ids(client: &OpenSearch, ids: Vec<&str>) -> Result<Vec<Entry>, Que
     let path = format!("{}/_search?{ABSENT}", client.names().events());
     for part in ids.chunks(AT_ONCE) {
         let body = json!({"size": 2 * AT_ONCE, "query": {"ids": {"values": part}}, "_source": FIELDS});
-        let Found::<Value> { hits } = QUERY.ask(client, &path, &body).await?;
+        let Found::<Value> { hits } = QUERY.ask_patiently(client, &path, &body).await?;
         found.extend(hits.hits.iter().filter_map(|hit| Entry::read(&hit.index, &hit.id, &hit.source)));
     }
     found.sort_by(|a: &Entry, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
@@ -121,7 +121,7 @@ async fn oldest(client: &OpenSearch) -> Result<Option<OffsetDateTime>, QueryErro
         "size": 1, "_source": ["@timestamp"], "track_total_hits": false, "query": {"exists": {"field": "@timestamp"}},
         "sort": [{"@timestamp": {"order": "asc", "unmapped_type": "date"}}],
     });
-    let Found::<Value> { hits } = QUERY.ask(client, &path, &body).await?;
+    let Found::<Value> { hits } = QUERY.ask_patiently(client, &path, &body).await?;
     Ok(hits.hits.first().and_then(|hit| hit.source["@timestamp"].as_str()).and_then(timestamp::parse))
 }
 
@@ -157,7 +157,8 @@ async fn recall(
     let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
     // One session can be in the indices of two months.
     let body = json!({"size": 2 * AT_ONCE, "_source": ["key", "memory"], "query": {"terms": {"key": ids}}});
-    let Found::<Remembered> { hits } = QUERY.ask(client, &format!("{index}/_search?{ABSENT}"), &body).await?;
+    let Found::<Remembered> { hits } =
+        QUERY.ask_patiently(client, &format!("{index}/_search?{ABSENT}"), &body).await?;
     for Remembered { key, memory } in hits.hits.into_iter().map(|hit| hit.source) {
         known.entry(Key::new(kind, key)).or_default().join(&memory);
     }
@@ -176,7 +177,7 @@ async fn rejected(
     let path = format!("{}/_search?{ABSENT}", client.names().rejected());
     let body =
         json!({"size": 0, "track_total_hits": true, "query": {"range": {"@timestamp": within(first, last)}}});
-    let Found::<Value> { hits } = QUERY.ask(client, &path, &body).await?;
+    let Found::<Value> { hits } = QUERY.ask_patiently(client, &path, &body).await?;
     Ok(hits.total.map_or(0, |total| total.value))
 }
 
@@ -192,7 +193,7 @@ async fn verification(
         "size": 0, "track_total_hits": true, "query": {"range": {"verification.day": days}},
         "aggs": {"gaps": {"sum": {"field": "verification.gaps"}}, "last": {"max": {"field": "@timestamp"}}},
     });
-    let answer: Value = QUERY.ask(client, &path, &body).await?;
+    let answer: Value = QUERY.ask_patiently(client, &path, &body).await?;
     let days = answer.pointer("/hits/total/value").and_then(Value::as_u64).unwrap_or_default();
     if days == 0 {
         return Ok(Verification::Never);

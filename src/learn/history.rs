@@ -164,7 +164,9 @@ impl Documents {
 /// Asks all indices of events; those that are not there hold nothing.
 async fn search<T: DeserializeOwned>(client: &OpenSearch, body: &Value) -> Result<T, QueryError> {
     let question = Query { operation: "search", grant: "indices:data/read/search* on the indices of events" };
-    question.ask(client, &format!("{}/_search?ignore_unavailable=true", client.names().events()), body).await
+    question
+        .ask_patiently(client, &format!("{}/_search?ignore_unavailable=true", client.names().events()), body)
+        .await
 }
 
 #[derive(Deserialize)]

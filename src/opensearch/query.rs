@@ -1,13 +1,20 @@
 //! Questions whose answer is read as JSON of a known form, such as searches.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::sleep;
 
 use super::client::OpenSearch;
 use super::error::OpenSearchError;
 use super::transport::Method;
+
+/// Before a refused question is asked again. An index that was just made has its shards within seconds.
+const PAUSES: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 
 /// A sort of question, and the right that whoever asks it needs.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +52,22 @@ impl Query {
             200..=299 => serde_json::from_slice(&answer.body).map_err(|error| self.unexpected(error)),
             status => Err(self.refused(status)),
         }
+    }
+
+    /// As [`Query::ask`], for a command that nobody repeats: what a busy cluster refuses is asked again a few times.
+    pub async fn ask_patiently<T: DeserializeOwned>(
+        &self,
+        client: &OpenSearch,
+        path: &str,
+        body: &Value,
+    ) -> Result<T, QueryError> {
+        for pause in PAUSES {
+            match self.ask(client, path, body).await {
+                Err(QueryError::Refused { status: 408 | 429 | 503, .. }) => sleep(pause).await,
+                answered => return answered,
+            }
+        }
+        self.ask(client, path, body).await
     }
 
     pub fn refused(&self, status: u16) -> QueryError {

@@ -48,7 +48,7 @@ pub async fn entries(client: &OpenSearch, files: &[&LogFile]) -> Result<HashMap<
     // A get by id finds an entry at once; a search finds it only after a refresh of the index.
     let documents: Vec<Value> = files.iter().filter_map(|file| filter(client.names(), file)).collect();
     let question = query("_mget");
-    let Answers { docs } = question.ask(client, "_mget", &json!({"docs": documents})).await?;
+    let Answers { docs } = question.ask_patiently(client, "_mget", &json!({"docs": documents})).await?;
     if docs.iter().filter_map(|document| document.error.as_ref()).any(|error| error.kind != ABSENT) {
         return Err(question.refused(403));
     }
@@ -62,7 +62,7 @@ pub async fn entries(client: &OpenSearch, files: &[&LogFile]) -> Result<HashMap<
     let body = json!({
         "size": 2 * BATCH, "_source": SOURCE, "query": {"terms": {"object.key": others}}
     });
-    let Page { hits } = query("_search").ask(client, &path, &body).await?;
+    let Page { hits } = query("_search").ask_patiently(client, &path, &body).await?;
     keep(&mut found, hits.hits);
     Ok(found)
 }
@@ -102,7 +102,7 @@ pub async fn keys(
 
 /// Searches, and refuses partial answers.
 pub async fn search(client: &OpenSearch, path: &str, body: &Value) -> Result<Value, QueryError> {
-    let answer: Value = query("_search").ask(client, path, body).await?;
+    let answer: Value = query("_search").ask_patiently(client, path, body).await?;
     match answer["_shards"]["failed"].as_u64() {
         Some(0) => Ok(answer),
         failed => {

@@ -145,7 +145,9 @@ async fn a_daemon_whose_memory_does_not_answer_ships_at_its_speed_and_says_what_
     assert!(daemon.count(&recalls("timed_out")).await >= 1);
     assert!(daemon.count(&recalls("paused")).await >= OBJECTS as u64 / 2, "most records wait for nothing");
     assert_eq!(daemon.count(&recalls("answered")).await, 0);
-    assert_eq!(daemon.count("sagetrail_records_incomplete_total").await, OBJECTS as u64);
+    // On a busy machine a message can come again before its deletion has arrived, and its record is judged again.
+    let again = daemon.count("sagetrail_records_duplicate_total").await;
+    assert_eq!(daemon.count("sagetrail_records_incomplete_total").await, OBJECTS as u64 + again);
     let log = daemon.log();
     assert_eq!(log.matches("memory does not answer").count(), 1, "{log}");
     daemon.stop().await;

@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 use self::attempts::{correlate, ship};
 use self::tenant::{Tenant, Who};
 use self::trial::{Trial, Where, try_out};
+use crate::support::Stack;
 use crate::support::cloud::{Cloud, QueueSettings};
 use crate::support::daemon::Daemon;
 use crate::support::secured::Secured;
-use crate::support::Stack;
 use crate::verify::signer::Signer;
 
 const ACCOUNT: &str = "620000000001";
