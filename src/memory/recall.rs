@@ -8,6 +8,7 @@ use bytes::Bytes;
 use sagetrail_core::memory::{Key, State};
 use serde_json::json;
 use time::OffsetDateTime;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
@@ -22,10 +23,13 @@ use crate::opensearch::{Answer, Method, OpenSearch, OpenSearchError};
 const MOST_ROUNDS: u32 = 10;
 /// Documents in one request. Few have more than some KiB.
 const MOST_DOCUMENTS: usize = 256;
+/// Questions on their way at once: OpenSearch answers more of them no sooner, and what they bring takes memory.
+const AT_ONCE: usize = 4;
 
 pub(super) struct Recall {
     client: OpenSearch,
     limit: Duration,
+    turns: Semaphore,
     pause: Mutex<Pause>,
     metrics: Arc<Metrics>,
 }
@@ -59,7 +63,7 @@ enum RecallError {
 
 impl Recall {
     pub(super) fn new(client: OpenSearch, limit: Duration, metrics: Arc<Metrics>) -> Self {
-        Self { client, limit, pause: Mutex::default(), metrics }
+        Self { client, limit, turns: Semaphore::new(AT_ONCE), pause: Mutex::default(), metrics }
     }
 
     pub(super) fn is_paused(&self, now: Instant) -> bool {
@@ -72,6 +76,7 @@ impl Recall {
 
     /// What is known of each key, in their order; None where it cannot be recalled now.
     pub(super) async fn ask(&self, wanted: &[Wanted], attempt: &mut Attempt) -> Option<Vec<Option<State>>> {
+        let _turn = self.turn_of(attempt).await;
         let began = Instant::now();
         attempt.rounds += 1;
         let until = attempt.until.filter(|until| began < *until && attempt.rounds <= MOST_ROUNDS);
@@ -110,6 +115,14 @@ impl Recall {
                 None
             }
         }
+    }
+
+    /// Waits for a turn, which is no part of the time that the answer may take.
+    async fn turn_of(&self, attempt: &mut Attempt) -> SemaphorePermit<'_> {
+        let began = Instant::now();
+        let turn = self.turns.acquire().await.expect("nobody closes it");
+        attempt.until = attempt.until.map(|until| until + began.elapsed());
+        turn
     }
 
     async fn ask_all(&self, wanted: &[Wanted]) -> Result<Vec<Option<State>>, RecallError> {

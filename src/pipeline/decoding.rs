@@ -144,12 +144,12 @@ mod tests {
         let behind = Arc::clone(&decoding.behind);
         let run = move || decoding.run(&object, &mut Scratch::default());
         let (decoded, selected) = tokio::task::spawn_blocking(run).await.unwrap();
-        assert_eq!((decoded.records, selected, behind.load(Ordering::Acquire)), (600, 0, 2));
+        assert_eq!((decoded.records, selected, behind.load(Ordering::Acquire)), (600, 0, 5));
         let mut lengths = Vec::new();
         while let Some(Part::Held(held)) = received.recv().await {
             lengths.push(held.iter().count());
         }
-        assert_eq!(lengths, [256, 44], "those of other services are not held");
+        assert_eq!(lengths, [64, 64, 64, 64, 44], "those of other services are not held");
     }
 
     #[test]
