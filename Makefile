@@ -113,7 +113,7 @@ lint: lint-tools ## Check format, code, documentation, licences and dependencies
 	python3 -B $(LOCAL)/check_imports.py
 	cargo metadata --locked --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null
 	cargo clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib --bins --examples
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib --examples
 
 advisories: lint-tools ## Look for known vulnerabilities of the dependencies, where their database can be had
 	@if GIT_TERMINAL_PROMPT=0 timeout 20 git ls-remote $(ADVISORY_DATABASE) HEAD >/dev/null 2>&1; then \

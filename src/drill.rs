@@ -66,13 +66,13 @@ pub async fn run(config: &Config, plan: &Plan, stop: &CancellationToken) -> Resu
         Ok(closed) => {
             drill.report.notes.extend(closed.iter().map(|id| {
                 format!("drill {id} was broken off and had left its incident open; it is closed now")
-            }))
+            }));
         }
         Err(error) => {
-            drill.report.notes.push(format!("it is not known whether earlier drills are closed: {error}"))
+            drill.report.notes.push(format!("it is not known whether earlier drills are closed: {error}"));
         }
     }
-    drill.go(&aws).await;
+    Box::pin(drill.go(&aws)).await;
     Ok(drill.report)
 }
 
@@ -88,7 +88,7 @@ struct Drill<'d> {
 impl Drill<'_> {
     /// Goes from step to step until one is not done in time, and then to the last ones, which close the incident.
     async fn go(&mut self, aws: &aws_config::SdkConfig) {
-        if self.steps(aws).await.is_none() && self.stop.is_cancelled() {
+        if Box::pin(self.steps(aws)).await.is_none() && self.stop.is_cancelled() {
             self.report.notes.push("it was stopped by a signal".to_owned());
         }
         self.close().await;
@@ -105,17 +105,17 @@ impl Drill<'_> {
     async fn steps(&mut self, aws: &aws_config::SdkConfig) -> Option<()> {
         let step = Step::Uploaded;
         let upload = timeout(self.deadline(step), self.watch.upload(aws));
-        match self.stop.run_until_cancelled(upload).await? {
+        match Box::pin(self.stop.run_until_cancelled(upload)).await? {
             Ok(Ok(())) => self.done(step, self.report.object.clone()),
-            Ok(Err(problem)) => return self.failed(step, problem),
-            Err(_elapsed) => return self.failed(step, broken::of_upload("no answer in time", self.plan)),
+            Ok(Err(problem)) => return self.failed(step, &problem),
+            Err(_elapsed) => return self.failed(step, &broken::of_upload("no answer in time", self.plan)),
         }
         let read = self.wait(Step::Read, async |watch: &Watch<'_>| watch.read().await).await?;
         self.done(Step::Read, read);
         let stored = self.wait(Step::Stored, async |watch: &Watch<'_>| watch.stored().await).await?;
         match stored {
             Ok(said) => self.done(Step::Stored, said),
-            Err(problem) => return self.failed(Step::Stored, problem),
+            Err(problem) => return self.failed(Step::Stored, &problem),
         }
         let incident = self.wait(Step::Opened, async |watch: &Watch<'_>| watch.incident().await).await?;
         self.report.incident = Some(incident.clone());
@@ -137,7 +137,7 @@ impl Drill<'_> {
         }
         let Some(incident) = self.report.incident.clone() else { return };
         if let Err(error) = past::close(&self.watch.client, &incident, &self.report).await {
-            self.failed::<()>(Step::Ended, format!("the incident could not be closed: {error}. The correlator closes it an hour after it was opened"));
+            self.failed::<()>(Step::Ended, &format!("the incident could not be closed: {error}. The correlator closes it an hour after it was opened"));
             return;
         }
         let step = Step::Ended;
@@ -165,11 +165,11 @@ impl Drill<'_> {
                 Err(error) => error.to_string(),
             };
             if self.stop.is_cancelled() {
-                return self.failed(step, "stopped".to_owned());
+                return self.failed(step, "stopped");
             }
             if Instant::now() >= until {
                 let problem = cause::of(step, &self.watch, &seen).await;
-                return self.failed(step, problem);
+                return self.failed(step, &problem);
             }
             let _ = self.stop.run_until_cancelled(sleep(LOOK)).await;
         }
@@ -183,7 +183,7 @@ impl Drill<'_> {
         self.report.done(step, self.began.elapsed(), said);
     }
 
-    fn failed<T>(&mut self, step: Step, problem: String) -> Option<T> {
+    fn failed<T>(&mut self, step: Step, problem: &str) -> Option<T> {
         let within = self.deadline(step);
         self.report.failed(step, within, problem);
         None

@@ -109,7 +109,7 @@ impl Report {
         self.set(StepReport { step, outcome: Outcome::Done, seconds: Some(seconds), said });
     }
 
-    pub(super) fn failed(&mut self, step: Step, within: Duration, problem: String) {
+    pub(super) fn failed(&mut self, step: Step, within: Duration, problem: &str) {
         let said = format!("not within {} s: {problem}", within.as_secs_f64());
         self.set(StepReport { step, outcome: Outcome::Failed, seconds: None, said });
     }
@@ -149,7 +149,7 @@ impl fmt::Display for Report {
                 (Outcome::Failed, None) => writeln!(text, "{name:<9}   BROKEN  {said}")?,
                 (Outcome::Skipped, None) => writeln!(text, "{name:<9}        -  {said}")?,
                 (Outcome::Done | Outcome::NotReached, None) => {
-                    writeln!(text, "{name:<9}        -  not reached")?
+                    writeln!(text, "{name:<9}        -  not reached")?;
                 }
             }
         }
@@ -213,7 +213,7 @@ mod tests {
     fn the_first_step_that_is_broken_is_named() {
         let mut report = report();
         report.done(Step::Uploaded, Duration::from_secs(1), "there".to_owned());
-        report.failed(Step::Read, Duration::from_secs(2), "nobody reads".to_owned());
+        report.failed(Step::Read, Duration::from_secs(2), "nobody reads");
         report.end();
         let text = report.to_string();
         assert!(text.contains("read        BROKEN  not within 2 s: nobody reads\n"), "{text}");

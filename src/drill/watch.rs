@@ -111,7 +111,7 @@ impl Watch<'_> {
         for (name, held) in self.held().await {
             match held {
                 Ok(held) if held.iter().any(|it| it == incident) => {
-                    told.push(format!("channels.{name} has it"))
+                    told.push(format!("channels.{name} has it"));
                 }
                 Ok(_) => return Ok(Err(format!("channels.{name} answers and has no alert of the incident"))),
                 Err(problem) => return Ok(Err(problem)),

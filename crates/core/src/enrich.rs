@@ -241,29 +241,10 @@ fn decide<'k>(
     };
     let judged = rules.judge(matching, &event, times.timestamp);
     let redacted = redact::redact(text.as_bytes(), &record, fingerprint_key);
-    let tell = |record: &Record<'_>, found: &FoundFacts<'_>| match event_time {
-        Some(time) if !known.is_off() => {
-            let FoundFacts { context, actor, network, keys, pairs, .. } = found;
-            let (new_keys, new_pairs);
-            let keys = match keys {
-                Some(keys) => keys,
-                None => {
-                    new_keys = Keys::of(record, context, actor);
-                    &new_keys
-                }
-            };
-            let pairs = match pairs {
-                Some(pairs) => pairs,
-                None => {
-                    new_pairs = Usual::of(record, context, actor, network);
-                    &new_pairs
-                }
-            };
-            let (time, matches) = (&facts::Times::of(time, &id), &alone[..]);
-            let subject = Subject { record, context, actor, keys, pairs, catalogue, matches, time };
-            memory.news(facts::facts(&subject))
-        }
-        _ => Vec::new(),
+    let stamps = event_time.filter(|_| !known.is_off()).map(|time| facts::Times::of(time, &id));
+    let tell = |record: &Record<'_>, found: &FoundFacts<'_>| {
+        let told = stamps.as_ref().map(|time| news(record, found, (catalogue, &alone), time, memory));
+        told.unwrap_or_default()
     };
     let lacks_memory = event.lacks_memory();
     let (source, facts) = if redacted.is_none() && unpacked.scripts.is_empty() {
@@ -305,4 +286,29 @@ fn decide<'k>(
         facts,
         lacks_memory,
     }
+}
+
+/// The facts that a record tells, but for what memory knows. What was not found for its rules is found here.
+fn news(
+    record: &Record<'_>,
+    found: &FoundFacts<'_>,
+    (catalogue, matches): (&catalogue::Catalogue, &[&Rule]),
+    time: &facts::Times,
+    memory: &impl Remembering,
+) -> Vec<Fact> {
+    let FoundFacts { context, actor, network, keys, pairs, .. } = found;
+    let (new_keys, new_pairs);
+    let keys = if let Some(keys) = keys {
+        keys
+    } else {
+        new_keys = Keys::of(record, context, actor);
+        &new_keys
+    };
+    let pairs = if let Some(pairs) = pairs {
+        pairs
+    } else {
+        new_pairs = Usual::of(record, context, actor, network);
+        &new_pairs
+    };
+    memory.news(facts::facts(&Subject { record, context, actor, keys, pairs, catalogue, matches, time }))
 }

@@ -159,7 +159,7 @@ impl Online<'_> {
         let began = Instant::now();
         for attempt in 1.. {
             match self.steps.round(now, &self.enricher).await {
-                Ok(_) => break,
+                Ok(()) => break,
                 Err(error) => tell_of(attempt, &error),
             }
         }
@@ -176,7 +176,7 @@ impl Online<'_> {
     async fn rest(&mut self, now: OffsetDateTime) {
         for attempt in 1.. {
             match self.steps.rest(now).await {
-                Ok(_) => break,
+                Ok(()) => break,
                 Err(error) => tell_of(attempt, &error),
             }
         }

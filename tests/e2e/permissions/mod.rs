@@ -211,7 +211,7 @@ async fn a_drill_works_with_its_role_and_without_any_privilege_of_it_does_not() 
     // Alerts of monitors, rejected records and the lease are only looked at where there are some, or a step is late.
     let untried = ["opendistro", "/index_permissions/2/"];
     let trial = Trial { command: "drill", place: Where::Fresh, untried: &untried };
-    try_out(&servers, trial, nothing, async |tenant| {
+    Box::pin(try_out(&servers, trial, nothing, async |tenant| {
         let cloud = Cloud::create(&tenant.stack, &tenant.prefix, QueueSettings::default()).await;
         let key = [("redaction.key", "0123456789abcdef0123456789abcdef")];
         let mut daemon =
@@ -222,7 +222,7 @@ async fn a_drill_works_with_its_role_and_without_any_privilege_of_it_does_not() 
         let outcome = tenant.completes(Who::Tried, &drill, &key, "it works").await;
         daemon.kill();
         outcome
-    })
+    }))
     .await;
 }
 

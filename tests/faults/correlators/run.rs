@@ -300,9 +300,10 @@ fn store(
     let stored = time.saturating_sub(found_after);
     let happened = at(stored, if kind == Kind::Replayed { -A_YEAR } else { -60 });
     let level = match (kind, part) {
-        (Kind::Critical | Kind::Replayed, _) | (Kind::Escalating, 1) => Some("critical"),
+        (Kind::Critical | Kind::Replayed, _) | (Kind::Escalating, 1) | (Kind::Hidden, FLOOD) => {
+            Some("critical")
+        }
         (Kind::Escalating, _) => Some("high"),
-        (Kind::Hidden, FLOOD) => Some("critical"),
         (Kind::Hidden, _) => Some("informational"),
         (Kind::Weak, _) => Some("low"),
         (Kind::Correlated, _) => None,

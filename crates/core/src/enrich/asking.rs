@@ -116,8 +116,9 @@ impl Asking<'_, '_, '_> {
             }
             (resource, before.deployed(known), now.deployed(known))
         });
-        let touched = keys.touched.iter();
-        let mut touches: Vec<String> = touched
+        let mut touches: Vec<String> = keys
+            .touched
+            .iter()
             .filter_map(|key| find(Some(key), "touched resource").flatten().and_then(kind_of_foundation))
             .collect();
         let reading = identity.and_then(|identity| self.reading(identity, role, known));

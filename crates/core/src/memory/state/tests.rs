@@ -57,10 +57,14 @@ fn told(state: &State) -> Told<'_> {
         told.say_first(field, at, is[0].as_str());
     }
     for (set, members) in &state.newest {
-        members.iter().for_each(|(member, at)| told.add_newest(set, at, member));
+        for (member, at) in members {
+            told.add_newest(set, at, member);
+        }
     }
     for (set, members) in &state.oldest {
-        members.iter().for_each(|(member, at)| told.add_oldest(set, at, member));
+        for (member, at) in members {
+            told.add_oldest(set, at, member);
+        }
     }
     told
 }
