@@ -23,8 +23,9 @@ use crate::opensearch::{Answer, Method, OpenSearch, OpenSearchError};
 const MOST_ROUNDS: u32 = 10;
 /// Documents in one request. Few have more than some KiB.
 const MOST_DOCUMENTS: usize = 256;
-/// Questions on their way at once: OpenSearch answers more of them no sooner, and what they bring takes memory.
-const AT_ONCE: usize = 4;
+/// Keys that are asked for at once: OpenSearch answers more of them no sooner, and what they bring takes memory. Questions
+/// for a few do not wait for one another, also when each answer is slow.
+const KEYS_AT_ONCE: u32 = 1_024;
 
 pub(super) struct Recall {
     client: OpenSearch,
@@ -63,7 +64,7 @@ enum RecallError {
 
 impl Recall {
     pub(super) fn new(client: OpenSearch, limit: Duration, metrics: Arc<Metrics>) -> Self {
-        Self { client, limit, turns: Semaphore::new(AT_ONCE), pause: Mutex::default(), metrics }
+        Self { client, limit, turns: Semaphore::new(KEYS_AT_ONCE as usize), pause: Mutex::default(), metrics }
     }
 
     pub(super) fn is_paused(&self, now: Instant) -> bool {
@@ -76,7 +77,7 @@ impl Recall {
 
     /// What is known of each key, in their order; None where it cannot be recalled now.
     pub(super) async fn ask(&self, wanted: &[Wanted], attempt: &mut Attempt) -> Option<Vec<Option<State>>> {
-        let _turn = self.turn_of(attempt).await;
+        let _turn = self.turn_of(wanted, attempt).await;
         let began = Instant::now();
         attempt.rounds += 1;
         let until = attempt.until.filter(|until| began < *until && attempt.rounds <= MOST_ROUNDS);
@@ -118,9 +119,10 @@ impl Recall {
     }
 
     /// Waits for a turn, which is no part of the time that the answer may take.
-    async fn turn_of(&self, attempt: &mut Attempt) -> SemaphorePermit<'_> {
+    async fn turn_of(&self, wanted: &[Wanted], attempt: &mut Attempt) -> SemaphorePermit<'_> {
         let began = Instant::now();
-        let turn = self.turns.acquire().await.expect("nobody closes it");
+        let keys = u32::try_from(wanted.len()).unwrap_or(KEYS_AT_ONCE).min(KEYS_AT_ONCE);
+        let turn = self.turns.acquire_many(keys).await.expect("nobody closes it");
         attempt.until = attempt.until.map(|until| until + began.elapsed());
         turn
     }

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::schedule::Memory;
 use crate::schedule::POISON;
 use crate::world::{Inner, REJECTED, World};
 
@@ -371,8 +372,11 @@ fn join(inner: &mut Inner, fault: Option<u8>, (index, id): (&str, &str), body: &
 
 /// What is known of each document that is asked for, or an answer of no use.
 async fn recall(world: &World, body: &str) -> After {
-    if world.lock().memory_is_silent {
-        return std::future::pending().await;
+    let recalls = world.lock().recalls;
+    match recalls {
+        Memory::Silent => return std::future::pending().await,
+        Memory::Slow(before) => sleep(before).await,
+        Memory::Prompt => {}
     }
     let fault = world.lock().draw(8);
     let before = {

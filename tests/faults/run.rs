@@ -81,7 +81,7 @@ async fn live(mut schedule: Schedule, seed: u64, worker: usize) -> Outcome {
     let mut config = schedule.config.clone();
     config.sink.url = format!("http://{}", cluster.address).parse().expect("a URL");
     world.lock().likelihood = schedule.likelihood;
-    world.lock().memory_is_silent = schedule.memory_is_silent;
+    world.lock().recalls = schedule.memory;
 
     let (mut daemons, mut control) = (Vec::new(), Vec::new());
     for number in 0..schedule.daemons {

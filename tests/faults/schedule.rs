@@ -30,11 +30,20 @@ pub struct Schedule {
     pub daemons: usize,
     pub visibility_timeout: Duration,
     pub max_receive_count: u32,
-    /// No recall is ever answered.
-    pub memory_is_silent: bool,
+    pub memory: Memory,
     pub config: Config,
     /// For what is decided while the world runs.
     pub random: Rng,
+}
+
+/// How recalls are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    Prompt,
+    /// Each after this.
+    Slow(Duration),
+    /// Never.
+    Silent,
 }
 
 /// One record, its text and where it has to end.
@@ -110,7 +119,7 @@ impl Schedule {
             visibility_timeout: Duration::from_secs([10, 30, 60, 120][random.usize(..4)]),
             max_receive_count: [2, 5, 20, 1_000][random.usize(..4)],
             config: config(&mut random),
-            memory_is_silent: false,
+            memory: Memory::Prompt,
             records,
             objects,
             messages,
@@ -148,7 +157,7 @@ impl Schedule {
             daemons: 1,
             visibility_timeout: Duration::from_mins(1),
             max_receive_count: 5,
-            memory_is_silent: false,
+            memory: Memory::Prompt,
             config,
             random,
         }

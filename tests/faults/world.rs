@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::queue::{Message, Queue};
-use crate::schedule::{Fate, Object, Record};
+use crate::schedule::{Fate, Memory, Object, Record};
 
 /// 2026-11-01T12:00:00Z, where each world's clock begins.
 const EPOCH: Duration = Duration::from_hours(498_204);
@@ -38,7 +38,7 @@ pub struct Inner {
     pub likelihood: f64,
     /// The status that every document gets now.
     pub blocked: Option<u16>,
-    pub memory_is_silent: bool,
+    pub recalls: Memory,
     pub clock_offset: i64,
     pub credentials: u32,
     pub oldest_credentials: u32,
@@ -66,7 +66,7 @@ impl World {
             memory: BTreeMap::new(),
             likelihood: 0.0,
             blocked: None,
-            memory_is_silent: false,
+            recalls: Memory::Prompt,
             clock_offset: 0,
             credentials: 0,
             oldest_credentials: 0,
