@@ -21,11 +21,10 @@ use time::{Duration, OffsetDateTime};
 
 use crate::config::SourceConfig;
 use crate::decode::Limits;
-use crate::document::Document;
 use crate::enrich::Enricher;
-use crate::incident::{Incident, Rounds, Weights};
+use crate::incident::{Incident, Weights};
 use crate::incidents::{self, IncidentError, id_in, the_one};
-use crate::offline::{OfflineError, Records};
+use crate::offline::{OfflineError, Records, parsed};
 use crate::opensearch::{OpenSearch, OpenSearchError, QueryError};
 use deed::{Deed, MOST_DEEDS};
 pub use json::document;
@@ -116,7 +115,7 @@ pub fn from_files(
     };
     let records = Records::read(files, &limits, enricher, note)?;
     let incident = match id_in(asked) {
-        Some(id) => meant(decided(&records, enricher, weights)?, id)?,
+        Some(id) => meant(records.incidents(enricher, weights)?, id)?,
         None => None,
     };
     let (mut by, mut about) = (Meant::default(), Meant::default());
@@ -187,19 +186,6 @@ fn meant(incidents: Vec<Incident>, id: &str) -> Result<Option<Incident>, Inciden
         Err(IncidentError::None { .. }) => Ok(None),
         one => one.map(Some),
     }
-}
-
-fn decided(records: &Records, enricher: &Enricher, weights: Weights) -> Result<Vec<Incident>, OfflineError> {
-    let mut rounds = Rounds::new(weights, enricher.rules.correlations());
-    records.judge(enricher, |document| {
-        rounds.take(document.index.as_str(), document.id.as_str(), &parsed(document));
-        ControlFlow::Continue(())
-    })?;
-    Ok(rounds.finish().incidents)
-}
-
-fn parsed(document: &Document) -> Value {
-    serde_json::from_slice(&document.source).expect("documents are written as JSON")
 }
 
 fn of_incident(incident: &Incident) -> Value {

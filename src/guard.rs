@@ -16,7 +16,7 @@ use crate::config::{Config, SourceConfig};
 use crate::decode::Limits;
 use crate::document::Document;
 use crate::enrich::Enricher;
-use crate::offline::{OfflineError, Records};
+use crate::offline::{OfflineError, Records, parsed};
 use crate::opensearch::events::{Pages, no_drills};
 use crate::opensearch::{OpenSearch, OpenSearchError, QueryError};
 use crate::timestamp;
@@ -94,8 +94,7 @@ pub fn simulate_files(
     let SourceConfig { max_uncompressed_bytes, max_record_bytes, .. } = config.source;
     let limits = Limits { uncompressed_bytes: max_uncompressed_bytes, record_bytes: max_record_bytes };
     let take = |document: &Document| {
-        let source: Value = serde_json::from_slice(&document.source).expect("documents are written as JSON");
-        simulation.take(&source);
+        simulation.take(&parsed(document));
         ControlFlow::Continue(())
     };
     let mut flawed = 0;

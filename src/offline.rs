@@ -14,11 +14,13 @@ use std::path::{Path, PathBuf};
 
 pub use collecting::{candidates, nanoseconds};
 pub use in_order::{InOrder, Judged};
+use serde_json::Value;
 use sorted::{Sorted, Sorting};
 
 use crate::decode::{Damage, Limits};
 use crate::document::Document;
 use crate::enrich::Enricher;
+use crate::incident::{Incident, Rounds, Weights};
 use crate::memory::Known;
 
 /// The argument that stands for standard input.
@@ -144,6 +146,16 @@ impl Records {
         self.judge_copies(enricher, Copies::Dropped, take)
     }
 
+    /// The incidents that the records make, in the order in which they were opened.
+    pub fn incidents(&self, enricher: &Enricher, weights: Weights) -> Result<Vec<Incident>, OfflineError> {
+        let mut rounds = Rounds::new(weights, enricher.rules.correlations());
+        self.judge(enricher, |document| {
+            rounds.take(document.index.as_str(), document.id.as_str(), &parsed(document));
+            ControlFlow::Continue(())
+        })?;
+        Ok(rounds.finish().incidents)
+    }
+
     fn judge_copies(
         &self,
         enricher: &Enricher,
@@ -170,6 +182,11 @@ impl Records {
         each.map_err(OfflineError::Sort)?;
         Ok(Read { summary, known: in_order.known })
     }
+}
+
+/// What a document says.
+pub fn parsed(document: &Document) -> Value {
+    serde_json::from_slice(&document.source).expect("documents are written as JSON")
 }
 
 /// What becomes of a record that comes again.

@@ -7,6 +7,7 @@ pub mod digest;
 pub mod keys;
 mod chain;
 pub(crate) mod content;
+mod due;
 mod error;
 pub(crate) mod expected;
 mod fetched;

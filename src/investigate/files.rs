@@ -4,8 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use sagetrail_core::incident::{Incident, Rounds, Weights};
-use serde_json::Value;
+use sagetrail_core::incident::Weights;
 use time::OffsetDateTime;
 
 use super::InvestigateError;
@@ -15,11 +14,10 @@ use super::needed::needed;
 use super::tell::{tell, unread};
 use super::wanted::{Asked, Range, Wanted};
 use crate::decode::Limits;
-use crate::document::Document;
 use crate::enrich::Enricher;
 use crate::incidents::the_one;
 use crate::memory::{Key, Known, State};
-use crate::offline::{OfflineError, Read, Records};
+use crate::offline::{OfflineError, Read, Records, parsed};
 use crate::timestamp;
 
 /// The files and how they are judged.
@@ -49,7 +47,7 @@ pub fn from_files(
         (_, Some(wanted)) => wanted,
         (Asked::Incident(id), None) => {
             // They are judged once more: whose records they are is known only at the end.
-            let incidents = incidents(files, &records)?;
+            let incidents = records.incidents(files.enricher, files.weights.clone())?;
             Wanted::of_incident(&the_one(incidents, id)?, range)
         }
         (_, None) => unreachable!("only an incident has to be found first"),
@@ -130,17 +128,4 @@ fn with_ids(
     })?;
     found.sort_by(|a: &Entry, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
     Ok(found)
-}
-
-fn incidents(files: &Files<'_>, records: &Records) -> Result<Vec<Incident>, InvestigateError> {
-    let mut rounds = Rounds::new(files.weights.clone(), files.enricher.rules.correlations());
-    records.judge(files.enricher, |document| {
-        rounds.take(document.index.as_str(), document.id.as_str(), &parsed(document));
-        ControlFlow::Continue(())
-    })?;
-    Ok(rounds.finish().incidents)
-}
-
-fn parsed(document: &Document) -> Value {
-    serde_json::from_slice(&document.source).expect("documents are written as JSON")
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use time::{Date, Duration, OffsetDateTime, Time};
 
-use super::chain::{self, Before, Joint, Link, PATIENCE};
+use super::chain::{self, Before, Joint, Link};
 use super::context::VerifyContext;
 use super::digest::{DigestKey, LogFile, ReadDigest};
+use super::due::{delivered_on, files_of, is_due};
 use super::error::VerifyError;
 use super::expected::{self, BY_STANDING};
 use super::fetched::Unfetched;
@@ -18,7 +19,6 @@ use super::shipped;
 use crate::labels::FindingKind;
 use crate::source::bucket::Listed;
 use crate::source::folder::day_of;
-use crate::source::key;
 
 pub struct Region {
     context: Arc<VerifyContext>,
@@ -366,37 +366,5 @@ impl Region {
 
     fn is_in_period(&self, day: Option<Date>) -> bool {
         day.is_some_and(|day| (self.context.plan.from..=self.context.plan.to).contains(&day))
-    }
-}
-
-/// Whether a digest that names a file of records must be there by now.
-fn is_due(key: &str, now: OffsetDateTime) -> bool {
-    key::classify(key).is_ok_and(|key| key.delivered_at + PATIENCE < now)
-}
-
-fn delivered_on(file: &LogFile) -> Option<Date> {
-    key::classify(&file.s3_object).ok().map(|key| key.delivered_at.date())
-}
-
-/// The folder of a day's files, by that of its digests.
-fn files_of(folder: &str) -> String {
-    folder.replacen("/CloudTrail-Digest/", "/CloudTrail/", 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use time::macros::datetime;
-
-    use super::*;
-
-    #[test]
-    fn a_file_is_asked_about_when_its_digest_is_due_and_what_holds_no_records_never() {
-        let key = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/01/111122223333_CloudTrail_eu-west-1_20260301T1200Z_a.json.gz";
-        assert!(!is_due(key, datetime!(2026-03-01 14:00 UTC)));
-        assert!(is_due(key, datetime!(2026-03-01 14:01 UTC)));
-        assert!(!is_due(
-            "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/01/notes.txt",
-            datetime!(2026-04-01 00:00 UTC)
-        ));
     }
 }
