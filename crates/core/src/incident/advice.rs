@@ -48,6 +48,7 @@ pub fn next_steps(tally: &Tally, id: &str) -> Vec<String> {
     let filled = |step: &str| {
         step.replace("{account}", account.as_deref().unwrap_or("unknown"))
             .replace("{name}", name)
+            .replace("{role}", without_place(principal).split('/').nth(1).unwrap_or(name))
             .replace("{resource}", resource)
             .replace("{principal}", without_place(principal))
     };

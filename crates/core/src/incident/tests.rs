@@ -190,6 +190,14 @@ fn the_sentence_says_who_is_behind_what_and_the_steps_name_them() {
     assert!(steps[1].contains("script or image of notebook-instance/n as evidence"), "{steps:?}");
 }
 
+#[test]
+fn the_step_about_a_session_names_its_role() {
+    let mut signal = signal(0, "alice", &[("a", "critical")], &[]);
+    signal.principal = "arn:aws:sts::111122223333:assumed-role/Deploy/botocore-session-1".to_owned();
+    let steps = Site::knowing(&[]).judge(&[signal], None, NOW).unwrap().incident.next;
+    assert!(steps[0].starts_with("Revoke the sessions of the role Deploy: "), "{steps:?}");
+}
+
 fn decide(documents: impl IntoIterator<Item = serde_json::Value>) -> Decided {
     let correlations = Correlations::default();
     let mut rounds = Rounds::new(Weights::built_in(), &correlations);
