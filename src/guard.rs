@@ -70,7 +70,9 @@ pub async fn simulate_index(
     }});
     let period = format!("{} to {}", timestamp::format(from), timestamp::format(now));
     events::read(client, &query, &FIELDS, |hits| {
-        hits.iter().for_each(|hit| simulation.take(&hit.source));
+        for hit in &hits {
+            simulation.take(&hit.source);
+        }
         ControlFlow::Continue(())
     })
     .await?;
