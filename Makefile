@@ -74,7 +74,7 @@ bench-correlate: ## Correlate 300,000 documents of a day, and as many at once; D
 	SAGETRAIL_BENCH_BINARY=$(abspath $(BINARY)) SAGETRAIL_BENCH_DOCUMENTS=$(DOCUMENTS) $(LOCAL)/with-stack.sh \
 	  cargo test --locked --test load correlating:: -- --ignored --nocapture --test-threads 1
 
-bench-memory: ## Recall beside a million known resources; RESOURCES=N says how many, BINARY=FILE a build
+bench-memory: ## Bursts and an ordinary pace beside a million known resources; RESOURCES=N says how many, BINARY=FILE a build
 	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
 	SAGETRAIL_BENCH_BINARY=$(abspath $(BINARY)) SAGETRAIL_BENCH_RESOURCES=$(RESOURCES) $(LOCAL)/with-stack.sh \
 	  cargo test --locked --test load remembering:: -- --ignored --nocapture --test-threads 1

@@ -145,7 +145,8 @@ pub fn from_files(
         return Err(unknown(asked, since));
     }
     let mut scene = Scene::of(&meant.deeds, subject);
-    scene.remember(|key| read.known.get(key).found());
+    let states = read.remembered.find_all(scene.keys()).map_err(OfflineError::Sort)?;
+    scene.remember(|key| states.get(key));
     scene.notes.extend(flaws);
     scene.notes.extend(meant.is_cut.then(cut));
     scene.notes.extend(notes(incident.as_ref(), &meant.deeds, subject));

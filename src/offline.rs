@@ -5,6 +5,7 @@
 
 mod collecting;
 mod in_order;
+mod remembered;
 pub mod sorted;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use collecting::{candidates, nanoseconds};
 pub use in_order::{InOrder, Judged};
+pub use remembered::Remembered;
 use serde_json::Value;
 use sorted::{Sorted, Sorting};
 
@@ -21,7 +23,6 @@ use crate::decode::{Damage, Limits};
 use crate::document::Document;
 use crate::enrich::Enricher;
 use crate::incident::{Incident, Rounds, Weights};
-use crate::memory::Known;
 
 /// The argument that stands for standard input.
 pub const STANDARD_INPUT: &str = "-";
@@ -36,10 +37,9 @@ pub struct Summary {
 }
 
 /// What was read, and what is known at its end.
-#[derive(Debug)]
 pub struct Read {
     pub summary: Summary,
-    pub known: Known,
+    pub remembered: Remembered,
 }
 
 /// Why a file could not be used whole, or nothing more can be written.
@@ -166,7 +166,7 @@ impl Records {
         let mut in_order = InOrder::default();
         let each = self.sorted.each(|entry| {
             let path = usize::try_from(entry.order.file).ok().and_then(|file| self.paths.get(file));
-            let judged = in_order.judge(entry, path.map_or("", String::as_str), enricher);
+            let judged = in_order.judge(entry, path.map_or("", String::as_str), enricher)?;
             let (document, count) = match &judged {
                 Judged::NotSelected => return Ok(ControlFlow::Continue(())),
                 Judged::Selected(document) => (document, &mut summary.selected),
@@ -180,7 +180,7 @@ impl Records {
             Ok(take(document))
         });
         each.map_err(OfflineError::Sort)?;
-        Ok(Read { summary, known: in_order.known })
+        Ok(Read { summary, remembered: in_order.remembered })
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Pipeline {
     content_hash: ContentHash,
     /// One for each processor: more decoders at once would only hold more memory.
     decoders: Arc<Semaphore>,
+    /// The same for the judging of held records, which a decoder may wait for.
+    judges: Arc<Semaphore>,
     /// The scratches that no decoder uses just now.
     scratches: Arc<Mutex<Vec<Scratch>>>,
     metrics: Arc<Metrics>,
@@ -90,6 +92,7 @@ impl Pipeline {
             limits,
             content_hash: config.content_hash,
             decoders: Arc::new(Semaphore::new(processors)),
+            judges: Arc::new(Semaphore::new(processors)),
             scratches: Arc::default(),
             metrics,
         }
@@ -324,8 +327,10 @@ impl Pipeline {
         let names = judge.names();
         let mut attempt = self.memory.attempt();
         loop {
+            let slot = Arc::clone(&self.judges).acquire_owned().await.expect("the semaphore is never closed");
             let judging = tokio::task::spawn_blocking(move || {
                 let step = judge.judge_held(&mut held);
+                drop(slot);
                 (judge, held, step)
             });
             let step;

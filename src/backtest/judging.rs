@@ -1,5 +1,6 @@
 //! Judges records in the order of their times, as the daemon and the correlator would have.
 
+use std::io;
 use std::ops::ControlFlow;
 
 use serde_json::Value;
@@ -10,8 +11,9 @@ use super::progress::Progress;
 use super::reading::stored;
 use super::report::{Judged, Report};
 use crate::enrich::redact::MARKER_START;
-use crate::enrich::{Enriched, Enricher, Origin, enrich_knowing, re_enrich};
+use crate::enrich::{Enriched, Enricher, Origin, enrich_remembering, re_enrich, wanted_anew};
 use crate::incident::{Counted, Rounds, Weights};
+use crate::memory::Remembering;
 use crate::offline::sorted::{Entry, Form};
 use crate::offline::{self, InOrder};
 use crate::stored::kept;
@@ -35,7 +37,7 @@ pub fn judge(
     };
     let mut done = 0;
     records.sorted.each(|entry| {
-        if let Some(document) = judging.document(entry) {
+        if let Some(document) = judging.document(entry)? {
             rounds.take(&document.index, &document.id, &document.source);
             report.count(Counted::all_of(&document.source));
         }
@@ -63,26 +65,31 @@ struct Document {
 
 impl Judging<'_> {
     /// The document of an entry. None where the record is not selected, cannot be read or came before.
-    fn document(&mut self, entry: &Entry) -> Option<Document> {
+    fn document(&mut self, entry: &Entry) -> io::Result<Option<Document>> {
         let document = match entry.order.form {
             Form::Record => self.of_record(entry)?,
             Form::Stored => self.of_stored(&entry.bytes)?,
         };
+        Ok(document.filter(|document| self.counts(entry, document)))
+    }
+
+    /// Whether a document is one of an attack that did not come before.
+    fn counts(&mut self, entry: &Entry, document: &Document) -> bool {
         // A drill is no attack, and no page is told that it would have made.
         if !document.source["sagemaker"]["drill"].is_null() {
             self.judged.selected -= 1;
-            return None;
+            return false;
         }
         if !self.in_order.is_first(entry.order, &document.id) {
             self.judged.duplicates += 1;
             self.judged.selected -= 1;
-            return None;
+            return false;
         }
-        Some(document)
+        true
     }
 
-    fn of_record(&mut self, entry: &Entry) -> Option<Document> {
-        match self.in_order.judge(entry, "", self.enricher) {
+    fn of_record(&mut self, entry: &Entry) -> io::Result<Option<Document>> {
+        Ok(match self.in_order.judge(entry, "", self.enricher)? {
             offline::Judged::NotSelected => None,
             offline::Judged::Malformed(_) => {
                 self.judged.malformed += 1;
@@ -96,31 +103,40 @@ impl Judging<'_> {
                     source: serde_json::from_slice(&document.source).expect("documents are written as JSON"),
                 })
             }
-        }
+        })
     }
 
     /// Judges the text that a stored document keeps. What memory knew when it was shipped, and what its text has lost since,
     /// stays as the document has it.
-    fn of_stored(&mut self, bytes: &[u8]) -> Option<Document> {
-        let (index, id, before) = stored(bytes)?;
+    fn of_stored(&mut self, bytes: &[u8]) -> io::Result<Option<Document>> {
+        let Some((index, id, before)) = stored(bytes) else { return Ok(None) };
         let anew = kept(&before, self.now).and_then(|kept| {
+            let remembered = &mut self.in_order.remembered;
+            loop {
+                let (keys, _) = wanted_anew(&kept, self.enricher, remembered.known());
+                if keys.is_empty() {
+                    break;
+                }
+                remembered.look_up(keys);
+            }
+            let anew = re_enrich(&kept, self.enricher, remembered.known())?;
             let origin = Origin { path: kept.path, written_at: None, now: self.now };
-            let anew = re_enrich(&kept, self.enricher, &self.in_order.known)?;
             let raw = kept.original.as_bytes();
             if let Enriched::Selected { facts, .. } =
-                enrich_knowing(raw, origin, self.enricher, &self.in_order.known)
+                enrich_remembering(raw, origin, self.enricher, remembered)
             {
-                self.in_order.known.learn(&facts);
+                remembered.learn(&facts);
             }
             self.judged.redacted += u64::from(kept.original.contains(MARKER_START));
             Some(anew)
         });
+        self.in_order.remembered.make_room()?;
         let Some(anew) = anew else {
             self.judged.unreadable += 1;
-            return None;
+            return Ok(None);
         };
         self.judged.selected += 1;
         self.judged.carried += u64::from(!anew.carried.is_empty());
-        Some(Document { index, id, source: anew.source })
+        Ok(Some(Document { index, id, source: anew.source }))
     }
 }

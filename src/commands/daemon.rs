@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{load, runtime, stop_on_signals};
+use super::{daemon_runtime, load, runtime, stop_on_signals};
 use crate::arguments::{ConfigFile, RuleArgs};
 
 pub(crate) fn run(rules: &RuleArgs) -> anyhow::Result<ExitCode> {
@@ -47,7 +47,7 @@ fn until_stopped(
     let networks = reload::load_networks(&config.enrich, &enricher.networks);
     let enricher = Enricher { networks, ..enricher };
     info!(version = env!("CARGO_PKG_VERSION"), rules = enricher.rules.rules().len(), "starting");
-    let runtime = runtime()?;
+    let runtime = daemon_runtime()?;
     let result = runtime.block_on(async {
         let stop = CancellationToken::new();
         let _listening = stop_on_signals(stop.clone())?;

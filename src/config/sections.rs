@@ -111,7 +111,7 @@ section! {
     /// What is remembered across records.
     pub struct MemoryConfig {
         pub enabled: bool = true,
-        pub cache_bytes: NonZeroUsize = nonzero(16 << 20),
+        pub cache_bytes: NonZeroUsize = nonzero(8 << 20),
         #[serde(with = "humantime_serde")]
         pub recall_timeout: Duration = Duration::from_millis(500),
     }

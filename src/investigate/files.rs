@@ -1,6 +1,7 @@
 //! Reads what a report is made of from CloudTrail files, without any server.
 
 use std::collections::{BTreeSet, HashMap};
+use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -16,8 +17,8 @@ use super::wanted::{Asked, Range, Wanted};
 use crate::decode::Limits;
 use crate::enrich::Enricher;
 use crate::incidents::the_one;
-use crate::memory::{Key, Known, State};
-use crate::offline::{OfflineError, Read, Records, parsed};
+use crate::memory::{Key, State};
+use crate::offline::{OfflineError, Read, Records, Remembered, parsed};
 use crate::timestamp;
 
 /// The files and how they are judged.
@@ -62,7 +63,7 @@ pub fn from_files(
     material.rejected = read.summary.malformed;
     material.flaws = flaws;
     material.left_out = (left_out > 0).then_some(left_out);
-    material.memory = memory(&material.entries, &read.known);
+    material.memory = memory(&material.entries, &read.remembered).map_err(OfflineError::Sort)?;
     drop(read);
     let unread = unread(&tell(&material));
     if !unread.is_empty() {
@@ -98,18 +99,19 @@ fn of(files: &Files<'_>, records: &Records, wanted: &Wanted) -> Result<Told, Off
     Ok(Told { entries, left_out, oldest, read })
 }
 
-fn memory(entries: &[Entry], known: &Known) -> HashMap<Key, State> {
+fn memory(entries: &[Entry], remembered: &Remembered) -> io::Result<HashMap<Key, State>> {
     let mut memory = HashMap::new();
     loop {
         let asked = needed(entries, &memory);
         if asked.is_empty() {
             memory.retain(|_, state: &mut State| !state.is_empty());
-            return memory;
+            return Ok(memory);
         }
-        memory.extend(asked.into_iter().map(|key| {
-            let state = known.get(&key).found().cloned().unwrap_or_default();
-            (key, state)
-        }));
+        memory.extend(remembered.find_all(asked.iter().cloned())?);
+        // What was never told is known not to be.
+        for key in asked {
+            memory.entry(key).or_default();
+        }
     }
 }
 

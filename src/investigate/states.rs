@@ -83,7 +83,7 @@ fn after(state: &State, material: &Material) -> After {
         .filter(|(_, said)| material.until.is_none_or(|until| said.at.time().is_none_or(|at| at <= until)))
         .map(|(name, said)| {
             let record = said.at.as_str().split_once(' ').map(|(_, id)| id.to_owned());
-            (name[CONFIGURATION.len()..].to_owned(), (said.is.clone(), record))
+            (name[CONFIGURATION.len()..].to_owned(), (said.is.to_vec(), record))
         })
         .collect()
 }

@@ -123,12 +123,12 @@ impl Cache {
     }
 
     /// Takes the first fact of a submission about a thing. Each such call is followed by one of `prove` or `withdraw`.
-    pub(super) fn tell(&mut self, key: &Key, state: &State) {
+    pub(super) fn tell(&mut self, key: &Key, state: &Arc<State>) {
         if let Some(told) = self.told.get_mut(key) {
             told.underway += 1;
             told.join(state);
         } else {
-            self.told.insert(key.clone(), Told { state: Arc::new(state.clone()), underway: 1 });
+            self.told.insert(key.clone(), Told { state: Arc::clone(state), underway: 1 });
         }
     }
 
@@ -140,7 +140,7 @@ impl Cache {
     }
 
     /// Takes what is proven to be stored.
-    pub(super) fn prove(&mut self, key: &Key, state: &State, now: Instant) {
+    pub(super) fn prove(&mut self, key: &Key, state: &Arc<State>, now: Instant) {
         self.withdraw(key);
         let (known, extent, since) = match self.fresh(key, now) {
             Some(proven) if proven.extent == Extent::Whole => {
@@ -156,7 +156,7 @@ impl Cache {
                 Arc::make_mut(&mut known).join(state);
                 known
             }
-            None => Arc::new(state.clone()),
+            None => Arc::clone(state),
         };
         self.insert(key, Some(state), extent, since, Some(now));
     }

@@ -43,7 +43,7 @@ impl Telling {
                 Entry::Occupied(mut told) => {
                     let told = &mut told.get_mut().0.state;
                     if !told.knows(&fact.state) {
-                        told.join(&fact.state);
+                        Arc::make_mut(told).join(&fact.state);
                         cache.tell_more(&fact.key, &fact.state);
                         bytes += fact.state.size();
                     }

@@ -1,17 +1,18 @@
 //! Judges records in the order of their times, with what those before them told, each record once.
 
 use std::collections::HashSet;
+use std::io;
 
 use time::OffsetDateTime;
 
+use super::remembered::Remembered;
 use super::sorted::{Entry, Order};
 use crate::document::Document;
-use crate::enrich::{Enriched, Enricher, Origin, enrich_knowing};
-use crate::memory::Known;
+use crate::enrich::{Enriched, Enricher, Origin, enrich_remembering};
 
 /// What is known while records are judged one after the other.
 pub struct InOrder {
-    pub known: Known,
+    pub remembered: Remembered,
     /// The time of the last record, and the ids of the documents of that time: the same record has the same time wherever it
     /// comes from.
     at: Option<i64>,
@@ -29,24 +30,31 @@ pub enum Judged {
 
 impl Default for InOrder {
     fn default() -> Self {
-        Self { known: Known::whole(), at: None, seen: HashSet::new(), started: OffsetDateTime::now_utc() }
+        Self {
+            remembered: Remembered::default(),
+            at: None,
+            seen: HashSet::new(),
+            started: OffsetDateTime::now_utc(),
+        }
     }
 }
 
 impl InOrder {
     /// Judges a record by its file's path, and learns what it tells.
-    pub fn judge(&mut self, entry: &Entry, path: &str, enricher: &Enricher) -> Judged {
+    pub fn judge(&mut self, entry: &Entry, path: &str, enricher: &Enricher) -> io::Result<Judged> {
         let origin = Origin { path, written_at: None, now: self.now(entry.order) };
-        match enrich_knowing(&entry.bytes, origin, enricher, &self.known) {
+        let judged = match enrich_remembering(&entry.bytes, origin, enricher, &mut self.remembered) {
             Enriched::NotSelected | Enriched::RepeatedRead => Judged::NotSelected,
             Enriched::Selected { document, facts, .. } => {
-                self.known.learn(&facts);
+                self.remembered.learn(&facts);
                 Judged::Selected(document)
             }
             // The panic hook has reported it on standard error already.
             Enriched::Malformed(document) | Enriched::Panicked(document) => Judged::Malformed(document),
             Enriched::ToRecall(_) => unreachable!("what was never told is known not to be"),
-        }
+        };
+        self.remembered.make_room()?;
+        Ok(judged)
     }
 
     /// Whether the document with this id comes for the first time.

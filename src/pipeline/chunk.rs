@@ -9,7 +9,7 @@ use crate::sink::{Producer, SinkClosed, StoreError, Stored, Submission};
 
 /// Bytes of documents that are handed to the sink together: small enough to bound what a decoder holds, large enough
 /// that handing over costs nothing.
-const BYTES: usize = 256 * 1024;
+const BYTES: usize = 128 * 1024;
 
 pub(super) struct Chunk {
     documents: Vec<Document>,

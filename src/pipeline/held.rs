@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 /// Records and their bytes that wait together.
 const MOST_RECORDS: usize = 64;
-const MOST_BYTES: usize = 256 * 1024;
+const MOST_BYTES: usize = 128 * 1024;
 
 /// Raw records in the order of their file.
 #[derive(Default)]

@@ -62,7 +62,7 @@ pub fn origin(key: &Key, state: &State, known: &Known) -> Option<Fact> {
 
 fn fact(state: &State, field: &str) -> Option<Fact> {
     let mut values: Vec<String> = if let Some(said) = state.said(field) {
-        said.is.clone()
+        said.is.to_vec()
     } else {
         let mut members: Vec<_> = state.members(field).collect();
         members.sort_by_key(|(member, at)| (Reverse(*at), *member));

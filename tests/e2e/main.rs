@@ -14,6 +14,7 @@ mod incidents;
 mod learn;
 mod memory;
 mod memory_daemon;
+mod memory_killed;
 mod inventory;
 mod investigate;
 mod whois;

@@ -130,7 +130,7 @@ fn fact(random: &mut Rng) -> Fact {
         1 => Key::identity("1", &format!("AROA{number}")),
         _ => Key::session(&format!("ASIA{number}")),
     };
-    Fact { key, state }
+    Fact { key, state: state.into() }
 }
 
 fn stamp(random: &mut Rng) -> Stamp {

@@ -25,8 +25,9 @@ fn facts(record: &Record) -> Vec<Told> {
     let judged = enrich_knowing(record.text.as_bytes(), origin, &KNOWLEDGE, &Known::whole());
     let Enriched::Selected { facts, event_time: Some(time), .. } = judged else { return Vec::new() };
     let place = |document: Document| (document.index.as_str().to_owned(), document.id.as_str().to_owned());
-    let told =
-        facts.into_iter().map(|fact| (place(Document::of_fact(&Names::default(), &fact, time)), fact.state));
+    let told = facts.into_iter().map(|fact| {
+        (place(Document::of_fact(&Names::default(), &fact, time)), Arc::unwrap_or_clone(fact.state))
+    });
     told.collect()
 }
 

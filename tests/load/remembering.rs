@@ -1,8 +1,9 @@
-//! What recall takes, and what a daemon holds, beside a memory of many resources. It prints what it measures and demands
-//! nothing, so it runs only when it is asked for: `make bench-memory`, with `RESOURCES=100000` for fewer.
+//! What recall takes, and what a daemon holds, beside a memory of many resources. The benchmarks print what they measure and demand
+//! nothing, so they run only when they are asked for: `make bench-memory`, with `RESOURCES=100000` for fewer.
 
 use std::fmt::Write;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sagetrail::config::{Config, SinkConfig};
@@ -14,6 +15,7 @@ use sagetrail::setup::remote::Remote;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::TURN;
 use crate::support::cloud::{Cloud, QueueSettings};
 use crate::support::daemon::Daemon;
 use crate::support::search::Search;
@@ -23,49 +25,91 @@ use crate::support::{Stack, eventually, trail};
 const RESOURCES: u64 = 1_000_000;
 const PREFIX: &str = "bench-memory";
 const ACCOUNT: &str = "950000000002";
-const OBJECTS: u64 = 40;
-const RECORDS: u64 = 500;
+/// The records of a burst and of one of its objects.
+const BURST: u64 = 20_000;
+const OF_BURST: u64 = 500;
+/// The ordinary pace: an object of so many records each so often, for so long.
+const OF_PACE: u64 = 25;
+const BETWEEN: Duration = Duration::from_millis(250);
+const LASTING: Duration = Duration::from_mins(2);
+/// What a daemon may take in memory in the build of the tests, which is 10 MiB larger than a release.
+const MOST_MEMORY: u64 = 140 << 20;
 /// Documents in one bulk.
 const BULK: u64 = 5_000;
 const PATIENCE: Duration = Duration::from_mins(15);
+
+/// The number of the first record of what is measured next. No event comes twice.
+static EVENTS: AtomicU64 = AtomicU64::new(0);
+
+/// How fast records come.
+#[derive(Clone, Copy)]
+enum Pace {
+    AtOnce,
+    Ordinary,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_about_many_resources_stays_within_its_memory() {
+    let Some(stack) = Stack::running() else { return };
+    let _turn = TURN.lock().await;
+    let peak = measure(&stack, BURST, BURST, Pace::AtOnce).await;
+    assert!(peak < MOST_MEMORY, "{peak} bytes");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "it measures, and takes minutes"]
 async fn recall_beside_many_known_resources() {
     let Some(stack) = Stack::running() else { return };
-    let search = Search::new(&stack.opensearch);
-    install(&stack, &search).await;
-    let cloud = Cloud::create(&stack, PREFIX, QueueSettings::default()).await;
-    let (count, began) = (resources(), Instant::now());
-    fill(&stack, &cloud, &search, count).await;
-    println!("{count} resources were stored in {:.0?}", began.elapsed());
+    let known = resources();
+    for (about, pace) in [(known, Pace::AtOnce), (50, Pace::AtOnce), (known, Pace::Ordinary)] {
+        measure(&stack, known, about, pace).await;
+    }
+}
 
-    let daemon = start(&stack, &cloud).await;
+/// Lets a daemon ship records about some of the known resources, prints what that took, and returns its peak memory.
+async fn measure(stack: &Stack, known: u64, about: u64, pace: Pace) -> u64 {
+    let search = Search::new(&stack.opensearch);
+    let cloud = Cloud::create(stack, PREFIX, QueueSettings::default()).await;
+    prepare(stack, &cloud, &search, known).await;
+    let daemon = start(stack, &cloud).await;
     let (began, at_start) = (Instant::now(), daemon.peak_memory());
-    for object in 0..OBJECTS {
-        let records: Vec<Value> = (object * RECORDS..(object + 1) * RECORDS)
-            .map(|number| record(number, "DescribeNotebookInstance", mixed(number) % count))
-            .collect();
-        cloud.upload(&trail::key(ACCOUNT, place(object + 1)), trail::file(&records)).await;
+    let of_object = match pace {
+        Pace::AtOnce => OF_BURST,
+        Pace::Ordinary => OF_PACE,
+    };
+    let first = EVENTS.fetch_add(1_000_000, Ordering::Relaxed);
+    let mut ticks = tokio::time::interval(BETWEEN);
+    for object in 1.. {
+        match pace {
+            Pace::AtOnce if (object - 1) * of_object >= BURST => break,
+            Pace::Ordinary if began.elapsed() >= LASTING => break,
+            Pace::AtOnce => {}
+            Pace::Ordinary => drop(ticks.tick().await),
+        }
+        let numbers = first + object * of_object..first + (object + 1) * of_object;
+        let about_one = |number| record(number, "DescribeNotebookInstance", mixed(number) % about);
+        let records: Vec<Value> = numbers.map(about_one).collect();
+        cloud.upload(&trail::key(ACCOUNT, place(object)), trail::file(&records)).await;
     }
     cloud.until_empty(PATIENCE).await;
     let (_, metrics) = daemon.get("metrics").await.expect("the metrics are served");
+    let (took, peak) = (began.elapsed(), daemon.peak_memory());
+    println!(
+        "{known} known, {} records about {about} in {took:.1?}: {} MiB at most, {} when it started",
+        daemon.count("sagetrail_records_indexed_total").await,
+        peak >> 20,
+        at_start >> 20
+    );
     for (name, share) in [("median", 0.5), ("99th percentile", 0.99), ("longest", 1.0)] {
-        println!("recall, {name}: at most {} s", quantile(&metrics, share));
+        println!("  recall, {name}: at most {} s", quantile(&metrics, share));
     }
     for outcome in ["answered", "timed_out", "failed", "paused"] {
         let series = format!("sagetrail_memory_recalls_total{{outcome=\"{outcome}\"}}");
-        println!("recalls, {outcome}: {}", daemon.count(&series).await);
+        println!("  recalls, {outcome}: {}", daemon.count(&series).await);
     }
-    println!(
-        "{} records in {:.1?}; {} MiB at most, {} when it started",
-        daemon.count("sagetrail_records_indexed_total").await,
-        began.elapsed(),
-        daemon.peak_memory() >> 20,
-        at_start >> 20
-    );
     daemon.stop().await;
-    forget(&search).await;
+    forget(&search, &["events-*"]).await;
+    peak
 }
 
 async fn start(stack: &Stack, cloud: &Cloud) -> Daemon {
@@ -77,9 +121,21 @@ async fn start(stack: &Stack, cloud: &Cloud) -> Daemon {
     daemon
 }
 
-/// Installs the templates and the script of memory over nothing.
-async fn install(stack: &Stack, search: &Search) {
-    forget(search).await;
+/// Fills memory with so many resources, unless it has them.
+async fn prepare(stack: &Stack, cloud: &Cloud, search: &Search, known: u64) {
+    let (_, count) = search.request("GET", &format!("{PREFIX}-resources/_count"), None).await;
+    if count["count"].as_u64().is_some_and(|stored| stored >= known) {
+        return;
+    }
+    let began = Instant::now();
+    forget(search, &["events-*", "resources", "identities", "sessions-*"]).await;
+    install(stack).await;
+    fill(stack, cloud, search, known).await;
+    println!("{known} resources were stored in {:.0?}", began.elapsed());
+}
+
+/// Installs the script of memory.
+async fn install(stack: &Stack) {
     let sink = SinkConfig {
         url: stack.opensearch.parse().expect("an address"),
         index_prefix: PREFIX.to_owned(),
@@ -94,8 +150,8 @@ async fn install(stack: &Stack, search: &Search) {
     }
 }
 
-async fn forget(search: &Search) {
-    for index in ["events-*", "resources", "identities", "sessions-*"] {
+async fn forget(search: &Search, indices: &[&str]) {
+    for index in indices {
         let path = format!("{PREFIX}-{index}?ignore_unavailable=true");
         search.request("DELETE", &path, None).await;
     }

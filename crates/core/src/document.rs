@@ -240,12 +240,12 @@ mod tests {
         for (key, index) in cases {
             let mut state = State::default();
             state.say("key", &Stamp::ALWAYS, [key.id.as_str()]);
-            let fact = Fact { key, state };
+            let fact = Fact { key, state: state.into() };
             let document = Document::of_fact(&Names::new("acme"), &fact, time);
             assert_eq!(document.index.as_str(), index);
             assert_eq!(document.index.join_script(), "acme-join-1");
             assert_eq!((document.id.as_str(), document.write), (&*fact.key.document_id(), Write::Join));
-            assert_eq!(serde_json::from_slice::<State>(&document.source).unwrap(), fact.state);
+            assert_eq!(serde_json::from_slice::<State>(&document.source).unwrap(), *fact.state);
         }
     }
 

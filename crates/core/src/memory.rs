@@ -7,6 +7,7 @@
 mod key;
 mod known;
 mod names;
+mod sorted;
 mod stamp;
 mod state;
 mod told;

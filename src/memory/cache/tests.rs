@@ -10,17 +10,17 @@ fn key(name: &str) -> Key {
 }
 
 /// A state with one field for each letter.
-fn state(letters: &str) -> State {
+fn state(letters: &str) -> Arc<State> {
     let mut state = State::default();
     for letter in letters.chars() {
         state.say(&letter.to_string(), &Stamp::ALWAYS, ["said"]);
     }
-    state
+    Arc::new(state)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it stands for what a recall brings, which may be nothing")]
 fn shared(letters: &str) -> Option<Arc<State>> {
-    Some(Arc::new(state(letters)))
+    Some(state(letters))
 }
 
 fn judged_with(cache: &mut Cache, key: &Key) -> Cached {
@@ -28,7 +28,7 @@ fn judged_with(cache: &mut Cache, key: &Key) -> Cached {
 }
 
 fn known(letters: &str) -> Cached {
-    Cached::State(Arc::new(state(letters)))
+    Cached::State(state(letters))
 }
 
 #[tokio::test(start_paused = true)]

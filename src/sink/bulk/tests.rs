@@ -45,7 +45,7 @@ fn a_body_has_two_lines_for_each_document_and_the_length_that_was_foretold() {
 fn a_fact_is_joined_by_the_script_of_its_prefix_with_the_length_that_was_foretold() {
     let mut state = State::default();
     state.say("tags", &Stamp::ALWAYS, ["é\n\"{}"]);
-    let fact = Fact { key: Key::session("ASIA1"), state };
+    let fact = Fact { key: Key::session("ASIA1"), state: state.into() };
     let document = Document::of_fact(&Names::new("acme"), &fact, datetime!(2026-11-03 01:12:03 UTC));
     let body = encode([document.clone()].iter());
     assert_eq!(body.len(), encoded_len(&document));

@@ -20,7 +20,7 @@ fn fact(client: &OpenSearch, id: &str, fields: &[&str]) -> Document {
     for field in fields {
         state.say(field, &Stamp::ALWAYS, [id]);
     }
-    let fact = Fact { key: Key::resource(id), state };
+    let fact = Fact { key: Key::resource(id), state: state.into() };
     Document::of_fact(client.names(), &fact, datetime!(2026-11-03 01:12:03 UTC))
 }
 

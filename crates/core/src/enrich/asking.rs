@@ -230,13 +230,13 @@ impl Asking<'_, '_, '_> {
                 .fields("configuration.")
                 .filter(|(_, said)| !said.is.is_empty() && self.is_before(said))
                 .filter_map(|(field, said)| {
-                    Some((field.strip_prefix("configuration.")?.to_owned(), said.is.clone()))
+                    Some((field.strip_prefix("configuration.")?.to_owned(), said.is.to_vec()))
                 })
                 .collect(),
             tags: state
                 .said("tags")
                 .filter(|said| self.is_before(said))
-                .map(|said| said.is.clone())
+                .map(|said| said.is.to_vec())
                 .unwrap_or_default(),
             script_verdict,
             ..Default::default()

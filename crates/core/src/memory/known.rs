@@ -146,9 +146,9 @@ impl Known {
                 // Most records tell nothing new, and the state is shared.
                 (Some(Some(state)), _) if state.knows(&fact.state) => {}
                 (Some(Some(state)), _) => drop(Arc::make_mut(state).join(&fact.state)),
-                (Some(none), _) => *none = Some(Arc::new(fact.state.clone())),
+                (Some(none), _) => *none = Some(Arc::clone(&fact.state)),
                 (None, Absence::NothingTold) => {
-                    self.states.insert(fact.key.clone(), Some(Arc::new(fact.state.clone())));
+                    self.states.insert(fact.key.clone(), Some(Arc::clone(&fact.state)));
                 }
                 (None, _) => {}
             }

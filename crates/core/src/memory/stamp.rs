@@ -1,19 +1,21 @@
 //! When something was said, and by which record.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 
 use crate::timestamp;
 
 /// The place of a record in the order of all: the time of its event and then its id, as text that sorts like that. A stamp
-/// of a day alone lies before all of that day.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Stamp(String);
+/// of a day alone lies before all of that day. All that one record tells shares one text.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stamp(Option<Arc<str>>);
 
 impl Stamp {
     /// What holds at all times, such as the name of a thing.
-    pub const ALWAYS: Self = Self(String::new());
+    pub const ALWAYS: Self = Self(None);
 
     /// [`Self::ALWAYS`], to be lent.
     pub fn always() -> &'static Self {
@@ -23,27 +25,44 @@ impl Stamp {
 
     /// That of one record, which is known by the id of its document.
     pub fn of(time: OffsetDateTime, id: &str) -> Self {
-        Self([&timestamp::format(time), " ", id].concat())
+        Self::new(&[&timestamp::format(time), " ", id].concat())
     }
 
     /// The day of a record, for what need not be written again with every record of a day.
     pub fn of_day(time: OffsetDateTime) -> Self {
-        Self(day(time))
+        Self::new(&day(time))
     }
 
     /// The first of all stamps at a time or after it.
     pub fn at(time: OffsetDateTime) -> Self {
-        Self(timestamp::format(time))
+        Self::new(&timestamp::format(time))
     }
 
     /// When it was; none of a stamp without a time.
     pub fn time(&self) -> Option<OffsetDateTime> {
-        let (time, _) = self.0.split_once(' ').unwrap_or((&self.0, ""));
+        let text = self.as_str();
+        let (time, _) = text.split_once(' ').unwrap_or((text, ""));
         timestamp::parse(time).or_else(|| timestamp::parse(&format!("{time}T00:00:00Z")))
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    fn new(text: &str) -> Self {
+        Self((!text.is_empty()).then(|| text.into()))
+    }
+}
+
+impl Serialize for Stamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Stamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <Cow<'de, str>>::deserialize(deserializer).map(|text| Self::new(&text))
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::key::Key;
+use super::sorted::Sorted;
 use super::stamp::Stamp;
 use super::word::{Content, Word};
 
@@ -25,31 +27,44 @@ const LONGEST: usize = 2_048;
 /// The field of a stored document that holds the state with its stamps; the others repeat it for people and panels.
 pub const FIELD: &str = "memory";
 
+/// About the bytes that the allocator takes for a block beside those that are asked for.
+const OF_BLOCK: usize = 16;
+
 /// What is known of one thing: fields under dotted names, each name in one of four groups.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(from = "Stored")]
 pub struct State {
     /// Of which the later record counts.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    latest: BTreeMap<String, Said>,
+    #[serde(skip_serializing_if = "Sorted::is_empty")]
+    latest: Sorted<Said>,
     /// Of which the earlier record counts.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    earliest: BTreeMap<String, Said>,
+    #[serde(skip_serializing_if = "Sorted::is_empty")]
+    earliest: Sorted<Said>,
     /// Sets that keep the members that were seen last, with when that was.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    newest: BTreeMap<String, Members>,
+    #[serde(skip_serializing_if = "Sorted::is_empty")]
+    newest: Sorted<Members>,
     /// Sets that keep the members that were seen first, with when that was.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    oldest: BTreeMap<String, Members>,
+    #[serde(skip_serializing_if = "Sorted::is_empty")]
+    oldest: Sorted<Members>,
 }
 
-type Members = BTreeMap<String, Stamp>;
+/// A state as it is stored, each stamp with a text of its own.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Stored {
+    latest: Sorted<Said>,
+    earliest: Sorted<Said>,
+    newest: Sorted<Members>,
+    oldest: Sorted<Members>,
+}
+
+type Members = Sorted<Stamp>;
 
 /// A value and who said it. Every value is a list of texts, so that OpenSearch's script and this code compare them alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     pub at: Stamp,
-    pub is: Vec<String>,
+    pub is: Box<[String]>,
 }
 
 /// When a member of a set of the oldest was seen first.
@@ -61,11 +76,11 @@ pub enum Seen<'s> {
     Unknown,
 }
 
-/// What one record tells of one thing.
+/// What one record tells of one thing. Whoever has to do with it until it is stored shares the state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
     pub key: Key,
-    pub state: State,
+    pub state: Arc<State>,
 }
 
 impl State {
@@ -77,22 +92,22 @@ impl State {
         if more > 0 {
             is.push(format!("… and {more} more"));
         }
-        self.latest.insert(field.to_owned(), Said { at: at.clone(), is });
+        self.latest.insert(field, Said { at: at.clone(), is: is.into() });
     }
 
     /// Says what only the first record about it may say.
     pub fn say_first(&mut self, field: &str, at: &Stamp, is: impl Into<String>) {
-        self.earliest.insert(field.to_owned(), Said { at: at.clone(), is: vec![shortened(is.into())] });
+        self.earliest.insert(field, Said { at: at.clone(), is: [shortened(is.into())].into() });
     }
 
     /// Adds a member to a set of those seen last.
     pub fn add_newest(&mut self, set: &str, at: &Stamp, member: impl Into<String>) {
-        self.newest.entry(set.to_owned()).or_default().insert(shortened(member.into()), at.clone());
+        self.newest.get_or_default(set).insert(&shortened(member.into()), at.clone());
     }
 
     /// Adds a member to a set of those seen first.
     pub fn add_oldest(&mut self, set: &str, at: &Stamp, member: impl Into<String>) {
-        self.oldest.entry(set.to_owned()).or_default().insert(shortened(member.into()), at.clone());
+        self.oldest.get_or_default(set).insert(&shortened(member.into()), at.clone());
     }
 
     pub fn is_empty(&self) -> bool {
@@ -102,16 +117,16 @@ impl State {
     /// Takes what another state knows, and tells whether that was anything new.
     pub fn join(&mut self, other: &Self) -> bool {
         let mut changed = false;
-        for (field, said) in &other.latest {
+        for (field, said) in other.latest.iter() {
             changed |= keep(&mut self.latest, field, said, later);
         }
-        for (field, said) in &other.earliest {
+        for (field, said) in other.earliest.iter() {
             changed |= keep(&mut self.earliest, field, said, earlier);
         }
-        for (set, members) in &other.newest {
+        for (set, members) in other.newest.iter() {
             changed |= unite(&mut self.newest, set, members, NEWEST, newer);
         }
-        for (set, members) in &other.oldest {
+        for (set, members) in other.oldest.iter() {
             changed |= unite(&mut self.oldest, set, members, OLDEST, older);
         }
         changed
@@ -119,10 +134,10 @@ impl State {
 
     /// Whether a join with the other would change nothing.
     pub fn knows(&self, other: &Self) -> bool {
-        let is_said = |known: &BTreeMap<String, Said>, field: &str, said: &Said, order: Ordered<Said>| {
+        let is_said = |known: &Sorted<Said>, field: &str, said: &Said, order: Ordered<Said>| {
             known.get(field).is_some_and(|old| !wins(said, old, order))
         };
-        let has = |known: &BTreeMap<String, Members>, set: &str, members: &Members, cap, order| {
+        let has = |known: &Sorted<Members>, set: &str, members: &Members, cap, order| {
             known
                 .get(set)
                 .is_some_and(|known| !members.iter().any(|(it, at)| is_new(known, (it, at), cap, order)))
@@ -137,14 +152,14 @@ impl State {
     /// something.
     pub(super) fn has_heard(&self, word: &Word<'_>, key: &Key) -> bool {
         let Word { name, at, is } = word;
-        let is_said = |known: &BTreeMap<String, Said>, is: &[Cow<'_, str>], order: Ordered<Stamp>| {
+        let is_said = |known: &Sorted<Said>, is: &[Cow<'_, str>], order: Ordered<Stamp>| {
             let is_whole = is.len() <= MOST_VALUES && is.iter().all(|text| text.len() <= LONGEST);
             is_whole
                 && known.get(&**name).is_some_and(|old| {
                     order(at, &old.at).then_with(|| compare_lists(is, &old.is)) != Ordering::Greater
                 })
         };
-        let has = |known: &BTreeMap<String, Members>, member: &str, cap, order| {
+        let has = |known: &Sorted<Members>, member: &str, cap, order| {
             member.len() <= LONGEST
                 && known.get(&**name).is_some_and(|known| !is_new(known, (member, at), cap, order))
         };
@@ -160,7 +175,7 @@ impl State {
 
     /// The values of a field; none of what is not known, and an empty list of what is known to be absent.
     pub fn values(&self, field: &str) -> Option<&[String]> {
-        self.said(field).map(|said| said.is.as_slice())
+        self.said(field).map(|said| &*said.is)
     }
 
     /// The first value of a field.
@@ -174,16 +189,13 @@ impl State {
 
     /// The fields whose names begin so.
     pub fn fields<'s>(&'s self, beginning: &'s str) -> impl Iterator<Item = (&'s str, &'s Said)> {
-        let fields = self.latest.range(beginning.to_owned()..);
-        fields
-            .take_while(move |(name, _)| name.starts_with(beginning))
-            .map(|(name, said)| (name.as_str(), said))
+        self.latest.beginning(beginning)
     }
 
     /// The members of a set with their stamps, by name.
     pub fn members(&self, set: &str) -> impl Iterator<Item = (&str, &Stamp)> {
         let members = self.newest.get(set).or_else(|| self.oldest.get(set));
-        members.into_iter().flatten().map(|(member, at)| (member.as_str(), at))
+        members.into_iter().flat_map(Sorted::iter)
     }
 
     /// When a member of a set of the oldest was seen first.
@@ -200,35 +212,73 @@ impl State {
         }
     }
 
-    /// About the bytes that it takes.
+    /// About the bytes that it takes with all that it points at. A stamp that several share is counted where it stands first.
     pub fn size(&self) -> usize {
-        let said = self.latest.iter().chain(&self.earliest);
-        let said: usize = said
-            .map(|(field, said)| field.len() + said.is.iter().map(|text| text.len() + 24).sum::<usize>() + 96)
-            .sum();
-        let sets = self.newest.iter().chain(&self.oldest);
-        let members: usize =
-            sets.flat_map(|(_, members)| members).map(|(member, _)| member.len() + 128).sum();
-        said + members
+        let mut last = Stamp::always();
+        let mut stamp = |at| {
+            let is_shared = std::mem::replace(&mut last, at) == at;
+            if is_shared { 0 } else { at.as_str().len() + 2 * OF_BLOCK }
+        };
+        let mut bytes = size_of::<Self>();
+        for group in [&self.latest, &self.earliest] {
+            bytes += group.size(OF_BLOCK);
+            for (_, said) in group.iter() {
+                let texts = said.is.iter().map(|text| text.len() + size_of::<String>() + OF_BLOCK);
+                bytes += stamp(&said.at) + OF_BLOCK + texts.sum::<usize>();
+            }
+        }
+        for sets in [&self.newest, &self.oldest] {
+            bytes += sets.size(OF_BLOCK);
+            for (_, members) in sets.iter() {
+                bytes += members.size(OF_BLOCK) + members.iter().map(|(_, at)| stamp(at)).sum::<usize>();
+            }
+        }
+        bytes
+    }
+
+    /// Gives back the room that it grew into.
+    pub(super) fn shrink(&mut self) {
+        self.latest.shrink();
+        self.earliest.shrink();
+        for sets in [&mut self.newest, &mut self.oldest] {
+            sets.values_mut().for_each(Sorted::shrink);
+            sets.shrink();
+        }
     }
 
     /// The document that OpenSearch's script makes of it.
     pub fn document(&self) -> Value {
         let mut document = Map::new();
-        for (field, said) in self.latest.iter().chain(&self.earliest) {
+        for (field, said) in self.latest.iter().chain(self.earliest.iter()) {
             match &said.is[..] {
                 [] => {}
-                [value] => drop(document.insert(field.clone(), json!(value))),
-                values => drop(document.insert(field.clone(), json!(values))),
+                [value] => drop(document.insert(field.to_owned(), json!(value))),
+                values => drop(document.insert(field.to_owned(), json!(values))),
             }
         }
-        for (set, members) in self.newest.iter().chain(&self.oldest) {
-            let mut names: Vec<&str> = members.keys().map(String::as_str).collect();
+        for (set, members) in self.newest.iter().chain(self.oldest.iter()) {
+            let mut names: Vec<&str> = members.iter().map(|(name, _)| name).collect();
             names.sort_by(|a, b| compare(a, b));
-            document.insert(set.clone(), names.into());
+            document.insert(set.to_owned(), names.into());
         }
         document.insert(FIELD.to_owned(), json!(self));
         Value::Object(document)
+    }
+}
+
+impl From<Stored> for State {
+    fn from(Stored { latest, earliest, newest, oldest }: Stored) -> Self {
+        let mut state = Self { latest, earliest, newest, oldest };
+        let mut known: BTreeSet<Stamp> = BTreeSet::new();
+        let said = state.latest.values_mut().chain(state.earliest.values_mut()).map(|said| &mut said.at);
+        let sets = state.newest.values_mut().chain(state.oldest.values_mut()).flat_map(Sorted::values_mut);
+        for stamp in said.chain(sets) {
+            match known.get(stamp) {
+                Some(shared) => *stamp = shared.clone(),
+                None => drop(known.insert(stamp.clone())),
+            }
+        }
+        state
     }
 }
 
@@ -257,7 +307,7 @@ fn wins(said: &Said, old: &Said, order: Ordered<Said>) -> bool {
 }
 
 /// Keeps what is later or earlier.
-fn keep(known: &mut BTreeMap<String, Said>, field: &str, said: &Said, order: Ordered<Said>) -> bool {
+fn keep(known: &mut Sorted<Said>, field: &str, said: &Said, order: Ordered<Said>) -> bool {
     match known.get_mut(field) {
         Some(old) => {
             let wins = wins(said, old, order);
@@ -267,7 +317,7 @@ fn keep(known: &mut BTreeMap<String, Said>, field: &str, said: &Said, order: Ord
             wins
         }
         None => {
-            known.insert(field.to_owned(), said.clone());
+            known.insert(field, said.clone());
             true
         }
     }
@@ -275,25 +325,25 @@ fn keep(known: &mut BTreeMap<String, Said>, field: &str, said: &Said, order: Ord
 
 /// Unites two sets; over the cap the losing end goes.
 fn unite(
-    sets: &mut BTreeMap<String, Members>,
+    sets: &mut Sorted<Members>,
     set: &str,
     members: &Members,
     cap: usize,
     order: Ordered<Stamp>,
 ) -> bool {
-    let known = sets.entry(set.to_owned()).or_default();
+    let known = sets.get_or_default(set);
     let mut changed = false;
-    for (member, at) in members {
+    for (member, at) in members.iter() {
         if !is_new(known, (member, at), cap, order) {
             continue;
         }
-        if !known.contains_key(member) && known.len() >= cap {
-            let loser = loser(known, order).map(|(loser, _)| loser.clone());
+        if known.get(member).is_none() && known.len() >= cap {
+            let loser = loser(known, order).map(|(loser, _)| loser.to_owned());
             if let Some(loser) = loser {
                 known.remove(&loser);
             }
         }
-        known.insert(member.clone(), at.clone());
+        known.insert(member, at.clone());
         changed = true;
     }
     changed
@@ -309,12 +359,8 @@ fn is_new(known: &Members, (member, at): (&str, &Stamp), cap: usize, order: Orde
 }
 
 /// The member that goes when a set is full.
-fn loser(known: &Members, order: Ordered<Stamp>) -> Option<(&String, &Stamp)> {
-    known.iter().reduce(
-        |loser, next| {
-            if beats((loser.0, loser.1), (next.0, next.1), order) { next } else { loser }
-        },
-    )
+fn loser(known: &Members, order: Ordered<Stamp>) -> Option<(&str, &Stamp)> {
+    known.iter().reduce(|loser, next| if beats(loser, next, order) { next } else { loser })
 }
 
 /// Of two with one stamp the lesser name wins.

@@ -1,6 +1,7 @@
 //! What a record tells of one thing, in the record's own texts. Memory knows most of it already, and then nothing is copied.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::key::Key;
 use super::stamp::Stamp;
@@ -96,6 +97,7 @@ impl<'t> Told<'t> {
                 Content::Oldest(is) => state.add_oldest(&name, at, is),
             }
         }
-        Fact { key: self.key, state }
+        state.shrink();
+        Fact { key: self.key, state: Arc::new(state) }
     }
 }

@@ -23,7 +23,7 @@ fn issued(key: &str, by: &str, with: Option<&str>, person: Option<&str>) -> Fact
     for (field, value) in [("issued.by", Some(by)), ("issued.key", with), ("issued.person", person)] {
         state.say(field, &Stamp::ALWAYS, value);
     }
-    Fact { key: Key::session(key), state }
+    Fact { key: Key::session(key), state: state.into() }
 }
 
 fn of(identity: &Json, facts: &[Fact]) -> Lineage {
