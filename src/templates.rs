@@ -18,13 +18,18 @@ pub type Escape = fn(&str) -> Cow<'_, str>;
 pub const PLAIN: Escape = |text| Cow::Borrowed(text);
 
 /// The template with the members of `values` in their places. A template comes with the program and is filled in by a test, so
-/// that whatever is wrong with it shows there.
+/// that whatever is wrong with it shows there. In a release a value that is not there leaves a gap: it must cost nobody a report.
 pub fn fill(template: &str, escape: Escape, values: &impl Serialize) -> String {
     let mut environment = Environment::new();
     let syntax =
         SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
     environment.set_syntax(syntax.expect("the delimiters are the usual ones"));
-    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    let is_strict = cfg!(debug_assertions);
+    environment.set_undefined_behavior(if is_strict {
+        UndefinedBehavior::SemiStrict
+    } else {
+        UndefinedBehavior::Chainable
+    });
     environment.set_auto_escape_callback(|_| AutoEscape::Custom("form".into()));
     environment.set_formatter(move |out, _, value| {
         let written = match value.as_str() {
@@ -32,7 +37,7 @@ pub fn fill(template: &str, escape: Escape, values: &impl Serialize) -> String {
             Some(text) => out.write_str(&escape(text)),
             None if value.is_number() => write!(out, "{value}"),
             // What an `if` without `else` leaves; all else that is undefined has failed before.
-            None if value.is_undefined() => Ok(()),
+            None if value.is_undefined() || value.is_none() && !is_strict => Ok(()),
             None => Err(std::fmt::Error),
         };
         written.map_err(|_| Error::new(ErrorKind::InvalidOperation, format!("a {} is no text", value.kind())))
