@@ -4,6 +4,7 @@
 //! idempotent: whatever the order of records, how often they are delivered and how many daemons share the work, the same
 //! set of records ends in the same memory. A script in OpenSearch makes the same join as the Rust here.
 
+mod by_name;
 mod key;
 mod known;
 mod names;

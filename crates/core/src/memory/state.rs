@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::by_name::ByName;
 use super::key::Key;
 use super::stamp::Stamp;
 use super::word::{Content, Word};
@@ -30,17 +31,17 @@ pub const FIELD: &str = "memory";
 #[serde(default)]
 pub struct State {
     /// Of which the later record counts.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    latest: BTreeMap<String, Said>,
+    #[serde(skip_serializing_if = "ByName::is_empty")]
+    latest: ByName<Said>,
     /// Of which the earlier record counts.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    earliest: BTreeMap<String, Said>,
+    #[serde(skip_serializing_if = "ByName::is_empty")]
+    earliest: ByName<Said>,
     /// Sets that keep the members that were seen last, with when that was.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    newest: BTreeMap<String, Members>,
+    #[serde(skip_serializing_if = "ByName::is_empty")]
+    newest: ByName<Members>,
     /// Sets that keep the members that were seen first, with when that was.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    oldest: BTreeMap<String, Members>,
+    #[serde(skip_serializing_if = "ByName::is_empty")]
+    oldest: ByName<Members>,
 }
 
 type Members = BTreeMap<String, Stamp>;
@@ -77,22 +78,22 @@ impl State {
         if more > 0 {
             is.push(format!("… and {more} more"));
         }
-        self.latest.insert(field.to_owned(), Said { at: at.clone(), is });
+        self.latest.insert(field, Said { at: at.clone(), is });
     }
 
     /// Says what only the first record about it may say.
     pub fn say_first(&mut self, field: &str, at: &Stamp, is: impl Into<String>) {
-        self.earliest.insert(field.to_owned(), Said { at: at.clone(), is: vec![shortened(is.into())] });
+        self.earliest.insert(field, Said { at: at.clone(), is: vec![shortened(is.into())] });
     }
 
     /// Adds a member to a set of those seen last.
     pub fn add_newest(&mut self, set: &str, at: &Stamp, member: impl Into<String>) {
-        self.newest.entry(set.to_owned()).or_default().insert(shortened(member.into()), at.clone());
+        self.newest.get_or_default(set).insert(shortened(member.into()), at.clone());
     }
 
     /// Adds a member to a set of those seen first.
     pub fn add_oldest(&mut self, set: &str, at: &Stamp, member: impl Into<String>) {
-        self.oldest.entry(set.to_owned()).or_default().insert(shortened(member.into()), at.clone());
+        self.oldest.get_or_default(set).insert(shortened(member.into()), at.clone());
     }
 
     pub fn is_empty(&self) -> bool {
@@ -102,16 +103,16 @@ impl State {
     /// Takes what another state knows, and tells whether that was anything new.
     pub fn join(&mut self, other: &Self) -> bool {
         let mut changed = false;
-        for (field, said) in &other.latest {
+        for (field, said) in other.latest.iter() {
             changed |= keep(&mut self.latest, field, said, later);
         }
-        for (field, said) in &other.earliest {
+        for (field, said) in other.earliest.iter() {
             changed |= keep(&mut self.earliest, field, said, earlier);
         }
-        for (set, members) in &other.newest {
+        for (set, members) in other.newest.iter() {
             changed |= unite(&mut self.newest, set, members, NEWEST, newer);
         }
-        for (set, members) in &other.oldest {
+        for (set, members) in other.oldest.iter() {
             changed |= unite(&mut self.oldest, set, members, OLDEST, older);
         }
         changed
@@ -119,10 +120,10 @@ impl State {
 
     /// Whether a join with the other would change nothing.
     pub fn knows(&self, other: &Self) -> bool {
-        let is_said = |known: &BTreeMap<String, Said>, field: &str, said: &Said, order: Ordered<Said>| {
+        let is_said = |known: &ByName<Said>, field: &str, said: &Said, order: Ordered<Said>| {
             known.get(field).is_some_and(|old| !wins(said, old, order))
         };
-        let has = |known: &BTreeMap<String, Members>, set: &str, members: &Members, cap, order| {
+        let has = |known: &ByName<Members>, set: &str, members: &Members, cap, order| {
             known
                 .get(set)
                 .is_some_and(|known| !members.iter().any(|(it, at)| is_new(known, (it, at), cap, order)))
@@ -137,14 +138,14 @@ impl State {
     /// something.
     pub(super) fn has_heard(&self, word: &Word<'_>, key: &Key) -> bool {
         let Word { name, at, is } = word;
-        let is_said = |known: &BTreeMap<String, Said>, is: &[Cow<'_, str>], order: Ordered<Stamp>| {
+        let is_said = |known: &ByName<Said>, is: &[Cow<'_, str>], order: Ordered<Stamp>| {
             let is_whole = is.len() <= MOST_VALUES && is.iter().all(|text| text.len() <= LONGEST);
             is_whole
                 && known.get(&**name).is_some_and(|old| {
                     order(at, &old.at).then_with(|| compare_lists(is, &old.is)) != Ordering::Greater
                 })
         };
-        let has = |known: &BTreeMap<String, Members>, member: &str, cap, order| {
+        let has = |known: &ByName<Members>, member: &str, cap, order| {
             member.len() <= LONGEST
                 && known.get(&**name).is_some_and(|known| !is_new(known, (member, at), cap, order))
         };
@@ -174,10 +175,7 @@ impl State {
 
     /// The fields whose names begin so.
     pub fn fields<'s>(&'s self, beginning: &'s str) -> impl Iterator<Item = (&'s str, &'s Said)> {
-        let fields = self.latest.range(beginning.to_owned()..);
-        fields
-            .take_while(move |(name, _)| name.starts_with(beginning))
-            .map(|(name, said)| (name.as_str(), said))
+        self.latest.iter().filter(move |(name, _)| name.starts_with(beginning))
     }
 
     /// The members of a set with their stamps, by name.
@@ -202,11 +200,11 @@ impl State {
 
     /// About the bytes that it takes.
     pub fn size(&self) -> usize {
-        let said = self.latest.iter().chain(&self.earliest);
+        let said = self.latest.iter().chain(self.earliest.iter());
         let said: usize = said
             .map(|(field, said)| field.len() + said.is.iter().map(|text| text.len() + 24).sum::<usize>() + 96)
             .sum();
-        let sets = self.newest.iter().chain(&self.oldest);
+        let sets = self.newest.iter().chain(self.oldest.iter());
         let members: usize =
             sets.flat_map(|(_, members)| members).map(|(member, _)| member.len() + 128).sum();
         said + members
@@ -215,17 +213,17 @@ impl State {
     /// The document that OpenSearch's script makes of it.
     pub fn document(&self) -> Value {
         let mut document = Map::new();
-        for (field, said) in self.latest.iter().chain(&self.earliest) {
+        for (field, said) in self.latest.iter().chain(self.earliest.iter()) {
             match &said.is[..] {
                 [] => {}
-                [value] => drop(document.insert(field.clone(), json!(value))),
-                values => drop(document.insert(field.clone(), json!(values))),
+                [value] => drop(document.insert(field.to_owned(), json!(value))),
+                values => drop(document.insert(field.to_owned(), json!(values))),
             }
         }
-        for (set, members) in self.newest.iter().chain(&self.oldest) {
+        for (set, members) in self.newest.iter().chain(self.oldest.iter()) {
             let mut names: Vec<&str> = members.keys().map(String::as_str).collect();
             names.sort_by(|a, b| compare(a, b));
-            document.insert(set.clone(), names.into());
+            document.insert(set.to_owned(), names.into());
         }
         document.insert(FIELD.to_owned(), json!(self));
         Value::Object(document)
@@ -257,7 +255,7 @@ fn wins(said: &Said, old: &Said, order: Ordered<Said>) -> bool {
 }
 
 /// Keeps what is later or earlier.
-fn keep(known: &mut BTreeMap<String, Said>, field: &str, said: &Said, order: Ordered<Said>) -> bool {
+fn keep(known: &mut ByName<Said>, field: &str, said: &Said, order: Ordered<Said>) -> bool {
     match known.get_mut(field) {
         Some(old) => {
             let wins = wins(said, old, order);
@@ -267,7 +265,7 @@ fn keep(known: &mut BTreeMap<String, Said>, field: &str, said: &Said, order: Ord
             wins
         }
         None => {
-            known.insert(field.to_owned(), said.clone());
+            known.insert(field, said.clone());
             true
         }
     }
@@ -275,13 +273,13 @@ fn keep(known: &mut BTreeMap<String, Said>, field: &str, said: &Said, order: Ord
 
 /// Unites two sets; over the cap the losing end goes.
 fn unite(
-    sets: &mut BTreeMap<String, Members>,
+    sets: &mut ByName<Members>,
     set: &str,
     members: &Members,
     cap: usize,
     order: Ordered<Stamp>,
 ) -> bool {
-    let known = sets.entry(set.to_owned()).or_default();
+    let known = sets.get_or_default(set);
     let mut changed = false;
     for (member, at) in members {
         if !is_new(known, (member, at), cap, order) {

@@ -36,7 +36,15 @@ fn sets(most: usize) -> impl Strategy<Value = BTreeMap<String, Members>> {
 fn states() -> impl Strategy<Value = State> {
     (said(0..3), said(1..2), sets(2 * NEWEST), sets(2 * OLDEST)).prop_map(
         |(latest, earliest, newest, oldest)| {
-            joined(&State::default(), &State { latest, earliest, newest, oldest })
+            joined(
+                &State::default(),
+                &State {
+                    latest: latest.into(),
+                    earliest: earliest.into(),
+                    newest: newest.into(),
+                    oldest: oldest.into(),
+                },
+            )
         },
     )
 }
@@ -50,18 +58,18 @@ fn joined(a: &State, b: &State) -> State {
 /// All that a state knows, as if one record told it.
 fn told(state: &State) -> Told<'_> {
     let mut told = Told::about(Key::resource("arn"));
-    for (field, Said { at, is }) in &state.latest {
+    for (field, Said { at, is }) in state.latest.iter() {
         told.say_all(field, at, is.iter().map(Cow::from).collect());
     }
-    for (field, Said { at, is }) in &state.earliest {
+    for (field, Said { at, is }) in state.earliest.iter() {
         told.say_first(field, at, is[0].as_str());
     }
-    for (set, members) in &state.newest {
+    for (set, members) in state.newest.iter() {
         for (member, at) in members {
             told.add_newest(set, at, member);
         }
     }
-    for (set, members) in &state.oldest {
+    for (set, members) in state.oldest.iter() {
         for (member, at) in members {
             told.add_oldest(set, at, member);
         }
