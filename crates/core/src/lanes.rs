@@ -4,6 +4,8 @@ use wide::u8x16;
 
 /// Bytes that are looked at together.
 pub const LANE: usize = 16;
+/// Bytes whose stops are looked for together.
+const BLOCK: usize = 4 * LANE;
 
 /// Bytes that end a copy.
 pub trait Stops {
@@ -38,7 +40,7 @@ pub fn has_stop<S: Stops>(text: &[u8]) -> bool {
 /// Whether it holds for the position of each stop.
 #[inline]
 pub fn all_stops<S: Stops>(text: &[u8], mut holds: impl FnMut(usize) -> bool) -> bool {
-    let mut all_hold = |mut stops: u32, from: usize| {
+    let mut all_hold = |mut stops: u64, from: usize| {
         while stops != 0 {
             let at = from + stops.trailing_zeros() as usize;
             // Nought, with which the rest is filled up, may be a stop.
@@ -52,16 +54,25 @@ pub fn all_stops<S: Stops>(text: &[u8], mut holds: impl FnMut(usize) -> bool) ->
         }
         true
     };
-    let (lanes, rest) = text.as_chunks();
+    let (blocks, rest) = text.as_chunks::<BLOCK>();
     let mut passed = 0;
-    for lane in lanes {
-        let stops = S::among(u8x16::from(*lane));
+    for block in blocks {
+        let stops = stops_of::<S>(block);
         if stops != 0 && !all_hold(stops, passed) {
             return false;
         }
-        passed += LANE;
+        passed += BLOCK;
     }
-    all_hold(S::among(u8x16::from(padded(rest))), passed)
+    let mut last = [0; BLOCK];
+    last[..rest.len()].copy_from_slice(rest);
+    all_hold(stops_of::<S>(&last), passed)
+}
+
+/// A bit for each stop in a block.
+#[inline]
+fn stops_of<S: Stops>(block: &[u8; BLOCK]) -> u64 {
+    let (lanes, _) = block.as_chunks::<LANE>();
+    lanes.iter().rev().fold(0, |stops, lane| stops << LANE | u64::from(S::among(u8x16::from(*lane))))
 }
 
 /// Adds one lane, of which only so many bytes count, in the same way.
