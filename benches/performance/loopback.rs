@@ -12,7 +12,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -47,6 +48,7 @@ impl Loopback {
         let sink = Arc::new(Sink::default());
         let opensearch = Router::new()
             .route("/_bulk", post(bulk))
+            .route("/_mget", post(recall))
             .route("/", get(info))
             .fallback(|| async { json!({}).to_string() })
             .layer(DefaultBodyLimit::disable())
@@ -69,7 +71,7 @@ impl Loopback {
         }));
     }
 
-    /// Documents of records that bulks asked to create, without those of the daemon's ledger.
+    /// Documents of records that bulks asked to create, without those of memory and of the daemon's ledger.
     pub fn records(&self) -> usize {
         self.sink.records.load(Ordering::Relaxed)
     }
@@ -106,7 +108,23 @@ async fn info() -> String {
     json!({"version": {"distribution": "opensearch", "number": "3.4.0"}}).to_string()
 }
 
-/// Answers as OpenSearch does when it created every document, without looking at the documents.
+/// Answers as OpenSearch does when memory holds nothing yet. What a daemon tells after that it knows from its cache.
+async fn recall(body: Bytes) -> String {
+    let asked: Asked = serde_json::from_slice(&body).expect("a recall is JSON");
+    let missing = |mut doc: Value| {
+        doc["found"] = false.into();
+        doc
+    };
+    let docs: Vec<Value> = asked.docs.into_iter().map(missing).collect();
+    json!({ "docs": docs }).to_string()
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    docs: Vec<Value>,
+}
+
+/// Answers as OpenSearch does when it created or joined every document, without looking at the documents.
 async fn bulk(State(sink): State<Arc<Sink>>, body: Bytes) -> String {
     let mut answer = String::from(r#"{"errors":false,"items":["#);
     let mut records = 0;
@@ -115,10 +133,16 @@ async fn bulk(State(sink): State<Arc<Sink>>, body: Bytes) -> String {
         if answer.ends_with('}') {
             answer.push(',');
         }
-        answer.push_str(r#"{"create":{"_id":""#);
+        let is_fact = action.starts_with(br#"{"update""#);
+        answer.push_str(if is_fact { r#"{"update":{"_id":""# } else { r#"{"create":{"_id":""# });
         answer.push_str(member(action, br#""_id":""#));
-        answer.push_str(r#"","status":201,"result":"created"}}"#);
-        records += usize::from(!member(action, br#""_index":""#).starts_with("sagetrail-objects-"));
+        answer.push_str(if is_fact {
+            r#"","status":200,"result":"updated"}}"#
+        } else {
+            r#"","status":201,"result":"created"}}"#
+        });
+        let is_of_ledger = || member(action, br#""_index":""#).starts_with("sagetrail-objects-");
+        records += usize::from(!is_fact && !is_of_ledger());
         next_line(&mut rest).expect("each action has its document");
     }
     answer.push_str("]}");

@@ -33,14 +33,19 @@ use trail::{Shape, Trail};
 /// Records of SageMaker among a hundred: an organisation's trail, a data science account's, and one of SageMaker alone.
 const SHARES: [usize; 3] = [1, 10, 100];
 const ROUNDS: usize = 5;
+/// What memory knows for a minute is shipped within it.
+const KNOWN: Shape = Shape { files: 5, records: 1_000, share: 100 };
+const TIMES_KNOWN: usize = 10;
 /// Fewer where a round takes a minute.
 const FEW_ROUNDS: usize = 3;
 const CORE: Shape = Shape { files: 20, records: 1_000, share: 0 };
 const BACKLOG: Shape = Shape { files: 200, records: 1_000, share: 0 };
 const PEAK_MEGABYTES: f64 = 100.0;
+/// How much processor time memory may cost, times that without.
+const MOST_FOR_MEMORY: f64 = 1.15;
 
 /// What can be measured by itself, in the order of the table.
-const PARTS: [&str; 5] = ["core", "shipping", "cluster", "growth", "latency"];
+const PARTS: [&str; 6] = ["core", "shipping", "memory", "cluster", "growth", "latency"];
 
 fn main() -> ExitCode {
     let only = std::env::args().nth(1).filter(|argument| !argument.starts_with('-'));
@@ -56,6 +61,9 @@ fn main() -> ExitCode {
     }
     if runs("shipping") {
         runtime.block_on(measure_shipping());
+    }
+    if runs("memory") {
+        runtime.block_on(measure_memory());
     }
     if runs("cluster") {
         runtime.block_on(measure_cluster());
@@ -137,6 +145,25 @@ async fn measure_shipping() {
         );
         memory("the daemon's peak memory", &daemons);
     }
+}
+
+/// The daemon end to end with memory, of which it has all at hand, and without.
+async fn measure_memory() {
+    let trail = Trail::generate(KNOWN);
+    let mut rounds = Vec::new();
+    for _ in 0..FEW_ROUNDS {
+        let with = shipper::ship_known(&trail, TIMES_KNOWN, Shipper::daemon).await;
+        let without = shipper::ship_known(&trail, TIMES_KNOWN, Shipper::daemon_without_memory).await;
+        rounds.push([with.cpu_seconds, without.cpu_seconds]);
+    }
+    table::note("memory end to end, 100 % of SageMaker, all of it known");
+    let records = (trail.selected * TIMES_KNOWN) as f64;
+    for (way, name) in ["with memory", "without memory"].into_iter().enumerate() {
+        let microseconds = rounds.iter().map(|round| 1e6 * round[way] / records);
+        table::speed(&format!("processor time for a record, {name}"), median(microseconds), "µs");
+    }
+    let times = rounds.iter().map(|[with, without]| with / without);
+    table::most("with memory, times without", median(times), "times", MOST_FOR_MEMORY);
 }
 
 /// What `shipper.py` may use.

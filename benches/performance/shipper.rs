@@ -41,6 +41,12 @@ impl Shipper {
         Self::run_daemon(&mut Command::new(daemon_file()), loopback)
     }
 
+    /// The daemon with its default settings, but that it judges each record alone.
+    pub fn daemon_without_memory(loopback: &Loopback) -> Self {
+        let mut daemon = Command::new(daemon_file());
+        Self::run_daemon(daemon.env("SAGETRAIL__MEMORY__ENABLED", "false"), loopback)
+    }
+
     /// The daemon on one of the processors.
     fn pinned_daemon(processor: usize, loopback: &Loopback) -> Self {
         let mut taskset = Command::new("taskset");
@@ -127,6 +133,21 @@ pub async fn ship(trail: &Trail, start: impl FnOnce(&Loopback) -> Shipper) -> Co
     until(|| loopback.sqs.receives() > 0).await;
     let cost = clear_backlog(&loopback, trail, &[shipper]).await;
     assert_eq!(loopback.records(), trail.selected, "every record of SageMaker is shipped once");
+    cost
+}
+
+/// Ships a trail so many times, after a first time that does not count, so that all that a daemon can know of it is known.
+pub async fn ship_known(trail: &Trail, times: usize, start: impl FnOnce(&Loopback) -> Shipper) -> Cost {
+    let loopback = Loopback::serve(trail).await;
+    let shipper = [start(&loopback)];
+    until(|| loopback.sqs.receives() > 0).await;
+    clear_backlog(&loopback, trail, &shipper).await;
+    let cost = clear_backlog(&loopback, &trail.repeated(times), &shipper).await;
+    assert_eq!(
+        loopback.records(),
+        trail.selected * (1 + times),
+        "every record of SageMaker is shipped each time"
+    );
     cost
 }
 

@@ -122,7 +122,7 @@ pub enum Enriched<'k> {
 /// Decides on one record and, when it is selected, writes its document. It never panics: what goes wrong at a record
 /// is that record's own end, because the others of its file have nothing to do with it.
 pub fn enrich<'k>(raw: &[u8], origin: Origin<'_>, enricher: &'k Enricher) -> Enriched<'k> {
-    enrich_knowing(raw, origin, enricher, &Known::off())
+    enrich_knowing(raw, origin, enricher, Known::always_off())
 }
 
 /// Decides as [`enrich`] does, with what is known beside the record.
@@ -211,7 +211,6 @@ fn decide<'k>(
     let event_time = event_time(&record);
     // Memory knows nothing of a drill and is told nothing by it: its names are nobody's.
     let drill = drill::of(&record, fingerprint_key);
-    let off = Known::off();
     let event = SigmaEvent::new(&record, &unpacked, catalogue, networks).of_drill(drill);
     while drill.is_none() {
         let wanted = event.wanted(memory.known(), event_time);
@@ -223,10 +222,10 @@ fn decide<'k>(
             return Enriched::ToRecall(missing);
         }
     }
-    let known = if drill.is_some() { &off } else { memory.known() };
+    let known = if drill.is_some() { Known::always_off() } else { memory.known() };
     let (alone, again) = rules.matches_alone(&event);
-    let event = event.knowing(known, event_time);
-    let matching = if known.is_off() { alone.clone() } else { rules.matches_knowing(&alone, again, &event) };
+    event.know(known, event_time);
+    let matching = if known.is_off() { alone.clone() } else { rules.matches_knowing(&alone, again) };
     // A muted match selects as well, so that what is muted can be found.
     if !select::is_selected(&record, *scope, &matching) {
         let repeats_read = event.remembered().repeats_read;

@@ -45,8 +45,12 @@ fn push_escaped(out: &mut Vec<u8>, mut rest: &[u8]) {
 
 fn push_escape(out: &mut Vec<u8>, byte: u8) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
+    // Nearly all that is escaped is a quote of the record's text.
+    if let b'"' | b'\\' = byte {
+        out.extend_from_slice(&[b'\\', byte]);
+        return;
+    }
     let short = match byte {
-        b'"' | b'\\' => byte,
         b'\n' => b'n',
         b'\r' => b'r',
         b'\t' => b't',

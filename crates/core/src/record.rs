@@ -48,7 +48,10 @@ pub enum RecordError {
 impl<'a> Record<'a> {
     /// Parses one record. Nesting deeper than serde's 128 levels is refused, which bounds every recursion after it.
     pub fn parse(raw: &'a [u8]) -> Result<Self, RecordError> {
-        let text = std::str::from_utf8(raw)?;
+        Self::parse_text(std::str::from_utf8(raw)?)
+    }
+
+    fn parse_text(text: &'a str) -> Result<Self, RecordError> {
         let root: Value<'a> = serde_json::from_str(text)?;
         let mut starts = [NONE; SLOTS];
         for ((name, _), position) in root.as_object().into_iter().flat_map(ObjectAsVec::iter).zip(0..NONE) {
@@ -74,8 +77,12 @@ impl<'a> Record<'a> {
     /// Parses one record, and where single characters make it no JSON, what is left without them, for which there must be
     /// room. Returns it with the text that it was parsed from.
     pub fn parse_repaired(raw: &'a [u8], room: &'a mut String) -> Result<(Self, &'a str), RecordError> {
-        let error = match Self::parse(raw) {
-            Ok(record) => return Ok((record, std::str::from_utf8(raw)?)),
+        let parse = || {
+            let text = std::str::from_utf8(raw)?;
+            Ok((Self::parse_text(text)?, text))
+        };
+        let error = match parse() {
+            Ok(parsed) => return Ok(parsed),
             Err(error) => error,
         };
         *room = repaired(raw);

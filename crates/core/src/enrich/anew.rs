@@ -76,7 +76,8 @@ pub fn re_enrich(kept: &StoredEvent<'_>, enricher: &Enricher, known: &Known) -> 
             before
         } else {
             let event = SigmaEvent::new(&record, &unpacked, &enricher.catalogue, &enricher.networks);
-            before.completed(event.knowing(known, event_time(&record)).into_facts().remembered)
+            event.know(known, event_time(&record));
+            before.completed(event.into_facts().remembered)
         }
     };
     // The document was written when its mark was whole.

@@ -3,10 +3,12 @@
 //! A record only meets the rules that could match its eventSource and its eventName. And the bytes of a record show
 //! whether any rule could ask for it, so that the rest is rejected before it is parsed.
 
+mod by_length;
 mod evidence;
+mod raw;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use memchr::memmem::Finder;
 use rsigma_parser::{ConditionExpr, Detection, DetectionItem, Detections, Modifier, Quantifier, SigmaValue};
@@ -14,8 +16,11 @@ use rsigma_parser::{ConditionExpr, Detection, DetectionItem, Detections, Modifie
 use super::lower::with_lower;
 use crate::memory::KnownNames;
 use crate::record::without_domain;
+use by_length::ByLength;
 pub use evidence::Evidence;
 use evidence::{Words, rarest, words};
+use raw::{EVENT_NAME, only_call};
+pub use raw::{EVENT_SOURCE, any_text_member};
 
 /// The calls that a rule can match, as far as its condition says so without wildcards.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,23 +158,28 @@ fn union<T: Ord>(alternatives: impl Iterator<Item = Option<BTreeSet<T>>>) -> Opt
 }
 
 /// The index from a record's call to the rules that could match it, by their position in the rule set.
+///
+/// The rules for any eventSource are among those of each and each part, so that a record of an ordinary service finds all of its
+/// rules in one list.
 #[derive(Debug, Default)]
 pub struct Dispatch {
     by_source: HashMap<String, ByName>,
     /// By a part of eventSource. Few rules differ in it, so each is tried.
-    by_part: BTreeMap<String, ByName>,
+    by_part: Vec<(Finder<'static>, ByName)>,
     any_source: ByName,
     /// The calls that a rule names with their service, by eventSource and eventName.
-    named: HashMap<Vec<u8>, Named>,
+    named: ByLength<Named>,
 }
 
 /// With the words of which a record must have one, if all of these rules need any.
-type Named = HashMap<Vec<u8>, Option<Arc<Words>>>;
+type Named = ByLength<Option<Arc<Words>>>;
 /// The least evidence that any rule needs, by eventSource and eventName.
 type Needed = HashMap<Vec<u8>, HashMap<Vec<u8>, Evidence>>;
 
+/// Positions of rules, in order.
 #[derive(Debug, Default)]
 struct ByName {
+    /// With the rules for any name.
     by_name: HashMap<String, Vec<usize>>,
     any_name: Vec<usize>,
 }
@@ -177,6 +187,7 @@ struct ByName {
 impl Dispatch {
     pub fn new<'a>(rules: impl IntoIterator<Item = &'a Calls>) -> Self {
         let mut dispatch = Self::default();
+        let mut by_part: BTreeMap<String, ByName> = BTreeMap::new();
         let mut needed = Needed::default();
         for (position, Calls { sources, names, evidence }) in rules.into_iter().enumerate() {
             let Some(sources) = sources else {
@@ -186,7 +197,7 @@ impl Dispatch {
             for source in sources {
                 match source {
                     Source::Contains(part) => {
-                        dispatch.by_part.entry(part.clone()).or_default().insert(names.as_ref(), position);
+                        by_part.entry(part.clone()).or_default().insert(names.as_ref(), position);
                     }
                     Source::Is(source) => {
                         dispatch
@@ -206,6 +217,13 @@ impl Dispatch {
             }
         }
         dispatch.named = with_searches(needed);
+        dispatch.by_source.values_mut().for_each(|rules| rules.finish(&dispatch.any_source));
+        let finished = by_part.into_iter().map(|(part, mut rules)| {
+            rules.finish(&dispatch.any_source);
+            (Finder::new(&part).into_owned(), rules)
+        });
+        dispatch.by_part = finished.collect();
+        dispatch.any_source.finish(&ByName::default());
         dispatch
     }
 
@@ -216,20 +234,15 @@ impl Dispatch {
 
     /// The same for names in lower case.
     fn candidates_of(&self, source: &str, name: &str) -> Vec<usize> {
-        let by_part = self.by_part.iter().filter(|(part, _)| source.contains(part.as_str()));
-        let mut found = Vec::new();
-        for rules in self
-            .by_source
-            .get(source)
-            .into_iter()
-            .chain(by_part.map(|(_, rules)| rules))
-            .chain([&self.any_source])
-        {
-            found.extend_from_slice(&rules.any_name);
-            found.extend_from_slice(rules.by_name.get(name).map_or(&[], Vec::as_slice));
+        let by_part = self.by_part.iter().filter(|(part, _)| part.find(source.as_bytes()).is_some());
+        let mut lists = self.by_source.get(source).into_iter().chain(by_part.map(|(_, rules)| rules));
+        let first = lists.next().unwrap_or(&self.any_source);
+        let mut found = first.of(name).to_vec();
+        for rules in lists {
+            found.extend_from_slice(rules.of(name));
+            found.sort_unstable();
+            found.dedup();
         }
-        found.sort_unstable();
-        found.dedup();
         found
     }
 
@@ -247,6 +260,18 @@ impl Dispatch {
     /// A member of that name inside the parameters, or a text with escapes, may say yes too early, which costs a parse, and
     /// so do two services in one record; it never says no to a record that a rule asks for.
     pub fn may_match_raw(&self, raw: &[u8], known: &KnownNames, is_wanted: impl Fn(&[u8]) -> bool) -> bool {
+        let Some((source, name)) = only_call(raw) else { return self.may_match_any(raw, known, is_wanted) };
+        if is_wanted(source) {
+            return true;
+        }
+        let Some(names) = lowered(source, |source| self.service(source)) else { return true };
+        let Some(names) = names else { return false };
+        let Some(words) = lowered(name, |name| names.get(name)) else { return true };
+        words.is_some_and(|words| words.as_ref().is_none_or(|words| words.could_be_in(raw, known)))
+    }
+
+    /// The same of a record that names several services or calls, or one with escapes.
+    fn may_match_any(&self, raw: &[u8], known: &KnownNames, is_wanted: impl Fn(&[u8]) -> bool) -> bool {
         let mut service: Option<&Named> = None;
         let is_wanted_or_unclear = any_text_member(raw, &EVENT_SOURCE, |source| {
             if is_wanted(source) {
@@ -279,7 +304,7 @@ impl Dispatch {
 }
 
 /// The same words have one search.
-fn with_searches(needed: Needed) -> HashMap<Vec<u8>, Named> {
+fn with_searches(needed: Needed) -> ByLength<Named> {
     let mut searches: BTreeMap<BTreeSet<String>, Arc<Words>> = BTreeMap::new();
     let mut search = |evidence| match evidence {
         Evidence::Call => None,
@@ -296,10 +321,6 @@ fn with_searches(needed: Needed) -> HashMap<Vec<u8>, Named> {
         })
         .collect()
 }
-
-/// Members of a record by which it is recognised in its bytes.
-pub static EVENT_SOURCE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"eventSource\""));
-static EVENT_NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"eventName\""));
 
 /// Bytes of a name that is looked up. None of AWS has a longer one, and a text that has is left to the parser.
 const MOST_NAME_BYTES: usize = 256;
@@ -324,19 +345,25 @@ impl ByName {
             }
         }
     }
-}
 
-/// Whether any member of that (quoted) name, at any depth, has a text that fits. A text with escapes always fits.
-pub fn any_text_member(raw: &[u8], quoted_name: &Finder<'_>, mut fits: impl FnMut(&[u8]) -> bool) -> bool {
-    quoted_name.find_iter(raw).any(|at| {
-        let rest = raw[at + quoted_name.needle().len()..].trim_ascii_start();
-        let Some(rest) = rest.strip_prefix(b":") else { return false };
-        let Some(text) = rest.trim_ascii_start().strip_prefix(b"\"") else { return false };
-        match memchr::memchr2(b'"', b'\\', text) {
-            Some(end) if text[end] == b'"' => fits(&text[..end]),
-            _ => true,
+    /// Takes the rules for any source as well, and puts those for any name among those of each.
+    fn finish(&mut self, any_source: &Self) {
+        for (name, positions) in &any_source.by_name {
+            self.by_name.entry(name.clone()).or_default().extend_from_slice(positions);
         }
-    })
+        self.any_name.extend_from_slice(&any_source.any_name);
+        self.any_name.sort_unstable();
+        for positions in self.by_name.values_mut() {
+            positions.extend_from_slice(&self.any_name);
+            positions.sort_unstable();
+            positions.dedup();
+        }
+    }
+
+    /// The rules that a record of this name could match.
+    fn of(&self, name: &str) -> &[usize] {
+        self.by_name.get(name).unwrap_or(&self.any_name)
+    }
 }
 
 #[cfg(test)]

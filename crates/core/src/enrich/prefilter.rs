@@ -4,6 +4,7 @@ use aho_corasick::packed::{Config, MatchKind, Searcher};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 
 /// Words, found in any case.
+#[derive(Debug)]
 pub struct Prefilter {
     /// All words, one byte after the other: the fastest way through a short text.
     automaton: AhoCorasick,

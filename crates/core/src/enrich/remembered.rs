@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use rsigma_eval::EventValue;
 use serde::{Deserialize, Serialize};
@@ -106,6 +107,12 @@ pub fn names_what_is_known(field: &str) -> bool {
 }
 
 impl Remembered {
+    /// What is remembered without memory.
+    pub fn nothing() -> &'static Self {
+        static NOTHING: LazyLock<Remembered> = LazyLock::new(Remembered::default);
+        &NOTHING
+    }
+
     /// What a stored document says that was remembered when it was written.
     pub fn of_document(document: &Value) -> Self {
         let ours = &document["sagemaker"];

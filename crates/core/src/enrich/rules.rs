@@ -31,15 +31,15 @@ pub use error::{BrokenRule, RulesError};
 pub use file::Folder;
 use file::RuleFile;
 pub use filter::Filter;
-use items::Given;
+use items::Answers;
 use loading::Loading;
 pub use set::{InactiveRule, RuleSet};
 pub use tuning::{Effect, Judged, Muted, Releveled, RuleOverride, Tuning};
 
 /// The rules that have to be asked once more when memory is, and what all have answered without it.
-pub struct Again {
+pub struct Again<'e, 's, 'a> {
     candidates: Vec<usize>,
-    given: Given,
+    answers: Answers<'e, 's, 'a>,
 }
 
 /// What becomes of a set of which some rules are broken.
@@ -163,24 +163,22 @@ impl RuleSet {
     }
 
     /// The rules that match an event by itself, and what to ask those that read memory with.
-    pub fn matches_alone(&self, event: &SigmaEvent<'_, '_>) -> (Vec<&Rule>, Again) {
+    pub fn matches_alone<'k: 'e, 'e, 's, 'a>(
+        &'k self,
+        event: &'e SigmaEvent<'s, 'a>,
+    ) -> (Vec<&'k Rule>, Again<'e, 's, 'a>) {
         let candidates = self.dispatch.candidates(event.record.event_source(), event.record.event_name());
         let reads_memory = |position: &usize| self.rules[*position].reads_memory;
         let again = candidates.iter().copied().filter(reads_memory).collect();
-        let (matching, given) = self.conditions.matching(candidates, event);
+        let (matching, answers) = self.conditions.matching(candidates, event);
         let matching = matching.into_iter().map(|position| &self.rules[position]).collect();
-        (matching, Again { candidates: again, given })
+        (matching, Again { candidates: again, answers })
     }
 
-    /// The rules that match an event with memory, when those that match it without are known: only rules that read memory
-    /// are asked again, and only what it can change.
-    pub fn matches_knowing<'s>(
-        &'s self,
-        alone: &[&'s Rule],
-        again: Again,
-        event: &SigmaEvent<'_, '_>,
-    ) -> Vec<&'s Rule> {
-        let knowing = self.conditions.matching_knowing(again.candidates, event, again.given);
+    /// The rules that match an event that was told what memory knows, when those that match it without are known: only rules
+    /// that read memory are asked again, and only what it can change.
+    pub fn matches_knowing<'s>(&'s self, alone: &[&'s Rule], again: Again<'_, '_, '_>) -> Vec<&'s Rule> {
+        let knowing = self.conditions.matching_knowing(again.candidates, again.answers);
         let knowing = knowing.into_iter().map(|position| &self.rules[position]);
         let mut matching: Vec<&Rule> =
             alone.iter().copied().filter(|rule| !rule.reads_memory).chain(knowing).collect();

@@ -12,7 +12,7 @@ use crate::record::{Record, truth};
 #[serde(deny_unknown_fields, default)]
 pub struct Selector {
     services: Vec<Service>,
-    calls: Vec<Call>,
+    calls: Calls,
     /// Kinds of resources.
     resources: Vec<String>,
     /// Types of `userIdentity`.
@@ -38,6 +38,15 @@ pub struct Selector {
 enum Service {
     SageMaker,
     Host(String),
+}
+
+/// Names of calls, or none where any will do.
+#[derive(Debug, Default, Deserialize)]
+#[serde(from = "Vec<Call>")]
+struct Calls {
+    all: Vec<Call>,
+    /// A bit for each letter that one of them begins with. It tells most calls apart from those of most selectors.
+    letters: u64,
 }
 
 /// The name of a call; with `*` at the end, how it begins.
@@ -71,8 +80,9 @@ impl Selector {
         let record = analysis.record;
         let resource = analysis.context.resource.as_ref().and_then(|resource| resource.kind.as_deref());
         let permission_set = || analysis.actor.permission_set().is_some();
-        any(&self.services, |service| service.is_of(record))
-            && any(&self.calls, |call| call.is_of(record))
+        let (source, name) = (record.event_source(), record.event_name());
+        any(&self.services, |service| service.is_of(record, source))
+            && self.calls.have(name)
             && any(&self.resources, |kind| resource == Some(kind))
             && any(&self.identities, |kind| analysis.actor.kind == Some(kind))
             && any(&self.agents, |agent| analysis.actor.agent == agent)
@@ -106,11 +116,11 @@ impl From<String> for Service {
 }
 
 impl Service {
-    fn is_of(&self, record: &Record<'_>) -> bool {
+    fn is_of(&self, record: &Record<'_>, source: &str) -> bool {
         match self {
             Self::SageMaker => record.is_sagemaker(),
             Self::Host(beginning) => {
-                let rest = record.event_source().strip_prefix(beginning.as_str());
+                let rest = source.strip_prefix(beginning.as_str());
                 rest.is_some_and(|rest| rest.starts_with('.'))
             }
         }
@@ -126,13 +136,36 @@ impl From<String> for Call {
     }
 }
 
-impl Call {
-    fn is_of(&self, record: &Record<'_>) -> bool {
-        match self {
-            Self::Name(name) => record.event_name() == name,
-            Self::Beginning(beginning) => record.event_name().starts_with(beginning.as_str()),
-        }
+impl From<Vec<Call>> for Calls {
+    fn from(all: Vec<Call>) -> Self {
+        let letters = all.iter().fold(0, |letters, call| {
+            let (Call::Name(text) | Call::Beginning(text)) = call;
+            letters | letter(text)
+        });
+        Self { all, letters }
     }
+}
+
+impl Calls {
+    fn have(&self, name: &str) -> bool {
+        self.all.is_empty()
+            || self.letters & letter(name) != 0
+                && self.all.iter().any(|call| match call {
+                    Call::Name(known) => name == known,
+                    Call::Beginning(beginning) => begins_with(name, beginning),
+                })
+    }
+}
+
+/// Most beginnings differ in the first letter, which is found out faster than by comparing all of them.
+fn begins_with(name: &str, beginning: &str) -> bool {
+    let first = beginning.as_bytes().first();
+    first.is_none_or(|first| name.as_bytes().first() == Some(first)) && name.starts_with(beginning)
+}
+
+/// A bit for what a name begins with, which letters may share; all of them for one without any letter.
+fn letter(name: &str) -> u64 {
+    name.bytes().next().map_or(u64::MAX, |first| 1 << (first % 64))
 }
 
 impl Setting {

@@ -66,7 +66,8 @@ pub struct SigmaEvent<'s, 'a> {
     network: OnceCell<SourceNetwork<'s>>,
     keys: OnceCell<Keys<'s>>,
     pairs: OnceCell<Vec<Usual<'s>>>,
-    memory: Option<(&'s Known, Option<OffsetDateTime>)>,
+    /// What is known beside the record, and the time of its event.
+    memory: OnceCell<(&'s Known, Option<OffsetDateTime>)>,
     drill: Option<&'s str>,
     remembered: OnceCell<Remembered>,
     /// The paths of what CloudTrail left out.
@@ -92,7 +93,7 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
             network: OnceCell::new(),
             keys: OnceCell::new(),
             pairs: OnceCell::new(),
-            memory: None,
+            memory: OnceCell::new(),
             drill: None,
             remembered: OnceCell::new(),
             omitted: OnceCell::new(),
@@ -105,10 +106,10 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
         self.omitted.get_or_init(|| omissions(self.record))
     }
 
-    /// With what is known beside the record, which is of an event at this time.
-    #[must_use]
-    pub fn knowing(self, known: &'s Known, time: Option<OffsetDateTime>) -> Self {
-        Self { memory: Some((known, time)), remembered: OnceCell::new(), ..self }
+    /// Takes what is known beside the record, which is of an event at this time. Until then nothing is remembered, and what is
+    /// told once stays.
+    pub fn know(&self, known: &'s Known, time: Option<OffsetDateTime>) {
+        self.memory.get_or_init(|| (known, time));
     }
 
     /// Of this drill, if of any.
@@ -177,10 +178,12 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
     }
 
     pub fn remembered(&self) -> &Remembered {
-        self.remembered.get_or_init(|| match self.memory {
-            Some((known, time)) if !known.is_off() => self.asking(time).remember(known, self.pairs()),
-            _ => Remembered::default(),
-        })
+        match self.memory.get() {
+            Some((known, time)) if !known.is_off() => {
+                self.remembered.get_or_init(|| self.asking(*time).remember(known, self.pairs()))
+            }
+            _ => self.remembered.get().unwrap_or_else(|| Remembered::nothing()),
+        }
     }
 
     /// The value of a field that is found at this place.

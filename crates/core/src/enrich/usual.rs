@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::Ipv6Net;
 use time::{Duration, OffsetDateTime};
 
 use super::actor::Actor;
@@ -233,9 +233,11 @@ fn network_of(record: &Record<'_>, network: &SourceNetwork<'_>) -> Option<String
     if let Some(asn) = &network.asn {
         return Some(format!("AS{}", asn.number));
     }
-    let address: IpAddr = record.text(&["sourceIPAddress"])?.parse().ok()?;
+    let text = record.text(&["sourceIPAddress"])?;
+    let address: IpAddr = text.parse().ok()?;
     Some(match address {
-        IpAddr::V4(address) => Ipv4Net::new(address, 24).ok()?.trunc().to_string(),
+        // What is read as such an address is written as it is always written.
+        IpAddr::V4(_) => [text.rsplit_once('.')?.0, ".0/24"].concat(),
         IpAddr::V6(address) => Ipv6Net::new(address, 48).ok()?.trunc().to_string(),
     })
 }

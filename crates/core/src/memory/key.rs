@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use sha2::{Digest, Sha256};
 use strum::{Display, EnumIter, IntoStaticStr};
 
@@ -35,6 +36,9 @@ impl Hash for Key {
         state.write_u64(self.hash);
     }
 }
+
+/// What stands before the path and the name of a role.
+static ROLE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(":role/"));
 
 /// What makes the hashes of all keys, which nobody outside can foresee.
 static HASHES: LazyLock<RandomState> = LazyLock::new(RandomState::new);
@@ -78,10 +82,11 @@ impl Key {
         if let Some((_, rest)) = id.strip_prefix("arn:aws-").and_then(|arn| arn.split_once(':')) {
             id = format!("arn:aws:{rest}");
         }
-        if let Some((account, path)) = id.split_once(":role/")
-            && let Some((_, name)) = path.rsplit_once('/')
-        {
-            id = format!("{account}:role/{name}");
+        if let Some(at) = ROLE.find(id.as_bytes()) {
+            let path_at = at + ROLE.needle().len();
+            if let Some(slash) = id[path_at..].rfind('/') {
+                id.replace_range(path_at..=path_at + slash, "");
+            }
         }
         Self::new(Kind::Resources, id)
     }

@@ -1,7 +1,7 @@
 //! What is recalled for the records at hand.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::key::{Key, KeyMap};
 use super::names::KnownNames;
@@ -91,6 +91,12 @@ impl Known {
     /// Without memory, so that each record is judged alone.
     pub fn off() -> Self {
         Self { absence: Absence::Off, ..Self::default() }
+    }
+
+    /// [`Self::off`], to be lent.
+    pub fn always_off() -> &'static Self {
+        static OFF: LazyLock<Known> = LazyLock::new(Known::off);
+        &OFF
     }
 
     pub fn names(&self) -> &KnownNames {

@@ -5,11 +5,11 @@
 //! value forgets how a number was written, that a name stood twice, and which half of a pair a text had.
 
 use super::repair::{Escape, unit};
-use crate::lanes::{QuoteOrBackslash, push_until};
+use crate::lanes::{LANE, QuoteOrBackslash, push_until};
 
 /// The canonical text of one JSON value. Of what is no JSON it is some text of its own.
 pub fn canonical(raw: &[u8]) -> Vec<u8> {
-    let mut writer = Writer { raw, at: 0, out: Vec::with_capacity(raw.len()) };
+    let mut writer = Writer { raw, at: 0, out: Vec::with_capacity(raw.len() + LANE) };
     writer.value(0);
     // What follows the value belongs to it as well.
     writer.out.extend_from_slice(raw[writer.at..].trim_ascii());

@@ -10,6 +10,7 @@ use rsigma_parser::{DetectionItem, Modifier, SigmaString, SigmaValue};
 
 use super::super::prefilter::Prefilter;
 use super::super::remembered;
+use crate::lanes::{BackslashOrForeign, has_stop};
 use crate::memory::KnownNames;
 
 /// What the bytes of a record must show for a rule to match it.
@@ -133,27 +134,31 @@ fn is_unescaped(letter: char) -> bool {
 
 /// A search for words. Escapes, and letters that only Unicode folds to those of a word, may hide one, so that a record which
 /// has any is taken to have all.
+#[derive(Debug)]
 pub struct Words {
-    literal: Prefilter,
+    /// None where a known name alone is enough.
+    literal: Option<Prefilter>,
     /// Whether a name that memory knows is enough.
     or_known: bool,
 }
 
 impl Words {
     pub fn new(words: &BTreeSet<String>) -> Self {
-        let mut all: Vec<String> = words.iter().filter(|word| *word != KNOWN).cloned().collect();
-        all.push("\\u".to_owned());
-        let literal = Prefilter::new(&all).expect("short words can be looked for");
+        let literal: Vec<String> = words.iter().filter(|word| *word != KNOWN).cloned().collect();
+        let literal =
+            (!literal.is_empty()).then(|| Prefilter::new(&literal).expect("short words can be looked for"));
         Self { literal, or_known: words.contains(KNOWN) }
     }
 
     pub fn could_be_in(&self, raw: &[u8], known: &KnownNames) -> bool {
-        !raw.is_ascii() || self.literal.any_in(raw) || self.or_known && known.could_be_in(raw)
+        could_hide_word(raw)
+            || self.literal.as_ref().is_some_and(|words| words.any_in(raw))
+            || self.or_known && known.could_be_in(raw)
     }
 }
 
-impl std::fmt::Debug for Words {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Words")
-    }
+/// Escapes are not looked for among the words: one of two bytes would make the search for all of them slow.
+fn could_hide_word(raw: &[u8]) -> bool {
+    let is_escape = |at: usize| matches!(raw.get(at + 1), Some(b'u' | b'U'));
+    has_stop::<BackslashOrForeign>(raw) && (!raw.is_ascii() || memchr::memchr_iter(b'\\', raw).any(is_escape))
 }

@@ -151,5 +151,7 @@ fn the_bytes_of_a_record_show_whether_a_rule_could_ask_for_it() {
     ];
     for (raw, expected) in cases {
         assert_eq!(dispatch.may_match_raw(raw.as_bytes(), &KnownNames::None, |_| false), expected, "{raw}");
+        // One search for both decides as a search for each does.
+        assert_eq!(dispatch.may_match_any(raw.as_bytes(), &KnownNames::None, |_| false), expected, "{raw}");
     }
 }

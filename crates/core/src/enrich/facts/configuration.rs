@@ -74,10 +74,12 @@ pub fn uses(context: &Context<'_>, kinds: &Kinds, place: &Arn<'_>) -> Vec<String
 
 /// The space, user profile and domain of Studio that a resource at an ARN lies in. An app starts with the scripts of all.
 pub fn homes(context: &Context<'_>, arn: &str) -> Vec<String> {
+    let Some(domain) = &context.studio.domain else { return Vec::new() };
     let Some((end, _)) = arn.match_indices(':').nth(4) else { return Vec::new() };
     let (place, resource) = arn.split_at(end + 1);
-    let is_studio = ["app/", "space/", "user-profile/"].iter().any(|kind| resource.starts_with(kind));
-    let Some(domain) = context.studio.domain.as_ref().filter(|_| is_studio) else { return Vec::new() };
+    if !["app/", "space/", "user-profile/"].iter().any(|kind| resource.starts_with(kind)) {
+        return Vec::new();
+    }
     let within = |kind: &str, name: &str| format!("{place}{kind}/{}/{name}", domain.id).to_ascii_lowercase();
     let Studio { space, user_profile, .. } = &context.studio;
     space

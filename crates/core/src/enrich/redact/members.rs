@@ -1,10 +1,10 @@
 //! Knows how redaction looks at what is under a member, by the member's name.
 
-use std::collections::HashMap;
-
 /// Known names of members, compared without regard to case.
 pub struct Members {
-    places: HashMap<Vec<u8>, Place>,
+    /// By their first byte. Few begin with the same one and are as long, so that a name is found in fewer steps than it takes
+    /// to hash it.
+    places: [Vec<(Vec<u8>, Place)>; 256],
     /// For each first byte, a bit for each length that a known name has. Hardly any other name gets past it.
     lengths: [u64; 256],
 }
@@ -15,17 +15,24 @@ const MOST_NAME_BYTES: usize = u64::BITS as usize - 1;
 impl Members {
     /// The names are in lower case.
     pub fn new(known: impl IntoIterator<Item = (String, Place)>) -> Result<Self, String> {
-        let mut members = Self { places: HashMap::new(), lengths: [0; 256] };
+        let mut members = Self { places: [const { Vec::new() }; 256], lengths: [0; 256] };
         for (name, place) in known {
             match *name.as_bytes() {
                 [first, ..] if name.len() <= MOST_NAME_BYTES => {
                     members.lengths[usize::from(first)] |= 1 << name.len();
+                    members.know(first, name.into_bytes(), place);
                 }
                 _ => return Err(format!("the member \"{name}\" has no length from 1 to {MOST_NAME_BYTES}")),
             }
-            members.places.insert(name.into_bytes(), place);
         }
         Ok(members)
+    }
+
+    /// Of a name that is given twice, the last place counts.
+    fn know(&mut self, first: u8, name: Vec<u8>, place: Place) {
+        let known = &mut self.places[usize::from(first)];
+        known.retain(|(other, _)| *other != name);
+        known.push((name, place));
     }
 
     /// How the value of the member is looked at, if its name is known.
@@ -38,7 +45,8 @@ impl Members {
         }
         lowered.copy_from_slice(name.as_bytes());
         lowered.make_ascii_lowercase();
-        self.places.get(&*lowered).copied()
+        let mut known = self.places[usize::from(first)].iter();
+        known.find(|(known, _)| known == lowered).map(|(_, place)| *place)
     }
 }
 

@@ -7,7 +7,6 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex::{Captures, Regex, RegexSet};
 use serde::Deserialize;
-use serde_json_borrow::Value;
 
 use super::budget::Budget;
 use super::endings::Endings;
@@ -161,24 +160,6 @@ impl Secrets {
         &self.names
     }
 
-    /// Whether a record could hold a secret. It may say yes too early, and never no to one that does.
-    pub fn could_be_in(&self, raw: &[u8], record: &Value<'_>) -> bool {
-        self.hints.any_in(raw) || could_hide_hint(raw) || self.could_be_below(record)
-    }
-
-    /// Whether a member is known by its name, or a text could be JSON with members of its own.
-    fn could_be_below(&self, value: &Value<'_>) -> bool {
-        match value {
-            Value::Object(object) => object.iter().any(|(name, value)| match self.members.place(name) {
-                Some(Place::Identity) | None => self.could_be_below(value),
-                Some(_) => true,
-            }),
-            Value::Array(elements) => elements.iter().any(|element| self.could_be_below(element)),
-            Value::Str(text) => could_be_json(text),
-            Value::Null | Value::Bool(_) | Value::Number(_) => false,
-        }
-    }
-
     /// Where a value stands that is the member of an object at `place`.
     pub fn below(&self, place: Place, member: &str) -> Place {
         let known = self.members.place(member);
@@ -260,8 +241,10 @@ impl Secrets {
         let users = url::users(text).into_iter().filter(|user| !self.is_reference(&text[user.clone()]));
         let mut found: Vec<Found> =
             tokens.chain(users).map(|secret| Found { whole: secret.clone(), secret }).collect();
+        // To find all takes many times as long as to find none.
+        let hints = self.shape_hints.is_match(text).then(|| self.shape_hints.find_overlapping_iter(text));
         let mut looked_for = Vec::new();
-        for hint in self.shape_hints.find_overlapping_iter(text) {
+        for hint in hints.into_iter().flatten() {
             let position = self.hinted[hint.pattern().as_usize()];
             let shape = &self.shapes[position];
             if looked_for.contains(&position) || shape.commands_only && tone != Tone::Code {
@@ -301,12 +284,6 @@ const MOST_COMMON_BYTES: usize = 5;
 /// Whether a text is looked at as JSON.
 pub fn could_be_json(text: &str) -> bool {
     text.trim_start().starts_with(['{', '[', '"'])
-}
-
-/// Whether a letter or a slash is written as an escape, which could hide a hint from a search of the bytes.
-fn could_hide_hint(raw: &[u8]) -> bool {
-    let mut escapes = memchr::memchr_iter(b'\\', raw);
-    escapes.any(|at| matches!(raw.get(at + 1), Some(b'u' | b'/')))
 }
 
 /// The pattern with boundaries of ASCII words, since matching Unicode's is many times slower.

@@ -18,6 +18,7 @@ use super::secrets::{SECRETS, could_be_json};
 use super::spans::{self, Span};
 use super::view::View;
 use crate::enrich::packed;
+use crate::lanes::{BlankOrForeign, has_stop};
 
 /// Redaction of one record: the key, and what may still be spent on it.
 pub struct Redaction<'k> {
@@ -388,9 +389,7 @@ static PARAMETER: LazyLock<Regex> = LazyLock::new(|| {
 /// Whether blanks of any kind stand in a text. Nearly all texts are ASCII, in which they are found without taking
 /// characters apart.
 fn has_blank(text: &str) -> bool {
-    let could_be = |byte: u8| matches!(byte, b' ' | b'\t'..=b'\r') || !byte.is_ascii();
-    // Without an early end, so that many bytes are compared at once.
-    text.bytes().fold(false, |found, byte| found | could_be(byte)) && text.contains(char::is_whitespace)
+    has_stop::<BlankOrForeign>(text.as_bytes()) && text.contains(char::is_whitespace)
 }
 
 fn is_likely(text: &str) -> bool {

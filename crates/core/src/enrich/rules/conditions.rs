@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rsigma_eval::{CompiledDetection, CompiledRule};
 use rsigma_parser::{ConditionExpr, Quantifier};
 
-use super::items::{Answers, Given, ItemId, Items, ItemsBuilder};
+use super::items::{Answers, ItemId, Items, ItemsBuilder};
 use crate::enrich::sigma_event::SigmaEvent;
 
 /// The condition of each rule, by its position in the set.
@@ -43,27 +43,24 @@ impl Conditions {
 
     /// Those of the candidates that match, in their order. One that would match only if what CloudTrail left out of the record
     /// were absent, or were this or that, does not.
-    pub fn matching(&self, candidates: Vec<usize>, event: &SigmaEvent<'_, '_>) -> (Vec<usize>, Given) {
-        self.matching_by(candidates, Answers::of(event, &self.items))
-    }
-
-    /// The same when memory is asked as well, with what was answered without it.
-    pub fn matching_knowing(
-        &self,
+    pub fn matching<'e, 's, 'a>(
+        &'e self,
         candidates: Vec<usize>,
-        event: &SigmaEvent<'_, '_>,
-        given: Given,
-    ) -> Vec<usize> {
-        self.matching_by(candidates, Answers::again(event, &self.items, given)).0
+        event: &'e SigmaEvent<'s, 'a>,
+    ) -> (Vec<usize>, Answers<'e, 's, 'a>) {
+        let mut answers = Answers::of(event, &self.items);
+        (self.matching_by(candidates, &mut answers), answers)
     }
 
-    fn matching_by(
-        &self,
-        mut candidates: Vec<usize>,
-        mut answers: Answers<'_, '_, '_>,
-    ) -> (Vec<usize>, Given) {
-        candidates.retain(|&position| self.of_rules[position].holds(&mut answers) == Some(true));
-        (candidates, answers.given())
+    /// The same when the event was told what memory knows, with what was answered without it.
+    pub fn matching_knowing(&self, candidates: Vec<usize>, mut answers: Answers<'_, '_, '_>) -> Vec<usize> {
+        answers.forget_what_memory_changes();
+        self.matching_by(candidates, &mut answers)
+    }
+
+    fn matching_by(&self, mut candidates: Vec<usize>, answers: &mut Answers<'_, '_, '_>) -> Vec<usize> {
+        candidates.retain(|&position| self.of_rules[position].holds(answers) == Some(true));
+        candidates
     }
 }
 
@@ -121,7 +118,12 @@ impl Formula {
 fn decided(formulas: &[Formula], decisive: bool, answers: &mut Answers<'_, '_, '_>) -> Option<bool> {
     let mut is_known = true;
     for formula in formulas {
-        match formula.holds(answers) {
+        // Most parts are items that were answered before, for which the way through `holds` would be long.
+        let holds = match formula {
+            Formula::Item(id) => answers.holds(*id),
+            formula => formula.holds(answers),
+        };
+        match holds {
             Some(holds) if holds == decisive => return Some(decisive),
             Some(_) => {}
             None => is_known = false,

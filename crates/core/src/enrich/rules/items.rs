@@ -6,11 +6,12 @@
 use std::collections::HashMap;
 
 use rsigma_eval::compiler::eval_condition;
-use rsigma_eval::{CompiledDetection, CompiledDetectionItem, CompiledMatcher};
+use rsigma_eval::{CompiledDetection, CompiledDetectionItem, CompiledMatcher, Event};
 use rsigma_parser::ConditionExpr;
 
 use super::matcher::{FieldValue, Matcher};
 use crate::enrich::field::Place;
+use crate::enrich::prefilter::Prefilter;
 use crate::enrich::sigma_event::{self, SigmaEvent};
 use crate::enrich::{policy, script};
 
@@ -21,6 +22,8 @@ pub struct Items {
     fields: Vec<(String, Place)>,
     /// Those whose answers can change when memory is asked.
     changing: Vec<usize>,
+    /// The fields that memory has.
+    remembered: Vec<usize>,
 }
 
 /// The position of an item among all.
@@ -38,7 +41,11 @@ enum Item {
         matcher: Matcher,
     },
     /// What looks at all fields, or at the elements of one: the library evaluates it, under the name [`WHOLE`].
-    Whole(HashMap<String, CompiledDetection>),
+    Whole {
+        detection: HashMap<String, CompiledDetection>,
+        /// Of which a text must hold one; none where that is not known.
+        hints: Option<Prefilter>,
+    },
 }
 
 const WHOLE: &str = "whole";
@@ -62,13 +69,13 @@ impl ItemsBuilder {
             (Some(field), None) => {
                 Item::Matches { field: builder.field(field), matcher: Matcher::of(matcher) }
             }
-            (None, _) => whole(CompiledDetection::AllOf(vec![item.clone()])),
+            (None, _) => whole(CompiledDetection::AllOf(vec![item.clone()]), hints(matcher)),
         })
     }
 
     /// Adds what is no item of one field.
     pub fn add_whole(&mut self, detection: &CompiledDetection) -> ItemId {
-        self.add_as(format!("{detection:?}"), |_| whole(detection.clone()))
+        self.add_as(format!("{detection:?}"), |_| whole(detection.clone(), None))
     }
 
     pub fn finish(self) -> Items {
@@ -78,9 +85,11 @@ impl ItemsBuilder {
             Item::Matches { field, matcher } => {
                 items.fields[*field].1 == Place::Memory || !matcher.asks_for_one_field()
             }
-            Item::Whole(_) => true,
+            Item::Whole { .. } => true,
         };
         items.changing = (0..items.all.len()).filter(|position| changes(&items.all[*position])).collect();
+        let is_remembered = |field: &usize| items.fields[*field].1 == Place::Memory;
+        items.remembered = (0..items.fields.len()).filter(is_remembered).collect();
         items
     }
 
@@ -122,8 +131,21 @@ fn all_of(matcher: &CompiledMatcher) -> String {
     }
 }
 
-fn whole(detection: CompiledDetection) -> Item {
-    Item::Whole(HashMap::from([(WHOLE.to_owned(), detection)]))
+fn whole(detection: CompiledDetection, hints: Option<Prefilter>) -> Item {
+    Item::Whole { detection: HashMap::from([(WHOLE.to_owned(), detection)]), hints }
+}
+
+/// What is looked for in every text. The library puts each text into lower case for it, and few hold anything.
+fn hints(matcher: &CompiledMatcher) -> Option<Prefilter> {
+    match matcher {
+        CompiledMatcher::AhoCorasickSet { needles, .. } => Prefilter::new(needles).ok(),
+        _ => None,
+    }
+}
+
+/// Whether a text of the event could hold a hint. One with letters that only Unicode folds is left to the library.
+fn could_hold(event: &SigmaEvent<'_, '_>, hints: &Prefilter) -> bool {
+    event.any_string_value(&|text| !text.is_ascii() || hints.any_in(text.as_bytes()))
 }
 
 /// Where a record says nothing: what CloudTrail left out, and the parameters of a call that has none.
@@ -152,8 +174,8 @@ pub struct Answers<'r, 's, 'a> {
     lacks_parameters: bool,
 }
 
-/// What a record answered before memory was asked.
-pub struct Given(Vec<u8>);
+/// Fields of which rules usually ask a record.
+const USUAL_FIELDS: usize = 48;
 
 const UNASKED: u8 = 0;
 const NO: u8 = 1;
@@ -162,46 +184,42 @@ const UNSURE: u8 = 3;
 
 impl<'r, 's, 'a> Answers<'r, 's, 'a> {
     pub fn of(event: &'r SigmaEvent<'s, 'a>, items: &'r Items) -> Self {
-        Self::with(event, items, vec![UNASKED; items.all.len()])
-    }
-
-    /// With what was answered before memory was asked, as far as that cannot change it.
-    pub fn again(event: &'r SigmaEvent<'s, 'a>, items: &'r Items, Given(mut holding): Given) -> Self {
-        for &position in &items.changing {
-            holding[position] = UNASKED;
-        }
-        Self::with(event, items, holding)
-    }
-
-    pub fn given(self) -> Given {
-        Given(self.holding)
-    }
-
-    fn with(event: &'r SigmaEvent<'s, 'a>, items: &'r Items, holding: Vec<u8>) -> Self {
         let unknown = unknown(event);
         Self {
             items,
             event,
-            holding,
+            holding: vec![UNASKED; items.all.len()],
             places: vec![0; items.fields.len()],
-            found: Vec::new(),
+            found: Vec::with_capacity(USUAL_FIELDS),
             lacks_parameters: unknown.contains(&PARAMETERS),
             unknown,
         }
     }
 
+    /// Keeps what the record answered before memory was asked, as far as that cannot change it.
+    pub fn forget_what_memory_changes(&mut self) {
+        self.items.changing.iter().for_each(|&position| self.holding[position] = UNASKED);
+        self.items.remembered.iter().for_each(|&field| self.places[field] = 0);
+    }
+
     /// Whether the item holds for the record; none where it depends on what CloudTrail left out.
     pub fn holds(&mut self, ItemId(position): ItemId) -> Option<bool> {
         if self.holding[position] == UNASKED {
-            self.holding[position] = match self.ask(&self.items.all[position]) {
-                Some(true) => YES,
-                Some(false) => NO,
-                None => UNSURE,
-            };
+            self.holding[position] = self.answer(position);
         }
         match self.holding[position] {
             UNSURE => None,
             holding => Some(holding == YES),
+        }
+    }
+
+    /// Apart from what is asked again and again, which is short then.
+    #[inline(never)]
+    fn answer(&mut self, position: usize) -> u8 {
+        match self.ask(&self.items.all[position]) {
+            Some(true) => YES,
+            Some(false) => NO,
+            None => UNSURE,
         }
     }
 
@@ -221,10 +239,11 @@ impl<'r, 's, 'a> Answers<'r, 's, 'a> {
                 let is_certain = holds && !is_absent || !self.is_unknown(&self.items.fields[*field].0);
                 is_certain.then_some(holds)
             }
-            Item::Whole(detections) => {
+            Item::Whole { hints: Some(hints), .. } if !could_hold(event, hints) => Some(false),
+            Item::Whole { detection, .. } => {
                 let condition = ConditionExpr::Identifier(WHOLE.to_owned());
-                let holds = eval_condition(&condition, detections, event, &mut Vec::new());
-                let field = match &detections[WHOLE] {
+                let holds = eval_condition(&condition, detection, event, &mut Vec::new());
+                let field = match &detection[WHOLE] {
                     CompiledDetection::ArrayMatch { field, .. } => Some(field.as_str()),
                     _ => None,
                 };

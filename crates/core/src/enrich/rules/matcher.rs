@@ -80,7 +80,24 @@ impl Matcher {
         match self {
             Self::Text(_) => true,
             Self::Any(matchers) | Self::All(matchers) => matchers.iter().all(Self::asks_for_one_field),
-            Self::Other(_) => false,
+            Self::Other(matcher) => matches!(
+                matcher,
+                CompiledMatcher::Exact { .. }
+                    | CompiledMatcher::Contains { .. }
+                    | CompiledMatcher::StartsWith { .. }
+                    | CompiledMatcher::EndsWith { .. }
+                    | CompiledMatcher::Regex(_)
+                    | CompiledMatcher::RegexSetMatch { .. }
+                    | CompiledMatcher::AhoCorasickSet { .. }
+                    | CompiledMatcher::Cidr(_)
+                    | CompiledMatcher::NumericEq(_)
+                    | CompiledMatcher::NumericGt(_)
+                    | CompiledMatcher::NumericGte(_)
+                    | CompiledMatcher::NumericLt(_)
+                    | CompiledMatcher::NumericLte(_)
+                    | CompiledMatcher::BoolEq(_)
+                    | CompiledMatcher::Null
+            ),
         }
     }
 
