@@ -1,23 +1,19 @@
 //! Defines every command with its options, as `--help` shows them.
 
-use std::fmt::Display;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use sagetrail::replay::Place;
 use sagetrail::source::folder::{Kind, TrailFilter};
-use serde::Serialize;
 use time::{Date, OffsetDateTime};
 
 use crate::exit;
-use crate::output::print;
 pub(crate) use drill::DrillArgs;
 pub(crate) use response::{ContainArgs, GuardArgs, InvestigateArgs, InvestigationFormat, ScriptFormat};
-pub(crate) use shared::{ConfigFile, RuleArgs};
-use shared::{day, time_or_day};
+pub(crate) use shared::{ConfigFile, ReportFormat, RuleArgs};
+use shared::{day, json, time_or_day};
 
 mod drill;
 mod response;
@@ -210,8 +206,8 @@ pub(crate) struct BacktestArgs {
     #[arg(long = "rules", value_name = "FOLDER")]
     pub(crate) folder: Option<PathBuf>,
     /// Print everything as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[arg(long = "json", action = ArgAction::SetTrue, value_parser = json())]
+    pub(crate) format: ReportFormat,
 }
 
 #[derive(Args)]
@@ -222,8 +218,8 @@ pub(crate) struct LearnArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=400))]
     pub(crate) days: u16,
     /// Print everything as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[arg(long = "json", action = ArgAction::SetTrue, value_parser = json())]
+    pub(crate) format: ReportFormat,
 }
 
 #[derive(Args)]
@@ -234,8 +230,8 @@ pub(crate) struct WhoisArgs {
     #[arg(value_name = "NAME")]
     pub(crate) asked: String,
     /// Print the tree as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[arg(long = "json", action = ArgAction::SetTrue, value_parser = json())]
+    pub(crate) format: ReportFormat,
 }
 
 #[derive(Args)]
@@ -353,24 +349,6 @@ impl WantedArgs {
             from: self.from,
             to: self.to,
         }
-    }
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum ReportFormat {
-    /// For people
-    Table,
-    /// For machines
-    Json,
-}
-
-impl ReportFormat {
-    pub(crate) fn print(self, report: &(impl Display + Serialize)) -> anyhow::Result<ExitCode> {
-        let text = match self {
-            Self::Table => report.to_string(),
-            Self::Json => format!("{}\n", serde_json::to_string_pretty(report)?),
-        };
-        print(&text)
     }
 }
 

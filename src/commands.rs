@@ -7,6 +7,7 @@ use sagetrail::enrich::redact::FingerprintKey;
 use sagetrail::enrich::rules::{BrokenRules, RuleSet};
 use sagetrail::names::Names;
 use sagetrail::networks;
+use sagetrail::opensearch::{self, OpenSearch};
 use sagetrail::telemetry::{self, complain};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -67,8 +68,7 @@ pub(crate) fn complain_of_broken(rules: &RuleSet) {
 
 /// Loads what a command needs that reads much, with quiet telemetry.
 pub(crate) fn load_quietly(args: &RuleArgs, config: &Config) -> anyhow::Result<Enricher> {
-    let enricher = args.load(config)?;
-    complain_of_broken(&enricher.rules);
+    let enricher = load_for_files(args, config)?;
     start_quiet_telemetry(config)?;
     Ok(enricher)
 }
@@ -80,6 +80,25 @@ pub(crate) fn start_quiet_telemetry(config: &Config) -> anyhow::Result<()> {
         "warn".clone_into(&mut log.filter);
     }
     telemetry::start(&log).context("log.filter")
+}
+
+/// Asks the configured cluster, with quiet telemetry.
+pub(crate) fn ask<T, E: Into<anyhow::Error>>(
+    config: &Config,
+    ask: impl AsyncFnOnce(OpenSearch) -> Result<T, E>,
+) -> anyhow::Result<T> {
+    start_quiet_telemetry(config)?;
+    runtime()?.block_on(async {
+        let client = opensearch::connect(config, None).await?;
+        Box::pin(ask(client)).await.map_err(Into::into)
+    })
+}
+
+/// Loads what a command needs that reads files, and says which rules are left out.
+pub(crate) fn load_for_files(args: &RuleArgs, config: &Config) -> anyhow::Result<Enricher> {
+    let enricher = args.load(config)?;
+    complain_of_broken(&enricher.rules);
+    Ok(enricher)
 }
 
 /// The runtime of a daemon. Few threads may block, because each has memory of its own: those that decode or judge, one of each

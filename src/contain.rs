@@ -20,7 +20,6 @@ use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
 use crate::config::SourceConfig;
-use crate::decode::Limits;
 use crate::enrich::Enricher;
 use crate::incident::{Incident, Weights};
 use crate::incidents::{self, IncidentError, id_in, the_one};
@@ -106,14 +105,12 @@ pub fn from_files(
     since: Option<OffsetDateTime>,
     mut complain: impl FnMut(&OfflineError),
 ) -> Result<Plan, ContainError> {
-    let limits =
-        Limits { uncompressed_bytes: config.max_uncompressed_bytes, record_bytes: config.max_record_bytes };
     let mut flaws = Vec::new();
     let note = |error: &OfflineError| {
         flaws.push(format!("{error}. What stands in the rest of it is not contained."));
         complain(error);
     };
-    let records = Records::read(files, &limits, enricher, note)?;
+    let records = Records::read(files, &config.limits(), enricher, note)?;
     let incident = match id_in(asked) {
         Some(id) => meant(records.incidents(enricher, weights)?, id)?,
         None => None,

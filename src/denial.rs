@@ -1,7 +1,12 @@
 //! Reads from an error why a server denied a request (pure). Not every 403 is a missing permission.
 
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
 /// Why a request was denied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Denial {
     /// The credentials were good once.
     Expired,
@@ -21,80 +26,35 @@ pub enum Denial {
     Permission,
 }
 
-/// What it means when servers say one of these, in lower case. The first that is found decides: what is told of the
-/// credentials comes before what is told of permissions, because servers deny in both cases.
-const SAID: &[(Denial, &[&str])] = &[
-    (
-        Denial::Expired,
-        &[
-            "expiredtoken",
-            "token included in the request is expired",
-            "token has expired",
-            "token is expired",
-            "tokenrefreshrequired",
-        ],
-    ),
-    (
-        Denial::ClockSkew,
-        &[
-            "requesttimetooskewed",
-            "signature expired",
-            "signature not yet current",
-            "requestexpired",
-            "requestinthefuture",
-            "difference between the request time and",
-        ],
-    ),
-    (
-        Denial::Throttled,
-        &[
-            "requestlimitexceeded",
-            "request limit exceeded",
-            "throttl",
-            "overlimit",
-            "slowdown",
-            "too many requests",
-            "toomanyrequests",
-            "rate exceeded",
-        ],
-    ),
-    (
-        Denial::Signature,
-        &[
-            "signaturedoesnotmatch",
-            "signature we calculated does not match",
-            "credential should be scoped to",
-            "incompletesignature",
-            "invalidsignature",
-            "authorizationheadermalformed",
-        ],
-    ),
-    (
-        Denial::Unknown,
-        &[
-            "invalidclienttokenid",
-            "invalidaccesskeyid",
-            "unrecognizedclient",
-            "token included in the request is invalid",
-            "invalidtoken",
-            "missing authentication token",
-            "missingauthenticationtoken",
-        ],
-    ),
-    (
-        Denial::Key,
-        &["kms.", "kmsaccessdenied", "kms:", "kmsdisabled", "kmsinvalid", "kmsnotfound", "kmsoptin"],
-    ),
-    (Denial::Firewall, &["<html", "<!doctype", "request blocked"]),
-];
+static DENIALS: LazyLock<Vec<Told>> = LazyLock::new(|| {
+    let File { denial } =
+        toml::from_str(include_str!("../config/denials.toml")).expect("a test reads the file");
+    denial
+});
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    denial: Vec<Told>,
+}
+
+/// How a denial is told, as the file explains.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Told {
+    is: Denial,
+    #[serde(default)]
+    said: Vec<String>,
+    advice: String,
+}
 
 impl Denial {
     /// Reads what a server said with a 401 or 403.
     pub fn read(status: u16, said: &str) -> Self {
         let said = said.to_lowercase();
-        let found = SAID.iter().find(|(_, pieces)| pieces.iter().any(|piece| said.contains(piece)));
+        let found = DENIALS.iter().find(|told| told.said.iter().any(|piece| said.contains(piece)));
         match (found, status) {
-            (Some((denial, _)), _) => *denial,
+            (Some(told), _) => told.is,
             (None, 401) => Self::Unknown,
             (None, _) => Self::Permission,
         }
@@ -102,24 +62,7 @@ impl Denial {
 
     /// What an operator should do about it.
     pub fn advice(self) -> &'static str {
-        match self {
-            Self::Expired => {
-                "the credentials have expired; renew them, or check why the role of the task, pod or instance, or the profile, no longer renews them"
-            }
-            Self::ClockSkew => {
-                "the clock of this host is wrong by minutes, so AWS refuses signatures; synchronise it by NTP"
-            }
-            Self::Signature => {
-                "the signature does not match; check that the secret key belongs to the access key, that region and service are right, and that no proxy changes requests"
-            }
-            Self::Unknown => {
-                "AWS does not know the credentials; check them, and the account that they belong to"
-            }
-            Self::Throttled => "AWS throttles the requests; sagetrail repeats them more slowly",
-            Self::Key => "use of its KMS key was denied; grant kms:Decrypt on the key that encrypts it",
-            Self::Firewall => "a firewall or proxy before the server refused the request; check its rules",
-            Self::Permission => "the identity lacks a permission",
-        }
+        DENIALS.iter().find(|told| told.is == self).map_or("", |told| &told.advice)
     }
 }
 
@@ -236,5 +179,20 @@ mod tests {
         assert!(said.contains("sink.sigv4_service"), "{said}");
         let other = r#"{"error":{"type":"security_exception","reason":"no permissions"}}"#;
         assert_eq!(signed_elsewhere(other, None), None);
+    }
+
+    #[test]
+    fn each_denial_has_advice() {
+        let all = [
+            Denial::Expired,
+            Denial::ClockSkew,
+            Denial::Signature,
+            Denial::Unknown,
+            Denial::Throttled,
+            Denial::Key,
+            Denial::Firewall,
+            Denial::Permission,
+        ];
+        assert!(all.iter().all(|denial| !denial.advice().is_empty()) && DENIALS.len() == all.len());
     }
 }

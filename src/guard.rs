@@ -12,12 +12,11 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
-use crate::config::{Config, SourceConfig};
-use crate::decode::Limits;
+use crate::config::Config;
 use crate::document::Document;
 use crate::enrich::Enricher;
 use crate::offline::{OfflineError, Records, parsed};
-use crate::opensearch::events::{Pages, no_drills};
+use crate::opensearch::events::{self, no_drills};
 use crate::opensearch::{OpenSearch, OpenSearchError, QueryError};
 use crate::timestamp;
 pub use library::{GuardError, find, list};
@@ -70,16 +69,13 @@ pub async fn simulate_index(
         "must_not": [{"term": {"event.outcome": "failure"}}]
     }});
     let period = format!("{} to {}", timestamp::format(from), timestamp::format(now));
-    let Some(mut pages) = Pages::open(client).await? else { return Ok(simulation.report(period)) };
-    let read = loop {
-        match pages.next(client, &query, &FIELDS).await {
-            Ok(hits) if hits.is_empty() => break Ok(()),
-            Ok(hits) => hits.iter().for_each(|hit| simulation.take(&hit.source)),
-            Err(error) => break Err(error),
+    events::read(client, &query, &FIELDS, |hits| {
+        for hit in &hits {
+            simulation.take(&hit.source);
         }
-    };
-    pages.close(client).await;
-    read?;
+        ControlFlow::Continue(())
+    })
+    .await?;
     Ok(simulation.report(period))
 }
 
@@ -91,8 +87,6 @@ pub fn simulate_files(
     mut complain: impl FnMut(&OfflineError),
 ) -> Result<Report, SimulateError> {
     let mut simulation = Simulation::new(&config.rules.placeholders)?;
-    let SourceConfig { max_uncompressed_bytes, max_record_bytes, .. } = config.source;
-    let limits = Limits { uncompressed_bytes: max_uncompressed_bytes, record_bytes: max_record_bytes };
     let take = |document: &Document| {
         simulation.take(&parsed(document));
         ControlFlow::Continue(())
@@ -102,7 +96,7 @@ pub fn simulate_files(
         flawed += 1;
         complain(error);
     };
-    let records = Records::read(files, &limits, enricher, note)?;
+    let records = Records::read(files, &config.source.limits(), enricher, note)?;
     records.judge(enricher, take)?;
     let only_in_part =
         if flawed > 0 { format!(", {flawed} of them not read or only in part") } else { String::new() };

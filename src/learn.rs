@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sagetrail_core::wildcard::is_like;
 use time::OffsetDateTime;
 
 use crate::config::Config;
@@ -175,17 +176,8 @@ fn is_configured(value: &str, configured: &[String]) -> bool {
         {
             return network.contains(&address);
         }
-        is_like(value, known)
+        is_like(known, value)
     })
-}
-
-/// Whether a value fits a pattern of Sigma, in which `*` stands for any text and `?` for one character; case is the same.
-fn is_like(value: &str, pattern: &str) -> bool {
-    let escaped = regex::escape(pattern).replace(r"\*", ".*").replace(r"\?", ".");
-    regex::RegexBuilder::new(&format!("^(?:{escaped})$"))
-        .case_insensitive(true)
-        .build()
-        .is_ok_and(|pattern| pattern.is_match(value))
 }
 
 impl Learned {

@@ -40,6 +40,7 @@ pub mod admin;
 pub mod health;
 pub mod doctor;
 pub mod metrics;
+mod templates;
 mod backoff;
 mod denial;
 mod causes;

@@ -93,12 +93,13 @@ fn read(client: &OpenSearch) -> Vec<String> {
 }
 
 fn unknown(client: &OpenSearch, asked: &str) -> WhoisError {
-    WhoisError::Unknown { asked: shown(asked), read: read(client).join(", ") }
+    WhoisError::Unknown { asked: shown(asked).into_owned(), read: read(client).join(", ") }
 }
 
 fn several(asked: &str, things: &[Thing], more: u64) -> WhoisError {
     let more = (more > 0).then(|| format!("and {more} more"));
-    let lines: Vec<String> = things.iter().map(|thing| shown(thing.name())).chain(more).collect();
+    let lines: Vec<String> =
+        things.iter().map(|thing| shown(thing.name()).into_owned()).chain(more).collect();
     let candidates = format!("\n  {}", lines.join("\n  "));
-    WhoisError::Several { asked: shown(asked), candidates }
+    WhoisError::Several { asked: shown(asked).into_owned(), candidates }
 }

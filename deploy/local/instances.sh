@@ -92,6 +92,7 @@ running() {
 wait_for() { # SECONDS CURL-ARGUMENT…
   local give_up=$((SECONDS + $1))
   shift
+  wait_for_its_command
   until curl --silent --fail --output /dev/null --noproxy '*' --max-time 5 "$@"; do
     if ! running >/dev/null; then
       report "the server ended"
@@ -101,6 +102,14 @@ wait_for() { # SECONDS CURL-ARGUMENT…
     fi
     sleep 0.3
   done
+}
+
+# A process that was just begun is a copy of this script until it runs its own command, and on a busy machine that takes a
+# moment; by its command line it would be no server.
+wait_for_its_command() {
+  local pid
+  pid=$(cat "$instance/pid")
+  while cmp --silent "/proc/$pid/cmdline" "/proc/$$/cmdline"; do sleep 0.05; done
 }
 
 report() {

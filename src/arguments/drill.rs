@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 
-use super::shared::ConfigFile;
+use super::shared::{ConfigFile, ReportFormat, json};
 
 #[derive(Args)]
 pub(crate) struct DrillArgs {
@@ -26,8 +26,8 @@ pub(crate) struct DrillArgs {
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
     /// Print the report as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[arg(long = "json", action = ArgAction::SetTrue, value_parser = json())]
+    pub(crate) format: ReportFormat,
 }
 
 /// Nobody waits longer for one step.

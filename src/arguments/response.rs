@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use time::OffsetDateTime;
 
-use super::shared::{RuleArgs, time_or_day};
+use super::shared::{ReportFormat, RuleArgs, json, time_or_day};
 
 #[derive(Args)]
 pub(crate) struct InvestigateArgs {
@@ -100,6 +100,6 @@ pub(crate) struct GuardArgs {
     #[arg(long = "from-files", value_name = "FILE", num_args = 1..)]
     pub(crate) files: Vec<PathBuf>,
     /// Print what was tried as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[arg(long = "json", action = ArgAction::SetTrue, value_parser = json())]
+    pub(crate) format: ReportFormat,
 }

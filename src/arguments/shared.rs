@@ -1,11 +1,17 @@
 //! Defines the options that several commands take.
 
+use std::fmt::Display;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-use clap::Args;
+use clap::builder::{BoolValueParser, TypedValueParser};
+use clap::{Args, ValueEnum};
 use sagetrail::timestamp;
+use serde::Serialize;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
+
+use crate::output::print;
 
 #[derive(Args, Clone)]
 pub(crate) struct RuleArgs {
@@ -21,6 +27,29 @@ pub(crate) struct ConfigFile {
     /// The configuration file; without one, defaults apply. Variables such as `SAGETRAIL__SINK__URL` override it
     #[arg(long = "config", value_name = "FILE", env = "SAGETRAIL_CONFIG")]
     pub(crate) path: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For people
+    Table,
+    /// For machines
+    Json,
+}
+
+impl ReportFormat {
+    pub(crate) fn print(self, report: &(impl Display + Serialize)) -> anyhow::Result<ExitCode> {
+        let text = match self {
+            Self::Table => report.to_string(),
+            Self::Json => format!("{}\n", serde_json::to_string_pretty(report)?),
+        };
+        print(&text)
+    }
+}
+
+/// Reads a switch that asks for JSON in place of text.
+pub(super) fn json() -> impl TypedValueParser<Value = ReportFormat> {
+    BoolValueParser::new().map(|json| if json { ReportFormat::Json } else { ReportFormat::Table })
 }
 
 pub(super) fn day(text: &str) -> Result<Date, String> {

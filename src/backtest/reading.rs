@@ -59,10 +59,7 @@ pub async fn read(
         store: Store::new(&aws, &config.source, Arc::new(Metrics::new())).await,
         allowed: Allowed::new(&config.source),
         enrichers: enrichers.to_vec(),
-        limits: Limits {
-            uncompressed_bytes: config.source.max_uncompressed_bytes,
-            record_bytes: config.source.max_record_bytes,
-        },
+        limits: config.source.limits(),
     });
     let sources = job.places.len() + usize::from(job.index);
     let mut reading = Reading {

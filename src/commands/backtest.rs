@@ -8,7 +8,7 @@ use sagetrail::backtest::{self, Flaw, Job};
 use sagetrail::incident::Weights;
 
 use super::{complain_of_broken, load, runtime, start_quiet_telemetry};
-use crate::arguments::{BacktestArgs, ReportFormat};
+use crate::arguments::BacktestArgs;
 use crate::exit;
 
 pub(crate) fn backtest(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
@@ -50,6 +50,6 @@ pub(crate) fn backtest(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
         "sagetrail: {} file(s), {} record(s), {} stored event(s): {} selected, {} malformed, {} met again",
         read.files, read.records, read.stored, judged.selected, judged.malformed, judged.duplicates
     ));
-    (if args.json { ReportFormat::Json } else { ReportFormat::Table }).print(&report)?;
+    args.format.print(&report)?;
     Ok(ExitCode::from(code))
 }

@@ -6,10 +6,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use sagetrail::contain::{self, Direction, Plan};
 use sagetrail::incident::Weights;
-use sagetrail::opensearch;
 use time::OffsetDateTime;
 
-use super::{complain_of_broken, load, runtime, start_quiet_telemetry};
+use super::{ask, load, load_for_files};
 use crate::arguments::{ContainArgs, ScriptFormat};
 use crate::commands::offline::complain_of;
 use crate::output::print;
@@ -19,15 +18,10 @@ pub(crate) fn contain(args: &ContainArgs) -> anyhow::Result<ExitCode> {
     let asked = args.asked.trim();
     let mut code = 0;
     let plan: Plan = if args.files.is_empty() {
-        start_quiet_telemetry(&config)?;
-        runtime()?.block_on(async {
-            let client = opensearch::connect(&config, None).await?;
-            let now = OffsetDateTime::now_utc();
-            anyhow::Ok(Box::pin(contain::from_index(&client, asked, args.since, now)).await?)
-        })?
+        let now = OffsetDateTime::now_utc();
+        ask(&config, async |client| contain::from_index(&client, asked, args.since, now).await)?
     } else {
-        let enricher = args.rules.load(&config)?;
-        complain_of_broken(&enricher.rules);
+        let enricher = load_for_files(&args.rules, &config)?;
         let weights = Weights::with_assets(&config.incidents.assets);
         contain::from_files(&args.files, &config.source, &enricher, weights, asked, args.since, |error| {
             code = complain_of(error);

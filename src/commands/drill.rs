@@ -6,7 +6,7 @@ use sagetrail::drill::{self, Chosen, Plan};
 use tokio_util::sync::CancellationToken;
 
 use super::{load, runtime, start_quiet_telemetry, stop_on_signals};
-use crate::arguments::{DrillArgs, ReportFormat};
+use crate::arguments::DrillArgs;
 use crate::exit;
 
 pub(crate) fn drill(args: &DrillArgs) -> anyhow::Result<ExitCode> {
@@ -26,7 +26,6 @@ pub(crate) fn drill(args: &DrillArgs) -> anyhow::Result<ExitCode> {
         let _listening = stop_on_signals(stop.clone())?;
         anyhow::Ok(Box::pin(drill::run(&config, &plan, &stop)).await?)
     })?;
-    let format = if args.json { ReportFormat::Json } else { ReportFormat::Table };
-    format.print(&report)?;
+    args.format.print(&report)?;
     Ok(ExitCode::from(if report.worked { 0 } else { exit::BROKEN }))
 }

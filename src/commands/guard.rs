@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
+use sagetrail::guard;
 use sagetrail::telemetry::complain;
-use sagetrail::{guard, opensearch};
 use time::OffsetDateTime;
 
 use super::offline::complain_of;
-use super::{complain_of_broken, load, runtime, start_quiet_telemetry};
-use crate::arguments::{GuardArgs, ReportFormat};
+use super::{ask, load, load_for_files};
+use crate::arguments::GuardArgs;
 use crate::exit;
 use crate::output::print;
 
@@ -34,19 +34,13 @@ fn simulate(args: &GuardArgs) -> anyhow::Result<ExitCode> {
     let config = load(&args.rules.config)?;
     let mut code = 0;
     let report = if args.files.is_empty() {
-        start_quiet_telemetry(&config)?;
-        runtime()?.block_on(async {
-            let client = opensearch::connect(&config, None).await?;
-            let now = OffsetDateTime::now_utc();
-            anyhow::Ok(Box::pin(guard::simulate_index(&client, &config, args.days, now)).await?)
-        })?
+        let now = OffsetDateTime::now_utc();
+        ask(&config, async |client| guard::simulate_index(&client, &config, args.days, now).await)?
     } else {
-        let enricher = args.rules.load(&config)?;
-        complain_of_broken(&enricher.rules);
+        let enricher = load_for_files(&args.rules, &config)?;
         guard::simulate_files(&args.files, &config, &enricher, |error| code = complain_of(error))?
     };
-    let format = if args.json { ReportFormat::Json } else { ReportFormat::Table };
-    let printed = format.print(&report)?;
+    let printed = args.format.print(&report)?;
     Ok(match code {
         0 if report.denies() => ExitCode::from(exit::DENIED),
         0 => printed,

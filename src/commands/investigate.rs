@@ -6,18 +6,17 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use sagetrail::config::Config;
-use sagetrail::decode::Limits;
 use sagetrail::incident::Weights;
 use sagetrail::investigate::{
     self, Collected, Files, Material, Range, Report, Trail, html, markdown, tell, timesketch, timesketch_csv,
 };
 use sagetrail::telemetry::complain;
+use sagetrail::timestamp;
 use sagetrail::verify::keys::Keys;
-use sagetrail::{opensearch, timestamp};
 use time::{Duration, OffsetDateTime};
 
 use super::offline::complain_of;
-use super::{complain_of_broken, load, runtime, start_quiet_telemetry};
+use super::{ask, load, load_for_files, runtime};
 use crate::arguments::{InvestigateArgs, InvestigationFormat};
 use crate::output::print;
 
@@ -52,10 +51,7 @@ pub(crate) fn investigate(args: &InvestigateArgs) -> anyhow::Result<ExitCode> {
 /// S3 and CloudTrail are asked only where a record came from S3.
 fn collect_evidence(args: &InvestigateArgs, report: &Report, folder: &Path) -> anyhow::Result<Collected> {
     let config = load(&args.rules.config)?;
-    let limits = Limits {
-        uncompressed_bytes: config.source.max_uncompressed_bytes,
-        record_bytes: config.source.max_record_bytes,
-    };
+    let limits = config.source.limits();
     let is_in_s3 =
         report.records.iter().any(|it| it.file.as_deref().is_some_and(|file| file.starts_with("s3://")));
     runtime()?.block_on(async {
@@ -102,23 +98,16 @@ fn range(args: &InvestigateArgs) -> Range {
 }
 
 fn read_stored(args: &InvestigateArgs) -> anyhow::Result<Material> {
-    let config = load(&args.rules.config)?;
-    start_quiet_telemetry(&config)?;
-    runtime()?.block_on(async {
-        let client = opensearch::connect(&config, None).await?;
-        anyhow::Ok(Box::pin(investigate::from_opensearch(&client, &args.asked, range(args))).await?)
+    ask(&load(&args.rules.config)?, async |client| {
+        investigate::from_opensearch(&client, &args.asked, range(args)).await
     })
 }
 
 fn read_files(args: &InvestigateArgs, code: &mut u8) -> anyhow::Result<Material> {
     let config = load(&args.rules.config)?;
-    let enricher = args.rules.load(&config)?;
-    complain_of_broken(&enricher.rules);
-    let limits = Limits {
-        uncompressed_bytes: config.source.max_uncompressed_bytes,
-        record_bytes: config.source.max_record_bytes,
-    };
+    let enricher = load_for_files(&args.rules, &config)?;
     let weights = Weights::with_assets(&config.incidents.assets);
+    let limits = config.source.limits();
     let files = Files { paths: &args.from_files, limits, enricher: &enricher, weights: &weights };
     Ok(investigate::from_files(&files, &args.asked, range(args), |error| *code = complain_of(error))?)
 }

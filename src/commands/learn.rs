@@ -8,7 +8,7 @@ use sagetrail::learn;
 use time::OffsetDateTime;
 
 use super::{load, load_quietly, runtime};
-use crate::arguments::{LearnArgs, ReportFormat};
+use crate::arguments::LearnArgs;
 
 pub(crate) fn learn(args: &LearnArgs) -> anyhow::Result<ExitCode> {
     let config = load(&args.rules.config)?;
@@ -21,6 +21,5 @@ pub(crate) fn learn(args: &LearnArgs) -> anyhow::Result<ExitCode> {
     };
     let now = OffsetDateTime::now_utc();
     let report = runtime()?.block_on(Box::pin(learn::run(&config, &enricher, load, args.days, now)))?;
-    let format = if args.json { ReportFormat::Json } else { ReportFormat::Table };
-    format.print(&report)
+    args.format.print(&report)
 }

@@ -7,29 +7,23 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::CommandFactory;
 use clap_complete::Shell;
-use sagetrail::decode::Limits;
 use sagetrail::enrich::Enricher;
 use sagetrail::listing;
 use sagetrail::offline::{self, OfflineError};
 use sagetrail::telemetry::complain;
 use time::OffsetDateTime;
 
-use super::{complain_of_broken, load};
+use super::{load, load_for_files};
 use crate::arguments::{Cli, Format, RuleArgs};
 use crate::exit;
 use crate::output::print;
 
 pub(crate) fn enrich(rules: &RuleArgs, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
     let config = load(&rules.config)?;
-    let enricher = rules.load(&config)?;
-    complain_of_broken(&enricher.rules);
-    let limits = Limits {
-        uncompressed_bytes: config.source.max_uncompressed_bytes,
-        record_bytes: config.source.max_record_bytes,
-    };
+    let enricher = load_for_files(rules, &config)?;
     let mut code = 0;
     let mut output = BufWriter::new(io::stdout().lock());
-    let result = offline::enrich_files(files, &limits, &enricher, &mut output, |error| {
+    let result = offline::enrich_files(files, &config.source.limits(), &enricher, &mut output, |error| {
         code = complain_of(error);
     });
     let written = result.and_then(|summary| output.flush().map_err(OfflineError::Write).map(|()| summary));
@@ -58,8 +52,7 @@ pub(super) fn complain_of(error: &OfflineError) -> u8 {
 }
 
 pub(crate) fn list(rules: &RuleArgs, format: Format) -> anyhow::Result<ExitCode> {
-    let Enricher { rules, .. } = rules.load(&load(&rules.config)?)?;
-    complain_of_broken(&rules);
+    let Enricher { rules, .. } = load_for_files(rules, &load(&rules.config)?)?;
     let at = OffsetDateTime::now_utc();
     let text = match format {
         Format::Table => {

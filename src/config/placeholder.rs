@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use ipnet::IpNet;
 use regex::Regex;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The kinds and the placeholders, each by its name.
 static KINDS: LazyLock<BTreeMap<String, Kind>> = LazyLock::new(|| {
@@ -37,7 +37,7 @@ struct Declared {
 }
 
 /// The form of one placeholder's values.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Form {
     /// Its name in `config/placeholder-kinds.toml`, where it has one.
     pub kind: Option<&'static str>,
@@ -45,6 +45,7 @@ pub struct Form {
     pub example: String,
     /// What the placeholder is for; empty for one of a site's own rules.
     pub about: String,
+    #[serde(skip)]
     pattern: Option<String>,
 }
 

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use sagetrail_core::decode::Limits;
 use sagetrail_core::incident::{Asset, assets};
 use sagetrail_core::record::is_account;
 use sagetrail_core::settings::{ContentHash, RedactionConfig, RulesConfig, Scope};
@@ -75,6 +76,11 @@ section! {
 }
 
 impl SourceConfig {
+    /// How much of an object is decoded.
+    pub fn limits(&self) -> Limits {
+        Limits { uncompressed_bytes: self.max_uncompressed_bytes, record_bytes: self.max_record_bytes }
+    }
+
     /// Finds an allowed name in a form that no real name has, so that nothing would ever match it.
     fn misnamed(&self) -> Option<(&'static str, String)> {
         let in_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);

@@ -1,6 +1,7 @@
 //! Reads from OpenSearch what there is to contain, in requests whose answers are bounded.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use sagetrail_core::memory::{Key, State};
 use serde_json::{Value, json};
@@ -8,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::deed::{Deed, MOST_DEEDS};
 use crate::memory::Remembered;
-use crate::opensearch::events::{Pages, no_drills};
+use crate::opensearch::events::{self, no_drills};
 use crate::opensearch::{Found, OpenSearch, Query, QueryError};
 use crate::timestamp;
 
@@ -20,20 +21,15 @@ const MOST_KEYS: usize = 500;
 
 /// What the records that fit say, the earliest first, and whether there are more.
 pub async fn deeds(client: &OpenSearch, query: &Value) -> Result<(Vec<Deed>, bool), QueryError> {
-    let Some(mut pages) = Pages::open(client).await? else { return Ok((Vec::new(), false)) };
     let mut deeds = Vec::new();
-    let read = loop {
-        match pages.next(client, query, &Deed::FIELDS).await {
-            Ok(hits) if hits.is_empty() => break Ok(false),
-            Ok(hits) => deeds.extend(hits.iter().filter_map(|hit| Deed::read(&hit.source))),
-            Err(error) => break Err(error),
-        }
-        if deeds.len() >= MOST_DEEDS {
-            break Ok(true);
-        }
-    };
-    pages.close(client).await;
-    Ok((deeds, read?))
+    let mut is_cut = false;
+    events::read(client, query, &Deed::FIELDS, |hits| {
+        deeds.extend(hits.iter().filter_map(|hit| Deed::read(&hit.source)));
+        is_cut = deeds.len() >= MOST_DEEDS;
+        if is_cut { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+    .await?;
+    Ok((deeds, is_cut))
 }
 
 /// What memory knows of resources and roles.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+
 use super::argument::{Argument, Filling, Refused};
 use super::scene::{Scene, Thing};
 use super::steps::{Book, Happened, Phase, Step, Template};
@@ -18,17 +20,21 @@ pub struct Plan {
 }
 
 /// A step for one thing.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Planned {
     pub number: usize,
+    #[serde(skip)]
     pub step: &'static Step,
     pub title: String,
     /// The thing's ARN, or its kind and name.
     pub about: String,
     pub account: Option<String>,
     pub region: Option<String>,
+    #[serde(skip)]
     pub keep: Vec<Kept>,
+    #[serde(skip)]
     pub run: Vec<Command>,
+    #[serde(skip)]
     pub undo: Vec<Command>,
     pub by_hand: Option<String>,
     pub breaks: String,
@@ -38,6 +44,7 @@ pub struct Planned {
     /// What is not known and matters here.
     pub not_known: Vec<String>,
     /// Why its commands cannot be written.
+    #[serde(skip)]
     pub refused: Option<Refused>,
 }
 

@@ -308,8 +308,18 @@ impl Rounds {
         let mut open: Vec<&mut Matter> = matters.iter_mut().filter(|matter| matter.tally.is_none()).collect();
         let questions: Vec<Value> = open.iter().map(|matter| matter.question(&self.weights)).collect();
         let answers = asking.search_several(&self.indices(), &questions).await?;
-        for (matter, answer) in open.iter_mut().zip(&answers) {
-            matter.tally = Some(summed::read(answer, &self.weights.assets));
+        let assets = &self.weights.assets;
+        let (mut cut, mut more) = (Vec::new(), Vec::new());
+        for (place, (matter, answer)) in open.iter_mut().zip(&answers).enumerate() {
+            matter.tally = Some(summed::read(answer, assets));
+            if let Some(question) = matter.question_of_assets(answer, &self.weights) {
+                cut.push(place);
+                more.push(question);
+            }
+        }
+        let answers = asking.search_several(&self.indices(), &more).await?;
+        for (place, answer) in cut.into_iter().zip(&answers) {
+            open[place].tally.iter_mut().for_each(|tally| summed::read_assets(answer, assets, tally));
         }
         Ok(())
     }

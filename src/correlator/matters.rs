@@ -60,8 +60,16 @@ impl Matter {
     }
 
     pub(super) fn question(&self, weights: &Weights) -> Value {
-        let origins: Vec<String> = self.origins.iter().cloned().collect();
-        summed::question(&origins, self.from, &weights.assets)
+        summed::question(&self.all_origins(), self.from, &weights.assets)
+    }
+
+    /// What else has to be asked after the answer, where it has not all resources.
+    pub(super) fn question_of_assets(&self, answer: &Value, weights: &Weights) -> Option<Value> {
+        summed::question_of_assets(answer, &self.all_origins(), self.from, &weights.assets)
+    }
+
+    fn all_origins(&self) -> Vec<String> {
+        self.origins.iter().cloned().collect()
     }
 
     /// Whether somebody can belong to the incident now who did not before.

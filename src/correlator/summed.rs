@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use sagetrail_core::incident::assets::WHOLE;
-use sagetrail_core::incident::{Asset, Finding, Kept, MOST, MOST_TIES, Signal, Tally, Told};
+use sagetrail_core::incident::{Asset, Finding, Kept, MOST, MOST_TIES, Signal, Tally, Told, assets};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
@@ -26,6 +25,10 @@ const TOLD: [&str; 7] = [
     "sagemaker.findings",
     "sagemaker.attempts",
 ];
+
+/// Where rules that matched stand, with their fields.
+const MATCHES: [(&str, &str); 2] =
+    [("findings", "sagemaker.findings.id"), ("attempts", "sagemaker.attempts.id")];
 
 /// The names that a tally keeps, with their fields.
 const NAMES: [(&str, &str); 7] = [
@@ -52,12 +55,42 @@ pub(super) fn question(origins: &[String], from: OffsetDateTime, assets: &[Asset
         "last": {"max": {"field": "@timestamp"}},
         "failed": {"filter": {"term": {"event.outcome": "failure"}}},
         "categories": {"terms": {"field": "sagemaker.categories", "size": MOST}},
-        "findings": matches("sagemaker.findings.id", assets),
-        "attempts": matches("sagemaker.attempts.id", assets)
     });
+    for (of, field) in MATCHES {
+        aggregations[of] = matches(field, assets);
+    }
     for (name, field) in NAMES {
         aggregations[name] = names(field, most(name));
     }
+    asking_of(origins, from, &aggregations)
+}
+
+/// The search for the entries that fit any resource of a rule that found something at more resources than are named. What a pattern
+/// fits is looked for among all resources of the indices, which takes longer the more there are: so it is asked only then.
+pub(super) fn question_of_assets(
+    answer: &Value,
+    origins: &[String],
+    from: OffsetDateTime,
+    assets: &[Asset],
+) -> Option<Value> {
+    let is_cut = |bucket: &Value| buckets(&bucket["resources"]).count() > MOST;
+    let any_is_cut = MATCHES.iter().any(|(of, _)| buckets(&answer["aggregations"][of]).any(is_cut));
+    if !any_is_cut || assets.iter().all(|asset| asset.arn.is_none()) {
+        return None;
+    }
+    let fits = |(place, asset): (usize, &Asset)| Some((place.to_string(), has_arn(asset.arn.as_ref()?)));
+    let filters: Map<String, Value> = assets.iter().enumerate().filter_map(fits).collect();
+    let mut aggregations = json!({});
+    for (of, field) in MATCHES {
+        aggregations[of] = json!({
+            "terms": {"field": field, "size": MOST_RULES},
+            "aggs": {"assets": {"filters": {"filters": filters}}}
+        });
+    }
+    Some(asking_of(origins, from, &aggregations))
+}
+
+fn asking_of(origins: &[String], from: OffsetDateTime, aggregations: &Value) -> Value {
     json!({
         "size": 0,
         "track_total_hits": true,
@@ -85,34 +118,32 @@ fn names(field: &str, most: usize) -> Value {
 }
 
 fn matches(field: &str, assets: &[Asset]) -> Value {
-    let mut matches = json!({
+    let mut resources = names("sagemaker.alert.resource", MOST);
+    let has = |(place, asset): (usize, &Asset)| Some((place.to_string(), has_tag(asset.tag.as_ref()?)));
+    let tags: Map<String, Value> = assets.iter().enumerate().filter_map(has).collect();
+    if !tags.is_empty() {
+        resources["aggs"]["tags"] = json!({"filters": {"filters": tags, "other_bucket": true}});
+    }
+    json!({
         "terms": {"field": field, "size": MOST_RULES},
         "aggs": {
             "last": {"max": {"field": "@timestamp"}},
-            "resources": names("sagemaker.alert.resource", MOST),
+            "resources": resources,
             "told": {"top_hits": {"size": 1, "sort": [{"@timestamp": "asc"}, {"event.id": {"order": "asc", "unmapped_type": "keyword"}}], "_source": TOLD}}
         }
-    });
-    if !assets.is_empty() {
-        let fits = |(place, asset): (usize, &Asset)| (place.to_string(), is_of(asset));
-        let filters: Map<String, Value> = assets.iter().enumerate().map(fits).collect();
-        matches["aggs"]["assets"] = json!({"filters": {"filters": filters, "other_bucket": true}});
-    }
-    matches
+    })
 }
 
-/// Which documents are about a resource of an entry.
-fn is_of(asset: &Asset) -> Value {
-    match (&asset.arn, &asset.tag) {
-        (Some(arn), _) => {
-            // Neither `?` nor `\\` is special in an entry.
-            let arn = arn.replace('\\', "\\\\").replace('?', "\\?");
-            json!({"wildcard": {"sagemaker.alert.resource": {"value": arn, "case_insensitive": true}}})
-        }
-        (None, tag) => json!({"bool": {"minimum_should_match": 1, "should": [
-            {"term": {"sagemaker.resource.tags": tag}}, {"term": {"sagemaker.tags": tag}}
-        ]}}),
-    }
+fn has_tag(tag: &str) -> Value {
+    json!({"bool": {"minimum_should_match": 1, "should": [
+        {"term": {"sagemaker.resource.tags": tag}}, {"term": {"sagemaker.tags": tag}}
+    ]}})
+}
+
+fn has_arn(pattern: &str) -> Value {
+    // Neither `?` nor `\\` is special in an entry.
+    let pattern = pattern.replace('\\', "\\\\").replace('?', "\\?");
+    json!({"wildcard": {"sagemaker.alert.resource": {"value": pattern, "case_insensitive": true}}})
 }
 
 /// Reads the answer.
@@ -121,7 +152,7 @@ pub(super) fn read(answer: &Value, assets: &[Asset]) -> Tally {
     let kept = |name: &str| kept(&read_names(&aggregations[name]), most(name));
     let signals = answer["hits"]["total"]["value"].as_u64().unwrap_or_default();
     let mut findings: BTreeMap<String, Found> = BTreeMap::new();
-    for of in ["findings", "attempts"] {
+    for (of, _) in MATCHES {
         for bucket in buckets(&aggregations[of]) {
             let Some((rule, found)) = read_match(bucket, assets) else { continue };
             match findings.get_mut(&rule) {
@@ -145,6 +176,19 @@ pub(super) fn read(answer: &Value, assets: &[Asset]) -> Tally {
         succeeded: signals.saturating_sub(aggregations["failed"]["doc_count"].as_u64().unwrap_or_default()),
         first: time_of(&aggregations["first"]),
         last: time_of(&aggregations["last"]),
+    }
+}
+
+/// Reads which entries fit resources that were not named, and lets findings count by them.
+pub(super) fn read_assets(answer: &Value, assets: &[Asset], tally: &mut Tally) {
+    let aggregations = &answer["aggregations"];
+    for bucket in MATCHES.iter().flat_map(|(of, _)| buckets(&aggregations[of])) {
+        let Some(finding) = key(bucket).and_then(|rule| tally.findings.get_mut(&rule)) else { continue };
+        for (place, asset) in assets.iter().enumerate() {
+            if has_any(&bucket["assets"], &place.to_string()) {
+                finding.asset = finding.asset.max(asset.percent);
+            }
+        }
     }
 }
 
@@ -203,7 +247,7 @@ fn read_match(bucket: &Value, assets: &[Asset]) -> Option<(String, Found)> {
         reference: found.reference.clone(),
         count: bucket["doc_count"].as_u64()?,
         resources: Kept::default(),
-        asset: read_asset(&bucket["assets"], assets),
+        asset: read_asset(&bucket["resources"], assets).unwrap_or(assets::WHOLE),
         first: Told {
             time: in_millis(signal.time),
             id: signal.id.clone(),
@@ -218,12 +262,24 @@ fn read_match(bucket: &Value, assets: &[Asset]) -> Option<(String, Found)> {
     Some((rule, Found { finding, resources: read_names(&bucket["resources"]) }))
 }
 
-/// The most that an entry makes of a resource that something was found at.
-fn read_asset(found: &Value, assets: &[Asset]) -> u32 {
-    let has_any = |name: &str| found["buckets"][name]["doc_count"].as_u64().is_some_and(|count| count > 0);
-    let fitting = assets.iter().enumerate().filter(|(place, _)| has_any(&place.to_string()));
-    let others = has_any("_other_").then_some(WHOLE);
-    fitting.map(|(_, asset)| asset.percent).chain(others).max().unwrap_or(WHOLE)
+/// The most that an entry makes of a named resource that something was found at.
+fn read_asset(resources: &Value, assets: &[Asset]) -> Option<u32> {
+    let of_bucket = |bucket: &Value| {
+        let resource = key(bucket)?;
+        let percent = |tags: &[String]| assets::percent(assets, Some(&resource), tags);
+        let tagged = assets.iter().enumerate().filter_map(|(place, asset)| {
+            let tag = asset.tag.clone().filter(|_| has_any(&bucket["tags"], &place.to_string()))?;
+            Some(percent(&[tag]))
+        });
+        let has_others = bucket["tags"].is_null() || has_any(&bucket["tags"], "_other_");
+        tagged.chain(has_others.then(|| percent(&[]))).max()
+    };
+    buckets(resources).filter_map(of_bucket).max()
+}
+
+/// Whether documents are in a bucket of this name.
+fn has_any(filters: &Value, name: &str) -> bool {
+    filters["buckets"][name]["doc_count"].as_u64().is_some_and(|count| count > 0)
 }
 
 /// A signal names its origin, which every document of the answer has.

@@ -100,7 +100,6 @@ fn aggregations_say_what_adding_up_each_signal_says() {
     let matches = |number: u32, document: Value| {
         json!({"buckets": [{
         "key": RULE, "doc_count": 1, "last": {"value": millis(number)},
-        "assets": {"buckets": {"0": {"doc_count": number}, "_other_": {"doc_count": 1 - number}}},
         "resources": names(&[(resource[number as usize], number)]), "told": told(number, document)}]})
     };
     let answer = json!({
@@ -119,6 +118,61 @@ fn aggregations_say_what_adding_up_each_signal_says() {
     assert_eq!(summed::read(&answer, &[asset()]), tally());
     // Without any index there is nothing.
     assert_eq!(summed::read(&json!({"hits": {"total": {"value": 0}}}), &[asset()]), Tally::default());
+}
+
+/// An answer of which one rule has buckets of these resources, with how many documents have the tag and how many do not.
+fn answer_at(resources: &[(String, u32, u32)]) -> Value {
+    let bucket = |(resource, tagged, others): &(String, u32, u32)| {
+        json!({"key": resource, "at": {"value": 1_795_946_400_000.0}, "tags": {"buckets": {
+            "1": {"doc_count": tagged}, "_other_": {"doc_count": others}
+        }}})
+    };
+    let told = json!({"hits": {"hits": [{"_id": "id-0", "_index": "i", "_source": document(0, "findings", "success", "critical")}]}});
+    json!({"hits": {"total": {"value": 1}}, "aggregations": {"findings": {"buckets": [{
+        "key": RULE, "doc_count": 1, "last": {"value": 1_795_946_400_000.0}, "told": told,
+        "resources": {"buckets": resources.iter().map(bucket).collect::<Vec<_>>()}
+    }]}}})
+}
+
+#[test]
+fn a_finding_counts_as_where_it_counts_most_and_less_only_where_it_does_everywhere() {
+    let less = Asset { percent: 50, ..asset() };
+    let tagged = Asset { arn: None, tag: Some("env=prod".to_owned()), percent: 70, ..asset() };
+    let entries = [less, tagged];
+    let cases: [(&[(&str, u32, u32)], u32); 6] = [
+        (&[("notebook/1", 0, 1)], 50),
+        (&[("notebook/1", 1, 0)], 70),
+        (&[("notebook/2", 1, 0)], 70),
+        (&[("notebook/2", 1, 1)], 100),
+        (&[("notebook/1", 0, 1), ("notebook/2", 0, 1)], 100),
+        (&[], 100),
+    ];
+    for (resources, expected) in cases {
+        let owned: Vec<_> = resources.iter().map(|(name, t, o)| ((*name).to_owned(), *t, *o)).collect();
+        let tally = summed::read(&answer_at(&owned), &entries);
+        assert_eq!(tally.findings[RULE].asset, expected, "{resources:?}");
+    }
+}
+
+#[test]
+fn patterns_are_asked_for_among_all_resources_only_where_there_are_more_than_are_named() {
+    let many = |count: u32| (0..count).map(|number| (format!("job/{number}"), 0, 1)).collect::<Vec<_>>();
+    let origins = ["role/a".to_owned()];
+    let asked = |count, entries: &[Asset]| {
+        summed::question_of_assets(&answer_at(&many(count)), &origins, NOW, entries)
+    };
+    let tagged = Asset { arn: None, tag: Some("env=prod".to_owned()), ..asset() };
+    assert_eq!(asked(50, &[asset()]), None);
+    assert_eq!(asked(51, std::slice::from_ref(&tagged)), None);
+    let question = asked(51, &[tagged, asset()]).expect("there are more");
+    let filters = &question["aggs"]["findings"]["aggs"]["assets"]["filters"]["filters"];
+    assert_eq!(filters.as_object().map(|all| all.keys().map(String::as_str).collect()), Some(vec!["1"]));
+    let mut tally = summed::read(&answer_at(&many(51)), &[asset()]);
+    let found = json!({"aggregations": {"findings": {"buckets": [
+        {"key": RULE, "assets": {"buckets": {"0": {"doc_count": 1}}}}
+    ]}}});
+    summed::read_assets(&found, &[asset()], &mut tally);
+    assert_eq!(tally.findings[RULE].asset, 150);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use super::plan::Plan;
 use super::story::Story;
+use crate::templates::{PLAIN, fill};
 
 /// The links from the file to the page and back, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, IntoStaticStr, VariantArray)]
@@ -139,32 +140,8 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(text, "drill {}: {} records in {}", self.drill, self.records, self.object)?;
-        writeln!(text, "{:<9} {:>8}  what", "step", "after")?;
-        for StepReport { step, outcome, seconds, said } in &self.steps {
-            let name = <&str>::from(*step);
-            match (outcome, seconds) {
-                (_, Some(seconds)) => writeln!(text, "{name:<9} {seconds:>6.1} s  {said}")?,
-                (Outcome::Failed, None) => writeln!(text, "{name:<9}   BROKEN  {said}")?,
-                (Outcome::Skipped, None) => writeln!(text, "{name:<9}        -  {said}")?,
-                (Outcome::Done | Outcome::NotReached, None) => {
-                    writeln!(text, "{name:<9}        -  not reached")?;
-                }
-            }
-        }
-        for note in &self.notes {
-            writeln!(text, "note: {note}")?;
-        }
-        match (self.worked, self.seconds_to_page) {
-            (true, Some(seconds)) => writeln!(text, "it works: {seconds:.1} s from the file to the page"),
-            (true, None) => writeln!(text, "it works, as far as there is somebody to tell"),
-            (false, _) => {
-                let broken = self.steps.iter().find(|step| step.outcome == Outcome::Failed);
-                let name = broken.map_or("unknown", |step| step.step.into());
-                writeln!(text, "it does not work: the step \"{name}\" is broken")
-            }
-        }
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&fill(include_str!("report.txt.j2"), PLAIN, self))
     }
 }
 

@@ -5,8 +5,10 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use sagetrail_core::wildcard::fits;
 use serde::Deserialize;
 use serde_json::Value;
+use strum::EnumString;
 
 use super::keys::{Call, Known, is_known};
 
@@ -56,13 +58,14 @@ struct Condition {
     networks: Vec<IpNet>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]
 enum Operator {
     Null,
     Bool,
     BoolIfExists,
     StringEquals,
     StringNotEquals,
+    #[strum(serialize = "ForAnyValue:StringNotLike")]
     AnyStringNotLike,
     ArnNotLike,
     NotIpAddress,
@@ -128,7 +131,7 @@ impl Statement {
         }
         let mut conditions = Vec::new();
         for (operator, keys) in stated.condition {
-            let known = Operator::read(&operator).ok_or_else(|| PolicyError::Operator(operator.clone()))?;
+            let known = operator.parse().map_err(|_| PolicyError::Operator(operator.clone()))?;
             let keys = keys.as_object().ok_or_else(|| PolicyError::Operator(operator.clone()))?;
             for (key, values) in keys {
                 conditions.push(Condition::read(known, key, values)?);
@@ -201,22 +204,6 @@ impl Condition {
     }
 }
 
-impl Operator {
-    fn read(name: &str) -> Option<Self> {
-        Some(match name {
-            "Null" => Self::Null,
-            "Bool" => Self::Bool,
-            "BoolIfExists" => Self::BoolIfExists,
-            "StringEquals" => Self::StringEquals,
-            "StringNotEquals" => Self::StringNotEquals,
-            "ForAnyValue:StringNotLike" => Self::AnyStringNotLike,
-            "ArnNotLike" => Self::ArnNotLike,
-            "NotIpAddress" => Self::NotIpAddress,
-            _ => return None,
-        })
-    }
-}
-
 impl OneOrMany {
     fn all(self) -> Vec<String> {
         match self {
@@ -231,28 +218,4 @@ fn arn_fits(pattern: &str, arn: &str) -> bool {
     let (patterns, parts): (Vec<&str>, Vec<&str>) =
         (pattern.splitn(6, ':').collect(), arn.splitn(6, ':').collect());
     patterns.len() == parts.len() && patterns.iter().zip(parts).all(|(pattern, part)| fits(pattern, part))
-}
-
-/// Whether a text fits a pattern with `*` and `?`.
-fn fits(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut at, mut place) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while place < text.len() {
-        match pattern.get(at) {
-            Some('*') => {
-                star = Some((at, place));
-                at += 1;
-            }
-            Some(one) if *one == '?' || *one == text[place] => (at, place) = (at + 1, place + 1),
-            _ => match star {
-                Some((before, taken)) => {
-                    star = Some((before, taken + 1));
-                    (at, place) = (before + 1, taken + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[at..].iter().all(|one| *one == '*')
 }

@@ -130,8 +130,11 @@ pub fn rank(entry: &Entry) -> (u8, bool, bool) {
     (severity(entry.level.as_deref()), entry.changes(), entry.succeeded)
 }
 
+/// Levels of rules, the worst last.
+pub const LEVELS: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
+
 pub fn severity(level: Option<&str>) -> u8 {
-    ["informational", "low", "medium", "high", "critical"]
+    LEVELS
         .iter()
         .position(|known| Some(*known) == level)
         .and_then(|place| u8::try_from(place).ok())

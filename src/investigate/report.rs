@@ -107,17 +107,6 @@ pub enum Verdict {
     Harmed,
 }
 
-impl Verdict {
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::NotShown => "no record read shows harm",
-            Self::Attempted => "attempted",
-            Self::AtRisk => "at risk",
-            Self::Harmed => "harmed",
-        }
-    }
-}
-
 /// Something that the records do not say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unknown {
@@ -183,16 +172,6 @@ pub enum Presence {
     Unknown,
 }
 
-impl Presence {
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::There => "there",
-            Self::Absent => "not there",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
 /// One setting before and after; None is unknown, and an empty list is not set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Setting {
@@ -228,7 +207,7 @@ pub struct Practice {
 }
 
 #[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Cited {
     pub id: String,
     pub index: Option<String>,

@@ -1,6 +1,7 @@
 //! Reads what a report is made of from OpenSearch, in bounded pages of one moment.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -13,7 +14,7 @@ use super::tell::{tell, unread};
 use super::wanted::{Asked, Range, Wanted};
 use crate::incidents::{self, the_one};
 use crate::memory::{Key, Kind, Remembered, State};
-use crate::opensearch::events::Pages;
+use crate::opensearch::events;
 use crate::opensearch::{Found, OpenSearch, Query, QueryError};
 use crate::timestamp;
 
@@ -75,14 +76,8 @@ struct Records {
 /// The records as they are at one moment, the earliest first.
 async fn records(client: &OpenSearch, wanted: &Wanted) -> Result<Records, QueryError> {
     let mut read = Records { entries: Vec::new(), total: 0, slowest_seconds: None };
-    let Some(mut pages) = Pages::open(client).await? else { return Ok(read) };
-    let (query, fields) = (wanted.query(), [&FIELDS[..], &["event.ingested"]].concat());
-    let result = loop {
-        let hits = match pages.next(client, &query, &fields).await {
-            Ok(hits) if hits.is_empty() => break Ok(()),
-            Ok(hits) => hits,
-            Err(error) => break Err(error),
-        };
+    let fields = [&FIELDS[..], &["event.ingested"]].concat();
+    let total = events::read(client, &wanted.query(), &fields, |hits| {
         for hit in hits {
             let ingested =
                 hit.source.pointer("/event/ingested").and_then(Value::as_str).and_then(timestamp::parse);
@@ -91,14 +86,11 @@ async fn records(client: &OpenSearch, wanted: &Wanted) -> Result<Records, QueryE
             read.slowest_seconds = read.slowest_seconds.max(took);
             read.entries.push(entry);
         }
-        if read.entries.len() >= MOST_RECORDS {
-            read.entries.truncate(MOST_RECORDS);
-            break Ok(());
-        }
-    };
-    read.total = pages.total;
-    pages.close(client).await;
-    result.map(|()| read)
+        if read.entries.len() < MOST_RECORDS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })
+    .await?;
+    read.entries.truncate(MOST_RECORDS);
+    Ok(Records { total, ..read })
 }
 
 /// The records with these ids, as far as they are still stored.

@@ -145,16 +145,6 @@ fn cited(report: &Report, beyond: &[Entry], entries: &[Entry]) -> Vec<Cited> {
         });
     }
     // Records that memory names and that are not read any more.
-    let unread = named.into_iter().map(|id| Cited {
-        id: id.to_owned(),
-        index: None,
-        at: None,
-        action: None,
-        text: None,
-        principal: None,
-        address: None,
-        error: None,
-        file: None,
-    });
+    let unread = named.into_iter().map(|id| Cited { id: id.to_owned(), ..Cited::default() });
     unread.chain(cited).collect()
 }

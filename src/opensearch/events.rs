@@ -1,5 +1,7 @@
 //! Reads stored events in pages, as they were at one moment, for commands that only read.
 
+use std::ops::ControlFlow;
+
 use serde_json::{Value, json};
 
 use super::client::OpenSearch;
@@ -20,34 +22,27 @@ pub fn no_drills() -> Value {
 /// Documents that are read at once. Scripts and parameters make some of them large.
 const PAGE: usize = 500;
 
-/// A view of the events as they were when it was opened.
-#[derive(Debug)]
-pub struct Pages {
-    view: View,
-    /// How many documents fit in all, once the first of them were read.
-    pub total: u64,
-}
-
-impl Pages {
-    /// None when there are no events at all.
-    pub async fn open(client: &OpenSearch) -> Result<Option<Self>, QueryError> {
-        Ok(View::open(client, QUERY).await?.map(|view| Self { view, total: 0 }))
-    }
-
-    /// The next documents, the earliest first; none when all were read.
-    pub async fn next(
-        &mut self,
-        client: &OpenSearch,
-        query: &Value,
-        fields: &[&str],
-    ) -> Result<Vec<StoredHit>, QueryError> {
-        let found = self.view.next(client, PAGE, query, &json!({"includes": fields})).await?;
-        self.total = found.total.map_or(self.total, |total| total.value);
-        Ok(found.hits)
-    }
-
-    /// A view that cannot be closed ends by itself.
-    pub async fn close(self, client: &OpenSearch) {
-        self.view.close(client).await;
-    }
+/// Reads the events that fit, a page after the other and the earliest first, until none is left or `take` breaks off. Answers
+/// with how many fit in all.
+pub async fn read(
+    client: &OpenSearch,
+    query: &Value,
+    fields: &[&str],
+    mut take: impl FnMut(Vec<StoredHit>) -> ControlFlow<()>,
+) -> Result<u64, QueryError> {
+    let Some(mut view) = View::open(client, QUERY).await? else { return Ok(0) };
+    let mut total = 0;
+    let read = loop {
+        match view.next(client, PAGE, query, &json!({"includes": fields})).await {
+            Ok(found) => {
+                total = found.total.map_or(total, |total| total.value);
+                if found.hits.is_empty() || take(found.hits).is_break() {
+                    break Ok(total);
+                }
+            }
+            Err(error) => break Err(error),
+        }
+    };
+    view.close(client).await;
+    read
 }

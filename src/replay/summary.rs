@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::pipeline::Shipped;
+use crate::templates::{PLAIN, fill};
 
 /// The numbers of one replay.
 #[derive(Debug, Default, Serialize)]
@@ -75,27 +76,7 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { objects, skipped, records, selected, created, duplicate, rejected, facts, .. } = self;
-        writeln!(formatter, "objects    {objects} shipped, {} failed, {skipped} skipped", self.failed.len())?;
-        writeln!(formatter, "records    {records} read, {selected} selected")?;
-        writeln!(formatter, "documents  {created} new, {duplicate} duplicate, {rejected} rejected")?;
-        match facts {
-            Some(facts) => {
-                writeln!(formatter, "memory     {facts} facts written, of what was not known already")?;
-            }
-            None => writeln!(formatter, "memory     off: nothing was remembered of these records")?,
-        }
-        writeln!(formatter, "bytes      {} stored, {} uncompressed", self.stored_bytes, self.raw_bytes)?;
-        writeln!(
-            formatter,
-            "time       {:.1} s, {:.0} records/s",
-            self.took.as_secs_f64(),
-            self.rate(self.took)
-        )?;
-        for Failure { object, reason } in &self.failed {
-            writeln!(formatter, "failed     {object}: {reason}")?;
-        }
-        Ok(())
+        formatter.write_str(&fill(include_str!("summary.txt.j2"), PLAIN, self))
     }
 }
 
@@ -103,5 +84,24 @@ impl fmt::Display for Count {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "objects    {} would be read, {} skipped", self.objects, self.skipped)?;
         writeln!(formatter, "bytes      {} stored", self.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_says_what_was_shipped_how_fast_and_what_failed() {
+        let failure = Failure { object: "s3://b/k".to_owned(), reason: "gone".to_owned() };
+        let took = Duration::from_millis(2_500);
+        let mut summary =
+            Summary { objects: 1, records: 30, took, failed: vec![failure], ..Summary::default() };
+        let text = summary.to_string();
+        assert!(text.starts_with("objects    1 shipped, 1 failed, 0 skipped\nrecords    30 read"), "{text}");
+        assert!(text.contains("\nmemory     off: nothing was remembered"), "{text}");
+        assert!(text.ends_with("\ntime       2.5 s, 12 records/s\nfailed     s3://b/k: gone\n"), "{text}");
+        summary.facts = Some(7);
+        assert!(summary.to_string().contains("\nmemory     7 facts written"));
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::opensearch::{OpenSearchError, QueryError};
 use crate::setup::SetupError;
+use crate::templates::{PLAIN, fill};
 
 /// The numbers of one retag.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -45,32 +46,19 @@ pub enum RetagError {
 
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            version,
-            outdated,
-            retagged,
-            changed,
-            completed,
-            carried,
-            conflicts,
-            unreadable,
-            refused,
-            ..
-        } = self;
-        writeln!(formatter, "rules      {version}")?;
-        writeln!(formatter, "outdated   {outdated} documents")?;
-        writeln!(formatter, "retagged   {retagged}, {changed} of them with other findings")?;
-        writeln!(
-            formatter,
-            "completed  {completed} documents have what memory could not say when they were shipped"
-        )?;
-        writeln!(
-            formatter,
-            "carried    {carried} documents keep what their text no longer shows (sagemaker.rules.carried)"
-        )?;
-        writeln!(
-            formatter,
-            "left       {conflicts} changed meanwhile, {unreadable} unreadable, {refused} refused"
-        )
+        formatter.write_str(&fill(include_str!("summary.txt.j2"), PLAIN, self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_number_stands_beside_what_it_counts() {
+        let summary = Summary { version: "v1".to_owned(), outdated: 1, refused: 2, ..Summary::default() };
+        let text = summary.to_string();
+        assert!(text.starts_with("rules      v1\noutdated   1 documents\nretagged   0, 0 of them"), "{text}");
+        assert!(text.ends_with("\nleft       0 changed meanwhile, 0 unreadable, 2 refused\n"), "{text}");
     }
 }

@@ -67,10 +67,7 @@ impl VerifyContext {
             opensearch: opensearch::connect(config, Some(aws)).await?,
             keys,
             allowed_buckets: config.source.allowed_buckets.clone(),
-            limits: Limits {
-                uncompressed_bytes: config.source.max_uncompressed_bytes,
-                record_bytes: config.source.max_record_bytes,
-            },
+            limits: config.source.limits(),
             fingerprint_key: has_key.then(|| FingerprintKey::load(&config.redaction)).transpose()?,
             plan,
         })

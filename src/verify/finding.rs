@@ -1,5 +1,8 @@
 //! One finding of a verification, and what to do about its kind.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use serde::Serialize;
 
 use crate::labels::{FindingKind, Label};
@@ -29,36 +32,22 @@ pub fn words(kind: FindingKind) -> String {
     plural(kind).replace('_', " ")
 }
 
+static ADVICE: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
+    toml::from_str(include_str!("../../config/verification-advice.toml")).expect("a test reads the file")
+});
+
 /// What an operator should do about it.
 pub fn advice(kind: FindingKind) -> &'static str {
-    match kind {
-        FindingKind::MissingFile => {
-            "ship them: run the same command with --repair; then look why the queue did not hear of them"
-        }
-        FindingKind::DeletedFile => {
-            "find out who deleted them (s3:DeleteObject* and lifecycle rules); restore a version or a copy"
-        }
-        FindingKind::AlteredFile => {
-            "keep them as evidence and find out who wrote them; restore the version that was signed"
-        }
-        FindingKind::UnprovenFile => {
-            "find out who put them there, or restore the digest that names them; do not trust their content"
-        }
-        FindingKind::MissingDigest => {
-            "find out who deleted it, or who switched off logging or validation; restore a version of it"
-        }
-        FindingKind::InvalidDigest => {
-            "keep it as evidence and find out who wrote it; restore the version that was signed"
-        }
-        FindingKind::BrokenChain => {
-            "look for StopLogging, UpdateTrail and DeleteTrail at that time; switch logging and validation on"
-        }
-        FindingKind::UnreadObject => {
-            "grant s3:GetObject and kms:Decrypt on it, or restore it from an archive class, and verify again"
-        }
-        FindingKind::LateFile => "nothing is missing; look at the daemon's backlog if there are many",
-        FindingKind::UnknownPeriod => {
-            "ask when the trail was created; if earlier, its digests were removed, or validation was off"
-        }
+    ADVICE.get(kind.label()).expect("a test reads it for each kind")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_advice_and_each_advice_a_kind() {
+        assert!(FindingKind::ALL.iter().all(|kind| !advice(*kind).is_empty()));
+        assert_eq!(ADVICE.len(), FindingKind::ALL.len());
     }
 }

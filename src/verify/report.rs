@@ -9,6 +9,7 @@ use time::Date;
 use super::day_status::DayStatus;
 use super::finding::{Finding, advice, words};
 use crate::labels::{FindingKind, Label};
+use crate::templates::{PLAIN, fill};
 
 /// Findings of one kind that are kept; all are counted.
 const MOST_FINDINGS: usize = 10_000;
@@ -151,36 +152,22 @@ impl Report {
     }
 }
 
+#[derive(Serialize)]
+struct Text<'r> {
+    #[serde(flatten)]
+    report: &'r Report,
+    /// The kinds in their order, with their names and what to do about them.
+    kinds: Vec<(FindingKind, String, &'static str)>,
+    days: String,
+    gaps: u64,
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "{}, delivered from {} to {}", self.place, self.from, self.to)?;
-        let rows = [
-            ("digests read", self.digests),
-            ("chains", self.chains),
-            ("delivered files", self.delivered),
-            ("shipped files", self.shipped),
-            ("repaired files", self.repaired),
-            ("files of drills", self.drills),
-        ];
-        let counts = FindingKind::ALL.iter().map(|kind| (words(*kind), self.count(*kind)));
-        let rows = rows.into_iter().map(|(name, count)| (name.to_owned(), count));
-        for (name, count) in rows.chain(counts) {
-            writeln!(formatter, "{name:<16} {count}")?;
-        }
-        for Finding { kind, object, detail } in &self.findings {
-            writeln!(formatter, "{}: {object}: {detail}", words(*kind))?;
-        }
-        for kind in FindingKind::ALL.iter().copied().filter(|kind| self.count(*kind) > 0) {
-            writeln!(formatter, "{}: {}", words(kind), advice(kind))?;
-        }
-        match (self.gaps(), self.count(FindingKind::UnknownPeriod)) {
-            (0, 0) => writeln!(formatter, "everything that was delivered was shipped, as it was signed"),
-            (0, periods) => writeln!(
-                formatter,
-                "what is proven to be delivered was shipped, as it was signed; {periods} periods are not known"
-            ),
-            (gaps, _) => writeln!(formatter, "{gaps} gaps"),
-        }
+        let kinds = FindingKind::ALL.iter().map(|kind| (*kind, words(*kind), advice(*kind))).collect();
+        let days = format!("{} to {}", self.from, self.to);
+        let values = Text { report: self, kinds, days, gaps: self.gaps() };
+        formatter.write_str(&fill(include_str!("report.txt.j2"), PLAIN, &values))
     }
 }
 

@@ -1,10 +1,12 @@
 //! The tree that is printed, as text and as JSON (pure).
 
-use std::fmt::{self, Write as _};
+use std::borrow::Cow;
+use std::fmt;
 
-use sagetrail_core::enrich::is_invisible;
 use serde::Serialize;
 use serde_with::skip_serializing_none;
+
+use crate::templates::{fill, visible};
 
 /// Values of one field that are shown.
 pub const MOST_VALUES: usize = 12;
@@ -84,67 +86,16 @@ impl Node {
         };
         !self.known && !self.branches.iter().any(|branch| branch.twigs.iter().any(is_known))
     }
-
-    fn write(&self, out: &mut impl fmt::Write, depth: usize) -> fmt::Result {
-        writeln!(out, "{:indent$}{} {}", "", shown(&self.what), shown(&self.name), indent = 2 * depth)?;
-        let indent = 2 * depth + 4;
-        let width = self.facts.iter().map(|fact| fact.field.len()).max().unwrap_or_default();
-        for Fact { field, values, more } in &self.facts {
-            let values: Vec<String> = values.iter().map(|value| shown(value)).collect();
-            write!(out, "{:indent$}{:width$}  {}", "", shown(field), values.join(", "))?;
-            if *more > 0 {
-                write!(out, " and {more} more")?;
-            }
-            writeln!(out)?;
-        }
-        let indent = 2 * depth + 2;
-        for Branch { says, twigs, more } in &self.branches {
-            writeln!(out, "{:indent$}{says}:", "")?;
-            for twig in twigs {
-                match twig {
-                    Twig::Node(node) => node.write(out, depth + 2)?,
-                    Twig::Elsewhere(name) => {
-                        writeln!(out, "{:indent$}  {} (see elsewhere in this tree)", "", shown(name))?;
-                    }
-                    Twig::Missing(what) => writeln!(out, "{:indent$}  not known: {}", "", shown(what))?,
-                    Twig::Beyond(name) => {
-                        writeln!(out, "{:indent$}  {} (and what is beyond)", "", shown(name))?;
-                    }
-                }
-            }
-            if *more > 0 {
-                writeln!(out, "{:indent$}  and {more} more", "")?;
-            }
-        }
-        Ok(())
-    }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.root.write(formatter, 0)?;
-        if let Some(cut) = &self.cut {
-            writeln!(formatter, "\nThis is not all: {cut}.")?;
-        }
-        Ok(())
+        formatter.write_str(&fill(include_str!("tree.txt.j2"), shown, self))
     }
 }
 
 /// A text of a record as a terminal can show it: what would move the cursor, break the line or turn the direction of
 /// writing is shown as its number, so that two names never look like one.
-pub fn shown(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for (place, character) in text.chars().enumerate() {
-        if place == LONGEST {
-            shown.push('…');
-            break;
-        }
-        if is_invisible(character) || character == '\\' {
-            // Writing to a string cannot fail.
-            let _ = write!(shown, "{}", character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
+pub fn shown(text: &str) -> Cow<'_, str> {
+    visible(text, LONGEST, &['\\'])
 }

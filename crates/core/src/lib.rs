@@ -17,3 +17,4 @@ pub mod nearest;
 pub mod record;
 pub mod settings;
 pub mod timestamp;
+pub mod wildcard;

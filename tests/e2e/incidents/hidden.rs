@@ -51,3 +51,31 @@ async fn a_tie_that_comes_after_two_hundred_others_ties() {
     site.until("both are in one", is_joint).await;
     correlator.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happened_to_an_asset_counts_as_that_also_when_it_came_after_sixty_other_resources() {
+    const OTHERS: u32 = 60;
+    // Spread, rare and medium are 75 points, and a rare low finding is 10. With what the registry is worth it is enough.
+    let cases = [(ANN, "model-package-group/churn/3", 0), (BOB, "notebook-instance/churn-3", 1_000)];
+    let Some(stack) = Stack::running() else { return };
+    let site = Site::new(stack, "incident-assets").await;
+    let correlator = site.correlator().await;
+    rounds(&correlator, 1).await;
+    let mut documents = Vec::new();
+    for (origin, last, first) in cases {
+        let early =
+            Signal { happened: now() - Duration::from_mins(5), ..signal(origin, first + 1, "medium") };
+        documents.extend((first..first + OTHERS).map(|number| early.document(number)));
+        let (id, mut source) = signal(origin, first + 1, "medium").document(first + OTHERS);
+        source["sagemaker"]["alert"]["resource"] =
+            json!(format!("arn:aws:sagemaker:eu-central-1:950000000001:{last}"));
+        documents.push((id, source));
+        documents.push(signal(origin, first + 2, "low").document(first + OTHERS + 1));
+    }
+    site.store(&documents).await;
+    let found = site.until("one is there", |found| !found.is_empty()).await;
+    rounds(&correlator, 2).await;
+    assert_eq!(site.incidents().await.len(), 1);
+    assert_eq!(found[0].source["incident"]["origins"], json!([ANN]));
+    correlator.stop().await;
+}

@@ -72,11 +72,7 @@ async fn a_flood_is_three_times_as_much_as_the_caller_does_on_other_days() {
         cases.iter().filter_map(|(who, .., said)| Some((*who, (*said)?))).collect();
     eventually(PATIENCE, async || {
         let found = site.correlated().await;
-        if found.len() >= expected.len() {
-            Ok(())
-        } else {
-            Err(format!("{found:#?}\n{}", correlator.log()))
-        }
+        if found.len() >= expected.len() { Ok(()) } else { Err(format!("{found:#?}\n{}", correlator.log())) }
     })
     .await;
     rounds(&correlator, 1).await;

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::wildcard::is_like;
+
 /// A factor that changes nothing, in percent.
 pub const WHOLE: u32 = 100;
 /// More entries would make each question long.
@@ -47,23 +49,6 @@ pub fn percent(assets: &[Asset], resource: Option<&str>, tags: &[String]) -> u32
         asset.arn.as_ref().is_some_and(has_arn) || asset.tag.as_ref().is_some_and(|tag| tags.contains(tag))
     };
     assets.iter().filter(fits).map(|asset| asset.percent).max().unwrap_or(WHOLE)
-}
-
-/// Whether a text is as the pattern says, in which `*` stands for anything.
-fn is_like(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.to_ascii_lowercase(), text.to_ascii_lowercase());
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
-    for part in parts {
-        match rest.split_once(part) {
-            Some((_, behind)) => rest = behind,
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
 }
 
 #[cfg(test)]
