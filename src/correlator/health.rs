@@ -33,7 +33,7 @@ use crate::opensearch::{OpenSearch, QueryError};
 
 /// From one look to the next.
 const PERIOD: Duration = Duration::from_mins(1);
-/// Until a look goes on that its time was too short for.
+/// Until a look goes on that its time was too short for, or that OpenSearch did not answer.
 const BREATH: Duration = Duration::from_secs(5);
 
 /// What one holder of the lease knows of the pipeline. All of it can be lost: it is asked again then.
@@ -82,7 +82,8 @@ impl Correlator {
 }
 
 impl Health {
-    /// Looks at each of these rules, and returns those that need more time. One that fails keeps no other from being looked at.
+    /// Looks at each of these rules, and returns those that need more time or another try. One that fails keeps no other from being
+    /// looked at.
     async fn look(&mut self, rules: &[HealthRule], now: OffsetDateTime) -> Vec<HealthRule> {
         let mut left = Vec::new();
         for rule in rules {
@@ -94,6 +95,7 @@ impl Health {
                     }
                 }
                 Err(error) => {
+                    left.push(*rule);
                     self.metrics.health_unjudged.count(*rule);
                     let problem = error.to_string();
                     if self.told.get(rule) != Some(&problem) {

@@ -31,8 +31,7 @@ const ONE_OF: usize = 4;
 const LONGEST_LIFE: u64 = 500;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn daemons_that_are_killed_remember_what_one_did_that_read_in_order()
- {
+async fn daemons_that_are_killed_remember_what_one_did_that_read_in_order() {
     let Some(stack) = Stack::running() else { return };
     let search = Search::new(&stack.opensearch);
     let seed = std::env::var("SAGETRAIL_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
