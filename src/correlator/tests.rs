@@ -120,7 +120,10 @@ fn aggregations_say_what_adding_up_each_signal_says() {
     assert_eq!(summed::read(&json!({"hits": {"total": {"value": 0}}}), &[asset()]), Tally::default());
 }
 
-/// An answer of which one rule has buckets of these resources, with how many documents have the tag and how many do not.
+/// A resource with how many documents about it have a tag, and how many do not.
+type At<'r> = (&'r str, u32, u32);
+
+/// An answer of which one rule has buckets of these resources.
 fn answer_at(resources: &[(String, u32, u32)]) -> Value {
     let bucket = |(resource, tagged, others): &(String, u32, u32)| {
         json!({"key": resource, "at": {"value": 1_795_946_400_000.0}, "tags": {"buckets": {
@@ -139,7 +142,7 @@ fn a_finding_counts_as_where_it_counts_most_and_less_only_where_it_does_everywhe
     let less = Asset { percent: 50, ..asset() };
     let tagged = Asset { arn: None, tag: Some("env=prod".to_owned()), percent: 70, ..asset() };
     let entries = [less, tagged];
-    let cases: [(&[(&str, u32, u32)], u32); 6] = [
+    let cases: [(&[At<'_>], u32); 6] = [
         (&[("notebook/1", 0, 1)], 50),
         (&[("notebook/1", 1, 0)], 70),
         (&[("notebook/2", 1, 0)], 70),

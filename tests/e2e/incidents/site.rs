@@ -85,9 +85,7 @@ impl Site {
             "query": {"terms": {"incident.kind": self.kinds}},
             "sort": [{"incident.opened": {"order": "asc", "unmapped_type": "date"}}]
         });
-        let (status, answer) = self.search.request("POST", &path, Some(question)).await;
-        assert_eq!(status, 200, "{answer}");
-        let hits = answer["hits"]["hits"].as_array().cloned().unwrap_or_default();
+        let hits = self.hits(&path, Some(question)).await;
         let found = |hit: Value| Found {
             version: hit["_version"].as_u64().expect("it was asked for"),
             source: hit["_source"].clone(),
@@ -99,10 +97,18 @@ impl Site {
     pub async fn correlated(&self) -> Vec<Value> {
         let index = format!("{}-correlated", self.prefix);
         self.search.request("POST", &format!("{index}/_refresh?ignore_unavailable=true"), None).await;
-        let path = format!("{index}/_search?ignore_unavailable=true&version=true&size=100");
-        let (status, answer) = self.search.request("POST", &path, None).await;
-        assert_eq!(status, 200, "{answer}");
-        answer["hits"]["hits"].as_array().cloned().unwrap_or_default()
+        self.hits(&format!("{index}/_search?ignore_unavailable=true&version=true&size=100"), None).await
+    }
+
+    /// What a search finds. One of an index that was made this moment is refused until its shards are there.
+    async fn hits(&self, path: &str, question: Option<Value>) -> Vec<Value> {
+        let answer =
+            eventually(PATIENCE, async || match self.search.request("POST", path, question.clone()).await {
+                (200, answer) => Ok(answer),
+                (503, answer) => Err(answer.to_string()),
+                (status, answer) => panic!("{status}: {answer}"),
+            });
+        answer.await["hits"]["hits"].as_array().cloned().unwrap_or_default()
     }
 
     /// Waits until the incidents are so.

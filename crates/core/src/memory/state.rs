@@ -155,13 +155,13 @@ impl State {
         let is_said = |known: &Sorted<Said>, is: &[Cow<'_, str>], order: Ordered<Stamp>| {
             let is_whole = is.len() <= MOST_VALUES && is.iter().all(|text| text.len() <= LONGEST);
             is_whole
-                && known.get(&**name).is_some_and(|old| {
+                && known.get(name).is_some_and(|old| {
                     order(at, &old.at).then_with(|| compare_lists(is, &old.is)) != Ordering::Greater
                 })
         };
         let has = |known: &Sorted<Members>, member: &str, cap, order| {
             member.len() <= LONGEST
-                && known.get(&**name).is_some_and(|known| !is_new(known, (member, at), cap, order))
+                && known.get(name).is_some_and(|known| !is_new(known, (member, at), cap, order))
         };
         match is {
             Content::Latest(is) => is_said(&self.latest, std::slice::from_ref(is), newer),

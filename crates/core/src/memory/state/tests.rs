@@ -42,15 +42,7 @@ fn sets(most: usize) -> impl Strategy<Value = Sorted<Members>> {
 fn states() -> impl Strategy<Value = State> {
     (said(0..3), said(1..2), sets(2 * NEWEST), sets(2 * OLDEST)).prop_map(
         |(latest, earliest, newest, oldest)| {
-            joined(
-                &State::default(),
-                &State {
-                    latest: latest.into(),
-                    earliest: earliest.into(),
-                    newest: newest.into(),
-                    oldest: oldest.into(),
-                },
-            )
+            joined(&State::default(), &State { latest, earliest, newest, oldest })
         },
     )
 }
