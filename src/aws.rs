@@ -16,7 +16,7 @@ use url::Url;
 use crate::advice::{self, Place};
 use crate::causes::chain;
 use crate::denial;
-use crate::source::key;
+use crate::record::is_region;
 
 /// A connection within a region takes milliseconds; one that takes longer meets a firewall.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -73,7 +73,7 @@ pub(crate) fn queue_region(url: &Url) -> Option<Region> {
         ["sqs" | "sqs-fips", region] | [region, "queue"] => Some(*region),
         _ => None,
     })?;
-    key::is_region(region).then(|| Region::new(region.to_owned()))
+    is_region(region).then(|| Region::new(region.to_owned()))
 }
 
 /// What went wrong with a request, on one line: the service's own words, or the chain of causes down to the socket.

@@ -13,11 +13,10 @@ use prometheus::{
     Counter, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use crate::incident::HealthRule;
 use crate::labels::{
-    BulkOutcome, FactOutcome, FindingKind, FreshnessStage, IncidentVersion, Label, MessageOutcome, MutedBy,
-    NotificationForm, ObjectFailure, ObjectSkip, QueueKind, RecallOutcome, RejectReason, Reload, Renewal,
-    Retry, RoundOutcome, VersionPassedOver, Wait,
+    BulkOutcome, FactOutcome, FindingKind, FreshnessStage, HealthRule, IncidentVersion, Label,
+    MessageOutcome, MutedBy, NotificationForm, ObjectFailure, ObjectSkip, QueueKind, RecallOutcome,
+    RejectReason, Reload, Renewal, Retry, RoundOutcome, VersionPassedOver, Wait,
 };
 pub use series::whole;
 use series::{Counters, Gauges, Histograms, series};

@@ -4,8 +4,7 @@ use serde::Deserialize;
 
 use super::defaults::section;
 use super::error::ConfigError;
-use crate::record::is_account;
-use crate::source::key::is_region;
+use crate::record::{is_account, is_region};
 
 section! {
     /// Where a drill puts its file, and what it calls what it tells of.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sagetrail_core::incident::HealthRule;
+use sagetrail_core::labels::HealthRule;
 use serde::Deserialize;
 
 use super::defaults::section;

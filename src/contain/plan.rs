@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::argument::{Argument, Filling, Refused};
 use super::scene::{Scene, Thing};
 use super::steps::{Book, Happened, Phase, Step, Template};
+use crate::record::{is_account, is_region};
 
 /// The steps in the order in which they are done.
 #[derive(Debug)]
@@ -229,14 +230,6 @@ fn file_name(number: usize, place: usize, command: &[Template], thing: &Thing) -
     };
     let name = thing.facts.get("name").map(|name| safe(name)).unwrap_or_default();
     format!("{number:03}-{place}-{operation}-{name}.json")
-}
-
-pub fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|it| it.is_ascii_digit())
-}
-
-fn is_region(text: &str) -> bool {
-    crate::source::key::is_region(text)
 }
 
 fn most_frequent<'t>(texts: impl Iterator<Item = &'t str>) -> Option<String> {

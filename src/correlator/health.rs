@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sagetrail_core::incident::{HealthRule, Incident, Trouble, Weights, health};
+use sagetrail_core::incident::{Incident, Trouble, Weights, health};
+use sagetrail_core::labels::HealthRule;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -69,6 +70,8 @@ impl Correlator {
                 }
                 sleep(BREATH).await;
             }
+            // However often it was tried, it is one look that was not made.
+            left.iter().for_each(|rule| self.metrics.health_unjudged.count(*rule));
             sleep_until(next).await;
         }
     }
@@ -96,7 +99,6 @@ impl Health {
                 }
                 Err(error) => {
                     left.push(*rule);
-                    self.metrics.health_unjudged.count(*rule);
                     let problem = error.to_string();
                     if self.told.get(rule) != Some(&problem) {
                         warn!(
@@ -129,10 +131,7 @@ impl Health {
         };
         match found {
             Some(found) => self.decide(&asking, rule, found, now).await.map(|()| Progress::Finished),
-            None => {
-                self.metrics.health_unjudged.count(rule);
-                Ok(Progress::TimeIsOver)
-            }
+            None => Ok(Progress::TimeIsOver),
         }
     }
 

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sagetrail_core::correlation::{GroupKey, Point, TOLD_FIELDS};
 use sagetrail_core::incident::{
-    Asset, DrillFields, HealthRule, Incident, Signal, State, Surroundings, Tally, Weights, assets, judge,
-    rest,
+    Asset, DrillFields, Incident, Signal, State, Surroundings, Tally, Weights, assets, judge, rest,
 };
+use sagetrail_core::labels::HealthRule;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;

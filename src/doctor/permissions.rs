@@ -12,7 +12,7 @@ use url::Url;
 use crate::config::{AuthKind, Config, Sigv4Service};
 use crate::drill;
 use crate::names::Names;
-use crate::source::key::is_region;
+use crate::record::is_region;
 
 const GRANTS: &str = include_str!("../../config/permissions.json");
 

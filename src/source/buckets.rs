@@ -8,8 +8,8 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::SdkError;
 
-use super::key::is_region;
 use crate::config::SourceConfig;
+use crate::record::is_region;
 
 /// Clients, and buckets whose region was learned, that are kept; more than anyone has. What does not fit is made again.
 const KEPT: usize = 256;

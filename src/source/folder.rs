@@ -4,8 +4,8 @@
 
 use time::{Date, Month};
 
-use super::key::{TrailKey, is_region};
-use crate::record::is_account;
+use super::key::TrailKey;
+use crate::record::{is_account, is_region};
 
 /// Selects files of a trail. Empty lists and absent dates select everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

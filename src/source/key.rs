@@ -11,7 +11,7 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 
 use crate::config::KeyPatterns;
 use crate::labels::ObjectSkip;
-use crate::record::is_account;
+use crate::record::{is_account, is_region};
 
 /// Decides which objects are read: those with CloudTrail's own names, and those that the configuration names.
 #[derive(Debug, Default)]
@@ -140,17 +140,6 @@ fn trail_key(account: &str, rest: &str) -> Option<TrailKey> {
 }
 
 const DELIVERED: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute]Z");
-
-/// The shape of every partition's regions: `us-east-1`, `us-gov-west-1`, `cn-north-1`, `eusc-de-east-1`.
-pub(crate) fn is_region(text: &str) -> bool {
-    /// Characters; the longest known has fourteen.
-    const LONGEST: usize = 32;
-    text.len() <= LONGEST
-        && text.contains('-')
-        && text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text.ends_with(|last: char| last.is_ascii_digit())
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-}
 
 #[cfg(test)]
 mod tests {

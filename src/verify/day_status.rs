@@ -14,9 +14,8 @@ use crate::document::DocumentId;
 use crate::labels::{FindingKind, Label};
 use crate::names::Names;
 use crate::opensearch::bulk::{self, Action};
-use crate::record::is_account;
+use crate::record::{is_account, is_region};
 use crate::source::folder::{ROOT, day_of};
-use crate::source::key::is_region;
 use crate::timestamp;
 
 /// How long a gap that nobody has closed is told, in days after it was last found. A history that was verified once

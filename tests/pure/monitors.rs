@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use sagetrail::config::MonitorsConfig;
-use sagetrail::incident::{HealthRule, Weights};
+use sagetrail::incident::Weights;
+use sagetrail::labels::HealthRule;
 use sagetrail::monitors::built_in;
 use sagetrail::monitors::thresholds::documented;
 use sagetrail::names::Names;

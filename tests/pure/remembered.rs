@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sagetrail::config::Scope;
-use sagetrail::enrich::{Enriched, Enricher, Origin, enrich_knowing};
+use sagetrail::enrich::{Enriched, Enricher, Origin, enrich_knowing, enrich_remembering};
 use sagetrail::memory::{Fact, Key, Kind, Known};
+use sagetrail::offline::Remembered;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -91,6 +92,32 @@ fn a_thing_stands_from_its_making_until_its_removal_and_is_known_by_what_uses_it
         (Some("endpoint-config"), vec![arn("endpoint").as_str()])
     );
     assert_eq!(part.value("stands"), None, "no call said so of it");
+}
+
+#[test]
+fn whatever_a_record_needs_of_memory_is_asked_for() {
+    let enricher = Enricher::built_in(Scope::All);
+    let origin = Origin { path: "example", written_at: None, now: datetime!(2026-11-23 12:00 UTC) };
+    let settings = json!({"jupyterLabAppSettings": {
+        "lifecycleConfigArns": ["arn:aws:sagemaker:eu-central-1:111122223333:studio-lifecycle-config/stop"]
+    }});
+    let mut domain = others()[1].clone();
+    domain["eventName"] = json!("CreateDomain");
+    domain["requestParameters"] = json!({"domainName": "ml", "defaultUserSettings": settings});
+    let records = examples::all().into_iter().map(|example| example.record).chain([domain]);
+    let document = |judged| match judged {
+        Enriched::Selected { document, .. } => String::from_utf8(document.source.to_vec()).unwrap(),
+        _ => String::new(),
+    };
+    for mut record in records {
+        // A call whose answer CloudTrail does not write names no resource that it made.
+        record["responseElements"] = Value::Null;
+        let raw = record.to_string();
+        let mut asked = Remembered::default();
+        let expected = document(enrich_knowing(raw.as_bytes(), origin, &enricher, &Known::whole()));
+        let said = document(enrich_remembering(raw.as_bytes(), origin, &enricher, &mut asked));
+        assert_eq!(said, expected, "{raw}");
+    }
 }
 
 /// What is known after these records.

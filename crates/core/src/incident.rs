@@ -28,6 +28,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use crate::enrich::Severity;
+use crate::labels::HealthRule;
 use crate::timestamp::Timestamp;
 pub use assets::Asset;
 pub use counted::Counted;
@@ -37,7 +38,7 @@ pub use rounds::{AT_ONCE, Decided, Page, Rounds};
 pub use signal::{Signal, SignalFinding};
 pub use tally::{Finding, Kept, MOST, MOST_TIES, Tally, Told};
 pub use together::{Alone, Ties, is_tied, put_together};
-pub use trouble::{HealthRule, Topic, Trouble};
+pub use trouble::{Topic, Trouble};
 pub use usual::hour_of;
 pub use weights::{HealthWeight, Weights};
 

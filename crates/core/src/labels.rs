@@ -1,6 +1,6 @@
 //! Names of outcomes and reasons, one closed set for each label of a metric.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 
 /// A closed set of a label's values.
@@ -286,4 +286,36 @@ impl FindingKind {
     pub fn is_gap(self) -> bool {
         Self::GAPS.contains(&self)
     }
+}
+
+/// What the correlator watches over, beside what people do.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum HealthRule {
+    /// An account and region sent records, and sends none any more.
+    Silence,
+    /// Also the freshest records of an account and region are old when they are stored.
+    Lag,
+    /// Records could not be read, or OpenSearch refused their documents.
+    Rejected,
+    /// A verification found files that are missing or not what they were.
+    VerificationGap,
+    /// A place was verified again and again, and is not any more.
+    VerificationSilence,
+    /// Two records have one eventID and say something else.
+    TwoContents,
 }

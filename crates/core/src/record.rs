@@ -160,6 +160,17 @@ pub fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// The shape of every partition's regions: `us-east-1`, `us-gov-west-1`, `cn-north-1`, `eusc-de-east-1`.
+pub fn is_region(text: &str) -> bool {
+    /// Characters; the longest known has fourteen.
+    const LONGEST: usize = 32;
+    text.len() <= LONGEST
+        && text.contains('-')
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.ends_with(|last: char| last.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
 /// Whether the service is one of the SageMaker family, by its name in the commercial partition.
 pub fn is_sagemaker_family(event_source: &str) -> bool {
     event_source.contains("sagemaker") && event_source.ends_with(".amazonaws.com")

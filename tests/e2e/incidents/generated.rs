@@ -143,6 +143,8 @@ struct Online<'s> {
     site: &'s Site,
     steps: Stepwise,
     enricher: Enricher,
+    /// Lines of the next bulk.
+    lines: String,
     pages: BTreeSet<Paged>,
     rounds: u64,
     slowest: std::time::Duration,
@@ -151,11 +153,12 @@ struct Online<'s> {
 impl Online<'_> {
     async fn live_through(&mut self, moment: Moment) {
         let now = moment.end();
-        self.rest(now).await;
-        self.store(&moment.documents, now).await;
+        self.write(&moment.documents, now);
         if !moment.tells_anything() {
             return;
         }
+        self.rest(now).await;
+        self.store().await;
         let began = Instant::now();
         for attempt in 1.. {
             match self.steps.round(now, &self.enricher).await {
@@ -182,15 +185,19 @@ impl Online<'_> {
         }
     }
 
-    async fn store(&self, documents: &[Value], now: OffsetDateTime) {
-        let mut lines = String::new();
+    /// Adds documents to the next bulk. What tells nothing waits for what does, as no round asks before that.
+    fn write(&mut self, documents: &[Value], now: OffsetDateTime) {
         for document in documents {
             let mut source = document["_source"].clone();
             source["event"]["ingested"] = json!(at(now));
             let index = document["_index"].as_str().expect("a name").replace("sagetrail", self.site.prefix);
-            writeln!(lines, "{}\n{source}", json!({"create": {"_index": index, "_id": document["_id"]}}))
-                .expect("memory can be written");
+            let create = json!({"create": {"_index": index, "_id": document["_id"]}});
+            writeln!(self.lines, "{create}\n{source}").expect("memory can be written");
         }
+    }
+
+    async fn store(&mut self) {
+        let lines = std::mem::take(&mut self.lines);
         let answer = self.site.search.send("_bulk?refresh=true", lines).await;
         let items = answer["items"].as_array().expect("items");
         let refused = items.iter().find(|item| {
@@ -270,6 +277,7 @@ async fn a_backtest_of_generated_weeks_tells_the_incidents_and_pages_that_the_ro
         site: &site,
         steps: Stepwise::new(client),
         enricher: Enricher::built_in(Scope::All),
+        lines: String::new(),
         pages: BTreeSet::new(),
         rounds: 0,
         slowest: std::time::Duration::ZERO,

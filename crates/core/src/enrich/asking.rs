@@ -55,19 +55,18 @@ impl Asking<'_, '_, '_> {
         if person.is_none() && self.actor.temporary_key == Some(true) {
             sessions.extend(self.record.text(&["userIdentity", "accessKeyId"]));
         }
-        if let Some(key) = resource {
-            let state = known.get(key).found();
-            if let Some(state) = state.filter(|state| state.value("created.person").is_none()) {
-                sessions.extend(state.value("created.key"));
-            }
-            let homes = self.homes(state, known);
-            let scripts = self.scripts(state).chain(Self::scripts_of(&homes, known));
-            scripts.for_each(|key| want(&key));
-            homes.iter().for_each(&mut want);
-            if let Some((before, now)) = state.and_then(|state| self.moved(state)) {
-                before.keys(known).iter().chain(&now.keys(known)).for_each(&mut want);
-            }
-            want(key);
+        resource.iter().for_each(&mut want);
+        let state = resource.as_ref().and_then(|key| known.get(key).found());
+        if let Some(state) = state.filter(|state| state.value("created.person").is_none()) {
+            sessions.extend(state.value("created.key"));
+        }
+        // A call names scripts also where it has no resource yet.
+        let homes = self.homes(state, known);
+        let scripts = self.scripts(state).chain(Self::scripts_of(&homes, known));
+        scripts.for_each(|key| want(&key));
+        homes.iter().for_each(&mut want);
+        if let Some((before, now)) = state.and_then(|state| self.moved(state)) {
+            before.keys(known).iter().chain(&now.keys(known)).for_each(&mut want);
         }
         for session in sessions.into_iter().filter(|key| key.starts_with("ASIA")) {
             let mut next = Some(session);

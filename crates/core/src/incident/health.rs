@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
 
-use super::trouble::{HealthRule, Trouble};
+use super::trouble::Trouble;
 use super::weights::HealthWeight;
 use super::{
     AccountFields, CloudFields, EventFields, Incident, IncidentFields, Kind, Outcome, SourceFields, State,
     Topic,
 };
+use crate::labels::HealthRule;
 use crate::timestamp::Timestamp;
 
 /// Incidents of one rule that stand beside each other. When more goes wrong at once, it is one trouble and one page.

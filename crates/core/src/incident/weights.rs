@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::assets::Asset;
-use super::trouble::HealthRule;
 use crate::enrich::Severity;
+use crate::labels::HealthRule;
 
 /// What a site can read in `config/incidents.toml`.
 const BUILT_IN: &str = include_str!("../../../../config/incidents.toml");
