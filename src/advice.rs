@@ -1,4 +1,4 @@
-//! The advice: what to change when no connection comes about, read off the words of the error; pure.
+//! Says what to change when no connection comes about, from the words of the error (pure).
 //!
 //! The libraries' errors have no types for most of these causes, so this module compares their words, and tests against
 //! real servers pin the words. The text of such an error includes the advice, so the daemon and the doctor say the

@@ -36,8 +36,8 @@ pub(crate) enum Command {
     Run(RuleArgs),
     /// Join findings to incidents until SIGTERM or SIGINT, without shipping anything
     ///
-    /// `run` does so as well, unless `correlate.enabled` is false. Of all that run on one cluster, one works at a time and the
-    /// others stand by. SIGHUP reloads the rules.
+    /// `run` does so as well, unless `correlate.enabled` is false. Of all that run on one cluster, one works at a time
+    /// and the others stand by. SIGHUP reloads the rules.
     Correlate(RuleArgs),
     /// Install templates, retention, dashboards, channels and monitors in OpenSearch, or update them
     ///
@@ -63,9 +63,10 @@ pub(crate) enum Command {
     },
     /// Tell what the rules would have found and which pages would have come, over records of the past
     ///
-    /// It reads files, buckets and the stored events, puts the records into the order of their times, remembers what they
-    /// tell and decides incidents as the daemon does; it writes nothing. This tries rules and their tuning before they page
-    /// anybody.
+    /// It reads files, buckets and the stored events, puts the records into the order of their times, remembers what
+    /// they tell and decides incidents as the daemon does; it writes nothing. This tries rules and their tuning before
+    /// they page anybody.
+    #[command(alias = "rehearse")]
     Backtest(BacktestArgs),
     /// Ask the daemon on this host whether it is ready; exit code 1 when it is not
     Health {
@@ -91,14 +92,14 @@ pub(crate) enum Command {
     },
     /// Print the values of placeholders that the stored history suggests, with their evidence; changes nothing
     ///
-    /// Values that come again are suggested. Those that look like an attack are flagged with the reason and left out. The
-    /// rules are evaluated again on the latest documents, with the suggestions and without.
+    /// Values that come again are suggested. Those that look like an attack are flagged with the reason and left out.
+    /// The rules are evaluated again on the latest documents, with the suggestions and without.
     Learn(LearnArgs),
     /// Print what memory knows of a person, role, key or resource: where it comes from, and what stands on it
     ///
-    /// The tree has the lineage of a session back to the person or to the link that is missing, what a resource stands on,
-    /// and what stands on it: whatever is touched when it is lost. The exit code is 1 when nothing is known, or when a name
-    /// is that of several things, which are listed.
+    /// The tree has the lineage of a session back to the person or to the link that is missing, what a resource stands
+    /// on, and what stands on it: whatever is touched when it is lost. The exit code is 1 when nothing is known, or
+    /// when a name is that of several things, which are listed.
     Whois(WhoisArgs),
     /// Write the report of an incident, a principal or a resource, each sentence with the records that carry it
     ///
@@ -107,19 +108,22 @@ pub(crate) enum Command {
     Investigate(InvestigateArgs),
     /// Print the script that contains an incident, a principal or a resource, with its undo; runs nothing
     ///
-    /// Who acted is denied what it goes on doing, evidence is kept, what runs is stopped, what was opened is closed. Each
-    /// step says what it breaks, who uses it, how it is undone and where to read on. The commands are those of the AWS CLI.
+    /// Who acted is denied what it goes on doing, evidence is kept, what runs is stopped, what was opened is closed.
+    /// Each step says what it breaks, who uses it, how it is undone and where to read on. The commands are those of the
+    /// AWS CLI.
     Contain(ContainArgs),
     /// List the service control policies against posture findings, print one for this site, or try all on its history
     ///
     /// `guard` lists them with their rules, `guard POLICY` prints one with the networks and instance types of the
-    /// configuration, and `guard simulate` tells who would have been denied what by each. The exit code of a simulation is 3
-    /// when somebody would have been.
+    /// configuration, and `guard simulate` tells who would have been denied what by each. The exit code of a simulation
+    /// is 3 when somebody would have been.
     Guard(GuardArgs),
-    /// Put a marked, harmless attack through the whole pipeline, and tell how long each link took or which one is broken
+    /// Put a marked, harmless attack through the whole pipeline, and tell how long each link took or which one is
+    /// broken
     ///
-    /// It writes one file into the trail's bucket, waits for the page, and closes its incident again. Its records carry a mark
-    /// that only the key of redaction makes, and nothing else counts them. The exit code is 3 when a step was not done in time.
+    /// It writes one file into the trail's bucket, waits for the page, and closes its incident again. Its records carry
+    /// a mark that only the key of redaction makes, and nothing else counts them. The exit code is 3 when a step was
+    /// not done in time.
     Drill(DrillArgs),
     /// Write the manual pages into a folder
     Manual {
@@ -198,8 +202,8 @@ pub(crate) struct BacktestArgs {
     /// Read the stored events as well, from what they keep of their records
     #[arg(long)]
     pub(crate) index: bool,
-    /// Report from this time on, such as `2026-11-02` or `2026-11-02T09:00:00Z`; what is older is the site's history. Of
-    /// buckets and the index, 30 days before it are read
+    /// Report from this time on, such as `2026-11-02` or `2026-11-02T09:00:00Z`; what is older is the site's history.
+    /// Of buckets and the index, 30 days before it are read
     #[arg(long, value_name = "TIME", value_parser = time_or_day)]
     pub(crate) since: Option<OffsetDateTime>,
     /// Use this folder in place of `rules.folder`, and tell what it changes

@@ -1,4 +1,4 @@
-//! The correlator: joins the findings of records to incidents.
+//! Joins the findings of records to incidents.
 //!
 //! It keeps nothing that is not in OpenSearch: each round asks the indices what has come, what it means together is decided
 //! by pure code, and what is written has a deterministic id. So it can stop at any moment, another can go on, and a round

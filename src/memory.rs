@@ -1,4 +1,4 @@
-//! Memory in the daemon: what is at hand of it, what is recalled, and which facts have to be sent.
+//! Keeps what the daemon has at hand of memory, recalls the rest, and decides which facts have to be sent.
 //!
 //! What memory is, and the one operation on it, is in the core crate. Here is what can be lost at any moment: a cache of
 //! what the index is proven to hold, and what this daemon told and is not proven yet.
@@ -103,10 +103,20 @@ impl Memory {
         self.0.as_ref().map_or_else(Known::off, |shared| Known::to_be_asked(shared.names().clone()))
     }
 
-    /// Takes the names that records of other services are searched for.
-    fn know(&self, names: KnownNames) {
+    /// Takes the names that records of other services are searched for, and how many more there would be.
+    fn know(&self, names: KnownNames, left_out: u64) {
         if let Some(shared) = &self.0 {
             *shared.names() = names;
+            let before = shared.metrics.memory_names_left_out.get();
+            let left_out = i64::try_from(left_out).unwrap_or(i64::MAX);
+            if left_out > 0 && before == 0 {
+                warn!(
+                    left_out,
+                    "memory knows more roles, buckets, repositories or keys than records of other services are searched \
+                     for; what else happens to the rest is not shipped: see whether somebody names thousands of them"
+                );
+            }
+            shared.metrics.memory_names_left_out.set(left_out);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The metrics: every number that the daemon tells an operator.
+//! Registers every series that the daemon exposes to Prometheus.
 //!
 //! Labels are closed sets (enums of ours, or the categories of the loaded rules), never text from a record. A test pins the
 //! exposition, because alert rules and dashboards are written against these names.
@@ -99,6 +99,8 @@ series! {
             "Bytes of what is cached of memory.";
         memory_cache_entries: IntGauge = "memory_cache_entries",
             "Things of which it is cached what memory knows.";
+        memory_names_left_out: IntGauge = "memory_names_left_out",
+            "Known roles, buckets, repositories and keys beyond those that records of other services are searched for.";
         bulk_requests: Counters<BulkOutcome> = "bulk_requests_total", by "outcome",
             "Bulk requests to OpenSearch, by outcome.";
         bulk_documents: Histogram = "bulk_documents", in DOCUMENT_BUCKETS,

@@ -1,4 +1,4 @@
-//! The files about networks: reads those that say whose an address is, at the start and whenever they change.
+//! Reads the files that say whose an address is, at the start and whenever they change.
 //!
 //! None of them is needed to ship a record. A file that cannot be used is reported once, and what was known before stays.
 

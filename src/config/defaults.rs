@@ -1,4 +1,4 @@
-//! How a section of the configuration is written: each setting beside its default.
+//! Declares a section of the configuration with each setting beside its default.
 
 macro_rules! section {
     ($(#[$meta:meta])* pub struct $name:ident {

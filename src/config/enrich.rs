@@ -1,4 +1,4 @@
-//! The settings of enrichment: files that say whose an address is.
+//! Holds the settings of enrichment, such as the files that say whose an address is.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The steps of origins: whose signals have changed, which incident they belong to, and what that is from now on.
+//! Judges origins: whose signals have changed, which incident they belong to, and what that is from now on.
 //!
 //! An incident is judged once, however many of its origins have something new, and after those who have none: they may join it.
 

@@ -1,4 +1,4 @@
-//! The lease: one document that says which of several correlators works.
+//! Holds the lease, one document that says which of several correlators works.
 //!
 //! A holder renews it, and whoever stands by takes it when nobody has for a while. Clocks of two machines are never compared:
 //! who stands by measures with its own clock for how long the document has not changed. Two that both believe they hold it

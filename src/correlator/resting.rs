@@ -1,4 +1,4 @@
-//! The last steps: incidents of which nothing new came, and those that are old.
+//! Looks after incidents of which nothing new came, and removes those that are old.
 
 use std::time::Duration;
 

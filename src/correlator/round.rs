@@ -1,4 +1,4 @@
-//! One round: what has come, which groups and origins it concerns, and what they mean together.
+//! Makes one round: finds what has come, which groups and origins it concerns, and what they mean together.
 //!
 //! A round has steps, and each step a time limit. One that is not finished is gone on with in the next part of the round, from
 //! the page where it was; only when all steps are finished the round is complete, and the next asks from its beginning on.

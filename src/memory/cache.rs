@@ -1,4 +1,4 @@
-//! The cache: what the index is proven to hold of things that records came across lately, and apart from it what this daemon
+//! Caches what the index is proven to hold of things that records came across lately, and keeps apart what this daemon
 //! told and is not proven yet.
 //!
 //! A record is judged with both. Whether a fact has to be sent is decided by what is proven alone: otherwise a message could

@@ -1,18 +1,20 @@
-//! The names that records of other services are searched for: roles, buckets, repositories and keys that SageMaker works with.
+//! Reads the names that records of other services are searched for: of roles, buckets, repositories and keys that SageMaker works with.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{KnownNames, Memory};
 use crate::opensearch::{Found, OpenSearch, Query, QueryError};
 
 /// How long a name that another daemon told may be looked for in vain.
 const RENEWAL: Duration = Duration::from_mins(1);
-/// Names that are searched for. The search takes some hundred bytes for each.
-const MOST_NAMES: usize = 10_000;
+/// Names of each kind that are searched for. The search takes some hundred bytes for each.
+const MOST_NAMES: usize = 4_000;
+/// Each kind has its own share, so that nobody pushes out roles by naming thousands of buckets.
+const KINDS: [&str; 4] = ["role", "bucket", "repository", "key"];
 
 const QUERY: Query = Query {
     operation: "reading the names that memory knows",
@@ -42,7 +44,8 @@ pub async fn watch_names(memory: Memory, client: OpenSearch) {
 /// Reads the names once, for a command that ends before they would be renewed.
 pub async fn load_names(memory: &Memory, client: &OpenSearch) -> Result<(), QueryError> {
     if !memory.is_off() {
-        memory.know(load(client).await?);
+        let (names, left_out) = load(client).await?;
+        memory.know(names, left_out);
     }
     Ok(())
 }
@@ -52,24 +55,25 @@ struct Source {
     key: String,
 }
 
-async fn load(client: &OpenSearch) -> Result<KnownNames, QueryError> {
+/// The names, and how many more there are than are searched for.
+async fn load(client: &OpenSearch) -> Result<(KnownNames, u64), QueryError> {
     let path = format!("{}/_search?ignore_unavailable=true", client.names().resources());
-    let body = json!({
-        "size": MOST_NAMES,
-        "_source": ["key"],
-        "query": {"terms": {"resource.type": ["role", "bucket", "repository", "key"]}},
-        // Whatever is left out, two daemons leave out the same.
-        "sort": ["key"],
-    });
-    let resources = QUERY.ask::<Found<Source>>(client, &path, &body).await?.sources();
-    if resources.len() == MOST_NAMES {
-        info!(
-            names = MOST_NAMES,
-            "memory knows more roles, buckets, repositories and keys than are looked for"
-        );
+    let (mut keys, mut left_out) = (Vec::new(), 0);
+    for kind in KINDS {
+        let body = json!({
+            "size": MOST_NAMES,
+            "track_total_hits": true,
+            "_source": ["key"],
+            "query": {"term": {"resource.type": kind}},
+            // Whatever is left out, two daemons leave out the same.
+            "sort": ["key"],
+        });
+        let found: Found<Source> = QUERY.ask(client, &path, &body).await?;
+        let there_are = found.hits.total.as_ref().map_or(0, |total| total.value);
+        keys.extend(found.sources().map(|resource| resource.key));
+        left_out += there_are.saturating_sub(MOST_NAMES as u64);
     }
-    let keys: Vec<String> = resources.map(|resource| resource.key).collect();
-    Ok(KnownNames::new(keys.iter().filter_map(|key| name(key))))
+    Ok((KnownNames::new(keys.iter().filter_map(|key| name(key))), left_out))
 }
 
 /// The part of a key that calls of other services have too.

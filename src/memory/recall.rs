@@ -1,4 +1,4 @@
-//! Recall: asks OpenSearch what is known, within a time limit. Shipping never waits for more than that.
+//! Asks OpenSearch what is known, within a time limit. Shipping never waits for more than that.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! A bulk: many documents written with one request; its body and its answer.
+//! Writes many documents with one request, a bulk, and reads its answer.
 
 use std::borrow::Cow;
 use std::io::Write;

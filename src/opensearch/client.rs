@@ -1,4 +1,4 @@
-//! The client: every request to the cluster goes through it, authenticated as configured.
+//! Sends every request to the cluster, authenticated as configured.
 
 use std::fmt;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! A chunk: documents and facts that are handed to the sink together.
+//! Puts together the documents and facts that are handed to the sink as one chunk.
 
 use time::OffsetDateTime;
 

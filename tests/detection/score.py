@@ -176,11 +176,15 @@ def state(attack, found):
     }
 
 
+def found_of(attacks):
+    """The share of attacks, without the plain forms, that is found."""
+    variants = [attack for attack in attacks if not attack["control"]]
+    return round(sum(attack["state"] == "found" for attack in variants) / max(len(variants), 1), 3)
+
+
 def summary(result):
-    variants = [attack for attack in result["attacks"] if not attack["control"]]
-    found = sum(attack["state"] == "found" for attack in variants)
     return {
-        "found": round(found / max(len(variants), 1), 3),
+        "found": found_of(result["attacks"]),
         "controls_missed": sum(attack["control"] and attack["state"] != "found" for attack in result["attacks"]),
         "not_shipped": sum(attack["state"] == "not shipped" for attack in result["attacks"]),
         "findings_a_week": round(sum(weekly(result).values())),
@@ -240,9 +244,15 @@ def shortfalls(name, result):
     bounds, told = records.load(HERE / "minima.toml")[name], summary(result)
     lines = []
     for member, bound in bounds.items():
+        if member == "techniques":
+            continue
         worse = told[member] < bound if member == "found" else told[member] > bound
         if worse:
             lines.append(f"{name}: {member} is {told[member]}, which is worse than {bound} in minima.toml")
+    for technique, bound in bounds.get("techniques", {}).items():
+        share = found_of(attack for attack in result["attacks"] if attack["technique"] == technique)
+        if share < bound:
+            lines.append(f"{name}: found of {technique} is {share}, which is worse than {bound} in minima.toml")
     return lines
 
 

@@ -193,6 +193,15 @@ fn check_online_finds_what_doctor_finds_and_check_alone_asks_nobody() {
 }
 
 #[test]
+fn rehearse_is_a_former_spelling_of_backtest() {
+    let file = fixture("attack-story.json.gz");
+    let told = |command: &str| sagetrail(&[command, "--json", &file], &[]);
+    let (now, before) = (told("backtest"), told("rehearse"));
+    assert_eq!(now.status.code(), Some(0));
+    assert_eq!((before.status.code(), before.stdout), (Some(0), now.stdout));
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_failure_and_nothing_is_said_about_it() {
     let folder = tempfile::tempdir().unwrap();
     let export = folder.path().to_str().unwrap();

@@ -1,4 +1,4 @@
-//! Enrichment: from the raw bytes of one record to the document that says what it could mean to a defender.
+//! Enriches one record: from its raw bytes to the document that says what it could mean to a defender.
 //!
 //! Pure: values in, values out, and a record that cannot be understood is a value too.
 

@@ -1,4 +1,4 @@
-//! Incidents: what one origin does within some time is one incident, so that one attack is one page.
+//! Decides incidents: what one origin does within some time is one, so that one attack is one page.
 //!
 //! An incident is decided from the signals that are stored, and nothing is counted between rounds. So whoever decides, and
 //! however often, comes to the same: [`judge`] is a function of what the signals say and of the incident that stands.

@@ -1,4 +1,4 @@
-//! Memory: what records tell of the things beyond one record, so that a later record is judged with what is known.
+//! Remembers what records tell of the things beyond one record, so that a later record is judged with what is known.
 //!
 //! It only ever joins. Each fact carries the stamp of its record, and [`State::join`] is associative, commutative and
 //! idempotent: whatever the order of records, how often they are delivered and how many daemons share the work, the same

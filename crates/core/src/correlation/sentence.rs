@@ -1,4 +1,4 @@
-//! The sentence of a match: what happened, how often and within which time, by whom, and what it is called.
+//! Writes the sentence of a match: what happened, how often and within which time, by whom, and what it is called.
 
 use rsigma_parser::CorrelationType;
 

@@ -1,4 +1,4 @@
-//! The source of an event's document: ECS names for what every SIEM has, `aws.cloudtrail.*` for the envelope,
+//! Writes the source of an event's document: ECS names for what every SIEM has, `aws.cloudtrail.*` for the envelope,
 //! `sagemaker.*` for our own.
 //!
 //! It serialises straight from the borrowed record; nothing absent is written.

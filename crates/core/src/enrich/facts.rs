@@ -1,4 +1,4 @@
-//! The facts: what one selected record tells memory. They depend on the record alone, so that any daemon finds the same ones.
+//! Finds the facts that one selected record tells memory. They depend on the record alone, so that any daemon finds the same ones.
 //!
 //! A call that failed tells nothing of resources and makes nothing usual: only that somebody tried.
 

@@ -1,4 +1,4 @@
-//! The lineage: who is behind a session, from the person or workload to the caller.
+//! Finds who is behind a session, from the person or workload to the caller: its lineage.
 //!
 //! A link is known from the record itself, or from the call that issued the credentials. One that is not known is named as
 //! missing; none is guessed, and no name counts that a caller can choose.

@@ -1,4 +1,4 @@
-//! The subject: what a rule is evaluated on, which is the record, what was decoded from it, and every fact that a document
+//! Is what a rule is evaluated on: the record, what was decoded from it, and every fact that a document
 //! states of it, under the name that the fact has there.
 //!
 //! Facts are found when a rule first asks for one, and the document is written from the same ones.
