@@ -27,5 +27,6 @@ mod remembered;
 mod resources;
 mod rules;
 mod sigmahq;
+mod silences;
 mod support;
 mod tuning;

@@ -257,7 +257,14 @@ mod tests {
             (logs, json!({"logGroupName": "/aws/sagemaker/jobs"}), group),
             (logs, json!({"logGroupIdentifier": format!("{group}:*")}), group),
             ("s3.amazonaws.com", json!({"bucketName": "models"}), "arn:aws:s3:::models"),
-            ("kms.amazonaws.com", json!({"keyId": "alias/x"}), "alias/x"),
+            (iam, json!({"roleName": "service-role/Exec"}), role),
+            ("kms.amazonaws.com", json!({"keyId": "alias/x"}), "arn:aws:kms:eu-west-1:111122223333:alias/x"),
+            ("kms.amazonaws.com", json!({"keyId": "1-2"}), "arn:aws:kms:eu-west-1:111122223333:key/1-2"),
+            (
+                "kms.amazonaws.com",
+                json!({"keyId": "arn:aws:kms:eu-west-1:111122223333:key/1-2"}),
+                "arn:aws:kms:eu-west-1:111122223333:key/1-2",
+            ),
         ] {
             assert_eq!(resource(source, parameters.clone()), expected, "{parameters}");
         }

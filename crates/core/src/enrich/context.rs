@@ -12,6 +12,7 @@ mod foreign;
 mod image;
 pub mod location;
 mod network;
+pub mod parameters;
 mod studio;
 mod texts;
 mod timeouts;
@@ -192,6 +193,14 @@ impl<'r> Context<'r> {
                 for (name, value) in object.iter() {
                     self.studio.take_app_settings(name, value);
                     with_lower(name, |lower| {
+                        if lower == "pipelineparameters" {
+                            parameters::each(value, |name, value| {
+                                let direction = with_lower(name, Direction::of).unwrap_or(direction);
+                                let by_look = parameters::member_by_look(value).unwrap_or_default();
+                                self.take_member(by_look, value, direction);
+                            });
+                            return;
+                        }
                         let direction = Direction::of(lower).unwrap_or(direction);
                         self.take_member(lower, value, direction);
                         if value.is_object() || value.is_array() {
@@ -234,7 +243,11 @@ impl<'r> Context<'r> {
                 "enabledockeraccess" => self.docker_access = self.docker_access.max(Some(is_enabled(text))),
                 "minimuminstancemetadataserviceversion" => self.metadata_service_version = Some(text),
                 "modelapprovalstatus" => self.approval_status = Some(text),
-                "hf_model_id" | "option_model_id" => self.model.hub_id.take(text),
+                "hf_model_id" | "option_model_id" => {
+                    self.model.hub_id.take(text);
+                    // Containers load a model from a bucket by the same name.
+                    self.s3.take(text, Direction::Model);
+                }
                 _ if name.ends_with("trust_remote_code") => {
                     let is_trusted = text == "1" || text.eq_ignore_ascii_case("true");
                     self.model.remote_code = self.model.remote_code.max(Some(is_trusted));
@@ -272,8 +285,9 @@ fn tags(value: &Value<'_>) -> Vec<String> {
 
 /// Hyperparameters of the SDK are JSON, so that texts among them stand in quotes of their own.
 fn unquoted(text: &str) -> &str {
+    let text = text.trim();
     let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-    inner.filter(|inner| !inner.is_empty()).unwrap_or(text)
+    inner.filter(|inner| !inner.is_empty()).map_or(text, str::trim)
 }
 
 #[cfg(test)]

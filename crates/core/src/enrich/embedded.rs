@@ -6,6 +6,7 @@
 use serde_json_borrow::{OwnedValue, Value};
 
 use super::context::location::Direction;
+use super::context::parameters;
 use super::lower::with_lower;
 use super::policy;
 use crate::record::Record;
@@ -67,6 +68,7 @@ impl Documents {
                 continue;
             }
             self.bytes += text.len();
+            let text = parameters::in_place(&text).unwrap_or(text);
             match OwnedValue::from_string(text) {
                 Ok(value) => self.found.push(Document { value, direction, level }),
                 // Other texts may begin with a bracket.

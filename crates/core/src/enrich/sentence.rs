@@ -39,7 +39,7 @@ pub fn sentence(analysis: &Analysis<'_, '_>) -> String {
         }
     }
     sentence.truncate(sentence.trim_end().len());
-    let details = details(analysis.context, &phrase.object);
+    let details = details(analysis, &phrase.object);
     sentence.push_str(&details);
     if let Some(failure) = failure(analysis) {
         sentence.push_str(if details.contains(',') { ", and " } else { " and " });
@@ -104,7 +104,8 @@ fn notes(actor: &Actor<'_>) -> Vec<String> {
 
 /// What a defender wants to know of the request beside what the object says: compute, open doors, the role, the image, where
 /// data goes.
-fn details(context: &Context<'_>, object: &str) -> String {
+fn details(analysis: &Analysis<'_, '_>, object: &str) -> String {
+    let context = analysis.context;
     let mut details = String::new();
     if let Some(instances) = first_few(&context.instance.kinds) {
         let _ = match context.instance.total.or(context.instance.count) {
@@ -156,10 +157,49 @@ fn details(context: &Context<'_>, object: &str) -> String {
         let noun = if buckets.len() == 1 { "bucket" } else { "buckets" };
         let _ = write!(details, ", writing to {noun} {names}");
     }
+    if is_worth_a_look(analysis) {
+        details.push_str(&sources(context));
+    }
     if context.omitted.iter().any(|path| path.starts_with("requestParameters")) {
         details.push_str(", with parameters that CloudTrail left out");
     }
     details
+}
+
+/// Whether a rule found something that a person should look at.
+fn is_worth_a_look(analysis: &Analysis<'_, '_>) -> bool {
+    let verdict = analysis.verdict;
+    verdict.findings.iter().chain(&verdict.attempts).any(|finding| finding.level >= Severity::Medium)
+}
+
+/// Where code, models and data come from, and what a script runs and where it sends files.
+fn sources(context: &Context<'_>) -> String {
+    let mut told = String::new();
+    let mut tell = |words: &str, names: &[&str], is_bucket: bool| {
+        if let Some(named) = first_few(names) {
+            let noun = match names.len() {
+                _ if !is_bucket => "",
+                1 => "bucket ",
+                _ => "buckets ",
+            };
+            let _ = write!(told, ", {words} {noun}{named}");
+        }
+    };
+    let s3 = &context.s3;
+    tell("with code of", &s3.code_buckets, true);
+    tell("with models of", &s3.model_buckets, true);
+    tell("reading from", &s3.input_buckets, true);
+    if let Some(shell) = context.lifecycle.shell {
+        tell("running what is fetched from", &texts(&shell.run_buckets), true);
+        tell("running what is fetched from", &texts(&shell.run_sources), false);
+        tell("sending files to", &texts(&shell.upload_buckets), true);
+        tell("sending files to", &texts(&shell.upload_targets), false);
+    }
+    told
+}
+
+fn texts(list: &[String]) -> Vec<&str> {
+    list.iter().map(String::as_str).collect()
 }
 
 /// Angle brackets become look-alikes, which no chat or page takes for a mention, a link or a tag.

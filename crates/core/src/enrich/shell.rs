@@ -7,7 +7,10 @@
 //! It is no shell: conditions and loops are gone through once whatever they say, and what a program answers is not known
 //! unless it is one that decodes or copies. All work and all that is kept is in proportion to the scripts.
 
+mod address;
+mod assignment;
 mod code;
+mod connections;
 mod decoders;
 mod decoding;
 mod expand;
@@ -15,11 +18,13 @@ mod facts;
 mod files;
 mod groups;
 mod interpreters;
+mod literals;
 mod machine;
 mod output;
 mod packages;
 mod program_name;
 mod programs;
+mod redirects;
 mod starts;
 mod storage;
 #[cfg(test)]

@@ -32,6 +32,7 @@ const FORMS: &[Form] = &[
     Form { kind: "trail", service: "cloudtrail", scope: Scope::Region, separator: '/' },
     Form { kind: "repository", service: "ecr", scope: Scope::Region, separator: '/' },
     Form { kind: "log-group", service: "logs", scope: Scope::Region, separator: ':' },
+    Form { kind: "key", service: "kms", scope: Scope::Region, separator: '/' },
     Form { kind: "function", service: "lambda", scope: Scope::Region, separator: ':' },
 ];
 
@@ -72,6 +73,13 @@ fn built(record: &Record<'_>, form: &Form, name: &str) -> Option<String> {
     let Form { kind, service, scope, separator } = form;
     let partition = partition(record);
     let account = || record.text(&["recipientAccountId"]);
+    // As in `canonical`: the path of a role or user is not part of what makes it one.
+    let name = if *service == "iam" { name.rsplit('/').next().unwrap_or(name) } else { name };
+    // What names a key by an alias has the kind of the ARN in it.
+    let (kind, name) = name
+        .strip_prefix("alias/")
+        .filter(|_| *service == "kms")
+        .map_or((*kind, name), |name| ("alias", name));
     Some(match scope {
         Scope::World => format!("arn:{partition}:{service}:::{name}"),
         Scope::Account => format!("arn:{partition}:{service}::{}:{kind}{separator}{name}", account()?),

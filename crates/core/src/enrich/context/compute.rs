@@ -8,8 +8,7 @@ use serde_json_borrow::{ObjectAsVec, Value};
 use serde_with::skip_serializing_none;
 
 use super::texts::{self, Texts};
-use super::values::{MAX_LONG, add, whole};
-use crate::record::member;
+use super::values::{MAX_LONG, add, any_case, whole};
 
 #[skip_serializing_none]
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
@@ -103,9 +102,12 @@ impl Fleet {
         for (name, value) in object.iter() {
             group.take(name, value);
         }
-        let parallel = object.get("hyperParameterTuningJobConfig").map_or(1, |config| {
-            let limits = member(config, "resourceLimits");
-            whole(member(limits, "maxParallelTrainingJobs")).unwrap_or(1).max(1)
+        // The definition of a pipeline writes the same members with a capital letter.
+        let config =
+            object.iter().find(|(name, _)| name.eq_ignore_ascii_case("hyperParameterTuningJobConfig"));
+        let parallel = config.map_or(1, |(_, config)| {
+            let limits = any_case(config, "resourceLimits");
+            whole(any_case(limits, "maxParallelTrainingJobs")).unwrap_or(1).max(1)
         });
         group.fleet().and(inner).times(parallel)
     }
@@ -125,7 +127,7 @@ impl<'v> Group<'v> {
         } else if COUNTS.iter().any(|count| count.eq_ignore_ascii_case(name)) {
             self.count = self.count.max(whole(value));
         } else if name.eq_ignore_ascii_case(SCALING) {
-            self.count = self.count.max(whole(member(value, "maxInstanceCount")));
+            self.count = self.count.max(whole(any_case(value, "maxInstanceCount")));
         }
     }
 

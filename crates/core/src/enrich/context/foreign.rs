@@ -32,8 +32,14 @@ pub struct Foreign<'r> {
     pub output_bucket: Texts<'r>,
 }
 
-/// Members that hold the id of an account alone, in lower case.
-const ACCOUNTS: [&str; 4] = ["account", "accountid", "registryid", "targetaccountid"];
+/// Whether a member, in lower case, holds the id of an account alone: `awsAccountId`, `domainAccountId`, `accounts`, …; the
+/// principal of a permission may be one as well.
+fn holds_account(name: &str) -> bool {
+    ["account", "accounts", "accountid", "accountids", "accountidentifier"]
+        .iter()
+        .any(|end| name.ends_with(end))
+        || matches!(name, "registryid" | "principal")
+}
 
 impl<'r> Foreign<'r> {
     /// Without the own account nothing can be told to be another's.
@@ -48,7 +54,7 @@ impl<'r> Foreign<'r> {
     /// Takes a text of a request, by the name of its member in lower case.
     pub fn take(&mut self, name: &str, text: &'r str) {
         let Some(own) = self.own_account else { return };
-        if (name.ends_with("accounts") || ACCOUNTS.contains(&name)) && is_account(text) && text != own {
+        if holds_account(name) && is_account(text) && text != own {
             self.account_id.take(text);
         }
         if !text.starts_with("arn:") {

@@ -128,11 +128,12 @@ fn bucket(text: &str) -> Option<&str> {
 /// `https://s3.region.amazonaws.com/bucket/key`.
 pub fn parts(text: &str) -> Option<(&str, &str)> {
     let in_path = |path: &'_ str| path.find('/').map_or((path.len(), path.len()), |slash| (slash, slash + 1));
-    if let Some(path) = text.strip_prefix("s3://") {
+    let text = text.trim();
+    if let Some(path) = without_scheme(text, "s3://") {
         let (end, begin) = in_path(path);
         return Some((&path[..end], &path[begin..])).filter(|(bucket, _)| !bucket.is_empty());
     }
-    let (host, path) = text.strip_prefix("https://")?.split_once('/')?;
+    let (host, path) = without_scheme(text, "https://")?.split_once('/')?;
     let path = path.split('?').next().unwrap_or(path);
     let (bucket, key) = match host.rsplit_once(".s3.").or_else(|| host.rsplit_once(".s3-")) {
         Some((bucket, endpoint)) if is_s3_endpoint(endpoint) => (bucket, path),
@@ -144,6 +145,12 @@ pub fn parts(text: &str) -> Option<(&str, &str)> {
         }
     };
     (!bucket.is_empty()).then_some((bucket, key))
+}
+
+/// The text behind a scheme, which may be written in capital letters.
+fn without_scheme<'t>(text: &'t str, scheme: &str) -> Option<&'t str> {
+    let (start, rest) = text.split_at_checked(scheme.len())?;
+    start.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
 /// What follows `s3.` or `s3-` in the name of a host: at most a region before AWS's domain.
@@ -161,6 +168,10 @@ mod tests {
         for (text, expected) in [
             ("s3://training/in/x", Some("training")),
             ("s3://training", Some("training")),
+            (" s3://training/x", Some("training")),
+            ("S3://training/x", Some("training")),
+            ("HTTPS://models.s3.amazonaws.com/m", Some("models")),
+            ("s3:/ü", None),
             ("https://models.s3.eu-west-1.amazonaws.com/m.tar.gz", Some("models")),
             ("https://my.models.s3-eu-west-1.amazonaws.com/m.tar.gz", Some("my.models")),
             ("https://models.s3.amazonaws.com/m.tar.gz", Some("models")),

@@ -5,6 +5,13 @@ use serde_json_borrow::Value;
 /// The largest number that a field of type `long` takes. OpenSearch would refuse the whole document for a larger one.
 pub const MAX_LONG: u64 = i64::MAX as u64;
 
+/// A member of an object whatever the case of its name; null where there is none.
+pub fn any_case<'v, 'r>(value: &'v Value<'r>, name: &str) -> &'v Value<'r> {
+    let members = value.as_object().into_iter().flat_map(|object| object.iter());
+    let mut found = members.filter(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.next().map_or(&Value::Null, |(_, value)| value)
+}
+
 /// A whole number that fits its field.
 pub fn whole(value: &Value<'_>) -> Option<u64> {
     value.as_u64().map(|number| number.min(MAX_LONG))

@@ -103,7 +103,7 @@ fn fill(object: &str, parameters: &Value<'_>) -> String {
         {
             Some((before, Some(text), after)) => {
                 filled.push_str(before);
-                filled.push_str(&quoted(name_in_arn(text)));
+                filled.push_str(&quoted(name_in_arn(&text)));
                 filled.push_str(after);
             }
             _ => filled.push_str(unnamed),
@@ -120,13 +120,17 @@ fn between(text: &str, opening: char, closing: char) -> Option<(&str, &str, &str
     Some((before, inner, after))
 }
 
-/// The first text at a dotted path; of an array the first element counts.
-fn first_text<'r>(parameters: &'r Value<'_>, path: &str) -> Option<&'r str> {
+/// The first text or number at a dotted path; of an array the first element counts.
+fn first_text<'r>(parameters: &'r Value<'_>, path: &str) -> Option<Cow<'r, str>> {
     let first = |value: &'r Value<'_>| {
         value.as_array().map_or(value, |elements| elements.first().unwrap_or(&Value::Null))
     };
     let value = path.split('.').fold(parameters, |value, name| first(member(value, name)));
-    value.as_str().filter(|text| !text.is_empty())
+    match value {
+        Value::Str(text) if !text.is_empty() => Some(Cow::Borrowed(text)),
+        Value::Number(number) => Some(Cow::Owned(number.to_string())),
+        _ => None,
+    }
 }
 
 /// The longest known verb that the name of the call begins with, and the rest of it.

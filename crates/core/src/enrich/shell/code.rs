@@ -18,7 +18,8 @@ pub enum Effect {
 
 /// The effects of a program's text.
 pub fn effects(text: &str) -> Vec<Effect> {
-    let mut effects = Vec::new();
+    let mut effects = files_effects(text);
+    // What is fetched is there before a shell runs it.
     for found in SHELL.captures_iter(text) {
         effects.push(Effect::Shell(unescaped(group(&found, "script"))));
     }
@@ -34,6 +35,12 @@ pub fn effects(text: &str) -> Vec<Effect> {
             effects.push(Effect::Shell(words.join(" ")));
         }
     }
+    effects
+}
+
+/// What it does with files, addresses and buckets by itself.
+fn files_effects(text: &str) -> Vec<Effect> {
+    let mut effects = Vec::new();
     for found in TO_FILE.captures_iter(text) {
         effects.push(Effect::Fetched {
             source: group(&found, "address").to_owned(),
@@ -54,9 +61,26 @@ pub fn effects(text: &str) -> Vec<Effect> {
             effects.push(Effect::Sent(format!("s3://{}/", &found["bucket"])));
         }
     }
+    for found in S3_WRITE.captures_iter(text).chain(S3_OPEN.captures_iter(text)) {
+        effects.push(Effect::Sent(group(&found, "address").to_owned()));
+    }
+    for found in S3_FILES.captures_iter(text) {
+        effects.push(Effect::Sent(format!("s3://{}/", &found["bucket"])));
+    }
     if READS_FILES.is_match(text) {
         for found in SEND.captures_iter(text) {
             effects.push(Effect::Sent(group(&found, "address").to_owned()));
+        }
+    }
+    if READS_FILES.is_match(text) && SENDS.is_match(text) {
+        for found in CONNECT.captures_iter(text) {
+            effects.push(Effect::Sent(format!("tcp://{}", &found["host"])));
+        }
+    }
+    if let Some(fetched) = FETCH.captures(text) {
+        for found in WRITTEN.captures_iter(text) {
+            let source = group(&fetched, "address").to_owned();
+            effects.push(Effect::Fetched { source, file: found["file"].to_owned() });
         }
     }
     effects
@@ -83,7 +107,7 @@ fn unescaped(text: &str) -> String {
 
 static SHELL: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r#"(?:\bsystem|\bpopen|\bpopen2|\bexecSync|\bshell_exec|\bpassthru|\bgetoutput|\bgetstatusoutput|\bcheck_output|\bcheck_call|\bPopen|subprocess\.run|subprocess\.call|child_process'?\)?\.(?:exec|spawn))\s*\(?\s*[bf]?["'](?<script>(?:[^"'\\]|\\.)+)["']"#,
+        r#"(?:\bsystem|\bpopen|\bpopen2|\bexecSync|\bshell_exec|\bpassthru|\bgetoutput|\bgetstatusoutput|\bcheck_output|\bcheck_call|\bPopen|subprocess\.run|subprocess\.call|child_process["']?\)?\.(?:exec|spawn))\s*\(?\s*[bf]?["'](?<script>(?:[^"'\\]|\\.)+)["']"#,
     )
 });
 
@@ -151,6 +175,40 @@ static SEND: LazyLock<Regex> = LazyLock::new(|| {
         r#"(?:requests\.(?:post|put)|httpx\.(?:post|put)|\bpost|\burlopen|\bRequest|\bfetch)\s*\(\s*f?["'](?<address>https?://[^"'{]+)"#,
     )
 });
+
+/// Tables and files that libraries write to S3 by its address.
+static S3_WRITE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?:\.to_(?:csv|parquet|json|pickle|feather|hdf|excel|orc)\s*\(\s*(?:\w+\s*=\s*)?|\bS3Uploader\.upload\w*\s*\([^)]*?)[frb]?["'](?<address>s3a?://[^"'{]+)["']"#,
+    )
+});
+
+/// Files in S3 that a program opens to write them.
+static S3_OPEN: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r#"\bopen\s*\(\s*["'](?<address>s3a?://[^"'{]+)["']\s*,\s*(?:mode\s*=\s*)?["'][wax]"#)
+});
+
+/// Files that `s3fs` and its like put into a bucket.
+static S3_FILES: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?s)S3FileSystem.*?\.(?:put|put_file|upload|copy|mv)\s*\(\s*[^,()]+,\s*(?:rpath\s*=\s*)?["'](?:s3://)?(?<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/?[^"']*["']"#,
+    )
+});
+
+/// Connections that are not those of the web.
+static CONNECT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?:\bcreate_connection\s*\(\s*\(|\.connect\s*\(\s*\(?|\bFTP(?:_TLS)?\s*\(|\bSMTP(?:_SSL)?\s*\(|\bTransport\s*\(\s*\(?)\s*["'](?<host>[A-Za-z0-9][A-Za-z0-9.-]*\.[A-Za-z0-9]+)["']"#,
+    )
+});
+
+static SENDS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"\.(?:sendall|send|sendfile|storbinary|storlines|sendmail|send_message|put|putfo)\s*\(")
+});
+
+/// Files that a program writes.
+static WRITTEN: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r#"\bopen\s*\(\s*["'](?<file>[^"']+)["']\s*,\s*(?:mode\s*=\s*)?["'][wax]"#));
 
 fn pattern(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is fixed and tested")

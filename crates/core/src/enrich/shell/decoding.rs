@@ -21,7 +21,10 @@ impl Machine {
         let file = call.fields[1..]
             .iter()
             .find(|field| {
-                !field.text.starts_with('-') && (field.text.contains('/') || self.files.is_made(&field.text))
+                !field.text.starts_with('-')
+                    && (field.text.contains('/')
+                        || self.files.is_made(&field.text)
+                        || field.text.contains('.') && matches!(name, "xxd" | "base64" | "base32"))
             })
             .filter(|_| !matches!(name, "tr" | "sed"));
         let mut input = file.map_or_else(|| call.stdin.clone(), |file| self.files.read(&file.text));

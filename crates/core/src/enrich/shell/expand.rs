@@ -112,7 +112,10 @@ impl Machine {
 
     fn substituted(&mut self, part: &Part) -> (Value, bool) {
         match part {
-            Part::Variable(inside, is_quoted) => (self.parameter(inside), *is_quoted),
+            // Each element of an array is a word of its own, also in quotes.
+            Part::Variable(inside, is_quoted) => {
+                (self.parameter(inside), *is_quoted && !inside.ends_with("[@]"))
+            }
             Part::Command(script) | Part::Process(script) => {
                 let mut output = self.nested(script, &Value::default());
                 let length = output.text.trim_end_matches('\n').len();

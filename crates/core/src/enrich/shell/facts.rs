@@ -96,7 +96,8 @@ impl Facts {
 
     /// Keeps the bucket or the address once, and takes room for what is new only.
     fn take_place(&mut self, address: &str, places: impl Fn(&mut Self) -> (&mut Set, &mut Set)) {
-        let (name, is_bucket) = bucket(address).map_or((address, false), |bucket| (bucket, true));
+        let asked = super::address::asked(address);
+        let (name, is_bucket) = bucket(address).map_or((asked.as_str(), false), |bucket| (bucket, true));
         let of = |(buckets, addresses): (&'_ mut Set, &'_ mut Set)| {
             if is_bucket { buckets.contains(name) } else { addresses.contains(name) }
         };

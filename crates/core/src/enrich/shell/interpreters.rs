@@ -76,7 +76,9 @@ impl Machine {
         if self.is_spent() {
             return;
         }
-        for found in code::effects(text) {
+        let text = super::literals::resolved(text);
+        self.work(text.len());
+        for found in code::effects(&text) {
             match found {
                 code::Effect::Shell(script) => {
                     self.once(&script, &Value::default());

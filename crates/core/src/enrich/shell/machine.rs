@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::assignment::{Assignment, assignment, is_array};
 use super::facts::{Behavior, Facts};
 use super::files::{Files, Filled};
 use super::groups::Groups;
@@ -15,10 +16,10 @@ use super::words::{self, Redirect, Token, Word};
 
 /// What has been learnt of a script so far.
 pub struct Machine {
-    variables: HashMap<String, Value>,
+    pub(super) variables: HashMap<String, Value>,
     pub files: Files,
-    /// Descriptors that lead to another host.
-    sockets: HashSet<String>,
+    /// Descriptors that lead to another host, with its address.
+    pub(super) sockets: HashMap<String, String>,
     pub facts: Facts,
     /// Bytes that may still be read or made.
     work: usize,
@@ -67,7 +68,7 @@ impl Machine {
         Self {
             variables: HashMap::new(),
             files: Files::default(),
-            sockets: HashSet::new(),
+            sockets: HashMap::new(),
             facts: Facts::new(room),
             work,
             depth: 0,
@@ -106,8 +107,10 @@ impl Machine {
     }
 
     /// Whether something leads to another host: a descriptor that was opened, or a path of a connection.
-    fn is_socket(&self, target: &str) -> bool {
-        self.sockets.contains(target) || target.starts_with("/dev/tcp/") || target.starts_with("/dev/udp/")
+    pub(super) fn is_socket(&self, target: &str) -> bool {
+        self.sockets.contains_key(target)
+            || target.starts_with("/dev/tcp/")
+            || target.starts_with("/dev/udp/")
     }
 
     /// Remembers what `<(…)` stands for.
@@ -150,11 +153,13 @@ impl Machine {
         let mut pending = Pending::default();
         let mut pipe: Option<Value> = None;
         let mut line = String::new();
+        let mut array: Option<Word> = None;
         for token in words::tokens(script) {
             if self.is_spent() {
                 break;
             }
             match token {
+                Token::End if array.is_some() => {}
                 Token::Redirect(redirect) => pending.redirects.push(redirect),
                 Token::Word(word) => {
                     let reserved = match (pending.words.as_slice(), word.as_slice()) {
@@ -175,6 +180,15 @@ impl Machine {
                         }
                         _ => pending.words.push(word),
                     }
+                }
+                Token::Open if is_array(&pending.words) => {
+                    groups.open(&mut pipe);
+                    array = pending.words.pop();
+                }
+                Token::Close if array.is_some() => {
+                    groups.close();
+                    let name = array.take().unwrap_or_default();
+                    self.fill_array(&name, &std::mem::take(&mut pending.words), &mut line);
                 }
                 Token::Open if pending.words.len() == 1 => pending.words.clear(),
                 Token::Open => groups.open(&mut pipe),
@@ -277,57 +291,6 @@ impl Machine {
         self.redirected(output, &redirects, line)
     }
 
-    fn take_input(&mut self, redirect: &Redirect, call: &mut Call) {
-        let target = self.text(&redirect.target);
-        let is_socket = self.is_socket(&target.text);
-        match redirect.operator.as_str() {
-            "<<" | "<<<" => call.stdin = target,
-            "<" if !is_socket => {
-                call.stdin = self.files.read(&target.text);
-                call.stdin.origin.join(&target.origin);
-            }
-            "<" | "<>" | "<&" if is_socket => call.stdin.origin.is_socket = true,
-            _ => {}
-        }
-        if is_socket && !redirect.operator.starts_with("<<") {
-            call.has_socket = true;
-            let is_exec = call.fields.first().is_some_and(|field| field.text == "exec");
-            if is_exec && call.fields.len() == 1 {
-                self.sockets.insert(redirect.descriptor.clone());
-                let named = redirect.descriptor.trim_matches(['{', '}']);
-                self.sockets.insert(format!("${named}"));
-            }
-        }
-    }
-
-    /// What is left of an output after its redirections, which fill files.
-    fn redirected(&mut self, mut output: Value, redirects: &[Redirect], line: &mut String) -> Value {
-        for redirect in redirects {
-            let target = self.text(&redirect.target);
-            let shown = if self.has_run && redirect.operator == "<<" {
-                "…".to_owned()
-            } else if matches!(redirect.operator.as_str(), "<<" | "<<<") {
-                render(&target.text)
-            } else {
-                target.text.to_string()
-            };
-            let _ = write!(line, " {}{} {shown}", redirect.descriptor, redirect.operator);
-            let is_output = matches!(redirect.operator.as_str(), ">" | ">>" | "&>" | "&>>");
-            if is_output && redirect.descriptor != "2" && target.text != "/dev/null" {
-                let content = std::mem::take(&mut output);
-                if self.is_socket(&target.text) && (content.origin.is_local || content.origin.is_secret) {
-                    let address = target.text.trim_start_matches("/dev/").replacen('/', "://", 1);
-                    self.facts.take_upload(&address);
-                }
-                self.work(content.text.len());
-                self.write(&target.text, content, redirect.operator.contains(">>"));
-            } else if is_output && redirect.descriptor != "2" {
-                output = Value::default();
-            }
-        }
-        output
-    }
-
     /// Fills a file; some are run by themselves.
     pub fn write(&mut self, path: &str, content: Value, appends: bool) {
         if self.is_spent() {
@@ -356,26 +319,4 @@ impl Machine {
             self.facts.behaviors.insert(Behavior::RemoteShell);
         }
     }
-}
-
-/// `name=value` or `name+=value`.
-struct Assignment {
-    name: String,
-    operator: &'static str,
-    value: Word,
-}
-
-fn assignment(word: &Word) -> Option<Assignment> {
-    let [words::Part::Bare(text), rest @ ..] = word.as_slice() else { return None };
-    let (name, value) = text.split_once('=')?;
-    let (name, operator) = name.strip_suffix('+').map_or((name, "="), |name| (name, "+="));
-    if name.is_empty()
-        || name.starts_with(|first: char| first.is_ascii_digit())
-        || !name.chars().all(words::is_name)
-    {
-        return None;
-    }
-    let mut parts = vec![words::Part::Bare(value.to_owned())];
-    parts.extend_from_slice(rest);
-    Some(Assignment { name: name.to_owned(), operator, value: parts })
 }

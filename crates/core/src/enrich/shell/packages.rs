@@ -6,14 +6,10 @@ use super::vocabulary::VOCABULARY;
 
 /// Whether an address is of a place where everybody has repositories, from which teams install their own code.
 fn is_forge(address: &str) -> bool {
-    let host = address.split_once("://").map_or(address, |(_, rest)| rest);
-    let host = host.rsplit_once('@').map_or(host, |(_, rest)| rest);
+    let host = super::address::host(address);
     let is_repository =
         !address.contains("/releases/") && !address.contains("/archive/") && !address.contains("/raw/");
-    is_repository
-        && ["github.com", "gitlab.com", "bitbucket.org", "codeberg.org"]
-            .iter()
-            .any(|forge| host.starts_with(forge))
+    is_repository && matches!(host.as_str(), "github.com" | "gitlab.com" | "bitbucket.org" | "codeberg.org")
 }
 
 /// Whether what is installed is a file and no name, in whose version dots may stand.

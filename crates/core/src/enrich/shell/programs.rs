@@ -25,6 +25,11 @@ impl Machine {
             };
             let after = &call.fields[start + 1..];
             let options = skipped(after, valued);
+            if name == "env"
+                && let Some(script) = split_string(after)
+            {
+                return self.nested(&script, &call.stdin.clone());
+            }
             if matches!(name.as_str(), "su" | "runuser") {
                 self.work(after.len());
                 if let Some(at) = after.iter().position(|field| field.text == "-c") {
@@ -123,6 +128,12 @@ impl Machine {
                 Value::default()
             }
             "printenv" | "set" => secret(),
+            "printf" if call.fields.get(1).is_some_and(|field| field.text == "-v") => {
+                let name = call.fields.get(2).map_or_else(String::new, |field| field.text.to_string());
+                self.set(&name, echoed("printf", call.fields.get(3..).unwrap_or_default()));
+                Value::default()
+            }
+            "find" => self.find(call),
             "echo" | "printf" => echoed(name, &call.fields[1..]),
             "which" | "type" => located(&call.fields[1..]),
             "cat" | "head" | "tail" | "tac" | "strings" | "less" | "more" | "pv" => self.contents(call),
@@ -133,19 +144,25 @@ impl Machine {
             "git" => self.git(call),
             "base64" | "base32" | "xxd" | "openssl" | "gunzip" | "zcat" | "gzip" | "bzip2" | "xz" | "rev"
             | "tr" | "sed" | "uudecode" | "bunzip2" | "bzcat" | "xzcat" | "unxz" => self.decode(name, call),
-            "crontab" | "at" | "batch" => {
+            "at" | "batch" => {
+                let script = call.stdin.clone();
+                self.shell_script(&script, call)
+            }
+            "crontab" => {
                 let file = call.fields[1..].iter().find(|field| !field.text.starts_with('-')).cloned();
                 let content = match file {
-                    Some(file) if name == "crontab" => self.files.read(&file.text),
-                    _ => call.stdin.clone(),
+                    Some(file) => self.files.read(&file.text),
+                    None => call.stdin.clone(),
                 };
                 self.schedule(&content);
                 Value::default()
             }
-            "aws" | "gsutil" | "gcloud" | "az" | "azcopy" | "rclone" | "s3cmd" | "mc" => {
+            "aws" | "gsutil" | "gcloud" | "az" | "azcopy" | "rclone" | "s3cmd" | "s5cmd" | "mc" => {
                 self.cloud(name, call)
             }
-            "sftp" | "ftp" | "lftp" | "tftp" | "ftpput" | "ncftpput" => self.file_transfer(call),
+            "smbclient" | "sftp" | "ftp" | "lftp" | "tftp" | "ftpput" | "ncftpput" => {
+                self.file_transfer(call)
+            }
             "dig" | "nslookup" | "host" | "ping" => self.ask_name(name, call),
             "pip" | "pip3" | "uv" | "conda" | "mamba" | "micromamba" | "npm" | "yarn" | "pnpm"
             | "easy_install" | "apt-get" | "apt" | "yum" | "dnf" | "add-apt-repository" | "poetry"
@@ -193,6 +210,17 @@ impl Machine {
             origin.is_local |= call.fields.len() > 2;
         }
         Value { text: Text::default(), origin }
+    }
+
+    /// `find … -exec program … ;`: the program is run, whatever is found.
+    fn find(&mut self, call: &mut Call) -> Value {
+        let is_exec = |field: &Value| matches!(field.text.as_str(), "-exec" | "-execdir" | "-ok" | "-okdir");
+        let Some(at) = call.fields.iter().position(is_exec) else { return self.other(call) };
+        let mut fields = call.fields.split_off(at + 1);
+        let end = fields.iter().position(|field| matches!(field.text.as_str(), ";" | "+"));
+        fields.truncate(end.unwrap_or(fields.len()));
+        call.fields = fields;
+        self.deeper("", |machine| machine.program(call))
     }
 
     /// `for name in …`: the name gets all values, as nothing says which one matters.
@@ -274,7 +302,11 @@ impl Machine {
                 return self.shell_script(&script, call);
             }
             match option {
-                "-o" | "-O" | "--rcfile" | "--init-file" => {
+                "--rcfile" | "--init-file" => {
+                    let file = fields.next().cloned().unwrap_or_default();
+                    return self.file_run(&file, call);
+                }
+                "-o" | "-O" => {
                     fields.next();
                 }
                 "-s" | "-" => break,
@@ -318,6 +350,22 @@ impl Machine {
         }
         self.shell_script(&content, call)
     }
+}
+
+/// The command that `env -S` takes apart by itself.
+fn split_string(fields: &[Value]) -> Option<String> {
+    let options = fields.iter().take_while(|field| field.text.starts_with('-'));
+    let at = options
+        .clone()
+        .position(|field| field.text.starts_with("-S") || field.text.starts_with("--split-string"))?;
+    let first =
+        fields[at].text.trim_start_matches("--split-string").trim_start_matches("-S").trim_start_matches('=');
+    Some(
+        std::iter::once(first)
+            .chain(fields[at + 1..].iter().map(|field| field.text.as_str()))
+            .collect::<Vec<_>>()
+            .join(" "),
+    )
 }
 
 /// How many of the words behind a wrapper are its own.

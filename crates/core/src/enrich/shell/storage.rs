@@ -45,7 +45,7 @@ impl Machine {
         }
         let paths: Vec<&str> = call
             .words()
-            .filter(|word| !word.starts_with('-'))
+            .filter(|word| *word == "-" || !word.starts_with('-'))
             .filter(|word| {
                 is_storage(word, name)
                     || word.contains(['/', '.', '~', '$'])
@@ -124,12 +124,14 @@ impl Machine {
 fn is_storage(text: &str, program: &str) -> bool {
     let is_url = ["s3://", "s3a://", "gs://", "az://"].iter().any(|scheme| text.starts_with(scheme));
     let is_blob = text.starts_with("https://") && text.contains(".blob.core.windows.net");
+    // The client of MinIO writes a remote as the first part of a path.
+    let is_alias = program == "mc" && text.contains('/') && !text.starts_with(['/', '.', '~', '$']);
     let is_remote = matches!(program, "rclone" | "mc")
         && text.split_once([':', '/']).is_some_and(|(name, _)| {
             !name.is_empty() && !name.starts_with(['.', '~', '$']) && text.contains(':')
                 || connection(text).is_some()
         });
-    is_url || is_blob || is_remote
+    is_url || is_blob || is_remote || is_alias
 }
 
 /// The kind and the settings of a remote that `rclone` takes from its command, as in `:webdav,url="https://…":folder`.

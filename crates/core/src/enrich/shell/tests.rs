@@ -1,3 +1,5 @@
+mod forms;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,5 +1,6 @@
 //! Applies what programs do to files that fetch, send, connect and copy.
 
+use super::address::{asked, is_own_machine};
 use super::facts::Behavior;
 use super::machine::{Call, Machine};
 use super::value::{Origin, Text, Value};
@@ -27,6 +28,7 @@ impl Machine {
             .filter_map(|(_, value)| value.as_ref())
             .chain(arguments.words.iter().copied())
             .filter(|word| is_address(&word.text))
+            .filter(|word| !program.sends_input || word.text.contains("://") || !word.text.contains('@'))
             .cloned()
             .collect();
         let mut sent = Origin::default();
@@ -36,6 +38,15 @@ impl Machine {
             let content = if file.text == "-" { call.stdin.clone() } else { self.files.read(&file.text) };
             sent.join(&content.origin);
             sent.join(&file.origin);
+        }
+        if program.sends_input {
+            let parts = arguments.words.iter().copied().filter_map(|word| word.text.split_once('@'));
+            let files: Vec<&str> =
+                parts.filter(|(before, _)| !before.contains([':', '/'])).map(|(_, file)| file).collect();
+            for content in files.into_iter().map(|file| self.files.read(file)).chain([call.stdin.clone()]) {
+                has_upload |= content.origin.is_local || content.origin.is_secret;
+                sent.join(&content.origin);
+            }
         }
         for body in of(&program.body) {
             let file = body.text.split_once('@').filter(|(before, _)| {
@@ -124,53 +135,6 @@ impl Machine {
         Value::default()
     }
 
-    /// `nc`, `socat` and their like: what they read comes from another host, and what they get goes there.
-    pub fn connect(&mut self, name: &str, call: &Call) -> Value {
-        let words: Vec<&str> = call.words().collect();
-        let runs_shell = |word: &str| {
-            let lower = word.to_ascii_lowercase();
-            (lower.starts_with("exec:") || lower.starts_with("system:")) && name == "socat"
-        };
-        let mut is_shell = words.iter().any(|word| runs_shell(word));
-        for (position, word) in words.iter().enumerate() {
-            let is_exec = word.starts_with('-')
-                && !word.starts_with("--")
-                && word.ends_with(['e', 'c'])
-                && name != "telnet"
-                && name != "socat"
-                || matches!(*word, "--exec" | "--sh-exec" | "--lua-exec");
-            let next = words.get(position + 1).copied().unwrap_or_default();
-            is_shell |= is_exec && next.chars().any(char::is_alphabetic) && !next.contains('.');
-            is_shell |= word.starts_with("--exec=") || word.starts_with("--sh-exec=");
-        }
-        if is_shell || call.stdin.origin.is_of_shell {
-            self.facts.behaviors.insert(Behavior::RemoteShell);
-        }
-        let hosts: Vec<&str> = words
-            .iter()
-            .copied()
-            .filter(|word| {
-                !word.starts_with('-') && (word.contains('.') || word.contains(':')) && !word.starts_with('/')
-            })
-            .filter(|word| !runs_shell(word))
-            .collect();
-        let listens =
-            words.iter().any(|word| word.starts_with('-') && !word.starts_with("--") && word.contains('l'));
-        let is_sent = call.stdin.origin.is_local || call.stdin.origin.is_secret;
-        if is_sent && !listens {
-            for host in hosts {
-                let host = host.split(',').next().unwrap_or(host);
-                self.facts.take_upload(&format!("tcp://{host}"));
-            }
-            if call.stdin.origin.is_secret {
-                self.facts.behaviors.insert(Behavior::CredentialsSent);
-            }
-        }
-        let mut output = Value::unknown();
-        output.origin.is_socket = true;
-        output
-    }
-
     /// `cp` and its like; `scp` and `rsync` also go to and come from other hosts.
     pub fn copy(&mut self, name: &str, call: &Call) -> Value {
         let words: Vec<Value> =
@@ -210,50 +174,6 @@ impl Machine {
             }
         }
         Value::default()
-    }
-
-    /// `ssh`: what it gets goes to another host, and what it answers comes from there.
-    pub fn remote(&mut self, call: &Call) -> Value {
-        let host = call.words().find(|word| {
-            !word.starts_with('-') && (word.contains('@') || word.contains('.')) && !word.contains(['/', '='])
-        });
-        let is_sent = call.stdin.origin.is_local || call.stdin.origin.is_secret;
-        if let Some(host) = host.filter(|_| is_sent) {
-            self.facts.take_upload(&format!("ssh://{}", host_of(host)));
-        }
-        if call.stdin.origin.is_of_shell {
-            self.facts.behaviors.insert(Behavior::RemoteShell);
-        }
-        let from = host.map(|host| Origin::fetched_from(&format!("ssh://{}", host_of(host))));
-        from.map_or_else(Value::unknown, |origin| Value { text: Text::default(), origin })
-    }
-
-    pub fn file_transfer(&mut self, call: &Call) -> Value {
-        let host =
-            call.words().find(|word| !word.starts_with('-') && word.contains('.') && !word.starts_with('/'));
-        let script = format!(
-            "{} {}",
-            call.stdin.text,
-            call.fields.iter().map(|field| field.text.as_str()).collect::<Vec<_>>().join(" ")
-        );
-        let sends = script
-            .split(|character: char| !character.is_alphabetic())
-            .any(|word| matches!(word, "put" | "mput" | "mirror" | "ftpput" | "ncftpput"));
-        if let Some(host) = host.filter(|_| sends) {
-            self.facts.take_upload(&format!("ftp://{}", host_of(host)));
-        }
-        Value::unknown()
-    }
-
-    /// A question for a name in which there is something that was read.
-    pub fn ask_name(&mut self, name: &str, call: &Call) -> Value {
-        let carries = call.fields[1..].iter().any(|field| {
-            (field.origin.is_local || field.origin.is_secret) && (field.text.contains('.') || name == "ping")
-        });
-        if carries {
-            self.facts.behaviors.insert(Behavior::DataInNames);
-        }
-        Value::unknown()
     }
 
     pub fn unpack_archive(&mut self, name: &str, call: &Call) -> Value {
@@ -377,21 +297,10 @@ fn with_scheme(address: &str) -> String {
         rest.split_once('/').map_or((rest, None), |(authority, path)| (authority, Some(path)));
     let host = authority.rsplit('@').next().unwrap_or(authority).to_ascii_lowercase();
     let path = path.map(|path| path.split(['?', '#']).next().unwrap_or_default());
-    match path {
-        Some(path) => format!("{scheme}://{host}/{path}"),
-        None => format!("{scheme}://{host}/"),
-    }
+    asked(&format!("{scheme}://{host}/{}", path.unwrap_or_default()))
 }
 
-/// Whether an address is one of the machine itself, or of its metadata.
-fn is_own_machine(address: &str) -> bool {
-    let host = address.split_once("://").map_or(address, |(_, rest)| rest);
-    ["localhost", "127.", "169.254.", "[::1]", "0.0.0.0", "[fd00:ec2::254]"]
-        .iter()
-        .any(|own| host.starts_with(own))
-}
-
-fn host_of(text: &str) -> &str {
+pub fn host_of(text: &str) -> &str {
     let text = text.split_once("://").map_or(text, |(_, rest)| rest);
     let text = text.rsplit('@').next().unwrap_or(text);
     text.split([':', '/']).next().unwrap_or(text)

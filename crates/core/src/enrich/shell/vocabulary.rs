@@ -69,6 +69,9 @@ pub struct Transfer {
     pub named: Vec<String>,
     pub upload: Vec<String>,
     pub body: Vec<String>,
+    /// Whether it sends its input, and files that stand behind `name@`.
+    #[serde(default)]
+    pub sends_input: bool,
     valued: Vec<String>,
 }
 

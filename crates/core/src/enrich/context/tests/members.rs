@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::{call, context_of};
 
 /// Members of the API by their last name, the value that such a member has, and where it must be found.
-const BELONGING: [(&str, &str, &str); 12] = [
+const BELONGING: [(&str, &str, &str); 13] = [
     (
         r"(?i)roleArn$|executionRole$|Role$|RoleArns$",
         "arn:aws:iam::111122223333:role/Exec",
@@ -32,6 +32,7 @@ const BELONGING: [(&str, &str, &str); 12] = [
     (r"^([a-z]\w*I|i)nstanceType$|^instanceTypes$", "ml.m5.large", "/instance/type/0"),
     (r"(?i)lifecycleConfig(Name|Arns?)$", "setup", "/lifecycle/name/0"),
     (r"(?i)^repositoryUrl$", "https://git.example.com/x", "/code_repository/url/0"),
+    (r"(?i)account(Id)?s?$", "444455556666", "/foreign/account_id/0"),
     (r"^appNetworkAccessType$", "VpcOnly", "/network/app_access"),
 ];
 
@@ -51,13 +52,18 @@ fn no_member_of_the_api_that_belongs_into_the_context_is_missed() {
         for (name, shape) in &shapes {
             for path in &shape.input {
                 let last = path.rsplit('.').next().unwrap();
-                if !pattern.is_match(last) || path.contains('*') {
+                if !pattern.is_match(last) {
                     continue;
                 }
                 members += 1;
-                let parameters =
-                    path.rsplit('.').fold(json!(value), |inner, member| json!({ member: [inner] }));
-                if context_of(&call(name, &parameters)).pointer(pointer).is_none() {
+                let parameters = path.rsplit('.').fold(json!(value), |inner, member| match member {
+                    // The keys of a map are the caller's.
+                    "*" => json!({ "key": inner }),
+                    member => json!({ member: [inner] }),
+                });
+                let mut record = call(name, &parameters);
+                record["recipientAccountId"] = "111122223333".into();
+                if context_of(&record).pointer(pointer).is_none() {
                     missed.insert(format!("{name} {path}"));
                 }
             }
@@ -123,14 +129,16 @@ fn each_member_that_speaks_of_what_a_defender_asks_for_is_read_or_has_a_reason()
     for (pattern, values, pointers) in speaking() {
         let pattern = regex::Regex::new(pattern).unwrap();
         for (name, shape) in &shapes {
-            for path in shape.input.iter().filter(|path| !path.contains('*')) {
+            for path in &shape.input {
                 let last = path.rsplit('.').next().unwrap();
                 if !pattern.is_match(last) {
                     continue;
                 }
                 let is_read = values.as_array().unwrap().iter().any(|value| {
-                    let parameters =
-                        path.rsplit('.').fold(value.clone(), |inner, member| json!({ member: inner }));
+                    let parameters = path.rsplit('.').fold(value.clone(), |inner, member| {
+                        let member = if member == "*" { "key" } else { member };
+                        json!({ member: inner })
+                    });
                     let context = context_of(&call(name, &parameters));
                     pointers.iter().any(|pointer| context.pointer(pointer).is_some())
                 });

