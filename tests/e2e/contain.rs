@@ -210,7 +210,8 @@ fn after_the_script_all_is_contained_and_after_its_undo_all_is_as_before() {
     let expected = json!([
         "Stopped", "made", ["made"], ["sagetrail-contain"], [], [], "not there", true, "Enabled",
         {"PublicAccessBlockConfiguration": {"BlockPublicAcls": true, "IgnorePublicAcls": true, "BlockPublicPolicy": true, "RestrictPublicBuckets": true}},
-        ["sagetrail-contain"], ["Inactive"], [], "Rejected", "script", "made", ["made"]
+        ["sagetrail-contain"], ["Inactive"],
+        [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}], "Rejected", "script", "made", ["made"]
     ]);
     assert_eq!(contained, expected, "{before:#}");
     let kept = std::fs::read_dir(work.path().join("evidence")).unwrap().count();
@@ -238,8 +239,8 @@ fn after_the_script_all_is_contained_and_after_its_undo_all_is_as_before() {
     }
 }
 
-/// A trust policy that lets nobody in.
-const CLOSED: &str = r#"{"Version": "2012-10-17", "Statement": []}"#;
+/// A trust policy that lets only SageMaker in.
+const CLOSED: &str = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}]}"#;
 
 const PREFIX: &str = "contain";
 const FILES: [&str; 2] = ["tests/fixtures/quiet-day.json.gz", "tests/fixtures/attack-story.json.gz"];
