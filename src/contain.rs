@@ -3,11 +3,13 @@
 //! What there is to contain is read from stored records and memory, or from files; which step contains what is data, in
 //! `config/containment.toml`; and the script follows from both alone.
 
+mod advice;
 mod argument;
 mod deed;
 mod index;
 mod json;
 mod plan;
+mod policies;
 mod scene;
 mod shell;
 mod steps;
@@ -23,14 +25,20 @@ use crate::config::SourceConfig;
 use crate::enrich::Enricher;
 use crate::incident::{Incident, Weights};
 use crate::incidents::{self, IncidentError, id_in, the_one};
+use crate::investigate::around;
 use crate::offline::{OfflineError, Records, parsed};
 use crate::opensearch::{OpenSearch, OpenSearchError, QueryError};
+pub use advice::{Advised, Concerned, advised, reason_for_none};
+pub use deed::REQUEST;
 use deed::{Deed, MOST_DEEDS};
 pub use json::document;
 pub use plan::Plan;
+use policies::{Named, Policies};
+pub use scene::account_of;
 use scene::{Scene, Subject};
 pub use shell::{Direction, script};
 use steps::BOOK;
+pub use steps::Phase;
 
 /// How far back the records of a principal or a resource are read, unless somebody says.
 const USUAL_HISTORY: Duration = Duration::days(7);
@@ -86,11 +94,13 @@ pub async fn from_index(
         }
         None => return Err(unknown(asked, Some(since_then))),
     }
-    let mut scene = Scene::of(&deeds, subject);
+    let begin = begin(incident.as_ref(), &deeds, since);
+    let policies = index::policies(client, &set_since(&deeds, begin)).await?;
+    let mut scene = Scene::of(&deeds, subject, begin, &policies);
     let states = index::states(client, &scene.keys()).await?;
     scene.remember(|key| states.get(key));
     scene.notes.extend(is_cut.then(cut));
-    scene.notes.extend(notes(incident.as_ref(), &deeds, subject));
+    scene.notes.extend(notes(incident.as_ref(), &deeds, subject, begin));
     let asked = incident.as_ref().map_or(asked, |incident| incident.incident.id.as_str());
     Ok(Plan::of(&scene, &BOOK, asked))
 }
@@ -110,16 +120,17 @@ pub fn from_files(
         flaws.push(format!("{error}. What stands in the rest of it is not contained."));
         complain(error);
     };
-    let records = Records::read(files, &config.limits(), enricher, note)?;
+    // Whoever gives files wants all that they tell of somebody, whatever the site ships.
+    let everything = enricher.of_everything();
+    let records = Records::read(files, &config.limits(), &everything, note)?;
     let incident = match id_in(asked) {
         Some(id) => meant(records.incidents(enricher, weights)?, id)?,
         None => None,
     };
-    let (mut by, mut about) = (Meant::default(), Meant::default());
+    let (mut by, mut about, mut policies) = (Meant::default(), Meant::default(), Policies::default());
     let is_meant = |deed: &Deed| match &incident {
         Some(incident) => {
-            let time = incident.event.start.0..=incident.event.end.0;
-            time.contains(&deed.time)
+            around(incident).contains(&deed.time)
                 && incident.incident.origins.iter().any(|it| deed.actor.keys.contains(it))
         }
         None => deed.actor.is(asked) && since.is_none_or(|since| deed.time >= since),
@@ -128,8 +139,9 @@ pub fn from_files(
         let is_it = deed.resource.as_ref().is_some_and(|it| it.is(asked));
         is_it && !deed.reads && since.is_none_or(|since| deed.time >= since)
     };
-    let read = records.judge(enricher, |document| {
+    let read = records.judge(&everything, |document| {
         let source = parsed(document);
+        policies.take(&source);
         if let Some(deed) = Deed::read(&source) {
             if is_meant(&deed) {
                 by.take(deed);
@@ -144,12 +156,13 @@ pub fn from_files(
     if meant.deeds.is_empty() {
         return Err(unknown(asked, since));
     }
-    let mut scene = Scene::of(&meant.deeds, subject);
+    let begin = begin(incident.as_ref(), &meant.deeds, since);
+    let mut scene = Scene::of(&meant.deeds, subject, begin, &policies);
     let states = read.remembered.find_all(scene.keys()).map_err(OfflineError::Sort)?;
     scene.remember(|key| states.get(key));
     scene.notes.extend(flaws);
     scene.notes.extend(meant.is_cut.then(cut));
-    scene.notes.extend(notes(incident.as_ref(), &meant.deeds, subject));
+    scene.notes.extend(notes(incident.as_ref(), &meant.deeds, subject, begin));
     let asked = incident.as_ref().map_or(asked, |incident| incident.incident.id.as_str());
     Ok(Plan::of(&scene, &BOOK, asked))
 }
@@ -187,11 +200,36 @@ fn meant(incidents: Vec<Incident>, id: &str) -> Result<Option<Incident>, Inciden
 }
 
 fn of_incident(incident: &Incident) -> Value {
-    index::of_origins(&incident.incident.origins, incident.event.start.0, incident.event.end.0)
+    let time = around(incident);
+    index::of_origins(&incident.incident.origins, *time.start(), *time.end())
+}
+
+/// From when on what was made and changed counts: what a service account made in its work before somebody took its key is
+/// left alone. None where nothing was found, so that nothing counts.
+fn begin(
+    incident: Option<&Incident>,
+    deeds: &[Deed],
+    since: Option<OffsetDateTime>,
+) -> Option<OffsetDateTime> {
+    let first = || deeds.iter().find(|deed| deed.is_sign).map(|deed| deed.time);
+    since.or_else(|| incident.map_or_else(first, |incident| Some(incident.event.start.0)))
+}
+
+/// The inline policies that were set from then on, each with when it was first.
+fn set_since(deeds: &[Deed], begin: Option<OffsetDateTime>) -> Vec<(Named, OffsetDateTime)> {
+    let mut seen = BTreeSet::new();
+    let set = deeds.iter().filter(|deed| begin.is_none_or(|begin| deed.time >= begin));
+    let named = set.filter_map(|deed| Some((Named::of(deed)?, begin.unwrap_or(deed.time))));
+    named.filter(|(named, _)| seen.insert(named.clone())).collect()
 }
 
 /// What a responder should know before the first step.
-fn notes(incident: Option<&Incident>, deeds: &[Deed], subject: Subject<'_>) -> Vec<String> {
+fn notes(
+    incident: Option<&Incident>,
+    deeds: &[Deed],
+    subject: Subject<'_>,
+    begin: Option<OffsetDateTime>,
+) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(incident) = incident {
         let fields = &incident.incident;
@@ -206,6 +244,17 @@ fn notes(incident: Option<&Incident>, deeds: &[Deed], subject: Subject<'_>) -> V
             "made from {} records of {first} to {last}. What came later, or was not delivered yet, is not in it.",
             deeds.len()
         ));
+    }
+    if subject == Subject::Somebody {
+        let changes = deeds.iter().filter(|deed| deed.succeeded && !deed.reads);
+        let earlier = changes.filter(|deed| begin.is_none_or(|begin| deed.time < begin)).count();
+        let what = match begin.map(crate::timestamp::format) {
+            Some(begin) => format!("before {begin}, when the first sign of an attack was found"),
+            None => "in these records, in which no sign of an attack was found".to_owned(),
+        };
+        notes.extend((earlier > 0).then(|| {
+            format!("what was made and changed {what}, is left alone ({earlier} calls). Use --since for an earlier time.")
+        }));
     }
     if matches!(subject, Subject::Resource(_)) {
         let who: BTreeSet<&str> = deeds

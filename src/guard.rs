@@ -1,5 +1,6 @@
 //! Shows the service control policies of `deploy/guardrails`, and what each would have denied in a site's own history.
 
+mod judge;
 mod keys;
 mod library;
 mod policy;
@@ -19,7 +20,9 @@ use crate::offline::{OfflineError, Records, parsed};
 use crate::opensearch::events::{self, no_drills};
 use crate::opensearch::{OpenSearch, OpenSearchError, QueryError};
 use crate::timestamp;
-pub use library::{GuardError, find, list};
+pub use judge::{Judge, Judged};
+pub use library::{GuardError, Guardrail, find, guardrails, list};
+pub use policy::Verdict;
 pub use simulate::{Report, Simulation};
 
 /// Why there is no report.

@@ -44,3 +44,4 @@ mod templates;
 mod backoff;
 mod denial;
 mod causes;
+mod posture;

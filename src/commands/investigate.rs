@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use sagetrail::config::Config;
+use sagetrail::guard::Judge;
 use sagetrail::incident::Weights;
 use sagetrail::investigate::{
     self, Collected, Files, Material, Range, Report, Trail, html, markdown, tell, timesketch, timesketch_csv,
@@ -98,9 +99,9 @@ fn range(args: &InvestigateArgs) -> Range {
 }
 
 fn read_stored(args: &InvestigateArgs) -> anyhow::Result<Material> {
-    ask(&load(&args.rules.config)?, async |client| {
-        investigate::from_opensearch(&client, &args.asked, range(args)).await
-    })
+    let config = load(&args.rules.config)?;
+    let judge = Judge::new(&config.rules.placeholders)?;
+    ask(&config, async |client| investigate::from_opensearch(&client, &judge, &args.asked, range(args)).await)
 }
 
 fn read_files(args: &InvestigateArgs, code: &mut u8) -> anyhow::Result<Material> {
@@ -108,6 +109,8 @@ fn read_files(args: &InvestigateArgs, code: &mut u8) -> anyhow::Result<Material>
     let enricher = load_for_files(&args.rules, &config)?;
     let weights = Weights::with_assets(&config.incidents.assets);
     let limits = config.source.limits();
-    let files = Files { paths: &args.from_files, limits, enricher: &enricher, weights: &weights };
+    let judge = Judge::new(&config.rules.placeholders)?;
+    let files =
+        Files { paths: &args.from_files, limits, enricher: &enricher, judge: &judge, weights: &weights };
     Ok(investigate::from_files(&files, &args.asked, range(args), |error| *code = complain_of(error))?)
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use crate::posture::is_sign;
 use crate::timestamp;
 
 /// Records of one incident, principal or resource that are read at most, the earliest first.
@@ -30,6 +31,8 @@ pub struct Deed {
     pub request: BTreeMap<String, String>,
     /// The access key that the call made.
     pub made_key: Option<String>,
+    /// Whether a rule found a sign of an attack in it.
+    pub is_sign: bool,
 }
 
 /// Who acted.
@@ -56,7 +59,12 @@ pub struct Resource {
 }
 
 /// Members of requests that steps need.
-const REQUEST: [&str; 6] = ["policyArn", "policyName", "imageTag", "userName", "roleName", "roleArn"];
+pub const REQUEST: [&str; 7] =
+    ["policyArn", "policyName", "policyDocument", "imageTag", "userName", "roleName", "roleArn"];
+/// The rules of a security group that a call made.
+const GROUP_RULES: &str = "/aws/cloudtrail/response_elements/securityGroupRuleSet/items";
+/// Rules of one call that a step names; more are a script's work.
+const MOST_RULES: usize = 20;
 
 /// Parts of a configuration that a record tells, by the name that memory has for each.
 const TOLD: [(&str, &str); 11] = [
@@ -75,7 +83,7 @@ const TOLD: [(&str, &str); 11] = [
 
 impl Deed {
     /// The fields of a document that are read.
-    pub const FIELDS: [&str; 30] = [
+    pub const FIELDS: [&str; 34] = [
         "@timestamp",
         "event.action",
         "event.outcome",
@@ -101,11 +109,15 @@ impl Deed {
         "aws.cloudtrail.session.issuer",
         "aws.cloudtrail.request_parameters.policyArn",
         "aws.cloudtrail.request_parameters.policyName",
+        "aws.cloudtrail.request_parameters.policyDocument",
         "aws.cloudtrail.request_parameters.imageTag",
         "aws.cloudtrail.request_parameters.userName",
         "aws.cloudtrail.request_parameters.roleName",
         "aws.cloudtrail.request_parameters.roleArn",
         "aws.cloudtrail.response_elements.accessKey",
+        "aws.cloudtrail.response_elements.securityGroupRuleSet",
+        "sagemaker.findings",
+        "sagemaker.attempts",
     ];
 
     /// Reads the source of a document. None for one without a time or a call.
@@ -121,6 +133,13 @@ impl Deed {
         let request = REQUEST.iter().filter_map(|member| {
             Some(((*member).to_owned(), text(&format!("/aws/cloudtrail/request_parameters/{member}"))?))
         });
+        let mut request: BTreeMap<String, String> = request.collect();
+        let rules = source.pointer(GROUP_RULES).and_then(Value::as_array).into_iter().flatten();
+        let rules: Vec<&str> =
+            rules.filter_map(|it| it["securityGroupRuleId"].as_str()).take(MOST_RULES).collect();
+        if !rules.is_empty() {
+            request.insert("rules".to_owned(), rules.join(" "));
+        }
         let access = text("/sagemaker/access_level");
         let read_only =
             source.pointer("/aws/cloudtrail/read_only").and_then(Value::as_bool).unwrap_or_default();
@@ -135,8 +154,9 @@ impl Deed {
             resource,
             before: before.collect(),
             after: told.collect(),
-            request: request.collect(),
+            request,
             made_key: text("/aws/cloudtrail/response_elements/accessKey/accessKeyId"),
+            is_sign: ["findings", "attempts"].iter().any(|member| has_sign(&source["sagemaker"][*member])),
         })
     }
 }
@@ -191,6 +211,14 @@ fn other(source: &Value) -> Option<Resource> {
         one => Resource::read(Some(one)).into_iter().collect(),
     };
     related.iter().find(|one| one.kind != "policy").or(related.first()).cloned()
+}
+
+fn has_sign(findings: &Value) -> bool {
+    let is_sign = |finding: &Value| match (finding["id"].as_str(), finding["level"].as_str()) {
+        (Some(id), Some(level)) => is_sign(id, level),
+        _ => false,
+    };
+    findings.as_array().is_some_and(|findings| findings.iter().any(is_sign))
 }
 
 /// A value, or the first of a list.

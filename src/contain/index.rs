@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::deed::{Deed, MOST_DEEDS};
+use super::policies::{Named, Policies};
 use crate::memory::Remembered;
 use crate::opensearch::events::{self, no_drills};
 use crate::opensearch::{Found, OpenSearch, Query, QueryError};
@@ -16,6 +17,8 @@ use crate::timestamp;
 const QUERY: Query =
     Query { operation: "reading memory", grant: "indices:data/read/search on the index of resources" };
 
+/// Inline policies whose text of before is asked for.
+const MOST_POLICIES: usize = 50;
 /// Things whose users are asked for at once.
 const MOST_KEYS: usize = 500;
 
@@ -30,6 +33,27 @@ pub async fn deeds(client: &OpenSearch, query: &Value) -> Result<(Vec<Deed>, boo
     })
     .await?;
     Ok((deeds, is_cut))
+}
+
+/// What inline policies were before a time each.
+pub async fn policies(client: &OpenSearch, set: &[(Named, OffsetDateTime)]) -> Result<Policies, QueryError> {
+    let mut policies = Policies::default();
+    let path = format!("{}/_search?ignore_unavailable=true", client.names().events());
+    for (named, before) in set.iter().take(MOST_POLICIES) {
+        let (member, name) = &named.of;
+        let asked = |member: &str| format!("aws.cloudtrail.request_parameters.{member}");
+        let call = if *member == "roleName" { "PutRolePolicy" } else { "PutUserPolicy" };
+        let filter = json!([
+            {"range": {"@timestamp": {"lt": timestamp::format(*before)}}}, {"term": {"event.action": call}},
+            {"term": {"event.outcome": "success"}}, {"term": {"cloud.account.id": named.account}},
+            {"term": {asked(member): name}}, {"term": {asked("policyName"): named.policy}}, no_drills(),
+        ]);
+        let body = json!({"size": 1, "query": {"bool": {"filter": filter}}, "_source": &Deed::FIELDS[..],
+            "sort": [{"@timestamp": {"order": "desc", "unmapped_type": "date"}}]});
+        let Found::<Value> { hits } = QUERY.ask_patiently(client, &path, &body).await?;
+        hits.hits.iter().for_each(|hit| policies.take(&hit.source));
+    }
+    Ok(policies)
 }
 
 /// What memory knows of resources and roles.

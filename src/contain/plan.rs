@@ -159,7 +159,7 @@ impl Planned {
 /// What each use of a step for a thing asked for; none where it is not for that.
 fn requests(step: &Step, thing: &Thing) -> Vec<BTreeMap<String, String>> {
     let is_for = step.on.contains(&thing.kind)
-        && step.conditions.iter().all(|condition| holds(condition, &thing.facts));
+        && step.conditions.iter().filter(|it| !is_of_request(it)).all(|it| holds(it, &thing.facts));
     if !is_for {
         return Vec::new();
     }
@@ -173,7 +173,15 @@ fn requests(step: &Step, thing: &Thing) -> Vec<BTreeMap<String, String>> {
     let is_gone = thing.happened.contains(&Happened::Gone);
     let still_matters = |call: &str| !is_gone || call.starts_with("Delete");
     let matching = thing.calls.iter().filter(|(call, _)| step.calls.contains(call) && still_matters(call));
-    matching.map(|(_, request)| request.clone()).collect()
+    let of_request = |request: &&BTreeMap<String, String>| {
+        step.conditions.iter().filter(|it| is_of_request(it)).all(|it| holds(it, request))
+    };
+    matching.map(|(_, request)| request).filter(of_request).cloned().collect()
+}
+
+/// Whether a condition asks for what the call asked for, and not for what is known of the thing.
+fn is_of_request(condition: &str) -> bool {
+    condition.trim_start_matches('!').starts_with("request.")
 }
 
 /// Whether the calls on it are each about another right, and not about the whole of it.
@@ -182,7 +190,9 @@ fn is_about_rights(kind: &str) -> bool {
 }
 
 fn holds(condition: &str, facts: &BTreeMap<String, String>) -> bool {
-    let fact = |name: &str| facts.get(name).filter(|value| !value.is_empty());
+    let fact = |name: &str| {
+        facts.get(name.strip_prefix("request.").unwrap_or(name)).filter(|value| !value.is_empty())
+    };
     if let Some((one, other)) = condition.split_once("!=") {
         fact(one) != fact(other)
     } else if let Some((name, value)) = condition.split_once('=') {

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sagetrail_core::memory::{Key, State};
+use time::OffsetDateTime;
 
 use super::deed::{Deed, Resource};
+use super::policies::Policies;
 use super::steps::Happened;
 
 /// What is contained.
@@ -15,7 +17,7 @@ pub struct Scene {
     /// What is to be known beside the steps.
     pub notes: Vec<String>,
     /// Those who are contained, by their ARNs.
-    actors: BTreeSet<String>,
+    pub actors: BTreeSet<String>,
 }
 
 /// Somebody or something that steps are for.
@@ -33,6 +35,8 @@ pub struct Thing {
     pub used: Vec<String>,
     /// Whether memory knew its configuration before.
     pub has_before: bool,
+    /// Whether what it was before is that of a change with a finding, which no later change replaces.
+    pub is_settled: bool,
 }
 
 /// What is asked for.
@@ -45,16 +49,26 @@ pub enum Subject<'s> {
 }
 
 impl Scene {
-    /// Reads what was done, the earliest first.
-    pub fn of(deeds: &[Deed], subject: Subject<'_>) -> Self {
+    /// Reads what was done, the earliest first. Of somebody, only what was done since `begin` was made or changed for the attack:
+    /// the same name may have worked for years before somebody else took it.
+    pub fn of(
+        deeds: &[Deed],
+        subject: Subject<'_>,
+        begin: Option<OffsetDateTime>,
+        policies: &Policies,
+    ) -> Self {
         let mut scene = Self::default();
-        for deed in deeds {
-            if subject == Subject::Somebody {
-                scene.actors.extend(deed.actor.arn.clone());
-                scene.take_actor(deed);
+        let counts = |deed: &&Deed| begin.is_some_and(|begin| deed.time >= begin);
+        for deed in deeds.iter().filter(|_| subject == Subject::Somebody) {
+            scene.actors.extend(deed.actor.arn.clone());
+            scene.take_actor(deed);
+            if counts(&deed) {
                 scene.take_handed(deed);
+                scene.take_resource(deed, subject, begin.and_then(|begin| policies.before(deed, begin)));
             }
-            scene.take_resource(deed);
+        }
+        for deed in deeds.iter().filter(|_| subject != Subject::Somebody) {
+            scene.take_resource(deed, subject, policies.before(deed, deed.time));
         }
         if let Subject::Resource(asked) = subject {
             scene.things.retain(|thing| {
@@ -93,7 +107,8 @@ impl Scene {
             for (field, said) in state.fields("configuration.") {
                 let name = field.trim_start_matches("configuration.");
                 if let Some(value) = said.is.first() {
-                    thing.facts.entry(format!("now.{name}")).or_insert_with(|| value.clone());
+                    // Somebody else may have changed it since the last of these records.
+                    thing.facts.insert(format!("now.{name}"), value.clone());
                 }
             }
         }
@@ -148,10 +163,14 @@ impl Scene {
         }
         if deed.call.starts_with("AssumeRole")
             && let Some(role) = deed.request.get("roleArn")
-            && account_of(role) == deed.account.as_deref()
-            && let Some(thing) = self.role(role, deed)
         {
-            thing.happened.insert(Happened::Handed);
+            if account_of(role) != deed.account.as_deref() {
+                let thing = self.thing("foreign-role", role, deed);
+                thing.facts.insert("owner".to_owned(), account_of(role).unwrap_or_default().to_owned());
+                thing.happened.insert(Happened::Handed);
+            } else if let Some(thing) = self.role(role, deed) {
+                thing.happened.insert(Happened::Handed);
+            }
         }
         if deed.call == "CreateAccessKey"
             && let Some(key) = &deed.made_key
@@ -161,7 +180,8 @@ impl Scene {
         }
     }
 
-    fn take_resource(&mut self, deed: &Deed) {
+    /// `policy` is what the inline policy was that the call set.
+    fn take_resource(&mut self, deed: &Deed, subject: Subject<'_>, policy: Option<&str>) {
         let opens = deed.call.starts_with("CreatePresigned") || deed.call == "StartSession";
         let Some(resource) = &deed.resource else { return };
         let is_key_of_user = deed.call == "CreateAccessKey" || deed.call.starts_with("AssumeRole");
@@ -172,18 +192,21 @@ impl Scene {
         let before = deed.before.iter().map(|(field, value)| (format!("before.{field}"), value.clone()));
         let before: Vec<_> = before.collect();
         let is_first = thing.calls.is_empty();
-        thing.calls.push((deed.call.clone(), deed.request.clone()));
+        let mut request = deed.request.clone();
+        request.extend(policy.map(|text| ("policyBefore".to_owned(), text.to_owned())));
+        thing.calls.push((deed.call.clone(), request));
         let begins = |verbs: &[&str]| verbs.iter().any(|verb| deed.call.starts_with(verb));
+        let is_made = begins(&["Create", "Register", "Import"]);
         let happened = &mut thing.happened;
         if opens {
             happened.insert(Happened::Opened);
-        } else if begins(&["Create", "Register", "Import"])
+        } else if is_made
             || (deed.call.starts_with("Start") && resource.kind.ends_with("execution"))
             || begins(&["StartHumanLoop", "StartEarthObservationJob", "StartVectorEnrichmentJob"])
         {
             happened.remove(&Happened::Gone);
             happened.insert(Happened::Made);
-        } else if begins(&["Delete", "Deregister"]) && !deed.call.ends_with("Policy") {
+        } else if begins(&["Delete", "Deregister"]) && takes_the_whole(&deed.call, &resource.kind) {
             let was_made = happened.contains(&Happened::Made);
             happened.clear();
             if !was_made {
@@ -192,8 +215,15 @@ impl Scene {
         } else if !deed.call.starts_with("Stop") {
             happened.insert(Happened::Changed);
         }
-        if is_first && !thing.happened.contains(&Happened::Made) {
+        let tells_before = match subject {
+            Subject::Somebody => is_first && !thing.happened.contains(&Happened::Made),
+            // Many changed it in their work: the first with a finding counts, or else the last.
+            Subject::Resource(_) => !is_made && !opens && !thing.is_settled,
+        };
+        if tells_before {
+            thing.facts.retain(|name, _| !name.starts_with("before."));
             thing.has_before = !before.is_empty();
+            thing.is_settled = deed.is_sign;
             thing.facts.extend(before);
         }
         for (field, value) in &deed.after {
@@ -302,10 +332,28 @@ fn role_kind(arn: &str) -> &'static str {
     if is_reserved { "permission-set" } else { "role" }
 }
 
+/// Whether a call that deletes something deletes the thing, and not a part of it.
+fn takes_the_whole(call: &str, kind: &str) -> bool {
+    match kind {
+        "bucket" => call == "DeleteBucket",
+        "role" => call == "DeleteRole",
+        "user" => call == "DeleteUser",
+        _ => !call.ends_with("Policy"),
+    }
+}
+
 fn has_region(kind: &str) -> bool {
     !matches!(
         kind,
-        "role" | "permission-set" | "user" | "access-key" | "root" | "federated" | "foreign" | "bucket"
+        "role"
+            | "permission-set"
+            | "user"
+            | "access-key"
+            | "root"
+            | "federated"
+            | "foreign"
+            | "foreign-role"
+            | "bucket"
     )
 }
 

@@ -55,7 +55,11 @@ fn with(mut value: Value, parts: &Value) -> Value {
 
 fn plan(documents: &[Value], subject: Subject<'_>) -> Plan {
     let deeds: Vec<Deed> = documents.iter().map(|document| Deed::read(document).unwrap()).collect();
-    Plan::of(&Scene::of(&deeds, subject), &BOOK, "asked")
+    Plan::of(
+        &Scene::of(&deeds, subject, Some(OffsetDateTime::UNIX_EPOCH), &Policies::default()),
+        &BOOK,
+        "asked",
+    )
 }
 
 fn commands(plan: &Plan) -> Vec<String> {
@@ -208,7 +212,11 @@ fn everything(name: &str) -> Plan {
                 }
                 let request = ["policyArn", "policyName", "imageTag"]
                     .map(|member| (member.to_owned(), name.to_owned()));
-                let calls = step.calls.iter().map(|call| (call.clone(), request.clone().into())).collect();
+                let mut request = BTreeMap::from(request.clone());
+                if step.conditions.iter().any(|it| it == "request.policyBefore") {
+                    request.insert("policyBefore".to_owned(), name.to_owned());
+                }
+                let calls = step.calls.iter().map(|call| (call.clone(), request.clone())).collect();
                 scene.things.push(Thing {
                     kind: kind.clone(),
                     account: Some(ACCOUNT.to_owned()),
@@ -218,6 +226,7 @@ fn everything(name: &str) -> Plan {
                     calls,
                     used: vec![name.to_owned()],
                     has_before,
+                    ..Thing::default()
                 });
             }
         }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::keys::Call;
-use super::library::{GuardError, Guardrail, guardrails};
-use super::policy::{Policy, Verdict};
+use super::judge::{Judge, Tried};
+use super::library::GuardError;
+use super::policy::Verdict;
 
 /// Lines of one policy; nobody reads more.
 const MOST_LINES: usize = 1_000;
@@ -15,16 +15,15 @@ const MOST_LINES: usize = 1_000;
 /// What each policy would have done with the calls that were taken.
 #[derive(Debug)]
 pub struct Simulation {
-    tried: Vec<Tried>,
+    judge: Judge,
+    /// By the names of policies.
+    counted: BTreeMap<&'static str, Counted>,
     unreadable: u64,
     read: u64,
 }
 
-#[derive(Debug)]
-struct Tried {
-    guardrail: &'static Guardrail,
-    policy: Policy,
-    examples: Vec<String>,
+#[derive(Debug, Default)]
+struct Counted {
     allowed: u64,
     hit: BTreeMap<Who, Hits>,
     /// Calls whose line was one too many.
@@ -95,23 +94,12 @@ pub struct Line {
 impl Simulation {
     /// Of every policy with a site's values.
     pub fn new(placeholders: &BTreeMap<String, Vec<String>>) -> Result<Self, GuardError> {
-        let tried = guardrails().iter().map(|guardrail| {
-            let filled = guardrail.filled(placeholders);
-            Ok(Tried {
-                guardrail,
-                policy: guardrail.read(&filled.document)?,
-                examples: filled.examples,
-                allowed: 0,
-                hit: BTreeMap::new(),
-                more: 0,
-            })
-        });
-        Ok(Self { tried: tried.collect::<Result<_, _>>()?, unreadable: 0, read: 0 })
+        Ok(Self { judge: Judge::new(placeholders)?, counted: BTreeMap::new(), unreadable: 0, read: 0 })
     }
 
     /// The names of the calls that some policy is about, as records have them in small letters.
     pub fn calls(&self) -> Vec<String> {
-        let actions = self.tried.iter().flat_map(|tried| tried.policy.actions());
+        let actions = self.judge.policies().iter().flat_map(|tried| tried.policy.actions());
         let mut calls: Vec<String> =
             actions.filter_map(|action| Some(action.split_once(':')?.1.to_owned())).collect();
         calls.sort_unstable();
@@ -131,17 +119,13 @@ impl Simulation {
             return;
         };
         let is_whole = source.pointer("/sagemaker/omitted").is_none_or(Value::is_null);
-        let call = Call::read(&record, is_whole);
-        let is_about = |tried: &&mut Tried| tried.policy.actions().any(|action| action == call.action);
-        let mut is_read = false;
-        for tried in self.tried.iter_mut().filter(is_about) {
-            is_read = true;
-            // Roles of services are out of reach of these policies.
-            let verdict =
-                if is_service_linked(&record) { Verdict::Allowed } else { tried.policy.judge(&call) };
+        let judged = self.judge.judge(&record, is_whole);
+        self.read += u64::from(!judged.is_empty());
+        for (policy, verdict) in judged {
+            let counted = self.counted.entry(policy).or_default();
             let is_denied = match verdict {
                 Verdict::Allowed => {
-                    tried.allowed += 1;
+                    counted.allowed += 1;
                     continue;
                 }
                 Verdict::Denied => true,
@@ -156,18 +140,25 @@ impl Simulation {
                 account: text("/cloud/account/id").unwrap_or_default().to_owned(),
                 pipeline: worked_for.into_iter().find_map(text).map(str::to_owned),
             };
-            tried.count(who, text("/@timestamp").unwrap_or_default(), text("/event/id").unwrap_or_default());
+            counted.count(
+                who,
+                text("/@timestamp").unwrap_or_default(),
+                text("/event/id").unwrap_or_default(),
+            );
         }
-        self.read += u64::from(is_read);
     }
 
-    pub fn report(self, period: String) -> Report {
-        let policies = self.tried.into_iter().map(Tried::report);
-        Report { period, records: self.read, unreadable: self.unreadable, policies: policies.collect() }
+    pub fn report(mut self, period: String) -> Report {
+        let mut policies = Vec::new();
+        for tried in self.judge.policies() {
+            let counted = self.counted.remove(tried.guardrail.name.as_str()).unwrap_or_default();
+            policies.push(counted.report(tried));
+        }
+        Report { period, records: self.read, unreadable: self.unreadable, policies }
     }
 }
 
-impl Tried {
+impl Counted {
     fn count(&mut self, who: Who, time: &str, event: &str) {
         if let Some(hits) = self.hit.get_mut(&who) {
             hits.count += 1;
@@ -188,7 +179,7 @@ impl Tried {
         }
     }
 
-    fn report(self) -> PolicyReport {
+    fn report(self, tried: &Tried) -> PolicyReport {
         let of = |is_denied: bool| self.hit.iter().filter(move |(who, _)| who.is_denied == is_denied);
         let sum = |is_denied: bool| of(is_denied).map(|(_, hits)| hits.count).sum();
         let (denied, undecided) = (sum(true), sum(false));
@@ -199,13 +190,13 @@ impl Tried {
         let cut: u64 = lines.iter().skip(MOST_LINES).map(|line| line.count).sum();
         lines.truncate(MOST_LINES);
         PolicyReport {
-            policy: &self.guardrail.name,
-            title: &self.guardrail.title,
+            policy: &tried.guardrail.name,
+            title: &tried.guardrail.title,
             denied,
             undecided,
             allowed: self.allowed,
-            stops: &self.guardrail.stops,
-            example_values: self.examples,
+            stops: &tried.guardrail.stops,
+            example_values: tried.examples.clone(),
             lines,
             more: self.more + cut,
         }
@@ -233,9 +224,4 @@ impl Report {
     pub fn denies(&self) -> bool {
         self.policies.iter().any(|policy| policy.denied > 0)
     }
-}
-
-fn is_service_linked(record: &Value) -> bool {
-    let issuer = &record["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"];
-    issuer.as_str().is_some_and(|arn| arn.contains(":role/aws-service-role/"))
 }

@@ -42,13 +42,14 @@ pub fn answers(entries: &[Entry], mut beside: Beside) -> Vec<Answer> {
                 1 => accessed(&own),
                 2 => {
                     let how = [std::mem::take(&mut beside.lineage), signs(entries)].concat();
-                    deeds(&own).after(how)
+                    deeds(&ways_in(&own)).after(how)
                 }
                 6 => {
                     let failed: Vec<&Entry> = own.iter().copied().filter(|entry| !entry.succeeded).collect();
                     deeds(&failed).after(created_or_changed(&own))
                 }
                 7 => interfaces(entries),
+                9 | 10 => deeds_with(&own, found),
                 13 => Told::all(std::mem::take(&mut beside.impact)),
                 14 => Told::all(std::mem::take(&mut beside.restoring)),
                 15 => Told::all(std::mem::take(&mut beside.practices)),
@@ -80,8 +81,53 @@ impl Told {
 
 /// One sentence for each thing that somebody did, however often. Where not all can be shown, these are the worst.
 pub fn deeds(entries: &[&Entry]) -> Told {
+    deeds_with(entries, |_| String::new())
+}
+
+/// The same, with what is said beside each.
+fn deeds_with(entries: &[&Entry], beside: impl Fn(&[&Entry]) -> String) -> Told {
     let (groups, more) = worst(grouped(entries));
-    Told { sentences: groups.iter().filter_map(|group| Sentence::of(deed(group), group)).collect(), more }
+    let tell = |group: &Vec<&Entry>| {
+        let text = deed(group);
+        Sentence::of(format!("{}{}.", text.trim_end_matches('.'), beside(group)), group)
+    };
+    Told { sentences: groups.iter().filter_map(tell).collect(), more }
+}
+
+/// What rules found in these records, because not every sentence says what it has to do with a question.
+fn found(entries: &[&Entry]) -> String {
+    let mut titles: Vec<&str> = Vec::new();
+    for finding in entries.iter().flat_map(|entry| &entry.findings) {
+        if !titles.contains(&finding.title.as_str()) {
+            titles.push(&finding.title);
+        }
+    }
+    if titles.is_empty() { String::new() } else { format!(" ({})", titles.join("; ")) }
+}
+
+/// The first record of each principal, and what gave or opened another way in. What came after is no way in.
+fn ways_in<'e>(entries: &[&'e Entry]) -> Vec<&'e Entry> {
+    const OPENING: [&str; 9] = [
+        "AssumeRole",
+        "GetSessionToken",
+        "GetFederationToken",
+        "CreateAccessKey",
+        "CreateLoginProfile",
+        "UpdateLoginProfile",
+        "UpdateAssumeRolePolicy",
+        "CreatePresigned",
+        "StartSession",
+    ];
+    let mut known = std::collections::HashSet::new();
+    let mut ways = Vec::new();
+    for &entry in entries {
+        let is_first = known.insert(&entry.principal);
+        let opens = entry.service == "signin" || OPENING.iter().any(|call| entry.action.starts_with(call));
+        if is_first || opens {
+            ways.push(entry);
+        }
+    }
+    ways
 }
 
 /// The worst groups in the order of their times, and how many there would be more.
@@ -121,7 +167,7 @@ pub fn grouped<'e>(entries: &[&'e Entry]) -> Vec<Vec<&'e Entry>> {
 
 /// What is the same for records that are told as one.
 pub fn same(entry: &Entry) -> (&str, &str, Option<String>, Option<&str>) {
-    let resource = entry.resource.as_ref().or(entry.related.first()).map(Named::key);
+    let resource = entry.about().map(Named::key);
     (&entry.principal, &entry.action, resource, entry.error.as_deref())
 }
 
@@ -145,7 +191,7 @@ pub fn severity(level: Option<&str>) -> u8 {
 fn accessed(entries: &[&Entry]) -> Told {
     let mut by_thing: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
     for entry in entries {
-        let thing = entry.resource.as_ref().or(entry.related.first());
+        let thing = entry.about();
         let key = thing.map_or_else(|| format!("~{}", entry.service), Named::key);
         by_thing.entry(key).or_default().push(entry);
     }
@@ -154,7 +200,7 @@ fn accessed(entries: &[&Entry]) -> Told {
         .iter()
         .filter_map(|entries| {
             let first = entries.first()?;
-            let words = match first.resource.as_ref().or(first.related.first()) {
+            let words = match first.about() {
                 Some(thing) => thing.words(),
                 None => format!("Service {} as a whole", first.service),
             };
@@ -212,9 +258,12 @@ fn signs(entries: &[Entry]) -> Vec<Sentence> {
         &|entry| format!("by {} from {}", entry.principal, address(entry)),
     );
     tell(
-        &|value| format!("An attack tool called, as its user agent says ({value})."),
+        &|value| format!("An attack tool called as {value}."),
         &|entry| entry.agent.as_deref() == Some("attack-tool"),
-        &|entry| program(entry.user_agent.as_deref().unwrap_or_default()),
+        &|entry| {
+            let program = program(entry.user_agent.as_deref().unwrap_or_default());
+            format!("{}, as its user agent says: {program}", entry.principal)
+        },
     );
     signs.extend(several_addresses(entries));
     signs
@@ -300,7 +349,8 @@ pub fn counted(count: usize, thing: &str) -> String {
 
 /// The user agent without the call that the AWS CLI writes into it, so that all calls of one program are told together.
 fn program(agent: &str) -> String {
-    let parts: Vec<&str> = agent.split(' ').filter(|part| !part.starts_with("md/command#")).collect();
+    let is_call = |part: &&str| ["md/command#", "command/"].iter().any(|begin| part.starts_with(begin));
+    let parts: Vec<&str> = agent.split(' ').filter(|part| !is_call(part)).collect();
     parts.join(" ")
 }
 

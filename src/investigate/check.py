@@ -6,10 +6,10 @@ Needs Python 3.9 and the package cryptography, and no line of sagetrail. For eac
 - the record is in the file, member for member,
 - the file has the hash that a digest of CloudTrail names for it,
 - the digest is signed with the key whose fingerprint it names, at the place where it lay,
-- the digests around it name each other by hash and signature.
+- the digests around it name each other by hash and signature, and one of them at least is here.
 
-Whether the keys are CloudTrail's own, only CloudTrail can say: compare them with
-`aws cloudtrail list-public-keys --start-time … --end-time …` in the region of the trail.
+Whoever signs everything anew passes here with a key of their own. So compare the fingerprint and the SHA-256 of each key that
+is printed with `aws cloudtrail list-public-keys --start-time … --end-time …` in the region of the trail.
 
 The exit code is 0 when every record is proven, 3 when some are not and nothing is wrong, and 1 when something is wrong.
 """
@@ -54,8 +54,8 @@ def records_of(content):
     return whole
 
 
-def check_digest(folder, index, number):
-    """Checks one digest: its signature, and that it names the one before it. Returns what it says."""
+def check_digest(folder, index, number, places):
+    """Checks one digest: its signature, and that it names the one before it, if that is here. Returns what it says."""
     entry = index["digests"][number]
     content = inside(folder, entry["content"]).read_bytes()
     said = json.loads(content)
@@ -70,8 +70,11 @@ def check_digest(folder, index, number):
         public.verify(bytes.fromhex(entry["signature"] or ""), signed.encode(), padding.PKCS1v15(), SHA256())
     except (InvalidSignature, ValueError):
         raise Wrong(f"digest {number}: its signature is wrong") from None
-    if entry["previous"] is not None:
-        other = index["digests"][entry["previous"]]
+    earlier = places.get(f"{said.get('previousDigestS3Bucket')}/{said.get('previousDigestS3Object')}")
+    if entry["previous"] != earlier:
+        raise Wrong(f"digest {number}: the index links it to another digest than it names")
+    if earlier is not None:
+        other = index["digests"][earlier]
         hashed = hashlib.sha256(inside(folder, other["content"]).read_bytes()).hexdigest()
         if said.get("previousDigestHashValue") != hashed:
             raise Wrong(f"digest {number}: it names another content for the digest before it")
@@ -104,6 +107,9 @@ def check_record(folder, index, entry, digests):
         raise Wrong("its digest does not name its file")
     if named["hashAlgorithm"] != "SHA-256" or named["hashValue"] != hashed:
         raise Wrong("its digest names another hash for its file")
+    earlier = index["digests"][entry["digest"]]["previous"]
+    if earlier is None and all(other["previous"] != entry["digest"] for other in index["digests"]):
+        return "no digest is here that its digest names, or that names it"
     return None
 
 
@@ -111,10 +117,13 @@ def main():
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent)
     index = json.loads((folder / "index.json").read_text())
     wrong, proven, unproven = [], 0, []
-    digests = {}
+    digests, places = {}, {}
+    for number, entry in enumerate(index["digests"]):
+        said = json.loads(inside(folder, entry["content"]).read_bytes())
+        places[f"{said['digestS3Bucket']}/{said['digestS3Object']}"] = number
     for number in range(len(index["digests"])):
         try:
-            digests[number] = check_digest(folder, index, number)
+            digests[number] = check_digest(folder, index, number, places)
         except (Wrong, OSError, KeyError, ValueError) as problem:
             wrong.append(str(problem))
     for entry in index["records"]:
@@ -129,8 +138,10 @@ def main():
             unproven.append(f"record {entry['id']}: not proven: {problem}")
     for line in [*wrong, *unproven]:
         print(line)
-    print(f"{proven} records are proven, {len(unproven)} are not, {len(wrong)} things are wrong")
-    print(f"{len(digests)} digests hold")
+    print(f"{len(index['records'])} records are cited: {proven} are proven, {len(unproven)} are not, {len(wrong)} things are wrong")
+    print(f"{len(digests)} digests hold, by these keys, which are CloudTrail's own only if CloudTrail says so:")
+    for fingerprint in sorted({said["digestPublicKeyFingerprint"] for said in digests.values()}):
+        print(f"{fingerprint} SHA-256 {hashlib.sha256(base64.b64decode(index['keys'][fingerprint])).hexdigest()}")
     return 1 if wrong else 3 if unproven else 0
 
 

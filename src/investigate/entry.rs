@@ -6,6 +6,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
+use super::looked::LeftOut;
+use crate::contain::REQUEST;
+use crate::guard::Judged;
+use crate::posture::is_sign;
 use crate::timestamp;
 
 /// What is kept of a record. Its text is not, so that ten thousand of them are small.
@@ -24,6 +28,11 @@ pub struct Entry {
     pub succeeded: bool,
     pub error: Option<String>,
     pub access: Option<String>,
+    /// Whether CloudTrail says that the call only reads.
+    pub read_only: Option<bool>,
+    pub account: Option<String>,
+    /// What the call asked for, as far as steps of containment need it.
+    pub request: BTreeMap<String, String>,
     pub is_data_event: bool,
     pub questions: Vec<u64>,
     /// Of the worst rule that matched.
@@ -59,7 +68,10 @@ pub struct Entry {
     pub omitted: Vec<String>,
     pub missing: Vec<String>,
     pub muted: usize,
-    pub runbook: Vec<String>,
+    /// What each policy of `deploy/guardrails` that is about the call would have done with it.
+    pub guarded: Vec<Judged>,
+    /// Why parts of it are missing.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// A rule that found something in a record.
@@ -82,7 +94,9 @@ pub struct Named {
 impl Named {
     /// What tells it from others: the ARN in small letters, or else what it is called.
     pub fn key(&self) -> String {
-        self.arn.as_ref().map_or_else(|| format!("{} {}", self.kind, self.name), |arn| arn.to_lowercase())
+        // Records name a bucket by its name, by its ARN, or by both; each name is there once.
+        let named = self.arn.as_ref().filter(|_| self.kind != "bucket");
+        named.map_or_else(|| format!("{} {}", self.kind, self.name), |arn| arn.to_lowercase())
     }
 
     pub fn words(&self) -> String {
@@ -91,7 +105,7 @@ impl Named {
 }
 
 /// The fields of a document that are read.
-pub const FIELDS: [&str; 17] = [
+pub const FIELDS: [&str; 26] = [
     "@timestamp",
     "message",
     "event.action",
@@ -107,6 +121,15 @@ pub const FIELDS: [&str; 17] = [
     "aws.cloudtrail.event_category",
     "aws.cloudtrail.user_identity",
     "aws.cloudtrail.response_elements.credentials.accessKeyId",
+    "aws.cloudtrail.response_elements.accessKey.accessKeyId",
+    "aws.cloudtrail.read_only",
+    "aws.cloudtrail.request_parameters.policyArn",
+    "aws.cloudtrail.request_parameters.policyName",
+    "aws.cloudtrail.request_parameters.imageTag",
+    "aws.cloudtrail.request_parameters.userName",
+    "aws.cloudtrail.request_parameters.roleName",
+    "aws.cloudtrail.request_parameters.roleArn",
+    "cloud.account.id",
     "sagemaker",
     "tags",
 ];
@@ -143,6 +166,18 @@ impl Entry {
             succeeded: text("/event/outcome").as_deref() == Some("success"),
             error,
             access: text("/sagemaker/access_level"),
+            read_only: source.pointer("/aws/cloudtrail/read_only").and_then(Value::as_bool),
+            account: text("/cloud/account/id"),
+            request: REQUEST
+                .iter()
+                .filter(|member| **member != "policyDocument")
+                .filter_map(|member| {
+                    Some((
+                        (*member).to_owned(),
+                        text(&format!("/aws/cloudtrail/request_parameters/{member}"))?,
+                    ))
+                })
+                .collect(),
             is_data_event: text("/aws/cloudtrail/event_category").as_deref() == Some("Data"),
             questions: source
                 .pointer("/sagemaker/questions")
@@ -165,7 +200,8 @@ impl Entry {
             address: text("/source/address"),
             network: text("/sagemaker/actor/network"),
             key: text("/aws/cloudtrail/user_identity/access_key_id"),
-            issued_key: text("/aws/cloudtrail/response_elements/credentials/accessKeyId"),
+            issued_key: text("/aws/cloudtrail/response_elements/credentials/accessKeyId")
+                .or_else(|| text("/aws/cloudtrail/response_elements/accessKey/accessKeyId")),
             chain: list("/sagemaker/actor/chain"),
             resource: source.pointer("/sagemaker/resource").and_then(named_thing),
             related: things(source.pointer("/sagemaker/related_resource")),
@@ -183,7 +219,8 @@ impl Entry {
             omitted: list("/sagemaker/omitted"),
             missing: list("/sagemaker/context").into_iter().filter(|it| it != "complete").collect(),
             muted: source.pointer("/sagemaker/muted").and_then(Value::as_array).map_or(0, Vec::len),
-            runbook: list("/sagemaker/runbook"),
+            guarded: Vec::new(),
+            left_out: Vec::new(),
         })
     }
 
@@ -193,9 +230,25 @@ impl Entry {
         self.error.as_deref().is_some_and(|code| words.iter().any(|word| code.contains(word)))
     }
 
-    /// Whether the call changes something, or opens a way in.
+    /// Whether the call changes something, or opens a way in. Of other services CloudTrail says it; taking a role and signing
+    /// in change nothing, whatever it says.
     pub fn changes(&self) -> bool {
-        !matches!(self.access.as_deref(), Some("read" | "list") | None)
+        match self.access.as_deref() {
+            Some(access) => !matches!(access, "read" | "list"),
+            None => self.read_only == Some(false) && !matches!(self.service.as_str(), "sts" | "signin"),
+        }
+    }
+
+    /// Whether a rule found a sign of an attack in it, and not only a habit.
+    pub fn is_sign(&self) -> bool {
+        self.findings.iter().any(|found| is_sign(&found.id, &found.level))
+    }
+
+    /// What it is about: of other services what a policy was put on, or else the first that it names.
+    pub fn about(&self) -> Option<&Named> {
+        let is_vague = |thing: &&Named| matches!(thing.kind.as_str(), "policy" | "object" | "resource");
+        let related = || self.related.iter().find(|thing| !is_vague(thing)).or(self.related.first());
+        self.resource.as_ref().or_else(related)
     }
 
     /// Everything that the record is about.
@@ -241,12 +294,22 @@ fn found(value: Option<&Value>) -> Vec<Found> {
     value.and_then(Value::as_array).into_iter().flatten().filter_map(read).collect()
 }
 
+/// Each thing once, by the fullest of its names.
 fn things(value: Option<&Value>) -> Vec<Named> {
-    match value {
+    let all: Vec<Named> = match value {
         Some(Value::Array(values)) => values.iter().filter_map(named_thing).collect(),
         Some(value) => named_thing(value).into_iter().collect(),
         None => Vec::new(),
+    };
+    let mut things: Vec<Named> = Vec::new();
+    for thing in all {
+        match things.iter_mut().find(|known| known.key() == thing.key()) {
+            Some(known) if known.arn.is_none() => *known = thing,
+            Some(_) => {}
+            None => things.push(thing),
+        }
     }
+    things
 }
 
 fn named_thing(value: &Value) -> Option<Named> {
@@ -255,7 +318,16 @@ fn named_thing(value: &Value) -> Option<Named> {
     let name = text("name")
         .or_else(|| text("id"))
         .or_else(|| arn.as_ref().map(|arn| arn.rsplit(['/', ':']).next().unwrap_or(arn).to_owned()))?;
-    Some(Named { kind: text("type").unwrap_or_else(|| "resource".to_owned()), name, arn })
+    let in_s3 = arn.as_deref().and_then(|arn| arn.strip_prefix("arn:")?.split_once(":s3:::"));
+    let kind = text("type").unwrap_or_else(|| {
+        let kind = match in_s3 {
+            Some((_, path)) if path.contains('/') => "object",
+            Some(_) => "bucket",
+            None => "resource",
+        };
+        kind.to_owned()
+    });
+    Some(Named { kind, name, arn })
 }
 
 fn scripts(source: &Value) -> Vec<(String, bool)> {

@@ -61,9 +61,7 @@ fn judge(side: &str, rules: &[Rule], entries: &[Entry]) -> Impact {
 
 fn tell(rule: &Rule, before: &str, entries: &[&Entry]) -> Option<Sentence> {
     let mut names: Vec<String> = Vec::new();
-    for name in
-        entries.iter().filter_map(|entry| entry.resource.as_ref().or(entry.related.first())).map(Named::words)
-    {
+    for name in entries.iter().filter_map(|entry| entry.about()).map(Named::words) {
         if !names.contains(&name) && names.len() < 10 {
             names.push(name);
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::entry::Entry;
 use super::report::Indicator;
+use crate::contain::account_of;
 
 /// The most indicators of one kind.
 pub const MOST: usize = 200;
@@ -56,6 +57,12 @@ pub fn indicators(entries: &[Entry]) -> (Vec<Indicator>, usize) {
         }
         for account in &entry.foreign_accounts {
             take((6, "account"), account, Some("a policy lets it in".to_owned()), entry);
+        }
+        if entry.succeeded && entry.action.starts_with("AssumeRole") {
+            let role = entry.request.get("roleArn").and_then(|arn| account_of(arn));
+            if let Some(account) = role.filter(|account| entry.account.as_deref() != Some(*account)) {
+                take((6, "account"), account, Some("a role of it was taken".to_owned()), entry);
+            }
         }
         for (script, is_whole) in &entry.scripts {
             let note = (!is_whole)

@@ -10,6 +10,8 @@ use crate::memory::{Key, State};
 
 /// How far a chain is followed.
 const LONGEST: usize = 10;
+/// How the keys of users begin, which last until somebody takes them away.
+pub const LONG_TERM: &str = "AKIA";
 /// The most sets of credentials that are shown.
 pub const MOST: usize = 50;
 
@@ -21,6 +23,9 @@ pub fn lineage(material: &Material) -> Vec<Session> {
         by_key.entry(key).or_default().push(entry);
     }
     let mut keys: BTreeSet<String> = by_key.keys().cloned().collect();
+    // A long-term key that was made goes on, though nobody has used it yet.
+    let made = material.entries.iter().filter(|entry| entry.succeeded).filter_map(|it| it.issued_key.clone());
+    keys.extend(made.filter(|key| key.starts_with(LONG_TERM)));
     let mut next: Vec<String> = keys.iter().cloned().collect();
     for _ in 0..LONGEST {
         let parents = next.iter().filter_map(|key| known.issued(key).and_then(|it| it.parent));
@@ -66,7 +71,8 @@ impl<'m> Known<'m> {
         let from_record = || {
             let entry = *self.issuing.get(key)?;
             let text = format!("{key} was issued by {}: {}.", entry.action, entry.sentence);
-            Some(Issued { sentence: Sentence::of(text, &[entry])?, parent: entry.key.clone(), to: None })
+            let to = entry.request.get("userName").filter(|_| key.starts_with(LONG_TERM)).cloned();
+            Some(Issued { sentence: Sentence::of(text, &[entry])?, parent: entry.key.clone(), to })
         };
         from_memory(self.material.memory.get(&Key::session(key)), key).or_else(from_record)
     }
@@ -123,11 +129,26 @@ fn session(known: &Known<'_>, key: &str, entries: &[&Entry]) -> Session {
         let from = first.address.as_deref().map_or(String::new(), |address| format!(" from {address}"));
         let unknown = match &missing {
             Some(_) => "; no record that is known tells which call issued it",
-            None if key.starts_with("AKIA") => "; it is a long-term key of a user",
+            None if key.starts_with(LONG_TERM) => "; it is a long-term key of a user",
             None => "",
         };
-        let text = format!("{key} was first used{from}, by {}{unknown}.", first.principal);
-        sentences.extend(Sentence::of(text, &[first]));
+        let before = known.material.used_before.get(key);
+        let earlier = before.map_or(String::new(), |before| {
+            let since = crate::timestamp::format(before.first);
+            format!(
+                "; before them it was used {} since {since}, from {}",
+                counted(before.calls, "time"),
+                before.addresses.join(", ")
+            )
+        });
+        let text = format!(
+            "{key} was first used within these records{from}, by {}{earlier}{unknown}.",
+            first.principal
+        );
+        sentences.extend(Sentence::of(text, &[first]).map(|mut sentence| {
+            sentence.records.extend(before.map(|before| before.last.clone()));
+            sentence
+        }));
         let denied = entries.iter().filter(|it| it.is_denied()).count();
         let text = format!("{} made with {key}, {denied} of them denied.", counted(entries.len(), "call"));
         sentences.extend(Sentence::of(text, entries));

@@ -24,6 +24,8 @@ pub struct Material {
     /// Records out of the range that memory names.
     pub beyond: Vec<Entry>,
     pub memory: HashMap<Key, State>,
+    /// What is known of the time before the range, of long-term keys that were used in it.
+    pub used_before: HashMap<String, UsedBefore>,
     pub source: Source,
     /// Records of the range that were not read, because there are too many.
     pub left_out: Option<u64>,
@@ -36,6 +38,20 @@ pub struct Material {
     pub slowest_seconds: Option<i64>,
     pub verification: Verification,
 }
+
+/// How a key was used before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedBefore {
+    pub first: OffsetDateTime,
+    pub calls: usize,
+    /// At most [`MOST_ADDRESSES`].
+    pub addresses: Vec<String>,
+    /// The record of the last time.
+    pub last: String,
+}
+
+/// Addresses that a key was used from before.
+pub const MOST_ADDRESSES: usize = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
@@ -69,6 +85,7 @@ impl Material {
             entries,
             beyond: Vec::new(),
             memory: HashMap::new(),
+            used_before: HashMap::new(),
             source: Source::Files,
             left_out: None,
             rejected: 0,

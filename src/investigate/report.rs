@@ -198,7 +198,8 @@ pub struct Indicator {
 pub struct Practice {
     #[serde(flatten)]
     pub sentence: Sentence,
-    pub rule: String,
+    /// The rule of posture that matched; none where only a policy tells.
+    pub rule: Option<String>,
     /// The policy of `deploy/guardrails` that denies such a call.
     pub control: Option<String>,
     /// Managed rules of AWS Config that find it.

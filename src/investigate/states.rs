@@ -69,7 +69,7 @@ fn touched(material: &Material, thing: &Named, entries: &[&Entry]) -> Touched {
         arn: thing.arn.clone(),
         before,
         after,
-        settings: settings(before_settings.as_ref(), after_settings.as_ref()),
+        settings: settings(&thing.name, before_settings.as_ref(), after_settings.as_ref()),
         sentences,
     }
 }
@@ -88,7 +88,12 @@ fn after(state: &State, material: &Material) -> After {
         .collect()
 }
 
-fn settings(before: Option<&BTreeMap<String, Vec<String>>>, after: Option<&After>) -> Vec<Setting> {
+/// Settings, without those that only repeat the name of the thing.
+fn settings(
+    own_name: &str,
+    before: Option<&BTreeMap<String, Vec<String>>>,
+    after: Option<&After>,
+) -> Vec<Setting> {
     let mut names: BTreeSet<&String> = before.into_iter().flat_map(BTreeMap::keys).collect();
     names.extend(after.into_iter().flat_map(BTreeMap::keys));
     names
@@ -100,58 +105,14 @@ fn settings(before: Option<&BTreeMap<String, Vec<String>>>, after: Option<&After
             record: after.and_then(|fields| fields.get(name)).and_then(|(_, record)| record.clone()),
         })
         .filter(|it| {
-            it.before.as_ref().is_some_and(|is| !is.is_empty())
-                || it.after.as_ref().is_some_and(|is| !is.is_empty())
+            [&it.before, &it.after].into_iter().flatten().any(|is| is.iter().any(|value| value != own_name))
         })
         .collect()
 }
 
-fn is_creation(action: &str) -> bool {
+pub(super) fn is_creation(action: &str) -> bool {
     ["Create", "Register", "Import"].iter().any(|verb| action.starts_with(verb))
-        && !action.starts_with("CreatePresigned")
-}
-
-/// How each resource is isolated, put back or rebuilt, from what the records say of it.
-pub fn restoring(material: &Material, resources: &[Touched]) -> Vec<Sentence> {
-    let mut by_thing: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
-    for entry in material.entries.iter().filter(|it| it.succeeded && it.changes()) {
-        for thing in entry.things() {
-            by_thing.entry(thing.key()).or_default().push(entry);
-        }
-    }
-    let of = |touched: &Touched| -> Vec<&Entry> {
-        let thing =
-            Named { kind: touched.kind.clone(), name: touched.name.clone(), arn: touched.arn.clone() };
-        by_thing.get(&thing.key()).cloned().unwrap_or_default()
-    };
-    resources.iter().filter_map(|touched| {
-        let entries = of(touched);
-        let last = entries.last()?;
-        let name = format!("{} {}", touched.kind.replace('-', " "), touched.name);
-        let link = last.runbook.first().map_or(String::new(), |link| format!(" To contain it: {link}"));
-        let state = touched.arn.as_deref().and_then(|arn| material.memory.get(&Key::resource(arn)));
-        let made = state.and_then(|state| Some((state.value("created.at")?, state.value("created.by").unwrap_or("unknown"))));
-        let put_back: Vec<String> = touched.settings.iter().filter_map(|setting| {
-            let (before, after) = (setting.before.as_ref()?, setting.after.as_ref()?);
-            let was = if before.is_empty() { "not set".to_owned() } else { before.join(", ") };
-            (before != after).then(|| format!("{} was {was}", setting.name))
-        }).collect();
-        let text = match (touched.before, touched.after) {
-            (Presence::Absent, Presence::Absent) => format!("{name} was made and deleted again within these records; nothing is left to restore."),
-            (Presence::Absent, _) => format!("{name} was made within these records: keep what it holds as evidence, stop and delete it.{link}"),
-            (_, Presence::Absent) => match made {
-                Some((at, by)) => format!("{name} was deleted: rebuild it from the call that made it at {at} by {by}."),
-                None => format!("{name} was deleted: rebuild it from its definition elsewhere; no record that is known tells how it was made."),
-            },
-            _ if !put_back.is_empty() => format!("{name} was changed: put back {}.{link}", put_back.join("; ")),
-            _ => format!("{name} was changed by {}; its configuration before is unknown.{link}", calls(&entries)),
-        };
-        let mut sentence = Sentence::of(super::answers::capital(&text), &entries)?;
-        // The call that made it is one of the records that this says.
-        let maker = state.and_then(|state| state.said("created.at")).and_then(|said| said.at.as_str().split_once(' '));
-        if let (Presence::There, Presence::Absent, Some((_, id))) = (touched.before, touched.after, maker) {
-            sentence.records.insert(0, id.to_owned());
-        }
-        Some(sentence)
-    }).collect()
+        && !["CreatePresigned", "CreateAccessKey", "CreateLoginProfile"]
+            .iter()
+            .any(|it| action.starts_with(it))
 }

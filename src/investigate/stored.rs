@@ -1,6 +1,6 @@
 //! Reads what a report is made of from OpenSearch, in bounded pages of one moment.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
 use serde_json::{Value, json};
@@ -8,10 +8,12 @@ use time::OffsetDateTime;
 
 use super::InvestigateError;
 use super::entry::{Entry, FIELDS};
-use super::material::{MOST_RECORDS, Material, Source, Verification};
+use super::lineage::LONG_TERM;
+use super::material::{MOST_ADDRESSES, MOST_RECORDS, Material, Source, UsedBefore, Verification};
 use super::needed::needed;
 use super::tell::{tell, unread};
 use super::wanted::{Asked, Range, Wanted};
+use crate::guard::Judge;
 use crate::incidents::{self, the_one};
 use crate::memory::{Key, Kind, Remembered, State};
 use crate::opensearch::events;
@@ -20,6 +22,8 @@ use crate::timestamp;
 
 /// Things of memory in one question.
 const AT_ONCE: usize = 200;
+/// Long-term keys whose earlier use is asked for.
+const MOST_KEYS: usize = 20;
 /// Indices that are not there are empty.
 const ABSENT: &str = "ignore_unavailable=true&allow_no_indices=true";
 
@@ -31,6 +35,7 @@ const QUERY: Query = Query {
 /// The stored records that belong to what is asked.
 pub async fn from_opensearch(
     client: &OpenSearch,
+    judge: &Judge,
     asked: &str,
     range: Range,
 ) -> Result<Material, InvestigateError> {
@@ -43,7 +48,7 @@ pub async fn from_opensearch(
         }
         (_, None) => unreachable!("only an incident has to be found first"),
     };
-    let Records { entries, total, slowest_seconds } = records(client, &wanted).await?;
+    let Records { entries, total, slowest_seconds } = records(client, judge, &wanted).await?;
     let left_out = total.saturating_sub(u64::try_from(entries.len()).unwrap_or(u64::MAX));
     let mut material = Material::new(asked.trim(), wanted.subject, entries);
     material.since = wanted.since;
@@ -54,6 +59,9 @@ pub async fn from_opensearch(
     material.slowest_seconds = slowest_seconds;
     material.oldest = oldest(client).await?;
     material.memory = memory(client, &material.entries).await?;
+    if let Some(since) = material.since {
+        material.used_before = used_before(client, &material.entries, since).await?;
+    }
     let (first, last) = (
         material.since.or(material.entries.first().map(|entry| entry.time)),
         material.until.or(material.entries.last().map(|entry| entry.time)),
@@ -67,6 +75,44 @@ pub async fn from_opensearch(
     Ok(material)
 }
 
+/// How long-term keys of the records were used before the range.
+async fn used_before(
+    client: &OpenSearch,
+    entries: &[Entry],
+    since: OffsetDateTime,
+) -> Result<HashMap<String, UsedBefore>, QueryError> {
+    let mut used = HashMap::new();
+    let keys: BTreeSet<&String> = entries.iter().filter_map(|entry| entry.key.as_ref()).collect();
+    let path = format!("{}/_search?{ABSENT}", client.names().events());
+    for key in keys.into_iter().filter(|key| key.starts_with(LONG_TERM)).take(MOST_KEYS) {
+        let filter = json!([
+            {"term": {"aws.cloudtrail.user_identity.access_key_id": key}},
+            {"range": {"@timestamp": {"lt": timestamp::format(since)}}}, events::no_drills(),
+        ]);
+        let body = json!({
+            "size": 1, "track_total_hits": true, "query": {"bool": {"filter": filter}}, "_source": ["@timestamp"],
+            "sort": [{"@timestamp": {"order": "desc", "unmapped_type": "date"}}],
+            "aggs": {"first": {"min": {"field": "@timestamp"}},
+                "addresses": {"terms": {"field": "source.address", "size": MOST_ADDRESSES}}},
+        });
+        let answer: Value = QUERY.ask_patiently(client, &path, &body).await?;
+        let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str);
+        let (Some(last), Some(first)) = (
+            text("/hits/hits/0/_id"),
+            text("/aggregations/first/value_as_string").and_then(timestamp::parse),
+        ) else {
+            continue;
+        };
+        let buckets = answer.pointer("/aggregations/addresses/buckets").and_then(Value::as_array);
+        let addresses = buckets.into_iter().flatten().filter_map(|it| it["key"].as_str().map(str::to_owned));
+        let calls = answer.pointer("/hits/total/value").and_then(Value::as_u64).unwrap_or_default();
+        let calls = usize::try_from(calls).unwrap_or(usize::MAX);
+        let before = UsedBefore { first, calls, addresses: addresses.collect(), last: last.to_owned() };
+        used.insert(key.clone(), before);
+    }
+    Ok(used)
+}
+
 struct Records {
     entries: Vec<Entry>,
     total: u64,
@@ -74,14 +120,15 @@ struct Records {
 }
 
 /// The records as they are at one moment, the earliest first.
-async fn records(client: &OpenSearch, wanted: &Wanted) -> Result<Records, QueryError> {
+async fn records(client: &OpenSearch, judge: &Judge, wanted: &Wanted) -> Result<Records, QueryError> {
     let mut read = Records { entries: Vec::new(), total: 0, slowest_seconds: None };
-    let fields = [&FIELDS[..], &["event.ingested"]].concat();
+    let fields = [&FIELDS[..], &["event.ingested", "event.original"]].concat();
     let total = events::read(client, &wanted.query(), &fields, |hits| {
         for hit in hits {
             let ingested =
                 hit.source.pointer("/event/ingested").and_then(Value::as_str).and_then(timestamp::parse);
-            let Some(entry) = Entry::read(&hit.index, &hit.id, &hit.source) else { continue };
+            let Some(mut entry) = Entry::read(&hit.index, &hit.id, &hit.source) else { continue };
+            entry.look(judge, &hit.source);
             let took = ingested.map(|ingested| (ingested - entry.time).whole_seconds());
             read.slowest_seconds = read.slowest_seconds.max(took);
             read.entries.push(entry);

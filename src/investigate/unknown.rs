@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::answers::counted;
 use super::entry::Entry;
+use super::looked::{LeftOut, Part, Why};
 use super::material::{Material, Source, Verification};
 use super::report::Unknown;
 use crate::timestamp;
@@ -44,22 +45,19 @@ pub fn unknown(material: &Material, cuts: &Cuts) -> Vec<Unknown> {
         );
         tell("data events", text, Vec::new());
     }
-    tell(
-        "other services",
-        "Of other services only records that concern SageMaker are kept. What the same credentials did elsewhere is in the \
-         trail itself."
-            .to_owned(),
-        Vec::new(),
-    );
+    let elsewhere = match material.source {
+        Source::OpenSearch => {
+            "Of other services only records that concern SageMaker are kept (select.scope). What the same credentials did \
+             elsewhere is in the trail itself: --from-files reads all that its files have."
+        }
+        Source::Files => {
+            "Of other services everything that these files have is read, whatever select.scope says. What the same credentials did \
+             elsewhere is in files of other regions, accounts and days."
+        }
+    };
+    tell("other services", elsewhere.to_owned(), Vec::new());
     verification(material, &mut tell);
-    let omitted: Vec<&Entry> = entries.iter().filter(|entry| !entry.omitted.is_empty()).collect();
-    if !omitted.is_empty() {
-        let text = format!(
-            "CloudTrail left out parameters that were too large in {}, so that what was asked for is not known in full.",
-            counted(omitted.len(), "record")
-        );
-        tell("omitted parameters", text, omitted);
-    }
+    omitted(entries, &mut tell);
     for flaw in &material.flaws {
         let text = format!("{flaw}. What stands in the rest of it is not in this report.");
         tell("damaged files", text, Vec::new());
@@ -88,6 +86,46 @@ pub fn unknown(material: &Material, cuts: &Cuts) -> Vec<Unknown> {
     }
     caps(material, cuts, &mut tell);
     told
+}
+
+/// What is missing of requests and of answers, and why.
+fn omitted<'e>(entries: &'e [Entry], tell: &mut Tell<'_, 'e>) {
+    let mut whys: BTreeMap<LeftOut, Vec<&Entry>> = BTreeMap::new();
+    let mut others = Vec::new();
+    for entry in entries.iter().filter(|entry| !entry.omitted.is_empty()) {
+        for why in &entry.left_out {
+            whys.entry(*why).or_default().push(entry);
+        }
+        if entry.left_out.is_empty() {
+            others.push(entry);
+        }
+    }
+    for ((why, part), entries) in whys {
+        let what = match part {
+            Part::Request => "what was asked for",
+            Part::Answer => "what was answered",
+        };
+        let count = counted(entries.len(), "record");
+        let text = match why {
+            Why::TooLarge => {
+                format!(
+                    "CloudTrail left out what was too large of {count}, so that {what} is not known in full."
+                )
+            }
+            Why::Hidden => {
+                format!("CloudTrail hides values in {count} for security, which are part of {what}.")
+            }
+            Why::NoParameters => {
+                format!("{count} of calls that take parameters show none, so that {what} is not known.")
+            }
+        };
+        tell("omitted parameters", text, entries);
+    }
+    if !others.is_empty() {
+        let text =
+            format!("CloudTrail left parts out of {}, which are not known.", counted(others.len(), "record"));
+        tell("omitted parameters", text, others);
+    }
 }
 
 type Tell<'t, 'e> = dyn FnMut(&str, String, Vec<&'e Entry>) + 't;

@@ -1,5 +1,7 @@
 //! Decides what somebody asks for, and which records belong to it (pure).
 
+use std::ops::RangeInclusive;
+
 use sagetrail_core::incident::Incident;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
@@ -87,6 +89,11 @@ impl Asked {
     }
 }
 
+/// The time whose records belong to an incident.
+pub fn around(incident: &Incident) -> RangeInclusive<OffsetDateTime> {
+    incident.event.start.0.saturating_sub(AROUND)..=incident.event.end.0.saturating_add(AROUND)
+}
+
 impl Wanted {
     /// None for an incident, which has to be found first.
     pub fn of(asked: &Asked, range: Range) -> Option<Self> {
@@ -106,8 +113,8 @@ impl Wanted {
         let principals = fields.principals.iter().map(|it| ("sagemaker.alert.principal", it.clone()));
         Self {
             ways: origins.chain(principals).collect(),
-            since: Some(range.since.unwrap_or(incident.event.start.0.saturating_sub(AROUND))),
-            until: Some(range.until.unwrap_or(incident.event.end.0.saturating_add(AROUND))),
+            since: Some(range.since.unwrap_or(*around(incident).start())),
+            until: Some(range.until.unwrap_or(*around(incident).end())),
             subject: Subject::Incident,
             incident: Some(facts(incident)),
         }

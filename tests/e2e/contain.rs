@@ -2,11 +2,14 @@
 //!
 //! moto knows a part of the calls; what the others are is held against botocore's shapes in a unit test.
 
+mod intruders;
+
 use std::cell::RefCell;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use intruders::{records, set_up};
 use serde_json::{Value, json};
 
 use crate::memory_daemon::install_script;
@@ -97,6 +100,26 @@ impl Cloud {
             &["s3api", "get-public-access-block", "--bucket=contained"],
             &["iam", "list-user-policies", "--user-name=eve", "--query=PolicyNames"],
             &["iam", "list-access-keys", "--user-name=eve", "--query=AccessKeyMetadata[].Status"],
+            &["iam", "get-role", "--role-name=Exec", "--query=Role.AssumeRolePolicyDocument.Statement"],
+            &[
+                "sagemaker",
+                "describe-model-package",
+                &format!("--model-package-name={}", of_sagemaker("model-package/group/1")),
+                "--query=ModelApprovalStatus",
+            ],
+            &[
+                "sagemaker",
+                "describe-notebook-instance-lifecycle-config",
+                "--notebook-instance-lifecycle-config-name=script",
+                "--query=NotebookInstanceLifecycleConfigName",
+            ],
+            &[
+                "sagemaker",
+                "describe-endpoint-config",
+                "--endpoint-config-name=made",
+                "--query=EndpointConfigName",
+            ],
+            &["sagemaker", "list-domains", "--query=Domains[].DomainName"],
         ];
         questions
             .iter()
@@ -104,6 +127,10 @@ impl Cloud {
             .map(trimmed)
             .collect()
     }
+}
+
+fn of_sagemaker(resource: &str) -> String {
+    format!("arn:aws:sagemaker:{REGION}:{ACCOUNT}:{resource}")
 }
 
 /// A program that finds this AWS CLI, and with that this moto.
@@ -127,127 +154,9 @@ fn trimmed(value: Value) -> Value {
     }
 }
 
-/// What the intruders found: moto makes each thing as the records then say that it was done.
-fn set_up(cloud: &Cloud) -> (String, String) {
-    let trust = json!({"Version": "2012-10-17", "Statement": []}).to_string();
-    for role in ["Admin", "Exec"] {
-        cloud.must(&[
-            "iam",
-            "create-role",
-            &format!("--role-name={role}"),
-            &format!("--assume-role-policy-document={trust}"),
-        ]);
-    }
-    let open =
-        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
-    let document = format!("--policy-document={open}");
-    cloud.must(&["iam", "put-role-policy", "--role-name=Exec", "--policy-name=wide open", &document]);
-    let exec = format!("arn:aws:iam::{ACCOUNT}:role/Exec");
-    let role = format!("--role-arn={exec}");
-    cloud.must(&[
-        "sagemaker",
-        "create-notebook-instance",
-        "--notebook-instance-name=nb",
-        "--instance-type=ml.t3.medium",
-        &role,
-    ]);
-    cloud.must(&[
-        "sagemaker",
-        "create-model",
-        "--model-name=made",
-        &format!("--execution-role-arn={exec}"),
-        "--primary-container=Image=x",
-    ]);
-    let variants =
-        "--production-variants=VariantName=a,ModelName=made,InitialInstanceCount=1,InstanceType=ml.m5.large";
-    cloud.must(&["sagemaker", "create-endpoint-config", "--endpoint-config-name=made", variants]);
-    cloud.must(&["sagemaker", "create-endpoint", "--endpoint-name=made", "--endpoint-config-name=made"]);
-    for group in ["NotebookInstances", "Endpoints/made"] {
-        cloud.must(&["logs", "create-log-group", &format!("--log-group-name=/aws/sagemaker/{group}")]);
-    }
-    let location = format!("--create-bucket-configuration=LocationConstraint={REGION}");
-    cloud.must(&["s3api", "create-bucket", "--bucket=contained", &location]);
-    cloud.must(&["ecr", "create-repository", "--repository-name=images"]);
-    let policy = json!({"Version": "2012-10-17", "Statement": [{"Sid": "All", "Effect": "Allow", "Principal": "*", "Action": "ecr:*"}]});
-    cloud.must(&[
-        "ecr",
-        "set-repository-policy",
-        "--repository-name=images",
-        &format!("--policy-text={policy}"),
-    ]);
-    cloud.must(&["cloudtrail", "create-trail", "--name=trail", "--s3-bucket-name=contained"]);
-    let key = cloud.must(&["kms", "create-key"])["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned();
-    cloud.must(&["kms", "disable-key", &format!("--key-id={key}")]);
-    cloud.must(&["iam", "create-user", "--user-name=eve"]);
-    let made = cloud.must(&["iam", "create-access-key", "--user-name=eve"]);
-    (key, made["AccessKey"]["AccessKeyId"].as_str().unwrap().to_owned())
-}
-
-fn admin() -> Value {
-    let role = format!("arn:aws:iam::{ACCOUNT}:role/Admin");
-    json!({"type": "AssumedRole", "principalId": "AROAADMIN:x", "accountId": ACCOUNT, "accessKeyId": "ASIA1230000000000001",
-        "arn": format!("arn:aws:sts::{ACCOUNT}:assumed-role/Admin/x"),
-        "sessionContext": {"sessionIssuer": {"type": "Role", "arn": role, "accountId": ACCOUNT, "userName": "Admin", "principalId": "AROAADMIN"}}})
-}
-
-fn records(key: &str, access_key: &str) -> Vec<Value> {
-    let eve = json!({"type": "IAMUser", "principalId": "AIDAEVE", "accountId": ACCOUNT, "userName": "eve", "accessKeyId": access_key,
-        "arn": format!("arn:aws:iam::{ACCOUNT}:user/eve")});
-    let arn = |resource: &str| format!("arn:aws:sagemaker:{REGION}:{ACCOUNT}:{resource}");
-    let calls = [
-        ("sagemaker", "CreatePresignedNotebookInstanceUrl", json!({"notebookInstanceName": "nb"}), json!({})),
-        (
-            "sagemaker",
-            "CreateModel",
-            json!({"modelName": "made", "executionRoleArn": format!("arn:aws:iam::{ACCOUNT}:role/Exec")}),
-            json!({"modelArn": arn("model/made")}),
-        ),
-        (
-            "sagemaker",
-            "CreateEndpointConfig",
-            json!({"endpointConfigName": "made", "productionVariants": [{"variantName": "a", "modelName": "made"}]}),
-            json!({"endpointConfigArn": arn("endpoint-config/made")}),
-        ),
-        (
-            "sagemaker",
-            "CreateEndpoint",
-            json!({"endpointName": "made", "endpointConfigName": "made"}),
-            json!({"endpointArn": arn("endpoint/made")}),
-        ),
-        (
-            "iam",
-            "PutRolePolicy",
-            json!({"roleName": "Exec", "policyName": "wide open", "policyDocument": "{}"}),
-            Value::Null,
-        ),
-        ("ecr", "SetRepositoryPolicy", json!({"repositoryName": "images", "policyText": "{}"}), json!({})),
-        ("cloudtrail", "StopLogging", json!({"name": "trail"}), Value::Null),
-        ("kms", "DisableKey", json!({"keyId": key}), Value::Null),
-        ("s3", "PutBucketPolicy", json!({"bucketName": "contained"}), Value::Null),
-    ];
-    let mut records: Vec<Value> = calls
-        .into_iter()
-        .enumerate()
-        .map(|(minute, (service, call, request, response))| {
-            json!({"eventVersion": "1.11", "eventID": format!("12300000-0000-4000-8000-{minute:012}"), "eventTime": format!("2031-12-02T12:{minute:02}:00Z"),
-                "eventSource": format!("{service}.amazonaws.com"), "eventName": call, "awsRegion": REGION, "sourceIPAddress": "203.0.113.5",
-                "recipientAccountId": ACCOUNT, "readOnly": false, "managementEvent": true, "eventCategory": "Management",
-                "userIdentity": admin(), "requestParameters": request, "responseElements": response})
-        })
-        .collect();
-    let mut of_eve = records[0].clone();
-    of_eve["userIdentity"] = eve;
-    of_eve["eventID"] = "12300000-0000-4000-8000-000000000099".into();
-    of_eve["eventName"] = "ListModels".into();
-    of_eve["readOnly"] = true.into();
-    of_eve["requestParameters"] = Value::Null;
-    records.push(of_eve);
-    records
-}
-
 fn contain(file: &Path, principal: &str, more: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_sagetrail"))
-        .args(["contain", principal, "--from-files"])
+        .args(["contain", principal, "--since", "2031-12-01", "--from-files"])
         .arg(file)
         .args(more)
         .env("SAGETRAIL__SELECT__SCOPE", "all")
@@ -260,12 +169,13 @@ fn contain(file: &Path, principal: &str, more: &[&str]) -> String {
 #[test]
 fn after_the_script_all_is_contained_and_after_its_undo_all_is_as_before() {
     let Some(cloud) = Cloud::running() else { return };
-    let (key, access_key) = set_up(&cloud);
+    let made = set_up(&cloud);
+    let key = made.key.clone();
     let mut file = tempfile::Builder::new().suffix(".json.gz").tempfile().unwrap();
-    file.write_all(&trail::file(&records(&key, &access_key))).unwrap();
+    file.write_all(&trail::file(&records(&made))).unwrap();
     let work = tempfile::tempdir().unwrap();
     let before = cloud.state(&key);
-    let run = |script: &str| {
+    let run = |script: &str, remove: &str| {
         let path = work.path().join("script");
         std::fs::write(&path, script).unwrap();
         let mut command = cloud.command(Path::new("bash"));
@@ -275,6 +185,14 @@ fn after_the_script_all_is_contained_and_after_its_undo_all_is_as_before() {
             .current_dir(work.path())
             .env("EVIDENCE", work.path().join("evidence"))
             .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("REMOVE", remove)
+            // What no record tells, and the responder finds out.
+            .envs(script.lines().filter_map(|line| Some((line.split_once("=${TRUST_POLICY")?.0, CLOSED))))
+            .envs(
+                script
+                    .lines()
+                    .filter_map(|line| Some((line.split_once("=${APPROVAL_STATUS")?.0, "Approved"))),
+            )
             .output()
             .unwrap();
         let said =
@@ -286,26 +204,43 @@ fn after_the_script_all_is_contained_and_after_its_undo_all_is_as_before() {
     for principal in &principals {
         let script = contain(file.path(), principal, &[]);
         assert_eq!(script, contain(file.path(), principal, &[]), "the same input is the same script");
-        run(&script);
+        run(&script, "");
     }
     let contained = cloud.state(&key);
     let expected = json!([
-        "Stopped", "not there", ["made"], ["sagetrail-contain"], [], [], "not there", true, "Enabled",
+        "Stopped", "made", ["made"], ["sagetrail-contain"], [], [], "not there", true, "Enabled",
         {"PublicAccessBlockConfiguration": {"BlockPublicAcls": true, "IgnorePublicAcls": true, "BlockPublicPolicy": true, "RestrictPublicBuckets": true}},
-        ["sagetrail-contain"], ["Inactive"]
+        ["sagetrail-contain"], ["Inactive"],
+        [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}], "Rejected", "script", "made", ["made"]
     ]);
     assert_eq!(contained, expected, "{before:#}");
     let kept = std::fs::read_dir(work.path().join("evidence")).unwrap().count();
     assert!(kept >= 10, "{kept} files were kept");
 
     for principal in &principals {
-        run(&contain(file.path(), principal, &["--undo"]));
+        run(&contain(file.path(), principal, &["--undo"]), "");
     }
     let mut as_before = before;
     // The logging stays on, which the script says.
     as_before[7] = true.into();
     assert_eq!(cloud.state(&key), as_before);
+
+    // What was made for it goes only when somebody says so, and stays gone.
+    run(&contain(file.path(), &principals[0], &[]), "yes");
+    let removed = cloud.state(&key);
+    for (place, expected) in [
+        (1, json!("not there")),
+        (2, json!([])),
+        (14, json!("not there")),
+        (15, json!("not there")),
+        (16, json!([])),
+    ] {
+        assert_eq!(removed[place], expected, "{removed:#}");
+    }
 }
+
+/// A trust policy that lets only SageMaker in.
+const CLOSED: &str = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}]}"#;
 
 const PREFIX: &str = "contain";
 const FILES: [&str; 2] = ["tests/fixtures/quiet-day.json.gz", "tests/fixtures/attack-story.json.gz"];
@@ -316,6 +251,8 @@ fn sagetrail(stack: &Stack, arguments: &[&str]) -> (Option<i32>, String) {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env("SAGETRAIL__SINK__URL", &stack.opensearch)
         .env("SAGETRAIL__SINK__INDEX_PREFIX", PREFIX)
+        // From files everything of somebody is read.
+        .env("SAGETRAIL__SELECT__SCOPE", "all")
         .output()
         .unwrap();
     let said = if output.stdout.is_empty() { output.stderr } else { output.stdout };

@@ -99,6 +99,9 @@ async fn a_checker_that_shares_no_code_proves_each_record_and_finds_each_forgery
     assert!(code == Some(0) && proven.contains(" 0 are not, 0 things are wrong"), "{code:?} {proven}");
     let index: Value =
         serde_json::from_str(&fs::read_to_string(evidence.join("index.json")).unwrap()).unwrap();
+    let cited = format!("{} records are cited", index["records"].as_array().unwrap().len());
+    assert!(proven.contains(&cited), "{proven}");
+    let trusted = shown_key(&proven);
     let record = &index["records"][0];
     for (file, from, into) in [
         (record["record"].as_str().unwrap(), "alice", "mallory"),
@@ -115,6 +118,28 @@ async fn a_checker_that_shares_no_code_proves_each_record_and_finds_each_forgery
         fs::write(&path, whole).unwrap();
     }
     assert_eq!(checked(&python, &evidence).0, Some(0));
+    // Who signs one digest anew breaks the links to it; who signs all of them shows another key.
+    resign(&python, &evidence, record["digest"].as_u64().unwrap());
+    let (code, wrong) = checked(&python, &evidence);
+    assert!(code == Some(1) && wrong.contains("names another"), "{wrong}");
+    for number in 0..index["digests"].as_array().unwrap().len() {
+        resign(&python, &evidence, u64::try_from(number).unwrap());
+    }
+    let (_, forged) = checked(&python, &evidence);
+    assert_ne!(shown_key(&forged), trusted, "{forged}");
+}
+
+/// The SHA-256 of the key that the checker trusted.
+fn shown_key(said: &str) -> String {
+    let shown = said.lines().find_map(|line| line.split_once(" SHA-256 "));
+    shown.unwrap_or_else(|| panic!("no key in {said}")).1.to_owned()
+}
+
+/// Adds to a digest what was not in it, and signs it with a key of one's own, as somebody who can write into the folder does.
+fn resign(python: &str, evidence: &Path, number: u64) {
+    const FORGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/support/resign.py");
+    let output = Command::new(python).arg(FORGE).arg(evidence).arg(number.to_string()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn checked(python: &str, evidence: &Path) -> (Option<i32>, String) {

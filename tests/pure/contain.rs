@@ -111,6 +111,68 @@ fn a_resource_and_a_principal_are_contained_by_their_names_and_nobody_is_not() {
     assert!(String::from_utf8_lossy(&nobody.stderr).contains("nothing is known of nobody"));
 }
 
+/// A release user whose key was taken after two weeks of work.
+const RELEASE: &str = "tests/investigate/release-key.json";
+
+#[test]
+fn what_a_principal_made_before_the_attack_is_left_alone_and_the_script_says_so() {
+    let user = "arn:aws:iam::111122223333:user/svc-model-release";
+    let script = printed(&["contain", user, "--from-files", RELEASE]);
+    assert!(script.contains("Deactivate the access key AKIAEXAMPLERELEASE01"), "{script}");
+    assert!(
+        script.contains("what was made and changed before 2026-11-17T01:13")
+            && script.contains("is left alone (6 calls)"),
+        "{script}"
+    );
+    for production in ["pricing-live", "pricing-v11", "pricing-v12", "pricing-cfg-11", "pricing-cfg-12"] {
+        let is_named = |line: &str| !line.starts_with('#') && line.contains(&format!("={production}"));
+        assert!(!script.lines().any(is_named), "{production} in {script}");
+    }
+    // Whoever says an earlier time means it, and what runs goes only when it is asked for.
+    let since = printed(&["contain", user, "--since", "2026-11-01", "--from-files", RELEASE]);
+    let deletes = |line: &&str| line.contains("delete-endpoint --endpoint-name=pricing-live");
+    let lines: Vec<&str> = since.lines().filter(deletes).collect();
+    assert!(lines.iter().all(|line| line.starts_with("removal ") || line.starts_with('#')), "{lines:?}");
+    assert!(!lines.is_empty(), "{since}");
+}
+
+#[test]
+fn what_an_incident_made_after_its_last_signal_is_contained_and_what_was_before_it_is_put_back() {
+    let told: Value = serde_json::from_str(&printed(&["backtest", "--json", RELEASE])).unwrap();
+    let incidents =
+        told["incidents"].as_array().unwrap().iter().map(|it| it["incident"]["id"].as_str().unwrap());
+    let scripts: Vec<String> =
+        incidents.map(|id| printed(&["contain", id, "--from-files", RELEASE])).collect();
+    let all = scripts.concat();
+    for said in [
+        "Deactivate the access key AKIAEXAMPLEPERSIST01",
+        "Put the endpoint pricing-live back to its configuration pricing-cfg-12\n",
+        "Put the lifecycle configuration of the notebook instance pricing-lab back to autostop\n",
+        "Put the inline policy data-read of the role PricingExecutionRole back",
+        r#""s3:GetObject""#,
+        "Have the sessions of arn:aws:iam::444455556666:role/DataLakeReader ended",
+        "Make the log group /aws/sagemaker/NotebookInstances again",
+        "Bring back the objects of the bucket acme-example-pricing-data",
+        "revoke-security-group-ingress --group-id sg-0feed0beef0cafe01 --security-group-rule-ids sgr-0123456789abcdef0",
+    ] {
+        assert!(all.contains(said), "{said} in {all}");
+    }
+    for production in ["pricing-live", "pricing-cfg-12\n", "pricing-v12\n"] {
+        assert!(!all.contains(&format!("delete-endpoint --endpoint-name={production}")), "{production}");
+    }
+}
+
+#[test]
+fn a_resource_goes_back_to_what_it_was_before_the_change_with_a_finding() {
+    let script = printed(&["contain", "pricing-live", "--from-files", RELEASE]);
+    assert!(
+        script.contains("Put the endpoint pricing-live back to its configuration pricing-cfg-12\n"),
+        "{script}"
+    );
+    assert!(script.contains("--endpoint-config-name=pricing-cfg-12b"), "the undo: {script}");
+    assert!(!script.contains("delete-endpoint"), "{script}");
+}
+
 #[test]
 fn each_policy_is_listed_and_one_is_printed_with_the_values_of_the_site() {
     let list = printed(&["guard"]);

@@ -44,6 +44,8 @@ from search import Search
 
 SAMPLES = sorted((CHECKOUT / "tests" / "fixtures").glob("*.json.gz"))
 ATTACK = "attack-story.json.gz"
+# What was there before the attack.
+QUIET = "quiet-day.json.gz"
 # What `sagetrail setup` ends with when the cluster lacks plugins, which this one does.
 INCOMPLETE = 4
 
@@ -59,10 +61,10 @@ def hold_lock() -> object:
     return lock
 
 
-def investigate(binary: Path, incident: str, attack: Path) -> Path:
+def investigate(binary: Path, incident: str, files: list[Path]) -> Path:
     """Write the report of the attack's incident."""
     report = STATE / "report.html"
-    run(binary, "investigate", incident, "--format", "html", "--output", report, "--from-files", attack)
+    run(binary, "investigate", incident, "--format", "html", "--output", report, "--from-files", *files)
     return report
 
 
@@ -87,15 +89,15 @@ def prove_complete(binary: Path, files: list[Path], search: Search, daemon: Daem
     return len(found)
 
 
-def containment(binary: Path, incident: str, attack: Path) -> Path:
+def containment(binary: Path, incident: str, files: list[Path]) -> Path:
     """Write the script for the attack's incident; nothing runs it."""
     script = STATE / "contain.sh"
-    run(binary, "contain", incident, "--output", script, "--from-files", attack)
+    run(binary, "contain", incident, "--output", script, "--from-files", *files)
     return script
 
 
-def worst_incident(binary: Path, attack: Path) -> dict:
-    incidents = json.loads(run(binary, "backtest", "--json", attack))["incidents"]
+def worst_incident(binary: Path, files: list[Path]) -> dict:
+    incidents = json.loads(run(binary, "backtest", "--json", *files))["incidents"]
     return max(incidents, key=lambda incident: incident["incident"]["score"])
 
 
@@ -136,12 +138,12 @@ def demonstrate(cleanup: contextlib.ExitStack, once: bool) -> None:
         count = prove_complete(binary, files, search, daemon)
     with step("tell which pages would have come"):
         pages = run(binary, "backtest", *files)
-    attack = next(file for file in files if file.name == ATTACK)
-    incident = worst_incident(binary, attack)
+    story = [file for file in files if file.name in (QUIET, ATTACK)]
+    incident = worst_incident(binary, story)
     with step("write the report of the incident"):
-        report = investigate(binary, incident["incident"]["id"], attack)
+        report = investigate(binary, incident["incident"]["id"], story)
     with step("write the script that contains it"):
-        script = containment(binary, incident["incident"]["id"], attack)
+        script = containment(binary, incident["incident"]["id"], story)
     print(f"\nAll {count} records that concern SageMaker are searchable, each once.")
     show_documents(search)
     show_content(installed, dashboards())

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use super::{ROOT, written};
 
 const STORY: &str = "tests/fixtures/attack-story.json.gz";
+/// What was there before.
+const QUIET: &str = "tests/fixtures/quiet-day.json.gz";
 const INCIDENT: &str = "ef59c50419a67acb64ab3f936e02b75d";
 const FORMS: [&str; 5] = ["html", "markdown", "json", "timesketch", "timesketch-csv"];
 
@@ -49,7 +51,7 @@ fn the_same_files_are_the_same_bytes_in_every_form() {
 #[test]
 fn the_report_of_the_sample_attack_is_as_a_person_last_read_it() {
     let output = Command::new(env!("CARGO_BIN_EXE_sagetrail"))
-        .args(["investigate", INCIDENT, "--from-files", STORY])
+        .args(["investigate", INCIDENT, "--from-files", QUIET, STORY])
         .current_dir(ROOT)
         .env_remove("SAGETRAIL_CONFIG")
         .output()

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{ROOT, investigate, written};
 
-const STORIES: [&str; 3] = ["demo", "leaked-key", "exchanged-endpoint"];
+const STORIES: [&str; 4] = ["demo", "leaked-key", "exchanged-endpoint", "release-key"];
 
 #[derive(Deserialize)]
 struct Story {
@@ -18,6 +19,15 @@ struct Story {
     /// Records of others, by their numbers.
     not_cited: Vec<u32>,
     fact: Vec<Fact>,
+    #[serde(default)]
+    never: Vec<Never>,
+}
+
+/// What no sentence of a section says.
+#[derive(Deserialize)]
+struct Never {
+    section: String,
+    says: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -62,6 +72,58 @@ fn every_answer_of_each_key_is_in_the_report_with_the_right_records() {
         }
     }
     assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn no_answer_says_what_is_no_part_of_it() {
+    let mut count = 0;
+    for name in STORIES {
+        let (story, report) = told(name);
+        for never in &story.never {
+            count += 1;
+            for said in said(&report, &never.section) {
+                let is_said = never.says.iter().all(|it| said.text.contains(it.as_str()));
+                assert!(!is_said, "{name} {}: {}", never.section, said.text);
+            }
+        }
+    }
+    assert!(count >= 6, "{count}");
+}
+
+#[test]
+fn a_policy_that_is_said_to_have_denied_a_call_denies_it_in_the_simulation() {
+    let mut count = 0;
+    for name in STORIES {
+        let (story, report) = told(name);
+        let files: Vec<PathBuf> = story.files.iter().map(|file| Path::new(ROOT).join(file)).collect();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sagetrail"));
+        let command = command.args(["guard", "simulate", "--json", "--from-files"]).args(files);
+        let output = command.env_remove("SAGETRAIL_CONFIG").stdin(Stdio::null()).output().unwrap();
+        let simulated: Value = serde_json::from_slice(&output.stdout).unwrap();
+        for practice in report["practices"].as_array().unwrap() {
+            let (text, control) = (practice["text"].as_str().unwrap(), &practice["control"]);
+            let policy = simulated["policies"].as_array().unwrap().iter().find(|it| it["policy"] == *control);
+            let Some(policy) = policy else {
+                assert!(control.is_null() && !text.contains("would have denied"), "{text}");
+                continue;
+            };
+            let lines = policy["lines"].as_array().unwrap();
+            let is_denied = |call: &str| {
+                lines.iter().any(|line| line["verdict"] == "denied" && line["call"].as_str() == Some(call))
+            };
+            let about = practice["records"].as_array().unwrap().iter().map(|id| {
+                let of_it = |it: &&Value| it["id"] == *id;
+                let record = report["records"].as_array().unwrap().iter().find(of_it).unwrap();
+                (record["action"].as_str().unwrap(), record["error"].is_null())
+            });
+            let succeeded: Vec<&str> =
+                about.filter(|(_, succeeded)| *succeeded).map(|(call, _)| call).collect();
+            let denies = text.contains("would have denied");
+            assert_eq!(denies, succeeded.iter().any(|call| is_denied(call)), "{name}: {text} {lines:#?}");
+            count += usize::from(denies);
+        }
+    }
+    assert!(count > 10, "{count}");
 }
 
 #[test]
@@ -160,10 +222,10 @@ fn said(report: &Value, section: &str) -> Vec<Said> {
             let answer = answers.iter().find(|it| it["number"] == question.parse::<u64>().unwrap()).unwrap();
             of(list(&answer["sentences"]))
         }
-        ["impact", side, verdict] => {
+        ["impact", side, ref verdict @ ..] => {
             let sides = list(&report["impact"]);
             let side = sides.iter().find(|it| it["side"] == side).unwrap();
-            assert_eq!(side["verdict"], verdict, "{section}");
+            verdict.iter().for_each(|verdict| assert_eq!(side["verdict"], *verdict, "{section}"));
             of(list(&side["sentences"]))
         }
         ["lineage", key] => {

@@ -68,13 +68,19 @@ impl<'e> AlertKey<'e> {
         }
         let (principal, identity) = caller(actor);
         let (principal, identity) = (no_drill(principal), no_drill(identity));
+        // A service of AWS gives credentials to everybody's workloads: whose they are says the role.
         let origin = lineage
             .origin
             .as_deref()
+            .filter(|root| !is_service(root))
             .map_or_else(|| identity.clone(), |root| no_drill(plain(beginning(root))));
         let ties = ties(record, actor, lineage, context, &resource);
         Self { principal, identity, origin, resource, finding, ties }
     }
+}
+
+fn is_service(name: &str) -> bool {
+    [".amazonaws.com", ".amazonaws.com.cn"].iter().any(|end| name.ends_with(end))
 }
 
 /// A key that is not taken for one of a drill, whatever somebody calls himself.
@@ -223,6 +229,21 @@ mod tests {
         for (record, expected) in cases {
             let key = read_with(&record, &[], &lineage);
             assert_eq!((&key["origin"], &key["ties"]), (&json!("alice"), &json!(expected)), "{record}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_gave_credentials_is_not_behind_what_is_done_with_them() {
+        let role = "arn:aws:iam::111122223333:role/Exec";
+        let record = json!({"userIdentity": {"type": "AssumedRole", "arn": "arn:aws:sts::111122223333:assumed-role/Exec/SageMaker",
+            "sessionContext": {"sessionIssuer": {"arn": role}}}});
+        for (origin, expected) in [
+            ("sagemaker.amazonaws.com", role),
+            ("ec2.amazonaws.com.cn", role),
+            ("arn:aws:iam::111122223333:user/alice", "arn:aws:iam::111122223333:user/alice"),
+        ] {
+            let lineage = RememberedActor { origin: Some(origin.to_owned()), ..RememberedActor::default() };
+            assert_eq!(read_with(&record, &[], &lineage)["origin"], expected, "{origin}");
         }
     }
 

@@ -32,6 +32,18 @@ impl Enricher {
             .expect("a test loads the built-in rules")
     }
 
+    /// The same for every record, whatever a site ships.
+    pub fn of_everything(&self) -> Self {
+        Self {
+            rules: Arc::clone(&self.rules),
+            catalogue: Catalogue::built_in(),
+            scope: Scope::All,
+            fingerprint_key: self.fingerprint_key.clone(),
+            networks: self.networks.clone(),
+            names: self.names.clone(),
+        }
+    }
+
     /// With the networks that are known without any file.
     pub fn load(
         rules: &RulesConfig,
