@@ -157,7 +157,7 @@ fn said(source: &Value) -> Value {
     said
 }
 
-pub(super) fn term(field: &str, value: &str) -> Value {
+fn term(field: &str, value: &str) -> Value {
     let mut term = Map::new();
     term.insert(field.to_owned(), json!(value));
     json!({ "term": term })

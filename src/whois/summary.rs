@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use sagetrail_core::enrich::trace;
+use sagetrail_core::enrich::{Caller, trace};
 use sagetrail_core::memory::{Key, Kind, Known, State};
 
 use super::tree::{Fact, MOST_VALUES};
@@ -45,11 +45,14 @@ pub fn summary(state: &State) -> Vec<Fact> {
 pub fn origin(key: &Key, state: &State, known: &Known) -> Option<Fact> {
     let text = |field: &str| state.value(field);
     let lineage = match key.kind {
-        Kind::Sessions => trace(None, text("issued.to").unwrap_or(&key.id), Some(&key.id), known),
+        Kind::Sessions => {
+            let name = text("issued.to").unwrap_or(&key.id);
+            trace(&Caller { name, person: None, access_key: Some(&key.id) }, known)
+        }
         Kind::Resources => {
-            let person = text("created.person").map(str::to_owned);
-            let session = text("created.key").filter(|key| key.starts_with("ASIA"));
-            trace(person, text("created.by")?, session, known)
+            let access_key = text("created.key").filter(|key| key.starts_with("ASIA"));
+            let caller = Caller { name: text("created.by")?, person: text("created.person"), access_key };
+            trace(&caller, known)
         }
         Kind::Identities => return None,
     };

@@ -35,6 +35,8 @@ struct Work {
     person: String,
     /// Whether a record of the chain was never delivered.
     is_broken: bool,
+    /// Whose name the person chose.
+    victim: Option<String>,
     event_id: String,
     notebook: String,
     role: String,
@@ -78,11 +80,18 @@ impl Organisation {
         record
     }
 
+    fn somebody_but(&mut self, person: usize) -> String {
+        let other = (person + 1 + self.below(PEOPLE - 1)) % PEOPLE;
+        format!("person{other:02}@acme.example")
+    }
+
     /// A person logs in, takes up to three roles, and makes a notebook.
     fn work(&mut self, person: usize, mut time: OffsetDateTime) {
         let name = format!("person{person:02}@acme.example");
-        let account = ACCOUNTS[person % ACCOUNTS.len()];
+        let mut account = ACCOUNTS[person % ACCOUNTS.len()];
         let is_vouched = person.is_multiple_of(5);
+        // Some take roles as somebody else, who may have a user of that name.
+        let victim = (!is_vouched && self.chance(20)).then(|| self.somebody_but(person));
         let (mut identity, truth) = match person % 3 {
             0 => (user(account, &name), format!("arn:aws:iam::{account}:user/{name}")),
             _ => (
@@ -91,7 +100,12 @@ impl Organisation {
             ),
         };
         let mut is_broken = false;
-        for _ in 0..self.below(4) {
+        for link in 0..self.below(4) {
+            let is_across = link == 0 && !is_vouched && self.chance(30);
+            let home = account;
+            if is_across {
+                account = self.pick(&ACCOUNTS);
+            }
             let role = self.pick(&TEAM_ROLES);
             // A name that the caller chooses, of somebody else at times.
             let session_name = match self.below(3) {
@@ -100,7 +114,7 @@ impl Organisation {
                 _ => name.clone(),
             };
             let key = self.key("ASIA");
-            let source_identity = is_vouched.then_some(name.as_str());
+            let source_identity = is_vouched.then_some(name.as_str()).or(victim.as_deref());
             let taken = json!({
                 "eventSource": "sts.amazonaws.com", "eventName": "AssumeRole",
                 "requestParameters": {
@@ -112,11 +126,23 @@ impl Organisation {
                     "assumedRoleUser": {"arn": format!("arn:aws:sts::{account}:assumed-role/{role}/{session_name}")},
                 },
             });
-            let taken = self.record(time, account, &identity, &taken);
-            if self.chance(5) {
+            let mut told = vec![self.record(time, home, &identity, &taken)];
+            if account != home {
+                // The account whose role it is gets a record of its own, which hides the caller.
+                let hidden = json!({
+                    "type": "AWSAccount", "principalId": identity["principalId"], "accountId": home,
+                });
+                told.push(self.record(time, account, &hidden, &taken));
+                if self.chance(50) {
+                    let (one, other) = (told[0]["eventID"].take(), told[1]["eventID"].take());
+                    (told[0]["eventID"], told[1]["eventID"]) = (other, one);
+                }
+            }
+            // Nobody can know of a chosen source identity when the call that chose it is lost.
+            if victim.is_none() && self.chance(5) {
                 is_broken = true;
             } else {
-                self.records.push(taken);
+                self.records.extend(told);
             }
             identity = session(account, role, &session_name, &key, source_identity);
             time += Duration::minutes(1);
@@ -136,6 +162,7 @@ impl Organisation {
             person: truth,
             // What the record itself vouches for needs no chain.
             is_broken: is_broken && identity["sessionContext"]["sourceIdentity"].is_null(),
+            victim: victim.filter(|_| identity["sessionContext"]["sourceIdentity"].is_string()),
             event_id: made["eventID"].as_str().unwrap().to_owned(),
             notebook: arn,
             role,
@@ -205,15 +232,23 @@ fn who_is_behind_a_session_is_named_or_the_link_that_is_missing_and_never_somebo
             other => panic!("{other:?}"),
         }
     }
-    let (mut named, mut missing) = (0, 0);
+    let (mut named, mut missing, mut unmasked) = (0, 0, 0);
     // On the first days the roles that people take are not known yet.
     let settled = &work[PEOPLE * 2..];
-    for Work { person, is_broken, event_id, notebook, role } in settled {
+    for Work { person, is_broken, victim, event_id, notebook, role } in settled {
         let actor = &documents[event_id]["sagemaker"]["actor"];
         match actor["origin"].as_str() {
             Some(origin) => {
                 assert_eq!(origin, person, "{actor}");
                 named += 1;
+                if let Some(victim) = victim {
+                    let told = documents[event_id]["sagemaker"]["context"].to_string();
+                    assert!(
+                        told.contains(&format!("the source identity {victim}, which {person} chose")),
+                        "{told}"
+                    );
+                    unmasked += 1;
+                }
             }
             None => {
                 let told = documents[event_id]["sagemaker"]["context"].to_string();
@@ -230,7 +265,8 @@ fn who_is_behind_a_session_is_named_or_the_link_that_is_missing_and_never_somebo
             documents[event_id]["aws"]["cloudtrail"]["user_identity"]["arn"].as_str()
         );
     }
-    assert!(named * 100 >= settled.len() * 90 && missing > 0, "{named} named, {missing} missing");
+    let is_enough = named * 100 >= settled.len() * 90 && missing > 0 && unmasked > 30;
+    assert!(is_enough, "{named} named, {missing} missing, {unmasked} unmasked");
 }
 
 /// A process that tells facts: it knows what it has recalled, and loses that when it is killed.

@@ -38,7 +38,7 @@ pub use group::{GroupKey, Source};
 pub use matched::Match;
 pub use point::{Point, TOLD_FIELDS};
 pub use problem::Problem;
-pub use rhythm::{Counted, History, Rhythm, Usual};
+pub use rhythm::{History, Rhythm, Usual};
 pub use set::{Correlations, InactiveCorrelation};
 
 /// A correlation that is ready to judge points.
@@ -128,13 +128,7 @@ impl Correlation {
     pub fn fields(&self) -> BTreeSet<String> {
         let groups = self.sources().into_iter().flat_map(|source| source.fields);
         let counted = self.compiled.condition.field.iter().flatten().cloned();
-        let compared = self.rhythm.iter().filter_map(Rhythm::until_known_without);
-        let compared = compared.map(|(field, _)| field.to_owned());
-        groups
-            .chain(counted)
-            .chain(compared)
-            .chain(TOLD_FIELDS.iter().map(|field| (*field).to_owned()))
-            .collect()
+        groups.chain(counted).chain(TOLD_FIELDS.iter().map(|field| (*field).to_owned())).collect()
     }
 
     /// The time within which a point at this time can change matches, from and to. Matches whose `last` lies in it are whole

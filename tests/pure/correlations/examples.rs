@@ -37,12 +37,13 @@ fn files(folder: &Path, prefix: &str) -> Vec<PathBuf> {
 /// The records of a file of steps, in the order of their times, with those that the site had before.
 fn records(path: &Path) -> Vec<Value> {
     let history = path.with_file_name("history.json");
-    let mut records = if history.exists() { expand(&read(&history)) } else { Vec::new() };
-    records.extend(expand(&read(path)));
+    let mut records = if history.exists() { expand(&read(&history), 1) } else { Vec::new() };
+    records.extend(expand(&read(path), 2));
     records
 }
 
-fn expand(steps: &Value) -> Vec<Value> {
+/// Each record of a step, with an id of its own that begins with a digit.
+fn expand(steps: &Value, digit: u8) -> Vec<Value> {
     let mut records = Vec::new();
     for (step, told) in steps.as_array().unwrap().iter().enumerate() {
         let number = |member: &str, default| told[member].as_i64().unwrap_or(default);
@@ -53,7 +54,7 @@ fn expand(steps: &Value) -> Vec<Value> {
             let start = OffsetDateTime::parse(record["eventTime"].as_str().unwrap(), &Rfc3339).unwrap();
             let time = start + Duration::seconds(after + repetition * every);
             record["eventTime"] = json!(time.format(&Rfc3339).unwrap());
-            record["eventID"] = json!(format!("20000000-0000-4000-8000-{step:04}{repetition:08}"));
+            record["eventID"] = json!(format!("{digit}0000000-0000-4000-8000-{step:04}{repetition:08}"));
             records.push(record);
         }
     }

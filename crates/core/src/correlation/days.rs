@@ -5,29 +5,27 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
 use super::point::Point;
-use super::rhythm::{Counted, DAY, History, Rhythm, Usual};
+use super::rhythm::{COUNTS_OF_TIMESPAN, DAY, History, Rhythm, Usual};
 use super::{Correlation, at};
 
 impl History {
     /// Counts a point of a correlation's group.
     pub fn add(&mut self, correlation: &Correlation, point: &Point) {
-        let Some(rhythm) = &correlation.rhythm else { return };
-        let window = point.time.unix_timestamp().div_euclid(correlation.timespan_seconds());
-        let counted = self.0.entry(window).or_default();
-        counted.all += 1;
-        counted.left_out += u64::from(rhythm.is_left_out(point));
+        if correlation.rhythm.is_some() {
+            *self.0.entry(correlation.half_of(point.time)).or_default() += 1;
+        }
     }
 
-    /// Counts a timespan that begins at a time.
-    pub fn insert(&mut self, correlation: &Correlation, start: OffsetDateTime, counted: Counted) {
-        self.0.insert(start.unix_timestamp().div_euclid(correlation.timespan_seconds()), counted);
+    /// Says how many points came in the [half of a timespan](Correlation::counted_seconds) that begins at a time.
+    pub fn insert(&mut self, correlation: &Correlation, start: OffsetDateTime, count: u64) {
+        self.0.insert(correlation.half_of(start), count);
     }
 
     /// Lets go of what no later match is compared with.
     pub fn forget(&mut self, correlation: &Correlation, now: OffsetDateTime) {
         // A match of yesterday can be looked at again.
         let oldest = correlation.history_from(now).unix_timestamp() - DAY;
-        self.0 = self.0.split_off(&oldest.div_euclid(correlation.timespan_seconds()));
+        self.0 = self.0.split_off(&oldest.div_euclid(correlation.counted_seconds()));
     }
 }
 
@@ -43,38 +41,38 @@ impl Correlation {
         self.needs(time).0.saturating_sub(time::Duration::days(days))
     }
 
-    /// Between which times of those given there can be matches at all. Points of all of it need not be looked at: a match has at least
-    /// as many points as two timespans that follow each other.
+    /// The seconds of which the points of a history are counted together: half a timespan.
+    pub fn counted_seconds(&self) -> i64 {
+        self.timespan_seconds() / COUNTS_OF_TIMESPAN
+    }
+
+    fn half_of(&self, time: OffsetDateTime) -> i64 {
+        time.unix_timestamp().div_euclid(self.counted_seconds())
+    }
+
+    /// Between which times of those given there can be matches at all. Points of all of it need not be looked at: a timespan has
+    /// at most as many as three halves that follow each other.
     pub fn candidates(
         &self,
         history: &History,
         (from, to): (OffsetDateTime, OffsetDateTime),
     ) -> Option<(OffsetDateTime, OffsetDateTime)> {
         let Some(rhythm) = &self.rhythm else { return Some((from, to)) };
-        let timespan = self.timespan_seconds();
-        let windows = from.unix_timestamp().div_euclid(timespan)..=to.unix_timestamp().div_euclid(timespan);
+        let half = self.counted_seconds();
         let mut days = Days::new(self, history);
-        let mut count = |window: i64| {
-            let Counted { all, left_out } = history.0.get(&window).copied().unwrap_or_default();
-            match days.usual(at(window * timespan)) {
-                Some(Usual::Unknown { .. }) => all - left_out.min(all),
-                _ => all,
-            }
-        };
-        let counts: Vec<(i64, u64)> = history
-            .0
-            .range(windows)
-            .map(|(window, _)| (*window, count(*window).saturating_add(count(window - 1))))
-            .collect();
+        let count = |number: i64| history.0.get(&number).copied().unwrap_or_default();
         let mut found: Option<(i64, i64)> = None;
-        for (window, count) in counts {
-            let usual = days.usual(at(window * timespan));
-            if usual.is_some_and(|usual| count >= rhythm.least(usual)) {
-                found = Some((found.map_or(window, |(first, _)| first), window));
+        for (number, _) in history.0.range(self.half_of(from)..=self.half_of(to)) {
+            let most = (number - COUNTS_OF_TIMESPAN..=*number).map(count).fold(0, u64::saturating_add);
+            let usual = days.usual(at(number * half));
+            if usual.is_some_and(|usual| most >= rhythm.least(usual)) {
+                found = Some((found.map_or(*number, |(first, _)| first), *number));
             }
         }
         let (first, last) = found?;
-        Some((at((first - 2) * timespan).max(from), at((last + 1) * timespan).min(to)))
+        // Before the timespan of the first lies the point at which the condition does not hold yet.
+        let first = first - 2 * COUNTS_OF_TIMESPAN;
+        Some((at(first * half).max(from), at((last + 1) * half).min(to)))
     }
 }
 
@@ -95,16 +93,8 @@ impl<'c> Days<'c> {
         let Self { correlation, history, known } = self;
         let rhythm = correlation.rhythm.as_ref()?;
         let day = correlation.period_of(time);
-        let usual = || rhythm.usual(history, day * correlation.period(), correlation.timespan_seconds());
+        let usual = || rhythm.usual(history, day * correlation.period(), correlation.counted_seconds());
         Some(*known.entry(day).or_insert_with(usual))
-    }
-
-    /// Whether a point counts.
-    pub fn counts(&mut self, point: &Point) -> bool {
-        match (self.usual(point.time), &self.correlation.rhythm) {
-            (Some(Usual::Unknown { .. }), Some(rhythm)) => !rhythm.is_left_out(point),
-            _ => true,
-        }
     }
 
     /// Whether so much is a match on the day of a point.

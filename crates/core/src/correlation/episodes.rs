@@ -43,8 +43,7 @@ impl Correlation {
         capacity: usize,
     ) -> Vec<Match> {
         let mut days = Days::new(self, history);
-        let mut hits = self.hits(key, points);
-        hits.retain(|hit| days.counts(hit.point));
+        let hits = self.hits(key, points);
         let mut window = Window::new(self, capacity);
         let mut matches = Vec::new();
         let mut episode: Option<(i64, Match)> = None;

@@ -7,15 +7,16 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::fields::document_field;
-use super::point::Point;
 use super::problem::Problem;
 
 /// The member of a document.
 pub const MEMBER: &str = "rhythm";
 pub(super) const DAY: i64 = 24 * 60 * 60;
-/// Windows of the history of one group, each with a count.
-const MOST_WINDOWS: i64 = 5_000;
+/// Counts of the history of one group.
+const MOST_COUNTS: i64 = 10_000;
+/// What is counted is half a timespan, and two that follow each other are compared: a job that goes on from one timespan of
+/// the clock into the next is not two half ones.
+pub(super) const COUNTS_OF_TIMESPAN: i64 = 2;
 
 /// What is usual, as a correlation's document says it.
 #[derive(Debug, Clone)]
@@ -26,8 +27,6 @@ pub struct Rhythm {
     known_days: usize,
     /// How many times as much as on a usual day is a match.
     times: u64,
-    /// What does not count while the rhythm is not known: documents with this value in this field.
-    until_known_without: Option<(String, String)>,
     /// The least count that the condition holds for.
     least: u64,
 }
@@ -39,21 +38,11 @@ struct Written {
     history_days: i64,
     known_days: usize,
     times: u64,
-    #[serde(default)]
-    until_known_without: BTreeMap<String, String>,
 }
 
-/// How many points of a group came in each timespan, by its number since 1970.
+/// How many points of a group came in each half of a timespan, by its number since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct History(pub(super) BTreeMap<i64, Counted>);
-
-/// The points of one timespan.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counted {
-    pub all: u64,
-    /// Those that do not count while the rhythm is not known.
-    pub left_out: u64,
-}
+pub struct History(pub(super) BTreeMap<i64, u64>);
 
 /// What is known of the days before a match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +61,7 @@ impl Rhythm {
             Ok(written) => written,
             Err(error) => return refuse(error.to_string()),
         };
-        let Written { history_days, known_days, times, until_known_without } = written;
+        let Written { history_days, known_days, times } = written;
         if !(1..=60).contains(&history_days) {
             return refuse("`history_days` is between 1 and 60".to_owned());
         }
@@ -82,28 +71,14 @@ impl Rhythm {
         if times == 0 || times > 1_000_000 {
             return refuse("`times` is between 1 and 1000000".to_owned());
         }
-        if DAY % timespan != 0 || (history_days + 2) * DAY / timespan > MOST_WINDOWS {
-            return refuse(format!(
-                "`timespan` divides a day, and the history has {MOST_WINDOWS} of them at most"
-            ));
+        if DAY % timespan != 0 || timespan % COUNTS_OF_TIMESPAN != 0 {
+            return refuse("`timespan` divides a day, and is an even number of seconds".to_owned());
         }
-        if until_known_without.len() > 1 {
-            return refuse("`until_known_without` has one field with a value".to_owned());
+        if (history_days + 2) * DAY * COUNTS_OF_TIMESPAN / timespan > MOST_COUNTS {
+            let most = MOST_COUNTS / COUNTS_OF_TIMESPAN;
+            return refuse(format!("the history has {most} times the `timespan` at most"));
         }
-        let field = |name: String| document_field(&name).map(str::to_owned);
-        let until_known_without = match until_known_without.into_iter().next() {
-            None => None,
-            Some((name, value)) => match field(name) {
-                Ok(field) => Some((field, value)),
-                Err(text) => return refuse(text),
-            },
-        };
-        Ok(Self { history_days, known_days, times, until_known_without, least })
-    }
-
-    /// The field and value of documents that do not count while the rhythm is not known.
-    pub fn until_known_without(&self) -> Option<(&str, &str)> {
-        self.until_known_without.as_ref().map(|(field, value)| (field.as_str(), value.as_str()))
+        Ok(Self { history_days, known_days, times, least })
     }
 
     /// Days before that are compared with.
@@ -119,19 +94,17 @@ impl Rhythm {
         self.times
     }
 
-    pub(super) fn is_left_out(&self, point: &Point) -> bool {
-        let has = |(field, value): &(String, String)| point.values(field).contains(value);
-        self.until_known_without.as_ref().is_some_and(has)
-    }
-
     /// What is usual on the day that begins at a second. Of the busiest timespans of the days before, the one in the middle
     /// counts: whoever has a flood on some of the days has made nothing usual.
-    pub(super) fn usual(&self, history: &History, day: i64, timespan: i64) -> Usual {
-        let from = (day - self.history_days * DAY).div_euclid(timespan);
+    pub(super) fn usual(&self, history: &History, day: i64, half: i64) -> Usual {
+        let from = (day - self.history_days * DAY).div_euclid(half);
         let mut busiest: BTreeMap<i64, u64> = BTreeMap::new();
-        for (window, counted) in history.0.range(from..day.div_euclid(timespan)) {
-            let count = busiest.entry((window * timespan).div_euclid(DAY)).or_default();
-            *count = counted.all.max(*count);
+        let mut before: Option<(i64, u64)> = None;
+        for (number, count) in history.0.range(from..day.div_euclid(half)) {
+            let with = before.filter(|(before, _)| before + 1 == *number).map_or(0, |(_, count)| count);
+            let most = busiest.entry((number * half).div_euclid(DAY)).or_default();
+            *most = count.saturating_add(with).max(*most);
+            before = Some((*number, *count));
         }
         let mut counts: Vec<u64> = busiest.into_values().filter(|count| *count > 0).collect();
         if counts.len() < self.known_days {

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
-use super::{Correlation, Counted, GroupKey, History, Match, Measure, Point, Usual};
+use super::{Correlation, GroupKey, History, Match, Measure, Point, Usual};
 use crate::enrich::rules::{RuleSet, RulesError};
 use crate::settings::RulesConfig;
 

@@ -14,8 +14,9 @@ use super::deployment::{Deployed, Named, other_origin};
 use super::facts;
 use super::hardening::{Says, lost_by_move, taken_away};
 use super::keys::Keys;
-use super::lineage::{self, Lineage};
+use super::lineage::{self, Caller, Lineage, Person};
 use super::remembered::{COMPLETE, MEMORY_OF, Names, Remembered, RememberedActor, RememberedResource};
+use super::tags;
 use super::usual::{self, Experience, Novelty, Usual};
 use crate::memory::{Key, Known, Lookup, Said, Stamp, State};
 use crate::record::Record;
@@ -52,12 +53,16 @@ impl Asking<'_, '_, '_> {
         };
         [identity, account, role].into_iter().flatten().chain(touched).for_each(&mut want);
         let mut sessions: Vec<&str> = Vec::new();
-        if person.is_none() && self.actor.temporary_key == Some(true) {
+        // Whoever takes a role may claim to be anybody by a source identity.
+        let is_claimed = person.is_none() || self.actor.source_identity.is_some();
+        if is_claimed && self.actor.temporary_key == Some(true) {
             sessions.extend(self.record.text(&["userIdentity", "accessKeyId"]));
         }
         resource.iter().for_each(&mut want);
         let state = resource.as_ref().and_then(|key| known.get(key).found());
-        if let Some(state) = state.filter(|state| state.value("created.person").is_none()) {
+        if let Some(state) = state
+            && state.value("created.person").is_none_or(lineage::may_be_claimed)
+        {
             sessions.extend(state.value("created.key"));
         }
         // A call names scripts also where it has no resource yet.
@@ -74,10 +79,8 @@ impl Asking<'_, '_, '_> {
             for _ in 0..lineage::MOST_LINKS {
                 let Some(session) = next.take() else { break };
                 let key = Key::session(session);
-                if let Lookup::Found(state) = known.get(&key)
-                    && state.value("issued.person").is_none()
-                {
-                    next = state.value("issued.key");
+                if let Lookup::Found(state) = known.get(&key) {
+                    next = lineage::link(state);
                 }
                 want(&key);
             }
@@ -88,7 +91,7 @@ impl Asking<'_, '_, '_> {
     /// What is remembered for the record.
     pub fn remember(&self, known: &Known, pairs: &[Usual<'_>]) -> Remembered {
         let lineage = lineage::lineage(self.record, self.actor, self.keys.person, known);
-        let mut context: Vec<String> = lineage.missing.iter().cloned().collect();
+        let mut context: Vec<String> = lineage.missing.iter().chain(&lineage.claimed).cloned().collect();
         let mut find = |key: Option<&Key>, what: &str| match known.get(key?) {
             Lookup::Found(state) => Some(Some(state)),
             Lookup::Nothing => Some(None),
@@ -175,7 +178,7 @@ impl Asking<'_, '_, '_> {
                 Novelty::First => first.push(pair.name.into()),
                 Novelty::Usual => usual.push(pair.name.into()),
                 Novelty::Forgotten => forgotten.push(pair.name.into()),
-                Novelty::TooEarly => {}
+                Novelty::Recent | Novelty::TooEarly => {}
             }
         }
         // Of several members of one set, one that is new makes the whole no longer usual.
@@ -217,8 +220,10 @@ impl Asking<'_, '_, '_> {
         if !is_older {
             return RememberedResource { script_verdict, ..Default::default() };
         }
-        let owner = text("created.by")
-            .map(|by| lineage::trace(text("created.person"), &by, state.value("created.key"), known));
+        let owner = state.value("created.by").map(|by| {
+            let (person, access_key) = (state.value("created.person"), state.value("created.key"));
+            lineage::trace(&Caller { name: by, person, access_key }, known)
+        });
         RememberedResource {
             created_by: text("created.by"),
             is_owner: owner.as_ref().and_then(|owner| self.is_owner(owner, state, caller)),
@@ -232,11 +237,7 @@ impl Asking<'_, '_, '_> {
                     Some((field.strip_prefix("configuration.")?.to_owned(), said.is.to_vec()))
                 })
                 .collect(),
-            tags: state
-                .said("tags")
-                .filter(|said| self.is_before(said))
-                .map(|said| said.is.to_vec())
-                .unwrap_or_default(),
+            tags: tags::tags(state, |at| self.is_earlier(at)),
             script_verdict,
             ..Default::default()
         }
@@ -286,14 +287,19 @@ impl Asking<'_, '_, '_> {
 
     /// Whether it was told before the record: what a later one told says nothing of what this one found.
     fn is_before(&self, said: &Said) -> bool {
-        self.time.is_some_and(|time| said.at < Stamp::at(time))
+        self.is_earlier(&said.at)
+    }
+
+    fn is_earlier(&self, at: &Stamp) -> bool {
+        self.time.is_some_and(|time| *at < Stamp::at(time))
     }
 
     /// Two origins that are known decide. Without both, one caller is itself, another role or user is another, and two
     /// sessions of one role can be anybody.
     fn is_owner(&self, owner: &Lineage, resource: &State, caller: &Lineage) -> Option<bool> {
         if let (Some(owner), Some(caller)) = (&owner.origin, &caller.origin) {
-            return Some(lineage::is_same_person(owner, caller));
+            let owner = Person { name: owner, account: resource.value("cloud.account.id") };
+            return Some(owner.is_same(Person { name: caller, account: self.actor.account_id }));
         }
         let (made_by, principal) = (resource.value("created.by")?, resource.value("created.principal")?);
         let id = |principal: &str| principal.split(':').next().unwrap_or_default().to_owned();

@@ -1,6 +1,6 @@
 //! What stands behind an endpoint: its configuration and models, before a call and after it.
 
-use super::lineage::is_same_person;
+use super::lineage::Person;
 use crate::memory::{Key, Known, State};
 
 /// Kinds of resources that models stand behind.
@@ -106,7 +106,7 @@ pub fn other_origin(before: &Deployed<'_>, now: &Deployed<'_>, endpoint: &State)
 /// Who made a resource: a person, or else the role or user, of which sessions cannot be told apart.
 #[derive(Debug, Clone, Copy)]
 enum Creator<'s> {
-    Person(&'s str),
+    Person(Person<'s>),
     Identity(&'s str),
 }
 
@@ -114,7 +114,7 @@ impl Creator<'_> {
     /// A person may be behind a role, so that the two cannot be compared.
     fn is_other_than(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Person(one), Self::Person(other)) => !is_same_person(one, other),
+            (Self::Person(one), Self::Person(other)) => !one.is_same(*other),
             (Self::Identity(one), Self::Identity(other)) => one != other,
             (Self::Person(_), Self::Identity(_)) | (Self::Identity(_), Self::Person(_)) => false,
         }
@@ -122,7 +122,8 @@ impl Creator<'_> {
 }
 
 fn creator(state: &State) -> Option<Creator<'_>> {
-    let person = state.value("created.person").map(Creator::Person);
+    let account = state.value("cloud.account.id");
+    let person = state.value("created.person").map(|name| Creator::Person(Person { name, account }));
     person.or_else(|| state.value("created.principal")?.split(':').next().map(Creator::Identity))
 }
 

@@ -16,9 +16,10 @@ use super::catalogue::{Access, Catalogue};
 use super::context::Context;
 use super::keys::Keys;
 use super::rule::{Rule, Severity};
+use super::tags;
 use super::usual::{self, Usual};
 use crate::document::DocumentId;
-use crate::memory::{Key, Stamp, Told};
+use crate::memory::{Key, NEWEST, Stamp, Told};
 use crate::record::Record;
 use crate::timestamp;
 pub use configuration::homes;
@@ -108,16 +109,29 @@ fn session<'t>(subject: &Subject<'t, '_, '_>) -> Option<Told<'t>> {
     let Subject { record, actor, keys, time: Times { at, text, .. }, .. } = subject;
     let issued = record.text(&["responseElements", "credentials", "accessKeyId"])?;
     let mut told = Told::about(Key::session(issued));
-    let mut say = |field: &'static str, value: Option<&'t str>| told.say_what_is(field, at, value);
+    // A call across accounts has a record in each, of which one hides the caller: what it does not say is not absent.
+    let mut say = |field: &'static str, value: Option<&'t str>| {
+        if let Some(value) = value {
+            told.say(field, at, value);
+        }
+    };
     say("key", Some(issued));
     say("issued.at", Some(text));
     say("issued.call", Some(record.event_name()));
     say("issued.to", record.text(&["responseElements", "assumedRoleUser", "arn"]));
-    say("issued.by", actor.arn.or(actor.name()));
+    say("issued.by", actor.arn);
     say("issued.key", record.text(&["userIdentity", "accessKeyId"]));
     say("issued.from", record.text(&["sourceIPAddress"]));
     say("issued.person", keys.person);
-    say("issued.source_identity", record.text(&["requestParameters", "sourceIdentity"]));
+    // A session hands on the one that it has.
+    let chosen = record.text(&["requestParameters", "sourceIdentity"]);
+    say("issued.source_identity", chosen.or(actor.source_identity));
+    if actor.arn.is_none()
+        && let Some(name) = actor.name()
+    {
+        // A record that shows the ARN wins, whichever comes later.
+        told.say("issued.by", Stamp::always(), name);
+    }
     Some(told)
 }
 
@@ -159,6 +173,13 @@ fn resource<'t>(subject: &Subject<'t, '_, '_>) -> Option<Told<'t>> {
         say("key", record.text(&["userIdentity", "accessKeyId"]));
         say("person", person);
         say("principal", actor.principal_id);
+        let added = context.tags.iter().filter(|_| deed != CREATED).take(NEWEST);
+        added.for_each(|tag| told.add_newest(tags::ADDED, at, tag.as_str()));
+        tags::removed(record).take(NEWEST).for_each(|key| told.add_newest(tags::REMOVED, at, key));
+        if deed == CREATED {
+            let tags = context.tags.iter().map(|tag| Cow::Borrowed(tag.as_str()));
+            told.say_all(tags::MADE_WITH, at, tags.collect());
+        }
         for (field, values) in configuration(context) {
             // Who makes a thing says all of it; who changes it says what changes.
             if deed == CREATED || !values.is_empty() {

@@ -160,20 +160,27 @@ impl<'s> Experience<'s> {
         match known.seen(pair.set, &pair.member) {
             Seen::Never => Novelty::First,
             Seen::Unknown => Novelty::Forgotten,
-            Seen::At(first) if *first >= self.at || self.is_in_doubt(known, first) => Novelty::First,
+            Seen::At(first) if *first >= self.at => Novelty::First,
+            // What somebody begins is theirs only when they have had it for days: a second call makes nothing usual.
+            Seen::At(first) if self.is_recent(first) => match self.is_in_doubt(known, first) {
+                true => Novelty::First,
+                false => Novelty::Recent,
+            },
             // What a colleague does with a thing of one's own makes it not usual for a stranger.
             Seen::At(_) if OWN.contains(&pair.set) && !knows_identity => Novelty::TooEarly,
             Seen::At(_) => Novelty::Usual,
         }
     }
 
+    /// Whether the pair has not been there for as long as the identity itself has to be.
+    fn is_recent(&self, first: &Stamp) -> bool {
+        *first >= self.learning_since && first.time().is_some_and(|first| self.now < first + LEARNING)
+    }
+
     /// Whether the pair was first seen on or after a day on which a record of the identity asked for a closer look, and
-    /// shortly. It becomes usual when it has been there for as long as the identity itself would have to be.
+    /// shortly.
     fn is_in_doubt(&self, known: &State, first: &Stamp) -> bool {
-        if *first < self.learning_since {
-            return false;
-        }
-        let Some(first) = first.time().filter(|first| self.now < *first + LEARNING) else { return false };
+        let Some(first) = first.time() else { return false };
         let mut days = known.members(FLAGGED).filter_map(|(_, day)| day.time());
         days.any(|day| day <= first && first - day <= DOUBT)
     }
@@ -191,6 +198,9 @@ impl<'s> Experience<'s> {
 pub enum Novelty {
     /// This is the first record that shows it, or it has been in doubt since the first.
     First,
+    /// It was seen before, and not for long enough.
+    Recent,
+    /// It has been there for as long as the identity or the account itself has to be known.
     Usual,
     /// So many members of its set are known that this one may have been forgotten.
     Forgotten,

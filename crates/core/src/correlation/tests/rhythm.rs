@@ -5,12 +5,11 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use time::{Duration, OffsetDateTime};
 
-use super::{Correlation, Counted, GroupKey, History, Match, Point, START, Usual, correlation, point};
+use super::{Correlation, GroupKey, History, Match, Point, START, Usual, correlation, point};
 
 const MEMBERS: &str =
     "type: event_count\nrules: [a]\ngroup-by: [user.name]\ntimespan: 1h\ncondition: {gte: 10}";
-const RHYTHM: &str =
-    "rhythm: {history_days: 7, known_days: 3, times: 3, until_known_without: {event.action: Known}}";
+const RHYTHM: &str = "rhythm: {history_days: 7, known_days: 3, times: 3}";
 const DAY: i64 = 86_400;
 
 static FLOOD: LazyLock<Correlation> = LazyLock::new(|| {
@@ -20,15 +19,19 @@ static FLOOD: LazyLock<Correlation> = LazyLock::new(|| {
 });
 
 /// So many calls within half an hour, so many days after the start.
-fn burst(day: i64, count: i64, action: &str) -> Vec<Point> {
+fn burst(day: i64, count: i64) -> Vec<Point> {
+    later(day, count, 0)
+}
+
+/// The same, so many seconds later.
+fn later(day: i64, count: i64, seconds: i64) -> Vec<Point> {
     let id = |number: i64| format!("{day:03}-{number:05}");
-    let at = |number: i64| day * DAY + number * 1_800 / count.max(1);
-    let values = [("user.name", "ann"), ("event.action", action)];
-    (0..count).map(|number| point(&id(number), at(number), &[0], &values)).collect()
+    let at = |number: i64| day * DAY + seconds + number * 1_800 / count.max(1);
+    (0..count).map(|number| point(&id(number), at(number), &[0], &[("user.name", "ann")])).collect()
 }
 
 fn days(counts: &[i64]) -> Vec<Point> {
-    (0..).zip(counts).flat_map(|(day, count)| burst(day, *count, "Known")).collect()
+    (0..).zip(counts).flat_map(|(day, count)| burst(day, *count)).collect()
 }
 
 fn key() -> GroupKey {
@@ -65,15 +68,26 @@ fn a_count_is_compared_with_the_middle_of_the_busiest_hours_of_the_days_before()
 }
 
 #[test]
-fn while_too_few_days_are_known_the_condition_counts_alone_and_not_for_those_whom_something_else_knows() {
-    let first = on_day(0, &burst(0, 10, "New"));
+fn while_too_few_days_are_known_the_condition_counts_alone() {
+    let first = on_day(0, &burst(0, 10));
     assert_eq!(first[0].usual, Some(Usual::Unknown { days: 0 }));
-    assert!(on_day(0, &burst(0, 10, "Known")).is_empty());
-    let points = [days(&[1, 1]), burst(2, 10, "New")].concat();
+    assert!(on_day(0, &burst(0, 9)).is_empty());
+    let points = [days(&[1, 1]), burst(2, 10)].concat();
     assert_eq!(on_day(2, &points)[0].usual, Some(Usual::Unknown { days: 2 }));
     // What is longer ago than the history is not known.
-    let points = [days(&[20, 20, 20]), burst(10, 20, "New")].concat();
+    let points = [days(&[20, 20, 20]), burst(10, 20)].concat();
     assert_eq!(on_day(10, &points)[0].usual, Some(Usual::Unknown { days: 0 }));
+}
+
+#[test]
+fn a_job_that_goes_on_into_the_next_hour_of_the_clock_is_one_job() {
+    for minutes in (0..60).step_by(5) {
+        let day = |day: i64, count: i64| later(day, count, minutes * 60);
+        let before = [day(0, 40), day(1, 40), day(2, 40), day(3, 40)].concat();
+        let usual = on_day(4, &[before.clone(), day(4, 200)].concat())[0].usual;
+        assert_eq!(usual, Some(Usual::Known { count: 40 }), "at minute {minutes}");
+        assert!(on_day(4, &[before, day(4, 100)].concat()).is_empty(), "at minute {minutes}");
+    }
 }
 
 #[test]
@@ -84,10 +98,6 @@ fn the_comparison_is_read_whole_and_mistakes_are_refused_with_their_line() {
         ("rhythm: {history_days: 7, known_days: 3, times: 0}", "`times` is between"),
         ("rhythm: {history_days: 7, known_days: 3}", "missing field `times`"),
         ("rhythm: {history_days: 7, known_days: 3, times: 3, hours: 2}", "unknown field `hours`"),
-        (
-            "rhythm: {history_days: 7, known_days: 3, times: 3, until_known_without: {user.nam: x}}",
-            "did you mean",
-        ),
     ];
     for (rhythm, expected) in cases {
         let text = format!("{}{rhythm}\n", super::document(MEMBERS));
@@ -96,8 +106,14 @@ fn the_comparison_is_read_whole_and_mistakes_are_refused_with_their_line() {
     }
     let of_values =
         MEMBERS.replace("event_count", "value_count").replace("{gte: 10}", "{gte: 10, field: user.name}");
-    let odd = MEMBERS.replace("1h", "7h");
-    for (members, expected) in [(of_values, "for event_count"), (odd, "divides a day")] {
+    let (uneven, odd) = (MEMBERS.replace("1h", "7h"), MEMBERS.replace("1h", "27s"));
+    let often = MEMBERS.replace("1h", "2m");
+    for (members, expected) in [
+        (of_values, "for event_count"),
+        (uneven, "divides a day"),
+        (odd, "an even number of seconds"),
+        (often, "5000 times the `timespan`"),
+    ] {
         let text = format!("{}{RHYTHM}\n", super::document(&members));
         let error = format!("{:?}", super::load_text(&text, |_| {}).unwrap_err());
         assert!(error.contains(expected), "{error}");
@@ -114,15 +130,12 @@ proptest! {
 
     /// Counts in place of points, as OpenSearch answers with them, and no other points than those of candidates.
     #[test]
-    fn the_points_between_candidates_are_enough(counts in some_days(), known in any::<bool>()) {
-        let action = if known { "Known" } else { "New" };
+    fn the_points_between_candidates_are_enough(counts in some_days(), minutes in 0..60_i64) {
         let points: Vec<Point> =
-            (0..).zip(&counts).flat_map(|(day, count)| burst(day, *count, action)).collect();
+            (0..).zip(&counts).flat_map(|(day, count)| later(day, *count, minutes * 60)).collect();
         let mut history = History::default();
-        for window in points.chunk_by(|a, b| hour(a) == hour(b)) {
-            let all = u64::try_from(window.len()).unwrap();
-            let counted = Counted { all, left_out: if known { all } else { 0 } };
-            history.insert(&FLOOD, hour(&window[0]), counted);
+        for together in points.chunk_by(|a, b| half_hour(a) == half_hour(b)) {
+            history.insert(&FLOOD, half_hour(&together[0]), u64::try_from(together.len()).unwrap());
         }
         let whole = FLOOD.matches(&key(), &points.iter().collect::<Vec<_>>());
         let span = (START - Duration::days(1), START + Duration::days(20));
@@ -142,8 +155,7 @@ proptest! {
         for half_hour in 0..20_i64 {
             for call in 0..half_hour * step {
                 let second = 4 * DAY - 6 * 3_600 + half_hour * 1_800 + call * 1_800 / (half_hour * step);
-                let values = [("user.name", "ann"), ("event.action", "New")];
-                points.push(point(&format!("ramp-{number:05}"), second, &[0], &values));
+                points.push(point(&format!("ramp-{number:05}"), second, &[0], &[("user.name", "ann")]));
                 number += 1;
             }
         }
@@ -156,8 +168,8 @@ proptest! {
     }
 }
 
-fn hour(point: &Point) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp(point.time.unix_timestamp().div_euclid(3_600) * 3_600).unwrap()
+fn half_hour(point: &Point) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(point.time.unix_timestamp().div_euclid(1_800) * 1_800).unwrap()
 }
 
 /// The most within an hour.

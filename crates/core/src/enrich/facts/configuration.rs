@@ -38,7 +38,6 @@ pub fn configuration<'c>(context: &'c Context<'_>) -> Vec<(&'static str, Vec<Cow
         ("configuration.model", texts(&context.model.name)),
         ("configuration.endpoint_config", texts(&context.endpoint_config.name)),
         ("configuration.code_repository", texts(&context.code_repository.url)),
-        ("tags", context.tags.iter().map(|tag| Cow::Borrowed(tag.as_str())).collect()),
     ]
 }
 

@@ -105,15 +105,71 @@ fn a_circle_of_links_ends() {
     assert_eq!((found.origin, found.missing.as_deref()), (None, Some("more than 8 links")));
 }
 
+/// What a call of AWS told that issued credentials with a source identity.
+fn named(key: &str, call: &str, by: &str, with: Option<&str>, person: Option<&str>, claim: &str) -> Fact {
+    let mut state = State::default();
+    for (field, value) in [
+        ("issued.by", Some(by)),
+        ("issued.call", Some(call)),
+        ("issued.key", with),
+        ("issued.person", person),
+        ("issued.source_identity", Some(claim)),
+    ] {
+        state.say(field, &Stamp::ALWAYS, value);
+    }
+    Fact { key: Key::session(key), state: state.into() }
+}
+
+#[test]
+fn a_source_identity_is_whom_an_identity_provider_says_and_not_whom_a_caller_chose_to_be() {
+    const MALLORY: &str = "arn:aws:iam::111122223333:user/mallory";
+    const ALICE: &str = "arn:aws:iam::111122223333:user/alice";
+    const OTHER_ALICE: &str = "arn:aws:iam::999988887777:user/alice";
+    const DEV: &str = "arn:aws:sts::111122223333:assumed-role/ml-dev/cli";
+    let taken =
+        |by: &str, person: Option<&str>| named("ASIA1", "AssumeRole", by, Some("AKIA1"), person, "alice");
+    let handed_on = named("ASIA1", "AssumeRole", DEV, Some("ASIA2"), Some("alice"), "alice");
+    let first = |person: &str| named("ASIA2", "AssumeRole", person, Some("AKIA1"), Some(person), "alice");
+    let vouched = named("ASIA2", "AssumeRoleWithSAML", "alice@idp", None, Some("alice@idp"), "alice");
+    let ops = named("ASIA1", "AssumeRole", DEV, Some("ASIA2"), None, "alice");
+    let plain = issued("ASIA2", MALLORY, Some("AKIA1"), Some(MALLORY));
+    let cases: [(&str, Vec<Fact>, &str); 9] = [
+        ("memory knows nothing", vec![], "alice"),
+        ("a user names somebody else", vec![taken(MALLORY, Some(MALLORY))], MALLORY),
+        ("a user names herself", vec![taken(ALICE, Some(ALICE))], "alice"),
+        ("a user of that name in another account", vec![taken(OTHER_ALICE, Some(OTHER_ALICE))], OTHER_ALICE),
+        ("it was handed on", vec![handed_on.clone(), first(MALLORY)], MALLORY),
+        ("it was handed on by herself", vec![handed_on.clone(), first(ALICE)], "alice"),
+        ("nobody knows who chose what was handed on", vec![handed_on.clone()], "alice"),
+        ("an identity provider set it", vec![handed_on, vouched], "alice"),
+        ("a session without one chose it", vec![ops, plain], MALLORY),
+    ];
+    for (case, facts, expected) in cases {
+        let mut identity = role_session("ml-ops", "cli", "ASIA1");
+        identity["sessionContext"]["sourceIdentity"] = "alice".into();
+        let found = of(&identity, &facts);
+        assert_eq!(found.origin.as_deref(), Some(expected), "{case}: {found:?}");
+        let claimed =
+            (expected != "alice").then(|| format!("the source identity alice, which {expected} chose"));
+        assert_eq!(found.claimed, claimed, "{case}");
+    }
+}
+
 #[test]
 fn one_person_has_one_name_in_all_that_vouch_and_a_workload_only_its_own() {
     let cases = [
         ("arn:aws:iam::1:user/Bob", "bob", true),
+        ("arn:aws:iam::1:user/team/bob", "arn:aws:iam::1:user/bob", true),
+        ("arn:aws:iam::2:user/bob", "bob", false),
+        ("arn:aws:iam::2:user/bob", "arn:aws:iam::1:user/bob", false),
         ("carol@acme.example", "CAROL@acme.example", true),
         ("arn:aws:iam::1:user/bob", "arn:aws:iam::1:user/alice", false),
+        ("arn:aws:sts::1:assumed-role/ops/bob", "arn:aws:iam::1:user/bob", false),
         ("arn:aws:sagemaker:eu-west-1:1:notebook-instance/bob", "bob", false),
     ];
     for (a, b, expected) in cases {
-        assert_eq!(is_same_person(a, b), expected, "{a} {b}");
+        let person = |name| Person { name, account: Some("1") };
+        assert_eq!(person(a).is_same(person(b)), expected, "{a} {b}");
+        assert_eq!(person(b).is_same(person(a)), expected, "{b} {a}");
     }
 }

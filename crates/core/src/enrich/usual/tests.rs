@@ -82,11 +82,25 @@ fn what_came_with_a_finding_is_not_usual_before_it_was_there_for_long_enough() {
         (flagged(17), NOW, Novelty::First),
         (flagged(16), NOW, Novelty::First),
         (flagged(17), datetime!(2026-11-22 10:00 UTC), Novelty::Usual),
-        (flagged(12), NOW, Novelty::Usual),
+        (flagged(12), NOW, Novelty::Recent),
         // A finding of later says nothing of what was there before.
-        (flagged(18), NOW, Novelty::Usual),
+        (flagged(18), NOW, Novelty::Recent),
     ] {
         assert_eq!(novelty(&pair("networks", "n"), Some(&state), None, now), expected, "{now}");
+    }
+}
+
+#[test]
+fn what_was_begun_is_neither_new_nor_usual_until_it_has_been_there_for_as_long_as_a_caller_has_to_be_known() {
+    let (identity, account) = (with(since(2), "networks", "n", 15), with(since(2), "buckets", "b", 15));
+    for (now, expected) in [
+        (datetime!(2026-11-15 10:00 UTC), Novelty::First),
+        (datetime!(2026-11-15 10:01 UTC), Novelty::Recent),
+        (datetime!(2026-11-20 9:59 UTC), Novelty::Recent),
+        (datetime!(2026-11-20 10:00 UTC), Novelty::Usual),
+    ] {
+        assert_eq!(novelty(&pair("networks", "n"), Some(&identity), None, now), expected, "{now}");
+        assert_eq!(novelty(&pair("buckets", "b"), Some(&since(2)), Some(&account), now), expected, "{now}");
     }
 }
 
