@@ -20,6 +20,7 @@ mod round;
 mod standing;
 mod stepwise;
 mod summed;
+mod summing;
 mod tied;
 mod usual;
 mod weak;

@@ -19,6 +19,7 @@ mod cluster;
 mod alertmanager;
 mod arrivals;
 mod drills;
+mod memory;
 pub mod permissions;
 
 /// Examines every part that the configuration names. A part that cannot be asked is a finding too.

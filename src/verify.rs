@@ -265,6 +265,13 @@ async fn ship_missing(
     }
     drop(pipeline);
     sink_task.drain().await;
+    if report.repaired > 0 {
+        let since = report.from.previous_day().unwrap_or(report.from);
+        tracing::warn!(
+            files = report.repaired,
+            "no incident is opened by what was repaired and happened more than a day ago; `sagetrail backtest --index --since {since}` tells the pages that would have come"
+        );
+    }
     Ok(())
 }
 

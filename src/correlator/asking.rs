@@ -20,7 +20,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// Large searches in one request.
 pub(super) const AT_ONCE: usize = incident::AT_ONCE;
 /// Small searches in one request.
-const SMALL_AT_ONCE: usize = 100;
+pub(super) const SMALL_AT_ONCE: usize = 100;
 
 const QUERY: Query = Query {
     operation: "correlating",
@@ -88,6 +88,29 @@ impl Asking {
         indices: &str,
         bodies: &[Value],
     ) -> Result<Vec<Value>, QueryError> {
+        self.answers(indices, bodies).await?.into_iter().map(whole).collect()
+    }
+
+    /// The same without those that OpenSearch refuses for what they ask, and how it did.
+    pub(super) async fn search_apart(
+        &self,
+        indices: &str,
+        bodies: &[Value],
+        refused: &mut Option<u16>,
+    ) -> Result<Vec<Option<Value>>, QueryError> {
+        let answers = self.answers(indices, bodies).await?.into_iter();
+        answers
+            .map(|answer| match whole(answer) {
+                Err(QueryError::Refused { status: status @ (400 | 413 | 422), .. }) => {
+                    *refused = Some(status);
+                    Ok(None)
+                }
+                answered => answered.map(Some),
+            })
+            .collect()
+    }
+
+    async fn answers(&self, indices: &str, bodies: &[Value]) -> Result<Vec<Value>, QueryError> {
         #[derive(Deserialize)]
         struct Several {
             responses: Vec<Value>,
@@ -110,7 +133,7 @@ impl Asking {
         if responses.len() != bodies.len() {
             return Err(QUERY.unexpected("an answer is missing"));
         }
-        responses.into_iter().map(whole).collect()
+        Ok(responses)
     }
 
     /// Makes any number of searches whose answers are small.
@@ -171,6 +194,10 @@ impl Asking {
         };
         all.into_iter().map(written).collect()
     }
+}
+
+pub(super) fn refused(status: u16) -> QueryError {
+    QUERY.refused(status)
 }
 
 async fn within<T>(asked: impl Future<Output = Result<T, QueryError>>) -> Result<T, QueryError> {

@@ -13,7 +13,7 @@ use super::changed::{self, Changed};
 use super::matters::{Joining, Matter, together};
 use super::round::{Current, Progress, Rounds};
 use super::standing::{self, Standing};
-use super::{summed, tied, weak};
+use super::{summed, weak};
 use crate::labels::IncidentVersion;
 use crate::opensearch::QueryError;
 
@@ -50,6 +50,7 @@ impl Rounds {
         current: &mut Current,
         now: OffsetDateTime,
     ) -> Result<Progress, QueryError> {
+        self.find_tied(asking, current, now).await?;
         let mut after = current.origins_after.take();
         let progress = self.judge_sort(asking, current, Sort::All, &mut after, now).await?;
         current.origins_after = after;
@@ -211,12 +212,14 @@ impl Rounds {
                     origins: [origin.clone()].into(),
                     from,
                     tally: None,
+                    untold: None,
                     news: news.iter().cloned().collect(),
                 }),
             }
         }
         // Whether somebody belongs to an incident of another shows from what they did.
-        self.sum_up(asking, &mut alone).await?;
+        self.sum_up(asking, current, &mut alone).await?;
+        alone.retain(|matter| matter.tally.is_some());
         let standing = current.standing.take().unwrap_or_default();
         let mut unrelated = Vec::new();
         for matter in alone {
@@ -266,14 +269,17 @@ impl Rounds {
         sort: Sort,
         now: OffsetDateTime,
     ) -> Result<(), QueryError> {
-        self.sum_up(asking, &mut matters).await?;
+        self.sum_up(asking, current, &mut matters).await?;
+        self.sum_up_untold(asking, current, &mut matters, now).await?;
         let index = self.client.names().incidents();
         let (mut writing, mut judged) = (Vec::new(), Vec::new());
         for matter in &matters {
+            // What was refused is asked again by the next round.
+            let Some(tally) = matter.tally.as_ref() else { continue };
             let around = Surroundings { usual: self.usual.rules(), weights: &self.weights, now };
             let last = matter.last.as_ref();
-            let tally = matter.tally.as_ref().expect("all were summed up");
-            let judgement = incident::judge(tally, last.map(|last| &last.incident), around);
+            let untold = matter.untold.as_ref();
+            let judgement = incident::judge_beside(tally, untold, last.map(|last| &last.incident), around);
             let Some(incident) = judgement else {
                 matter.news.iter().for_each(|group| self.marks.judged(sort.name(), group, 0));
                 continue;
@@ -286,42 +292,13 @@ impl Rounds {
         }
         let incidents: Vec<&Incident> = judged.iter().map(|(_, incident)| incident).collect();
         let written = self.store(asking, current, &writing, &incidents).await?;
-        let from = incident::counts_from(None, &self.weights, now);
-        let mut more = Vec::new();
         for ((matter, incident), _) in judged.iter().zip(written).filter(|(_, done)| done.is_stored()) {
             matter.news.iter().for_each(|group| self.marks.judged(sort.name(), group, 0));
             if matter.ties_more(incident) {
-                more.push(incident);
+                current.tying.push(incident.clone());
             }
         }
-        // Also who acted before anybody of the incident did.
-        let questions: Vec<Value> = more.iter().map(|incident| tied::question(incident, from)).collect();
-        let answers = asking.search_many(&self.indices(), &questions).await?;
-        for (incident, answer) in more.iter().zip(&answers) {
-            current.tied.extend(tied::read(answer, incident));
-        }
-        Ok(())
-    }
-
-    /// Asks what the signals say of each matter of which that is not known yet.
-    async fn sum_up(&self, asking: &Asking, matters: &mut [Matter]) -> Result<(), QueryError> {
-        let mut open: Vec<&mut Matter> = matters.iter_mut().filter(|matter| matter.tally.is_none()).collect();
-        let questions: Vec<Value> = open.iter().map(|matter| matter.question(&self.weights)).collect();
-        let answers = asking.search_several(&self.indices(), &questions).await?;
-        let assets = &self.weights.assets;
-        let (mut cut, mut more) = (Vec::new(), Vec::new());
-        for (place, (matter, answer)) in open.iter_mut().zip(&answers).enumerate() {
-            matter.tally = Some(summed::read(answer, assets));
-            if let Some(question) = matter.question_of_assets(answer, &self.weights) {
-                cut.push(place);
-                more.push(question);
-            }
-        }
-        let answers = asking.search_several(&self.indices(), &more).await?;
-        for (place, answer) in cut.into_iter().zip(&answers) {
-            open[place].tally.iter_mut().for_each(|tally| summed::read_assets(answer, assets, tally));
-        }
-        Ok(())
+        self.find_tied(asking, current, now).await
     }
 
     /// Stores versions of incidents, counts them, and knows what stands from then on.

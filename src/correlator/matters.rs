@@ -18,6 +18,8 @@ pub(super) struct Matter {
     pub from: OffsetDateTime,
     /// What the signals of the origins say, where that was asked already.
     pub tally: Option<Tally>,
+    /// What those did of whom no page of the incident has told.
+    pub untold: Option<Tally>,
     /// What of it is new, which is marked as judged in the end.
     pub news: Vec<Changed>,
 }
@@ -41,6 +43,7 @@ impl Joining {
             from,
             last: Some(stored.clone()),
             tally: None,
+            untold: None,
             news: Vec::new(),
         });
         matter.origins.insert(origin.to_owned());
@@ -66,6 +69,14 @@ impl Matter {
     /// What else has to be asked after the answer, where it has not all resources.
     pub(super) fn question_of_assets(&self, answer: &Value, weights: &Weights) -> Option<Value> {
         summed::question_of_assets(answer, &self.all_origins(), self.from, &weights.assets)
+    }
+
+    /// What those did of whom no page has told, as far as it would open an incident now.
+    pub(super) fn question_of_untold(&self, weights: &Weights, now: OffsetDateTime) -> Option<Value> {
+        let standing = self.last.as_ref().filter(|last| last.incident.is_standing())?;
+        let origins = incident::untold(&standing.incident, &self.origins);
+        let from = self.from.max(incident::counts_from(None, weights, now));
+        (!origins.is_empty()).then(|| summed::question(&origins, from, &weights.assets))
     }
 
     fn all_origins(&self) -> Vec<String> {

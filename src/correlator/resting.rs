@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sagetrail_core::incident::{self, Incident};
+use sagetrail_core::incident::{self, Incident, Weights};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -20,20 +20,32 @@ const REMOVAL: Duration = Duration::from_hours(1);
 const AT_ONCE: usize = 1_000;
 
 impl Rounds {
-    /// Lets incidents fall quiet, and closes them.
+    /// Pages for what came too soon after a page, lets incidents fall quiet, and closes them.
     pub(super) async fn rest(
         &self,
         asking: &Asking,
         current: &mut Current,
         now: OffsetDateTime,
     ) -> Result<Progress, QueryError> {
+        self.rest_as(asking, current, now, incident::rest).await?;
+        Ok(Progress::Finished)
+    }
+
+    /// Does what `rest` says of each incident that stands, and returns how many that changed.
+    pub(super) async fn rest_as(
+        &self,
+        asking: &Asking,
+        current: &mut Current,
+        now: OffsetDateTime,
+        rest: fn(&Incident, &Weights, OffsetDateTime) -> Option<Incident>,
+    ) -> Result<usize, QueryError> {
         let standing = match current.standing.take() {
             Some(standing) => standing,
             None => Standing::read(asking).await?,
         };
         let rested: Vec<(&Stored, Incident)> = standing
             .iter()
-            .filter_map(|stored| Some((stored, incident::rest(&stored.incident, &self.weights, now)?)))
+            .filter_map(|stored| Some((stored, rest(&stored.incident, &self.weights, now)?)))
             .collect();
         let index = self.client.names().incidents();
         let writing: Vec<Writing> =
@@ -41,7 +53,7 @@ impl Rounds {
         let incidents: Vec<&Incident> = rested.iter().map(|(_, incident)| incident).collect();
         // What somebody else wrote meanwhile is read again in the next round.
         self.store(asking, current, &writing, &incidents).await?;
-        Ok(Progress::Finished)
+        Ok(incidents.len())
     }
 
     /// Removes what is older than it shall be kept, once an hour.

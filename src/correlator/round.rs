@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use sagetrail_core::incident::Weights;
+use sagetrail_core::incident::{Incident, Weights};
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::asking::Asking;
+use super::asking::{self, Asking};
 use super::changed::{Marks, Window};
 use super::standing::Standing;
 use super::usual::Usual;
@@ -44,6 +44,8 @@ pub(super) struct Rounds {
     pub usual: Usual,
     pub removed_at: Option<Instant>,
     current: Option<Current>,
+    /// Incidents of which the last round was refused who is tied to them.
+    untied: Vec<Incident>,
 }
 
 /// The round that is being made.
@@ -62,6 +64,12 @@ pub(super) struct Current {
     pub standing: Option<Standing>,
     /// Origins that have nothing new, and belong to what was found in this round.
     pub tied: BTreeSet<String>,
+    /// Incidents of which it is not known yet who is tied to them.
+    pub tying: Vec<Incident>,
+    /// Those of which that was refused.
+    pub untied: Vec<Incident>,
+    /// How OpenSearch refused one question of many.
+    pub refused: Option<u16>,
 }
 
 /// Those of one round, in their order.
@@ -100,6 +108,7 @@ impl Rounds {
             usual: Usual::default(),
             removed_at: None,
             current: None,
+            untied: Vec::new(),
         }
     }
 
@@ -114,8 +123,14 @@ impl Rounds {
         let made = self.go_on(&mut current, now, enricher).await;
         if !matches!(made, Ok(Ended::Complete { .. })) {
             self.current = Some(current);
+            return made;
         }
-        made
+        self.untied = current.untied;
+        match current.refused {
+            // All else is decided. The next round asks for the same once more.
+            Some(status) => Err(asking::refused(status)),
+            None => made,
+        }
     }
 
     pub(super) fn begin(&self, last_round: Option<OffsetDateTime>, now: OffsetDateTime) -> Current {
@@ -130,6 +145,9 @@ impl Rounds {
             origins_after: None,
             standing: None,
             tied: BTreeSet::new(),
+            tying: self.untied.clone(),
+            untied: Vec::new(),
+            refused: None,
         }
     }
 

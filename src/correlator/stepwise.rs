@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::asking::Asking;
 use super::round::{Ended, Rounds};
 use crate::enrich::Enricher;
-use crate::incident::Weights;
+use crate::incident::{Weights, rest_before};
 use crate::metrics::Metrics;
 use crate::opensearch::{OpenSearch, QueryError};
 
@@ -37,6 +37,11 @@ impl Stepwise {
     /// Does what the rounds before this time have done that found nothing new.
     pub async fn rest(&self, now: OffsetDateTime) -> Result<(), QueryError> {
         let mut round = self.rounds.begin(self.last, now);
-        self.rounds.rest(&Asking::new(self.client.clone()), &mut round, now).await.map(|_finished| ())
+        let asking = Asking::new(self.client.clone());
+        while self.rounds.rest_as(&asking, &mut round, now, rest_before).await? > 0 {
+            // What was written is read again.
+            round.standing = None;
+        }
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use sagetrail_core::incident::{Asset, Finding, Kept, MOST, MOST_TIES, Signal, Tally, Told, assets};
+use sagetrail_core::incident::{Asset, Finding, Kept, MOST, MOST_ASKED, Signal, Tally, Told, assets};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
@@ -104,9 +104,8 @@ fn asking_of(origins: &[String], from: OffsetDateTime, aggregations: &Value) -> 
     })
 }
 
-/// Ties are compared and not shown, so more of them are kept: few decoys would hide one.
 fn most(name: &str) -> usize {
-    if name == "ties" { MOST_TIES } else { MOST }
+    if ["origins", "principals", "ties"].contains(&name) { MOST_ASKED } else { MOST }
 }
 
 /// One name more than is kept, the earliest first, so that it shows when there are more.

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sagetrail_core::correlation::{GroupKey, Point, TOLD_FIELDS};
 use sagetrail_core::incident::{
-    Asset, DrillFields, Incident, Signal, State, Surroundings, Tally, Weights, assets, judge, rest,
+    Asset, DrillFields, Incident, NewsFields, Signal, State, Surroundings, Tally, Weights, assets, judge,
+    rest,
 };
 use sagetrail_core::labels::HealthRule;
+use sagetrail_core::timestamp::Timestamp;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -202,10 +204,11 @@ fn every_field_that_is_asked_for_is_mapped_so_that_it_can_be_asked() {
     let mut of_signals = BTreeSet::new();
     let window = changed::Window::new(None, NOW, time::Duration::DAY);
     let tagged = Asset { arn: None, tag: Some("env=prod".to_owned()), ..asset() };
+    let of_ties = tied::questions(&incident(), NOW);
     for question in [
         summed::question(&["role/a".to_owned()], NOW, &[asset(), tagged]),
         changed::question(&["sagemaker.alert.origin".to_owned()], &window.filter(), None),
-        tied::question(&incident(), NOW),
+        of_ties[0].clone(),
         weak::question(&["role/a"].into(), NOW),
     ] {
         collect(&question, &mut of_signals);
@@ -230,6 +233,11 @@ fn every_field_of_an_incident_is_mapped_and_every_mapped_one_is_written() {
     whole.incident.follows = Some("another".to_owned());
     whole.incident.escalated = Some(whole.incident.opened);
     whole.incident.cut = vec!["resources".to_owned()];
+    let sentence = Some(whole.message.clone());
+    let reason = whole.incident.reason.clone();
+    whole.incident.told.as_mut().expect("it paged").sentence = sentence.clone();
+    let due = Timestamp(NOW + time::Duration::days(30));
+    whole.incident.news = Some(NewsFields { due, reason, sentence });
     // One about the pipeline says these beside.
     whole.incident.rule = Some(HealthRule::Lag);
     whole.incident.subject = Some("111122223333 eu-central-1".to_owned());

@@ -10,6 +10,7 @@ use super::arrivals;
 use super::drills;
 use super::finding::Finding;
 use super::identity::judge_clock;
+use super::memory;
 use crate::config::Config;
 use crate::opensearch::{self, Method, OpenSearch, OpenSearchError, bulk};
 use crate::setup;
@@ -44,6 +45,9 @@ pub(super) async fn examine(config: &Config, aws: &SdkConfig) -> Vec<Finding> {
     findings.extend(clock(&opensearch).await);
     findings.push(judge_write(write(&opensearch).await));
     findings.extend(content(config, &opensearch).await);
+    if config.memory.enabled {
+        findings.extend(memory::examine(config, &opensearch).await);
+    }
     findings.extend(arrivals::examine(&opensearch).await);
     findings.push(drills::examine(&opensearch).await);
     findings

@@ -1,5 +1,6 @@
 //! Decides what somebody asks for, and which records belong to it (pure).
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use sagetrail_core::incident::Incident;
@@ -132,7 +133,14 @@ impl Wanted {
     /// The same as a query.
     pub fn query(&self) -> Value {
         let mut ways = Vec::new();
-        for (field, value) in &self.ways {
+        // An incident has the very names that records have, and so many of them that each cannot be a clause.
+        let is_exact = self.incident.is_some();
+        let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (field, value) in self.ways.iter().filter(|_| is_exact) {
+            names.entry(field).or_default().push(value);
+        }
+        ways.extend(names.into_iter().map(|(field, names)| json!({"terms": {(field): names}})));
+        for (field, value) in self.ways.iter().filter(|_| !is_exact) {
             ways.push(json!({"term": {*field: {"value": value, "case_insensitive": true}}}));
             if *field == "user.id" {
                 ways.push(

@@ -26,6 +26,7 @@ mod redaction;
 mod remembered;
 mod resources;
 mod rules;
+mod second_pages;
 mod sigmahq;
 mod silences;
 mod support;

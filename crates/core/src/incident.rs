@@ -11,6 +11,7 @@ mod counted;
 mod drill;
 mod ending;
 mod held;
+mod paging;
 mod rounds;
 mod sentence;
 mod signal;
@@ -33,10 +34,12 @@ use crate::timestamp::Timestamp;
 pub use assets::Asset;
 pub use counted::Counted;
 pub use drill::DrillFields;
-pub use ending::rest;
+pub use ending::{rest, rest_before};
+use paging::Paging;
+pub use paging::{NewsFields, ToldFields, untold};
 pub use rounds::{AT_ONCE, Decided, Page, Rounds};
 pub use signal::{Signal, SignalFinding};
-pub use tally::{Finding, Kept, MOST, MOST_TIES, Tally, Told};
+pub use tally::{Finding, Kept, MOST, MOST_ASKED, Tally, Told};
 pub use together::{Alone, Ties, is_tied, put_together};
 pub use trouble::{Topic, Trouble};
 pub use usual::hour_of;
@@ -92,7 +95,8 @@ pub struct SourceFields {
     pub address: Vec<String>,
 }
 
-/// What is said under `incident`. Lists have at most [`MOST`] members, ties [`MOST_TIES`]; `cut` names those that had more.
+/// What is said under `incident`. Lists have at most [`MOST`] members, those of origins, principals and ties [`MOST_ASKED`]; `cut`
+/// names those that had more.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IncidentFields {
@@ -116,6 +120,10 @@ pub struct IncidentFields {
     pub pages: u64,
     /// When it paged last.
     pub paged: Timestamp,
+    /// What that page told.
+    pub told: Option<ToldFields>,
+    /// What pages when that page is old enough.
+    pub news: Option<NewsFields>,
     pub opened: Timestamp,
     pub escalated: Option<Timestamp>,
     pub quiet: Option<Timestamp>,
@@ -193,6 +201,16 @@ pub struct Surroundings<'s> {
 /// Decides what an incident is from now on, given all its signals and the incident that stands, or the last one of the
 /// origin, which is closed. None where there is nothing to write: too little for an incident, or nothing that changed.
 pub fn judge(tally: &Tally, last: Option<&Incident>, around: Surroundings<'_>) -> Option<Incident> {
+    judge_beside(tally, None, last, around)
+}
+
+/// The same where some of the signals are of origins that no page of the incident has told of, with what these say alone.
+pub fn judge_beside(
+    tally: &Tally,
+    untold: Option<&Tally>,
+    last: Option<&Incident>,
+    around: Surroundings<'_>,
+) -> Option<Incident> {
     let standing = last.filter(|incident| incident.is_standing());
     // What of a drill is found late opens no second one.
     if last.is_some_and(|last| last.is_drill() && !last.is_standing()) {
@@ -210,9 +228,10 @@ pub fn judge(tally: &Tally, last: Option<&Incident>, around: Surroundings<'_>) -
         None => last.map(|incident| incident.incident.id.clone()),
     };
     let id = id(&origin, follows.as_deref());
-    let paging = paging(tally, standing, severity, around);
     let now = Timestamp(around.now);
     let score = known.map_or_else(|| tally.score(around.usual, around.weights), |it| it.incident.score);
+    let asked = paging::Question { tally, untold, standing, severity, score, origin: &origin };
+    let paging::Decision { paging, reason, sentence, told, news } = paging::decide(asked, around);
     let earlier = standing.map(|standing| &standing.incident);
     let worst_first = tally.worst_first();
     let state = state(standing, paging, tally);
@@ -226,13 +245,12 @@ pub fn judge(tally: &Tally, last: Option<&Incident>, around: Surroundings<'_>) -
         state,
         severity,
         score: score.max(earlier.map_or(0, |earlier| earlier.score)),
-        reason: match (earlier, paging) {
-            (Some(earlier), Paging::Not) => earlier.reason.clone(),
-            _ => sentence::reason(tally, score, around.weights),
-        },
+        reason,
         page: format!("{id}/{}", pages(standing, paging)),
         pages: pages(standing, paging),
         paged: earlier.filter(|_| paging == Paging::Not).map_or(now, |earlier| earlier.paged),
+        told: Some(told),
+        news,
         opened: earlier.map_or(now, |earlier| earlier.opened),
         escalated: match paging {
             Paging::Escalates => Some(now),
@@ -260,7 +278,7 @@ pub fn judge(tally: &Tally, last: Option<&Incident>, around: Surroundings<'_>) -
     };
     let incident = Incident {
         timestamp: Timestamp(end),
-        message: sentence::sentence(tally, severity, &fields.origin),
+        message: sentence,
         event: EventFields {
             kind: Kind::Alert,
             start: Timestamp(first),
@@ -324,14 +342,6 @@ impl Finding {
     }
 }
 
-/// What a decision does about pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Paging {
-    Not,
-    Opens,
-    Escalates,
-}
-
 fn severity(tally: &Tally, around: Surroundings<'_>) -> Option<Severity> {
     let Surroundings { usual, weights, .. } = around;
     let score = tally.score(usual, weights);
@@ -341,21 +351,6 @@ fn severity(tally: &Tally, around: Surroundings<'_>) -> Option<Severity> {
     } else {
         (score >= weights.limits.opens_at.value.into()).then_some(Severity::High)
     }
-}
-
-fn paging(
-    tally: &Tally,
-    standing: Option<&Incident>,
-    severity: Severity,
-    around: Surroundings<'_>,
-) -> Paging {
-    let Some(standing) = standing.map(|standing| &standing.incident) else { return Paging::Opens };
-    let is_new = |(rule, finding): (&String, &Finding)| {
-        finding.severity == Severity::Critical && !standing.findings.iter().any(|known| known.id == *rule)
-    };
-    let is_old = around.now - standing.paged.0 >= around.weights.times.again_after.value;
-    let escalates = severity > standing.severity || (is_old && tally.findings.iter().any(is_new));
-    if escalates { Paging::Escalates } else { Paging::Not }
 }
 
 fn pages(standing: Option<&Incident>, paging: Paging) -> u64 {

@@ -146,6 +146,8 @@ struct Online<'s> {
     /// Lines of the next bulk.
     lines: String,
     pages: BTreeSet<Paged>,
+    /// When the last moment ended.
+    ended: OffsetDateTime,
     rounds: u64,
     slowest: std::time::Duration,
 }
@@ -158,6 +160,8 @@ impl Online<'_> {
             return;
         }
         self.rest(now).await;
+        self.see_pages(self.ended, now).await;
+        self.ended = now;
         self.store().await;
         let began = Instant::now();
         for attempt in 1.. {
@@ -168,12 +172,29 @@ impl Online<'_> {
         }
         self.slowest = self.slowest.max(began.elapsed());
         self.rounds += 1;
-        for incident in self.incidents(&json!({"term": {"incident.paged": at(now)}})).await {
-            let fields = &incident["incident"];
-            let [severity, id] = texts(fields, ["severity", "id"]);
-            // What is written again without a page keeps the time of its last one.
-            self.pages.insert((at(now), id, severity));
+        self.see_pages(now, now).await;
+    }
+
+    /// Notes the pages of a time. What is written again without a page keeps the time of its last one.
+    async fn see_pages(&mut self, from: OffsetDateTime, to: OffsetDateTime) {
+        let paged = json!({"range": {"incident.paged": {"gte": at(from), "lte": at(to)}}});
+        for incident in self.incidents(&paged).await {
+            let [severity, id, time] = texts(&incident["incident"], ["severity", "id", "paged"]);
+            self.pages.insert((time, id, severity));
         }
+    }
+
+    /// Lives through what is left: what came too soon after a page still pages.
+    async fn end(&mut self, end: OffsetDateTime) {
+        self.rest(end).await;
+        let news = self.incidents(&json!({"exists": {"field": "incident.news.due"}})).await;
+        let due = |incident: &Value| {
+            let [due] = texts(&incident["incident"]["news"], ["due"]);
+            sagetrail::timestamp::parse(&due)
+        };
+        let last = news.iter().filter_map(due).max().unwrap_or(end).max(end);
+        self.rest(last).await;
+        self.see_pages(self.ended, last).await;
     }
 
     async fn rest(&mut self, now: OffsetDateTime) {
@@ -279,6 +300,7 @@ async fn a_backtest_of_generated_weeks_tells_the_incidents_and_pages_that_the_ro
         enricher: Enricher::built_in(Scope::All),
         lines: String::new(),
         pages: BTreeSet::new(),
+        ended: OffsetDateTime::UNIX_EPOCH,
         rounds: 0,
         slowest: std::time::Duration::ZERO,
     };
@@ -304,7 +326,7 @@ async fn a_backtest_of_generated_weeks_tells_the_incidents_and_pages_that_the_ro
     }
     assert!(child.wait().expect("it ends").success());
     if let Some(end) = end {
-        online.rest(end).await;
+        online.end(end).await;
     }
     let decided: BTreeSet<Said> =
         online.incidents(&json!({"match_all": {}})).await.iter().map(Said::of).collect();

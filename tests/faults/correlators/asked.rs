@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 use super::aggregated;
 use super::store::Stored;
 
+/// What one query may have, as OpenSearch is delivered.
+const MOST_CLAUSES: usize = 1_024;
+
 /// A document with where it is.
 #[derive(Debug, Clone, Copy)]
 pub struct Document<'d> {
@@ -18,6 +21,9 @@ pub struct Document<'d> {
 
 /// The answer to a search over these documents.
 pub fn answer(all: &BTreeMap<(String, String), Stored>, indices: &str, body: &Value) -> Value {
+    if clauses(&body["query"]) > MOST_CLAUSES {
+        return json!({"status": 400, "error": {"reason": "maxClauseCount is set to 1024"}});
+    }
     let names: Vec<&str> = indices.split(',').collect();
     let is_in =
         |index: &str| names.iter().any(|name| index == *name || index.starts_with(&format!("{name}-")));
@@ -47,6 +53,13 @@ pub fn answer(all: &BTreeMap<(String, String), Stored>, indices: &str, body: &Va
         found.into_iter().take(size).map(|document| hit(&document, body, &keys(&document))).collect();
     answer["hits"]["hits"] = json!(hits);
     answer
+}
+
+/// How many queries one is made of. A list of terms is one.
+fn clauses(query: &Value) -> usize {
+    let asked = &query["bool"];
+    let parts = ["filter", "must_not", "should"].into_iter().flat_map(|member| list(&asked[member]));
+    if asked.is_null() { 1 } else { parts.map(clauses).sum() }
 }
 
 pub fn hit(document: &Document<'_>, body: &Value, sort: &[Value]) -> Value {

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use run::{Outcome, run, run_schedule};
-use schedule::Schedule;
+use schedule::{Kind, Schedule};
 
 const SEEDS: Range<u64> = 0..40;
 /// Beside those that run seeds.
@@ -76,11 +76,14 @@ fn whatever_becomes_of_correlators_no_page_is_lost_and_none_is_doubled_and_none_
 
 #[test]
 fn no_late_decision_replaces_a_later_one_and_neither_a_flood_nor_blocked_writes_hide_a_finding() {
-    let schedules: [(&str, Schedule, u64); 4] = [
+    let schedules: [(&str, Schedule, u64); 7] = [
         ("a critical finding behind a flood of others", Schedule::of_a_hidden_finding(), 1),
         ("a late decision", Schedule::of_a_late_decision(), 2),
         ("writes that are blocked for long", Schedule::of_long_blocked_writes(), 1),
         ("a round that nobody remembers", Schedule::of_a_forgotten_round(), 1),
+        ("a second rule soon after a page", Schedule::of_a_second_page(Kind::Soon), 2),
+        ("somebody else soon after a page", Schedule::of_a_second_page(Kind::Joining), 2),
+        ("more ties than one question holds", Schedule::of_many_ties(), 1),
     ];
     for (what, schedule, pages) in schedules {
         let outcome = run_schedule(0, FIXED_WORKER, schedule, fastrand::Rng::with_seed(0));

@@ -30,6 +30,8 @@ const EVENTS: &str = "sagetrail-events-2026.11";
 /// A rule of ordinary records, and the correlation that looks at them.
 const ORDINARY: &str = "00000000-0000-4000-8000-000000000001";
 const TOGETHER: &str = "00000000-0000-4000-8000-000000000900";
+/// With two clauses for each these are more than OpenSearch takes.
+const MANY_TIES: usize = 600;
 const A_YEAR: i64 = 365 * 24 * 60 * 60;
 
 static KNOWLEDGE: LazyLock<Arc<Enricher>> = LazyLock::new(|| {
@@ -120,15 +122,19 @@ fn judge(inner: &Inner, number: usize, attack: &Attack) -> Option<String> {
         inner.origins.iter().filter(|(_, of)| of.contains(&origin)).map(|(id, _)| id).collect();
     let count = inner.pages.values().filter(|incident| incidents.contains(incident)).count();
     let expected = match attack.kind {
-        Kind::Critical | Kind::Correlated => 1..=1,
+        Kind::Critical | Kind::Correlated | Kind::Tied => 1..=1,
+        Kind::Soon | Kind::Joining => 2..=2,
         // Whether it was seen in between depends on when rounds were.
         Kind::Escalating | Kind::Hidden => 1..=2,
         Kind::Weak | Kind::Replayed => 0..=0,
     };
     let is_expected = !expected.contains(&0);
+    let joins = matches!(attack.kind, Kind::Joining | Kind::Tied);
+    let is_joint = inner.origins.values().any(|of| of.contains(&origin) && of.contains(&another(number)));
     let is_as_told = expected.contains(&count)
         && incidents.len() == usize::from(is_expected)
-        && inner.is_critical(&origin) == is_expected;
+        && inner.is_critical(&origin) == is_expected
+        && is_joint == joins;
     let kind = attack.kind;
     (!is_as_told).then(|| {
         format!(
@@ -141,6 +147,11 @@ fn judge(inner: &Inner, number: usize, attack: &Attack) -> Option<String> {
 
 fn origin(number: usize) -> String {
     format!("arn:aws:iam::950000000001:role/Attacker{number}")
+}
+
+/// Somebody else of the same attack.
+fn another(number: usize) -> String {
+    format!("{}-and-another", origin(number))
 }
 
 /// Keeps one correlator running, whatever becomes of it.
@@ -300,28 +311,42 @@ fn store(
     let stored = time.saturating_sub(found_after);
     let happened = at(stored, if kind == Kind::Replayed { -A_YEAR } else { -60 });
     let level = match (kind, part) {
-        (Kind::Critical | Kind::Replayed, _) | (Kind::Escalating, 1) | (Kind::Hidden, FLOOD) => {
-            Some("critical")
-        }
+        (Kind::Critical | Kind::Replayed | Kind::Soon | Kind::Joining, _)
+        | (Kind::Escalating | Kind::Tied, 1)
+        | (Kind::Hidden, FLOOD) => Some("critical"),
         (Kind::Escalating, _) => Some("high"),
         (Kind::Hidden, _) => Some("informational"),
-        (Kind::Weak, _) => Some("low"),
+        (Kind::Weak | Kind::Tied, _) => Some("low"),
         (Kind::Correlated, _) => None,
     };
     let rule = if level.is_some() {
-        let number = if kind == Kind::Hidden { part / 2 } else { part };
+        let number = match kind {
+            Kind::Hidden => part / 2,
+            Kind::Joining => 0,
+            _ => part,
+        };
         format!("00000000-0000-4000-8000-{:012}", 100 + number)
     } else {
         ORDINARY.to_owned()
     };
-    let origin = origin(number);
+    let origin = match (kind, part) {
+        (Kind::Joining, 1) | (Kind::Tied, 0) => another(number),
+        _ => origin(number),
+    };
+    let tie = |which: usize| format!("notebook-{number}-{which}");
+    let ties: Vec<String> = match (kind, part) {
+        (Kind::Joining, _) => vec![tie(0)],
+        (Kind::Tied, 0) => vec![tie(MANY_TIES - 1)],
+        (Kind::Tied, _) => (0..MANY_TIES).map(tie).collect(),
+        _ => Vec::new(),
+    };
     let mut source = json!({
         "@timestamp": happened, "message": format!("{origin} did it"),
         "event": {"id": format!("{number}-{part}"), "outcome": "success", "ingested": at(stored, skew), "action": "DescribeModel"},
         "cloud": {"account": {"id": "950000000001"}, "region": "eu-central-1"}, "source": {"address": "203.0.113.5"},
         "rule": {"id": [rule]},
         "sagemaker": {"categories": ["configuration-change"], "alert": {
-            "origin": origin, "principal": origin, "identity": origin, "resource": format!("resource-{number}"), "ties": []
+            "origin": origin, "principal": origin, "identity": origin, "resource": format!("resource-{number}"), "ties": ties
         }}
     });
     if let Some(level) = level {

@@ -35,6 +35,12 @@ pub enum Kind {
     Weak,
     /// Critical findings of a year ago, which are shipped now.
     Replayed,
+    /// Critical findings of two rules, of which the second comes soon after the page.
+    Soon,
+    /// A critical finding, and one of the same rule by somebody else who changed the same.
+    Joining,
+    /// A low finding, and a critical one of somebody else who changed the same and much beside it.
+    Tied,
     /// A flood of findings that are worth no point, of many rules, each twice, and a critical one after them.
     Hidden,
 }
@@ -119,6 +125,17 @@ impl Schedule {
         Self::of_first_leader([0, 0], Attack::at(Kind::Hidden, &records), Vec::new())
     }
 
+    /// What comes soon after a page pages when that is an hour old, and no sooner.
+    pub fn of_a_second_page(kind: Kind) -> Self {
+        let long_after = (secs(4_000), Event::Door(1, Passing::CutOff, secs(1)));
+        Self::of_first_leader([0, 0], Attack::at(kind, &[60, 120]), vec![long_after])
+    }
+
+    /// Somebody changed so many things that OpenSearch would refuse to be asked for all of them at once.
+    pub fn of_many_ties() -> Self {
+        Self::of_first_leader([0, 0], Attack::at(Kind::Tied, &[60, 120]), Vec::new())
+    }
+
     /// Nothing that is decided can be written for longer than rounds overlap.
     pub fn of_long_blocked_writes() -> Self {
         let events = vec![(secs(30), Event::WritesBlocked(secs(1_500)))];
@@ -151,7 +168,9 @@ impl Attack {
             Kind::Critical | Kind::Weak => vec![first],
             Kind::Escalating => vec![first, first + Duration::from_secs(random.u64(0..200))],
             Kind::Correlated => (0..4).map(|_| first + Duration::from_secs(random.u64(0..120))).collect(),
-            Kind::Replayed | Kind::Hidden => vec![first, first + Duration::from_secs(5)],
+            Kind::Replayed | Kind::Hidden | Kind::Soon | Kind::Joining | Kind::Tied => {
+                vec![first, first + Duration::from_secs(5)]
+            }
         };
         Self { kind, records, found_after: Duration::from_millis(random.u64(0..20_000)), skew: skew(random) }
     }

@@ -9,16 +9,21 @@ use crate::timestamp::Timestamp;
 /// waits, and short enough that nobody wonders about it the next day.
 const CLOSED_AFTER: Duration = Duration::hours(1);
 
-/// What becomes of an incident of which nothing new came: quiet, then closed. None while it stays as it is.
+/// What becomes of an incident of which nothing new came: it pages for what came too soon after its last page, then it is quiet,
+/// then closed. None while it stays as it is.
 pub fn rest(incident: &Incident, weights: &Weights, now: OffsetDateTime) -> Option<Incident> {
     if !incident.is_standing() {
         return None;
     }
-    let silence = now - incident.event.end.0;
+    // What is told late is not over before somebody could see the page.
+    let silence = now - incident.event.end.0.max(incident.incident.paged.0);
     let mut rested = incident.clone();
     let fields = &mut rested.incident;
     if incident.is_forgotten_drill(now) {
         return Some(incident.closed(now));
+    }
+    if let Some(news) = fields.news.take_if(|news| news.due.0 <= now) {
+        return Some(incident.escalated(news, now));
     }
     if silence >= weights.times.closes_after.value || now - fields.opened.0 >= weights.times.longest.value {
         fields.state = State::Closed;
@@ -31,6 +36,11 @@ pub fn rest(incident: &Incident, weights: &Weights, now: OffsetDateTime) -> Opti
     }
     rested.event.ingested = Timestamp(now);
     Some(rested)
+}
+
+/// The same as of the moment when it happened, where nobody looked until now.
+pub fn rest_before(incident: &Incident, weights: &Weights, now: OffsetDateTime) -> Option<Incident> {
+    rest(incident, weights, incident.due().map_or(now, |due| due.min(now)))
 }
 
 impl Incident {

@@ -97,6 +97,8 @@ pub fn tell(
             reason: weight.title.clone(),
             pages: 1,
             paged: at,
+            told: None,
+            news: None,
             opened: at,
             escalated: None,
             quiet: None,

@@ -11,8 +11,8 @@ use super::correlated::{self, Correlated};
 use super::held::Held;
 use super::usual::{Matches, hour_of};
 use super::{
-    Alone, Counted, Incident, Signal, Surroundings, Tally, Ties, Weights, assets, counts_from, judge,
-    put_together, rest,
+    Alone, Counted, Incident, Signal, Surroundings, Tally, Ties, Weights, assets, counts_from, judge_beside,
+    put_together, rest_before, untold,
 };
 use crate::correlation::Correlations;
 use crate::enrich::Severity;
@@ -88,6 +88,21 @@ struct Matter {
     from: OffsetDateTime,
 }
 
+impl Page {
+    /// The last one of an incident.
+    fn of(incident: &Incident) -> Self {
+        let fields = &incident.incident;
+        Self {
+            time: fields.paged,
+            severity: fields.severity,
+            incident: fields.id.clone(),
+            origin: fields.origin.clone(),
+            sentence: incident.message.clone(),
+            reason: fields.reason.clone(),
+        }
+    }
+}
+
 impl<'c> Rounds<'c> {
     pub fn new(weights: Weights, correlations: &'c Correlations) -> Self {
         Self {
@@ -121,6 +136,9 @@ impl<'c> Rounds<'c> {
         if let Some(now) = self.now {
             self.decide(now.saturating_add(EVERY));
             self.rest(now.saturating_add(EVERY));
+            // What came too soon after a page pages after the last record.
+            let last = self.standing().filter_map(Incident::due).max();
+            last.into_iter().for_each(|last| self.rest(last));
         }
         let correlated = self.counted.into_values().flatten().collect();
         Decided { incidents: self.incidents, pages: self.pages, correlated }
@@ -215,7 +233,13 @@ impl<'c> Rounds<'c> {
             .into_iter()
             .filter_map(|Matter { last, origins, from }| {
                 let tally = self.tally(origins.iter().map(String::as_str), from);
-                Some((last, judge(&tally, last.map(|place| &self.incidents[place]), around)?))
+                let before = last.map(|place| &self.incidents[place]);
+                let others = before.filter(|it| it.is_standing()).map(|it| untold(it, &origins));
+                let others = others.filter(|others| !others.is_empty()).map(|others| {
+                    let from = from.max(counts_from(None, around.weights, now));
+                    self.tally(others.iter().map(String::as_str), from)
+                });
+                Some((last, judge_beside(&tally, others.as_ref(), before, around)?))
             })
             .collect();
         for (last, decided) in decided {
@@ -277,16 +301,8 @@ impl<'c> Rounds<'c> {
 
     /// Keeps an incident, in the place of the version that stands, and the page that it is.
     fn keep(&mut self, standing: Option<usize>, decided: Incident) {
-        let fields = &decided.incident;
-        if fields.pages > standing.map_or(0, |place| self.incidents[place].incident.pages) {
-            self.pages.push(Page {
-                time: fields.paged,
-                severity: fields.severity,
-                incident: fields.id.clone(),
-                origin: fields.origin.clone(),
-                sentence: decided.message.clone(),
-                reason: fields.reason.clone(),
-            });
+        if decided.incident.pages > standing.map_or(0, |place| self.incidents[place].incident.pages) {
+            self.pages.push(Page::of(&decided));
         }
         let place = standing.unwrap_or(self.incidents.len());
         for origin in &decided.incident.origins {
@@ -331,7 +347,10 @@ impl<'c> Rounds<'c> {
     fn rest(&mut self, now: OffsetDateTime) {
         for place in self.standing.keys().copied().collect::<Vec<_>>() {
             // The time of a rest is that of the last signal and the waiting, however long nothing was decided since.
-            while let Some(rested) = rest(&self.incidents[place], &self.weights, now) {
+            while let Some(rested) = rest_before(&self.incidents[place], &self.weights, now) {
+                if rested.incident.pages > self.incidents[place].incident.pages {
+                    self.pages.push(Page::of(&rested));
+                }
                 self.incidents[place] = rested;
             }
             if !self.incidents[place].is_standing() {

@@ -10,8 +10,9 @@ use crate::enrich::{Severity, tie_key};
 
 /// The most names of one kind that an incident keeps. More are said, not shown.
 pub const MOST: usize = 50;
-/// The most ties, which are compared and not shown.
-pub const MOST_TIES: usize = 1_000;
+/// The most origins, principals and ties: by these it is found who belongs to the incident, and what they did. Few decoys must
+/// not hide one.
+pub const MOST_ASKED: usize = 1_000;
 
 /// A factor that changes nothing, in percent.
 const WHOLE: u64 = super::assets::WHOLE as u64;
@@ -85,10 +86,10 @@ impl Tally {
         self.succeeded += u64::from(signal.succeeded);
         self.first = Some(self.first.map_or(*time, |first| first.min(*time)));
         self.last = Some(self.last.map_or(*time, |last| last.max(*time)));
-        self.origins.add(&signal.origin, *time);
-        self.principals.add(&signal.principal, *time);
+        self.origins.add_to(MOST_ASKED, &signal.origin, *time);
+        self.principals.add_to(MOST_ASKED, &signal.principal, *time);
         signal.resource.iter().for_each(|resource| self.resources.add(resource, *time));
-        signal.ties.iter().for_each(|tie| self.ties.add_to(MOST_TIES, tie, *time));
+        signal.ties.iter().for_each(|tie| self.ties.add_to(MOST_ASKED, tie, *time));
         signal.account.iter().for_each(|account| self.accounts.add(account, *time));
         signal.region.iter().for_each(|region| self.regions.add(region, *time));
         signal.address.iter().for_each(|address| self.addresses.add(address, *time));

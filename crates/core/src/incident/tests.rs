@@ -6,6 +6,8 @@ use time::macros::datetime;
 use super::*;
 use crate::correlation::Correlations;
 
+mod pages;
+
 const NOW: OffsetDateTime = datetime!(2026-11-03 12:00 UTC);
 const NOTEBOOK: &str = "arn:aws:sagemaker:eu-west-1:111122223333:notebook-instance/n";
 const ROLE: &str = "arn:aws:iam::111122223333:role/exec";

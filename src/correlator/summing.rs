@@ -1,0 +1,95 @@
+//! Asks what signals say together, and who else may belong to an incident. One question that OpenSearch refuses keeps nobody
+//! else waiting: it is left out, and the round is made again.
+
+use std::collections::BTreeSet;
+
+use sagetrail_core::incident;
+use time::OffsetDateTime;
+
+use super::asking::{AT_ONCE, Asking, SMALL_AT_ONCE};
+use super::matters::Matter;
+use super::round::{Current, Rounds};
+use super::{summed, tied};
+use crate::opensearch::QueryError;
+
+impl Rounds {
+    /// Asks what the signals say of each matter of which that is not known yet. It stays unknown where that is refused.
+    pub(super) async fn sum_up(
+        &self,
+        asking: &Asking,
+        current: &mut Current,
+        matters: &mut [Matter],
+    ) -> Result<(), QueryError> {
+        let mut open: Vec<&mut Matter> = matters.iter_mut().filter(|matter| matter.tally.is_none()).collect();
+        let questions: Vec<_> = open.iter().map(|matter| matter.question(&self.weights)).collect();
+        let answers = asking.search_apart(&self.indices(), &questions, &mut current.refused).await?;
+        let assets = &self.weights.assets;
+        let (mut cut, mut more) = (Vec::new(), Vec::new());
+        for (place, (matter, answer)) in open.iter_mut().zip(&answers).enumerate() {
+            let Some(answer) = answer else { continue };
+            matter.tally = Some(summed::read(answer, assets));
+            if let Some(question) = matter.question_of_assets(answer, &self.weights) {
+                cut.push(place);
+                more.push(question);
+            }
+        }
+        let answers = asking.search_apart(&self.indices(), &more, &mut current.refused).await?;
+        for (place, answer) in cut.into_iter().zip(answers.iter()) {
+            let Some(answer) = answer else { continue };
+            open[place].tally.iter_mut().for_each(|tally| summed::read_assets(answer, assets, tally));
+        }
+        Ok(())
+    }
+
+    /// Asks what those did of whom no page has told.
+    pub(super) async fn sum_up_untold(
+        &self,
+        asking: &Asking,
+        current: &mut Current,
+        matters: &mut [Matter],
+        now: OffsetDateTime,
+    ) -> Result<(), QueryError> {
+        let question = |matter: &Matter| matter.question_of_untold(&self.weights, now);
+        let (places, questions): (Vec<usize>, Vec<_>) =
+            matters.iter().enumerate().filter_map(|(place, matter)| Some((place, question(matter)?))).unzip();
+        for (places, questions) in places.chunks(AT_ONCE).zip(questions.chunks(AT_ONCE)) {
+            let answers = asking.search_apart(&self.indices(), questions, &mut current.refused).await?;
+            for (place, answer) in places.iter().zip(&answers) {
+                let read = |answer| summed::read(answer, &self.weights.assets);
+                matters[*place].untold = answer.as_ref().map(read);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks who acted before anybody of the incidents did to which they may be tied. What is refused is asked again.
+    pub(super) async fn find_tied(
+        &self,
+        asking: &Asking,
+        current: &mut Current,
+        now: OffsetDateTime,
+    ) -> Result<(), QueryError> {
+        let from = incident::counts_from(None, &self.weights, now);
+        let questions = |(place, incident)| {
+            tied::questions(incident, from).into_iter().map(move |question| (place, question))
+        };
+        let (places, questions): (Vec<usize>, Vec<_>) =
+            current.tying.iter().enumerate().flat_map(questions).unzip();
+        let (mut tied, mut untied) = (BTreeSet::new(), BTreeSet::new());
+        for (places, questions) in places.chunks(SMALL_AT_ONCE).zip(questions.chunks(SMALL_AT_ONCE)) {
+            let answers = asking.search_apart(&self.indices(), questions, &mut current.refused).await?;
+            for (place, answer) in places.iter().zip(&answers) {
+                match answer {
+                    Some(answer) => tied.extend(tied::read(answer, &current.tying[*place])),
+                    None => drop(untied.insert(*place)),
+                }
+            }
+        }
+        current.tied.extend(tied);
+        let asked = std::mem::take(&mut current.tying).into_iter().enumerate();
+        current
+            .untied
+            .extend(asked.filter(|(place, _)| untied.contains(place)).map(|(_, incident)| incident));
+        Ok(())
+    }
+}
