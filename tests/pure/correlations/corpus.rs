@@ -7,6 +7,8 @@ use std::process::Command;
 use sagetrail::config::Scope;
 use sagetrail::enrich::Enricher;
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::{documents, found, points};
 
@@ -53,10 +55,14 @@ fn by_case(cases: &Value, past: &[&Value], present: &[&Value]) -> BTreeMap<Strin
     }
     let mut titles: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for case in cases.as_array().unwrap() {
-        let events =
-            case["records"].as_array().unwrap().iter().map(|record| record["eventID"].as_str().unwrap());
+        let of = |member: &str| case[member].as_array().into_iter().flatten();
+        let begin = of("records").filter_map(|record| record["eventTime"].as_str()).min().unwrap();
+        let begin = OffsetDateTime::parse(begin, &Rfc3339).unwrap();
+        // What a job does each week is its rhythm.
+        let events = of("past").chain(of("records")).map(|record| record["eventID"].as_str().unwrap());
         let own: Vec<_> = events.filter_map(|event| of_event.get(event)).flatten().cloned().collect();
-        for found in found(&enricher, &points(&own, &enricher)) {
+        let points = points(&own, &enricher);
+        for found in found(&enricher, &points).into_iter().filter(|found| found.matched.fired >= begin) {
             let of_case = titles.entry(case["id"].as_str().unwrap().to_owned()).or_default();
             of_case.insert(found.correlation.title.clone());
         }
