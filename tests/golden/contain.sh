@@ -5,7 +5,6 @@
 # Note: made from 39 records of 2026-11-03T01:12:03.000Z to 2026-11-03T03:15:02.000Z. What came later, or was not delivered yet, is not in it.
 # Note: managed-node sagemaker-cluster:exampleclst1_worker-group-1-i-0a1b2c3d4e5f60718: no step is known for what was done (StartSession).
 # Note: quota L-EXAMPLE1: no step is known for what was done (RequestServiceQuotaIncrease).
-# Note: log-group /aws/sagemaker/NotebookInstances: no step is known for what was done (DeleteLogGroup).
 
 set -u
 umask 077
@@ -59,7 +58,7 @@ account 111122223333 "$PROFILE_111122223333"
 # What no record tells: set it before the script, or here, and its steps are run
 TRUST_POLICY_9=${TRUST_POLICY_9-}
 APPROVAL_STATUS_BEFORE_16=${APPROVAL_STATUS_BEFORE_16-}
-BEFORE_ENDPOINT_CONFIG_20=${BEFORE_ENDPOINT_CONFIG_20-}
+BEFORE_ENDPOINT_CONFIG_21=${BEFORE_ENDPOINT_CONFIG_21-}
 
 # ==== 1. Who acted can do no more
 
@@ -101,8 +100,8 @@ keep 15 015-1-describe-images-sagemaker-fraud-inference.json aws ${PROFILE_11112
 keep 16 016-1-describe-model-package-fraud-detection-43.json aws ${PROFILE_111122223333:+"--profile=$PROFILE_111122223333"} --region=eu-central-1 sagemaker describe-model-package --model-package-name=arn:aws:sagemaker:eu-central-1:111122223333:model-package/fraud-detection/43
 keep 17 017-1-get-trail-status-organisation-trail.json aws ${PROFILE_111122223333:+"--profile=$PROFILE_111122223333"} --region=eu-central-1 cloudtrail get-trail-status --name=organisation-trail
 keep 17 017-2-get-event-selectors-organisation-trail.json aws ${PROFILE_111122223333:+"--profile=$PROFILE_111122223333"} --region=eu-central-1 cloudtrail get-event-selectors --trail-name=organisation-trail
-keep 21 021-1-describe-notebook-instance-lifecycle-con-update-conda.json aws ${PROFILE_111122223333:+"--profile=$PROFILE_111122223333"} --region=eu-central-1 sagemaker describe-notebook-instance-lifecycle-config --notebook-instance-lifecycle-config-name=update-conda
-keep 22 022-1-describe-endpoint-config-fraud-detection-43.json aws ${PROFILE_111122223333:+"--profile=$PROFILE_111122223333"} --region=eu-central-1 sagemaker describe-endpoint-config --endpoint-config-name=fraud-detection-43
+keep 22 022-1-describe-notebook-instance-lifecycle-con-update-conda.json aws ${PROFILE_111122223333:+"--profile=$PROFILE_111122223333"} --region=eu-central-1 sagemaker describe-notebook-instance-lifecycle-config --notebook-instance-lifecycle-config-name=update-conda
+keep 23 023-1-describe-endpoint-config-fraud-detection-43.json aws ${PROFILE_111122223333:+"--profile=$PROFILE_111122223333"} --region=eu-central-1 sagemaker describe-endpoint-config --endpoint-config-name=fraud-detection-43
 
 # ==== 3. What runs is stopped
 
@@ -242,37 +241,44 @@ step 17 aws ${PROFILE_111122223333:+"--profile=$PROFILE_111122223333"} --region=
 #      undo:   Leave it on.
 #      see:    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-update-a-trail-console.html
 
-# ---- 19. Make the monitoring schedule fraud-data-quality again
+# ---- 19. Make the log group /aws/sagemaker/NotebookInstances again
+#      what:   log-group /aws/sagemaker/NotebookInstances, account 111122223333, region eu-central-1
+#      breaks: Nothing.
+#      by hand: What was deleted cannot be brought back: look for copies in S3, Kinesis or another account that it was exported or sent to. Make the group again with `aws logs create-log-group` and its retention and key of before, so that what comes now is kept.
+#      undo:   Leave it.
+#      see:    https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html
+
+# ---- 20. Make the monitoring schedule fraud-data-quality again
 #      what:   monitoring-schedule arn:aws:sagemaker:eu-central-1:111122223333:monitoring-schedule/fraud-data-quality, account 111122223333, region eu-central-1
 #      breaks: Nothing.
 #      by hand: Make it what your infrastructure code has. What it was before is not in the records.
 #      undo:   Leave it on.
 #      see:    https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-faqs.html
 
-# ---- 20. Make the endpoint churn-prediction again
+# ---- 21. Make the endpoint churn-prediction again
 #      what:   endpoint arn:aws:sagemaker:eu-central-1:111122223333:endpoint/churn-prediction, account 111122223333, region eu-central-1
 #      breaks: Nothing: it is gone.
 #      undo:   aws ${PROFILE_111122223333:+"--profile=$PROFILE_111122223333"} --region=eu-central-1 sagemaker delete-endpoint --endpoint-name=churn-prediction
 #      see:    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.html
-needs 20 BEFORE_ENDPOINT_CONFIG_20 && step 20 aws ${PROFILE_111122223333:+"--profile=$PROFILE_111122223333"} --region=eu-central-1 sagemaker create-endpoint --endpoint-name=churn-prediction --endpoint-config-name="$BEFORE_ENDPOINT_CONFIG_20"
+needs 21 BEFORE_ENDPOINT_CONFIG_21 && step 21 aws ${PROFILE_111122223333:+"--profile=$PROFILE_111122223333"} --region=eu-central-1 sagemaker create-endpoint --endpoint-name=churn-prediction --endpoint-config-name="$BEFORE_ENDPOINT_CONFIG_21"
 
 # ==== 5. What was made for it goes, with REMOVE=yes
 
-# ---- 21. Remove the lifecycle configuration update-conda
+# ---- 22. Remove the lifecycle configuration update-conda
 #      what:   notebook-instance-lifecycle-config arn:aws:sagemaker:eu-central-1:111122223333:notebook-instance-lifecycle-config/update-conda, account 111122223333, region eu-central-1
 #      breaks: Notebooks that have it do not start until it is taken from them.
 #      used:   arn:aws:sagemaker:eu-central-1:111122223333:notebook-instance/fraud-research
 #      undo:   Make it again from the description that was kept, which holds the script.
 #      see:    https://docs.aws.amazon.com/sagemaker/latest/dg/nbi-lifecycle-config-install.html
-removal 21 aws ${PROFILE_111122223333:+"--profile=$PROFILE_111122223333"} --region=eu-central-1 sagemaker delete-notebook-instance-lifecycle-config --notebook-instance-lifecycle-config-name=update-conda
+removal 22 aws ${PROFILE_111122223333:+"--profile=$PROFILE_111122223333"} --region=eu-central-1 sagemaker delete-notebook-instance-lifecycle-config --notebook-instance-lifecycle-config-name=update-conda
 
-# ---- 22. Remove the endpoint configuration fraud-detection-43
+# ---- 23. Remove the endpoint configuration fraud-detection-43
 #      what:   endpoint-config arn:aws:sagemaker:eu-central-1:111122223333:endpoint-config/fraud-detection-43, account 111122223333, region eu-central-1
 #      breaks: Endpoints cannot be made, scaled or put back with it. Those that have it go on.
 #      used:   arn:aws:sagemaker:eu-central-1:111122223333:endpoint/fraud-detection
 #      undo:   Make it again from the description that was kept.
 #      see:    https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-delete-resources.html#realtime-endpoints-delete-endpoint-config
-removal 22 aws ${PROFILE_111122223333:+"--profile=$PROFILE_111122223333"} --region=eu-central-1 sagemaker delete-endpoint-config --endpoint-config-name=fraud-detection-43
+removal 23 aws ${PROFILE_111122223333:+"--profile=$PROFILE_111122223333"} --region=eu-central-1 sagemaker delete-endpoint-config --endpoint-config-name=fraud-detection-43
 
 [ -z "$unkept" ] || echo "Of these something could not be kept, or is not there:$unkept" >&2
 [ -z "$waiting" ] || echo "These wait for what you find out:$waiting" >&2
