@@ -1,7 +1,7 @@
 //! Tells what rules and the correlator would have found and paged over records of the past.
 //!
-//! Records are read once, from wherever they are, and put into the order of time, as the daemon would have seen them. Then
-//! they are judged for each set of rules, with memory and correlations, and nothing is written.
+//! Records are read once, from wherever they are, and put into the order of time, as the daemon would have seen them.
+//! Then they are judged for each set of rules, with memory and correlations, and nothing is written.
 
 mod job;
 mod judging;

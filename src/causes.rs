@@ -2,8 +2,8 @@
 
 use std::error::Error;
 
-/// An error's text and that of each error below it: libraries say only "error sending request", and the reason is further
-/// down. What a text ends with already is not repeated.
+/// An error's text and that of each error below it: libraries say only "error sending request", and the reason is
+/// further down. What a text ends with already is not repeated.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

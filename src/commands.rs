@@ -101,8 +101,8 @@ pub(crate) fn load_for_files(args: &RuleArgs, config: &Config) -> anyhow::Result
     Ok(enricher)
 }
 
-/// The runtime of a daemon. Few threads may block, because each has memory of its own: those that decode or judge, one of each
-/// for each processor, and two for the rest.
+/// The runtime of a daemon. Few threads may block, because each has memory of its own: those that decode or judge, one
+/// of each for each processor, and two for the rest.
 pub(crate) fn daemon_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut builder = tokio::runtime::Builder::new_multi_thread();

@@ -66,8 +66,8 @@ pub enum ContainError {
     Forgotten { id: String, start: String },
 }
 
-/// Plans the containment of what somebody names, by what is stored. It reads records since a time, by default of seven days,
-/// and those of an incident since it began.
+/// Plans the containment of what somebody names, by what is stored. It reads records since a time, by default of seven
+/// days, and those of an incident since it began.
 pub async fn from_index(
     client: &OpenSearch,
     asked: &str,
@@ -204,8 +204,8 @@ fn of_incident(incident: &Incident) -> Value {
     index::of_origins(&incident.incident.origins, *time.start(), *time.end())
 }
 
-/// From when on what was made and changed counts: what a service account made in its work before somebody took its key is
-/// left alone. None where nothing was found, so that nothing counts.
+/// From when on what was made and changed counts: what a service account made in its work before somebody took its key
+/// is left alone. None where nothing was found, so that nothing counts.
 fn begin(
     incident: Option<&Incident>,
     deeds: &[Deed],

@@ -1,8 +1,9 @@
 //! Joins the findings of records to incidents.
 //!
-//! It keeps nothing that is not in OpenSearch: each round asks the indices what has come, what it means together is decided
-//! by pure code, and what is written has a deterministic id. So it can stop at any moment, another can go on, and a round
-//! that runs twice changes nothing. Of all correlators on one cluster, one holds the lease and the others stand by.
+//! It keeps nothing that is not in OpenSearch: each round asks the indices what has come, what it means together is
+//! decided by pure code, and what is written has a deterministic id. So it can stop at any moment, another can go on,
+//! and a round that runs twice changes nothing. Of all correlators on one cluster, one holds the lease and the others
+//! stand by.
 
 mod asking;
 mod bounds;
@@ -94,8 +95,8 @@ impl Correlator {
         Self { clock, ..self }
     }
 
-    /// Correlates whenever it holds the lease, and gives that back when it is told to stop. A panic at what it read ends
-    /// neither the process nor its work: it begins anew.
+    /// Correlates whenever it holds the lease, and gives that back when it is told to stop. A panic at what it read
+    /// ends neither the process nor its work: it begins anew.
     pub async fn run(self, stop: CancellationToken) {
         let correlator = Arc::new(self);
         loop {

@@ -1,7 +1,7 @@
 //! Puts a marked, harmless story through the whole pipeline, and tells how long each link took, or which one is broken.
 //!
-//! Nothing is called in AWS but what puts one file into the trail's bucket. Its records carry a mark by which every other
-//! part tells them apart; its incident is one of its own, and is closed at the end, however the drill went.
+//! Nothing is called in AWS but what puts one file into the trail's bucket. Its records carry a mark by which every
+//! other part tells them apart; its incident is one of its own, and is closed at the end, however the drill went.
 
 mod broken;
 mod cause;

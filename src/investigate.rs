@@ -1,8 +1,8 @@
-//! Writes the report of an incident, a principal or a resource: the answers to the fifteen questions, each sentence with the
-//! records that carry it, and what is not known.
+//! Writes the report of an incident, a principal or a resource: the answers to the fifteen questions, each sentence
+//! with the records that carry it, and what is not known.
 //!
-//! What a report says follows from values alone and is pure; so are the forms in which it is written. `stored` and `files`
-//! read the values.
+//! What a report says follows from values alone and is pure; so are the forms in which it is written. `stored` and
+//! `files` read the values.
 
 mod answers;
 mod chain;

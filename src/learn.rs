@@ -1,7 +1,7 @@
 //! Learns from a site's own history what the values of placeholders could be, and writes nothing.
 //!
-//! Values are counted by OpenSearch and judged here: what comes again is suggested, what looks like an attack is flagged.
-//! Then the rules are evaluated on the latest documents again, with the suggestions and without.
+//! Values are counted by OpenSearch and judged here: what comes again is suggested, what looks like an attack is
+//! flagged. Then the rules are evaluated on the latest documents again, with the suggestions and without.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -151,8 +151,8 @@ async fn learn(client: &OpenSearch, rules: &RuleSet, period: Period) -> Result<V
     Ok(learned)
 }
 
-/// The rules that say something against a value: not those that have a placeholder which is learned. They judge what the
-/// site is about to say, and everyday work trips them until then.
+/// The rules that say something against a value: not those that have a placeholder which is learned. They judge what
+/// the site is about to say, and everyday work trips them until then.
 fn against(rules: &RuleSet) -> Against<'_> {
     let others = || rules.all().filter(|rule| !rule.placeholders.iter().any(|name| is_learned(name)));
     // Posture says how something is set up, and nothing of who did it.

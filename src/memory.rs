@@ -1,7 +1,7 @@
 //! Keeps what the daemon has at hand of memory, recalls the rest, and decides which facts have to be sent.
 //!
-//! What memory is, and the one operation on it, is in the core crate. Here is what can be lost at any moment: a cache of
-//! what the index is proven to hold, and what this daemon told and is not proven yet.
+//! What memory is, and the one operation on it, is in the core crate. Here is what can be lost at any moment: a cache
+//! of what the index is proven to hold, and what this daemon told and is not proven yet.
 
 mod answer;
 mod cache;
@@ -120,8 +120,8 @@ impl Memory {
         }
     }
 
-    /// Takes from the cache what it has, and returns the keys that have to be recalled. While recall pauses these are given
-    /// up on, so that nothing waits.
+    /// Takes from the cache what it has, and returns the keys that have to be recalled. While recall pauses these are
+    /// given up on, so that nothing waits.
     pub fn look_up(&self, keys: Vec<Key>, known: &mut Known) -> Vec<Key> {
         let Some(shared) = &self.0 else { return keys };
         let now = Instant::now();
@@ -142,7 +142,8 @@ impl Memory {
         missing
     }
 
-    /// The facts of what a record told, but for what is known here and proven to be stored: nothing is left to do about that.
+    /// The facts of what a record told, but for what is known here and proven to be stored: nothing is left to do about
+    /// that.
     fn news(&self, told: Vec<Told<'_>>, known: &Known) -> Vec<Fact> {
         let Some(shared) = &self.0 else { return told.into_iter().map(Told::into_fact).collect() };
         let now = Instant::now();

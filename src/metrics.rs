@@ -1,7 +1,7 @@
 //! Registers every series that the daemon exposes to Prometheus.
 //!
-//! Labels are closed sets (enums of ours, or the categories of the loaded rules), never text from a record. A test pins the
-//! exposition, because alert rules and dashboards are written against these names.
+//! Labels are closed sets (enums of ours, or the categories of the loaded rules), never text from a record. A test pins
+//! the exposition, because alert rules and dashboards are written against these names.
 
 mod series;
 

@@ -174,8 +174,8 @@ impl MonitorFile {
 /// can use that.
 ///
 /// The plugin counts the time of a throttle from the last try of an action, also from one that failed. So a page that
-/// was lost comes again with the next one. A run finds that a try of the run a throttle ago is a moment too young, so the
-/// throttle is a minute shorter than the time between two pages.
+/// was lost comes again with the next one. A run finds that a try of the run a throttle ago is a moment too young, so
+/// the throttle is a minute shorter than the time between two pages.
 fn actions(
     names: &Names,
     name: &str,

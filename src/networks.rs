@@ -1,6 +1,7 @@
 //! Reads the files that say whose an address is, at the start and whenever they change.
 //!
-//! None of them is needed to ship a record. A file that cannot be used is reported once, and what was known before stays.
+//! None of them is needed to ship a record. A file that cannot be used is reported once, and what was known before
+//! stays.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

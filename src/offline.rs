@@ -1,7 +1,7 @@
 //! Makes the documents that would be indexed for local files, without any server.
 //!
-//! The records of all files are put into the order of time before they are judged, so that it is the same in which order the
-//! files are named, and whichever command reads them.
+//! The records of all files are put into the order of time before they are judged, so that it is the same in which
+//! order the files are named, and whichever command reads them.
 
 mod collecting;
 mod in_order;
@@ -136,8 +136,8 @@ impl Records {
         self.paths.len()
     }
 
-    /// Hands over the document of each record, the oldest first and each once, until `take` breaks off. Returns what the
-    /// records told.
+    /// Hands over the document of each record, the oldest first and each once, until `take` breaks off. Returns what
+    /// the records told.
     pub fn judge(
         &self,
         enricher: &Enricher,

@@ -20,8 +20,8 @@ mod query;
 mod transport;
 mod view;
 
-/// Makes the client of the configured cluster; nothing is sent yet. Where requests are signed and no settings of AWS are
-/// given, they are loaded.
+/// Makes the client of the configured cluster; nothing is sent yet. Where requests are signed and no settings of AWS
+/// are given, they are loaded.
 pub async fn connect(config: &Config, aws: Option<&SdkConfig>) -> Result<OpenSearch, OpenSearchError> {
     refuse_serverless(&config.sink)?;
     let loaded = match (aws, config.sink.auth) {

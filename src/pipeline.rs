@@ -40,8 +40,8 @@ mod held;
 mod judging;
 mod shipped;
 
-/// Parts between the decoder's thread and the message's task: half a megabyte of them, so that both work at the same time although
-/// parts come in bursts.
+/// Parts between the decoder's thread and the message's task: half a megabyte of them, so that both work at the same
+/// time although parts come in bursts.
 const PARTS: usize = 4;
 /// How many folders of skipped objects are logged. In a bucket with more, such names tell an operator nothing.
 const FOREIGN_PLACES: usize = 32;

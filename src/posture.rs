@@ -1,4 +1,5 @@
-//! Tells rules of posture from others: they find what a request leaves open, whoever made it, and not that somebody attacks.
+//! Tells rules of posture from others: they find what a request leaves open, whoever made it, and not that somebody
+//! attacks.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;

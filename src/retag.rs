@@ -1,5 +1,5 @@
-//! Enriches stored documents again that other rules have tagged, or that were shipped without what memory knows, from the
-//! text that they keep.
+//! Enriches stored documents again that other rules have tagged, or that were shipped without what memory knows, from
+//! the text that they keep.
 //!
 //! `event.original` is redacted, so rules see `[redacted:FINGERPRINT]` where a secret was, and the text is never
 //! redacted a second time. Id, index, times and path stay, and so does what the text no longer shows: a document never

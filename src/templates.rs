@@ -1,6 +1,7 @@
 //! Fills in templates, in which texts for people are written (pure).
 //!
-//! A value gets into a text only through the escape of the form, so that nothing that a record says becomes markup or syntax.
+//! A value gets into a text only through the escape of the form, so that nothing that a record says becomes markup or
+//! syntax.
 
 use std::borrow::Cow;
 
@@ -17,8 +18,9 @@ pub type Escape = fn(&str) -> Cow<'_, str>;
 /// The escape of a form without syntax.
 pub const PLAIN: Escape = |text| Cow::Borrowed(text);
 
-/// The template with the members of `values` in their places. A template comes with the program and is filled in by a test, so
-/// that whatever is wrong with it shows there. In a release a value that is not there leaves a gap: it must cost nobody a report.
+/// The template with the members of `values` in their places. A template comes with the program and is filled in by a
+/// test, so that whatever is wrong with it shows there. In a release a value that is not there leaves a gap: it must
+/// cost nobody a report.
 pub fn fill(template: &str, escape: Escape, values: &impl Serialize) -> String {
     let mut environment = Environment::new();
     let syntax =
@@ -45,8 +47,8 @@ pub fn fill(template: &str, escape: Escape, values: &impl Serialize) -> String {
     environment.render_str(template, Serde(values)).expect("a test fills in the template")
 }
 
-/// At most so many characters of a text, with an escape for those that nobody sees, such as one that turns the direction of the
-/// rest, and for those in `escaped`.
+/// At most so many characters of a text, with an escape for those that nobody sees, such as one that turns the
+/// direction of the rest, and for those in `escaped`.
 pub fn visible<'t>(text: &'t str, most: usize, escaped: &[char]) -> Cow<'t, str> {
     let is_escaped = |character: char| is_invisible(character) || escaped.contains(&character);
     if text.len() <= most && !text.contains(is_escaped) {

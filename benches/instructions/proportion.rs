@@ -1,5 +1,6 @@
-//! What a hostile record may cost: for each of its bytes no more than twenty times what an ordinary record costs, so that
-//! nobody stops the daemon with a file of them. What grows faster than the record is found by records that are large.
+//! What a hostile record may cost: for each of its bytes no more than twenty times what an ordinary record costs, so
+//! that nobody stops the daemon with a file of them. What grows faster than the record is found by records that are
+//! large.
 
 use sagetrail::config::Scope;
 use sagetrail::decode::Scratch;

@@ -136,7 +136,8 @@ pub async fn ship(trail: &Trail, start: impl FnOnce(&Loopback) -> Shipper) -> Co
     cost
 }
 
-/// Ships a trail so many times, after a first time that does not count, so that all that a daemon can know of it is known.
+/// Ships a trail so many times, after a first time that does not count, so that all that a daemon can know of it is
+/// known.
 pub async fn ship_known(trail: &Trail, times: usize, start: impl FnOnce(&Loopback) -> Shipper) -> Cost {
     let loopback = Loopback::serve(trail).await;
     let shipper = [start(&loopback)];

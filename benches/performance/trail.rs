@@ -1,7 +1,7 @@
 //! The trail: CloudTrail files in the shapes of a busy organisation, the same ones for the same seed.
 //!
-//! Identifiers, times and names differ in every record, which is what keeps gzip at about 12 to 1. None of the records of
-//! other services is selected, though some name SageMaker in their parameters or make a call that a rule asks for.
+//! Identifiers, times and names differ in every record, which is what keeps gzip at about 12 to 1. None of the records
+//! of other services is selected, though some name SageMaker in their parameters or make a call that a rule asks for.
 
 use std::io::Write;
 

@@ -1,7 +1,8 @@
 //! How fast `sagetrail replay` ships a million records: the command as a process, into a real OpenSearch.
 //!
-//! Run it by `make bench-replay`. All parts share one machine, so the rates are those of the whole and not of the replay
-//! alone; its own share is the processor time. The emulator of S3 is slower than S3, so a folder is read as well.
+//! Run it by `make bench-replay`. All parts share one machine, so the rates are those of the whole and not of the
+//! replay alone; its own share is the processor time. The emulator of S3 is slower than S3, so a folder is read as
+//! well.
 
 #![expect(clippy::cast_precision_loss, reason = "figures of a table have a few digits")]
 

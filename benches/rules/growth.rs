@@ -1,8 +1,8 @@
 //! The growth of the rules: the built-in ones and copies of them with ids of their own.
 //!
-//! A copy that is about other operations asks for one more parameter, last. Without it the copies of rules that ask what
-//! is absent would match every record of their operation, and the documents would grow instead of the rules. So a copy
-//! costs what a rule costs that a record meets and does not match.
+//! A copy that is about other operations asks for one more parameter, last. Without it the copies of rules that ask
+//! what is absent would match every record of their operation, and the documents would grow instead of the rules. So a
+//! copy costs what a rule costs that a record meets and does not match.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -11,10 +11,12 @@ use super::shared::{ReportFormat, RuleArgs, json, time_or_day};
 pub(crate) struct InvestigateArgs {
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
-    /// The id of an incident or its beginning; an ARN, access key or name of who called; or the ARN or name of a resource
+    /// The id of an incident or its beginning; an ARN, access key or name of who called; or the ARN or name of a
+    /// resource
     #[arg(value_name = "INCIDENT|PRINCIPAL|RESOURCE")]
     pub(crate) asked: String,
-    /// From this time on, such as `2026-11-02` or `2026-11-02T09:00:00Z`; for an incident an hour before its first signal
+    /// From this time on, such as `2026-11-02` or `2026-11-02T09:00:00Z`; for an incident an hour before its first
+    /// signal
     #[arg(long, value_name = "TIME", value_parser = time_or_day)]
     pub(crate) since: Option<OffsetDateTime>,
     /// Until this time; for an incident an hour after its last signal
@@ -26,7 +28,8 @@ pub(crate) struct InvestigateArgs {
     /// The file to write in place of standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// A folder for each cited record, its file, the signed digest that names it, its chain and key, and a checker of them
+    /// A folder for each cited record, its file, the signed digest that names it, its chain and key, and a checker of
+    /// them
     #[arg(long, value_name = "FOLDER")]
     pub(crate) evidence: Option<PathBuf>,
     /// Public keys as `aws cloudtrail list-public-keys` prints them, in place of asking CloudTrail
@@ -55,7 +58,8 @@ pub(crate) enum InvestigationFormat {
 pub(crate) struct ContainArgs {
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
-    /// The id of an incident or the beginning of it, the ARN of a principal or its access key, or the ARN or name of a resource
+    /// The id of an incident or the beginning of it, the ARN of a principal or its access key, or the ARN or name of a
+    /// resource
     #[arg(value_name = "INCIDENT|PRINCIPAL|RESOURCE")]
     pub(crate) asked: String,
     /// Read CloudTrail files in place of OpenSearch; `-` is standard input

@@ -18,8 +18,8 @@ use crate::offline::sorted::{Entry, Form};
 use crate::offline::{self, InOrder};
 use crate::stored::kept;
 
-/// Judges all records with one set of rules. What is older than `since` is the site's history: it is remembered, and not
-/// reported.
+/// Judges all records with one set of rules. What is older than `since` is the site's history: it is remembered, and
+/// not reported.
 pub fn judge(
     records: &Records,
     enricher: &Enricher,
@@ -106,8 +106,8 @@ impl Judging<'_> {
         })
     }
 
-    /// Judges the text that a stored document keeps. What memory knew when it was shipped, and what its text has lost since,
-    /// stays as the document has it.
+    /// Judges the text that a stored document keeps. What memory knew when it was shipped, and what its text has lost
+    /// since, stays as the document has it.
     fn of_stored(&mut self, bytes: &[u8]) -> io::Result<Option<Document>> {
         let Some((index, id, before)) = stored(bytes) else { return Ok(None) };
         let anew = kept(&before, self.now).and_then(|kept| {

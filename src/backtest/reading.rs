@@ -31,8 +31,8 @@ use crate::source::store::Store;
 use crate::stored::View;
 use crate::timestamp;
 
-/// What is read of buckets and the index before the time that is reported: within two weeks it shows which rules match at
-/// the site anyway, and the weeks before tell memory who does what.
+/// What is read of buckets and the index before the time that is reported: within two weeks it shows which rules match
+/// at the site anyway, and the weeks before tell memory who does what.
 const HISTORY: Duration = Duration::days(30);
 /// Items that are listed ahead of those that are read.
 const LISTED_AHEAD: usize = 256;

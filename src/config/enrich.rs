@@ -23,8 +23,8 @@ const PRIVATE: [&str; 5] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "10
 const COMPUTE: [&str; 2] = ["compute_networks", "allowed_networks"];
 
 impl EnrichConfig {
-    /// The rules with what the files are worth to them: whoever keeps AWS's ranges up to date need not list the networks of
-    /// compute, which has addresses of AWS or private ones.
+    /// The rules with what the files are worth to them: whoever keeps AWS's ranges up to date need not list the
+    /// networks of compute, which has addresses of AWS or private ones.
     pub fn rules(&self, mut rules: RulesConfig) -> RulesConfig {
         let is_listed = COMPUTE.iter().any(|name| rules.placeholders.contains_key(*name));
         if self.aws_ranges_file.is_some() && !is_listed {

@@ -25,8 +25,8 @@ struct Kind {
     pattern: Option<String>,
 }
 
-/// A placeholder of the built-in rules. What it says itself counts before what its kind says. Other members are for those
-/// who fill it.
+/// A placeholder of the built-in rules. What it says itself counts before what its kind says. Other members are for
+/// those who fill it.
 #[derive(Deserialize)]
 struct Declared {
     kind: Option<String>,

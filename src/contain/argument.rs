@@ -1,6 +1,7 @@
 //! Fills the arguments of a step with what is known (pure).
 //!
-//! What a record says is only ever a value: it is kept apart from what this program and the step say until it is written out.
+//! What a record says is only ever a value: it is kept apart from what this program and the step say until it is
+//! written out.
 
 use std::collections::BTreeMap;
 

@@ -49,8 +49,8 @@ pub enum Subject<'s> {
 }
 
 impl Scene {
-    /// Reads what was done, the earliest first. Of somebody, only what was done since `begin` was made or changed for the attack:
-    /// the same name may have worked for years before somebody else took it.
+    /// Reads what was done, the earliest first. Of somebody, only what was done since `begin` was made or changed for
+    /// the attack: the same name may have worked for years before somebody else took it.
     pub fn of(
         deeds: &[Deed],
         subject: Subject<'_>,

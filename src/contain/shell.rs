@@ -1,6 +1,7 @@
 //! Writes the plan as a script for Bash, from the template beside this file (pure).
 //!
-//! What a record says stands between quotation marks of the library, or in a comment without a character that could end it.
+//! What a record says stands between quotation marks of the library, or in a comment without a character that could end
+//! it.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

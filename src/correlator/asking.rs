@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout_at};
 use crate::opensearch::bulk::{self, Action};
 use crate::opensearch::{OpenSearch, Query, QueryError};
 
-/// What one step of a round may take. One that takes longer is gone on with in the next. There are three that can, and a round
-/// should take no more than 5 s.
+/// What one step of a round may take. One that takes longer is gone on with in the next. There are three that can, and
+/// a round should take no more than 5 s.
 const STEP: Duration = Duration::from_millis(1_500);
 /// How long one answer may take: a step that has begun a request waits for it, or the round would never come past it.
 const ANSWER: Duration = Duration::from_secs(30);

@@ -1,4 +1,5 @@
-//! Asks how much there is around the new points of groups, so that points are read of those alone that could match (pure).
+//! Asks how much there is around the new points of groups, so that points are read of those alone that could match
+//! (pure).
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,7 +14,8 @@ use crate::timestamp;
 /// From how many on different values are counted roughly. What is compared with it is doubled.
 const PRECISION: u32 = 200;
 
-/// The searches that measure some groups of a correlation, one for each of its sources; none where nothing can be measured.
+/// The searches that measure some groups of a correlation, one for each of its sources; none where nothing can be
+/// measured.
 pub(super) fn questions(correlation: &Correlation, groups: &[Changed]) -> Vec<Value> {
     let (Some(first), Some(last)) =
         (groups.iter().map(|group| group.first).min(), groups.iter().map(|group| group.last).max())

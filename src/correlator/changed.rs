@@ -1,7 +1,7 @@
 //! What has come since the last complete round: groups of documents with anything new among them (pure).
 //!
-//! Documents are asked by the time at which they were stored, with an overlap: nodes and clocks differ, and a document can be
-//! found only after a refresh. What is asked twice changes nothing.
+//! Documents are asked by the time at which they were stored, with an overlap: nodes and clocks differ, and a document
+//! can be found only after a refresh. What is asked twice changes nothing.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};

@@ -1,7 +1,7 @@
 //! Correlates: finds the groups with new points, and what their points match together.
 //!
-//! Most groups that have something new are far from a match. One search measures many of them, another finds what is stored of
-//! their matches, and points are read of those alone that could match or did.
+//! Most groups that have something new are far from a match. One search measures many of them, another finds what is
+//! stored of their matches, and points are read of those alone that could match or did.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

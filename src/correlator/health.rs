@@ -1,8 +1,8 @@
-//! Watches over the pipeline itself beside the rounds, so that neither waits for the other: what is wrong becomes an incident
-//! of its own kind, and is closed when it is well again.
+//! Watches over the pipeline itself beside the rounds, so that neither waits for the other: what is wrong becomes an
+//! incident of its own kind, and is closed when it is well again.
 //!
-//! Each rule is a search, or a few, whose answers are bounded. A rule whose question was not answered in whole opens and
-//! closes nothing.
+//! Each rule is a search, or a few, whose answers are bounded. A rule whose question was not answered in whole opens
+//! and closes nothing.
 
 mod asked;
 mod contents;
@@ -85,8 +85,8 @@ impl Correlator {
 }
 
 impl Health {
-    /// Looks at each of these rules, and returns those that need more time or another try. One that fails keeps no other from being
-    /// looked at.
+    /// Looks at each of these rules, and returns those that need more time or another try. One that fails keeps no
+    /// other from being looked at.
     async fn look(&mut self, rules: &[HealthRule], now: OffsetDateTime) -> Vec<HealthRule> {
         let mut left = Vec::new();
         for rule in rules {

@@ -1,6 +1,7 @@
 //! Judges origins: whose signals have changed, which incident they belong to, and what that is from now on.
 //!
-//! An incident is judged once, however many of its origins have something new, and after those who have none: they may join it.
+//! An incident is judged once, however many of its origins have something new, and after those who have none: they may
+//! join it.
 
 use std::collections::BTreeSet;
 

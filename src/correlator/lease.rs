@@ -1,8 +1,8 @@
 //! Holds the lease, one document that says which of several correlators works.
 //!
-//! A holder renews it, and whoever stands by takes it when nobody has for a while. Clocks of two machines are never compared:
-//! who stands by measures with its own clock for how long the document has not changed. Two that both believe they hold it
-//! do no harm, because whatever a correlator writes has a deterministic id and a condition.
+//! A holder renews it, and whoever stands by takes it when nobody has for a while. Clocks of two machines are never
+//! compared: who stands by measures with its own clock for how long the document has not changed. Two that both believe
+//! they hold it do no harm, because whatever a correlator writes has a deterministic id and a condition.
 
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ use crate::timestamp;
 pub(super) const RENEWAL: Duration = Duration::from_secs(5);
 /// After so long without a renewal a holder stops working, and so before anybody takes its place.
 pub(super) const STEP_DOWN: Duration = Duration::from_secs(15);
-/// After so long without a change whoever stands by takes it: with a look each [`LOOK`] it is taken within 30 s of a kill.
+/// After so long without a change whoever stands by takes it: with a look each [`LOOK`] it is taken within 30 s of a
+/// kill.
 const ABANDONED: Duration = Duration::from_secs(20);
 /// How often whoever stands by looks.
 pub(super) const LOOK: Duration = Duration::from_secs(2);

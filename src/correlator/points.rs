@@ -80,7 +80,8 @@ pub(super) fn read(answer: &Value, fields: &BTreeSet<String>) -> (Vec<Point>, Op
     (hits.iter().filter_map(point).collect(), after)
 }
 
-/// The search for what is stored of the matches of groups that ended between two times, by the first name of their keys.
+/// The search for what is stored of the matches of groups that ended between two times, by the first name of their
+/// keys.
 pub(super) fn question_of_stored(
     correlation: &Correlation,
     keys: &BTreeSet<&str>,

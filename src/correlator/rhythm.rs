@@ -1,4 +1,5 @@
-//! Asks how many points of a group came in each half of a timespan of the days before, where a correlation compares with them (pure).
+//! Asks how many points of a group came in each half of a timespan of the days before, where a correlation compares
+//! with them (pure).
 
 use sagetrail_core::correlation::{Correlation, GroupKey, History};
 use serde_json::{Value, json};
@@ -8,7 +9,8 @@ use super::changed::at;
 use super::points;
 use crate::timestamp;
 
-/// The search for the counts of a group from a time on, one for each half of a timespan; none where nothing is compared.
+/// The search for the counts of a group from a time on, one for each half of a timespan; none where nothing is
+/// compared.
 pub(super) fn question(
     correlation: &Correlation,
     key: &GroupKey,

@@ -1,7 +1,8 @@
 //! Makes one round: finds what has come, which groups and origins it concerns, and what they mean together.
 //!
-//! A round has steps, and each step a time limit. One that is not finished is gone on with in the next part of the round, from
-//! the page where it was; only when all steps are finished the round is complete, and the next asks from its beginning on.
+//! A round has steps, and each step a time limit. One that is not finished is gone on with in the next part of the
+//! round, from the page where it was; only when all steps are finished the round is complete, and the next asks from
+//! its beginning on.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -151,7 +152,8 @@ impl Rounds {
         }
     }
 
-    /// Gives each step its time. Those who did something are judged also while correlations are not finished, and again after.
+    /// Gives each step its time. Those who did something are judged also while correlations are not finished, and again
+    /// after.
     async fn go_on(
         &mut self,
         current: &mut Current,

@@ -65,8 +65,9 @@ pub(super) fn question(origins: &[String], from: OffsetDateTime, assets: &[Asset
     asking_of(origins, from, &aggregations)
 }
 
-/// The search for the entries that fit any resource of a rule that found something at more resources than are named. What a pattern
-/// fits is looked for among all resources of the indices, which takes longer the more there are: so it is asked only then.
+/// The search for the entries that fit any resource of a rule that found something at more resources than are named.
+/// What a pattern fits is looked for among all resources of the indices, which takes longer the more there are: so it
+/// is asked only then.
 pub(super) fn question_of_assets(
     answer: &Value,
     origins: &[String],

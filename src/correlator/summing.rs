@@ -1,5 +1,5 @@
-//! Asks what signals say together, and who else may belong to an incident. One question that OpenSearch refuses keeps nobody
-//! else waiting: it is left out, and the round is made again.
+//! Asks what signals say together, and who else may belong to an incident. One question that OpenSearch refuses keeps
+//! nobody else waiting: it is left out, and the round is made again.
 
 use std::collections::BTreeSet;
 

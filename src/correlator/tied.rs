@@ -13,8 +13,8 @@ use crate::timestamp;
 /// Origins that are looked at for one incident; whether each belongs to it is decided by what it did.
 const MOST_ORIGINS: usize = 100;
 
-/// Ties in one search. Each takes a clause for each of two fields, as keys are in lower case and names are not, and OpenSearch
-/// takes 1,024 clauses: somebody who changes many things must not make the question one that it refuses.
+/// Ties in one search. Each takes a clause for each of two fields, as keys are in lower case and names are not, and
+/// OpenSearch takes 1,024 clauses: somebody who changes many things must not make the question one that it refuses.
 const MOST_TIES: usize = 400;
 
 /// The searches for the origins of signals that an incident may be tied to.

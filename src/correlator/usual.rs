@@ -57,8 +57,8 @@ fn suspects<'i>(standing: impl Iterator<Item = &'i Incident>) -> BTreeSet<String
     standing.flat_map(|incident| &incident.incident.origins).take(MOST_SUSPECTS).cloned().collect()
 }
 
-/// What matched before the time within which signals count together, but for those whose incident stands: an attack must
-/// not make itself usual, however long it takes.
+/// What matched before the time within which signals count together, but for those whose incident stands: an attack
+/// must not make itself usual, however long it takes.
 fn question(weights: &Weights, suspects: &BTreeSet<String>, hour: OffsetDateTime) -> Value {
     let (from, to) = (hour - weights.times.history.value, hour - weights.times.window.value);
     let rules = |field: &str| json!({"terms": {"field": field, "size": MOST_RULES}});

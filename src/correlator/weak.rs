@@ -1,5 +1,5 @@
-//! Tells with one search who did too little for an incident and is tied to none (pure). Most origins with signals are so, and
-//! to sum up what each of them did would take long.
+//! Tells with one search who did too little for an incident and is tied to none (pure). Most origins with signals are
+//! so, and to sum up what each of them did would take long.
 
 use std::collections::BTreeSet;
 
@@ -67,8 +67,8 @@ pub(super) fn read(answer: &Value, weights: &Weights, standing: Option<&Standing
     origins.filter_map(is_weak).collect()
 }
 
-/// No more than this is what the findings count together: as if all were of the worst level, rare, spread, and had happened to what
-/// is worth most.
+/// No more than this is what the findings count together: as if all were of the worst level, rare, spread, and had
+/// happened to what is worth most.
 fn most_points(bucket: &Value, weights: &Weights) -> Option<u64> {
     let mut points = 0;
     for of in MATCHES {

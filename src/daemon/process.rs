@@ -1,5 +1,5 @@
-//! What a process has that works until it is told to stop, whatever its work is: rules that are loaded again, a client of
-//! OpenSearch, and the admin endpoint.
+//! What a process has that works until it is told to stop, whatever its work is: rules that are loaded again, a client
+//! of OpenSearch, and the admin endpoint.
 
 use std::mem;
 use std::pin::pin;

@@ -1,4 +1,5 @@
-//! Checks that facts can be joined into memory, and that its indices hold them in the shape that rules and people ask for.
+//! Checks that facts can be joined into memory, and that its indices hold them in the shape that rules and people ask
+//! for.
 
 use std::collections::BTreeMap;
 

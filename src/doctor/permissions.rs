@@ -63,8 +63,8 @@ fn policy<'g>(
     json!({"Version": "2012-10-17", "Statement": all})
 }
 
-/// The group that takes the place of this one: a role may read objects in place of the command, and AWS only grants what
-/// is signed.
+/// The group that takes the place of this one: a role may read objects in place of the command, and AWS only grants
+/// what is signed.
 fn chosen<'g>(group: &'g str, config: &Config) -> Option<&'g str> {
     let has_role = config.source.assume_role_arn.is_some();
     match (group, config.sink.auth, config.sink.sigv4_service) {

@@ -28,8 +28,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Refuses what would not be a drill of this site: without a place, with a key that no daemon has, or with a file that
-    /// the daemons may not read.
+    /// Refuses what would not be a drill of this site: without a place, with a key that no daemon has, or with a file
+    /// that the daemons may not read.
     pub fn of(config: &Config, chosen: Chosen) -> Result<Self, ConfigError> {
         let mut drill = config.drill.clone();
         drill.trail = chosen.trail.or(drill.trail);
@@ -69,7 +69,8 @@ impl Plan {
     }
 }
 
-/// The bucket and the prefix of a trail, with its slash. Whoever gives a folder of the trail means what stands before it.
+/// The bucket and the prefix of a trail, with its slash. Whoever gives a folder of the trail means what stands before
+/// it.
 pub fn place(trail: &str) -> (String, String) {
     let rest = trail.strip_prefix("s3://").unwrap_or(trail);
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));

@@ -32,8 +32,8 @@ pub enum Step {
 }
 
 impl Step {
-    /// How long it may take: what is usual, with as much again for a busy hour. S3 announces within seconds, mostly; a round of
-    /// the correlator begins each 15 s, a monitor runs each minute.
+    /// How long it may take: what is usual, with as much again for a busy hour. S3 announces within seconds, mostly; a
+    /// round of the correlator begins each 15 s, a monitor runs each minute.
     pub fn deadline(self) -> Duration {
         Duration::from_secs(match self {
             Self::Uploaded => 30,

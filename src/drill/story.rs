@@ -1,4 +1,5 @@
-//! Writes the story of a drill: records of a little attack that never happened, as CloudTrail would deliver them (pure).
+//! Writes the story of a drill: records of a little attack that never happened, as CloudTrail would deliver them
+//! (pure).
 
 use std::io::Write;
 

@@ -39,7 +39,8 @@ impl Judge {
         &self.policies
     }
 
-    /// What each policy that is about a call does with it. `is_whole` says whether CloudTrail left nothing out of the record.
+    /// What each policy that is about a call does with it. `is_whole` says whether CloudTrail left nothing out of the
+    /// record.
     pub fn judge(&self, record: &Value, is_whole: bool) -> Vec<Judged> {
         let call = Call::read(record, is_whole);
         // Roles of services are out of reach of these policies.

@@ -109,7 +109,8 @@ impl Policy {
         self.statements.iter().flat_map(|statement| &statement.actions).map(String::as_str)
     }
 
-    /// What it does with a call: of statements and of the ways in which a call may be read, the worst counts where they agree.
+    /// What it does with a call: of statements and of the ways in which a call may be read, the worst counts where they
+    /// agree.
     pub fn judge(&self, call: &Call) -> Verdict {
         let verdicts = call.readings().map(|reading| {
             let of_statements = self.statements.iter().map(|statement| statement.judge(call, reading));

@@ -1,4 +1,5 @@
-//! Writes a simulation for people: first how much there is to read, then the policies that would have denied somebody (pure).
+//! Writes a simulation for people: first how much there is to read, then the policies that would have denied somebody
+//! (pure).
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

@@ -230,8 +230,8 @@ impl Entry {
         self.error.as_deref().is_some_and(|code| words.iter().any(|word| code.contains(word)))
     }
 
-    /// Whether the call changes something, or opens a way in. Of other services CloudTrail says it; taking a role and signing
-    /// in change nothing, whatever it says.
+    /// Whether the call changes something, or opens a way in. Of other services CloudTrail says it; taking a role and
+    /// signing in change nothing, whatever it says.
     pub fn changes(&self) -> bool {
         match self.access.as_deref() {
             Some(access) => !matches!(access, "read" | "list"),

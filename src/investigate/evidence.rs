@@ -1,5 +1,5 @@
-//! Collects the evidence behind a report: each record that it cites, the file that it came in, the signed digest that names
-//! the file, the chain around it, and the public keys. A checker that shares no code with us lies beside them.
+//! Collects the evidence behind a report: each record that it cites, the file that it came in, the signed digest that
+//! names the file, the chain around it, and the public keys. A checker that shares no code with us lies beside them.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,5 @@
-//! What only the text of a record tells: what policies would have done with the call, and why parts of it are missing (pure).
+//! What only the text of a record tells: what policies would have done with the call, and why parts of it are missing
+//! (pure).
 
 use std::collections::BTreeSet;
 

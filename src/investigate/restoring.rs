@@ -1,7 +1,7 @@
 //! Tells how each thing is isolated, put back or rebuilt, by the steps of `config/containment.toml` (pure).
 //!
-//! Only what somebody did of whom a rule found a sign of an attack, and from then on: what the same name made before, and what
-//! others made meanwhile, is their work.
+//! Only what somebody did of whom a rule found a sign of an attack, and from then on: what the same name made before,
+//! and what others made meanwhile, is their work.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -71,7 +71,8 @@ pub fn tell(material: &Material) -> Report {
     report
 }
 
-/// The ids of records that the report names and that were not read: memory names them, and they are of before the range.
+/// The ids of records that the report names and that were not read: memory names them, and they are of before the
+/// range.
 pub fn unread(report: &Report) -> BTreeSet<String> {
     report.records.iter().filter(|record| record.index.is_none()).map(|record| record.id.clone()).collect()
 }

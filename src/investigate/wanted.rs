@@ -12,7 +12,8 @@ use crate::incidents::id_in;
 use crate::opensearch::events::no_drills;
 use crate::timestamp;
 
-/// How much of the time before and after an incident belongs to it: how somebody came in, and what was done without a finding.
+/// How much of the time before and after an incident belongs to it: how somebody came in, and what was done without a
+/// finding.
 const AROUND: Duration = Duration::hours(1);
 
 /// The fields by which a record names who called.

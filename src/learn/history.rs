@@ -87,8 +87,8 @@ pub async fn values(
     }
 }
 
-/// The search that counts the values of a field in the documents that are meant. What says something against a value counts
-/// wherever it was seen.
+/// The search that counts the values of a field in the documents that are meant. What says something against a value
+/// counts wherever it was seen.
 fn counted(source: &Source, field: &str, period: Period, against: &Against<'_>) -> Value {
     let days = period.days();
     let size = (MOST_BUCKETS / (days + 2 * NAMED + 4)).clamp(1, PAGE);

@@ -1,5 +1,5 @@
-//! Judges what the history suggests (pure): what looks like everyday work is suggested, and what looks like an attack is
-//! flagged instead of being trusted.
+//! Judges what the history suggests (pure): what looks like everyday work is suggested, and what looks like an attack
+//! is flagged instead of being trusted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

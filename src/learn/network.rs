@@ -15,8 +15,8 @@ const HOST_V6: u8 = 64;
 /// The widest network of private addresses, which a VPC usually is.
 const PRIVATE_V4: u8 = 16;
 
-/// Puts addresses of one site together into the narrowest network that holds them, unless that would hold one of the others
-/// too. What is no address is left out.
+/// Puts addresses of one site together into the narrowest network that holds them, unless that would hold one of the
+/// others too. What is no address is left out.
 pub fn networks(addresses: BTreeMap<String, Evidence>, without: &[IpAddr]) -> BTreeMap<String, Evidence> {
     let mut sites: BTreeMap<IpNet, Vec<(IpAddr, Evidence)>> = BTreeMap::new();
     for (text, evidence) in addresses {

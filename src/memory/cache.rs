@@ -1,8 +1,8 @@
 //! Caches what the index is proven to hold of things that records came across lately, and keeps apart what this daemon
 //! told and is not proven yet.
 //!
-//! A record is judged with both. Whether a fact has to be sent is decided by what is proven alone: otherwise a message could
-//! be deleted whose fact another message carried, which failed.
+//! A record is judged with both. Whether a fact has to be sent is decided by what is proven alone: otherwise a message
+//! could be deleted whose fact another message carried, which failed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Reads the names that records of other services are searched for: of roles, buckets, repositories and keys that SageMaker works with.
+//! Reads the names that records of other services are searched for: of roles, buckets, repositories and keys that
+//! SageMaker works with.
 
 use std::time::Duration;
 

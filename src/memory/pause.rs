@@ -31,8 +31,8 @@ impl Pause {
         true
     }
 
-    /// Takes the failure of a question, and tells whether memory had answered before it. Many that fail together are one
-    /// failure.
+    /// Takes the failure of a question, and tells whether memory had answered before it. Many that fail together are
+    /// one failure.
     pub(super) fn failed(&mut self, asked_at: Instant, now: Instant) -> bool {
         let is_first = self.failed_at.is_none();
         if self.failed_at.is_none_or(|failed_at| asked_at >= failed_at) {

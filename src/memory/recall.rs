@@ -23,8 +23,8 @@ use crate::opensearch::{Answer, Method, OpenSearch, OpenSearchError};
 const MOST_ROUNDS: u32 = 10;
 /// Documents in one request. Few have more than some KiB.
 const MOST_DOCUMENTS: usize = 256;
-/// Keys that are asked for at once: OpenSearch answers more of them no sooner, and what they bring takes memory. Questions
-/// for a few do not wait for one another, also when each answer is slow.
+/// Keys that are asked for at once: OpenSearch answers more of them no sooner, and what they bring takes memory.
+/// Questions for a few do not wait for one another, also when each answer is slow.
 const KEYS_AT_ONCE: u32 = 1_024;
 
 pub(super) struct Recall {

@@ -12,8 +12,8 @@ use crate::document::Document;
 use crate::labels::FactOutcome;
 use crate::names::Names;
 
-/// Facts that have to be sent, one for each thing. One that is dropped without a proof is withdrawn: the message that told
-/// it is delivered again.
+/// Facts that have to be sent, one for each thing. One that is dropped without a proof is withdrawn: the message that
+/// told it is delivered again.
 pub struct Telling {
     shared: Option<Arc<Shared>>,
     facts: BTreeMap<Place, (Fact, OffsetDateTime)>,

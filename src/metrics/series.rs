@@ -10,8 +10,8 @@ use prometheus::{
 
 use crate::labels::Label;
 
-/// Makes a struct with a field for each series: its type, its name without the prefix, its label and buckets where it has
-/// some, and what it tells.
+/// Makes a struct with a field for each series: its type, its name without the prefix, its label and buckets where it
+/// has some, and what it tells.
 macro_rules! series {
     ($(#[$meta:meta])* pub struct $group:ident { $(
         $field:ident: $sort:ty = $name:literal $(, by $label:literal)? $(, in $buckets:ident)?, $help:literal;

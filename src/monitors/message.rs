@@ -224,9 +224,9 @@ impl Message<'_> {
 /// What a message says of a run that failed. Nobody can acknowledge its alert.
 const FAILED: &str = "This monitor could not run, and pages again until `sagetrail setup` renews it; its history in Alerting says why.";
 
-/// A text for a new alert, for one that goes on, and for a run that failed, which comes with no alert at all. The plugin
-/// sends a message for one alert alone. More than fifty come as one message, and then the new ones are told, because a
-/// receiver refuses a key or a text of that length.
+/// A text for a new alert, for one that goes on, and for a run that failed, which comes with no alert at all. The
+/// plugin sends a message for one alert alone. More than fifty come as one message, and then the new ones are told,
+/// because a receiver refuses a key or a text of that length.
 fn told(new: &str, again: &str, failed: &str) -> String {
     let failed = without("ctx.dedupedAlerts", failed);
     section("ctx.newAlerts", new)
@@ -238,8 +238,8 @@ fn of_document(text: &str) -> String {
     section("ctx.newAlerts", &section("sample_documents", text))
 }
 
-/// The incident's own sentence. For one that pages again the plugin brings no document, and the search only those of all
-/// that are open.
+/// The incident's own sentence. For one that pages again the plugin brings no document, and the search only those of
+/// all that are open.
 fn sentence() -> String {
     let own =
         section("sample_documents", "{{_source.message}}") + &without("sample_documents", "{{bucket_keys}}");

@@ -1,5 +1,5 @@
-//! Reads where what monitors and thresholds that are gone did went to, so that a configuration that names one is refused with
-//! what to write instead.
+//! Reads where what monitors and thresholds that are gone did went to, so that a configuration that names one is
+//! refused with what to write instead.
 
 use std::sync::LazyLock;
 

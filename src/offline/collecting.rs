@@ -12,8 +12,8 @@ use crate::decode::{Decoded, Limits, Scratch, decode};
 use crate::enrich::{self, Enricher};
 use crate::memory::Known;
 
-/// Hands over the records of a file that one of the sets of rules could select. One without a time has that of the one before
-/// it. What the files tell of names decides nothing yet: a record that needs it may stand in an earlier file.
+/// Hands over the records of a file that one of the sets of rules could select. One without a time has that of the one
+/// before it. What the files tell of names decides nothing yet: a record that needs it may stand in an earlier file.
 pub fn candidates(
     bytes: &[u8],
     limits: &Limits,

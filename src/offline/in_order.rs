@@ -13,8 +13,8 @@ use crate::enrich::{Enriched, Enricher, Origin, enrich_remembering};
 /// What is known while records are judged one after the other.
 pub struct InOrder {
     pub remembered: Remembered,
-    /// The time of the last record, and the ids of the documents of that time: the same record has the same time wherever it
-    /// comes from.
+    /// The time of the last record, and the ids of the documents of that time: the same record has the same time
+    /// wherever it comes from.
     at: Option<i64>,
     seen: HashSet<String>,
     /// For what stands before any time.
@@ -66,7 +66,8 @@ impl InOrder {
         self.seen.insert(id.to_owned())
     }
 
-    /// A record that says no time has that of the one before it: the real one would be weeks later, and end every incident.
+    /// A record that says no time has that of the one before it: the real one would be weeks later, and end every
+    /// incident.
     fn now(&self, order: Order) -> OffsetDateTime {
         let time = order.time.map(|time| OffsetDateTime::from_unix_timestamp_nanos(time.into()));
         time.and_then(Result::ok).unwrap_or(self.started)

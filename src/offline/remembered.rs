@@ -1,6 +1,8 @@
-//! What records told so far, in bounded memory: what was asked for lately is at hand, and the rest is in a temporary file.
+//! What records told so far, in bounded memory: what was asked for lately is at hand, and the rest is in a temporary
+//! file.
 //!
-//! What a record tells is redacted before it is told. The file has no name all the same, and is gone when the process ends.
+//! What a record tells is redacted before it is told. The file has no name all the same, and is gone when the process
+//! ends.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
@@ -16,7 +18,8 @@ use crate::memory::{Fact, Key, Kind, Known, KnownNames, Lookup, Remembering, Sta
 const MOST_BYTES: usize = 16 << 20;
 /// About the bytes of a key at hand, beside its state.
 const OVERHEAD: usize = 256;
-/// Bytes of a place in the file. Each is this times a power of two, so that a state that has grown leaves one that others fit.
+/// Bytes of a place in the file. Each is this times a power of two, so that a state that has grown leaves one that
+/// others fit.
 const LEAST_ROOM: u32 = 256;
 
 /// Everything that was told. What is not in it was never told.

@@ -1,7 +1,7 @@
 //! Puts any number of records into the order of their times, in bounded memory.
 //!
-//! What does not fit is written into temporary files, sorted by itself, and merged when it is read. Records are not redacted
-//! there, so no such file has a name: only this process can open it, and it is gone when the process ends.
+//! What does not fit is written into temporary files, sorted by itself, and merged when it is read. Records are not
+//! redacted there, so no such file has a name: only this process can open it, and it is gone when the process ends.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,8 +16,8 @@ const MOST_RUNS: usize = 256;
 /// Bytes of a record in memory, beside its own.
 const OVERHEAD: usize = 64;
 
-/// By what records are sorted: time, and for those of one time what they are and which they are where they come from. In which
-/// order files are read has no part in it, so that the same files are always judged in the same order.
+/// By what records are sorted: time, and for those of one time what they are and which they are where they come from.
+/// In which order files are read has no part in it, so that the same files are always judged in the same order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Order {
     /// Nanoseconds since 1970. Those without a time are first.

@@ -63,8 +63,8 @@ pub fn push(body: &mut Vec<u8>, action: Action, index: &str, id: &str, source: &
     done.expect("writing to memory does not fail");
     let line = body.len();
     body.extend_from_slice(source);
-    // Inside JSON strings a newline is escaped, so a raw one is only layout. Left in, what follows it would be read as the
-    // next action.
+    // Inside JSON strings a newline is escaped, so a raw one is only layout. Left in, what follows it would be read as
+    // the next action.
     while let Some(newline) = memchr::memchr(b'\n', &body[line..]) {
         body[line + newline] = b' ';
     }

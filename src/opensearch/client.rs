@@ -66,8 +66,8 @@ impl OpenSearch {
         Self::open("sink", config, aws)
     }
 
-    /// Makes a client of another server that speaks JSON over HTTP, such as Dashboards or an Alertmanager. Its errors and
-    /// advice name its section of the configuration.
+    /// Makes a client of another server that speaks JSON over HTTP, such as Dashboards or an Alertmanager. Its errors
+    /// and advice name its section of the configuration.
     pub fn of_section(section: &str, config: &SinkConfig) -> Result<Self, OpenSearchError> {
         Self::open(section, config, None)
     }
@@ -116,15 +116,16 @@ impl OpenSearch {
         self.send_bulk(&format!("_bulk?{ANSWER_FILTER}"), body).await
     }
 
-    /// Sends the body of a bulk whose documents searches find at once, and answers with what the server said where it did
-    /// not take all of them.
+    /// Sends the body of a bulk whose documents searches find at once, and answers with what the server said where it
+    /// did not take all of them.
     pub async fn bulk_whole(&self, body: Bytes) -> Result<Result<(), Answer>, OpenSearchError> {
         let answer = self.send_bulk("_bulk?refresh=true&filter_path=errors,items.*.error", body).await?;
         let is_whole = serde_json::from_slice::<Value>(&answer.body).is_ok_and(|it| it["errors"] == false);
         Ok(if answer.status == 200 && is_whole { Ok(()) } else { Err(answer) })
     }
 
-    /// Sends the body of a bulk whose documents searches find at once, and reads what became of each: its status and version.
+    /// Sends the body of a bulk whose documents searches find at once, and reads what became of each: its status and
+    /// version.
     pub async fn bulk_seen(&self, body: Bytes) -> Result<Answer, OpenSearchError> {
         self.send_bulk(
             "_bulk?refresh=true&filter_path=items.*.status,items.*._seq_no,items.*._primary_term",

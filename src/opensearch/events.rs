@@ -22,8 +22,8 @@ pub fn no_drills() -> Value {
 /// Documents that are read at once. Scripts and parameters make some of them large.
 const PAGE: usize = 500;
 
-/// Reads the events that fit, a page after the other and the earliest first, until none is left or `take` breaks off. Answers
-/// with how many fit in all.
+/// Reads the events that fit, a page after the other and the earliest first, until none is left or `take` breaks off.
+/// Answers with how many fit in all.
 pub async fn read(
     client: &OpenSearch,
     query: &Value,

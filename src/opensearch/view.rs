@@ -54,7 +54,8 @@ impl View {
         }
     }
 
-    /// The next documents, the earliest first; none when all were read. With the first ones comes how many there are in all.
+    /// The next documents, the earliest first; none when all were read. With the first ones comes how many there are in
+    /// all.
     pub async fn next(
         &mut self,
         client: &OpenSearch,

@@ -1,7 +1,7 @@
 //! Decodes one object into chunks of documents, on a thread that may block.
 //!
-//! A record of which not enough is known waits for the message's task, which recalls it, and so do those after it: each is
-//! judged with what the ones before it told.
+//! A record of which not enough is known waits for the message's task, which recalls it, and so do those after it: each
+//! is judged with what the ones before it told.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -34,8 +34,8 @@ pub(super) enum Part {
 }
 
 impl Decoding {
-    /// Sends the object in parts, and returns the result of decoding and the number of records that were selected here. It
-    /// stops when the receiver of the parts is gone.
+    /// Sends the object in parts, and returns the result of decoding and the number of records that were selected here.
+    /// It stops when the receiver of the parts is gone.
     pub(super) fn run(self, object: &Bytes, scratch: &mut Scratch) -> (Decoded, u64) {
         let judge = Judge::new(self.subject.clone());
         self.run_with(object, scratch, judge)

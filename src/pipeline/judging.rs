@@ -131,8 +131,8 @@ impl Judge {
         Step::End(self.take())
     }
 
-    /// Takes the documents and facts that were gathered. What is known is looked up anew after that, because others learn
-    /// meanwhile.
+    /// Takes the documents and facts that were gathered. What is known is looked up anew after that, because others
+    /// learn meanwhile.
     pub(super) fn take(&mut self) -> Chunk {
         self.forget();
         std::mem::replace(&mut self.chunk, Chunk::new(&self.subject.memory))

@@ -83,7 +83,8 @@ impl Rewriting<'_> {
         if writes.is_empty() { Ok(()) } else { Err(RetagError::Unavailable { attempts: ATTEMPTS }) }
     }
 
-    /// Enriches documents again, but for those that these rules have tagged meanwhile and that memory does not complete.
+    /// Enriches documents again, but for those that these rules have tagged meanwhile and that memory does not
+    /// complete.
     async fn prepare(&self, hits: Vec<StoredHit>, summary: &mut Summary) -> Vec<Write> {
         let now = OffsetDateTime::now_utc();
         let known = self.recalled(&hits, now).await;

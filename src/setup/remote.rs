@@ -176,8 +176,9 @@ impl Remote {
         }))
     }
 
-    /// Whether a run of this monitor that failed has left alerts in error. The plugin never takes them out of it again, and
-    /// lets nobody acknowledge them, so they would page until their incidents are closed. Who may not look sees none.
+    /// Whether a run of this monitor that failed has left alerts in error. The plugin never takes them out of it again,
+    /// and lets nobody acknowledge them, so they would page until their incidents are closed. Who may not look sees
+    /// none.
     pub async fn is_stuck(&self, monitor: &Found) -> Result<bool, SetupError> {
         let api = Kind::Monitor.api();
         let path = format!("{api}/alerts?alertState=ERROR&size=1&monitorId={}", monitor.address);

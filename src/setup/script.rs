@@ -7,8 +7,8 @@ use crate::opensearch::bulk::{self, Action, SCRIPT_FAILED};
 use crate::opensearch::{Answer, OpenSearch};
 use crate::sink::bulk::join;
 
-/// Whether the cluster has the script that joins facts; `sagetrail setup` installs it. It is tried with a join of nothing,
-/// which stores nothing, so that a denial of such writes shows as well, as an error.
+/// Whether the cluster has the script that joins facts; `sagetrail setup` installs it. It is tried with a join of
+/// nothing, which stores nothing, so that a denial of such writes shows as well, as an error.
 pub async fn has_join_script(client: &OpenSearch) -> Result<bool, SetupError> {
     let names = client.names();
     let mut body = Vec::new();

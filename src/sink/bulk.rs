@@ -40,8 +40,8 @@ pub(super) fn encoded_len(document: &Document) -> usize {
     layout + names + document.source.len()
 }
 
-/// The body of a bulk: for each document a line that asks for it to be created or joined, and a line that is the document
-/// or fact.
+/// The body of a bulk: for each document a line that asks for it to be created or joined, and a line that is the
+/// document or fact.
 pub fn encode<'a>(documents: impl Iterator<Item = &'a Document> + Clone) -> Bytes {
     let mut body = Vec::with_capacity(documents.clone().map(encoded_len).sum());
     for Document { index, id, source, write } in documents {

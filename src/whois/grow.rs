@@ -1,7 +1,7 @@
 //! Grows the tree from what was answered, and says what has to be asked before it is whole (pure).
 //!
-//! The nearest things come first, so that a bound cuts off what is farthest. Each thing stands in the tree once, with what
-//! is known of it, so that circles end.
+//! The nearest things come first, so that a bound cuts off what is farthest. Each thing stands in the tree once, with
+//! what is known of it, so that circles end.
 
 use std::collections::{HashSet, VecDeque};
 

@@ -1,4 +1,5 @@
-//! `sagetrail contain` against moto: after its script all is contained, and after the script that undoes it all is as before.
+//! `sagetrail contain` against moto: after its script all is contained, and after the script that undoes it all is as
+//! before.
 //!
 //! moto knows a part of the calls; what the others are is held against botocore's shapes in a unit test.
 

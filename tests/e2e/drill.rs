@@ -1,6 +1,8 @@
-//! `sagetrail drill` on the real stack: from a file to a page in an Alertmanager and back, and with each link broken in turn.
+//! `sagetrail drill` on the real stack: from a file to a page in an Alertmanager and back, and with each link broken in
+//! turn.
 //!
-//! The sites beside each other have a bucket, a queue, a daemon and indices each, so that all of it takes as long as one drill.
+//! The sites beside each other have a bucket, a queue, a daemon and indices each, so that all of it takes as long as
+//! one drill.
 
 use std::process::Output;
 

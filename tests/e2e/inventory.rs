@@ -1,5 +1,5 @@
-//! The inventory that memory keeps, against an emulator of SageMaker's API whose calls are fed to it as records: whatever stands
-//! there at the end stands in memory, with its configuration, and nothing else.
+//! The inventory that memory keeps, against an emulator of SageMaker's API whose calls are fed to it as records:
+//! whatever stands there at the end stands in memory, with its configuration, and nothing else.
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -1,4 +1,5 @@
-//! `sagetrail investigate` on a real OpenSearch and an emulated S3: the same report as from files, and evidence that holds.
+//! `sagetrail investigate` on a real OpenSearch and an emulated S3: the same report as from files, and evidence that
+//! holds.
 
 use std::fs;
 use std::path::Path;
@@ -135,7 +136,8 @@ fn shown_key(said: &str) -> String {
     shown.unwrap_or_else(|| panic!("no key in {said}")).1.to_owned()
 }
 
-/// Adds to a digest what was not in it, and signs it with a key of one's own, as somebody who can write into the folder does.
+/// Adds to a digest what was not in it, and signs it with a key of one's own, as somebody who can write into the folder
+/// does.
 fn resign(python: &str, evidence: &Path, number: u64) {
     const FORGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/support/resign.py");
     let output = Command::new(python).arg(FORGE).arg(evidence).arg(number.to_string()).output().unwrap();

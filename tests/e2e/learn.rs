@@ -1,5 +1,5 @@
-//! `sagetrail learn` on a real OpenSearch: what a team does every day is suggested, what an attacker did is flagged, and the
-//! rules find the attacker once the suggestions are taken.
+//! `sagetrail learn` on a real OpenSearch: what a team does every day is suggested, what an attacker did is flagged,
+//! and the rules find the attacker once the suggestions are taken.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Output};

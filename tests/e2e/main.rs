@@ -1,5 +1,5 @@
-//! The commands as processes, and their parts, beside a real OpenSearch, an emulated S3 and SQS, and fakes of what those cannot
-//! be made to do. `make test` starts the servers; without them most of these tests skip and say so.
+//! The commands as processes, and their parts, beside a real OpenSearch, an emulated S3 and SQS, and fakes of what
+//! those cannot be made to do. `make test` starts the servers; without them most of these tests skip and say so.
 
 mod alertmanager;
 mod backlog;

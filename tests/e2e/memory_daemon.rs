@@ -1,5 +1,5 @@
-//! Daemons that remember: what one record told is in the document of the next, whoever ships it, and a memory that does not
-//! answer delays nothing.
+//! Daemons that remember: what one record told is in the document of the next, whoever ships it, and a memory that does
+//! not answer delays nothing.
 
 use std::collections::BTreeMap;
 use std::io::Write;

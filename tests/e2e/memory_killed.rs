@@ -1,5 +1,5 @@
-//! The memory of a set of records is a function of the set: daemons that share a shuffled history, get each object twice and are
-//! killed again and again leave the same indices as one daemon that read it in order.
+//! The memory of a set of records is a function of the set: daemons that share a shuffled history, get each object
+//! twice and are killed again and again leave the same indices as one daemon that read it in order.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -90,7 +90,8 @@ fn settings(prefix: &str) -> Vec<(&'static str, &str)> {
     vec![("sink.index_prefix", prefix), ("select.scope", "all"), ("correlate.enabled", "false")]
 }
 
-/// Uploads the records in objects of some, each of which notifies the queue, and returns the notifications for a second time.
+/// Uploads the records in objects of some, each of which notifies the queue, and returns the notifications for a second
+/// time.
 async fn upload(cloud: &Cloud, records: &[Value]) -> Vec<String> {
     let mut notifications = Vec::new();
     for (number, records) in records.chunks(TOGETHER).enumerate() {
@@ -101,7 +102,8 @@ async fn upload(cloud: &Cloud, records: &[Value]) -> Vec<String> {
     notifications
 }
 
-/// Starts a daemon once for each of these lives, in milliseconds, and kills it at its end. Returns how many messages that met.
+/// Starts a daemon once for each of these lives, in milliseconds, and kills it at its end. Returns how many messages
+/// that met.
 async fn kill(stack: &Stack, cloud: &Cloud, prefix: &str, lives: &[u64]) -> u64 {
     let mut met = 0;
     for life in lives {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
-/// Lives on a thread's own runtime, whose clock is paused. Jitter, ours and the SDK's, is drawn from the thread's generator.
+/// Lives on a thread's own runtime, whose clock is paused. Jitter, ours and the SDK's, is drawn from the thread's
+/// generator.
 pub fn live<O>(seed: u64, life: impl Future<Output = O>) -> O {
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -4,7 +4,8 @@
 //! A seed makes a schedule: what lies in S3, who notifies what, how the daemons are set up, and what goes wrong when.
 //! One or two whole daemons then run on Tokio's paused clock against fakes that keep state: SQS and S3 in the place of
 //! the SDK's transport, OpenSearch as a server on loopback. Hours pass in milliseconds. The promise is checked whenever
-//! a message is deleted, and at the end. So is memory: it is what the records tell that were shipped, whatever the order.
+//! a message is deleted, and at the end. So is memory: it is what the records tell that were shipped, whatever the
+//! order.
 //!
 //! `SAGETRAIL_FAULT_SEED=17` replays one schedule and, with `--nocapture`, tells what happened in it;
 //! `SAGETRAIL_FAULT_SEEDS=1000..5000` runs others than the usual.

@@ -1,5 +1,5 @@
-//! What rounds of the correlator take beside many documents. It prints what it measures and demands nothing of time, so it
-//! runs only when it is asked for: `make bench-correlate`, with `DOCUMENTS=3000000` for more of them.
+//! What rounds of the correlator take beside many documents. It prints what it measures and demands nothing of time, so
+//! it runs only when it is asked for: `make bench-correlate`, with `DOCUMENTS=3000000` for more of them.
 
 use std::fmt::Write;
 use std::process::Command;

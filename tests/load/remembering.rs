@@ -1,5 +1,6 @@
-//! What recall takes, and what a daemon holds, beside a memory of many resources. The benchmarks print what they measure and demand
-//! nothing, so they run only when they are asked for: `make bench-memory`, with `RESOURCES=100000` for fewer.
+//! What recall takes, and what a daemon holds, beside a memory of many resources. The benchmarks print what they
+//! measure and demand nothing, so they run only when they are asked for: `make bench-memory`, with `RESOURCES=100000`
+//! for fewer.
 
 use std::fmt::Write;
 use std::process::Command;

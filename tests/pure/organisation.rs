@@ -1,5 +1,5 @@
-//! An organisation with known truth: fifty people, twelve roles, three accounts, chains of up to four links. Memory has to name
-//! who is behind each session, or the link that is missing, and never somebody else.
+//! An organisation with known truth: fifty people, twelve roles, three accounts, chains of up to four links. Memory has
+//! to name who is behind each session, or the link that is missing, and never somebody else.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! What takes back a finding must be more than what its caller calls itself: a user agent and the name of a session are any
-//! caller's to choose.
+//! What takes back a finding must be more than what its caller calls itself: a user agent and the name of a session are
+//! any caller's to choose.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -114,7 +114,8 @@ impl Cloud {
         .to_string()
     }
 
-    /// Waits until nothing waits in the queue and nothing is hidden, which means that all of it was deleted or redriven.
+    /// Waits until nothing waits in the queue and nothing is hidden, which means that all of it was deleted or
+    /// redriven.
     pub async fn until_empty(&self, patience: Duration) {
         eventually(patience, async || match self.depth(&self.queue_url).await {
             (0, 0) => Ok(()),

@@ -79,7 +79,8 @@ impl Daemon {
             .unwrap_or_else(|| panic!("no series {series} in\n{exposition}"))
     }
 
-    /// Asks the admin endpoint. The daemon takes a free port and logs which: one that is chosen for it may be another's by then.
+    /// Asks the admin endpoint. The daemon takes a free port and logs which: one that is chosen for it may be another's
+    /// by then.
     pub async fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
         let address = self.admin().context("the admin endpoint does not listen yet")?;
         let answer = self.http.get(format!("http://{address}/{path}")).send().await?;

@@ -63,8 +63,8 @@ pub fn folders() -> Vec<PathBuf> {
     files(&tests().join("rules"), "")
 }
 
-/// The records of one rule whose files begin with `match-` or `miss-`. A rule that reads memory has a `history.json`: the
-/// records that the site had before any of them.
+/// The records of one rule whose files begin with `match-` or `miss-`. A rule that reads memory has a `history.json`:
+/// the records that the site had before any of them.
 pub fn records(folder: &Path, prefix: &str) -> impl Iterator<Item = Example> {
     let history = folder.join("history.json");
     let history: Vec<Value> = if history.exists() { read(&history) } else { Vec::new() };

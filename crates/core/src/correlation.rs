@@ -1,9 +1,9 @@
 //! Evaluates Sigma correlations: rules about what several records show together.
 //!
-//! A correlation names base rules, which are ordinary rules that judge single records. Each stored document that one of them
-//! matched is a [`Point`]. The points of one group, such as those of one identity, are judged as a set: whatever their order
-//! of arrival, and however often one of them is handed over, the [matches](Correlation::matches) are the same. What is
-//! counted is nowhere kept between two calls.
+//! A correlation names base rules, which are ordinary rules that judge single records. Each stored document that one of
+//! them matched is a [`Point`]. The points of one group, such as those of one identity, are judged as a set: whatever
+//! their order of arrival, and however often one of them is handed over, the [matches](Correlation::matches) are the
+//! same. What is counted is nowhere kept between two calls.
 
 mod bound;
 pub(crate) mod check;
@@ -131,8 +131,8 @@ impl Correlation {
         groups.chain(counted).chain(TOLD_FIELDS.iter().map(|field| (*field).to_owned())).collect()
     }
 
-    /// The time within which a point at this time can change matches, from and to. Matches whose `last` lies in it are whole
-    /// when all points [from the beginning of what it needs](Self::needs) are at hand.
+    /// The time within which a point at this time can change matches, from and to. Matches whose `last` lies in it are
+    /// whole when all points [from the beginning of what it needs](Self::needs) are at hand.
     pub fn touched(&self, time: OffsetDateTime) -> (OffsetDateTime, OffsetDateTime) {
         let from = self.period_of(time) * self.period();
         let to = (self.period_of(time.saturating_add(self.timespan())) + 1) * self.period() - 1;

@@ -27,9 +27,9 @@ use window::Window;
 /// Hands every record of the object to `each`, in order, until `each` breaks off.
 ///
 /// The object may be gzip of any number of members, or plain JSON when its bytes say so, and may hold several
-/// CloudTrail files one after the other, as concatenated gzip members do. Records in other wrappings are read where there
-/// is no doubt: one a line, in an array, as answers of `lookup-events`, as events of EventBridge, as deliveries of
-/// `CloudWatch` Logs; and all of it compressed twice, or in UTF-16. NUL bytes at the end are padding.
+/// CloudTrail files one after the other, as concatenated gzip members do. Records in other wrappings are read where
+/// there is no doubt: one a line, in an array, as answers of `lookup-events`, as events of EventBridge, as deliveries
+/// of `CloudWatch` Logs; and all of it compressed twice, or in UTF-16. NUL bytes at the end are padding.
 ///
 /// The scratch is for one object at a time, and worth keeping for the next.
 pub fn decode(
@@ -86,7 +86,8 @@ struct Decoder<'a, F> {
     blemish: Option<Damage>,
 }
 
-/// How deep values are looked into for records: a list of deliveries of `CloudWatch` Logs, one of them, and an event in it.
+/// How deep values are looked into for records: a list of deliveries of `CloudWatch` Logs, one of them, and an event in
+/// it.
 const DEEPEST: u32 = 3;
 
 impl<F: FnMut(&[u8]) -> ControlFlow<()>> Decoder<'_, F> {

@@ -8,7 +8,8 @@ use crate::json;
 use crate::memory::{Fact, Kind};
 use crate::names::Names;
 
-/// One record or fact as OpenSearch will get it. Everything in it is safe to send: secrets are redacted before this type.
+/// One record or fact as OpenSearch will get it. Everything in it is safe to send: secrets are redacted before this
+/// type.
 #[derive(Debug, Clone)]
 pub struct Document {
     /// `_id`: the same record has the same id wherever, whenever and in whatever layout it is delivered.
@@ -120,8 +121,8 @@ impl IndexName {
         Self { name, prefix: names.prefix().len() }
     }
 
-    /// The indices that can hold what a record at a time needs to know of such a thing. No session is as long as a month,
-    /// so that it began in this one or the one before.
+    /// The indices that can hold what a record at a time needs to know of such a thing. No session is as long as a
+    /// month, so that it began in this one or the one before.
     pub fn to_recall(names: &Names, kind: Kind, time: OffsetDateTime) -> Vec<Self> {
         let now = Self::of_memory(names, kind, time);
         let before = time.replace_day(1).ok().and_then(|first| first.checked_sub(Duration::DAY));

@@ -146,8 +146,8 @@ pub fn enrich_remembering<'k>(
     contained(raw, origin, enricher, || decide(raw, origin, enricher, memory))
 }
 
-/// What has to be recalled before a record can be judged, as far as what is known already tells, and the time of its event.
-/// Nothing of one that is not selected by its bytes, cannot be read, or makes this code panic.
+/// What has to be recalled before a record can be judged, as far as what is known already tells, and the time of its
+/// event. Nothing of one that is not selected by its bytes, cannot be read, or makes this code panic.
 pub fn wanted(raw: &[u8], enricher: &Enricher, known: &Known) -> (Vec<Key>, Option<OffsetDateTime>) {
     let find = || {
         let mut room = String::new();
@@ -173,8 +173,8 @@ pub fn contained<'k>(
     enricher: &'k Enricher,
     decide: impl FnOnce() -> Enriched<'k>,
 ) -> Enriched<'k> {
-    // Nothing that a panic could leave half-done outlives the call: what is shared between records is read only, and what
-    // is made on first use is made anew.
+    // Nothing that a panic could leave half-done outlives the call: what is shared between records is read only, and
+    // what is made on first use is made anew.
     std::panic::catch_unwind(AssertUnwindSafe(decide))
         .unwrap_or_else(|_| Enriched::Panicked(rejected::panicked(raw, origin, &enricher.names)))
 }

@@ -1,7 +1,8 @@
 //! Decides incidents: what one origin does within some time is one, so that one attack is one page.
 //!
-//! An incident is decided from the signals that are stored, and nothing is counted between rounds. So whoever decides, and
-//! however often, comes to the same: [`judge`] is a function of what the signals say and of the incident that stands.
+//! An incident is decided from the signals that are stored, and nothing is counted between rounds. So whoever decides,
+//! and however often, comes to the same: [`judge`] is a function of what the signals say and of the incident that
+//! stands.
 
 mod advice;
 pub mod assets;
@@ -95,8 +96,8 @@ pub struct SourceFields {
     pub address: Vec<String>,
 }
 
-/// What is said under `incident`. Lists have at most [`MOST`] members, those of origins, principals and ties [`MOST_ASKED`]; `cut`
-/// names those that had more.
+/// What is said under `incident`. Lists have at most [`MOST`] members, those of origins, principals and ties
+/// [`MOST_ASKED`]; `cut` names those that had more.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IncidentFields {
@@ -204,7 +205,8 @@ pub fn judge(tally: &Tally, last: Option<&Incident>, around: Surroundings<'_>) -
     judge_beside(tally, None, last, around)
 }
 
-/// The same where some of the signals are of origins that no page of the incident has told of, with what these say alone.
+/// The same where some of the signals are of origins that no page of the incident has told of, with what these say
+/// alone.
 pub fn judge_beside(
     tally: &Tally,
     untold: Option<&Tally>,

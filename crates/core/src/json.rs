@@ -1,7 +1,7 @@
 //! Writes values as the JSON text that `serde_json` writes of them, several times faster where they are much text.
 //!
-//! A document is mostly text: the whole record, escaped, and then its parts. Here a text is looked at sixteen bytes at a
-//! time, and the names of a struct's fields are written without being looked at.
+//! A document is mostly text: the whole record, escaped, and then its parts. Here a text is looked at sixteen bytes at
+//! a time, and the names of a struct's fields are written without being looked at.
 
 use std::fmt::{self, Display, Write as _};
 

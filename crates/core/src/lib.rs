@@ -1,4 +1,5 @@
-//! Reads CloudTrail files and decides on each record: the part of sagetrail that neither waits, logs nor talks to a server.
+//! Reads CloudTrail files and decides on each record: the part of sagetrail that neither waits, logs nor talks to a
+//! server.
 //!
 //! [`decode`] finds the records of a file, and [`enrich`] selects, tags and redacts one and writes its [`document`].
 //! What it knows about threats is data in `config/`.

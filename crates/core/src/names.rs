@@ -30,8 +30,8 @@ impl Names {
         &self.prefix
     }
 
-    /// The stored script that joins a fact into a document of memory. Its version is that of the join, so that daemons of
-    /// two releases can run side by side.
+    /// The stored script that joins a fact into a document of memory. Its version is that of the join, so that daemons
+    /// of two releases can run side by side.
     pub fn join_script(&self) -> String {
         self.named("join-1")
     }
@@ -109,8 +109,8 @@ indices! {
     setup: "setup",
 }
 
-/// Words beside those of indices that may not follow a hyphen in a prefix, because the names would match the patterns of another
-/// tenant.
+/// Words beside those of indices that may not follow a hyphen in a prefix, because the names would match the patterns
+/// of another tenant.
 const RESERVED: &[&str] = &["settings", "monitor", "channel", "dashboard", "search"];
 
 /// The longest prefix. OpenSearch takes names of 255 bytes, and what follows the prefix takes some tens.

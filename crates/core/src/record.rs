@@ -74,8 +74,8 @@ impl<'a> Record<'a> {
         Ok(record)
     }
 
-    /// Parses one record, and where single characters make it no JSON, what is left without them, for which there must be
-    /// room. Returns it with the text that it was parsed from.
+    /// Parses one record, and where single characters make it no JSON, what is left without them, for which there must
+    /// be room. Returns it with the text that it was parsed from.
     pub fn parse_repaired(raw: &'a [u8], room: &'a mut String) -> Result<(Self, &'a str), RecordError> {
         let parse = || {
             let text = std::str::from_utf8(raw)?;

@@ -1,8 +1,8 @@
 //! Which eventID has two records that say something else.
 //!
-//! To compare all documents would ask for all of them. So those that were stored since the last look are gone through in
-//! pages, and of each page it is asked whether others have their ids. Whoever forges a record ships it after the true one,
-//! or before it; either way the second of the two is new at some look.
+//! To compare all documents would ask for all of them. So those that were stored since the last look are gone through
+//! in pages, and of each page it is asked whether others have their ids. Whoever forges a record ships it after the
+//! true one, or before it; either way the second of the two is new at some look.
 
 use sagetrail_core::incident::Trouble;
 use serde_json::{Value, json};

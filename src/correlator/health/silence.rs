@@ -1,7 +1,7 @@
 //! Who sent records and sends none any more.
 //!
-//! What came in an hour does not change once the hour is over, so each is asked once, and the present one each time. Records
-//! that were old when they came are no sign of life: somebody replays them.
+//! What came in an hour does not change once the hour is over, so each is asked once, and the present one each time.
+//! Records that were old when they came are no sign of life: somebody replays them.
 
 use std::collections::BTreeMap;
 

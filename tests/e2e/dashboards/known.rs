@@ -21,8 +21,8 @@ pub fn resources(records: &[Value], now: OffsetDateTime) -> Vec<Value> {
     resources.map(|(_, state)| state.document()).collect()
 }
 
-/// Calls that the story lacks: they make an endpoint, a domain that is open to the internet, and a notebook whose credentials
-/// somebody uses.
+/// Calls that the story lacks: they make an endpoint, a domain that is open to the internet, and a notebook whose
+/// credentials somebody uses.
 pub fn calls_that_make_things(time: &str) -> Vec<Value> {
     let call = |number: usize, name: &str, parameters: Value, response: Value| {
         json!({

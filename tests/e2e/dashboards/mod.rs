@@ -1,4 +1,5 @@
-//! The dashboards: each panel finds on a real OpenSearch what it is for. That the files hold together is in `tests/pure/dashboards/`.
+//! The dashboards: each panel finds on a real OpenSearch what it is for. That the files hold together is in
+//! `tests/pure/dashboards/`.
 
 mod known;
 pub mod request;

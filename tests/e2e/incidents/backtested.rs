@@ -1,5 +1,5 @@
-//! The same records, told beforehand by `sagetrail backtest` and decided by a correlator beside a real OpenSearch, are the
-//! same incidents.
+//! The same records, told beforehand by `sagetrail backtest` and decided by a correlator beside a real OpenSearch, are
+//! the same incidents.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use time::{Duration, OffsetDateTime};
 use super::site::{Found, Site, now, rounds};
 use crate::support::Stack;
 
-/// Prints the records of the attacks of these techniques. Each has an organisation of its own, and begins a minute after the
-/// one before: in the corpus all are done by the same few at once, which would be one incident.
+/// Prints the records of the attacks of these techniques. Each has an organisation of its own, and begins a minute
+/// after the one before: in the corpus all are done by the same few at once, which would be one incident.
 const READER: &str = "
 import datetime, json, sys
 sys.path.insert(0, sys.argv[1])
@@ -39,8 +39,8 @@ const TECHNIQUES: [&str; 7] = ["T3", "T4", "T7", "T11", "T12", "T14", "T15"];
 ///
 /// What differs because the correlator sees a day of records at once, and `backtest` sees them as they came:
 /// - how often an incident paged, and why: what is critical from the beginning escalates no more;
-/// - its id, where a round sees several that are tied: it is named after whoever acted first of them, and not after whoever
-///   was the first to do enough for an incident. No records here are so;
+/// - its id, where a round sees several that are tied: it is named after whoever acted first of them, and not after
+///   whoever was the first to do enough for an incident. No records here are so;
 /// - when it was opened, escalated or fell quiet: rounds take the time of the clock, or that of the records;
 /// - the index of a finding's document, which is named after the month of the event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,8 +109,8 @@ fn at(record: &Value) -> OffsetDateTime {
     OffsetDateTime::parse(record["eventTime"].as_str().expect("a time"), &Rfc3339).expect("a time")
 }
 
-/// The records at another time, so that the last of them is at `end`. All have to be of one day: what is older is a replay
-/// for the correlator.
+/// The records at another time, so that the last of them is at `end`. All have to be of one day: what is older is a
+/// replay for the correlator.
 fn moved(mut records: Vec<Value>, end: OffsetDateTime) -> Vec<Value> {
     let Some(last) = records.iter().map(at).max() else { return records };
     for record in &mut records {

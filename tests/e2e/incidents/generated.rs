@@ -1,5 +1,5 @@
-//! Three weeks of generated records, moment by moment: what `sagetrail backtest` tells of them, and what the rounds of the
-//! correlator decide beside a real OpenSearch, is the same.
+//! Three weeks of generated records, moment by moment: what `sagetrail backtest` tells of them, and what the rounds of
+//! the correlator decide beside a real OpenSearch, is the same.
 //!
 //! `make test` takes a few thousand; `tests/detection/README.md` says how to take more.
 
@@ -29,12 +29,12 @@ const PAGE: usize = 5_000;
 /// What both must say of an incident.
 ///
 /// What differs, and is not compared:
-/// - the score: of a round in which several origins join, it keeps the highest that was decided on the way, and who joins
-///   first differs;
-/// - the sentence of a page: `backtest` tells it as it was when the incident opened, and a monitor as it is at the end of the
-///   round, when those who are tied to it have joined;
-/// - the first of two pages of one round: `backtest` tells that an incident opened and escalated, and who looks after the round
-///   sees that it escalated. How many pages there were is compared.
+/// - the score: of a round in which several origins join, it keeps the highest that was decided on the way, and who
+///   joins first differs;
+/// - the sentence of a page: `backtest` tells it as it was when the incident opened, and a monitor as it is at the end
+///   of the round, when those who are tied to it have joined;
+/// - the first of two pages of one round: `backtest` tells that an incident opened and escalated, and who looks after
+///   the round sees that it escalated. How many pages there were is compared.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Said {
     id: String,

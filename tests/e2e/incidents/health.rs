@@ -1,5 +1,5 @@
-//! What is wrong with the pipeline itself: each rule fires, is quiet just below its threshold, and its incident is closed when it
-//! is well again.
+//! What is wrong with the pipeline itself: each rule fires, is quiet just below its threshold, and its incident is
+//! closed when it is well again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

@@ -55,7 +55,8 @@ async fn a_tie_that_comes_after_six_hundred_others_ties() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_happened_to_an_asset_counts_as_that_also_when_it_came_after_sixty_other_resources() {
     const OTHERS: u32 = 60;
-    // Spread, rare and medium are 75 points, and a rare low finding is 10. With what the registry is worth it is enough.
+    // Spread, rare and medium are 75 points, and a rare low finding is 10. With what the registry is worth it is
+    // enough.
     let cases = [(ANN, "model-package-group/churn/3", 0), (BOB, "notebook-instance/churn-3", 1_000)];
     let Some(stack) = Stack::running() else { return };
     let site = Site::new(stack, "incident-assets").await;

@@ -1,5 +1,5 @@
-//! Correlators as processes beside a real OpenSearch: what becomes an incident, and that neither a repeated round, nor a kill,
-//! nor two that both believe they lead, nor a restart of OpenSearch loses or doubles one.
+//! Correlators as processes beside a real OpenSearch: what becomes an incident, and that neither a repeated round, nor
+//! a kill, nor two that both believe they lead, nor a restart of OpenSearch loses or doubles one.
 
 mod backtested;
 mod generated;

@@ -15,8 +15,8 @@ const ENDPOINT: &str = "arn:aws:sagemaker:eu-central-1:950000000001:endpoint/chu
 const DAY: Duration = Duration::from_hours(24);
 const QUARTER: i64 = 15 * 60;
 
-/// The middle of the last quarter of an hour that is over. Days are counted in quarters: what happens around the end of one
-/// is in two of them, and at midnight in two days.
+/// The middle of the last quarter of an hour that is over. Days are counted in quarters: what happens around the end of
+/// one is in two of them, and at midnight in two days.
 fn middle_of_the_last_quarter() -> OffsetDateTime {
     let this = now().unix_timestamp() / QUARTER * QUARTER;
     OffsetDateTime::from_unix_timestamp(this - QUARTER / 2).expect("the time is one")

@@ -1,5 +1,5 @@
-//! The roles that `check --permissions` prints, on a cluster with the security plugin: each command works with its role and
-//! without any one of its privileges does not.
+//! The roles that `check --permissions` prints, on a cluster with the security plugin: each command works with its role
+//! and without any one of its privileges does not.
 //!
 //! The plugins for retention, notifications and alerting are not in that cluster, so what `setup` and `doctor` need
 //! for them is not tried here.

@@ -99,7 +99,8 @@ impl<'c> Tenant<'c> {
         self.run_on(who, arguments, settings, PATIENCE_AFTER_REFUSAL).await
     }
 
-    /// Whether a command ends well, says this and is refused nothing; once it is, nobody waits for what it does about it.
+    /// Whether a command ends well, says this and is refused nothing; once it is, nobody waits for what it does about
+    /// it.
     pub(super) async fn completes(
         &self,
         who: Who,

@@ -50,7 +50,8 @@ pub(crate) async fn answer(plugins: &Mutex<Plugins>, node: &Search, request: &Re
         }
         ("DELETE", ["monitors", id]) => {
             plugins.monitors.remove(*id);
-            // Its alerts are moved to their history. A monitor that is changed keeps them, as long as its trigger has its id.
+            // Its alerts are moved to their history. A monitor that is changed keeps them, as long as its trigger has
+            // its id.
             plugins.stuck.remove(*id);
             (200, json!({"_id": id, "_version": 2}))
         }

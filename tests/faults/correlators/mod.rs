@@ -1,8 +1,8 @@
 //! Correlators under any fault: each attack pages as often as it should, whatever becomes of those who correlate.
 //!
-//! A seed makes a schedule: who does what when, how far off the clocks are, and what goes wrong. Two or three whole correlators
-//! then run on Tokio's paused clock beside an OpenSearch that keeps state and answers what they ask. Pages are what monitors
-//! would see of the incidents that were ever written.
+//! A seed makes a schedule: who does what when, how far off the clocks are, and what goes wrong. Two or three whole
+//! correlators then run on Tokio's paused clock beside an OpenSearch that keeps state and answers what they ask. Pages
+//! are what monitors would see of the incidents that were ever written.
 //!
 //! `SAGETRAIL_CORRELATOR_SEED=17` replays one schedule and, with `--nocapture`, tells what happened in it;
 //! `SAGETRAIL_CORRELATOR_SEEDS=100..500` runs others than the usual.

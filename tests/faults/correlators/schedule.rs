@@ -19,7 +19,8 @@ pub struct Schedule {
     pub events: Vec<(Duration, Event)>,
     /// How likely a request meets a fault during the storm.
     pub likelihood: f64,
-    /// The most milliseconds that an answer takes. Where it is long, so are rounds, and those of two correlators overlap.
+    /// The most milliseconds that an answer takes. Where it is long, so are rounds, and those of two correlators
+    /// overlap.
     pub slowness: u64,
 }
 
@@ -100,7 +101,8 @@ impl Schedule {
 }
 
 impl Schedule {
-    /// One correlator leads, with another beside it whose requests do not arrive for some time. Nothing else goes wrong.
+    /// One correlator leads, with another beside it whose requests do not arrive for some time. Nothing else goes
+    /// wrong.
     fn of_first_leader(clocks: [i64; 2], attack: Attack, events: Vec<(Duration, Event)>) -> Self {
         let second_comes_late = (Duration::ZERO, Event::Door(1, Passing::CutOff, secs(70)));
         let events = [vec![second_comes_late], events].concat();

@@ -1,4 +1,5 @@
-//! The correlations on the corpus of attacks and everyday work, in which each piece of work has another like it a week before.
+//! The correlations on the corpus of attacks and everyday work, in which each piece of work has another like it a week
+//! before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -41,8 +42,8 @@ fn records<'c>(cases: &'c Value, member: &str) -> Vec<&'c Value> {
     cases.flat_map(|case| case[member].as_array().unwrap()).collect()
 }
 
-/// The titles of what correlations find in each case, by its id. Cases happen at the same time in the corpus, so each is
-/// judged by its own records, which are enriched with what all before them told.
+/// The titles of what correlations find in each case, by its id. Cases happen at the same time in the corpus, so each
+/// is judged by its own records, which are enriched with what all before them told.
 fn by_case(cases: &Value, past: &[&Value], present: &[&Value]) -> BTreeMap<String, BTreeSet<String>> {
     let enricher = Enricher::built_in(Scope::Related);
     let mut records: Vec<Value> = past.iter().chain(present).map(|record| (*record).clone()).collect();

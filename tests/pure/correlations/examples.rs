@@ -1,8 +1,8 @@
 //! Every correlation on its own examples: `tests/correlations/<id>/match-*.json` must match and `miss-*.json` must not.
 //!
-//! A file is a list of steps. Each has a record, which comes `times` times with `every` seconds between, beginning `after`
-//! seconds after the first. `{n}` in its texts is the number of the repetition, from 0. `history.json` is what the site had
-//! before.
+//! A file is a list of steps. Each has a record, which comes `times` times with `every` seconds between, beginning
+//! `after` seconds after the first. `{n}` in its texts is the number of the repetition, from 0. `history.json` is what
+//! the site had before.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! The service control policies and AWS Config rules of `deploy/guardrails`: each is tied to rules that exist, each posture
-//! rule has a policy or a reason for none, and what is generated from them is not stale.
+//! The service control policies and AWS Config rules of `deploy/guardrails`: each is tied to rules that exist, each
+//! posture rule has a policy or a reason for none, and what is generated from them is not stale.
 
 mod cloudformation;
 mod files;

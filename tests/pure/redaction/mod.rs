@@ -119,8 +119,8 @@ proptest! {
         }
         let again = document_of(&raw, &KNOWLEDGE);
         prop_assert_eq!(&again.source, &document.source);
-        // Base64 has a marker of its own, and so have the whole of a text under a suspect name and a text that a record which
-        // is no JSON had no work left for.
+        // Base64 has a marker of its own, and so have the whole of a text under a suspect name and a text that a record
+        // which is no JSON had no work left for.
         if !source.contains(":unsearched]") && matches!(planting, Planting::Member(..) | Planting::Variable(..)) {
             let marker = KNOWLEDGE.fingerprint_key.marker(&secret);
             prop_assert!(source.contains(&marker), "{marker} of {secret} is not in {source}");

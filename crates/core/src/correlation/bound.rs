@@ -36,8 +36,8 @@ impl Correlation {
         most as usize > MAX_POINTS || (0..=most).any(|value| self.compiled.condition.check(f64::from(value)))
     }
 
-    /// The time around points within which anything lies that decides whether they change a match: the windows that they are
-    /// in, and those of the points that these windows hold.
+    /// The time around points within which anything lies that decides whether they change a match: the windows that
+    /// they are in, and those of the points that these windows hold.
     pub fn around(&self, first: OffsetDateTime, last: OffsetDateTime) -> (OffsetDateTime, OffsetDateTime) {
         // Windows are whole seconds, as Sigma's library counts.
         let timespan = self.timespan().saturating_add(Duration::SECOND);

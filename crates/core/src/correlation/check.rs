@@ -1,4 +1,5 @@
-//! Refuses what Sigma's library would pass over in silence in the document of a correlation, and what is not evaluated here.
+//! Refuses what Sigma's library would pass over in silence in the document of a correlation, and what is not evaluated
+//! here.
 
 use yaml_serde::{Mapping, Value};
 

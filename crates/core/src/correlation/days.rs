@@ -50,8 +50,8 @@ impl Correlation {
         time.unix_timestamp().div_euclid(self.counted_seconds())
     }
 
-    /// Between which times of those given there can be matches at all. Points of all of it need not be looked at: a timespan has
-    /// at most as many as three halves that follow each other.
+    /// Between which times of those given there can be matches at all. Points of all of it need not be looked at: a
+    /// timespan has at most as many as three halves that follow each other.
     pub fn candidates(
         &self,
         history: &History,

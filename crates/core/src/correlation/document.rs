@@ -1,7 +1,7 @@
 //! The document that a match of a correlation is stored as.
 //!
-//! The document has the shape of an event's, so that it is a signal like any other. Its fields, besides those that only a
-//! muted or re-levelled match has (`sagemaker.muted.*`, `sagemaker.releveled.*`, as in events):
+//! The document has the shape of an event's, so that it is a signal like any other. Its fields, besides those that only
+//! a muted or re-levelled match has (`sagemaker.muted.*`, `sagemaker.releveled.*`, as in events):
 //!
 //! | field | type | what it has |
 //! |---|---|---|
@@ -49,8 +49,8 @@ const VALUES: usize = 10;
 const TIES: usize = 50;
 
 impl Match {
-    /// The id and the source of its document. The id follows from the correlation, the key and the first point's time alone.
-    /// The points are those of the group; others than its own are passed over.
+    /// The id and the source of its document. The id follows from the correlation, the key and the first point's time
+    /// alone. The points are those of the group; others than its own are passed over.
     pub fn document(
         &self,
         correlation: &Correlation,

@@ -9,7 +9,8 @@ use super::point::Point;
 use super::rhythm::History;
 use super::window::Window;
 
-/// Points of a group within one timespan that are looked at. Of more, the latest count, and the match says that it is cut.
+/// Points of a group within one timespan that are looked at. Of more, the latest count, and the match says that it is
+/// cut.
 pub const MAX_POINTS: usize = 10_000;
 /// As many where they are compared with the days before, which can be busy as well.
 pub const MAX_COMPARED: usize = 50_000;
@@ -18,9 +19,9 @@ pub const MAX_COMPARED: usize = 50_000;
 const NAMED_POINTS: usize = 10;
 
 impl Correlation {
-    /// The matches among the points of a group, those of an episode as one. An episode lasts for as long as the condition
-    /// holds at each next point, and ends with the day in UTC (with the timespan where that is longer), so that its beginning
-    /// is known without all that was before. Points that do not belong to the group are passed over.
+    /// The matches among the points of a group, those of an episode as one. An episode lasts for as long as the
+    /// condition holds at each next point, and ends with the day in UTC (with the timespan where that is longer), so
+    /// that its beginning is known without all that was before. Points that do not belong to the group are passed over.
     ///
     /// Where they are compared with the days before, these points are all that is known of them.
     pub fn matches(&self, key: &GroupKey, points: &[&Point]) -> Vec<Match> {
@@ -29,7 +30,8 @@ impl Correlation {
         self.matches_after(key, points, &history)
     }
 
-    /// The same, given what came before the points. Nothing but points between [candidates](Self::candidates) is needed then.
+    /// The same, given what came before the points. Nothing but points between [candidates](Self::candidates) is needed
+    /// then.
     pub fn matches_after(&self, key: &GroupKey, points: &[&Point], history: &History) -> Vec<Match> {
         let capacity = if self.rhythm.is_some() { MAX_COMPARED } else { MAX_POINTS };
         self.matches_of(key, points, history, capacity)

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::nearest::nearest;
 
-/// The field of documents that a name stands for: itself, or that of a name of CloudTrail. The error is what a person must
-/// change.
+/// The field of documents that a name stands for: itself, or that of a name of CloudTrail. The error is what a person
+/// must change.
 pub fn document_field(name: &str) -> Result<&str, String> {
     match FIELDS.get(name) {
         Some(Field::Usable | Field::Number) => Ok(name),

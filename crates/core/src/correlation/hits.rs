@@ -16,7 +16,8 @@ pub struct Hit<'p> {
     pub base: Vec<usize>,
     /// The values that are counted, each once.
     pub values: Vec<String>,
-    /// What it adds to a sum: of several numbers the largest, so that nobody makes more of one call by repeating himself.
+    /// What it adds to a sum: of several numbers the largest, so that nobody makes more of one call by repeating
+    /// himself.
     pub number: i64,
 }
 

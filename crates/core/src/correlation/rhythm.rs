@@ -1,7 +1,8 @@
 //! Compares what a group does within a timespan with what it did on days before.
 //!
-//! Sigma has no word for that, so the member `rhythm` of a correlation's document is an extension. A match is compared with
-//! the days before its own, in UTC: what somebody does on a day makes nothing usual on that day, however slowly they begin.
+//! Sigma has no word for that, so the member `rhythm` of a correlation's document is an extension. A match is compared
+//! with the days before its own, in UTC: what somebody does on a day makes nothing usual on that day, however slowly
+//! they begin.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +15,8 @@ pub const MEMBER: &str = "rhythm";
 pub(super) const DAY: i64 = 24 * 60 * 60;
 /// Counts of the history of one group.
 const MOST_COUNTS: i64 = 10_000;
-/// What is counted is half a timespan, and two that follow each other are compared: a job that goes on from one timespan of
-/// the clock into the next is not two half ones.
+/// What is counted is half a timespan, and two that follow each other are compared: a job that goes on from one
+/// timespan of the clock into the next is not two half ones.
 pub(super) const COUNTS_OF_TIMESPAN: i64 = 2;
 
 /// What is usual, as a correlation's document says it.
@@ -94,8 +95,8 @@ impl Rhythm {
         self.times
     }
 
-    /// What is usual on the day that begins at a second. Of the busiest timespans of the days before, the one in the middle
-    /// counts: whoever has a flood on some of the days has made nothing usual.
+    /// What is usual on the day that begins at a second. Of the busiest timespans of the days before, the one in the
+    /// middle counts: whoever has a flood on some of the days has made nothing usual.
     pub(super) fn usual(&self, history: &History, day: i64, half: i64) -> Usual {
         let from = (day - self.history_days * DAY).div_euclid(half);
         let mut busiest: BTreeMap<i64, u64> = BTreeMap::new();

@@ -8,8 +8,8 @@ use rsigma_parser::CorrelationType;
 use super::Correlation;
 use super::hits::Hit;
 
-/// The hits within the timespan before the last one, which belongs to them. It costs the same whatever it holds, where the
-/// library's own state is counted anew for each hit.
+/// The hits within the timespan before the last one, which belongs to them. It costs the same whatever it holds, where
+/// the library's own state is counted anew for each hit.
 pub struct Window<'h, 'p> {
     correlation: &'h Correlation,
     capacity: usize,
@@ -109,7 +109,8 @@ impl<'h, 'p> Window<'h, 'p> {
         }
     }
 
-    /// The number of base rules where they matched in their order, the same second counting as in order; else none of them.
+    /// The number of base rules where they matched in their order, the same second counting as in order; else none of
+    /// them.
     fn in_order(&self) -> usize {
         let mut after = i64::MIN;
         for seconds in &self.matched {

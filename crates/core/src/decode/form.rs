@@ -1,7 +1,7 @@
 //! Tells what an object is by its first bytes and by the names of its members.
 //!
-//! CloudTrail's own files are one JSON object with an array `Records`. Records also arrive in other wrappings, and those that
-//! leave no doubt are read; whatever else lies in a bucket is named, with what to do about it.
+//! CloudTrail's own files are one JSON object with an array `Records`. Records also arrive in other wrappings, and
+//! those that leave no doubt are read; whatever else lies in a bucket is named, with what to do about it.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};

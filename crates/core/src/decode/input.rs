@@ -1,7 +1,8 @@
 //! Reads an object's content, compressed or not, and unfolds or recodes it once more where that is needed.
 //!
-//! The content is what CloudTrail's digests name: the bytes of the file before its compression. It is counted, limited and
-//! hashed here. A form that is wrapped once more (gzip within gzip, UTF-16) is read through a recoding on top of it.
+//! The content is what CloudTrail's digests name: the bytes of the file before its compression. It is counted, limited
+//! and hashed here. A form that is wrapped once more (gzip within gzip, UTF-16) is read through a recoding on top of
+//! it.
 
 use sha2::{Digest, Sha256};
 

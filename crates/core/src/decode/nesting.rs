@@ -76,15 +76,15 @@ impl Nesting {
         None
     }
 
-    /// A bit for each byte that is a bracket of the counted kind. The code of a closing one is that of its opening one and
-    /// two more, so one comparison finds both.
+    /// A bit for each byte that is a bracket of the counted kind. The code of a closing one is that of its opening one
+    /// and two more, so one comparison finds both.
     fn brackets(&self, lanes: &Lanes) -> u64 {
         let other_bits = u8x16::splat(!2);
         bits(lanes.map(|lane| ((lane - u8x16::splat(self.open)) & other_bits).simd_eq(u8x16::ZERO)))
     }
 
-    /// A bit for each byte that follows a backslash which is not escaped itself. The bit after the last real byte is kept
-    /// for the next block.
+    /// A bit for each byte that follows a backslash which is not escaped itself. The bit after the last real byte is
+    /// kept for the next block.
     fn escaped_in(&mut self, lanes: &Lanes, real: usize) -> u64 {
         let found = lanes.map(|lane| lane.simd_eq(u8x16::splat(b'\\')));
         // Most blocks have none, which is cheaper to see than where they are.

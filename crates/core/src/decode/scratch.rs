@@ -48,8 +48,8 @@ impl Scratch {
         if !is_ordinary || size > self.whole_bytes || size as u64 > limits.uncompressed_bytes {
             return None;
         }
-        // The inflater does not say where the member ends. It does so where these two stand, so when that is at one place
-        // only, nothing was appended.
+        // The inflater does not say where the member ends. It does so where these two stand, so when that is at one
+        // place only, nothing was appended.
         if memmem::find(object, trailer)? + trailer.len() != object.len() {
             return None;
         }

@@ -1,9 +1,9 @@
 //! Keeps the part of an object's uncompressed bytes that is read now in memory.
 //!
-//! An object of an ordinary size is inflated as a whole, at more than twice the speed of a stream. That is only a short cut:
-//! whatever is out of the ordinary (several gzip members, damage, appended bytes, a size that is large or a lie) is read as a
-//! stream, which knows how to deal with it. Which of the two ways is taken, and how large the window is, changes nothing
-//! of what comes out.
+//! An object of an ordinary size is inflated as a whole, at more than twice the speed of a stream. That is only a short
+//! cut: whatever is out of the ordinary (several gzip members, damage, appended bytes, a size that is large or a lie)
+//! is read as a stream, which knows how to deal with it. Which of the two ways is taken, and how large the window is,
+//! changes nothing of what comes out.
 
 use memchr::memchr2;
 

@@ -137,8 +137,8 @@ impl<'r> Actor<'r> {
         }
     }
 
-    /// Account and id of a caller from another account, who chooses the session's name and is shown without an ARN. None for
-    /// callers of this account.
+    /// Account and id of a caller from another account, who chooses the session's name and is shown without an ARN.
+    /// None for callers of this account.
     pub fn foreign_id(&self) -> Option<(&'r str, &'r str)> {
         let account = self.account_id.filter(|_| self.cross_account == Some(true))?;
         let id = self.principal_id.map_or("unknown", |id| id.split_once(':').map_or(id, |(role, _)| role));

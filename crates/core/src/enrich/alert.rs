@@ -29,21 +29,21 @@ use ties::ties;
 /// What `sagemaker.alert` says.
 #[derive(Debug, Serialize)]
 pub struct AlertKey<'e> {
-    /// Of a caller from another account: the account and the id of the role or user, because who assumes a role chooses the
-    /// session's name.
+    /// Of a caller from another account: the account and the id of the role or user, because who assumes a role chooses
+    /// the session's name.
     principal: Cow<'e, str>,
     /// Who the principal is over several sessions: the role, unless a session of it belongs to one person.
     identity: Cow<'e, str>,
-    /// Who is behind it, as far as that is known: the root of the lineage, or else the identity. What one origin does is one
-    /// incident.
+    /// Who is behind it, as far as that is known: the root of the lineage, or else the identity. What one origin does
+    /// is one incident.
     origin: Cow<'e, str>,
     /// In lower case, because SageMaker writes some ARNs so, and a resource should have one key.
     resource: String,
     /// The titles of the most worrying matches; none where nothing is worth a look.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     finding: Vec<&'e str>,
-    /// What the call changed or handed on, and the sessions that it came through. Whoever acts as one of these belongs to
-    /// the same incident.
+    /// What the call changed or handed on, and the sessions that it came through. Whoever acts as one of these belongs
+    /// to the same incident.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     ties: BTreeSet<String>,
 }

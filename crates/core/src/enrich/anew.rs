@@ -61,8 +61,8 @@ pub fn lacks_memory(document: &Value) -> bool {
 }
 
 /// Writes a stored document's source anew. Its text is redacted already and is not touched, so that fingerprints stay
-/// what they are. What the text no longer shows is taken from the document, which never knows less than before, and what
-/// memory could not say then from what is known now. None when its text is no record.
+/// what they are. What the text no longer shows is taken from the document, which never knows less than before, and
+/// what memory could not say then from what is known now. None when its text is no record.
 pub fn re_enrich(kept: &StoredEvent<'_>, enricher: &Enricher, known: &Known) -> Option<ReEnriched> {
     let record = Record::parse(kept.original.as_bytes()).ok()?;
     let mut scripts = script::scripts(&record);

@@ -1,4 +1,5 @@
-//! Parses ARNs, AWS's names for resources, such as `arn:aws:sagemaker:eu-west-1:111122223333:notebook-instance/research`.
+//! Parses ARNs, AWS's names for resources, such as
+//! `arn:aws:sagemaker:eu-west-1:111122223333:notebook-instance/research`.
 
 /// An ARN in its parts. They borrow from its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Artefacts of models: the places in S3 where they lie, and the records that read there.
 //!
-//! A place is a bucket with at most two folders. Folders whose names differ in a number, a date or a random token are one
-//! series, so that the job of each night is no place of its own.
+//! A place is a bucket with at most two folders. Folders whose names differ in a number, a date or a random token are
+//! one series, so that the job of each night is no place of its own.
 
 use time::OffsetDateTime;
 
@@ -115,8 +115,8 @@ pub fn reading(
     role: Option<&State>,
 ) -> Option<Reading> {
     let since = since(bucket, place)?;
-    // It comes before the record's own stamp, which ends in more than the event's id: a record that is delivered again was
-    // not read before.
+    // It comes before the record's own stamp, which ends in more than the event's id: a record that is delivered again
+    // was not read before.
     let at = Stamp::of(time, record.text(&["eventID"]).unwrap_or_default());
     let mut told = State::default();
     told.add_oldest(READ, &at, place);
@@ -128,7 +128,8 @@ pub fn reading(
     Some(Reading::First(if is_settled && !is_given { Expected::No } else { Expected::Yes }))
 }
 
-/// Since when artefacts lie in a place, as far as memory tells. Where more places are known than are kept, it may be any.
+/// Since when artefacts lie in a place, as far as memory tells. Where more places are known than are kept, it may be
+/// any.
 fn since<'s>(bucket: &'s State, place: &'s str) -> Option<&'s Stamp> {
     let known = || bucket.members(ARTEFACTS).map(|(_, at)| at);
     let is_full = known().count() >= OLDEST;

@@ -1,8 +1,8 @@
 //! Carries over what a stored document knows and its text no longer shows.
 //!
-//! `event.original` is the record after redaction. Rules and scripts were read before it, so a document may know more than
-//! its text: a script whose parameter is `[redacted:…]` as a whole, a match on a value that is gone. A document that is
-//! written anew keeps these; what its text still shows is judged by the rules of now.
+//! `event.original` is the record after redaction. Rules and scripts were read before it, so a document may know more
+//! than its text: a script whose parameter is `[redacted:…]` as a whole, a match on a value that is gone. A document
+//! that is written anew keeps these; what its text still shows is judged by the rules of now.
 
 use std::collections::BTreeSet;
 
@@ -42,8 +42,8 @@ pub fn scripts(document: &Value, record: &Record<'_>, derived: &[Script]) -> Vec
         .collect()
 }
 
-/// Rules that matched when the document was written, and that the text can neither confirm nor refute, because something
-/// that they look at is gone from it.
+/// Rules that matched when the document was written, and that the text can neither confirm nor refute, because
+/// something that they look at is gone from it.
 pub fn rules<'k>(
     document: &Value,
     rules: &'k RuleSet,
@@ -59,8 +59,8 @@ pub fn rules<'k>(
     known.filter(|rule| rule.compiled().detections.values().any(|it| asks_for_lost(it, event))).collect()
 }
 
-/// Mutes again the carried rules that a filter had muted, when the site still has the filter: what the filter looks at may be
-/// gone from the text as well.
+/// Mutes again the carried rules that a filter had muted, when the site still has the filter: what the filter looks at
+/// may be gone from the text as well.
 pub fn mute<'k>(judged: &mut Judged<'k>, document: &Value, carried: &[&'k Rule], rules: &'k RuleSet) {
     for rule in carried {
         let filter = muted(document).filter(|muted| muted["id"] == rule.id.as_str()).find_map(|muted| {

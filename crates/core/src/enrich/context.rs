@@ -138,7 +138,8 @@ impl<'r> ExecutionRole<'r> {
     }
 }
 
-/// Reads the context off a record and what its texts hold; for a document of OpenSearch both are redacted. A record of another service has no settings of SageMaker's; whose the things are that it names is told of it too.
+/// Reads the context off a record and what its texts hold; for a document of OpenSearch both are redacted. A record of
+/// another service has no settings of SageMaker's; whose the things are that it names is told of it too.
 pub fn context<'r>(record: &'r Record<'_>, unpacked: &'r Unpacked, catalogue: &'r Catalogue) -> Context<'r> {
     let Unpacked { scripts, shell, documents } = unpacked;
     let mut context = Context {
@@ -184,8 +185,8 @@ pub fn context<'r>(record: &'r Record<'_>, unpacked: &'r Unpacked, catalogue: &'
 }
 
 impl<'r> Context<'r> {
-    /// Takes what is known by its member's name, at any depth, and returns the instances that it makes up. The name of a
-    /// list is that of its elements.
+    /// Takes what is known by its member's name, at any depth, and returns the instances that it makes up. The name of
+    /// a list is that of its elements.
     fn take(&mut self, name: &str, value: &'r Value<'_>, direction: Direction) -> Fleet {
         match value {
             Value::Object(object) => {

@@ -12,8 +12,8 @@ use crate::record::Record;
 /// The name under which rules find what was cut, which is also its field in a document.
 pub const FIELD: &str = "sagemaker.cut";
 
-/// What rules must know of: scripts that unfold or run to more than is searched, documents in texts that are read in part,
-/// and policies that cannot be read.
+/// What rules must know of: scripts that unfold or run to more than is searched, documents in texts that are read in
+/// part, and policies that cannot be read.
 pub fn fields(unpacked: &Unpacked, policy: &Policy) -> Vec<&'static str> {
     let Unpacked { scripts, shell, documents } = unpacked;
     let cuts = [

@@ -159,8 +159,8 @@ fn union<T: Ord>(alternatives: impl Iterator<Item = Option<BTreeSet<T>>>) -> Opt
 
 /// The index from a record's call to the rules that could match it, by their position in the rule set.
 ///
-/// The rules for any eventSource are among those of each and each part, so that a record of an ordinary service finds all of its
-/// rules in one list.
+/// The rules for any eventSource are among those of each and each part, so that a record of an ordinary service finds
+/// all of its rules in one list.
 #[derive(Debug, Default)]
 pub struct Dispatch {
     by_source: HashMap<String, ByName>,
@@ -254,11 +254,11 @@ impl Dispatch {
         })
     }
 
-    /// Whether the raw bytes could be a record of a service that is wanted anyway, or of another that some rule asks for.
-    /// Both are asked at once, because finding where a record names its service is most of the cost.
+    /// Whether the raw bytes could be a record of a service that is wanted anyway, or of another that some rule asks
+    /// for. Both are asked at once, because finding where a record names its service is most of the cost.
     ///
-    /// A member of that name inside the parameters, or a text with escapes, may say yes too early, which costs a parse, and
-    /// so do two services in one record; it never says no to a record that a rule asks for.
+    /// A member of that name inside the parameters, or a text with escapes, may say yes too early, which costs a parse,
+    /// and so do two services in one record; it never says no to a record that a rule asks for.
     pub fn may_match_raw(&self, raw: &[u8], known: &KnownNames, is_wanted: impl Fn(&[u8]) -> bool) -> bool {
         let Some((source, name)) = only_call(raw) else { return self.may_match_any(raw, known, is_wanted) };
         if is_wanted(source) {

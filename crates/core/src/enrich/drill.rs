@@ -1,8 +1,8 @@
 //! Tells the records of a drill from all others, by a mark that only who has the key of redaction can make.
 //!
-//! The mark stands in the user agent, as `sagetrail-drill/ID.CODE`, and holds for one eventID. Callers choose their user
-//! agent but not their eventID, so no call is hidden by a mark that was copied from another record. A mark that does not
-//! hold means nothing: such a record is judged as any other.
+//! The mark stands in the user agent, as `sagetrail-drill/ID.CODE`, and holds for one eventID. Callers choose their
+//! user agent but not their eventID, so no call is hidden by a mark that was copied from another record. A mark that
+//! does not hold means nothing: such a record is judged as any other.
 
 use super::redact::FingerprintKey;
 use crate::record::Record;
@@ -24,8 +24,8 @@ const PURPOSE: &str = "sagetrail drill";
 /// Characters of the longest id of a drill.
 const MOST_ID_LENGTH: usize = 40;
 
-/// The id of the drill that a record belongs to, if its mark holds. Of other records it reads the user agent's beginning
-/// alone.
+/// The id of the drill that a record belongs to, if its mark holds. Of other records it reads the user agent's
+/// beginning alone.
 pub fn of<'r>(record: &'r Record<'_>, key: &FingerprintKey) -> Option<&'r str> {
     let marked = record.text(&["userAgent"])?.strip_prefix(START)?;
     let (id, code) = marked.split_once('.')?;

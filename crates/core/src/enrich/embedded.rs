@@ -1,7 +1,7 @@
 //! Reads the JSON that a request carries as texts, such as the definition of a pipeline.
 //!
-//! What they say counts like the request's own members: the role of a step, the image that it runs, the bucket that it writes
-//! to. A document may hold further ones, in the same way.
+//! What they say counts like the request's own members: the role of a step, the image that it runs, the bucket that it
+//! writes to. A document may hold further ones, in the same way.
 
 use serde_json_borrow::{OwnedValue, Value};
 
@@ -16,8 +16,8 @@ pub const FIELD: &str = "sagemaker.embedded";
 
 /// How deep documents may lie in each other. A job of a pipeline's step has its hyperparameters in the second.
 const MOST_LEVELS: usize = 3;
-/// Bytes that are read of all documents together. A record of CloudTrail with more of them in its parameters is none that
-/// AWS delivers whole.
+/// Bytes that are read of all documents together. A record of CloudTrail with more of them in its parameters is none
+/// that AWS delivers whole.
 const MOST_BYTES: usize = 1 << 20;
 
 /// The documents in the texts of a request.

@@ -1,4 +1,5 @@
-//! Finds the facts that one selected record tells memory. They depend on the record alone, so that any daemon finds the same ones.
+//! Finds the facts that one selected record tells memory. They depend on the record alone, so that any daemon finds the
+//! same ones.
 //!
 //! A call that failed tells nothing of resources and makes nothing usual: only that somebody tried.
 
@@ -25,8 +26,8 @@ use crate::timestamp;
 pub use configuration::homes;
 use configuration::{configuration, uses};
 
-/// Members of one set, and things of one kind, that a record makes known. One record must not fill a set, of which nothing
-/// can be said from then on, nor memory.
+/// Members of one set, and things of one kind, that a record makes known. One record must not fill a set, of which
+/// nothing can be said from then on, nor memory.
 pub const LEARNT_AT_ONCE: usize = 16;
 
 /// What a record is, for its facts.
@@ -273,7 +274,8 @@ fn parts<'t>(subject: &Subject<'t, '_, '_>) -> Vec<Told<'t>> {
     uses(context, &catalogue.kinds, &place).iter().take(LEARNT_AT_ONCE).filter_map(about).collect()
 }
 
-/// The roles, buckets, repositories, keys and subnets that a resource of SageMaker stands on, and the roles that trust it.
+/// The roles, buckets, repositories, keys and subnets that a resource of SageMaker stands on, and the roles that trust
+/// it.
 fn foundations<'t>(subject: &Subject<'t, '_, '_>) -> Vec<Told<'t>> {
     let Subject { record, context, actor, keys, time: Times { at, day, .. }, .. } = subject;
     let with_kind = |kind: &'static str, mut told: Told<'t>| {

@@ -1,7 +1,7 @@
 //! Finds who is behind a session, from the person or workload to the caller: its lineage.
 //!
-//! A link is known from the record itself, or from the call that issued the credentials. One that is not known is named as
-//! missing; none is guessed, and no name counts that a caller is known to have chosen.
+//! A link is known from the record itself, or from the call that issued the credentials. One that is not known is named
+//! as missing; none is guessed, and no name counts that a caller is known to have chosen.
 
 use std::sync::LazyLock;
 
@@ -14,8 +14,8 @@ use crate::record::Record;
 /// The most links that are followed; AWS lets roles be chained without end.
 pub const MOST_LINKS: usize = 8;
 
-/// Where the roles of IAM Identity Center lie, whose sessions AWS names after the person. Nobody else can make a role there,
-/// while a role of such a name can lie elsewhere.
+/// Where the roles of IAM Identity Center lie, whose sessions AWS names after the person. Nobody else can make a role
+/// there, while a role of such a name can lie elsewhere.
 static PERMISSION_SETS: LazyLock<Finder<'static>> =
     LazyLock::new(|| Finder::new(":role/aws-reserved/sso.amazonaws.com/"));
 
@@ -34,8 +34,8 @@ pub struct Lineage {
     pub claimed: Option<String>,
 }
 
-/// The person or workload that the record itself shows: by a name that AWS gives, or by the source identity, of which memory
-/// can know that somebody else [chose](chosen) it.
+/// The person or workload that the record itself shows: by a name that AWS gives, or by the source identity, of which
+/// memory can know that somebody else [chose](chosen) it.
 pub fn person<'r>(record: &'r Record<'_>, actor: &Actor<'r>) -> Option<&'r str> {
     let vouched = actor.source_identity.or(actor.on_behalf_of).or_else(|| works_for(record));
     vouched.or_else(|| named_person(record, actor))
@@ -80,13 +80,14 @@ pub struct Caller<'c> {
     pub access_key: Option<&'c str>,
 }
 
-/// The lineage of a caller. Who is said to be behind it is believed, except where somebody else is known to have said so.
+/// The lineage of a caller. Who is said to be behind it is believed, except where somebody else is known to have said
+/// so.
 pub fn trace(caller: &Caller<'_>, known: &Known) -> Lineage {
     chosen(caller, known).unwrap_or_else(|| follow(caller, caller.person.map(str::to_owned), None, known))
 }
 
-/// The lineage of a caller whose source identity somebody else chose, as far as memory knows who. An identity provider sets
-/// that of its own people; whoever takes a role sets any.
+/// The lineage of a caller whose source identity somebody else chose, as far as memory knows who. An identity provider
+/// sets that of its own people; whoever takes a role sets any.
 fn chosen(caller: &Caller<'_>, known: &Known) -> Option<Lineage> {
     let (person, access_key) = caller.person.zip(caller.access_key)?;
     let issued = session(access_key, known).ok()?;
@@ -176,9 +177,9 @@ pub struct Person<'p> {
 }
 
 impl Person<'_> {
-    /// Whether both are one person, whatever the case. A user of IAM has the name that stands last in the ARN, and only in
-    /// its own account: everybody can make a user of any name in another. A workload and a session have names that anybody
-    /// can give, so that their whole ARN counts.
+    /// Whether both are one person, whatever the case. A user of IAM has the name that stands last in the ARN, and only
+    /// in its own account: everybody can make a user of any name in another. A workload and a session have names that
+    /// anybody can give, so that their whole ARN counts.
     pub fn is_same(self, other: Self) -> bool {
         let (one, another) = (user(self.name), user(other.name));
         match (one, another) {

@@ -121,8 +121,8 @@ impl Form {
     }
 }
 
-/// The beginning of a text, of at most that many bytes. It ends with a whole word unless that is very long, because half
-/// a token has no shape by which to redact it.
+/// The beginning of a text, of at most that many bytes. It ends with a whole word unless that is very long, because
+/// half a token has no shape by which to redact it.
 pub fn beginning(text: &str, most_bytes: usize) -> &str {
     let text = &text[..text.floor_char_boundary(most_bytes)];
     let tail = text.floor_char_boundary(text.len().saturating_sub(WORD_BYTES));

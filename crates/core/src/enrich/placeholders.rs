@@ -31,8 +31,8 @@ struct Known {
 /// The placeholder of AWS's own buckets.
 const AWS_BUCKETS: &str = "aws_buckets";
 
-/// The values that count: the configured ones, and others where there are none. A placeholder that is not among them has to
-/// be configured before a rule that has it can speak.
+/// The values that count: the configured ones, and others where there are none. A placeholder that is not among them
+/// has to be configured before a rule that has it can speak.
 pub fn with_defaults(configured: &Values) -> Values {
     let mut values = configured.clone();
     values

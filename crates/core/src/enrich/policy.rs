@@ -19,10 +19,9 @@ pub const FIELD: &str = "sagemaker.policy.principals";
 
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 pub struct Policy {
-    /// Accounts and identities that are allowed something, each once: [`EVERYONE`] first, then those of other accounts than
-    /// the record's, then its own. Where a condition keeps everyone
-    /// to an organisation, an account or an identity, it is that. Services of AWS and identity providers are left out:
-    /// they are no accounts.
+    /// Accounts and identities that are allowed something, each once: [`EVERYONE`] first, then those of other accounts
+    /// than the record's, then its own. Where a condition keeps everyone to an organisation, an account or an identity,
+    /// it is that. Services of AWS and identity providers are left out: they are no accounts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub principals: Vec<String>,
     /// The accounts among them that are another than the record's, also those of identity providers.
@@ -165,8 +164,8 @@ fn account_of(principal: &str) -> Option<&str> {
     if principal.starts_with("arn:") { principal.split(':').nth(4) } else { Some(principal) }
 }
 
-/// Whether a condition keeps an identity provider to some of those whom it knows: by the subject, or a claim of that kind.
-/// For whom a token was made says nothing about whose it is.
+/// Whether a condition keeps an identity provider to some of those whom it knows: by the subject, or a claim of that
+/// kind. For whom a token was made says nothing about whose it is.
 fn says_whom(condition: &Value) -> bool {
     let keys = condition.as_object().into_iter().flat_map(|operators| operators.values());
     keys.filter_map(Value::as_object).flatten().any(|(key, values)| {
@@ -183,8 +182,8 @@ fn read(text: &str) -> Option<Value> {
     serde_json::from_str(text).or_else(|_| serde_json::from_str(&repaired(text.as_bytes()))).ok()
 }
 
-/// Whom a condition keeps everyone to; none when it keeps them to nobody. All parts of a condition must hold, so one part
-/// that does is enough.
+/// Whom a condition keeps everyone to; none when it keeps them to nobody. All parts of a condition must hold, so one
+/// part that does is enough.
 fn kept_to(condition: &Value) -> Option<Vec<&str>> {
     condition.as_object()?.iter().filter(|(operator, _)| requires_key(operator)).find_map(|(_, keys)| {
         keys.as_object()?.iter().filter(|(key, _)| is_one_of(key, &KEYS)).find_map(|(_, values)| {

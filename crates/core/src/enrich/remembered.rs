@@ -132,8 +132,8 @@ impl Remembered {
         self.context.iter().any(|missing| missing.starts_with(MEMORY_OF))
     }
 
-    /// With what memory says now of what it could not be asked for then. What was known stays: memory keeps what came last,
-    /// and may have forgotten what the record found.
+    /// With what memory says now of what it could not be asked for then. What was known stays: memory keeps what came
+    /// last, and may have forgotten what the record found.
     #[must_use]
     pub fn completed(self, now: Self) -> Self {
         if now.lacks_memory() {

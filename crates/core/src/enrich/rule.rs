@@ -30,7 +30,8 @@ pub struct Rule {
     pub place: Place,
     /// The names of all placeholders in it, with values or without.
     pub placeholders: Vec<String>,
-    /// Whether the condition looks at the call's error: then a failure is what the rule is about, and not a mere attempt.
+    /// Whether the condition looks at the call's error: then a failure is what the rule is about, and not a mere
+    /// attempt.
     pub judges_failure: bool,
     /// Whether the condition looks at what memory adds to a record.
     pub reads_memory: bool,

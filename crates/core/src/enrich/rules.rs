@@ -175,8 +175,8 @@ impl RuleSet {
         (matching, Again { candidates: again, answers })
     }
 
-    /// The rules that match an event that was told what memory knows, when those that match it without are known: only rules
-    /// that read memory are asked again, and only what it can change.
+    /// The rules that match an event that was told what memory knows, when those that match it without are known: only
+    /// rules that read memory are asked again, and only what it can change.
     pub fn matches_knowing<'s>(&'s self, alone: &[&'s Rule], again: Again<'_, '_, '_>) -> Vec<&'s Rule> {
         let knowing = self.conditions.matching_knowing(again.candidates, again.answers);
         let knowing = knowing.into_iter().map(|position| &self.rules[position]);
@@ -187,7 +187,8 @@ impl RuleSet {
         matching
     }
 
-    /// Whether the raw bytes could be a record of a service that is wanted anyway, or of another that some rule asks for.
+    /// Whether the raw bytes could be a record of a service that is wanted anyway, or of another that some rule asks
+    /// for.
     pub fn may_match_raw(&self, raw: &[u8], known: &KnownNames, is_wanted: impl Fn(&[u8]) -> bool) -> bool {
         self.dispatch.may_match_raw(raw, known, is_wanted)
     }

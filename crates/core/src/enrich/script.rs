@@ -1,8 +1,8 @@
 //! Finds the code that a call hands to SageMaker to run, in the clear.
 //!
-//! Lifecycle configurations arrive as base64, sometimes of gzip; containers get an entry point and arguments, and documents
-//! inside of parameters have commands. Decoded, rules can look into them and a responder can read them. What a script itself
-//! carries as base64 is a script too.
+//! Lifecycle configurations arrive as base64, sometimes of gzip; containers get an entry point and arguments, and
+//! documents inside of parameters have commands. Decoded, rules can look into them and a responder can read them. What
+//! a script itself carries as base64 is a script too.
 
 mod places;
 
@@ -32,9 +32,10 @@ pub struct Script {
 
 /// How often a script may be packed inside another. Base64 shrinks with each unfolding.
 const MAX_PACKING: usize = 8;
-/// Bytes that the scripts of a record may have beyond what base64 alone makes of them: for each byte that the call carries,
-/// and for a call that carries few. gzip can unfold a thousandfold, and what is searched and stored must stay in
-/// proportion to the record. Base64 inside of base64 shrinks, so that all levels together are at most four times the first.
+/// Bytes that the scripts of a record may have beyond what base64 alone makes of them: for each byte that the call
+/// carries, and for a call that carries few. gzip can unfold a thousandfold, and what is searched and stored must stay
+/// in proportion to the record. Base64 inside of base64 shrinks, so that all levels together are at most four times the
+/// first.
 const GROWTH_PER_BYTE: usize = 3;
 const MIN_GROWTH_BYTES: usize = 2 * 1024;
 /// How many times as much may be unfolded to look for what the filling hides.

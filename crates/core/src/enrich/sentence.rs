@@ -102,8 +102,8 @@ fn notes(actor: &Actor<'_>) -> Vec<String> {
     notes.into_iter().flatten().collect()
 }
 
-/// What a defender wants to know of the request beside what the object says: compute, open doors, the role, the image, where
-/// data goes.
+/// What a defender wants to know of the request beside what the object says: compute, open doors, the role, the image,
+/// where data goes.
 fn details(analysis: &Analysis<'_, '_>, object: &str) -> String {
     let context = analysis.context;
     let mut details = String::new();

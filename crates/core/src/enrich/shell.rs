@@ -1,11 +1,12 @@
 //! Reads what scripts do, as a shell would read them, and never runs them.
 //!
-//! A search for words is stepped around by quotes, variables, encodings and several lines. So scripts are gone through once:
-//! lines are joined, quotes removed, variables and encoded text resolved, and files remembered with where they came from.
-//! What comes out are the commands, one on a line, and facts that no single line shows. Both are fields that rules read.
+//! A search for words is stepped around by quotes, variables, encodings and several lines. So scripts are gone through
+//! once: lines are joined, quotes removed, variables and encoded text resolved, and files remembered with where they
+//! came from. What comes out are the commands, one on a line, and facts that no single line shows. Both are fields that
+//! rules read.
 //!
-//! It is no shell: conditions and loops are gone through once whatever they say, and what a program answers is not known
-//! unless it is one that decodes or copies. All work and all that is kept is in proportion to the scripts.
+//! It is no shell: conditions and loops are gone through once whatever they say, and what a program answers is not
+//! known unless it is one that decodes or copies. All work and all that is kept is in proportion to the scripts.
 
 mod address;
 mod assignment;

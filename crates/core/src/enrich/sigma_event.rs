@@ -106,8 +106,8 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
         self.omitted.get_or_init(|| omissions(self.record))
     }
 
-    /// Takes what is known beside the record, which is of an event at this time. Until then nothing is remembered, and what is
-    /// told once stays.
+    /// Takes what is known beside the record, which is of an event at this time. Until then nothing is remembered, and
+    /// what is told once stays.
     pub fn know(&self, known: &'s Known, time: Option<OffsetDateTime>) {
         self.memory.get_or_init(|| (known, time));
     }

@@ -1,7 +1,7 @@
 //! The tags of a resource: those that it was made with, and what calls have added and taken away since.
 //!
-//! A call that adds tags says nothing of the others. So each tag that was added and each that was taken away is a member of
-//! a set, which keeps the latest.
+//! A call that adds tags says nothing of the others. So each tag that was added and each that was taken away is a
+//! member of a set, which keeps the latest.
 
 use std::collections::BTreeMap;
 

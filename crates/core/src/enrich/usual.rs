@@ -1,4 +1,5 @@
-//! What is usual for an identity: pairs of it and something that it works with, each with the first record that showed it.
+//! What is usual for an identity: pairs of it and something that it works with, each with the first record that showed
+//! it.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -148,8 +149,8 @@ impl<'s> Experience<'s> {
         }
     }
 
-    /// What a record shows of the pair. What colleagues use alike is new when the account never had it; all else when the
-    /// identity never did, or the account where the identity itself is new.
+    /// What a record shows of the pair. What colleagues use alike is new when the account never had it; all else when
+    /// the identity never did, or the account where the identity itself is new.
     pub fn novelty(&self, pair: &Usual<'_>) -> Novelty {
         let [knows_identity, knows_account] = self.is_established;
         let knows_identity = knows_identity && !SHARED.contains(&pair.set);

@@ -46,8 +46,8 @@ impl<'e> Threat<'e> {
     }
 }
 
-/// What the call can be part of, as the rules say that only tag it. It stands apart, so that a count of techniques counts
-/// what is worth a look and not everyday work.
+/// What the call can be part of, as the rules say that only tag it. It stands apart, so that a count of techniques
+/// counts what is worth a look and not everyday work.
 #[derive(Serialize)]
 pub struct Possible<'e> {
     tactic: NamedFields<'e>,
@@ -142,7 +142,8 @@ impl<'e> Finding<'e> {
     }
 }
 
-/// The level of the most worrying match that says something by itself, where an attempt counts one step less than a success.
+/// The level of the most worrying match that says something by itself, where an attempt counts one step less than a
+/// success.
 pub fn severity(matches: &[&Rule], outcome: CallOutcome) -> Option<Severity> {
     let level = |rule: &&Rule| if is_attempt(rule, outcome) { rule.level.reduced() } else { rule.level };
     matches.iter().filter(|rule| !rule.is_base()).map(level).max()

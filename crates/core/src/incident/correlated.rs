@@ -55,8 +55,8 @@ impl<'c> Correlated<'c> {
         }
     }
 
-    /// The matches of the groups with new points, as documents with their ids. One that was there before comes again as it
-    /// is now.
+    /// The matches of the groups with new points, as documents with their ids. One that was there before comes again as
+    /// it is now.
     pub fn judge(&mut self, now: OffsetDateTime) -> Vec<(String, Value)> {
         let mut matches = Vec::new();
         for (place, correlation) in self.correlations.iter().enumerate() {

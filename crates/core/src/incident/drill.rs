@@ -1,4 +1,5 @@
-//! What an incident says of the drill that opened it. It is no attack: it joins no other incident, and ends with its drill.
+//! What an incident says of the drill that opened it. It is no attack: it joins no other incident, and ends with its
+//! drill.
 
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;

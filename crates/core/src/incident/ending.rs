@@ -5,12 +5,12 @@ use time::{Duration, OffsetDateTime};
 use super::{Incident, State, Weights};
 use crate::timestamp::Timestamp;
 
-/// How long a drill's incident stands when nobody closes it, such as after a drill that was killed: longer than any drill
-/// waits, and short enough that nobody wonders about it the next day.
+/// How long a drill's incident stands when nobody closes it, such as after a drill that was killed: longer than any
+/// drill waits, and short enough that nobody wonders about it the next day.
 const CLOSED_AFTER: Duration = Duration::hours(1);
 
-/// What becomes of an incident of which nothing new came: it pages for what came too soon after its last page, then it is quiet,
-/// then closed. None while it stays as it is.
+/// What becomes of an incident of which nothing new came: it pages for what came too soon after its last page, then it
+/// is quiet, then closed. None while it stays as it is.
 pub fn rest(incident: &Incident, weights: &Weights, now: OffsetDateTime) -> Option<Incident> {
     if !incident.is_standing() {
         return None;

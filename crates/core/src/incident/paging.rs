@@ -20,8 +20,8 @@ pub struct ToldFields {
     /// Whose signals were a part of the incident.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<String>,
-    /// The sentence, where it was about somebody who joined. Until the next page it stays the incident's: the page is told
-    /// again until somebody acknowledges it.
+    /// The sentence, where it was about somebody who joined. Until the next page it stays the incident's: the page is
+    /// told again until somebody acknowledges it.
     pub sentence: Option<String>,
 }
 
@@ -97,8 +97,8 @@ pub fn decide(asked: Question<'_>, around: Surroundings<'_>) -> Decision {
     }
     let before = standing.told();
     let due = standing.paged.0 + around.weights.times.again_after.value;
-    // Whoever was paged twice within hours looks at it: one attack is two pages. After that a rule has to match when the last page
-    // is old enough.
+    // Whoever was paged twice within hours looks at it: one attack is two pages. After that a rule has to match when
+    // the last page is old enough.
     let counts_from = (standing.pages > 1).then_some(due);
     let news = news(asked, &before, counts_from, around);
     match news {

@@ -25,8 +25,8 @@ pub const AT_ONCE: usize = 20;
 
 /// Signals and what was decided about them until now.
 ///
-/// What grows with the records are the incidents, their pages and the matches of correlations, which the result is made of.
-/// Of all else it keeps what the correlator could still ask for.
+/// What grows with the records are the incidents, their pages and the matches of correlations, which the result is made
+/// of. Of all else it keeps what the correlator could still ask for.
 #[derive(Debug)]
 pub struct Rounds<'c> {
     weights: Weights,
@@ -321,7 +321,8 @@ impl<'c> Rounds<'c> {
         Tally::of(signals.flat_map(|held| held.since(from)))
     }
 
-    /// The place of the incident that an origin belongs to: the one that stands, or else the last of those that are closed.
+    /// The place of the incident that an origin belongs to: the one that stands, or else the last of those that are
+    /// closed.
     fn last_of(&self, origin: &str) -> Option<usize> {
         let places = self.of_origin.get(origin)?;
         let is_of = |place: &&usize| self.incidents[**place].incident.origins.iter().any(|it| it == origin);

@@ -67,8 +67,8 @@ impl Signal {
         "sagemaker.attempts",
     ];
 
-    /// Reads the source of a document. None for one that asks for no look, or that an earlier version wrote, which names
-    /// no origin.
+    /// Reads the source of a document. None for one that asks for no look, or that an earlier version wrote, which
+    /// names no origin.
     pub fn read(index: &str, id: &str, source: &Value) -> Option<Self> {
         // A match of a correlation has lists, of which the first value is the most frequent.
         let first = |value: &'_ Value| {

@@ -10,8 +10,8 @@ use crate::enrich::{Severity, tie_key};
 
 /// The most names of one kind that an incident keeps. More are said, not shown.
 pub const MOST: usize = 50;
-/// The most origins, principals and ties: by these it is found who belongs to the incident, and what they did. Few decoys must
-/// not hide one.
+/// The most origins, principals and ties: by these it is found who belongs to the incident, and what they did. Few
+/// decoys must not hide one.
 pub const MOST_ASKED: usize = 1_000;
 
 /// A factor that changes nothing, in percent.

@@ -15,8 +15,8 @@ pub struct Alone<'a> {
     pub last: Option<&'a Incident>,
 }
 
-/// Puts together those that belong to an incident that one of them opens: an attack that comes in one file is one. Each list
-/// has the places of those that are decided about together, and whoever acted first is first.
+/// Puts together those that belong to an incident that one of them opens: an attack that comes in one file is one. Each
+/// list has the places of those that are decided about together, and whoever acted first is first.
 pub fn put_together(alone: &[Alone<'_>], around: Surroundings<'_>) -> Vec<Vec<usize>> {
     let order = |place: &usize| (alone[*place].tally.first, alone[*place].origin);
     let mut places: Vec<usize> = (0..alone.len()).collect();

@@ -75,8 +75,8 @@ impl Key {
     }
 
     pub fn resource(arn: &str) -> Self {
-        // SageMaker takes names in any case and writes them as it likes; no service of AWS tells two names by case alone. The
-        // path of a role is left out, because calls of IAM name it without.
+        // SageMaker takes names in any case and writes them as it likes; no service of AWS tells two names by case
+        // alone. The path of a role is left out, because calls of IAM name it without.
         let mut id = arn.to_ascii_lowercase();
         // Accounts and regions are of one partition each, so what builds an ARN from a name need not know which.
         if let Some((_, rest)) = id.strip_prefix("arn:aws-").and_then(|arn| arn.split_once(':')) {

@@ -8,8 +8,8 @@ use super::names::KnownNames;
 use super::state::{Fact, State};
 use super::told::Told;
 
-/// The states that are at hand. A daemon fills it for a few records at a time; a command that reads files keeps all that
-/// they told in it.
+/// The states that are at hand. A daemon fills it for a few records at a time; a command that reads files keeps all
+/// that they told in it.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
     states: KeyMap<Option<Arc<State>>>,
@@ -144,8 +144,8 @@ impl Known {
         }
     }
 
-    /// Takes what a record told, so that the next one is judged with it. A key that was not recalled stays unknown: a part
-    /// of a state would look like the whole.
+    /// Takes what a record told, so that the next one is judged with it. A key that was not recalled stays unknown: a
+    /// part of a state would look like the whole.
     pub fn learn(&mut self, facts: &[Fact]) {
         for fact in facts {
             match (self.states.get_mut(&fact.key), self.absence) {

@@ -49,7 +49,8 @@ impl KnownNames {
 
 /// Places of names that are looked at in one record. One that has more may name anything.
 const MOST_FOUND: usize = 1_000;
-/// What stands before values that each record has. Somebody who calls a bucket `getobject` is not to have each call read.
+/// What stands before values that each record has. Somebody who calls a bucket `getobject` is not to have each call
+/// read.
 const ENVELOPE: [&[u8]; 4] =
     [b"\"eventName\":\"", b"\"eventSource\":\"", b"\"eventType\":\"", b"\"eventCategory\":\""];
 

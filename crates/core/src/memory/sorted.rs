@@ -1,4 +1,5 @@
-//! A map by name that takes little memory: its entries stand in one block. A tree has a block for eleven, also where there is one.
+//! A map by name that takes little memory: its entries stand in one block. A tree has a block for eleven, also where
+//! there is one.
 
 use std::collections::BTreeMap;
 

@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 
 use crate::timestamp;
 
-/// The place of a record in the order of all: the time of its event and then its id, as text that sorts like that. A stamp
-/// of a day alone lies before all of that day. All that one record tells shares one text.
+/// The place of a record in the order of all: the time of its event and then its id, as text that sorts like that. A
+/// stamp of a day alone lies before all of that day. All that one record tells shares one text.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp(Option<Arc<str>>);
 

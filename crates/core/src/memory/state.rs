@@ -60,7 +60,8 @@ struct Stored {
 
 type Members = Sorted<Stamp>;
 
-/// A value and who said it. Every value is a list of texts, so that OpenSearch's script and this code compare them alike.
+/// A value and who said it. Every value is a list of texts, so that OpenSearch's script and this code compare them
+/// alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     pub at: Stamp,
@@ -212,7 +213,8 @@ impl State {
         }
     }
 
-    /// About the bytes that it takes with all that it points at. A stamp that several share is counted where it stands first.
+    /// About the bytes that it takes with all that it points at. A stamp that several share is counted where it stands
+    /// first.
     pub fn size(&self) -> usize {
         let mut last = Stamp::always();
         let mut stamp = |at| {

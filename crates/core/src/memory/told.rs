@@ -1,4 +1,5 @@
-//! What a record tells of one thing, in the record's own texts. Memory knows most of it already, and then nothing is copied.
+//! What a record tells of one thing, in the record's own texts. Memory knows most of it already, and then nothing is
+//! copied.
 
 use std::borrow::Cow;
 use std::sync::Arc;

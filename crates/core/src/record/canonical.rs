@@ -1,8 +1,9 @@
 //! Writes what a record says in one canonical text, whatever its layout.
 //!
-//! Two records have the same canonical text if and only if they differ in nothing but whitespace between values, the order
-//! of members with different names, and the way in which characters are escaped. It is read off the bytes, because a parsed
-//! value forgets how a number was written, that a name stood twice, and which half of a pair a text had.
+//! Two records have the same canonical text if and only if they differ in nothing but whitespace between values, the
+//! order of members with different names, and the way in which characters are escaped. It is read off the bytes,
+//! because a parsed value forgets how a number was written, that a name stood twice, and which half of a pair a text
+//! had.
 
 use super::repair::{Escape, unit};
 use crate::lanes::{LANE, QuoteOrBackslash, push_until};
@@ -97,8 +98,8 @@ impl Writer<'_> {
         self.out.push(b'}');
     }
 
-    /// Puts the members that begin there into the order of their names; those of one name stay in their order, because the
-    /// first of them counts.
+    /// Puts the members that begin there into the order of their names; those of one name stay in their order, because
+    /// the first of them counts.
     fn sort(&mut self, begin: usize, members: &[Member]) {
         let end = self.out.len();
         let order = |a: &Member, b: &Member| {

@@ -1,7 +1,7 @@
 //! Finds what CloudTrail left out of a record, so that nobody takes it for what was not there.
 //!
-//! A part that is too large becomes `{"omitted": true, "originalSize": …, "reason": …}`, which a caller can bring about by
-//! padding, and a value that is not for logs becomes a text that says so.
+//! A part that is too large becomes `{"omitted": true, "originalSize": …, "reason": …}`, which a caller can bring about
+//! by padding, and a value that is not for logs becomes a text that says so.
 
 use serde_json_borrow::Value;
 
@@ -14,8 +14,8 @@ pub const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 const PARTS: [&str; 4] =
     ["requestParameters", "responseElements", "additionalEventData", "serviceEventDetails"];
 
-/// The paths of what was left out, such as `requestParameters` or `requestParameters.policyDocument`, each once. Elements of
-/// a list have the path of the list.
+/// The paths of what was left out, such as `requestParameters` or `requestParameters.policyDocument`, each once.
+/// Elements of a list have the path of the list.
 pub fn omissions(record: &Record<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for part in PARTS {
@@ -29,8 +29,8 @@ pub fn omissions(record: &Record<'_>) -> Vec<String> {
     found
 }
 
-/// Whether a call must have had parameters and the record shows none. A refused one may have been refused before they were
-/// read.
+/// Whether a call must have had parameters and the record shows none. A refused one may have been refused before they
+/// were read.
 fn lacks_parameters(record: &Record<'_>) -> bool {
     let has_succeeded = || record.text(&["errorCode"]).is_none() && record.text(&["errorMessage"]).is_none();
     let is_call = || record.text(&["eventType"]) == Some("AwsApiCall");

@@ -1,7 +1,7 @@
 //! Repairs a record that a JSON parser refuses for single characters alone.
 //!
-//! Text that was cut at so many UTF-16 units ends with half a surrogate pair, one that was cut at so many bytes with half a
-//! character, and some writers leave control characters as they are. Each is read without doubt.
+//! Text that was cut at so many UTF-16 units ends with half a surrogate pair, one that was cut at so many bytes with
+//! half a character, and some writers leave control characters as they are. Each is read without doubt.
 
 use std::borrow::Cow;
 

@@ -1,8 +1,8 @@
 //! Holds matches against the correlation engine of Sigma's library, fed in the order of time.
 //!
-//! Where they differ on purpose: the library counts an event twice that two base rules matched, keeps a group of its own for
-//! events that lack a field, finds no group in a field with several values, and reads a temporal correlation without a
-//! condition as "at least one rule".
+//! Where they differ on purpose: the library counts an event twice that two base rules matched, keeps a group of its
+//! own for events that lack a field, finds no group in a field with several values, and reads a temporal correlation
+//! without a condition as "at least one rule".
 
 use std::collections::BTreeMap;
 

@@ -38,7 +38,8 @@ fn any_content() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-/// Objects of such contents: plain, in members, with more in their headers, cut, padded, changed, with more behind them.
+/// Objects of such contents: plain, in members, with more in their headers, cut, padded, changed, with more behind
+/// them.
 fn any_object() -> impl Strategy<Value = Vec<u8>> {
     let index = any::<proptest::sample::Index>;
     (any_content(), 0..7_u8, 0..9_u8, index(), any::<u8>()).prop_map(|(content, shape, harm, at, byte)| {

@@ -9,8 +9,8 @@ use crate::record::{Record, member, truth};
 /// How the roles begin that IAM Identity Center makes of its permission sets.
 pub const PERMISSION_SET_PREFIX: &str = "AWSReservedSSO_";
 
-/// What a record says about the second factor. One that says nothing at all, such as that of a long-lived key, has none of
-/// these.
+/// What a record says about the second factor. One that says nothing at all, such as that of a long-lived key, has none
+/// of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecondFactor {

@@ -46,8 +46,8 @@ fn is_one_thing(key: &str) -> bool {
     key.starts_with("arn:")
 }
 
-/// The form in which keys of origins, principals and resources are compared: in lower case and without the path of a role,
-/// because not every call writes it.
+/// The form in which keys of origins, principals and resources are compared: in lower case and without the path of a
+/// role, because not every call writes it.
 pub fn tie_key(text: &str) -> String {
     let text = beginning(text);
     let key = Arn::parse(text).map_or_else(|| text.into(), |arn| canonical(&arn));

@@ -17,8 +17,8 @@ impl Asking<'_, '_, '_> {
         named.map(|arn| Key::resource(&arn)).chain(resource.into_iter().flat_map(attached))
     }
 
-    /// The space, profile and domain of Studio that the resource lies in, by the record and by what is known: a space has an
-    /// owner, whose profile has scripts too.
+    /// The space, profile and domain of Studio that the resource lies in, by the record and by what is known: a space
+    /// has an owner, whose profile has scripts too.
     pub(super) fn homes(&self, resource: Option<&State>, known: &Known) -> Vec<Key> {
         let arn = self.context.resource.as_ref().and_then(|resource| resource.arn.as_deref());
         // A read starts nothing.

@@ -32,8 +32,8 @@ pub struct Foreign<'r> {
     pub output_bucket: Texts<'r>,
 }
 
-/// Whether a member, in lower case, holds the id of an account alone: `awsAccountId`, `domainAccountId`, `accounts`, …; the
-/// principal of a permission may be one as well.
+/// Whether a member, in lower case, holds the id of an account alone: `awsAccountId`, `domainAccountId`, `accounts`, …;
+/// the principal of a permission may be one as well.
 fn holds_account(name: &str) -> bool {
     ["account", "accounts", "accountid", "accountids", "accountidentifier"]
         .iter()

@@ -1,7 +1,7 @@
 //! Reads the parameters of pipelines: their values where a definition uses them, and those that a start gives.
 //!
-//! A definition says `{"Get": "Parameters.Image"}` where it uses a parameter, and joins texts by `Std:Join`. A start gives
-//! values by name, of which nothing but their look says what they are.
+//! A definition says `{"Get": "Parameters.Image"}` where it uses a parameter, and joins texts by `Std:Join`. A start
+//! gives values by name, of which nothing but their look says what they are.
 
 use serde_json::{Map, Value as Json};
 use serde_json_borrow::Value;
@@ -11,8 +11,8 @@ use super::values::any_case;
 /// Bytes that all values together may add to a definition.
 const MOST_ADDED: usize = 1 << 18;
 
-/// The definition of a pipeline with the default values of its parameters in their places. None where there is nothing to
-/// put in place.
+/// The definition of a pipeline with the default values of its parameters in their places. None where there is nothing
+/// to put in place.
 pub fn in_place(definition: &str) -> Option<String> {
     let is_used = definition.contains("\"Get\"") || definition.contains("\"Std:Join\"");
     let mut document: Json = is_used.then(|| serde_json::from_str(definition).ok()).flatten()?;

@@ -7,8 +7,8 @@ use serde_json_borrow::Value;
 
 use crate::record::HIDDEN;
 
-/// Distinct texts in the order of the record: all of them, because each stands in the record itself, and whoever wants one
-/// to be missed would put others before it.
+/// Distinct texts in the order of the record: all of them, because each stands in the record itself, and whoever wants
+/// one to be missed would put others before it.
 #[derive(Debug, Default)]
 pub struct Texts<'r> {
     texts: Vec<&'r str>,

@@ -1,7 +1,7 @@
 //! Finds the words of which the bytes of a record must have one for a rule to match it, beside the call that it names.
 //!
-//! Rules for other services are about few of their records, and what they ask for is mostly a word in a value: the name of
-//! SageMaker, of a role or of a bucket. A record without any of the words is rejected before it is parsed.
+//! Rules for other services are about few of their records, and what they ask for is mostly a word in a value: the name
+//! of SageMaker, of a role or of a bucket. A record without any of the words is rejected before it is parsed.
 
 use std::collections::BTreeSet;
 
@@ -40,8 +40,8 @@ const KNOWN: &str = "\0known";
 
 /// Words are looked for in all of a record, so that short ones say little.
 const LEAST_LETTERS: usize = 4;
-/// Fields that say no more than the call, that nearly all records share, or that are compared under another name than they
-/// have.
+/// Fields that say no more than the call, that nearly all records share, or that are compared under another name than
+/// they have.
 const COMMON: [&str; 6] = [
     "eventSource",
     "eventName",
@@ -95,8 +95,8 @@ fn rarity(word: &str) -> usize {
 /// How many letters the end of a text is worth.
 const END: usize = 8;
 
-/// The longest word of a text, as it stands in a record however that is written. A text that stands for a number or a truth
-/// value has none, because a record may have these without quotes.
+/// The longest word of a text, as it stands in a record however that is written. A text that stands for a number or a
+/// truth value has none, because a record may have these without quotes.
 fn word(text: &SigmaString, ends: bool) -> Option<String> {
     let lower = text.original.to_ascii_lowercase();
     if matches!(lower.as_str(), "true" | "false" | "null") || lower.parse::<f64>().is_ok() {
@@ -132,8 +132,8 @@ fn is_unescaped(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.')
 }
 
-/// A search for words. Escapes, and letters that only Unicode folds to those of a word, may hide one, so that a record which
-/// has any is taken to have all.
+/// A search for words. Escapes, and letters that only Unicode folds to those of a word, may hide one, so that a record
+/// which has any is taken to have all.
 #[derive(Debug)]
 pub struct Words {
     /// None where a known name alone is enough.

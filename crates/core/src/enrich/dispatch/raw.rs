@@ -14,8 +14,8 @@ const EVENT: &[u8; 6] = b"\"event";
 type Letter = Byte<b'v'>;
 const LETTERS_BEFORE: usize = 2;
 
-/// What the bytes name as service and call, if they name one of each at whatever depth, in one search for both. None where
-/// they name several, or one with escapes.
+/// What the bytes name as service and call, if they name one of each at whatever depth, in one search for both. None
+/// where they name several, or one with escapes.
 pub fn only_call(raw: &[u8]) -> Option<(&[u8], &[u8])> {
     let (mut source, mut name) = (None, None);
     // A search for a whole name begins anew behind each, which is more than this for the dozen that a record has.

@@ -71,7 +71,8 @@ pub fn uses(context: &Context<'_>, kinds: &Kinds, place: &Arn<'_>) -> Vec<String
     uses
 }
 
-/// The space, user profile and domain of Studio that a resource at an ARN lies in. An app starts with the scripts of all.
+/// The space, user profile and domain of Studio that a resource at an ARN lies in. An app starts with the scripts of
+/// all.
 pub fn homes(context: &Context<'_>, arn: &str) -> Vec<String> {
     let Some(domain) = &context.studio.domain else { return Vec::new() };
     let Some((end, _)) = arn.match_indices(':').nth(4) else { return Vec::new() };

@@ -1,6 +1,7 @@
 //! Finds what the statements of a policy allow that leads to everything else.
 //!
-//! Actions are patterns, and `i?m:*` allows what `iam:*` does. So a pattern is asked whether it takes in single actions.
+//! Actions are patterns, and `i?m:*` allows what `iam:*` does. So a pattern is asked whether it takes in single
+//! actions.
 
 use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
 //! Limits what redaction may spend on one record, in proportion to its size.
 //!
 //! A record can ask for far more work than its bytes are worth: gzip in gzip, JSON in JSON, a hint on every byte. Every
-//! byte that is handed to a search, unpacked or written again is counted. When the budget is spent, what was not searched
-//! is replaced as if it were a secret, with a marker that says so.
+//! byte that is handed to a search, unpacked or written again is counted. When the budget is spent, what was not
+//! searched is replaced as if it were a secret, with a marker that says so.
 
 /// Bytes that may still be worked on.
 #[derive(Debug)]

@@ -1,5 +1,5 @@
-//! Redacts JSON that cannot be parsed, because it was cut off or is none: finds its string literals, and redacts each as
-//! it would be in a record.
+//! Redacts JSON that cannot be parsed, because it was cut off or is none: finds its string literals, and redacts each
+//! as it would be in a record.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -93,7 +93,8 @@ impl<'t> Literal<'t> {
     fn place(&self, place: Place) -> Place {
         match self.name {
             _ if self.is_described => Place::Suspect,
-            // Names of the API that say who and where are kept as in a whole record, where they stand outside of variables.
+            // Names of the API that say who and where are kept as in a whole record, where they stand outside of
+            // variables.
             Some(name) if SECRETS.is_identity(name) => Place::Identity,
             Some(name) => SECRETS.below(Place::Variables, &unescape(name)),
             None => place,

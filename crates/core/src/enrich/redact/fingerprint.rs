@@ -62,8 +62,8 @@ impl FingerprintKey {
         format!("{}:unsearched]", &marker[..marker.len() - 1])
     }
 
-    /// A code for a text that nobody makes without the key. Codes of one purpose say nothing about those of another, nor
-    /// about markers: each purpose has a key of its own, of which a marker would show no more than its first bytes.
+    /// A code for a text that nobody makes without the key. Codes of one purpose say nothing about those of another,
+    /// nor about markers: each purpose has a key of its own, of which a marker would show no more than its first bytes.
     pub fn prove(&self, purpose: &str, text: &str) -> String {
         let code = self.of_purpose(purpose, text).finalize().into_bytes();
         hex::encode(&code[..PROOF_BYTES])
@@ -87,8 +87,8 @@ impl FingerprintKey {
         hmac
     }
 
-    /// What is written where the secret stood. Blanks and quotes around a secret are not of it, and neither are the line
-    /// ends of a private key, which every way of quoting writes in its own form.
+    /// What is written where the secret stood. Blanks and quotes around a secret are not of it, and neither are the
+    /// line ends of a private key, which every way of quoting writes in its own form.
     pub fn marker(&self, secret: &str) -> String {
         use std::fmt::Write;
         let secret = secret.trim_matches(|character: char| {

@@ -2,8 +2,8 @@
 
 /// Known names of members, compared without regard to case.
 pub struct Members {
-    /// By their first byte. Few begin with the same one and are as long, so that a name is found in fewer steps than it takes
-    /// to hash it.
+    /// By their first byte. Few begin with the same one and are as long, so that a name is found in fewer steps than it
+    /// takes to hash it.
     places: [Vec<(Vec<u8>, Place)>; 256],
     /// For each first byte, a bit for each length that a known name has. Hardly any other name gets past it.
     lengths: [u64; 256],

@@ -53,7 +53,8 @@ pub fn united(mut spans: Vec<Span>) -> Vec<Span> {
     united
 }
 
-/// The spans without what says where: hosts, addresses and ARNs. Spans are in order and do not overlap, and so are the kept.
+/// The spans without what says where: hosts, addresses and ARNs. Spans are in order and do not overlap, and so are the
+/// kept.
 pub fn without(spans: Vec<Span>, kept: &[Range<usize>], text: &str) -> Vec<Span> {
     let mut left = Vec::with_capacity(spans.len());
     let mut passed = 0;

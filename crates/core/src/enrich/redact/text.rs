@@ -149,8 +149,8 @@ impl<'k> Redaction<'k> {
         format!("{scheme}{host}{path}{parameters}")
     }
 
-    /// Code as base64: it is unpacked, redacted and packed again in the way that it was. What does not unfold to its end
-    /// is replaced as a whole, since what nobody saw may hold anything.
+    /// Code as base64: it is unpacked, redacted and packed again in the way that it was. What does not unfold to its
+    /// end is replaced as a whole, since what nobody saw may hold anything.
     fn script(&mut self, text: &str) -> Option<String> {
         let Some(unpacked) = packed::unpack(text, self.room(text)) else {
             return self.open_text(text, Place::Command);

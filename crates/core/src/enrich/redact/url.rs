@@ -30,8 +30,8 @@ pub fn host_of(rest: &str) -> Range<usize> {
     start..end
 }
 
-/// Whether a host can be written so: in letters of any script, percent-encoded, as an address, or with a shell's variables.
-/// A random password that holds `://` is mostly none.
+/// Whether a host can be written so: in letters of any script, percent-encoded, as an address, or with a shell's
+/// variables. A random password that holds `://` is mostly none.
 pub fn may_be_host(text: &str) -> bool {
     text.chars().all(|symbol| {
         symbol.is_alphanumeric()

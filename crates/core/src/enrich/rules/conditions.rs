@@ -41,8 +41,8 @@ impl Conditions {
         Self { items: items.finish(), of_rules }
     }
 
-    /// Those of the candidates that match, in their order. One that would match only if what CloudTrail left out of the record
-    /// were absent, or were this or that, does not.
+    /// Those of the candidates that match, in their order. One that would match only if what CloudTrail left out of the
+    /// record were absent, or were this or that, does not.
     pub fn matching<'e, 's, 'a>(
         &'e self,
         candidates: Vec<usize>,

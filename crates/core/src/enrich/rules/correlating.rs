@@ -7,8 +7,8 @@ use super::tuning::Tuning;
 use crate::correlation::{Base, Change, Correlation, Correlations, InactiveCorrelation};
 use crate::nearest::nearest;
 
-/// The correlations, each with the line that names its base rules, tied to the rules that are known. Those that name what
-/// cannot be a base rule come back with what a person must change.
+/// The correlations, each with the line that names its base rules, tied to the rules that are known. Those that name
+/// what cannot be a base rule come back with what a person must change.
 pub fn tie(
     correlations: Vec<(Correlation, usize)>,
     known: &[KnownRule],

@@ -144,7 +144,8 @@ impl RuleDocument<'_> {
         }
     }
 
-    /// The line of the member with this name, at the least depth that there is, or the first with any content when there is no such member.
+    /// The line of the member with this name, at the least depth that there is, or the first with any content when
+    /// there is no such member.
     pub fn line_of(&self, member: &str) -> usize {
         let is_member = |line: &str| line.strip_prefix(member).is_some_and(|rest| rest.starts_with(':'));
         let lines = || self.text.lines();

@@ -1,8 +1,8 @@
 //! Compiles a Sigma filter of the site, which keeps matches of other rules out of the findings.
 //!
-//! Its condition is joined to that of each rule that it names with "and", as Sigma has it: `condition: not selection` mutes
-//! what the selection matches. A match is muted where the condition certainly does not hold. Where it depends on what
-//! CloudTrail left out of the record, the match stays.
+//! Its condition is joined to that of each rule that it names with "and", as Sigma has it: `condition: not selection`
+//! mutes what the selection matches. A match is muted where the condition certainly does not hold. Where it depends on
+//! what CloudTrail left out of the record, the match stays.
 
 use std::collections::HashMap;
 

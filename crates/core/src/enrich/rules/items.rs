@@ -1,7 +1,7 @@
 //! Answers what the conditions of all rules ask of single fields, each question once.
 //!
-//! Rules ask the same again and again: of the service, the role, the parameter that was left out. So equal items are one,
-//! and a record answers each at most once, whatever the number of rules.
+//! Rules ask the same again and again: of the service, the role, the parameter that was left out. So equal items are
+//! one, and a record answers each at most once, whatever the number of rules.
 
 use std::collections::HashMap;
 
@@ -113,8 +113,8 @@ impl ItemsBuilder {
     }
 }
 
-/// All that a matcher says. The library's matchers cannot be compared, but what `Debug` shows is all that they consist of;
-/// only an automaton would show its every state instead of the texts that it was made from.
+/// All that a matcher says. The library's matchers cannot be compared, but what `Debug` shows is all that they consist
+/// of; only an automaton would show its every state instead of the texts that it was made from.
 fn all_of(matcher: &CompiledMatcher) -> String {
     let each = |matchers: &[CompiledMatcher]| matchers.iter().map(all_of).collect::<Vec<_>>();
     match matcher {

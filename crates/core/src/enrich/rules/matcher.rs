@@ -35,8 +35,8 @@ pub enum TextMatcher {
     All(Vec<TextMatcher>),
 }
 
-/// Texts, the shorter ones first. Nearly all that they are compared with have another length than most of them, so that a
-/// text is found in fewer steps than it takes to hash it.
+/// Texts, the shorter ones first. Nearly all that they are compared with have another length than most of them, so that
+/// a text is found in fewer steps than it takes to hash it.
 #[derive(Debug)]
 pub struct Words(Vec<String>);
 

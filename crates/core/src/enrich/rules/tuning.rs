@@ -1,8 +1,8 @@
 //! Applies what a site changes about rules without touching them, by filters and by overrides of the configuration.
 //!
-//! Nothing disappears by it. A muted match is written into the document with its reason, and the record of a muted match is
-//! shipped as before. Overrides end by themselves: whether one applies depends on the time of the event, so that a record
-//! has the same document whenever it is delivered.
+//! Nothing disappears by it. A muted match is written into the document with its reason, and the record of a muted
+//! match is shipped as before. Overrides end by themselves: whether one applies depends on the time of the event, so
+//! that a record has the same document whenever it is delivered.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -105,7 +105,8 @@ impl RuleOverride {
 }
 
 impl Tuning {
-    /// Ties filters to the rules that they name. Those whose names fit no rule come back with what a person must change.
+    /// Ties filters to the rules that they name. Those whose names fit no rule come back with what a person must
+    /// change.
     pub fn of_filters(filters: Vec<Filter>, known: &[KnownRule]) -> (Self, Vec<(Filter, String)>) {
         let (mut tuning, mut broken) = (Self::default(), Vec::new());
         for filter in filters {
@@ -125,8 +126,8 @@ impl Tuning {
         (tuning, broken)
     }
 
-    /// Adds the overrides of the configuration. `is_complete` says that every rule is known, so that an id which is not among
-    /// them is a mistake.
+    /// Adds the overrides of the configuration. `is_complete` says that every rule is known, so that an id which is not
+    /// among them is a mistake.
     pub fn take_overrides(
         &mut self,
         overrides: &BTreeMap<String, Override>,
@@ -190,8 +191,8 @@ impl Tuning {
         expired
     }
 
-    /// Sorts the rules that match a record. `keeps` says of a filter, by its position, whether a match certainly passes or
-    /// may pass it.
+    /// Sorts the rules that match a record. `keeps` says of a filter, by its position, whether a match certainly passes
+    /// or may pass it.
     pub fn judge<'s>(
         &'s self,
         matching: Vec<&'s Rule>,

@@ -12,8 +12,8 @@ pub fn host(address: &str) -> String {
     host[..end].to_ascii_lowercase()
 }
 
-/// An address as it is asked for: with its host in small letters, and without the segments `.` and `..`, which clients take
-/// away before they ask.
+/// An address as it is asked for: with its host in small letters, and without the segments `.` and `..`, which clients
+/// take away before they ask.
 pub fn asked(address: &str) -> String {
     let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));

@@ -1,5 +1,5 @@
-//! Decodes a text as programs such as `base64 -d`, `xxd -r` or `printf` do (pure). The outcome is never longer than three
-//! times the text, but for compression, which has its own limit.
+//! Decodes a text as programs such as `base64 -d`, `xxd -r` or `printf` do (pure). The outcome is never longer than
+//! three times the text, but for compression, which has its own limit.
 
 use std::collections::HashMap;
 use std::io::Read;

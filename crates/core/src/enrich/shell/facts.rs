@@ -139,8 +139,8 @@ impl Facts {
     }
 }
 
-/// The pieces of a command as a field of the index can compare them. They are made of what may be shown, as half a secret
-/// has no shape by which to redact it.
+/// The pieces of a command as a field of the index can compare them. They are made of what may be shown, as half a
+/// secret has no shape by which to redact it.
 pub fn pieces(line: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {

@@ -1,7 +1,7 @@
 //! Puts the texts of a program's variables where they are used, as far as they are plain.
 //!
-//! Programs name a bucket or an address once and use the name. Each name that is given a text is resolved, by the last text
-//! before it, in one pass; what is put together with `+` or in an f-string is joined.
+//! Programs name a bucket or an address once and use the name. Each name that is given a text is resolved, by the last
+//! text before it, in one pass; what is put together with `+` or in an f-string is joined.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

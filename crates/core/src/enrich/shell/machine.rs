@@ -123,8 +123,8 @@ impl Machine {
         self.deeper(script, |machine| machine.run(script, stdin))
     }
 
-    /// Reads a text inside of another. Whatever holds a part of its own kind comes through here, because a stack that is used
-    /// up ends the whole process.
+    /// Reads a text inside of another. Whatever holds a part of its own kind comes through here, because a stack that
+    /// is used up ends the whole process.
     pub fn deeper(&mut self, text: &str, read: impl FnOnce(&mut Self) -> Value) -> Value {
         self.work(2 * text.len() + 8);
         if self.is_spent() || self.depth == MAX_DEPTH {

@@ -1,7 +1,7 @@
 //! Splits a script's text into words, operators and redirections, as a shell does before it runs anything.
 //!
-//! Comments and joined lines are gone afterwards, quotes have become parts of words, and each here-document stands at its
-//! redirection. Nothing is refused: a quote or a parenthesis that is never closed reaches to the end of the text.
+//! Comments and joined lines are gone afterwards, quotes have become parts of words, and each here-document stands at
+//! its redirection. Nothing is refused: a quote or a parenthesis that is never closed reaches to the end of the text.
 
 mod substitution;
 

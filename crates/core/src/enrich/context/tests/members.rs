@@ -73,8 +73,8 @@ fn no_member_of_the_api_that_belongs_into_the_context_is_missed() {
     assert_eq!(missed, BTreeSet::new());
 }
 
-/// Members of the API whose names speak of a role, a location, an image, a key, instances or a script, the value that such
-/// a member has, and the facts of which one must show it.
+/// Members of the API whose names speak of a role, a location, an image, a key, instances or a script, the value that
+/// such a member has, and the facts of which one must show it.
 fn speaking() -> Vec<(&'static str, Json, Vec<&'static str>)> {
     vec![
         (r"(?i)role", json!(["arn:aws:iam::111122223333:role/Exec"]), vec!["/execution_role/arn/0"]),
