@@ -188,7 +188,10 @@ fn sources(context: &Context<'_>) -> String {
     let s3 = &context.s3;
     tell("with code of", &s3.code_buckets, true);
     tell("with models of", &s3.model_buckets, true);
-    tell("reading from", &s3.input_buckets, true);
+    // Where a job writes as well is told already.
+    let is_told = |bucket: &&&str| s3.output_buckets.contains(*bucket);
+    let read: Vec<&str> = s3.input_buckets.iter().filter(|bucket| !is_told(bucket)).copied().collect();
+    tell("reading from", &read, true);
     if let Some(shell) = context.lifecycle.shell {
         tell("running what is fetched from", &texts(&shell.run_buckets), true);
         tell("running what is fetched from", &texts(&shell.run_sources), false);

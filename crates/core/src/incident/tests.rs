@@ -101,7 +101,8 @@ fn a_page_comes_when_it_opens_and_when_it_grows_worse_and_no_more_within_an_hour
     ];
     assert_eq!((incident.incident.pages, incident.incident.state), (1, State::Open));
     for (rule, level, minute, pages, state) in steps {
-        signals.push(signal(minute, "alice", &[(rule, level)], &[]));
+        // It comes as soon as it happens.
+        signals.push(signal(minute + 60, "alice", &[(rule, level)], &[]));
         let before = incident.incident.page.clone();
         incident = site.judge(&signals, Some(&incident), NOW + Duration::minutes(minute)).unwrap();
         let fields = &incident.incident;

@@ -138,6 +138,10 @@ impl<'t> Reader<'t> {
         };
         if is_filled && self.made.len() < MOST_GROWTH * self.text.len() {
             let filled = self.filled(inside);
+            // Filled in, it is a text like any other, as whoever reads it expects.
+            if !filled.contains('{') && self.made.ends_with(['f', 'F']) {
+                self.made.pop();
+            }
             self.made.push_str(mark);
             self.made.push_str(&filled);
             self.made.push_str(mark);
