@@ -47,7 +47,7 @@ pub(super) struct Chains {
     trail: Trail,
     /// By bucket and key.
     numbers: HashMap<(String, String), usize>,
-    read: Vec<(ReadDigest, Option<usize>)>,
+    read: Vec<ReadDigest>,
     keys: BTreeMap<String, String>,
 }
 
@@ -80,7 +80,7 @@ impl Chains {
         };
         for (place, key) in digests.iter().enumerate().take(MOST_READ) {
             let Ok(number) = self.number(&file.bucket, key, out).await? else { continue };
-            let digest = &self.read[number].0.digest;
+            let digest = &self.read[number].digest;
             let Some(found) = digest.log_files.iter().find(|it| it.s3_object == file.key) else { continue };
             if found.hash_value != sha256 {
                 return Ok(Err("a signed digest names its file with another hash".to_owned()));
@@ -91,7 +91,7 @@ impl Chains {
         Ok(Err("no digest that could be read names its file".to_owned()))
     }
 
-    /// Keeps the digest before and those after, and says which is before which.
+    /// Keeps the digest before and those after.
     async fn link(
         &mut self,
         number: usize,
@@ -99,22 +99,20 @@ impl Chains {
         bucket: &str,
         out: &Out<'_>,
     ) -> Result<(), EvidenceError> {
-        let previous =
-            self.read[number].0.previous().map(|(bucket, key)| (bucket.to_owned(), key.to_owned()));
+        let previous = self.read[number].previous().map(|(bucket, key)| (bucket.to_owned(), key.to_owned()));
         if let Some((bucket, key)) = previous
             && let Some(key) = DigestKey::read(&key)
-            && let Ok(before) = self.number(&bucket, &key, out).await?
         {
-            self.read[number].1 = Some(before);
+            // One that cannot be read is not there, and whoever checks the evidence is told so.
+            let _unread = self.number(&bucket, &key, out).await?;
         }
         let mut last = number;
         let Some((own, later)) = later.split_first() else { return Ok(()) };
         for key in later.iter().filter(|key| key.chain == own.chain).take(AFTER) {
             let Ok(next) = self.number(bucket, key, out).await? else { break };
-            if !self.read[last].0.is_named_by(&self.read[next].0) {
+            if !self.read[last].is_named_by(&self.read[next]) {
                 break;
             }
-            self.read[next].1 = Some(last);
             last = next;
         }
         Ok(())
@@ -181,14 +179,16 @@ impl Chains {
         }
         let number = self.read.len();
         out.write(&format!("digests/{number}.json"), &content)?;
-        self.read.push((read, None));
+        self.read.push(read);
         self.numbers.insert(place, number);
         Ok(Ok(number))
     }
 
-    /// The digests as the index of evidence lists them.
+    /// The digests as the index of evidence lists them, each with the one before it where that is here.
     pub(super) fn index(&self) -> Value {
-        let one = |(number, (read, previous)): (usize, &(ReadDigest, Option<usize>))| {
+        let one = |(number, read): (usize, &ReadDigest)| {
+            let place = read.previous().map(|(bucket, key)| (bucket.to_owned(), key.to_owned()));
+            let previous = place.and_then(|place| self.numbers.get(&place));
             json!({
                 "content": format!("digests/{number}.json"), "signature": read.signature, "previous": previous,
             })

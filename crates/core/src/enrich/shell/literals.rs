@@ -209,9 +209,9 @@ mod tests {
         for (text, expected) in [
             ("b='x'\nput(f, b)", "b='x'\nput(f, 'x')"),
             ("b = 'x'; put(Bucket=b, Key='b')", "b = 'x'; put(Bucket='x', Key='b')"),
-            ("h='e.example'\nget(f'https://{h}/a')", "h='e.example'\nget(f'https://e.example/a')"),
+            ("h='e.example'\nget(f'https://{h}/a')", "h='e.example'\nget('https://e.example/a')"),
             ("h='e.example'\nget('https://' + h + \"/a\")", "h='e.example'\nget('https://e.example/a')"),
-            ("h='e'\nu=f\"https://{h}/\"\nget(u)", "h='e'\nu=f\"https://e/\"\nget('https://e/')"),
+            ("h='e'\nu=f\"https://{h}/\"\nget(u)", "h='e'\nu=\"https://e/\"\nget('https://e/')"),
             ("b='x'\nb.upper()\no.b\nb == 1", "b='x'\nb.upper()\no.b\n'x' == 1"),
             ("b='x'\nb='y'\nput(b)", "b='x'\nb='y'\nput('y')"),
             ("# b='x'\nput(b)", "# b='x'\nput(b)"),
