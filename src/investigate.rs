@@ -12,6 +12,7 @@ mod files;
 mod impact;
 mod indicators;
 mod lineage;
+mod left_out;
 mod looked;
 mod material;
 mod needed;

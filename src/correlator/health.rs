@@ -71,7 +71,9 @@ impl Correlator {
                 sleep(BREATH).await;
             }
             // However often it was tried, it is one look that was not made.
-            left.iter().for_each(|rule| self.metrics.health_unjudged.count(*rule));
+            for rule in &left {
+                self.metrics.health_unjudged.count(*rule);
+            }
             sleep_until(next).await;
         }
     }

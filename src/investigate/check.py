@@ -8,8 +8,8 @@ Needs Python 3.9 and the package cryptography, and no line of sagetrail. For eac
 - the digest is signed with the key whose fingerprint it names, at the place where it lay,
 - the digests around it name each other by hash and signature, and one of them at least is here.
 
-Whoever signs everything anew passes here with a key of their own. So compare the fingerprint and the SHA-256 of each key that
-is printed with `aws cloudtrail list-public-keys --start-time … --end-time …` in the region of the trail.
+Whoever signs everything anew passes here with a key of their own. So compare the fingerprint and the SHA-256 of each
+key with `aws cloudtrail list-public-keys --start-time … --end-time …` in the region of the trail.
 
 The exit code is 0 when every record is proven, 3 when some are not and nothing is wrong, and 1 when something is wrong.
 """
@@ -138,7 +138,8 @@ def main():
             unproven.append(f"record {entry['id']}: not proven: {problem}")
     for line in [*wrong, *unproven]:
         print(line)
-    print(f"{len(index['records'])} records are cited: {proven} are proven, {len(unproven)} are not, {len(wrong)} things are wrong")
+    cited = f"{len(index['records'])} records are cited: {proven} are proven"
+    print(f"{cited}, {len(unproven)} are not, {len(wrong)} things are wrong")
     print(f"{len(digests)} digests hold, by these keys, which are CloudTrail's own only if CloudTrail says so:")
     for fingerprint in sorted({said["digestPublicKeyFingerprint"] for said in digests.values()}):
         print(f"{fingerprint} SHA-256 {hashlib.sha256(base64.b64decode(index['keys'][fingerprint])).hexdigest()}")

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::looked::LeftOut;
+use super::left_out::LeftOut;
 use crate::contain::REQUEST;
 use crate::guard::Judged;
 use crate::posture::is_sign;

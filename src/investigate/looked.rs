@@ -6,28 +6,12 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::entry::Entry;
+use super::left_out::{Part, Why};
 use crate::guard::Judge;
 
 /// The text that CloudTrail writes in place of a value that is not for logs.
 const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 const PARTS: [(&str, Part); 2] = [("requestParameters", Part::Request), ("responseElements", Part::Answer)];
-
-/// Why something is not in a record, and of which part it is missing.
-pub type LeftOut = (Why, Part);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Why {
-    TooLarge,
-    Hidden,
-    /// The call must have had parameters, and the record shows none.
-    NoParameters,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
-    Request,
-    Answer,
-}
 
 impl Entry {
     /// Reads on in the text of the record, where its document keeps it.

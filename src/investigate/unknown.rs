@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::answers::counted;
 use super::entry::Entry;
-use super::looked::{LeftOut, Part, Why};
+use super::left_out::{LeftOut, Part, Why};
 use super::material::{Material, Source, Verification};
 use super::report::Unknown;
 use crate::timestamp;

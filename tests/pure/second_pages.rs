@@ -81,7 +81,7 @@ const ALARM: [((u32, u32, u32), &str); 4] =
 
 #[test]
 fn an_attacker_who_joins_an_old_incident_pages_and_a_colleague_does_not() {
-    let alarm: Vec<Writes> = ALARM.iter().map(|(at, script)| writes(*at, "alice", "a", *script)).collect();
+    let alarm: Vec<Writes> = ALARM.iter().map(|(at, script)| writes(*at, "alice", "a", script)).collect();
     let joins = writes((13, 3, 0), "bob", "a", HARMLESS);
     let attacks = [5, 6, 7].map(|minute| writes((13, 3, minute), "bob", "z", SHELL));
     let colleague = Writes { from: OFFICE, ..joins };

@@ -57,7 +57,9 @@ fn no_rule_is_silenced_by_what_its_caller_calls_itself_alone() {
 fn negated<'r>(condition: &'r ConditionExpr, found: &mut Vec<&'r ConditionExpr>) {
     match condition {
         ConditionExpr::And(parts) | ConditionExpr::Or(parts) => {
-            parts.iter().for_each(|part| negated(part, found));
+            for part in parts {
+                negated(part, found);
+            }
         }
         ConditionExpr::Not(inner) => {
             found.push(inner);

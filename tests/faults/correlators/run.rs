@@ -333,11 +333,11 @@ fn store(
         (Kind::Joining, 1) | (Kind::Tied, 0) => another(number),
         _ => origin(number),
     };
-    let tie = |which: usize| format!("notebook-{number}-{which}");
+    let notebook = |which: usize| format!("notebook-{number}-{which}");
     let ties: Vec<String> = match (kind, part) {
-        (Kind::Joining, _) => vec![tie(0)],
-        (Kind::Tied, 0) => vec![tie(MANY_TIES - 1)],
-        (Kind::Tied, _) => (0..MANY_TIES).map(tie).collect(),
+        (Kind::Joining, _) => vec![notebook(0)],
+        (Kind::Tied, 0) => vec![notebook(MANY_TIES - 1)],
+        (Kind::Tied, _) => (0..MANY_TIES).map(notebook).collect(),
         _ => Vec::new(),
     };
     let mut source = json!({

@@ -225,7 +225,9 @@ fn said(report: &Value, section: &str) -> Vec<Said> {
         ["impact", side, ref verdict @ ..] => {
             let sides = list(&report["impact"]);
             let side = sides.iter().find(|it| it["side"] == side).unwrap();
-            verdict.iter().for_each(|verdict| assert_eq!(side["verdict"], *verdict, "{section}"));
+            for verdict in verdict {
+                assert_eq!(side["verdict"], *verdict, "{section}");
+            }
             of(list(&side["sentences"]))
         }
         ["lineage", key] => {

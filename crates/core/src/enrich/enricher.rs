@@ -33,6 +33,7 @@ impl Enricher {
     }
 
     /// The same for every record, whatever a site ships.
+    #[must_use]
     pub fn of_everything(&self) -> Self {
         Self {
             rules: Arc::clone(&self.rules),

@@ -9,6 +9,7 @@
 //! known unless it is one that decodes or copies. All work and all that is kept is in proportion to the scripts.
 
 mod address;
+mod arrays;
 mod assignment;
 mod code;
 mod connections;

@@ -163,10 +163,8 @@ impl<'s> Experience<'s> {
             Seen::Unknown => Novelty::Forgotten,
             Seen::At(first) if *first >= self.at => Novelty::First,
             // What somebody begins is theirs only when they have had it for days: a second call makes nothing usual.
-            Seen::At(first) if self.is_recent(first) => match self.is_in_doubt(known, first) {
-                true => Novelty::First,
-                false => Novelty::Recent,
-            },
+            Seen::At(first) if self.is_recent(first) && is_in_doubt(known, first) => Novelty::First,
+            Seen::At(first) if self.is_recent(first) => Novelty::Recent,
             // What a colleague does with a thing of one's own makes it not usual for a stranger.
             Seen::At(_) if OWN.contains(&pair.set) && !knows_identity => Novelty::TooEarly,
             Seen::At(_) => Novelty::Usual,
@@ -178,20 +176,20 @@ impl<'s> Experience<'s> {
         *first >= self.learning_since && first.time().is_some_and(|first| self.now < first + LEARNING)
     }
 
-    /// Whether the pair was first seen on or after a day on which a record of the identity asked for a closer look, and
-    /// shortly.
-    fn is_in_doubt(&self, known: &State, first: &Stamp) -> bool {
-        let Some(first) = first.time() else { return false };
-        let mut days = known.members(FLAGGED).filter_map(|(_, day)| day.time());
-        days.any(|day| day <= first && first - day <= DOUBT)
-    }
-
     /// Whether the identity itself is new in an account of which enough is known.
     pub fn is_of_somebody_new(&self) -> bool {
         let is_older = |state: &State| first_seen(state).is_some_and(|first| first < self.now);
         let [_, knows_account] = self.is_established;
         knows_account && !self.identity.is_some_and(is_older)
     }
+}
+
+/// Whether the pair was first seen on or after a day on which a record of the identity asked for a closer look, and
+/// shortly.
+fn is_in_doubt(known: &State, first: &Stamp) -> bool {
+    let Some(first) = first.time() else { return false };
+    let mut days = known.members(FLAGGED).filter_map(|(_, day)| day.time());
+    days.any(|day| day <= first && first - day <= DOUBT)
 }
 
 /// How a pair compares with what was seen before.

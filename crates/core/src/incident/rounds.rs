@@ -138,7 +138,9 @@ impl<'c> Rounds<'c> {
             self.rest(now.saturating_add(EVERY));
             // What came too soon after a page pages after the last record.
             let last = self.standing().filter_map(Incident::due).max();
-            last.into_iter().for_each(|last| self.rest(last));
+            if let Some(last) = last {
+                self.rest(last);
+            }
         }
         let correlated = self.counted.into_values().flatten().collect();
         Decided { incidents: self.incidents, pages: self.pages, correlated }

@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn a_name_is_found_as_a_whole_wherever_a_record_names_it_and_not_where_every_record_has_such_a_text() {
         let names = KnownNames::new(["ml-exec", "acme-ml-data", "getobject", "useridentity"]);
-        let named = [
+        let holding = [
             r#"{"requestParameters":{"roleName":"ml-exec"}}"#,
             r#"{"requestParameters":{"roleName":"ML-Exec"}}"#,
             r#"{"arn":"arn:aws:sts::111122223333:assumed-role/ml-exec/session"}"#,
@@ -110,7 +110,7 @@ mod tests {
             r#"{"host":"acme-ml-data-eu.s3.eu-central-1.amazonaws.com"}"#,
             r#"{"eventName":"GetObject","userIdentity":{"type":"Root"}}"#,
         ];
-        for raw in named {
+        for raw in holding {
             assert!(names.could_be_in(raw.as_bytes()), "{raw}");
         }
         for raw in others {

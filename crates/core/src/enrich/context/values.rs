@@ -7,7 +7,7 @@ pub const MAX_LONG: u64 = i64::MAX as u64;
 
 /// A member of an object whatever the case of its name; null where there is none.
 pub fn any_case<'v, 'r>(value: &'v Value<'r>, name: &str) -> &'v Value<'r> {
-    let members = value.as_object().into_iter().flat_map(|object| object.iter());
+    let members = value.as_object().into_iter().flat_map(serde_json_borrow::ObjectAsVec::iter);
     let mut found = members.filter(|(known, _)| known.eq_ignore_ascii_case(name));
     found.next().map_or(&Value::Null, |(_, value)| value)
 }

@@ -41,11 +41,11 @@ struct Reader<'t> {
     made: String,
 }
 
-impl<'t> Reader<'t> {
+impl Reader<'_> {
     fn read(&mut self) {
         let mut begins_statement = true;
         while let Some(character) = self.text[self.at..].chars().next() {
-            if begins_statement && is_name_start(character) || begins_statement && character == '$' {
+            if begins_statement && (is_name_start(character) || character == '$') {
                 self.assign();
             }
             match character {

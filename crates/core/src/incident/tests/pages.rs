@@ -15,6 +15,10 @@ fn pages(deeds: &[Deed<'_>]) -> Vec<(i64, String)> {
     decided.pages.iter().map(|page| (minute(page), page.sentence.clone())).collect()
 }
 
+const A: &[(&str, &str)] = &[("a", "critical")];
+const B: &[(&str, &str)] = &[("b", "critical")];
+const C: &[(&str, &str)] = &[("c", "critical")];
+
 #[test]
 fn somebody_who_joins_pages_where_what_they_did_would_open_an_incident_and_nobody_else_does() {
     const ALARM: Deed<'_> = (0, "alice", &[("a", "critical")], SHARED);
@@ -59,9 +63,6 @@ fn somebody_who_joins_pages_where_what_they_did_would_open_an_incident_and_nobod
 #[test]
 fn a_critical_rule_that_comes_too_soon_pages_when_the_last_page_is_an_hour_old() {
     let critical = |minute, rule: &'static [(&'static str, &'static str)]| (minute, "alice", rule, SHARED);
-    const A: &[(&str, &str)] = &[("a", "critical")];
-    const B: &[(&str, &str)] = &[("b", "critical")];
-    const C: &[(&str, &str)] = &[("c", "critical")];
     let cases = [
         ("and nothing after it", vec![critical(0, A), critical(30, B)], vec![0, 60]),
         ("and again", vec![critical(0, A), critical(30, B), critical(180, B), critical(480, B)], vec![0, 60]),
