@@ -68,7 +68,8 @@ impl Documents {
                 continue;
             }
             self.bytes += text.len();
-            let text = parameters::in_place(&text).unwrap_or(text);
+            let (text, is_cut) = parameters::in_place(&text).unwrap_or((text, false));
+            self.is_cut |= is_cut;
             match OwnedValue::from_string(text) {
                 Ok(value) => self.found.push(Document { value, direction, level }),
                 // Other texts may begin with a bracket.

@@ -8,12 +8,13 @@ use serde_json_borrow::Value;
 
 use super::values::any_case;
 
-/// Bytes that all values together may add to a definition.
-const MOST_ADDED: usize = 1 << 18;
+/// How many times a definition's own bytes all values together may add to it: what a record costs stays in proportion to
+/// its size.
+const MOST_GROWTH: usize = 4;
 
-/// The definition of a pipeline with the default values of its parameters in their places. None where there is nothing
-/// to put in place.
-pub fn in_place(definition: &str) -> Option<String> {
+/// The definition of a pipeline with the default values of its parameters in their places, and whether some did not fit
+/// in. None where there is nothing to put in place.
+pub fn in_place(definition: &str) -> Option<(String, bool)> {
     let is_used = definition.contains("\"Get\"") || definition.contains("\"Std:Join\"");
     let mut document: Json = is_used.then(|| serde_json::from_str(definition).ok()).flatten()?;
     let values: Map<String, Json> = document
@@ -26,12 +27,17 @@ pub fn in_place(definition: &str) -> Option<String> {
         })
         .filter(|(_, value)| !value.is_object() && !value.is_array())
         .collect();
-    let mut room = MOST_ADDED;
+    let mut room = Room { bytes: MOST_GROWTH * definition.len(), is_over: false };
     put(&mut document, &values, &mut room);
-    Some(document.to_string())
+    Some((document.to_string(), room.is_over))
 }
 
-fn put(value: &mut Json, values: &Map<String, Json>, room: &mut usize) {
+struct Room {
+    bytes: usize,
+    is_over: bool,
+}
+
+fn put(value: &mut Json, values: &Map<String, Json>, room: &mut Room) {
     match value {
         Json::Array(elements) => elements.iter_mut().for_each(|element| put(element, values, room)),
         Json::Object(members) => {
@@ -46,9 +52,12 @@ fn put(value: &mut Json, values: &Map<String, Json>, room: &mut usize) {
             };
             let Some(known) = known else { return };
             let added = known.as_str().map_or(8, str::len);
-            if added <= *room {
-                *room -= added;
+            if added <= room.bytes {
+                room.bytes -= added;
                 *value = known;
+            } else {
+                // A smaller one behind it fits in all the same, so that no filling hides it.
+                room.is_over = true;
             }
         }
         _ => {}
@@ -130,7 +139,7 @@ mod tests {
             ),
         ] {
             let definition = json!({"Parameters": parameters, "Steps": [{"Arguments": {"X": used}}]});
-            let made: Json = serde_json::from_str(&in_place(&definition.to_string()).unwrap()).unwrap();
+            let made: Json = serde_json::from_str(&in_place(&definition.to_string()).unwrap().0).unwrap();
             assert_eq!(made["Steps"][0]["Arguments"]["X"], expected);
         }
         assert_eq!(in_place(r#"{"Steps":[]}"#), None);
@@ -141,7 +150,11 @@ mod tests {
         let parameters = json!([{"Name": "A", "DefaultValue": "x".repeat(1 << 16)}]);
         let steps: Vec<Json> = (0..100).map(|_| json!({"Get": "Parameters.A"})).collect();
         let definition = json!({"Parameters": parameters, "Steps": steps}).to_string();
-        assert!(in_place(&definition).unwrap().len() <= definition.len() + MOST_ADDED);
+        let (made, is_cut) = in_place(&definition).unwrap();
+        assert!(is_cut && made.len() <= (1 + MOST_GROWTH) * definition.len());
+        let last = json!({"Parameters": [parameters[0], {"Name": "B", "DefaultValue": "s3://b"}], "Steps": [steps, {"Get": "Parameters.B"}]});
+        let (made, is_cut) = in_place(&last.to_string()).unwrap();
+        assert!(is_cut && made.ends_with(r#""s3://b"]}"#), "a small value behind large ones is told");
     }
 
     #[test]
