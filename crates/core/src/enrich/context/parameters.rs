@@ -8,8 +8,8 @@ use serde_json_borrow::Value;
 
 use super::values::any_case;
 
-/// How many times a definition's own bytes all values together may add to it: what a record costs stays in proportion to
-/// its size.
+/// How many times a definition's own bytes all values together may add to it: what a record costs stays in proportion
+/// to its size.
 const MOST_GROWTH: usize = 4;
 
 /// The definition of a pipeline with the default values of its parameters in their places, and whether some did not fit
