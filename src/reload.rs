@@ -120,7 +120,7 @@ async fn read_networks(config: &EnrichConfig, current: &watch::Sender<Arc<Enrich
     let loading = tokio::task::spawn_blocking(move || load_networks(&config, &known));
     let Ok(networks) = loading.await else { return };
     current.send_modify(|in_use| {
-        let Enricher { rules, scope, fingerprint_key, names, catalogue: _, networks: _ } = &**in_use;
+        let Enricher { rules, scope, fingerprint_key, names, arrival, catalogue: _, networks: _ } = &**in_use;
         *in_use = Arc::new(Enricher {
             rules: Arc::clone(rules),
             catalogue: Catalogue::built_in(),
@@ -128,6 +128,7 @@ async fn read_networks(config: &EnrichConfig, current: &watch::Sender<Arc<Enrich
             fingerprint_key: fingerprint_key.clone(),
             networks,
             names: names.clone(),
+            arrival: *arrival,
         });
     });
 }

@@ -39,7 +39,7 @@ use self::walk::{Item, Walk, What};
 use self::window::Window;
 use crate::aws;
 use crate::config::{AuthKind, Config};
-use crate::enrich::Enricher;
+use crate::enrich::{Arrival, Enricher};
 use crate::memory::{self, Memory};
 use crate::metrics::Metrics;
 use crate::opensearch;
@@ -93,6 +93,7 @@ pub async fn run(
     job.check_allowed(&config.source)?;
     let mut checkpoint = Checkpoint::open(options.checkpoint.as_deref(), job, enricher.scope)?;
     let aws = settings(config, job.reads_buckets()).await;
+    let enricher = Enricher { arrival: Arrival::Replayed, ..enricher };
     let (pipeline, sink_task) = build(config, enricher, &aws, options).await?;
 
     let (sender, items) = mpsc::channel(LISTED_AHEAD);

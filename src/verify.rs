@@ -269,7 +269,7 @@ async fn ship_missing(
         let since = report.from.previous_day().unwrap_or(report.from);
         tracing::warn!(
             files = report.repaired,
-            "no incident is opened by what was repaired and happened more than a day ago; `sagetrail backtest --index --since {since}` tells the pages that would have come"
+            "no incident is opened by what was repaired and happened more than a week ago; `sagetrail backtest --index --since {since}` tells the pages that would have come"
         );
     }
     Ok(())

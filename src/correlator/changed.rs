@@ -6,10 +6,12 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
+use sagetrail_core::incident::Times;
 use serde_json::{Map, Value, json};
 use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
 
+use crate::opensearch::events::no_replays;
 use crate::timestamp;
 
 /// How far before the last complete round documents are asked for again.
@@ -32,21 +34,31 @@ const AGAIN: std::time::Duration = std::time::Duration::from_mins(5);
 pub(super) struct Window {
     /// They were stored from here on.
     pub ingested: OffsetDateTime,
-    /// They happened from here on: what is older is a replay.
+    /// They happened from here on, however they came.
     pub happened: OffsetDateTime,
+    /// They happened from here on, unless they are a replay: a queue can have waited for days.
+    pub late: OffsetDateTime,
 }
 
 impl Window {
-    /// The documents since the last complete round. `age` is how old an event may be that still pages.
-    pub(super) fn new(last_round: Option<OffsetDateTime>, now: OffsetDateTime, age: Duration) -> Self {
+    /// The documents since the last complete round.
+    pub(super) fn new(last_round: Option<OffsetDateTime>, now: OffsetDateTime, times: &Times) -> Self {
         let since = last_round.unwrap_or(now - UNKNOWN).clamp(now - LONGEST, now);
-        Self { ingested: since - OVERLAP, happened: since - age }
+        Self {
+            ingested: since - OVERLAP,
+            happened: since - times.window.value,
+            late: since - times.late.value,
+        }
     }
 
     pub(super) fn filter(&self) -> [Value; 2] {
+        let happened =
+            |from: OffsetDateTime| json!({"range": {"@timestamp": {"gte": timestamp::format(from)}}});
         [
             json!({"range": {"event.ingested": {"gte": timestamp::format(self.ingested)}}}),
-            json!({"range": {"@timestamp": {"gte": timestamp::format(self.happened)}}}),
+            json!({"bool": {"minimum_should_match": 1, "should": [
+                happened(self.happened), {"bool": {"filter": [happened(self.late), no_replays()]}}
+            ]}}),
         ]
     }
 }
@@ -186,6 +198,7 @@ impl Marks {
 
 #[cfg(test)]
 mod tests {
+    use sagetrail_core::incident::Weights;
     use time::macros::datetime;
 
     use super::*;
@@ -193,7 +206,7 @@ mod tests {
     #[test]
     fn a_window_reaches_back_to_the_last_complete_round_and_no_clock_makes_it_miss_or_ask_everything() {
         let now = datetime!(2026-11-29 12:00 UTC);
-        let day = Duration::hours(24);
+        let weights = Weights::built_in();
         let cases = [
             (None, datetime!(2026-11-29 10:45 UTC), datetime!(2026-11-28 11:00 UTC)),
             (
@@ -221,7 +234,9 @@ mod tests {
             ),
         ];
         for (last_round, ingested, happened) in cases {
-            assert_eq!(Window::new(last_round, now, day), Window { ingested, happened }, "{last_round:?}");
+            let window = Window::new(last_round, now, &weights.times);
+            assert_eq!((window.ingested, window.happened), (ingested, happened), "{last_round:?}");
+            assert_eq!(window.happened - window.late, Duration::days(6), "{last_round:?}");
         }
     }
 

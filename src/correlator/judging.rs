@@ -107,7 +107,8 @@ impl Rounds {
                 let origin = group.key[0].clone();
                 match current.standing.as_ref().and_then(|standing| standing.of_origin(&origin)) {
                     Some(stored) => {
-                        let from = incident::counts_from(Some(&stored.incident), &self.weights, now);
+                        let last = Some(&stored.incident);
+                        let from = incident::counts_with(last, group.first, &self.weights, now);
                         joining.add(stored, &origin, from, [group]);
                     }
                     None => others.push(group),
@@ -175,7 +176,8 @@ impl Rounds {
         let weak = match sort {
             Sort::Critical => BTreeSet::new(),
             Sort::All => {
-                let from = incident::counts_from(None, &self.weights, now);
+                let first = groups.iter().map(|group| group.first).min().unwrap_or(now);
+                let from = incident::counts_with(None, first, &self.weights, now);
                 let answer = asking.search(&self.indices(), &weak::question(&origins, from)).await?;
                 weak::read(&answer, &self.weights, current.standing.as_ref())
             }
@@ -205,7 +207,9 @@ impl Rounds {
         let mut alone = Vec::new();
         for ((origin, news), answer) in origins.iter().zip(&answers) {
             let last = standing::last(answer);
-            let from = incident::counts_from(last.as_ref().map(|last| &last.incident), &self.weights, now);
+            let first = news.as_ref().map_or(now, |news| news.first);
+            let before = last.as_ref().map(|last| &last.incident);
+            let from = incident::counts_with(before, first, &self.weights, now);
             match last {
                 Some(last) if last.incident.is_standing() => joining.add(&last, origin, from, news.clone()),
                 last => alone.push(Matter {

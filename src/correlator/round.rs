@@ -135,11 +135,9 @@ impl Rounds {
     }
 
     pub(super) fn begin(&self, last_round: Option<OffsetDateTime>, now: OffsetDateTime) -> Current {
-        let age = self.weights.times.window.value;
-        let age = time::Duration::try_from(age).unwrap_or(time::Duration::DAY);
         Current {
             began: now,
-            window: Window::new(last_round, now, age),
+            window: Window::new(last_round, now, &self.weights.times),
             finished: BTreeSet::new(),
             place: 0,
             after: None,

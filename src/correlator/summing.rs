@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use sagetrail_core::incident;
+use sagetrail_core::incident::{self, Incident};
 use time::OffsetDateTime;
 
 use super::asking::{AT_ONCE, Asking, SMALL_AT_ONCE};
@@ -69,8 +69,10 @@ impl Rounds {
         current: &mut Current,
         now: OffsetDateTime,
     ) -> Result<(), QueryError> {
-        let from = incident::counts_from(None, &self.weights, now);
-        let questions = |(place, incident)| {
+        let questions = |(place, incident): (usize, &Incident)| {
+            // Who belongs to what came late did something when it happened.
+            let late = if incident.is_late(&self.weights) { incident.event.start.0 } else { now };
+            let from = incident::counts_with(None, late, &self.weights, now);
             tied::questions(incident, from).into_iter().map(move |question| (place, question))
         };
         let (places, questions): (Vec<usize>, Vec<_>) =

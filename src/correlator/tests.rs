@@ -202,7 +202,7 @@ fn every_field_that_is_asked_for_is_mapped_so_that_it_can_be_asked() {
         }
     }
     let mut of_signals = BTreeSet::new();
-    let window = changed::Window::new(None, NOW, time::Duration::DAY);
+    let window = changed::Window::new(None, NOW, &Weights::built_in().times);
     let tagged = Asset { arn: None, tag: Some("env=prod".to_owned()), ..asset() };
     let of_ties = tied::questions(&incident(), NOW);
     for question in [

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::asking::Asking;
 use super::standing::Standing;
 use crate::opensearch::QueryError;
-use crate::opensearch::events::no_drills;
+use crate::opensearch::events::{no_drills, no_replays};
 use crate::timestamp;
 
 /// Rules that are known to be usual; there are some hundred in all.
@@ -57,8 +57,9 @@ fn suspects<'i>(standing: impl Iterator<Item = &'i Incident>) -> BTreeSet<String
     standing.flat_map(|incident| &incident.incident.origins).take(MOST_SUSPECTS).cloned().collect()
 }
 
-/// What matched before the time within which signals count together, but for those whose incident stands: an attack
-/// must not make itself usual, however long it takes.
+/// What matched before the time within which signals count together, but for those whose incident stands, and for what
+/// came late itself: an attack must not make itself usual, however long it takes or waited in a queue. History that is
+/// replayed is known at once.
 fn question(weights: &Weights, suspects: &BTreeSet<String>, hour: OffsetDateTime) -> Value {
     let (from, to) = (hour - weights.times.history.value, hour - weights.times.window.value);
     let rules = |field: &str| json!({"terms": {"field": field, "size": MOST_RULES}});
@@ -71,7 +72,10 @@ fn question(weights: &Weights, suspects: &BTreeSet<String>, hour: OffsetDateTime
                 no_drills(),
                 {"range": {"@timestamp": {"gte": timestamp::format(from), "lt": timestamp::format(to)}}}
             ],
-            "must_not": [{"terms": {"sagemaker.alert.origin": suspects}}]
+            "must_not": [
+                {"terms": {"sagemaker.alert.origin": suspects}},
+                {"bool": {"filter": [{"range": {"event.ingested": {"gte": timestamp::format(to)}}}, no_replays()]}}
+            ]
         }},
         "aggs": {"findings": rules("sagemaker.findings.id"), "attempts": rules("sagemaker.attempts.id")}
     })
@@ -110,8 +114,8 @@ mod tests {
         };
         let few = [incident(&["b".to_owned()]), incident(&["a".to_owned(), "b".to_owned()])];
         let asked = question(&Weights::built_in(), &suspects(few.iter()), datetime!(2026-11-29 12:00 UTC));
-        let expected = json!([{"terms": {"sagemaker.alert.origin": ["a", "b"]}}]);
-        assert_eq!(asked["query"]["bool"]["must_not"], expected);
+        let expected = json!({"terms": {"sagemaker.alert.origin": ["a", "b"]}});
+        assert_eq!(asked["query"]["bool"]["must_not"][0], expected);
 
         let name = |number: usize| format!("role-{number:05}");
         let latest = incident(&[name(0)]);

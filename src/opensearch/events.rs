@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::client::OpenSearch;
 use super::query::{Query, QueryError};
 use super::view::{StoredHit, View};
-use crate::enrich::drill;
+use crate::enrich::{Arrival, drill};
 
 const QUERY: Query = Query {
     operation: "reading events",
@@ -17,6 +17,11 @@ const QUERY: Query = Query {
 /// Which events are no drill's. By the tag, which indices have had from the beginning on.
 pub fn no_drills() -> Value {
     json!({"bool": {"must_not": [{"term": {"tags": drill::TAG}}]}})
+}
+
+/// Which events came as CloudTrail delivered them, and not out of history by a replay.
+pub fn no_replays() -> Value {
+    json!({"bool": {"must_not": [{"term": {"tags": Arrival::REPLAYED}}]}})
 }
 
 /// Documents that are read at once. Scripts and parameters make some of them large.

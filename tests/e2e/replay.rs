@@ -111,6 +111,9 @@ async fn a_part_of_a_trail_is_shipped_by_its_folders_and_shipping_it_again_chang
     );
     let search = Search::new(&stack.opensearch);
     assert_eq!(search.count(ours).await, 60);
+    let marked =
+        json!({"bool": {"filter": [{"term": {"cloud.account.id": ours}}, {"term": {"tags": "replay"}}]}});
+    assert_eq!(search.find("sagetrail-events-*", marked, &["tags"]).await.len(), 60);
     assert_eq!(search.count(other).await, 0);
 
     let (code, whole) = replay(&stack, &[&place, "--account", ours, "--to", "2026-11-03"]);

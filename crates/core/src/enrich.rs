@@ -78,7 +78,7 @@ pub use attack::{ATTACK_VERSION, Named};
 pub(crate) use ecs::ECS_VERSION;
 pub use ecs::UNKNOWN_OPERATION;
 use embedded::Documents;
-pub use enricher::{Enricher, Origin};
+pub use enricher::{Arrival, Enricher, Origin};
 use facts::Subject;
 use keys::Keys;
 pub use lineage::{Caller, Lineage, trace};
@@ -197,7 +197,7 @@ fn decide<'k>(
     enricher: &'k Enricher,
     memory: &mut impl Remembering,
 ) -> Enriched<'k> {
-    let Enricher { rules, catalogue, scope, fingerprint_key, networks, names } = enricher;
+    let Enricher { rules, catalogue, scope, fingerprint_key, networks, names, arrival } = enricher;
     if !select::could_be_selected(raw, *scope, rules, memory.known().names()) {
         return Enriched::NotSelected;
     }
@@ -238,6 +238,7 @@ fn decide<'k>(
         created: origin.written_at,
         ingested: origin.now,
         retagged: None,
+        arrival: *arrival,
     };
     let judged = rules.judge(matching, &event, times.timestamp);
     let redacted = redact::redact(text.as_bytes(), &record, fingerprint_key);

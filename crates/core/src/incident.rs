@@ -47,7 +47,7 @@ pub use together::{Alone, Ties, is_tied, put_together};
 pub use told::{NewsFields, ToldFields};
 pub use trouble::{Topic, Trouble};
 pub use usual::hour_of;
-pub use weights::{HealthWeight, Weights};
+pub use weights::{HealthWeight, Times, Weights};
 
 /// A document of the index of incidents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -213,9 +213,27 @@ pub fn counts_from(last: Option<&Incident>, weights: &Weights, now: OffsetDateTi
     }
 }
 
+/// The same where something new of the origin has come of which the first happened at this time: what came late
+/// counts, unless it can be what an incident was about that is closed.
+pub fn counts_with(
+    last: Option<&Incident>,
+    first: OffsetDateTime,
+    weights: &Weights,
+    now: OffsetDateTime,
+) -> OffsetDateTime {
+    let from = counts_from(last, weights, now);
+    let is_closed = last.is_some_and(|last| !last.is_standing());
+    if is_closed && first >= now - weights.times.window.value { from } else { from.min(first) }
+}
+
 impl Incident {
     pub fn is_standing(&self) -> bool {
         self.incident.state != State::Closed
+    }
+
+    /// Whether it began longer before it was opened than signals count together.
+    pub fn is_late(&self, weights: &Weights) -> bool {
+        self.incident.opened.0 - self.event.start.0 > weights.times.window.value
     }
 }
 

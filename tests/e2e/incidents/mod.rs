@@ -52,18 +52,53 @@ async fn findings_of_one_origin_are_one_incident_that_opens_escalates_and_takes_
 
     // A record that comes late counts, and one of last month that is shipped again opens nothing.
     let late = Signal { happened: now() - Duration::from_hours(2), ..signal(ANN, 3, "high") };
-    let replayed = Signal { happened: now() - Duration::from_hours(700), ..signal(BOB, 2, "critical") };
-    site.store(&[late.document(4), replayed.document(5)]).await;
-    let grown = Signal { happened: now(), ..signal(ANN, 3, "high") };
+    let old = Signal { happened: now() - Duration::from_hours(700), ..signal(BOB, 2, "critical") };
+    site.store(&[late.document(4), old.document(5)]).await;
+    let found =
+        site.until("the late one counts", |found| found[0].source.to_string().contains("rule 3")).await;
+    assert_eq!(found[0].signals(), 3, "{found:#?}");
     rounds(&correlator, 2).await;
-    site.store(&[grown.document(6)]).await;
-    let found = site.until("the newest counts", |found| found[0].source.to_string().contains("rule 3")).await;
-    rounds(&correlator, 1).await;
-    println!("{found:#?}");
     assert_eq!(site.incidents().await.len(), 1);
     correlator.stop().await;
     let (_, lease) = site.search.request("GET", "incident-life-correlator/_doc/lease", None).await;
     assert_eq!(lease["_source"]["holder"], "", "a stop gives the lease back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waited_for_days_in_a_queue_pages_and_what_is_replayed_from_history_does_not() {
+    let Some(stack) = Stack::running() else { return };
+    let site = Site::new(stack, "incident-late").await;
+    let correlator = site.correlator().await;
+    rounds(&correlator, 1).await;
+    let ago = |hours, origin, rule, level| Signal {
+        happened: now() - Duration::from_hours(hours),
+        ..signal(origin, rule, level)
+    };
+    let replayed = |number, signal: Signal<'_>| {
+        let (id, mut document) = signal.document(number);
+        document["tags"] = json!(["replay"]);
+        (id, document)
+    };
+    site.store(&[
+        replayed(1, ago(70, BOB, 1, "critical")),
+        ago(24 * 8, BOB, 2, "critical").document(2),
+        // Each is too little alone, and they are a day apart.
+        ago(70, ANN, 1, "medium").document(3),
+        ago(44, ANN, 2, "medium").document(4),
+    ])
+    .await;
+    let found = site.until("the backlog is judged", |found| !found.is_empty()).await;
+    rounds(&correlator, 2).await;
+    assert_eq!(site.incidents().await, found);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    let incident = &found[0].source["incident"];
+    assert_eq!((&incident["origins"], &incident["state"]), (&json!([ANN]), &json!("open")));
+    assert_eq!((found[0].signals(), &incident["pages"]), (2, &json!(1)));
+
+    // A replay of what just happened pages: nobody may have seen it.
+    site.store(&[replayed(5, ago(20, BOB, 3, "critical"))]).await;
+    site.until("what is new counts", |found| found.len() == 2).await;
+    correlator.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,6 +33,7 @@ const TOGETHER: &str = "00000000-0000-4000-8000-000000000900";
 /// With two clauses for each these are more than OpenSearch takes.
 const MANY_TIES: usize = 600;
 const A_YEAR: i64 = 365 * 24 * 60 * 60;
+const THREE_DAYS: i64 = 3 * 24 * 60 * 60;
 
 static KNOWLEDGE: LazyLock<Arc<Enricher>> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("there is room");
@@ -122,7 +123,7 @@ fn judge(inner: &Inner, number: usize, attack: &Attack) -> Option<String> {
         inner.origins.iter().filter(|(_, of)| of.contains(&origin)).map(|(id, _)| id).collect();
     let count = inner.pages.values().filter(|incident| incidents.contains(incident)).count();
     let expected = match attack.kind {
-        Kind::Critical | Kind::Correlated | Kind::Tied => 1..=1,
+        Kind::Critical | Kind::Late | Kind::Correlated | Kind::Tied => 1..=1,
         Kind::Soon | Kind::Joining => 2..=2,
         // Whether it was seen in between depends on when rounds were.
         Kind::Escalating | Kind::Hidden => 1..=2,
@@ -309,9 +310,14 @@ fn store(
     skew: i64,
 ) {
     let stored = time.saturating_sub(found_after);
-    let happened = at(stored, if kind == Kind::Replayed { -A_YEAR } else { -60 });
+    let happened = match (kind, part) {
+        (Kind::Replayed, 0) => -A_YEAR,
+        (Kind::Replayed | Kind::Late, _) => -THREE_DAYS,
+        _ => -60,
+    };
+    let happened = at(stored, happened);
     let level = match (kind, part) {
-        (Kind::Critical | Kind::Replayed | Kind::Soon | Kind::Joining, _)
+        (Kind::Critical | Kind::Late | Kind::Replayed | Kind::Soon | Kind::Joining, _)
         | (Kind::Escalating | Kind::Tied, 1)
         | (Kind::Hidden, FLOOD) => Some("critical"),
         (Kind::Escalating, _) => Some("high"),
@@ -349,6 +355,9 @@ fn store(
             "origin": origin, "principal": origin, "identity": origin, "resource": format!("resource-{number}"), "ties": ties
         }}
     });
+    if (kind, part) == (Kind::Replayed, 1) {
+        source["tags"] = json!(["replay"]);
+    }
     if let Some(level) = level {
         source["sagemaker"]["findings"] =
             json!([{"id": rule, "title": format!("Rule {part}"), "level": level}]);

@@ -34,8 +34,10 @@ pub enum Kind {
     Correlated,
     /// A low finding.
     Weak,
-    /// Critical findings of a year ago, which are shipped now.
+    /// Critical findings of a year ago, and some of three days ago that are replayed.
     Replayed,
+    /// A critical finding of three days ago that waited in a queue.
+    Late,
     /// Critical findings of two rules, of which the second comes soon after the page.
     Soon,
     /// A critical finding, and one of the same rule by somebody else who changed the same.
@@ -163,11 +165,12 @@ impl Attack {
     }
 
     fn new(random: &mut Rng) -> Self {
-        let kind = [Kind::Critical, Kind::Escalating, Kind::Correlated, Kind::Weak, Kind::Replayed]
-            [random.usize(..5)];
+        let kind =
+            [Kind::Critical, Kind::Escalating, Kind::Correlated, Kind::Weak, Kind::Replayed, Kind::Late]
+                [random.usize(..6)];
         let first = within(random, STORM);
         let records = match kind {
-            Kind::Critical | Kind::Weak => vec![first],
+            Kind::Critical | Kind::Weak | Kind::Late => vec![first],
             Kind::Escalating => vec![first, first + Duration::from_secs(random.u64(0..200))],
             Kind::Correlated => (0..4).map(|_| first + Duration::from_secs(random.u64(0..120))).collect(),
             Kind::Replayed | Kind::Hidden | Kind::Soon | Kind::Joining | Kind::Tied => {

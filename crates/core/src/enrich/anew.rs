@@ -3,7 +3,7 @@
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::enricher::Enricher;
+use super::enricher::{Arrival, Enricher};
 use super::remembered::Remembered;
 use super::rule::Rule;
 use super::sigma_event::SigmaEvent;
@@ -55,6 +55,12 @@ pub fn wanted_anew(
     find().unwrap_or_default()
 }
 
+/// How the record of a stored document came.
+fn arrival(document: &Value) -> Arrival {
+    let mut tags = document["tags"].as_array().into_iter().flatten();
+    if tags.any(|tag| tag == Arrival::REPLAYED) { Arrival::Replayed } else { Arrival::Delivered }
+}
+
 /// Whether something could not be recalled when a stored document was written.
 pub fn lacks_memory(document: &Value) -> bool {
     Remembered::of_document(document).lacks_memory()
@@ -100,6 +106,7 @@ pub fn re_enrich(kept: &StoredEvent<'_>, enricher: &Enricher, known: &Known) -> 
         created: kept.created,
         ingested: kept.ingested,
         retagged: Some(kept.retagged),
+        arrival: arrival(kept.document),
     };
     let mut judged = enricher.rules.judge(matches, &event, times.timestamp);
     carry::mute(&mut judged, kept.document, &carried_rules, &enricher.rules);

@@ -18,6 +18,7 @@ use super::analysis::Analysis;
 use super::catalogue::Access;
 use super::context::Context;
 use super::drill;
+use super::enricher::Arrival;
 use super::envelope::CloudTrail;
 use super::networks::{AsNumber, Geo, SourceNetwork};
 use super::own_fields::{ActorAndMemory, Rules, SageMaker};
@@ -58,6 +59,7 @@ pub struct Event<'e, 'a> {
     pub ingested: OffsetDateTime,
     /// When it was enriched anew, if ever.
     pub retagged: Option<OffsetDateTime>,
+    pub arrival: Arrival,
     /// Which rules and content have decided.
     pub rules_version: &'e str,
     /// Where the record was read, such as `s3://bucket/key`.
@@ -133,7 +135,8 @@ impl Serialize for Event<'_, '_> {
 impl<'e, 'a> Event<'e, 'a> {
     fn tags(&self) -> Vec<&'static str> {
         let unknown = self.unknown_operation.then_some(UNKNOWN_OPERATION);
-        unknown.into_iter().chain(self.drill.map(|_| drill::TAG)).collect()
+        let replayed = (self.arrival == Arrival::Replayed).then_some(Arrival::REPLAYED);
+        unknown.into_iter().chain(self.drill.map(|_| drill::TAG)).chain(replayed).collect()
     }
 
     /// The sentence; that of a drill says so first.

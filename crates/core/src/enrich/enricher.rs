@@ -22,6 +22,21 @@ pub struct Enricher {
     pub networks: Networks,
     /// Of the indices that documents go to.
     pub names: Names,
+    pub arrival: Arrival,
+}
+
+/// How records come that are enriched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// As CloudTrail delivers them, however late.
+    Delivered,
+    /// Out of history, by a human. Their documents have the tag [`Arrival::REPLAYED`].
+    Replayed,
+}
+
+impl Arrival {
+    /// The tag of documents that were replayed: unless they are of the last hours, they open no incident.
+    pub const REPLAYED: &str = "replay";
 }
 
 impl Enricher {
@@ -42,6 +57,7 @@ impl Enricher {
             fingerprint_key: self.fingerprint_key.clone(),
             networks: self.networks.clone(),
             names: self.names.clone(),
+            arrival: self.arrival,
         }
     }
 
@@ -59,7 +75,8 @@ impl Enricher {
         };
         let networks = Networks::built_in();
         let rules = Arc::new(rules);
-        Ok(Self { rules, catalogue: Catalogue::built_in(), scope, fingerprint_key, networks, names })
+        let (catalogue, arrival) = (Catalogue::built_in(), Arrival::Delivered);
+        Ok(Self { rules, catalogue, scope, fingerprint_key, networks, names, arrival })
     }
 }
 

@@ -4,20 +4,21 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 
 use super::ecs::Event;
-use super::enricher::Enricher;
+use super::enricher::{Arrival, Enricher};
 use super::rules::Judged;
 use super::sigma_event::FoundFacts;
 use crate::json;
 use crate::record::Record;
 use crate::timestamp;
 
-/// The times of a document.
+/// The times of a document, and how its record came.
 #[derive(Clone, Copy)]
 pub(super) struct Times {
     pub(super) timestamp: OffsetDateTime,
     pub(super) created: Option<OffsetDateTime>,
     pub(super) ingested: OffsetDateTime,
     pub(super) retagged: Option<OffsetDateTime>,
+    pub(super) arrival: Arrival,
 }
 
 /// The source of the document of a record.
@@ -49,6 +50,7 @@ pub(super) fn write_source(
         created: times.created,
         ingested: times.ingested,
         retagged: times.retagged,
+        arrival: times.arrival,
         rules_version: rules.version(),
         path,
     };

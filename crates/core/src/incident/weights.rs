@@ -58,6 +58,8 @@ pub struct Limits {
 pub struct Times {
     /// Within which signals of an origin count together.
     pub window: Time,
+    /// How late a signal may come that still counts.
+    pub late: Time,
     /// How far back a rule's matches make it usual at the site.
     pub history: Time,
     pub again_after: Time,
