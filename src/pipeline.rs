@@ -68,6 +68,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
+    /// Takes the stages apart from each other and adds a decoder and a judge for each processor.
     pub fn new(
         store: Store,
         sink: Sink,
@@ -182,6 +183,7 @@ impl Pipeline {
         &self.store
     }
 
+    /// The memory that its messages ask and tell, so that a caller can see whether it is on.
     pub fn memory(&self) -> &Memory {
         &self.memory
     }
