@@ -30,8 +30,10 @@ pub enum Folder {
 }
 
 impl Folder {
+    /// Every folder, in the order in which rules are loaded and listed.
     pub const ALL: &[Self] = Self::VARIANTS;
 
+    /// The folder's name below `config/rules`, which is also what documents and lists call it.
     pub fn name(self) -> &'static str {
         self.into()
     }
@@ -70,6 +72,7 @@ impl RuleFile {
         Ok(files)
     }
 
+    /// The text as it was read, from which the version of the set is made too.
     pub fn text(&self) -> &str {
         &self.text
     }

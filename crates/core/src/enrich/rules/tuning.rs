@@ -37,6 +37,7 @@ pub struct RuleOverride {
     pub until: Date,
 }
 
+/// What an override does to matches of its rule.
 #[derive(Debug)]
 pub enum Effect {
     Disable,
@@ -80,6 +81,7 @@ pub struct Releveled<'s> {
 }
 
 impl<'s> Muted<'s> {
+    /// A match that a filter of the site mutes.
     pub fn by_filter(rule: &'s Rule, filter: &'s Filter) -> Self {
         Self::of(rule, MutedBy::Filter, Some(&filter.title), &filter.reason)
     }
@@ -90,6 +92,7 @@ impl<'s> Muted<'s> {
 }
 
 impl RuleOverride {
+    /// Whether an event at this time is judged with the override, which ends with its last day in UTC.
     pub fn applies_at(&self, at: OffsetDateTime) -> bool {
         at.to_offset(UtcOffset::UTC).date() <= self.until
     }
@@ -160,6 +163,7 @@ impl Tuning {
         Ok(())
     }
 
+    /// All filters, also those that have no effect for want of placeholders.
     pub fn filters(&self) -> &[Filter] {
         &self.filters
     }
@@ -175,6 +179,7 @@ impl Tuning {
             || self.filters_for(id).any(|filter| filter.missing.is_empty())
     }
 
+    /// The override of the rule with this id, also when it applies no longer.
     pub fn override_of(&self, id: &str) -> Option<&RuleOverride> {
         self.overrides.get(id)
     }
