@@ -68,7 +68,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Takes the stages apart from each other and adds a decoder and a judge for each processor.
+    /// Joins the stages, and lets as many decoders and as many judges of held records work as there are processors.
     pub fn new(
         store: Store,
         sink: Sink,

@@ -122,7 +122,7 @@ pub struct Unknown {
     pub more: usize,
 }
 
-/// One step of the timeline: a call, or one that was repeated right after itself.
+/// One step of the timeline: a call, or several alike with no other between them.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Step {

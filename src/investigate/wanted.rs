@@ -73,7 +73,7 @@ pub struct Range {
 }
 
 impl Asked {
-    /// Tells by its form what a text names: a page's link, an id, an ARN, an access key, or any name.
+    /// Tells by its form what a text names: the id of an incident or of a page, an ARN, an access key, or any name.
     pub fn read(text: &str) -> Self {
         let text = text.trim();
         let begins = |beginnings: &[&str]| beginnings.iter().any(|it| text.starts_with(it));

@@ -250,7 +250,7 @@ impl OpenGaps {
         format!("{}/_search?ignore_unavailable=true&allow_no_indices=true", names.verified())
     }
 
-    /// The search that sums up the gaps of all days that were verified in the last [`TOLD_DAYS`] days.
+    /// The search for the last run, and for the sums of what was found of days that were verified within [`TOLD_DAYS`].
     pub fn question() -> Value {
         let sums: serde_json::Map<String, Value> = FindingKind::ALL
             .iter()

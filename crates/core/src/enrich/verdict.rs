@@ -57,7 +57,7 @@ pub struct Possible<'e> {
 }
 
 impl<'e> Possible<'e> {
-    /// Of the rules that only tag; none where none of these matched. Base rules of correlations say nothing.
+    /// Takes the rules that only tag. None where none of these matched; base rules of correlations do not count.
     pub fn of(matches: &[&'e Rule]) -> Option<Self> {
         let tagging = || matches.iter().filter(|rule| !rule.asks_for_a_look() && !rule.is_base());
         tagging().next().is_some().then(|| Self {

@@ -34,7 +34,7 @@ struct Points {
     low: Number,
 }
 
-/// By how much a finding counts more than the points of its level; 100 changes nothing.
+/// By which factors, in percent, a finding counts more than the points of its level.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Factors {
@@ -44,7 +44,7 @@ pub struct Factors {
     pub spread: Number,
 }
 
-/// From which numbers on something is decided.
+/// From how many resources on a finding is spread, and from which score on an incident opens or is critical.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {

@@ -16,11 +16,11 @@ use super::tokens::{FileTokens, Tokens};
 use super::url;
 use crate::enrich::prefilter::Prefilter;
 
-/// What the binary's own file says, compiled when it is first needed.
+/// What `config/secrets.toml` lists, compiled when it is first needed.
 pub static SECRETS: LazyLock<Secrets> =
     LazyLock::new(|| Secrets::parse(FILE).expect("the file is part of the binary and tested"));
 
-/// The text of `config/secrets.toml`, also for tests that compare it with what is found.
+/// The text of `config/secrets.toml`, which tests read by themselves as well.
 pub const FILE: &str = include_str!("../../../../../config/secrets.toml");
 
 /// Everything that redaction knows.

@@ -30,11 +30,10 @@ pub enum Folder {
 }
 
 impl Folder {
-    /// Every folder, in the order in which rules are loaded and listed.
-    pub const ALL: &[Self] = Self::VARIANTS;
+    const ALL: &[Self] = Self::VARIANTS;
 
-    /// The folder's name below `config/rules`, which is also what documents and lists call it.
-    pub fn name(self) -> &'static str {
+    /// The folder's name below `config/rules`.
+    fn name(self) -> &'static str {
         self.into()
     }
 }
