@@ -129,8 +129,8 @@ impl Tuning {
         (tuning, broken)
     }
 
-    /// Adds the overrides of the configuration. `is_complete` says that every rule is known, so that an id which is not
-    /// among them is a mistake.
+    /// Adds the overrides of the configuration. An id that is not among those of the rules is a mistake when
+    /// `completeness` says that every rule is known, and is passed over otherwise.
     pub fn take_overrides(
         &mut self,
         overrides: &BTreeMap<String, Override>,
