@@ -68,10 +68,12 @@ impl Readiness {
         self.started.store(true, Ordering::Relaxed);
     }
 
+    /// The last request to receive messages was answered, also when it brought none.
     pub fn queue_answered(&self) {
         self.queue_answers.store(true, Ordering::Relaxed);
     }
 
+    /// The last request to receive messages failed, so the daemon is not ready until one is answered.
     pub fn queue_failed(&self) {
         self.queue_answers.store(false, Ordering::Relaxed);
     }

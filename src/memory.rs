@@ -85,6 +85,7 @@ impl Memory {
         Ok(Self::new(config, client, metrics))
     }
 
+    /// Makes a memory that is on, without asking OpenSearch whether the script that joins facts is installed.
     pub fn new(config: &MemoryConfig, client: &OpenSearch, metrics: &Arc<Metrics>) -> Self {
         Self(Some(Arc::new(Shared {
             cache: Mutex::new(Cache::new(config.cache_bytes.get())),
@@ -94,6 +95,7 @@ impl Memory {
         })))
     }
 
+    /// Whether nothing is asked or told: the configuration, a missing script or a missing right switched it off.
     pub fn is_off(&self) -> bool {
         self.0.is_none()
     }

@@ -212,16 +212,19 @@ impl Metrics {
         }
     }
 
+    /// Counts messages that SQS handed out, which are in flight until each is settled.
     pub fn messages_received(&self, count: usize) {
         self.messages_received.inc_by(count as u64);
         self.messages_in_flight.add(whole(count));
     }
 
+    /// Counts what became of one message, which is in flight no longer.
     pub fn message_settled(&self, outcome: MessageOutcome) {
         self.messages.count(outcome);
         self.messages_in_flight.dec();
     }
 
+    /// Counts one object that was read and decoded whole, and its bytes as S3 stores them, mostly compressed.
     pub fn object_read(&self, stored_bytes: u64) {
         self.objects_read.inc();
         self.object_bytes.inc_by(stored_bytes);
@@ -234,11 +237,13 @@ impl Metrics {
         self.object_raw_bytes.inc_by(raw_bytes);
     }
 
+    /// Counts records by how their documents came to be stored: created now, or there before.
     pub fn records_stored(&self, indexed: u64, duplicate: u64) {
         self.records_indexed.inc_by(indexed);
         self.records_duplicate.inc_by(duplicate);
     }
 
+    /// Counts one bulk, and observes its documents, its bytes and the time until it was answered.
     pub fn bulk_answered(&self, outcome: BulkOutcome, documents: usize, bytes: usize, took: Duration) {
         self.bulk_requests.count(outcome);
         #[expect(clippy::cast_precision_loss, reason = "a bulk is far below 2^52 documents or bytes")]
@@ -249,6 +254,7 @@ impl Metrics {
         self.bulk_seconds.observe(took.as_secs_f64());
     }
 
+    /// Shows the limits that the sink has learnt: bulks at the same time, and bytes of one bulk.
     pub fn limits_changed(&self, concurrency: usize, bulk_bytes: usize) {
         self.bulk_concurrency_limit.set(whole(concurrency));
         self.bulk_bytes_limit.set(whole(bulk_bytes));
@@ -259,6 +265,7 @@ impl Metrics {
         self.freshness.of(stage).observe(took.as_seconds_f64().max(0.0));
     }
 
+    /// Shows how many rules of the set in use can match, and how many are broken.
     pub fn rules_in_use(&self, loaded: usize, broken: usize) {
         self.rules_loaded.set(whole(loaded));
         self.rules_broken.set(whole(broken));

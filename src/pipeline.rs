@@ -68,6 +68,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
+    /// Joins the stages, and lets as many decoders and as many judges of held records work as there are processors.
     pub fn new(
         store: Store,
         sink: Sink,
@@ -182,6 +183,7 @@ impl Pipeline {
         &self.store
     }
 
+    /// The memory that its messages ask and tell, so that a caller can see whether it is on.
     pub fn memory(&self) -> &Memory {
         &self.memory
     }

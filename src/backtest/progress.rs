@@ -10,9 +10,11 @@ use crate::telemetry::complain;
 /// How many records are judged from one change of the bar to the next.
 const STEP: u64 = 256;
 
+/// The bar on standard error; nothing is shown where that is no terminal.
 pub struct Progress(Option<ProgressBar>);
 
 impl Progress {
+    /// Makes the bar, which shows with the first step.
     pub fn new() -> Self {
         let style = ProgressStyle::with_template("{prefix:8} {bar:30} {percent:>3}%  {msg}")
             .expect("the template is a constant that is well-formed");
@@ -46,6 +48,7 @@ impl Progress {
         }
     }
 
+    /// Removes the bar, so that what is printed next begins on a clean line.
     pub fn end(&self) {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();

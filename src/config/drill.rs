@@ -39,11 +39,14 @@ impl DrillConfig {
     }
 }
 
-/// What each setting has to be.
+/// What `drill.trail` has to be, as an error says it.
 pub const TRAIL: &str = "give the trail as \"s3://BUCKET/PREFIX\", such as \"s3://my-trail/\", where PREFIX is what stands before AWSLogs/";
+/// What `drill.account` has to be, as an error says it.
 pub const ACCOUNT: &str = "give an account's id whose files the daemons read, such as \"111122223333\"";
+/// What `drill.region` has to be, as an error says it.
 pub const REGION: &str = "give a region of that trail, such as \"eu-central-1\"";
-pub const NAMES: &str =
+/// What `drill.names` has to be, as an error says it.
+const NAMES: &str =
     "give up to 30 small letters, digits and hyphens, beginning with a letter, such as \"fire-drill\"";
 
 fn is_trail(text: &str) -> bool {

@@ -7,14 +7,17 @@ use regex::RegexSet;
 pub struct KeyPatterns(RegexSet);
 
 impl KeyPatterns {
+    /// Compiles the patterns, each of which has to match a whole key. Fails where they are too large together.
     pub fn new(patterns: &[String]) -> Result<Self, regex::Error> {
         RegexSet::new(patterns.iter().map(|pattern| expression(pattern))).map(Self)
     }
 
+    /// Whether one of the patterns matches the whole key.
     pub fn matches(&self, key: &str) -> bool {
         self.0.is_match(key)
     }
 
+    /// Whether there are no patterns, so that no key matches.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

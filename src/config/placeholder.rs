@@ -81,6 +81,7 @@ pub(super) fn problem(placeholders: &BTreeMap<String, Vec<String>>) -> Option<(S
 }
 
 impl Form {
+    /// Whether a value has this form as a whole; without a pattern it has to be a network, such as `10.0.0.0/8`.
     pub fn fits(&self, value: &str) -> bool {
         match &self.pattern {
             Some(pattern) => {

@@ -102,6 +102,7 @@ impl SourceConfig {
 }
 
 section! {
+    /// Which records are shipped.
     pub struct SelectConfig {
         pub scope: Scope = Scope::Related,
     }
@@ -170,6 +171,7 @@ section! {
     }
 }
 
+/// How a line of the log is written: for people, or as one JSON object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -178,6 +180,7 @@ pub enum LogFormat {
 }
 
 section! {
+    /// What the daemon logs, and how.
     pub struct LogConfig {
         pub format: LogFormat = LogFormat::Text,
         pub filter: String = "info".to_owned(),
@@ -185,6 +188,7 @@ section! {
 }
 
 section! {
+    /// How a daemon stops.
     pub struct ShutdownConfig {
         #[serde(with = "humantime_serde")]
         pub grace: Duration = Duration::from_secs(25),

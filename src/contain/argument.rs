@@ -17,6 +17,7 @@ pub struct Argument {
     pub is_structure: bool,
 }
 
+/// A piece of an argument, by who says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
     /// What the step says. It is written as it is.
@@ -59,6 +60,9 @@ pub enum Refused {
 const MARK: char = '\u{F8FF}';
 
 impl Filling<'_> {
+    /// Fills in one argument of a command; what is not known becomes a variable of the script.
+    ///
+    /// An error names the value that cannot be written safely.
     pub fn argument(&self, template: &Template) -> Result<Argument, Refused> {
         match template {
             Template::Text(text) => self.text(text),
@@ -188,7 +192,7 @@ impl Filling<'_> {
 }
 
 impl Argument {
-    pub fn of(parts: Vec<Part>) -> Self {
+    fn of(parts: Vec<Part>) -> Self {
         Self { parts, is_structure: false }
     }
 

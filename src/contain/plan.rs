@@ -60,6 +60,9 @@ pub struct Kept {
 }
 
 impl Plan {
+    /// Plans the steps that fit the things of a scene, by their phases, each change of a thing once.
+    ///
+    /// A thing to which something happened and that no step fits becomes a note.
     pub fn of(scene: &Scene, book: &'static Book, asked: &str) -> Self {
         let mut chosen = Vec::new();
         let mut notes = scene.notes.clone();

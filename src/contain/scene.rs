@@ -314,7 +314,8 @@ impl Scene {
 }
 
 impl Thing {
-    pub fn key(&self) -> Option<Key> {
+    /// Under what memory knows it; none for a thing without an ARN.
+    fn key(&self) -> Option<Key> {
         self.facts.get("arn").filter(|arn| arn.starts_with("arn:")).map(|arn| Key::resource(arn))
     }
 }
@@ -362,6 +363,7 @@ fn name_of(text: &str) -> &str {
     if text.starts_with("arn:") { text.rsplit(['/', ':']).next().unwrap_or(text) } else { text }
 }
 
+/// The account in an ARN; none where it has none, such as that of a bucket.
 pub fn account_of(arn: &str) -> Option<&str> {
     arn.split(':').nth(4).filter(|account| !account.is_empty())
 }

@@ -11,6 +11,7 @@ pub static BOOK: LazyLock<Book> = LazyLock::new(|| {
     toml::from_str(include_str!("../../config/containment.toml")).expect("a test reads the file")
 });
 
+/// What `config/containment.toml` holds.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Book {

@@ -19,6 +19,7 @@ pub struct Stepwise {
 }
 
 impl Stepwise {
+    /// Makes a correlator with the built-in weights, which has made no round yet.
     pub fn new(client: OpenSearch) -> Self {
         let rounds = Rounds::new(client.clone(), Arc::new(Metrics::new()), 0, Weights::built_in());
         Self { rounds, client, last: None }

@@ -52,6 +52,9 @@ pub(super) struct Endpoint {
 }
 
 impl Process {
+    /// Takes the port of the admin endpoint, connects to OpenSearch, and loads the rules again at each hangup.
+    ///
+    /// It does not wait for OpenSearch to answer. Without `aws`, settings of AWS are loaded where requests are signed.
     pub async fn start(
         config: &Config,
         aws: Option<&SdkConfig>,
@@ -76,6 +79,7 @@ impl Process {
         Ok(Self { metrics, opensearch, enricher, reloading, readiness, endpoint })
     }
 
+    /// A correlator that uses this process' client, rules and metrics; it works once it is run.
     pub fn correlator(&self, config: &Config) -> Result<Correlator, AlertmanagerError> {
         Correlator::new(self.opensearch.clone(), config, self.enricher.clone(), Arc::clone(&self.metrics))
     }
@@ -119,6 +123,7 @@ impl Endpoint {
         Ok(Self { task, serving })
     }
 
+    /// Stops serving, and waits up to the closing time for open requests. An error is that of the serving itself.
     pub async fn close(self) -> Result<(), DaemonError> {
         self.serving.cancel();
         match timeout(CLOSING_TIME, self.task).await {

@@ -62,6 +62,7 @@ impl Report {
         self.findings.extend(findings);
     }
 
+    /// How many findings have this state.
     pub fn count(&self, state: State) -> usize {
         self.findings.iter().filter(|finding| finding.state == state).count()
     }

@@ -45,6 +45,7 @@ impl Step {
     }
 }
 
+/// How far one drill came, step by step, and what it left behind.
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub drill: String,
@@ -61,6 +62,7 @@ pub struct Report {
     pub notes: Vec<String>,
 }
 
+/// What became of one step.
 #[derive(Debug, Serialize)]
 pub struct StepReport {
     pub step: Step,
@@ -71,6 +73,7 @@ pub struct StepReport {
     pub said: String,
 }
 
+/// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -119,6 +122,7 @@ impl Report {
         self.set(StepReport { step, outcome: Outcome::Skipped, seconds: None, said: why.to_owned() });
     }
 
+    /// Whether a step was done in time; one that was skipped was not.
     pub fn is_done(&self, step: Step) -> bool {
         self.step(step).outcome == Outcome::Done
     }
@@ -129,7 +133,7 @@ impl Report {
         self.seconds_to_page = self.step(Step::Told).seconds;
     }
 
-    pub fn step(&self, step: Step) -> &StepReport {
+    fn step(&self, step: Step) -> &StepReport {
         &self.steps[step as usize]
     }
 

@@ -14,6 +14,7 @@ pub struct Judge {
     policies: Vec<Tried>,
 }
 
+/// One policy, ready to be tried.
 #[derive(Debug)]
 pub struct Tried {
     pub guardrail: &'static Guardrail,
@@ -26,6 +27,7 @@ pub struct Tried {
 pub type Judged = (&'static str, Verdict);
 
 impl Judge {
+    /// Reads every policy with a site's values, and with those of the example where the site has none.
     pub fn new(placeholders: &BTreeMap<String, Vec<String>>) -> Result<Self, GuardError> {
         let tried = guardrails().iter().map(|guardrail| {
             let filled = guardrail.filled(placeholders);
@@ -35,6 +37,7 @@ impl Judge {
         Ok(Self { policies: tried.collect::<Result<_, _>>()? })
     }
 
+    /// Every policy, those that are about no recorded call among them.
     pub fn policies(&self) -> &[Tried] {
         &self.policies
     }

@@ -99,6 +99,7 @@ impl Call {
         0..self.readings.len()
     }
 
+    /// What a condition key had when IAM judged the call, in one of the ways in which the call may be read.
     pub fn value(&self, key: &str, reading: usize) -> Known {
         let known = self.around.get(key).or_else(|| self.readings[reading].get(key));
         known.cloned().unwrap_or(Known::Absent)

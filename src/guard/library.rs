@@ -44,6 +44,7 @@ pub struct Guardrail {
     pub stops: String,
 }
 
+/// A posture rule that finds what the policy denies.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Rule {
     pub id: String,
@@ -60,6 +61,7 @@ pub struct Filled {
     pub missing: Vec<String>,
 }
 
+/// Why a policy cannot be shown, tried or attached.
 #[derive(Debug, thiserror::Error)]
 pub enum GuardError {
     #[error("there is no policy {name}; `sagetrail guard` lists them{nearest}")]
@@ -74,10 +76,12 @@ pub enum GuardError {
     Long { name: String, characters: usize },
 }
 
+/// All policies of `guardrails.json`, in its order.
 pub fn guardrails() -> &'static [Guardrail] {
     &INDEX.policies
 }
 
+/// The policy with this name; the error names one that is written alike.
 pub fn find(name: &str) -> Result<&'static Guardrail, GuardError> {
     guardrails().iter().find(|it| it.name == name).ok_or_else(|| {
         let near = guardrails().iter().find(|it| it.name.contains(name) || name.contains(&it.name));
@@ -126,6 +130,7 @@ impl Guardrail {
         Ok(filled)
     }
 
+    /// Reads a filled policy of this name, so that an error says which one it is.
     pub fn read(&self, document: &Value) -> Result<Policy, GuardError> {
         Policy::read(document).map_err(|problem| GuardError::Policy { name: self.name.clone(), problem })
     }

@@ -99,6 +99,7 @@ enum OneOrMany {
 }
 
 impl Policy {
+    /// Reads a policy document; an element, operator or key that is not known here is an error.
     pub fn read(document: &Value) -> Result<Self, PolicyError> {
         let file = File::deserialize(document)?;
         Ok(Self { statements: file.statement.into_iter().map(Statement::read).collect::<Result<_, _>>()? })

@@ -60,6 +60,7 @@ pub struct Report {
     pub policies: Vec<PolicyReport>,
 }
 
+/// What one policy would have done with the calls that it is about.
 #[derive(Debug, Serialize)]
 pub struct PolicyReport {
     pub policy: &'static str,
@@ -75,6 +76,7 @@ pub struct PolicyReport {
     pub more: u64,
 }
 
+/// Calls of one identity that a policy denies, or cannot be decided, counted together.
 #[derive(Debug, Serialize)]
 pub struct Line {
     /// Whether the policy would have denied it, or the record does not show what decides.
@@ -148,6 +150,8 @@ impl Simulation {
         }
     }
 
+    /// Sums up; the denied calls of a policy come first, then those that the records do not decide, the most frequent
+    /// first.
     pub fn report(mut self, period: String) -> Report {
         let mut policies = Vec::new();
         for tried in self.judge.policies() {

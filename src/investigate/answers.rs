@@ -32,6 +32,7 @@ pub struct Beside {
     pub practices: Vec<Sentence>,
 }
 
+/// Answers each question of `config/questions.toml`, with a bounded number of sentences.
 pub fn answers(entries: &[Entry], mut beside: Beside) -> Vec<Answer> {
     let File { question } = toml::from_str(QUESTIONS).expect("the file is checked in");
     question
@@ -179,6 +180,7 @@ pub fn rank(entry: &Entry) -> (u8, bool, bool) {
 /// Levels of rules, the worst last.
 pub const LEVELS: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
 
+/// The place of a level in [`LEVELS`]; an unknown level and none count as the least.
 pub fn severity(level: Option<&str>) -> u8 {
     LEVELS
         .iter()
@@ -354,6 +356,7 @@ fn program(agent: &str) -> String {
     parts.join(" ")
 }
 
+/// The text with a capital letter at its beginning, as a sentence has it.
 pub fn capital(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())

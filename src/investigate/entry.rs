@@ -99,6 +99,7 @@ impl Named {
         named.map_or_else(|| format!("{} {}", self.kind, self.name), |arn| arn.to_lowercase())
     }
 
+    /// What it is called in a sentence, such as `training job night-run`.
     pub fn words(&self) -> String {
         format!("{} {}", self.kind.replace('-', " "), self.name)
     }

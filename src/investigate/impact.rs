@@ -29,6 +29,7 @@ struct Rule {
     shares: Option<bool>,
 }
 
+/// Judges each side, the sides in a fixed order. One that no record touches is `NotShown`.
 pub fn impact(entries: &[Entry]) -> Vec<Impact> {
     let File { rule: rules } = toml::from_str(RULES).expect("the file is checked in");
     SIDES.iter().map(|side| judge(side, &rules, entries)).collect()

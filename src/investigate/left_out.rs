@@ -3,6 +3,7 @@
 /// Why something is not in a record, and of which part it is missing.
 pub type LeftOut = (Why, Part);
 
+/// Why something is not in a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
     TooLarge,
@@ -11,6 +12,7 @@ pub enum Why {
     NoParameters,
 }
 
+/// The part of a record that lacks something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     Request,

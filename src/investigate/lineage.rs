@@ -15,6 +15,10 @@ pub const LONG_TERM: &str = "AKIA";
 /// The most sets of credentials that are shown.
 pub const MOST: usize = 50;
 
+/// The sets of credentials that were used, made for good, or stand behind one of these.
+///
+/// Those that the records do not show in use come first, then the others by their first use. All are here, also more
+/// than [`MOST`].
 pub fn lineage(material: &Material) -> Vec<Session> {
     let known = Known::of(material);
     let mut by_key: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();

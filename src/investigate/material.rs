@@ -53,6 +53,7 @@ pub struct UsedBefore {
 /// Addresses that a key was used from before.
 pub const MOST_ADDRESSES: usize = 5;
 
+/// Where the records were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     OpenSearch,
@@ -73,6 +74,7 @@ pub enum Verification {
 }
 
 impl Material {
+    /// Sorts the entries and drops copies; everything else is as when only files were read, for the reader to fill in.
     pub fn new(asked: &str, subject: Subject, mut entries: Vec<Entry>) -> Self {
         entries.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
         entries.dedup_by(|a, b| a.id == b.id);

@@ -18,10 +18,12 @@ const MOST_NUMBERS: usize = 12;
 const WORDS: [(&str, &str); 3] =
     [("not-shown", "no record read shows harm"), ("at-risk", "at risk"), ("absent", "not there")];
 
+/// The report as one HTML file that needs nothing else; texts of records are escaped.
 pub fn html(report: &Report) -> String {
     fill(include_str!("report.html.j2"), text_of_html, &Page::of(report))
 }
 
+/// The report as Markdown, in which texts of records form no markup.
 pub fn markdown(report: &Report) -> String {
     fill(include_str!("report.md.j2"), text_of_markdown, &Page::of(report))
 }

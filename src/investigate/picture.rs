@@ -46,6 +46,7 @@ struct Dot {
 }
 
 impl Timeline {
+    /// Lays out the steps, with the principals that have no lane of their own in one. None for a report without steps.
     pub fn of(report: &Report) -> Option<Self> {
         let steps = &report.timeline;
         let mut names: Vec<&str> = Vec::new();
@@ -127,6 +128,7 @@ struct Credentials {
 }
 
 impl Lineage {
+    /// Lays out the sets of credentials, a row for each. None where none was used.
     pub fn of(report: &Report) -> Option<Self> {
         let sessions = &report.lineage;
         let mut places: Vec<(usize, &Session)> = Vec::new();

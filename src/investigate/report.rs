@@ -8,6 +8,7 @@ use super::entry::Entry;
 /// The most ids that one sentence names; it says how many more there are.
 pub const MOST_IDS: usize = 100;
 
+/// Everything that a report tells, as its JSON has it; the pages are written from it.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -34,6 +35,7 @@ pub struct Report {
     pub records: Vec<Cited>,
 }
 
+/// What sort of thing a report is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Subject {
@@ -42,6 +44,7 @@ pub enum Subject {
     Resource,
 }
 
+/// How many records the report rests on; those that were denied are among the failed ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Counts {
     pub records: usize,
@@ -78,6 +81,7 @@ pub struct Sentence {
     pub more: usize,
 }
 
+/// One question of the analysis with what the records say to it.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Answer {
@@ -97,6 +101,7 @@ pub struct Impact {
     pub sentences: Vec<Sentence>,
 }
 
+/// How far one side of security was harmed, the worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -117,6 +122,7 @@ pub struct Unknown {
     pub more: usize,
 }
 
+/// One step of the timeline: a call, or several alike with no other between them.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Step {
@@ -164,6 +170,7 @@ pub struct Touched {
     pub sentences: Vec<Sentence>,
 }
 
+/// Whether a resource was there at a time, as far as records or memory tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Presence {
@@ -182,6 +189,7 @@ pub struct Setting {
     pub record: Option<String>,
 }
 
+/// Something to search other logs for, such as an address or a key.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Indicator {
@@ -193,6 +201,7 @@ pub struct Indicator {
     pub more: usize,
 }
 
+/// A control or setting that would have prevented or found what happened.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Practice {
@@ -207,6 +216,7 @@ pub struct Practice {
     pub reference: Option<String>,
 }
 
+/// One record that the report names. Only its id is known where memory names it and it was not read.
 #[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Cited {

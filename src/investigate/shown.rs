@@ -8,6 +8,7 @@ use crate::templates::visible;
 /// The most characters of one text that a form shows.
 const LONGEST: usize = 2_000;
 
+/// A record's text as a form may show it: invisible characters visible, and cut where it is very long.
 pub fn shown(text: &str) -> Cow<'_, str> {
     visible(text, LONGEST, &[])
 }

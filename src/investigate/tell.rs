@@ -16,6 +16,7 @@ use super::timeline::timeline;
 use super::unknown::{Cuts, unknown};
 use crate::timestamp;
 
+/// Puts all parts of the report together and collects the records that they name.
 pub fn tell(material: &Material) -> Report {
     let entries = &material.entries;
     let mut sessions = lineage(material);

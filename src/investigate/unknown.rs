@@ -22,6 +22,9 @@ pub struct Cuts {
     pub sentences: usize,
 }
 
+/// Lists what a reader might take for granted and the records do not show, each with the records concerned.
+///
+/// What was cut for length is among it.
 pub fn unknown(material: &Material, cuts: &Cuts) -> Vec<Unknown> {
     let entries = &material.entries;
     let mut told = Vec::new();

@@ -73,6 +73,7 @@ pub struct Range {
 }
 
 impl Asked {
+    /// Tells by its form what a text names: the id of an incident or of a page, an ARN, an access key, or any name.
     pub fn read(text: &str) -> Self {
         let text = text.trim();
         let begins = |beginnings: &[&str]| beginnings.iter().any(|it| text.starts_with(it));
@@ -109,6 +110,7 @@ impl Wanted {
         Some(Self { ways, since: range.since, until: range.until, subject, incident: None })
     }
 
+    /// The records of an incident's origins and principals, around its time unless the range says otherwise.
     pub fn of_incident(incident: &Incident, range: Range) -> Self {
         let fields = &incident.incident;
         let origins = fields.origins.iter().map(|origin| ("sagemaker.alert.origin", origin.clone()));

@@ -37,6 +37,7 @@ pub struct Effects<'k> {
 }
 
 impl<'k> Effects<'k> {
+    /// Compares two sets of the same rules: one with the values of now, one with the suggested ones beside them.
     pub fn new(now: &'k Enricher, suggested: &'k Enricher) -> Self {
         let effects = with_placeholders(&now.rules).map(|(rule, is_silent)| {
             let effect = Effect {
@@ -70,6 +71,7 @@ impl<'k> Effects<'k> {
         }
     }
 
+    /// The counts of each rule that has placeholders, by the rules' ids.
     pub fn into_effects(self) -> Vec<Effect> {
         self.by_rule.into_values().collect()
     }

@@ -29,6 +29,9 @@ pub struct Evidence {
 pub const NAMED: usize = 5;
 
 impl Evidence {
+    /// Adds what was seen of another value that stands for the same, such as an address of the same network.
+    ///
+    /// Principals of both are not told apart, so their number becomes the larger of the two, or that of the named ones.
     pub fn add(&mut self, other: Self) {
         let Self { records, days, who, principals, all_records, worrying, findings, with_finding } = other;
         self.records += records;

@@ -31,6 +31,7 @@ pub struct Period {
 }
 
 impl Period {
+    /// The period of so many days that ends at a time.
     pub fn before(to: OffsetDateTime, days: u16) -> Self {
         Self { from: to - Duration::days(i64::from(days)), to }
     }
@@ -136,10 +137,14 @@ pub struct Documents {
 }
 
 impl Documents {
+    /// Begins before the latest document; nothing is asked yet.
     pub fn of(period: Period) -> Self {
         Self { period, after: None, total: 0 }
     }
 
+    /// Asks for the next page; an empty one means that there are no more.
+    ///
+    /// Requests that a busy cluster refuses are repeated. The total is known after the first page.
     pub async fn next(&mut self, client: &OpenSearch) -> Result<Vec<Stored>, QueryError> {
         let mut body = json!({
             "size": PAGE, "query": self.period.query(), "track_total_hits": self.after.is_none(),

@@ -33,6 +33,7 @@ pub struct Judgement {
     pub flagged: Vec<Flagged>,
 }
 
+/// A value that looks like everyday work.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Suggestion {
     pub value: String,

@@ -44,6 +44,7 @@ pub struct Evaluated {
     pub effects: Vec<Effect>,
 }
 
+/// What the history of a period suggests, and what the suggestions would change.
 #[derive(Debug, Serialize)]
 pub struct Report {
     from: String,
@@ -57,6 +58,7 @@ pub struct Report {
 }
 
 impl Report {
+    /// Puts the report together, with the placeholders in the order of their names.
     pub fn new(
         period: Period,
         days: u16,

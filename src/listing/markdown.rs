@@ -8,6 +8,7 @@ use super::{Listed, list, summary};
 use crate::enrich::rules::RuleSet;
 use crate::templates::{PLAIN, fill};
 
+/// Writes the page for a set of rules, with the overrides that apply at this time.
 pub fn markdown(rules: &RuleSet, at: OffsetDateTime) -> String {
     let page = Page {
         summary: summary(rules, at),

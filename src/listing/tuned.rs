@@ -29,6 +29,7 @@ pub struct Tuned<'r> {
     level: Option<Severity>,
 }
 
+/// What a change does to the matches of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {

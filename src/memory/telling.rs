@@ -60,10 +60,12 @@ impl Telling {
         bytes
     }
 
+    /// How many facts there are: one for each thing, and for a session one for each month.
     pub fn len(&self) -> usize {
         self.facts.len()
     }
 
+    /// Whether no record told anything that memory is not proven to hold.
     pub fn is_empty(&self) -> bool {
         self.facts.is_empty()
     }

@@ -71,17 +71,22 @@ pub struct By<L, All> {
     label: PhantomData<fn(L)>,
 }
 
+/// Numbers that only grow, one for each value of a label.
 pub type Counters<L> = By<L, IntCounterVec>;
+/// Numbers that rise and fall, one for each value of a label.
 pub type Gauges<L> = By<L, IntGaugeVec>;
+/// Distributions over buckets, one for each value of a label.
 pub type Histograms<L> = By<L, HistogramVec>;
 
 impl<L: Label, B: MetricVecBuilder> By<L, MetricVec<B>> {
+    /// The series of one value of the label.
     pub fn of(&self, value: L) -> B::M {
         self.all.with_label_values(&[value.label()])
     }
 }
 
 impl<L: Label> Counters<L> {
+    /// Adds one to the series of this value.
     pub fn count(&self, value: L) {
         self.of(value).inc();
     }

@@ -64,6 +64,7 @@ pub struct Sorted {
 }
 
 impl Sorting {
+    /// Takes an entry, and writes those in memory into a file when they have become too many bytes.
     pub fn push(&mut self, entry: Entry) -> io::Result<()> {
         self.push_within(HELD_BYTES, entry)
     }
@@ -84,6 +85,7 @@ impl Sorting {
         Ok(())
     }
 
+    /// Ends the collection; the files are merged each time the entries are read.
     pub fn finish(mut self) -> Sorted {
         self.held.sort_unstable_by_key(|entry| entry.order);
         Sorted { held: self.held, runs: self.runs, entries: self.entries }
@@ -102,10 +104,12 @@ impl Sorting {
 }
 
 impl Sorted {
+    /// How many entries were collected, in memory and in files.
     pub fn len(&self) -> u64 {
         self.entries
     }
 
+    /// Whether nothing was collected.
     pub fn is_empty(&self) -> bool {
         self.entries == 0
     }

@@ -134,6 +134,7 @@ pub enum Done<'a> {
 }
 
 impl<'a> Done<'a> {
+    /// What became of the document, whatever the action was.
     pub fn item(&self) -> &Item<'a> {
         let (Self::Create(item) | Self::Index(item) | Self::Delete(item) | Self::Update(item)) = self;
         item

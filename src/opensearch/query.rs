@@ -70,10 +70,12 @@ impl Query {
         self.ask(client, path, body).await
     }
 
+    /// The error for an answer with this status, with the right to grant where the status says that one is missing.
     pub fn refused(&self, status: u16) -> QueryError {
         QueryError::Refused { operation: self.operation, status, grant: self.grant }
     }
 
+    /// The error for an answer that is not of the expected form.
     pub fn unexpected(&self, problem: impl std::fmt::Display) -> QueryError {
         QueryError::Unexpected { operation: self.operation, problem: problem.to_string() }
     }
@@ -117,6 +119,7 @@ pub struct Hit<S> {
     pub sort: Value,
 }
 
+/// What a search found: one page of it.
 #[derive(Debug, Deserialize)]
 pub struct Hits<T> {
     /// How many there are in all, where that was asked for.
@@ -124,6 +127,8 @@ pub struct Hits<T> {
     pub hits: Vec<T>,
 }
 
+/// How many documents a search found in all; only as far as OpenSearch counted, which stops early unless told
+/// otherwise.
 #[derive(Debug, Deserialize)]
 pub struct Total {
     pub value: u64,

@@ -102,6 +102,7 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
+    /// Whether the file was there when it was opened, so that this run goes on with an earlier one.
     pub fn was_found(&self) -> bool {
         self.was_found == Found::Yes
     }

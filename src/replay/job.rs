@@ -48,6 +48,7 @@ pub enum JobError {
 }
 
 impl Job {
+    /// Puts a job together; a period that ends before it begins is refused.
     pub fn new(places: Vec<Place>, filter: TrailFilter) -> Result<Self, JobError> {
         if let (Some(from), Some(to)) = (filter.from, filter.to)
             && from > to
@@ -57,6 +58,7 @@ impl Job {
         Ok(Self { places, filter })
     }
 
+    /// Whether a place is in S3, so that settings for AWS are needed.
     pub fn reads_buckets(&self) -> bool {
         self.places.iter().any(|place| matches!(place, Place::Bucket { .. }))
     }

@@ -16,6 +16,7 @@ pub const PARTS: u64 = 1_000_000;
 /// Lines in a log are for looking back, and need not be many.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How far a replay is, and how fast it goes.
 pub struct Progress {
     face: Face,
     began: Instant,
@@ -30,6 +31,7 @@ enum Face {
 }
 
 impl Progress {
+    /// Begins the measurement, and shows a bar where standard error is a terminal.
     pub fn new() -> Self {
         let face = if std::io::stderr().is_terminal() {
             let style = ProgressStyle::with_template("{bar:30} {percent:>3}%  {msg}")
@@ -73,6 +75,7 @@ impl Progress {
         }
     }
 
+    /// Removes the bar, so that the summary begins on a clean line; lines in a log stay.
     pub fn end(&self) {
         if let Face::Bar(bar) = &self.face {
             bar.finish_and_clear();

@@ -52,6 +52,7 @@ fn seconds<S: Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Er
 }
 
 impl Summary {
+    /// Counts one object that was shipped whole.
     pub fn add(&mut self, shipped: &Shipped) {
         self.objects += 1;
         self.records += shipped.contents.records;

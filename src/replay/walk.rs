@@ -34,6 +34,7 @@ pub struct Item {
     pub part: Option<u64>,
 }
 
+/// Where the bytes of an item come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     Object(ObjectRef),
@@ -66,6 +67,7 @@ fn object(bucket: &str, key: &str, size: Option<u64>) -> ObjectRef {
     ObjectRef { bucket: bucket.to_owned(), key: key.to_owned(), size, ..ObjectRef::default() }
 }
 
+/// A walk over all places of a job.
 pub struct Walk {
     pub job: Job,
     pub source: SourceConfig,

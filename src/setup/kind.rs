@@ -34,6 +34,7 @@ pub enum Server {
 }
 
 impl Kind {
+    /// Which server or plugin takes objects of this kind.
     pub fn server(self) -> Server {
         match self {
             Self::ComponentTemplate | Self::IndexTemplate | Self::Script | Self::Index => Server::OpenSearch,
@@ -44,6 +45,7 @@ impl Kind {
         }
     }
 
+    /// The kind as Dashboards' API, exports and the inventory write it, such as `index-pattern`.
     pub fn name(self) -> &'static str {
         self.into()
     }

@@ -39,6 +39,7 @@ pub struct Found {
 }
 
 impl Found {
+    /// The sequence number of this version; none for objects that have no versions.
     pub fn sequence(&self) -> Option<u64> {
         self.version.map(|(sequence, _)| sequence)
     }

@@ -22,10 +22,12 @@ pub struct Ungoverned {
 }
 
 impl Ungoverned {
+    /// Whether the present version of the policy governs every index, but for those with a policy of somebody else.
     pub fn is_empty(&self) -> bool {
         self.free.is_empty() && self.outdated.is_empty()
     }
 
+    /// All of them, first those without a policy.
     pub fn indices(&self) -> impl Iterator<Item = &str> {
         self.free.iter().chain(&self.outdated).map(String::as_str)
     }

@@ -27,6 +27,7 @@ pub enum NotAllowed {
 }
 
 impl Allowed {
+    /// Takes over `source.allowed_buckets` and `source.allowed_accounts`.
     pub fn new(config: &SourceConfig) -> Self {
         Self { buckets: config.allowed_buckets.clone(), accounts: config.allowed_accounts.clone() }
     }

@@ -64,6 +64,7 @@ pub enum ListError {
 }
 
 impl Bucket {
+    /// Makes the clients for one bucket, and asks S3 nothing yet.
     pub async fn new(aws: &SdkConfig, config: &SourceConfig, name: String) -> Self {
         let buckets = Arc::new(S3Clients::new(aws, config).await);
         Self { name, buckets, request_payer: config.requester_pays.then_some(RequestPayer::Requester) }

@@ -133,6 +133,7 @@ impl Queue {
         Some(DeadLetterQueue { client: self.client.clone(), url })
     }
 
+    /// The queue's URL, as the configuration has it.
     pub fn url(&self) -> &str {
         &self.url
     }

@@ -41,7 +41,7 @@ pub enum StoreError {
     Unavailable { object: String, cause: String, source: Option<Source> },
 }
 
-pub type Source = Box<dyn std::error::Error + Send + Sync>;
+type Source = Box<dyn std::error::Error + Send + Sync>;
 
 impl StoreError {
     /// The label that the failure is counted under.

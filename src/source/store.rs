@@ -61,6 +61,7 @@ pub struct Object {
 }
 
 impl Store {
+    /// Makes the clients and the budget of `source.in_flight_bytes`, and asks S3 nothing yet.
     pub async fn new(aws: &SdkConfig, config: &SourceConfig, metrics: Arc<Metrics>) -> Self {
         Self {
             buckets: S3Clients::new(aws, config).await,

@@ -48,6 +48,7 @@ pub enum Before {
 }
 
 impl Link {
+    /// A digest that was read and has a valid signature.
     pub fn new(key: &DigestKey, read: &ReadDigest) -> Self {
         Self { key: key.key.clone(), ended_at: key.ended_at, read: Some(read.clone()) }
     }

@@ -49,6 +49,8 @@ pub struct VerifyContext {
 }
 
 impl VerifyContext {
+    /// Makes the clients, and reads the public keys and the key of fingerprints where these are in files. Nothing is
+    /// asked of OpenSearch yet.
     pub async fn new(config: &Config, plan: Plan, aws: &SdkConfig) -> Result<Self, VerifyError> {
         let keys = match &plan.keys {
             Some(path) => Keys::of_file(path)?,

@@ -88,14 +88,17 @@ impl DayStatus {
         }
     }
 
+    /// Counts a valid digest on the day of its folder.
     pub fn prove(&mut self, digest: &str, to: Date) {
         self.0.entry(Folder::of(digest, to)).or_default().digests += 1;
     }
 
+    /// Counts a file that a valid digest names, on the day of its folder.
     pub fn deliver(&mut self, object: &str, to: Date) {
         self.0.entry(Folder::of(object, to)).or_default().delivered += 1;
     }
 
+    /// Counts a file that the ledger has with the signed content, on the day of its folder.
     pub fn ship(&mut self, object: &str, to: Date) {
         self.0.entry(Folder::of(object, to)).or_default().shipped += 1;
     }
@@ -247,6 +250,7 @@ impl OpenGaps {
         format!("{}/_search?ignore_unavailable=true&allow_no_indices=true", names.verified())
     }
 
+    /// The search for the last run, and for the sums of what was found of days that were verified within [`TOLD_DAYS`].
     pub fn question() -> Value {
         let sums: serde_json::Map<String, Value> = FindingKind::ALL
             .iter()

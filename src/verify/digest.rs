@@ -91,6 +91,7 @@ impl DigestKey {
 const ENDED: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
 
 impl ReadDigest {
+    /// Parses the uncompressed content of a digest, and keeps its hash; the signature is not checked here.
     pub fn parse(content: &[u8], signature: Option<String>) -> Result<Self, serde_json::Error> {
         Ok(Self {
             digest: serde_json::from_slice(content)?,
@@ -128,16 +129,19 @@ impl ReadDigest {
         format!("{digest_end_time}\n{digest_s3_bucket}/{digest_s3_object}\n{}\n{previous}", self.sha256)
     }
 
+    /// When the hour began that the digest covers. None where the text is no time.
     pub fn started_at(&self) -> Option<OffsetDateTime> {
         timestamp::parse(&self.digest.digest_start_time)
     }
 
+    /// When the hour ended that the digest covers. None where the text is no time.
     pub fn ended_at(&self) -> Option<OffsetDateTime> {
         timestamp::parse(&self.digest.digest_end_time)
     }
 }
 
 impl LogFile {
+    /// The time of the file's first event. None where the digest does not say it.
     pub fn oldest_event(&self) -> Option<OffsetDateTime> {
         self.oldest_event_time.as_deref().and_then(timestamp::parse)
     }

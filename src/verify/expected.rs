@@ -15,9 +15,13 @@ pub type Expected = BTreeMap<String, Vec<&'static str>>;
 /// Days before the period within which a region that had digests is expected to have some.
 pub const KNOWN_DAYS: i64 = 30;
 
+/// Says why a region is expected to have digests: its files of records are in the bucket.
 pub const BY_RECORDS: &str = "its folder has files of this period";
+/// Says why a region is expected to have digests: the ledger has files of it.
 pub const BY_LEDGER: &str = "files of it were shipped in this period or within 30 days before";
+/// Says why a region is expected to have digests: an earlier verification found some or files of it.
 pub const BY_STANDING: &str = "an earlier verification found digests of it within 30 days";
+/// Says why a region is expected to have digests: there are some of the days before the period.
 pub const BY_BUCKET: &str = "there are digests of it within 30 days before";
 
 /// Regions that answer one request.

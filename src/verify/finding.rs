@@ -17,6 +17,7 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// A finding about an object or a folder of a bucket; the detail says what is wrong, in a clause.
     pub fn new(kind: FindingKind, bucket: &str, key: &str, detail: String) -> Self {
         Self { kind, object: format!("s3://{bucket}/{key}"), detail }
     }

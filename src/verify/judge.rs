@@ -53,6 +53,7 @@ impl Evidence<'_> {
         }
     }
 
+    /// Whether what was shipped is proven to be what CloudTrail signed.
     pub fn is_shipped(&self) -> bool {
         self.shipped() == Shipped::AsSigned
     }

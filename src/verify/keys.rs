@@ -71,6 +71,7 @@ pub enum SignatureProblem {
 }
 
 impl Keys {
+    /// Reads the keys from a file that has what `aws cloudtrail list-public-keys` prints.
     pub fn of_file(path: &Path) -> Result<Self, KeysError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| KeysError::Read { path: path.to_owned(), source })?;
@@ -79,6 +80,7 @@ impl Keys {
         Ok(Self::File(keys))
     }
 
+    /// Keys that CloudTrail is asked for when a digest is checked: those that were valid between the two times.
     pub fn of_api(aws: &SdkConfig, from: OffsetDateTime, to: OffsetDateTime) -> Self {
         Self::Api(Box::new(Api { aws: aws.clone(), from, to, known: Mutex::default() }))
     }

@@ -20,6 +20,7 @@ use crate::labels::FindingKind;
 use crate::source::bucket::Listed;
 use crate::source::folder::day_of;
 
+/// One region of one account while it is verified, day by day.
 pub struct Region {
     context: Arc<VerifyContext>,
     /// The folder of its digests, which ends before the year.
@@ -62,6 +63,7 @@ enum Named {
 }
 
 impl Region {
+    /// Begins with no digest. `base` is the folder of its digests, `known` why it is expected to have some.
     pub fn new(context: Arc<VerifyContext>, base: String, known: Vec<&'static str>) -> Self {
         let plan = &context.plan;
         let report = Report::new(String::new(), plan.from, plan.to);

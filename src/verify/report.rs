@@ -40,6 +40,7 @@ pub struct Report {
 }
 
 impl Report {
+    /// A report without findings, in which each kind has a count of zero.
     pub fn new(place: String, from: Date, to: Date) -> Self {
         Self {
             place,
@@ -75,6 +76,7 @@ impl Report {
         self.day_status.ship(object, self.to);
     }
 
+    /// Counts a finding, and keeps it as long as there are not too many of its kind.
     pub fn find(&mut self, finding: Finding) {
         self.day_status.find(&finding, self.from, self.to);
         let count = self.counts.entry(finding.kind).or_default();
@@ -84,10 +86,12 @@ impl Report {
         }
     }
 
+    /// How many findings of this kind there are, also of those that were not kept.
     pub fn count(&self, kind: FindingKind) -> u64 {
         self.counts.get(&kind).copied().unwrap_or_default()
     }
 
+    /// How many findings leave something unproven, which decides on the exit code.
     pub fn gaps(&self) -> u64 {
         self.counts.iter().filter(|(kind, _)| kind.is_gap()).map(|(_, count)| count).sum()
     }

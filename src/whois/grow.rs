@@ -44,6 +44,9 @@ pub struct Grown {
     pub cut: Option<String>,
 }
 
+/// Grows the tree of one thing as far as the answers and the bounds allow.
+///
+/// As long as something is wanted, ask that, put the answers into the store and grow again.
 pub fn grow(root: &Thing, store: &Store, bounds: Bounds) -> Grown {
     let mut growing = Growing::new(store, bounds);
     growing.plant(root.clone(), Towards::Both, 0);
@@ -338,6 +341,7 @@ impl Related {
 }
 
 impl Thing {
+    /// What the tree calls it: the key's id, the session's ARN, or the name of the person or workload.
     pub fn name(&self) -> &str {
         match self {
             Self::Kept(key) => &key.id,

@@ -14,6 +14,7 @@ pub enum Meant {
     Named(Vec<Question>),
 }
 
+/// Tells an access key and the ARN of a session by their form; anything else has to be asked for.
 pub fn meant(asked: &str) -> Meant {
     if is_access_key(asked) {
         return Meant::One(Thing::Kept(Key::session(asked)));

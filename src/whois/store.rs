@@ -56,10 +56,12 @@ impl Store {
         self.answers.insert(question, Answer { keys, more: total.saturating_sub(hits) });
     }
 
+    /// Every state that some answer brought.
     pub fn known(&self) -> &Known {
         &self.known
     }
 
+    /// The things that fit a question; None where it was not asked yet.
     pub fn answer(&self, question: &Question) -> Option<&Answer> {
         self.answers.get(question)
     }

@@ -37,6 +37,7 @@ pub fn everything(state: &State) -> Vec<Fact> {
     fields.filter(|field| !SHOWN_ELSEWHERE.contains(field)).filter_map(|field| fact(state, field)).collect()
 }
 
+/// The few fields that are shown of a thing beside the root, as far as they are known.
 pub fn summary(state: &State) -> Vec<Fact> {
     SUMMARY.iter().filter_map(|field| fact(state, field)).collect()
 }

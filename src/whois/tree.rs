@@ -59,6 +59,7 @@ pub struct Branch {
     pub more: u64,
 }
 
+/// One related thing, or why the tree does not go on there.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Twig {

@@ -75,6 +75,7 @@ impl DocumentId {
         Self(id)
     }
 
+    /// The id as a bulk names it: at most 69 characters that need no escapes in JSON or in a URL.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -171,6 +172,7 @@ impl IndexName {
         Names::new(&self.name[..self.prefix]).join_script()
     }
 
+    /// The whole name, with the tenant's prefix.
     pub fn as_str(&self) -> &str {
         &self.name
     }

@@ -63,6 +63,7 @@ pub struct Incident {
     pub incident: IncidentFields,
 }
 
+/// What an incident says under ECS `event`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EventFields {
     pub kind: Kind,
@@ -82,17 +83,20 @@ pub enum Kind {
     Alert,
 }
 
+/// Where the signals of an incident happened, in ECS: the accounts and regions of all of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CloudFields {
     pub account: AccountFields,
     pub region: Vec<String>,
 }
 
+/// The ids of the accounts, as many as an incident keeps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AccountFields {
     pub id: Vec<String>,
 }
 
+/// Where the calls of an incident came from, in ECS.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourceFields {
     /// Addresses, or names of services of AWS.
@@ -159,6 +163,7 @@ pub struct IncidentFields {
     pub cut: Vec<String>,
 }
 
+/// How far an incident is; only one that is closed takes in nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -169,6 +174,7 @@ pub enum State {
     Closed,
 }
 
+/// What one rule found in the signals of an incident.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FindingFields {
@@ -227,6 +233,7 @@ pub fn counts_with(
 }
 
 impl Incident {
+    /// Whether it still takes in what its origins do.
     pub fn is_standing(&self) -> bool {
         self.incident.state != State::Closed
     }

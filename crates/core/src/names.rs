@@ -22,10 +22,12 @@ impl Default for Names {
 }
 
 impl Names {
+    /// The names of the tenant with this prefix, whose form the configuration checks.
     pub fn new(prefix: &str) -> Self {
         Self { prefix: prefix.into() }
     }
 
+    /// What every name of this tenant begins with, without the hyphen behind it.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -51,6 +53,7 @@ impl Names {
         INDICES.iter().map(|(_, pattern)| self.named(pattern)).collect()
     }
 
+    /// The name of something that only this tenant has: what it is, behind the prefix.
     pub fn named(&self, name: &str) -> String {
         format!("{}-{name}", self.prefix)
     }

@@ -89,6 +89,7 @@ impl<'a> Record<'a> {
         Self::parse(room.as_bytes()).map(|record| (record, room.as_str())).map_err(|_| error)
     }
 
+    /// The record as one value, for whoever walks through all of it.
     pub fn root(&self) -> &Value<'a> {
         &self.root
     }
@@ -123,6 +124,7 @@ impl<'a> Record<'a> {
         self.event_source.as_deref().or_else(|| self.text(&["eventSource"])).unwrap_or_default()
     }
 
+    /// The name of the call; empty where the record has none.
     pub fn event_name(&self) -> &str {
         self.event_name.or_else(|| self.text(&["eventName"])).unwrap_or_default()
     }

@@ -31,10 +31,11 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    pub fn subject(&self) -> String {
+    fn subject(&self) -> String {
         format!("{} {}", self.account, self.region)
     }
 
+    /// What is wrong with this account and region: since when, how lately it showed, in how many records, and in words.
     pub fn trouble(
         &self,
         (since, last): (OffsetDateTime, OffsetDateTime),

@@ -19,6 +19,7 @@ pub enum Measure<'c> {
 }
 
 impl Correlation {
+    /// What to count first, so that groups in which the condition cannot hold need not be read.
     pub fn measure(&self) -> Measure<'_> {
         let compiled = &self.compiled;
         match (compiled.correlation_type, compiled.condition.field.as_deref()) {

@@ -84,6 +84,7 @@ pub struct Days<'c> {
 }
 
 impl<'c> Days<'c> {
+    /// Begins with no day known; each is worked out when it is first asked for.
     pub fn new(correlation: &'c Correlation, history: &'c History) -> Self {
         Self { correlation, history, known: BTreeMap::new() }
     }

@@ -8,6 +8,7 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// A problem in this member; the text says what a person must change.
     pub fn new(member: impl Into<String>, text: impl Into<String>) -> Self {
         Self { member: member.into(), text: text.into() }
     }

@@ -87,10 +87,12 @@ impl Rhythm {
         self.history_days
     }
 
+    /// On how many of the days before a group must have been seen, so that its rhythm is known.
     pub fn known_days(&self) -> usize {
         self.known_days
     }
 
+    /// How many times as much as on a usual day is a match.
     pub fn times(&self) -> u64 {
         self.times
     }

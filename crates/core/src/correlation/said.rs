@@ -17,6 +17,7 @@ pub struct Said<'m> {
 }
 
 impl Said<'_> {
+    /// The outcome in ECS: `success` where a call of one of the points succeeded, else `failure`.
     pub fn outcome(&self) -> &'static str {
         let succeeded =
             |point: &&Point| point.values("event.outcome").iter().any(|outcome| outcome == "success");

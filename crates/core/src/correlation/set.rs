@@ -35,6 +35,7 @@ impl Correlations {
         self.iter().chain(self.inactive.iter().map(|inactive| &inactive.correlation))
     }
 
+    /// The correlation with this id, if it can match.
     pub fn get(&self, id: &str) -> Option<&Correlation> {
         self.iter().find(|correlation| correlation.id == id)
     }

@@ -25,6 +25,7 @@ pub struct Window<'h, 'p> {
 }
 
 impl<'h, 'p> Window<'h, 'p> {
+    /// An empty window; of more hits than the capacity the oldest are left out.
     pub fn new(correlation: &'h Correlation, capacity: usize) -> Self {
         Self {
             correlation,
@@ -79,6 +80,7 @@ impl<'h, 'p> Window<'h, 'p> {
         compiled.condition.check(value).then_some(value)
     }
 
+    /// The hits in the window, the oldest first.
     pub fn hits(&self) -> impl Iterator<Item = &'h Hit<'p>> {
         self.hits.iter().copied()
     }

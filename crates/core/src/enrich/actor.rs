@@ -64,6 +64,7 @@ pub struct Actor<'r> {
     pub agent: &'static str,
 }
 
+/// Who lent temporary credentials, in CloudTrail's words.
 #[derive(Debug)]
 pub struct Issuer<'r> {
     pub kind: Option<&'r str>,
@@ -145,6 +146,7 @@ impl<'r> Actor<'r> {
         Some((account, id))
     }
 
+    /// The name that an analyst would use; None where the record names nobody.
     pub fn name(&self) -> Option<&'r str> {
         match self.naming {
             Naming::Name(name) => Some(name),

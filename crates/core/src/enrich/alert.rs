@@ -49,6 +49,7 @@ pub struct AlertKey<'e> {
 }
 
 impl<'e> AlertKey<'e> {
+    /// Concludes the keys of one record. Those of a drill are the drill's own.
     pub fn of(
         record: &Record<'_>,
         actor: &Actor<'e>,

@@ -7,6 +7,7 @@ use super::rule::Rule;
 use super::verdict::{CallOutcome, Verdict};
 use crate::record::Record;
 
+/// One record, the rules that matched it, and everything that was concluded from both.
 #[derive(Clone, Copy)]
 pub struct Analysis<'v, 'a> {
     /// The record with its secrets replaced.
@@ -20,6 +21,7 @@ pub struct Analysis<'v, 'a> {
 }
 
 impl Analysis<'_, '_> {
+    /// Whether the call failed because the caller lacks a permission, by its error code.
     pub fn was_denied(&self) -> bool {
         let code = self.record.text(&["errorCode"]).unwrap_or_default();
         DENIALS.iter().any(|denial| code.contains(denial))

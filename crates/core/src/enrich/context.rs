@@ -104,6 +104,7 @@ pub struct Context<'r> {
     pub cut: Vec<&'static str>,
 }
 
+/// The roles that the call hands to SageMaker, by which its jobs and notebooks act.
 #[derive(Debug, Default, Serialize, PartialEq)]
 pub struct ExecutionRole<'r> {
     pub arn: Texts<'r>,
@@ -111,6 +112,7 @@ pub struct ExecutionRole<'r> {
     pub account_id: Texts<'r>,
 }
 
+/// The models that the call makes, runs or refers to.
 #[skip_serializing_none]
 #[derive(Debug, Default, Serialize, PartialEq)]
 pub struct Model<'r> {

@@ -17,6 +17,7 @@ pub struct Denied<'r> {
 const DENIAL: &str = " is not authorized to perform: ";
 
 impl<'r> Denied<'r> {
+    /// Reads the message of a failed call; None where it does not say that somebody lacks a permission.
     pub fn of(record: &'r Record<'_>) -> Option<Self> {
         record.text(&["errorCode"])?;
         Self::read(record.text(&["errorMessage"])?)

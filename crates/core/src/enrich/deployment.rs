@@ -39,6 +39,7 @@ impl Named {
         })
     }
 
+    /// Whether no configuration and no model is named.
     pub fn is_empty(&self) -> bool {
         self.configurations.is_empty() && self.models.is_empty()
     }

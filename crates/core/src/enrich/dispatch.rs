@@ -185,6 +185,7 @@ struct ByName {
 }
 
 impl Dispatch {
+    /// Sorts rules by the services and calls that they can match; a rule is known by its position from then on.
     pub fn new<'a>(rules: impl IntoIterator<Item = &'a Calls>) -> Self {
         let mut dispatch = Self::default();
         let mut by_part: BTreeMap<String, ByName> = BTreeMap::new();

@@ -358,6 +358,7 @@ pub struct Log<'e> {
 }
 
 impl<'e> Log<'e> {
+    /// Takes the path that the record was read from, such as the S3 URI of its object.
     pub fn of(path: &'e str) -> Self {
         Self { file: LogFile { path } }
     }

@@ -43,6 +43,7 @@ pub struct CloudTrail<'e, 'a> {
 }
 
 impl<'e, 'a> CloudTrail<'e, 'a> {
+    /// Takes the fields from a redacted record; what it lacks is left out.
     pub fn of(record: &'e Record<'a>) -> Self {
         let text = |name| record.text(&[name]);
         Self {

@@ -51,6 +51,7 @@ pub struct Times {
 }
 
 impl Times {
+    /// The stamps of a record, which is known by the id of its document.
     pub fn of(time: OffsetDateTime, id: &DocumentId) -> Self {
         Self { at: Stamp::of(time, id.as_str()), day: Stamp::of_day(time), text: timestamp::format(time) }
     }

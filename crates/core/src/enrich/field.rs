@@ -22,6 +22,7 @@ pub enum Place {
 }
 
 impl Place {
+    /// The place of a field by its name, as rules write it.
     pub fn of(field: &str) -> Self {
         match field {
             _ if remembered::is_field(field) => Self::Memory,

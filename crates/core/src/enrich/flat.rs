@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json_borrow::Value;
 
-/// A value that serialises as an object fit for a `flat_object`, or as null when there is nothing in it.
+/// A value that serialises as an object fit for a `flat_object`. Whoever writes it leaves out one that is empty.
 pub struct Flat<'v, 'a>(pub &'v Value<'a>);
 
 /// Bytes of a term that path and value may take together. Lucene's limit is 32,766; OpenSearch puts the name of the
@@ -23,6 +23,7 @@ const MAX_DEPTH: usize = 24;
 const WRAPPER: &str = "value";
 
 impl Flat<'_, '_> {
+    /// Whether the record lacks the member, or has null in it.
     pub fn is_empty(&self) -> bool {
         self.0.is_null()
     }

@@ -30,6 +30,7 @@ impl Indicators {
         indicators
     }
 
+    /// The hosts that are named by name and not by address.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         self.hosts.iter().map(String::as_str)
     }

@@ -22,6 +22,7 @@ pub struct Keys<'r> {
 }
 
 impl<'r> Keys<'r> {
+    /// Finds the keys of a record in what was read of it; one is None where the record lacks what it is made of.
     pub fn of(record: &'r Record<'_>, context: &Context<'r>, actor: &Actor<'r>) -> Self {
         let caller = actor.account_id.zip(actor.principal_id);
         let issuer = actor.issuer.as_ref().filter(|issuer| issuer.kind == Some("Role"));

@@ -87,10 +87,12 @@ impl Kinds {
         Ok(Self { all: kinds, by_beginning, partitions, aws_owned })
     }
 
+    /// Every kind of the file, those of other services among them.
     pub fn all(&self) -> &[Kind] {
         &self.all
     }
 
+    /// The kind with this name, such as `training-job`.
     pub fn get(&self, name: &str) -> Option<&Kind> {
         self.all.iter().find(|kind| kind.name == name)
     }

@@ -68,6 +68,7 @@ impl Networks {
         Self { aws: AwsRanges::built_in(), city: None, asn: None }
     }
 
+    /// Finds all that is known of the network of a call; without databases no places and no systems.
     pub fn source(&self, record: &Record<'_>) -> SourceNetwork<'_> {
         let address = address(record);
         let kind = self.kind(record);

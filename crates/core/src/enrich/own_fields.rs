@@ -14,6 +14,7 @@ use super::rules::{Muted, Releveled};
 use super::verdict::{Possible, Verdict};
 use crate::timestamp::Timestamp;
 
+/// Everything that a document says under `sagemaker`.
 #[derive(Serialize)]
 pub struct SageMaker<'e> {
     pub actor: ActorAndMemory<'e>,
@@ -50,6 +51,7 @@ pub struct SageMaker<'e> {
     pub rules: Rules<'e>,
 }
 
+/// What a document says under `sagemaker.actor`: from the record, from its address, and from memory.
 #[skip_serializing_none]
 #[derive(Serialize)]
 pub struct ActorAndMemory<'e> {

@@ -17,6 +17,7 @@ use crate::record::{HIDDEN, Record, is_account, repaired};
 /// The name under which rules find the principals of a record, which is also their field in a document.
 pub const FIELD: &str = "sagemaker.policy.principals";
 
+/// Whom and what the policies in one request allow.
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 pub struct Policy {
     /// Accounts and identities that are allowed something, each once: [`EVERYONE`] first, then those of other accounts
@@ -60,6 +61,7 @@ const KEYS: [&str; 4] =
 const OPERATORS: [&str; 5] = ["StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike"];
 
 impl Policy {
+    /// Whether nothing of it is written into a document. A policy that cannot be read may still let in somebody.
     pub fn says_nothing(&self) -> bool {
         self.principals.is_empty() && self.open_providers.is_empty() && self.rights.is_empty()
     }

@@ -21,6 +21,7 @@ const BLOCK_BYTES: usize = 1024;
 const SHORT: usize = 256;
 
 impl Prefilter {
+    /// Prepares the search for these words. Without any word nothing is found.
     pub fn new(words: &[String]) -> Result<Self, BuildError> {
         let lowered: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
         let (signs, longer): (Vec<&[u8]>, Vec<&[u8]>) =

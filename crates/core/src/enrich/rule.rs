@@ -14,6 +14,7 @@ use crate::record::Record;
 /// The tag namespace of threat categories.
 const CATEGORY_NAMESPACE: &str = "sagetrail.";
 
+/// A rule that is ready to be evaluated, with what a match of it says.
 #[derive(Debug, Clone)]
 pub struct Rule {
     pub id: String,
@@ -127,6 +128,7 @@ pub struct Tags {
 }
 
 impl Tags {
+    /// Sorts the tags of a rule by what they name; those that name nothing known are left out.
     pub fn of(tags: &[String]) -> Self {
         let mut known = Self::default();
         for tag in tags {
@@ -182,6 +184,7 @@ impl Severity {
     /// From the least to the most worrying.
     pub const ALL: &[Self] = Self::VARIANTS;
 
+    /// The level in small letters, as Sigma and documents have it.
     pub fn name(self) -> &'static str {
         self.into()
     }

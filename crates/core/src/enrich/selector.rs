@@ -76,6 +76,7 @@ enum Outcome {
 }
 
 impl Selector {
+    /// Whether everything that the selector asks for is so. A selector that asks for nothing always holds.
     pub fn holds(&self, analysis: &Analysis<'_, '_>) -> bool {
         let record = analysis.record;
         let resource = analysis.context.resource.as_ref().and_then(|resource| resource.kind.as_deref());

@@ -55,6 +55,7 @@ pub struct FoundFacts<'s> {
     pub drill: Option<&'s str>,
 }
 
+/// A record as rules see it. Each fact is found when it is first asked for, and kept.
 #[derive(Debug)]
 pub struct SigmaEvent<'s, 'a> {
     pub record: &'s Record<'a>,
@@ -77,6 +78,7 @@ pub struct SigmaEvent<'s, 'a> {
 }
 
 impl<'s, 'a> SigmaEvent<'s, 'a> {
+    /// A record of which nothing was found yet, that belongs to no drill, and of which memory is not asked.
     pub fn new(
         record: &'s Record<'a>,
         unpacked: &'s Unpacked,
@@ -177,6 +179,7 @@ impl<'s, 'a> SigmaEvent<'s, 'a> {
         }
     }
 
+    /// What memory adds to the record; nothing where memory is off or was not handed over.
     pub fn remembered(&self) -> &Remembered {
         match self.memory.get() {
             Some((known, time)) if !known.is_off() => {

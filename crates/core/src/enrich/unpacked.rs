@@ -5,6 +5,7 @@ use super::script::{self, Script};
 use super::shell::Shell;
 use crate::record::Record;
 
+/// What was decoded from one request, once for the rules and for the document.
 #[derive(Debug, Default)]
 pub struct Unpacked {
     pub scripts: Vec<Script>,
@@ -13,6 +14,7 @@ pub struct Unpacked {
 }
 
 impl Unpacked {
+    /// Finds the scripts in a request, follows what they do, and parses the documents in it.
     pub fn of(record: &Record<'_>) -> Self {
         Self::with_scripts(script::scripts(record), record)
     }

@@ -137,6 +137,7 @@ pub struct Experience<'s> {
 }
 
 impl<'s> Experience<'s> {
+    /// What is known of both at the time of an event; None where memory has nothing of one.
     pub fn of(identity: Option<&'s State>, account: Option<&'s State>, now: OffsetDateTime) -> Self {
         let is_established = |known: Option<&State>| known.is_some_and(|known| is_established(known, now));
         Self {

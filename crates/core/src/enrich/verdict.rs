@@ -18,6 +18,7 @@ pub struct MatchedRules<'e> {
 }
 
 impl<'e> MatchedRules<'e> {
+    /// Takes the ids, titles and levels of the matches, in their order.
     pub fn of(matches: &[&'e Rule]) -> Self {
         Self {
             id: matches.iter().map(|rule| rule.id.as_str()).collect(),
@@ -27,6 +28,7 @@ impl<'e> MatchedRules<'e> {
     }
 }
 
+/// ECS `threat`: the tactics and techniques of what is worth a look.
 #[derive(Serialize)]
 pub struct Threat<'e> {
     framework: &'static str,
@@ -55,6 +57,7 @@ pub struct Possible<'e> {
 }
 
 impl<'e> Possible<'e> {
+    /// Takes the rules that only tag. None where none of these matched; base rules of correlations do not count.
     pub fn of(matches: &[&'e Rule]) -> Option<Self> {
         let tagging = || matches.iter().filter(|rule| !rule.asks_for_a_look() && !rule.is_base());
         tagging().next().is_some().then(|| Self {
@@ -94,6 +97,7 @@ pub struct Verdict<'e> {
     severity: Option<Severity>,
 }
 
+/// A match that asks for a look, as a document has it.
 #[derive(Serialize)]
 pub struct Finding<'e> {
     id: &'e str,
@@ -111,6 +115,7 @@ pub enum CallOutcome {
 }
 
 impl<'e> Verdict<'e> {
+    /// Sorts the matches on a call that ended like this.
     pub fn of(matches: &[&'e Rule], outcome: CallOutcome) -> Self {
         let mut worth_a_look: Vec<&'e Rule> =
             matches.iter().copied().filter(|rule| rule.asks_for_a_look()).collect();

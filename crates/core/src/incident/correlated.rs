@@ -25,6 +25,7 @@ pub struct Correlated<'c> {
 }
 
 impl<'c> Correlated<'c> {
+    /// Begins with no points for these correlations.
     pub fn new(correlations: &'c Correlations) -> Self {
         let (base, fields) = (correlations.base(), correlations.fields());
         Self {

@@ -44,6 +44,7 @@ pub fn rest_before(incident: &Incident, weights: &Weights, now: OffsetDateTime) 
 }
 
 impl Incident {
+    /// Whether the signals are those of a drill, which mean nobody harm.
     pub fn is_drill(&self) -> bool {
         self.incident.drill.is_some()
     }

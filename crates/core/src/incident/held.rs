@@ -31,10 +31,12 @@ impl Held {
         None
     }
 
+    /// Signals of events at a time or later, in the order in which they came.
     pub fn since(&self, from: OffsetDateTime) -> impl Iterator<Item = &Signal> {
         self.signals.iter().filter(move |signal| signal.time >= from)
     }
 
+    /// The time of the latest event that ever came, also when its signal was forgotten since.
     pub fn latest(&self) -> Option<OffsetDateTime> {
         self.latest
     }

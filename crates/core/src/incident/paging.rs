@@ -46,6 +46,7 @@ pub fn untold<'o>(incident: &Incident, origins: impl IntoIterator<Item = &'o Str
     origins.into_iter().filter(|origin| !told.contains(*origin)).cloned().collect()
 }
 
+/// Decides whether an incident that opens or goes on pages now, later or not, and what it tells.
 pub fn decide(asked: Question<'_>, around: Surroundings<'_>) -> Decision {
     let Question { tally, standing, severity, score, origin, .. } = asked;
     let reason = || sentence::reason(tally, score, around.weights);

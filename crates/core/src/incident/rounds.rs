@@ -104,6 +104,7 @@ impl Page {
 }
 
 impl<'c> Rounds<'c> {
+    /// Begins with no signals and no incidents.
     pub fn new(weights: Weights, correlations: &'c Correlations) -> Self {
         Self {
             weights,

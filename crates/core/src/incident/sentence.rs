@@ -114,6 +114,7 @@ fn last_part(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
+/// The level with a capital letter, as sentences for people have it.
 pub fn capital(severity: Severity) -> &'static str {
     match severity {
         Severity::Informational => "Informational",

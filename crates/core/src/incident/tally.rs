@@ -74,12 +74,14 @@ pub struct Kept {
 }
 
 impl Tally {
+    /// Adds up these signals.
     pub fn of<'s>(signals: impl IntoIterator<Item = &'s Signal>) -> Self {
         let mut tally = Self::default();
         signals.into_iter().for_each(|signal| tally.add(signal));
         tally
     }
 
+    /// Adds one signal. Each counts anew, so the caller must not add one twice.
     pub fn add(&mut self, signal: &Signal) {
         let Signal { time, .. } = signal;
         self.signals += 1;
@@ -174,6 +176,7 @@ impl Tally {
 }
 
 impl Kept {
+    /// Adds a name where [`MOST`] are kept.
     pub fn add(&mut self, name: &str, at: OffsetDateTime) {
         self.add_to(MOST, name, at);
     }
@@ -191,6 +194,7 @@ impl Kept {
         }
     }
 
+    /// The names that are kept, by the alphabet.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.seen.keys().map(String::as_str)
     }
@@ -202,14 +206,17 @@ impl Kept {
         names.into_iter().map(|(name, _)| name.clone()).collect()
     }
 
+    /// Whether this name is kept; when there were too many, it may have been dropped.
     pub fn contains(&self, name: &str) -> bool {
         self.seen.contains_key(name)
     }
 
+    /// How many names are kept.
     pub fn len(&self) -> usize {
         self.seen.len()
     }
 
+    /// Whether no name was added.
     pub fn is_empty(&self) -> bool {
         self.seen.is_empty()
     }

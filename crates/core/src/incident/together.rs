@@ -62,10 +62,12 @@ pub struct Ties {
 }
 
 impl Ties {
+    /// The ties of whoever signals are about that no incident has yet.
     pub fn of(tally: &Tally) -> Self {
         Self { selves: tally.selves(), ties: tally.ties.names().map(str::to_owned).collect() }
     }
 
+    /// The ties of an incident, as far as its document keeps them.
     pub fn of_incident(incident: &Incident) -> Self {
         let fields = &incident.incident;
         let selves = fields.origins.iter().chain(&fields.principals).map(|name| tie_key(name)).collect();

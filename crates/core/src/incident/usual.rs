@@ -16,6 +16,7 @@ pub fn hour_of(now: OffsetDateTime) -> OffsetDateTime {
 pub struct Matches(BTreeMap<String, BTreeMap<String, Vec<OffsetDateTime>>>);
 
 impl Matches {
+    /// Counts a match of a rule, in any order of time.
     pub fn add(&mut self, rule: &str, origin: &str, time: OffsetDateTime) {
         let of_rule = self.0.entry(rule.to_owned()).or_default();
         let times = match of_rule.get_mut(origin) {

@@ -12,6 +12,7 @@ use crate::labels::HealthRule;
 /// What a site can read in `config/incidents.toml`.
 const BUILT_IN: &str = include_str!("../../../../config/incidents.toml");
 
+/// Everything that `config/incidents.toml` says, with the assets of a site where it has some.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Weights {
@@ -33,6 +34,7 @@ struct Points {
     low: Number,
 }
 
+/// By which factors, in percent, a finding counts more than the points of its level.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Factors {
@@ -42,6 +44,7 @@ pub struct Factors {
     pub spread: Number,
 }
 
+/// From how many resources on a finding is spread, and from which score on an incident opens or is critical.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
@@ -53,6 +56,7 @@ pub struct Limits {
     pub critical_at: Number,
 }
 
+/// After which times an incident pages again, falls quiet and closes, and how far back signals and matches count.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Times {
@@ -101,6 +105,7 @@ pub struct Time {
 }
 
 impl Weights {
+    /// The weights as the binary has them, with the assets that every site has.
     pub fn built_in() -> Self {
         toml::from_str(BUILT_IN).expect("the file is part of the binary, and a test reads it")
     }

@@ -68,12 +68,14 @@ pub type KeyMap<T> = HashMap<Key, T, BuildHasherDefault<HashOfKey>>;
 const HASH_BYTES: usize = 16;
 
 impl Key {
+    /// A key whose id is written as it is meant; the other constructors write it in the one form for their kind.
     pub fn new(kind: Kind, id: impl Into<String>) -> Self {
         let id = id.into();
         let hash = HASHES.hash_one(&id);
         Self { kind, id, hash }
     }
 
+    /// The key of a resource by its ARN: in lower case, in the commercial partition, and a role without its path.
     pub fn resource(arn: &str) -> Self {
         // SageMaker takes names in any case and writes them as it likes; no service of AWS tells two names by case
         // alone. The path of a role is left out, because calls of IAM name it without.
@@ -91,6 +93,8 @@ impl Key {
         Self::new(Kind::Resources, id)
     }
 
+    /// The key of a role or user in an account. Of the principal's id, what stands behind a colon is the session's
+    /// name.
     pub fn identity(account: &str, principal_id: &str) -> Self {
         let (id, _) = principal_id.split_once(':').unwrap_or((principal_id, ""));
         Self::new(Kind::Identities, [account, "/", id].concat())
@@ -101,6 +105,7 @@ impl Key {
         Self::new(Kind::Identities, [account, "/*"].concat())
     }
 
+    /// The key of credentials, by the id of their access key.
     pub fn session(access_key_id: &str) -> Self {
         Self::new(Kind::Sessions, access_key_id)
     }

@@ -46,6 +46,7 @@ pub enum Lookup<'k> {
 }
 
 impl<'k> Lookup<'k> {
+    /// The state, where there is one, whatever the reason why there is none.
     pub fn found(self) -> Option<&'k State> {
         match self {
             Self::Found(state) => Some(state),
@@ -99,6 +100,7 @@ impl Known {
         &OFF
     }
 
+    /// The names by which records of other services may be about something that memory knows.
     pub fn names(&self) -> &KnownNames {
         &self.names
     }
@@ -108,6 +110,7 @@ impl Known {
         self.absence == Absence::NotAsked
     }
 
+    /// Whether memory is switched off, so that a record is judged alone and nothing counts as missing.
     pub fn is_off(&self) -> bool {
         self.absence == Absence::Off
     }
@@ -117,6 +120,7 @@ impl Known {
         self.absence = Absence::NotRecalled;
     }
 
+    /// Takes what memory answered about a key: its state, or None where nothing was told of it.
     pub fn recall(&mut self, key: Key, state: Option<Arc<State>>) {
         self.states.insert(key, state);
     }
@@ -131,10 +135,12 @@ impl Known {
         self.states.len() + self.missed.len()
     }
 
+    /// Whether no key was recalled or given up on.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
+    /// What is known of a key, and where nothing is, why.
     pub fn get(&self, key: &Key) -> Lookup<'_> {
         match (self.states.get(key), self.absence) {
             (Some(Some(state)), _) => Lookup::Found(state),

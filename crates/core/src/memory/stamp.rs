@@ -45,6 +45,7 @@ impl Stamp {
         timestamp::parse(time).or_else(|| timestamp::parse(&format!("{time}T00:00:00Z")))
     }
 
+    /// The text that sorts and is stored; empty for what holds at all times.
     pub fn as_str(&self) -> &str {
         self.0.as_deref().unwrap_or_default()
     }

@@ -111,6 +111,7 @@ impl State {
         self.oldest.get_or_default(set).insert(&shortened(member.into()), at.clone());
     }
 
+    /// Whether nothing is known of the thing.
     pub fn is_empty(&self) -> bool {
         self.latest.is_empty() && self.earliest.is_empty() && self.newest.is_empty() && self.oldest.is_empty()
     }
@@ -184,6 +185,7 @@ impl State {
         self.values(field)?.first().map(String::as_str)
     }
 
+    /// What a field holds and which record said so; the last word counts before the first one.
     pub fn said(&self, field: &str) -> Option<&Said> {
         self.latest.get(field).or_else(|| self.earliest.get(field))
     }

@@ -20,6 +20,7 @@ pub struct Told<'t> {
 const WORDS: usize = 16;
 
 impl<'t> Told<'t> {
+    /// Begins with no words about this thing.
     pub fn about(key: Key) -> Self {
         Self { key, words: Vec::with_capacity(WORDS) }
     }

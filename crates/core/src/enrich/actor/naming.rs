@@ -17,6 +17,7 @@ pub enum Naming<'r> {
     Unnamed(Unnamed),
 }
 
+/// Why a record names nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]

@@ -10,6 +10,7 @@ use crate::enrich::indicators::Indicators;
 use crate::enrich::script::Script;
 use crate::enrich::shell::Shell;
 
+/// The start-up scripts that a call makes or attaches.
 #[derive(Debug, Default, Serialize, PartialEq)]
 pub struct Lifecycle<'r> {
     #[serde(skip_serializing_if = "Texts::is_empty")]
@@ -54,6 +55,7 @@ impl<'r> Lifecycle<'r> {
         }
     }
 
+    /// Shows a redacted script, and the member that it stands under.
     pub fn show(&mut self, script: &'r Script) {
         self.hook.take(&script.hook);
         self.script.push(&script.text);
@@ -61,6 +63,7 @@ impl<'r> Lifecycle<'r> {
     }
 }
 
+/// The Git repositories that a call puts on an instance.
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 pub struct CodeRepository<'r> {
     pub url: Texts<'r>,

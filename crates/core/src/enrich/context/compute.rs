@@ -10,6 +10,7 @@ use serde_with::skip_serializing_none;
 use super::texts::{self, Texts};
 use super::values::{MAX_LONG, add, any_case, whole};
 
+/// The instances that a call asks for, and what they come to together.
 #[skip_serializing_none]
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 pub struct Instance<'r> {

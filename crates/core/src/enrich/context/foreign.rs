@@ -47,6 +47,7 @@ impl<'r> Foreign<'r> {
         Self { own_account, ..Self::default() }
     }
 
+    /// Whether nothing of another account was named; roles, keys and ARNs come with the id of their account.
     pub fn is_empty(&self) -> bool {
         self.account_id.is_empty() && self.bucket.is_empty()
     }

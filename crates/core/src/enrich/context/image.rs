@@ -6,6 +6,7 @@ use super::texts::Texts;
 use crate::enrich::aws_own;
 use crate::record::{Record, is_account, is_service_domain};
 
+/// The container images that a call runs.
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 pub struct Image<'r> {
     #[serde(skip_serializing_if = "Texts::is_empty")]

@@ -7,6 +7,7 @@ use serde_with::skip_serializing_none;
 use super::texts::{self, Texts};
 use super::values::is_enabled;
 
+/// The network that a call puts something into, and how far it is cut off from others.
 #[skip_serializing_none]
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 pub struct Network<'r> {
@@ -25,6 +26,7 @@ pub struct Network<'r> {
 }
 
 impl<'r> Network<'r> {
+    /// Takes a member of a request, whose name is in lower case.
     pub fn take(&mut self, name: &str, value: &'r Value<'_>) {
         let first = || texts::of(value).next();
         match name {

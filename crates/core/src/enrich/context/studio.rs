@@ -12,6 +12,7 @@ use crate::enrich::kind::Kinds;
 use crate::enrich::resource::Resource;
 use crate::record::member;
 
+/// What of SageMaker Studio a call concerns.
 #[skip_serializing_none]
 #[derive(Debug, Default, Serialize, PartialEq, Eq)]
 pub struct Studio<'r> {
@@ -23,6 +24,7 @@ pub struct Studio<'r> {
     pub app_type: BTreeSet<String>,
 }
 
+/// A domain of Studio, as documents name it.
 #[derive(Debug, Serialize, PartialEq, Eq)]
 pub struct Domain<'r> {
     pub id: &'r str,

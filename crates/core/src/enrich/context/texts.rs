@@ -35,6 +35,7 @@ impl<'r> Texts<'r> {
         }
     }
 
+    /// Whether no text was taken, so that the field is left out of the document.
     pub fn is_empty(&self) -> bool {
         self.texts.is_empty()
     }

@@ -27,6 +27,7 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
+    /// Takes a member of a request, whose name is in lower case, in the unit that its name says.
     pub fn take(&mut self, name: &str, value: &Value<'_>) {
         let (timeout, unit_seconds) = match name {
             "idletimeoutinminutes" => (&mut self.idle, 60),

@@ -5,6 +5,7 @@
 pub struct ByLength<T>(Vec<(Vec<u8>, T)>);
 
 impl<T> ByLength<T> {
+    /// The value under exactly this text, whose case counts.
     pub fn get(&self, text: &[u8]) -> Option<&T> {
         let order = |known: &[u8]| known.len().cmp(&text.len()).then_with(|| known.cmp(text));
         let place = self.0.binary_search_by(|(known, _)| order(known)).ok()?;

@@ -143,6 +143,7 @@ pub struct Words {
 }
 
 impl Words {
+    /// Prepares the search for these words, among which `KNOWN` stands for any name that memory knows.
     pub fn new(words: &BTreeSet<String>) -> Self {
         let literal: Vec<String> = words.iter().filter(|word| *word != KNOWN).cloned().collect();
         let literal =
@@ -150,6 +151,7 @@ impl Words {
         Self { literal, or_known: words.contains(KNOWN) }
     }
 
+    /// Whether a record with these bytes may have one of the words. A yes may be wrong, a no never is.
     pub fn could_be_in(&self, raw: &[u8], known: &KnownNames) -> bool {
         could_hide_word(raw)
             || self.literal.as_ref().is_some_and(|words| words.any_in(raw))

@@ -6,8 +6,9 @@ use memchr::memmem::Finder;
 
 use crate::lanes::{Byte, all_stops};
 
-/// Members of a record by which it is recognised in its bytes.
+/// Finds the quoted name of the member that names the service.
 pub static EVENT_SOURCE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"eventSource\""));
+/// Finds the quoted name of the member that names the call.
 pub static EVENT_NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"eventName\""));
 /// How the names of both begin, with its rarest letter behind so many others.
 const EVENT: &[u8; 6] = b"\"event";

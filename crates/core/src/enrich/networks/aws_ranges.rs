@@ -25,6 +25,7 @@ pub struct AwsRange<'r> {
     pub service: &'r str,
 }
 
+/// Why a file of ranges cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AwsRangesError {
     #[error("it is no ip-ranges.json: {0}")]
@@ -77,6 +78,7 @@ struct Prefix<'f> {
 }
 
 impl AwsRanges {
+    /// The ranges that the binary carries, which are as old as its release.
     pub fn built_in() -> Arc<Self> {
         Arc::clone(&BUILT_IN)
     }

@@ -12,6 +12,7 @@ pub struct Database {
     reader: Reader<Vec<u8>>,
 }
 
+/// Why a database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     #[error("it is no MaxMind database: {0}")]
@@ -56,6 +57,7 @@ pub struct AsNumber<'d> {
     pub organization: Option<Organization<'d>>,
 }
 
+/// Who runs an autonomous system, as ECS has it.
 #[derive(Debug, Serialize)]
 pub struct Organization<'d> {
     pub name: &'d str,

@@ -264,10 +264,12 @@ fn has_digit(value: &str) -> bool {
     value.bytes().any(|byte| byte.is_ascii_digit())
 }
 
+/// Whether a value is too short a number to be a secret, such as a port or a version.
 pub fn is_small_number(value: &str) -> bool {
     value.len() <= 4 && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
+/// Whether a value looks like a path, which says where a secret is and is none itself.
 pub fn is_path(value: &str) -> bool {
     value.starts_with(['/', '~', '.']) && value.len() > 1
 }

@@ -18,6 +18,7 @@ const WORK_PER_BYTE: usize = 40;
 const LEAST_WORK: usize = 12 * 1024;
 
 impl Budget {
+    /// The budget of a record with so many bytes.
     pub fn of(bytes: usize) -> Self {
         Self {
             left: bytes.saturating_mul(WORK_PER_BYTE).saturating_add(LEAST_WORK),
@@ -39,6 +40,7 @@ impl Budget {
         true
     }
 
+    /// Bytes that were worked on, for tests that measure the work.
     #[cfg(test)]
     pub fn spent(&self) -> usize {
         self.spent

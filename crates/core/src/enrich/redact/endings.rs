@@ -6,6 +6,7 @@ pub struct Endings {
 }
 
 impl Endings {
+    /// Sorts words, which are in lower case, by their last letters.
     pub fn new(words: Vec<String>) -> Self {
         let mut by_last = [const { Vec::new() }; 256];
         for word in words {

@@ -47,6 +47,7 @@ impl Output for Nowhere {
 }
 
 impl<'r, 'k, O: Output> Writer<'r, 'k, O> {
+    /// Begins a text that is written with this redaction's key and within its budget.
     pub fn new(redaction: &'r mut Redaction<'k>, output: O) -> Self {
         Self { redaction, output, changed: false }
     }
@@ -56,6 +57,7 @@ impl<'r, 'k, O: Output> Writer<'r, 'k, O> {
         self.changed.then_some(self.output)
     }
 
+    /// Writes a value that stands at this place, with everything below it.
     pub fn write(&mut self, value: &Value<'_>, place: Place) {
         match value {
             Value::Object(object) => {

@@ -87,6 +87,7 @@ pub enum Tone {
 }
 
 impl Place {
+    /// How texts at this place are meant.
     pub fn tone(self) -> Tone {
         match self {
             Self::Command | Self::Variables | Self::Script => Tone::Code,

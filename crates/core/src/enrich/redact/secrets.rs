@@ -16,9 +16,11 @@ use super::tokens::{FileTokens, Tokens};
 use super::url;
 use crate::enrich::prefilter::Prefilter;
 
+/// What `config/secrets.toml` lists, compiled when it is first needed.
 pub static SECRETS: LazyLock<Secrets> =
     LazyLock::new(|| Secrets::parse(FILE).expect("the file is part of the binary and tested"));
 
+/// The text of `config/secrets.toml`, which tests read by themselves as well.
 pub const FILE: &str = include_str!("../../../../../config/secrets.toml");
 
 /// Everything that redaction knows.
@@ -155,6 +157,7 @@ impl Secrets {
         })
     }
 
+    /// The words by which names are judged, for tests of these alone.
     #[cfg(test)]
     pub fn names(&self) -> &Names {
         &self.names
@@ -219,10 +222,12 @@ impl Secrets {
         self.prose.iter().any(|known| known.eq_ignore_ascii_case(word))
     }
 
+    /// Whether a label in small letters ends the names of hosts on the internet, such as `com`.
     pub fn is_top_domain(&self, label: &str) -> bool {
         self.top_domains.contains(label)
     }
 
+    /// Whether a parameter of a link is no secret, so that its value stays.
     pub fn is_harmless_parameter(&self, name: &str) -> bool {
         self.harmless_parameters.iter().any(|known| known.eq_ignore_ascii_case(name))
     }

@@ -358,6 +358,7 @@ impl<'k> Redaction<'k> {
         self.budget.spend(bytes)
     }
 
+    /// What replaces a text that was not searched to its end: a marker with its fingerprint.
     pub fn unsearched(&self, text: &str) -> String {
         self.key.unsearched(text)
     }

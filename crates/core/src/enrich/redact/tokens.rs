@@ -55,6 +55,7 @@ impl Alphabet {
 }
 
 impl Tokens {
+    /// Prepares the search. The file is part of the binary, so an error is a mistake in it.
     pub fn new(file: &[FileTokens]) -> Result<Self, BuildError> {
         let beginnings = file.iter().flat_map(|tokens| &tokens.beginnings);
         let tails =

@@ -25,6 +25,7 @@ enum Formula {
 }
 
 impl Conditions {
+    /// Reads the conditions of a set's rules; equal items of different rules become one.
     pub fn of<'r>(rules: impl IntoIterator<Item = &'r CompiledRule>) -> Self {
         let mut items = ItemsBuilder::default();
         let of_rules = rules

@@ -30,9 +30,10 @@ pub enum Folder {
 }
 
 impl Folder {
-    pub const ALL: &[Self] = Self::VARIANTS;
+    const ALL: &[Self] = Self::VARIANTS;
 
-    pub fn name(self) -> &'static str {
+    /// The folder's name below `config/rules`.
+    fn name(self) -> &'static str {
         self.into()
     }
 }
@@ -70,6 +71,7 @@ impl RuleFile {
         Ok(files)
     }
 
+    /// The text as it was read, from which the version of the set is made too.
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -60,6 +60,7 @@ pub struct ItemsBuilder {
 }
 
 impl ItemsBuilder {
+    /// Adds an item and returns its place, which is that of an equal one where there is one.
     pub fn add(&mut self, item: &CompiledDetectionItem) -> ItemId {
         let CompiledDetectionItem { field, exists, matcher, .. } = item;
         self.add_as(format!("{field:?} {exists:?} {}", all_of(matcher)), |builder| match (field, exists) {
@@ -78,6 +79,7 @@ impl ItemsBuilder {
         self.add_as(format!("{detection:?}"), |_| whole(detection.clone(), None))
     }
 
+    /// Ends the collection, and notes which answers can change once memory is asked.
     pub fn finish(self) -> Items {
         let mut items = self.items;
         let changes = |item: &Item| match item {
@@ -183,6 +185,7 @@ const YES: u8 = 2;
 const UNSURE: u8 = 3;
 
 impl<'r, 's, 'a> Answers<'r, 's, 'a> {
+    /// Begins with no answer.
     pub fn of(event: &'r SigmaEvent<'s, 'a>, items: &'r Items) -> Self {
         let unknown = unknown(event);
         Self {

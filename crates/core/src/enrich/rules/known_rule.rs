@@ -17,10 +17,12 @@ pub struct KnownRule {
 }
 
 impl KnownRule {
+    /// What it may be called by: its id, its name where it has one, and its title.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         [Some(&self.id), self.name.as_ref(), Some(&self.title)].into_iter().flatten().map(String::as_str)
     }
 
+    /// Whether one of these is that name, in any case.
     pub fn is_called(&self, name: &str) -> bool {
         self.names().any(|own| own.eq_ignore_ascii_case(name))
     }

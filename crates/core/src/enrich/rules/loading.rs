@@ -39,6 +39,7 @@ pub struct Loading<'c> {
 }
 
 impl<'c> Loading<'c> {
+    /// Begins with the files that could not even be read.
     pub fn new(config: &'c RulesConfig, version: String, broken: Vec<BrokenRule>) -> Self {
         Self {
             config,
@@ -55,6 +56,7 @@ impl<'c> Loading<'c> {
         }
     }
 
+    /// Takes the documents of a file. One that is no rule is noted as broken, and loading goes on.
     pub fn take_file(&mut self, file: &RuleFile) {
         let documents = file.documents();
         if documents.is_empty() {
@@ -165,6 +167,9 @@ impl<'c> Loading<'c> {
         (used.into_iter().collect(), missing)
     }
 
+    /// Ties filters, correlations and overrides to the rules, and makes the set.
+    ///
+    /// An unknown placeholder or override is an error, unless it may be one of a broken rule.
     pub fn finish(mut self) -> Result<RuleSet, RulesError> {
         // With a broken rule nobody can say which placeholders it would have had.
         let is_known = |name: &str| self.placeholders.contains(name) || placeholders::is_fallback(name);

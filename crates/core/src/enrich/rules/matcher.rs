@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use crate::enrich::sigma_event::SigmaEvent;
 
+/// What one item of a condition asks of a field's value.
 #[derive(Debug)]
 pub enum Matcher {
     /// One of the value's texts fits.
@@ -57,6 +58,7 @@ impl Words {
 const ONE_LINE: &str = "(?i)^..*$";
 
 impl Matcher {
+    /// Takes over a matcher of the library, those that compare texts without case as our own.
     pub fn of(compiled: &CompiledMatcher) -> Self {
         let each = |matchers: &[CompiledMatcher]| matchers.iter().map(Self::of).collect();
         match compiled {
@@ -66,6 +68,7 @@ impl Matcher {
         }
     }
 
+    /// Whether a value fits. The event is asked where the item compares one field with another.
     pub fn matches(&self, value: &FieldValue<'_>, event: &SigmaEvent<'_, '_>) -> bool {
         match self {
             Self::Text(matcher) => value.texts.as_slice().iter().any(|text| matcher.fits(text)),
@@ -170,6 +173,7 @@ enum Texts<'v> {
 }
 
 impl<'v> FieldValue<'v> {
+    /// Puts the texts of a value into lower case, once for all items.
     pub fn of(value: EventValue<'v>) -> Self {
         let texts = match &value {
             EventValue::Str(text) => Texts::One(lowered(text)),

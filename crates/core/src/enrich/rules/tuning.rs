@@ -37,6 +37,7 @@ pub struct RuleOverride {
     pub until: Date,
 }
 
+/// What an override does to matches of its rule.
 #[derive(Debug)]
 pub enum Effect {
     Disable,
@@ -80,6 +81,7 @@ pub struct Releveled<'s> {
 }
 
 impl<'s> Muted<'s> {
+    /// A match that a filter of the site mutes.
     pub fn by_filter(rule: &'s Rule, filter: &'s Filter) -> Self {
         Self::of(rule, MutedBy::Filter, Some(&filter.title), &filter.reason)
     }
@@ -90,6 +92,7 @@ impl<'s> Muted<'s> {
 }
 
 impl RuleOverride {
+    /// Whether an event at this time is judged with the override, which ends with its last day in UTC.
     pub fn applies_at(&self, at: OffsetDateTime) -> bool {
         at.to_offset(UtcOffset::UTC).date() <= self.until
     }
@@ -126,8 +129,8 @@ impl Tuning {
         (tuning, broken)
     }
 
-    /// Adds the overrides of the configuration. `is_complete` says that every rule is known, so that an id which is not
-    /// among them is a mistake.
+    /// Adds the overrides of the configuration. An id that is not among those of the rules is a mistake when
+    /// `completeness` says that every rule is known, and is passed over otherwise.
     pub fn take_overrides(
         &mut self,
         overrides: &BTreeMap<String, Override>,
@@ -160,6 +163,7 @@ impl Tuning {
         Ok(())
     }
 
+    /// All filters, also those that have no effect for want of placeholders.
     pub fn filters(&self) -> &[Filter] {
         &self.filters
     }
@@ -175,6 +179,7 @@ impl Tuning {
             || self.filters_for(id).any(|filter| filter.missing.is_empty())
     }
 
+    /// The override of the rule with this id, also when it applies no longer.
     pub fn override_of(&self, id: &str) -> Option<&RuleOverride> {
         self.overrides.get(id)
     }

@@ -21,6 +21,7 @@ pub struct Phrase {
 }
 
 impl Phrase {
+    /// Words a call: as the file has it for that call, or else from the verb and the noun in its name.
     pub fn of(record: &Record<'_>, resource: Option<&Resource<'_>>) -> Self {
         let (service, event_name) = (service(record), record.event_name());
         if let Some(call) = WORDING.calls.get(service).and_then(|calls| calls.get(event_name)) {

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
+/// What a piece of code does that rules ask for.
 pub enum Effect {
     /// It lets a shell run this.
     Shell(String),

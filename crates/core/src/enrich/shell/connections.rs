@@ -72,6 +72,7 @@ impl Machine {
         from.map_or_else(Value::unknown, |origin| Value { text: Text::default(), origin })
     }
 
+    /// Applies `ftp`, `smbclient` and their like, which send when a word of their script says so.
     pub fn file_transfer(&mut self, call: &Call) -> Value {
         let host = call.words().find_map(|word| match word.strip_prefix("//") {
             Some(share) => share.split('/').next(),

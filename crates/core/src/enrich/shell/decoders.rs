@@ -16,11 +16,13 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
+/// Decodes base64 with or without padding, white space left out. None where there is another symbol.
 pub fn base64(text: &str) -> Option<Vec<u8>> {
     let symbols: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     BASE64.decode(symbols).ok()
 }
 
+/// Decodes base32 in either case, white space and padding left out. None where there is another symbol.
 pub fn base32(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let (mut bits, mut count) = (0_u32, 0);

@@ -5,6 +5,7 @@ use super::machine::{Call, Machine};
 use super::value::{Text, Value};
 
 impl Machine {
+    /// Applies a program that decodes its input or a file, as far as its options say so.
     pub fn decode(&mut self, name: &str, call: &Call) -> Value {
         let has = |options: &[&str]| {
             call.fields.iter().any(|field| {

@@ -16,6 +16,7 @@ const MOST_ALTERNATIVES: usize = 64;
 const FIELD_BYTES: usize = 24;
 
 impl Machine {
+    /// Expands one word as the variables and files are now, and runs the substitutions in it.
     pub fn fields(&mut self, word: &Word) -> Fields {
         let mut done: Vec<Value> = Vec::new();
         let mut current = Value::default();

@@ -27,6 +27,7 @@ pub enum Behavior {
 
 type Set = BTreeSet<String>;
 
+/// What the scripts of one record do, for rules and for the document.
 #[derive(Debug, Default)]
 pub struct Facts {
     pub commands: Vec<String>,
@@ -50,6 +51,7 @@ const MOST_CHARACTERS: usize = 8000;
 const OVERLAP: usize = 400;
 
 impl Facts {
+    /// Begins with nothing; `room` is how many bytes of commands and addresses are kept.
     pub fn new(room: usize) -> Self {
         Self { room, ..Self::default() }
     }

@@ -28,7 +28,8 @@ pub enum Filled {
 }
 
 impl Files {
-    pub fn path(&self, path: &str) -> String {
+    /// One spelling for each path: whole, from the working folder on, with `$HOME` for `~`.
+    fn path(&self, path: &str) -> String {
         let path = path.strip_prefix("file://").unwrap_or(path);
         let path = path.strip_prefix("./").unwrap_or(path);
         let path = match path.strip_prefix('~') {
@@ -41,6 +42,7 @@ impl Files {
         format!("{}/{path}", self.folder.trim_end_matches('/'))
     }
 
+    /// What a file holds. What no script made is of the machine itself, and may be its credentials.
     pub fn read(&self, path: &str) -> Value {
         let path = self.path(path);
         if let Some(value) = self.contents.get(&path) {
@@ -86,6 +88,7 @@ impl Files {
         all
     }
 
+    /// Puts a content into a file, or behind what it holds.
     pub fn write(&mut self, path: &str, content: Value, appends: bool) {
         let path = self.path(path);
         match self.contents.get_mut(&path) {

@@ -7,6 +7,8 @@ use super::value::{Origin, Text, Value, render};
 use super::vocabulary::VOCABULARY;
 
 impl Machine {
+    /// Applies a program of another language: the code in its option, its file or its input. Returns what is known of
+    /// its output.
     pub fn interpreter(&mut self, name: &str, call: &mut Call) -> Value {
         let mut fields = call.fields.iter().skip(1).cloned();
         if call.has_socket {

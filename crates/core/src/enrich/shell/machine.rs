@@ -64,6 +64,7 @@ impl Call {
 }
 
 impl Machine {
+    /// A machine that may read and make `work` bytes, and keeps `room` bytes of what it finds.
     pub fn new(work: usize, room: usize) -> Self {
         Self {
             variables: HashMap::new(),
@@ -87,14 +88,17 @@ impl Machine {
         }
     }
 
+    /// Whether all work is done that may be done; what was not read by then is left out.
     pub fn is_spent(&self) -> bool {
         self.work == 0
     }
 
+    /// Bytes that may still be read or made.
     pub fn left(&self) -> usize {
         self.work
     }
 
+    /// What a variable holds; None where the script did not set it. `PWD` is the working folder.
     pub fn variable(&self, name: &str) -> Option<Value> {
         if name == "PWD" && !self.files.folder.is_empty() {
             return Some(Value::known(self.files.folder.as_str()));
@@ -102,6 +106,7 @@ impl Machine {
         self.variables.get(name).cloned()
     }
 
+    /// Sets a variable in place of what it held.
     pub fn set(&mut self, name: &str, value: Value) {
         self.variables.insert(name.to_owned(), value);
     }

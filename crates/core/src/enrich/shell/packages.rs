@@ -19,6 +19,7 @@ fn is_file_name(word: &str) -> bool {
 }
 
 impl Machine {
+    /// Applies a program that installs packages: takes their names, their sources, and files that run when installed.
     pub fn packages(&mut self, name: &str, call: &Call) -> Value {
         let words: Vec<&str> = call.words().collect();
         let is_pip = name.starts_with("pip") || matches!(name, "uv" | "easy_install" | "poetry");

@@ -84,7 +84,8 @@ impl Machine {
         Value::unknown()
     }
 
-    pub fn fetched_to(&mut self, file: &str, source: &str, is_folder: bool) {
+    /// Remembers that a file or a whole folder came from an address.
+    fn fetched_to(&mut self, file: &str, source: &str, is_folder: bool) {
         let origin = Origin::fetched_from(source);
         self.work(source.len());
         if is_folder {
@@ -94,6 +95,7 @@ impl Machine {
         }
     }
 
+    /// Applies Git: what is cloned comes from its address, and what is pushed goes to one.
     pub fn git(&mut self, call: &Call) -> Value {
         let words: Vec<&str> = call.words().filter(|word| !word.starts_with('-')).collect();
         let Some(at) =

@@ -176,6 +176,8 @@ impl Machine {
         Value::default()
     }
 
+    /// Applies a program of archives: what is unpacked comes from where the archive came from, and one that is made
+    /// holds what was packed.
     pub fn unpack_archive(&mut self, name: &str, call: &Call) -> Value {
         let words: Vec<Value> = call.fields[1..].to_vec();
         let first = words.first().map(|word| word.text.to_string()).unwrap_or_default();
@@ -300,6 +302,7 @@ fn with_scheme(address: &str) -> String {
     asked(&format!("{scheme}://{host}/{}", path.unwrap_or_default()))
 }
 
+/// The host in an address, without scheme, user, port and path.
 pub fn host_of(text: &str) -> &str {
     let text = text.split_once("://").map_or(text, |(_, rest)| rest);
     let text = text.rsplit('@').next().unwrap_or(text);

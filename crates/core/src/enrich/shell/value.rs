@@ -47,18 +47,22 @@ pub struct Text(Rc<String>);
 const MOST_SOURCES: usize = 16;
 
 impl Value {
+    /// A text that is known as a whole and comes from nowhere else.
     pub fn known(text: impl Into<Text>) -> Self {
         Self { text: text.into(), origin: Origin::default() }
     }
 
+    /// A text of which nothing is known, such as the output of a program that is not understood.
     pub fn unknown() -> Self {
         Self { text: Text::default(), origin: Origin { is_unknown: true, ..Origin::default() } }
     }
 
+    /// A text that was made from another and comes from where that came from.
     pub fn with_origin(text: impl Into<Text>, origin: &Origin) -> Self {
         Self { text: text.into(), origin: origin.clone() }
     }
 
+    /// Puts another text behind this one; it then comes from where both came from.
     pub fn append(&mut self, other: &Self) {
         if self.text.is_empty() {
             self.text = other.text.clone();
@@ -68,24 +72,29 @@ impl Value {
         self.origin.join(&other.origin);
     }
 
+    /// Whether it is empty and known to be so.
     pub fn is_nothing(&self) -> bool {
         self.text.is_empty() && self.origin == Origin::default()
     }
 }
 
 impl Text {
+    /// The text as far as it is known.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
+    /// Adds to the text, which is copied first where others share it.
     pub fn push_str(&mut self, text: &str) {
         Rc::make_mut(&mut self.0).push_str(text);
     }
 
+    /// Adds one character, in the same way.
     pub fn push(&mut self, character: char) {
         Rc::make_mut(&mut self.0).push(character);
     }
 
+    /// Keeps so many bytes of the text, which must end between two characters.
     pub fn truncate(&mut self, length: usize) {
         if length < self.0.len() {
             Rc::make_mut(&mut self.0).truncate(length);
@@ -126,10 +135,13 @@ impl PartialEq<&str> for Text {
 }
 
 impl Origin {
+    /// The origin of what is fetched from an address: the text itself is unknown.
     pub fn fetched_from(source: &str) -> Self {
         Self { sources: BTreeSet::from([source.into()]), is_unknown: true, ..Self::default() }
     }
 
+    /// Adds what is known of another origin. Of more addresses than one text remembers it only notes that there are
+    /// more.
     pub fn join(&mut self, other: &Self) {
         self.has_more_sources |= other.has_more_sources;
         for source in &other.sources {

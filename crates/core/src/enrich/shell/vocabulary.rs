@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+/// The binary's `config/shell.toml`, read when a script first needs it.
 pub static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
     toml::from_str(include_str!("../../../../../config/shell.toml"))
         .expect("the programs of shells are checked in as valid TOML")
@@ -23,6 +24,7 @@ pub struct Vocabulary {
     pub transfers: HashMap<String, Transfer>,
 }
 
+/// Programs that run what they are given, by their names, and how they are given it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Programs {
@@ -34,6 +36,7 @@ pub struct Programs {
     running_settings: BTreeSet<String>,
 }
 
+/// Words in the command lines of programs that keep files, such as `aws s3` or `rclone`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Storage {
@@ -41,6 +44,7 @@ pub struct Storage {
     pub secrets: Vec<String>,
 }
 
+/// Where programs and machines keep credentials.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
@@ -48,6 +52,7 @@ pub struct Credentials {
     pub addresses: Vec<String>,
 }
 
+/// How packages are named, where they come from, and which ones everybody uses.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Packages {
@@ -76,6 +81,7 @@ pub struct Transfer {
 }
 
 impl Transfer {
+    /// Whether the next word belongs to this option.
     pub fn has_value(&self, option: &str) -> bool {
         [&self.file, &self.folder, &self.upload, &self.body, &self.valued]
             .iter()

@@ -19,8 +19,10 @@ pub enum Part {
     Process(String),
 }
 
+/// What a shell takes for one word before it expands it.
 pub type Word = Vec<Part>;
 
+/// What a script is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Token {
     Word(Word),
@@ -32,6 +34,7 @@ pub enum Token {
     Redirect(Redirect),
 }
 
+/// Where a command's input comes from or its output goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redirect {
     /// The number or nothing that stands before the operator.
@@ -292,6 +295,7 @@ fn literal(part: &Part) -> &str {
     }
 }
 
+/// Whether a character can be in the name of a variable.
 pub fn is_name(character: char) -> bool {
     character.is_ascii_alphanumeric() || character == '_'
 }
