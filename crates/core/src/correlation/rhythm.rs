@@ -87,16 +87,6 @@ impl Rhythm {
         self.history_days
     }
 
-    /// On how many of the days before a group must have been seen, so that its rhythm is known.
-    pub fn known_days(&self) -> usize {
-        self.known_days
-    }
-
-    /// How many times as much as on a usual day is a match.
-    pub fn times(&self) -> u64 {
-        self.times
-    }
-
     /// What is usual on the day that begins at a second. Of the busiest timespans of the days before, the one in the
     /// middle counts: whoever has a flood on some of the days has made nothing usual.
     pub(super) fn usual(&self, history: &History, day: i64, half: i64) -> Usual {

@@ -206,11 +206,6 @@ impl Kept {
         names.into_iter().map(|(name, _)| name.clone()).collect()
     }
 
-    /// Whether this name is kept; when there were too many, it may have been dropped.
-    pub fn contains(&self, name: &str) -> bool {
-        self.seen.contains_key(name)
-    }
-
     /// How many names are kept.
     pub fn len(&self) -> usize {
         self.seen.len()
