@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-use sagetrail_core::incident::Times;
+use sagetrail_core::incident::{Came, Times};
 use serde_json::{Map, Value, json};
 use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
@@ -71,6 +71,13 @@ pub(super) struct Changed {
     /// When its new documents happened.
     pub first: OffsetDateTime,
     pub last: OffsetDateTime,
+}
+
+impl Changed {
+    /// When its new documents happened and were stored.
+    pub(super) fn came(&self) -> Came {
+        Came { first: self.first, stored: at(self.mark.oldest).unwrap_or(self.first) }
+    }
 }
 
 /// What differs when another document has come.

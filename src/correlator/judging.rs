@@ -108,7 +108,7 @@ impl Rounds {
                 match current.standing.as_ref().and_then(|standing| standing.of_origin(&origin)) {
                     Some(stored) => {
                         let last = Some(&stored.incident);
-                        let from = incident::counts_with(last, group.first, &self.weights, now);
+                        let from = incident::counts_with(last, group.came(), &self.weights, now);
                         joining.add(stored, &origin, from, [group]);
                     }
                     None => others.push(group),
@@ -176,8 +176,8 @@ impl Rounds {
         let weak = match sort {
             Sort::Critical => BTreeSet::new(),
             Sort::All => {
-                let first = groups.iter().map(|group| group.first).min().unwrap_or(now);
-                let from = incident::counts_with(None, first, &self.weights, now);
+                let from = |group: &Changed| incident::counts_with(None, group.came(), &self.weights, now);
+                let from = groups.iter().map(from).min().unwrap_or(now);
                 let answer = asking.search(&self.indices(), &weak::question(&origins, from)).await?;
                 weak::read(&answer, &self.weights, current.standing.as_ref())
             }
@@ -207,9 +207,11 @@ impl Rounds {
         let mut alone = Vec::new();
         for ((origin, news), answer) in origins.iter().zip(&answers) {
             let last = standing::last(answer);
-            let first = news.as_ref().map_or(now, |news| news.first);
             let before = last.as_ref().map(|last| &last.incident);
-            let from = incident::counts_with(before, first, &self.weights, now);
+            let from = match news {
+                Some(news) => incident::counts_with(before, news.came(), &self.weights, now),
+                None => incident::counts_from(before, &self.weights, now),
+            };
             match last {
                 Some(last) if last.incident.is_standing() => joining.add(&last, origin, from, news.clone()),
                 last => alone.push(Matter {

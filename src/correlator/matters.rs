@@ -75,8 +75,8 @@ impl Matter {
     pub(super) fn question_of_untold(&self, weights: &Weights, now: OffsetDateTime) -> Option<Value> {
         let standing = self.last.as_ref().filter(|last| last.incident.is_standing())?;
         let origins = incident::untold(&standing.incident, &self.origins);
-        let first = self.news.iter().map(|news| news.first).min().unwrap_or(now);
-        let from = self.from.max(incident::counts_with(None, first, weights, now));
+        let counts = self.news.iter().map(|news| incident::counts_with(None, news.came(), weights, now));
+        let from = self.from.max(counts.min().unwrap_or_else(|| incident::counts_from(None, weights, now)));
         (!origins.is_empty()).then(|| summed::question(&origins, from, &weights.assets))
     }
 

@@ -69,11 +69,13 @@ impl Rounds {
         current: &mut Current,
         now: OffsetDateTime,
     ) -> Result<(), QueryError> {
+        let from = incident::counts_from(None, &self.weights, now);
         let questions = |(place, incident): (usize, &Incident)| {
             // Who belongs to what came late did something when it happened.
-            let late = if incident.is_late(&self.weights) { incident.event.start.0 } else { now };
-            let from = incident::counts_with(None, late, &self.weights, now);
-            tied::questions(incident, from).into_iter().map(move |question| (place, question))
+            let late = Some(incident.event.start.0).filter(|_| incident.is_late(&self.weights));
+            tied::questions(incident, late.map_or(from, |late| from.min(late)))
+                .into_iter()
+                .map(move |question| (place, question))
         };
         let (places, questions): (Vec<usize>, Vec<_>) =
             current.tying.iter().enumerate().flat_map(questions).unzip();

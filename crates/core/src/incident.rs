@@ -219,17 +219,32 @@ pub fn counts_from(last: Option<&Incident>, weights: &Weights, now: OffsetDateTi
     }
 }
 
-/// The same where something new of the origin has come of which the first happened at this time: what came late
-/// counts, unless it can be what an incident was about that is closed.
+/// When what is new of an origin happened and came.
+#[derive(Debug, Clone, Copy)]
+pub struct Came {
+    /// When the first of it happened.
+    pub first: OffsetDateTime,
+    /// When the first of it was stored.
+    pub stored: OffsetDateTime,
+}
+
+/// The same where something new of the origin has come. What was on its way for longer than signals count together
+/// counts from when it happened, and what happened shortly before an incident that stands belongs to it.
 pub fn counts_with(
     last: Option<&Incident>,
-    first: OffsetDateTime,
+    came: Came,
     weights: &Weights,
     now: OffsetDateTime,
 ) -> OffsetDateTime {
     let from = counts_from(last, weights, now);
-    let is_closed = last.is_some_and(|last| !last.is_standing());
-    if is_closed && first >= now - weights.times.window.value { from } else { from.min(first) }
+    let window = weights.times.window.value;
+    match last {
+        _ if came.first < came.stored - window => from.min(came.first),
+        Some(standing) if standing.is_standing() => {
+            from.min(came.first.max(standing.incident.opened.0 - window))
+        }
+        _ => from,
+    }
 }
 
 impl Incident {

@@ -83,8 +83,8 @@ async fn what_waited_for_days_in_a_queue_pages_and_what_is_replayed_from_history
         replayed(1, ago(70, BOB, 1, "critical")),
         ago(24 * 8, BOB, 2, "critical").document(2),
         // Each is too little alone, and they are a day apart.
-        ago(70, ANN, 1, "medium").document(3),
-        ago(44, ANN, 2, "medium").document(4),
+        ago(70, ANN, 11, "medium").document(3),
+        ago(44, ANN, 12, "medium").document(4),
     ])
     .await;
     let found = site.until("the backlog is judged", |found| !found.is_empty()).await;

@@ -133,14 +133,22 @@ fn an_incident_falls_quiet_closes_and_is_followed_by_another_that_names_it() {
     assert_ne!(followed.incident.id, closed.incident.id);
     assert!(counts_from(Some(&closed), &site.weights, later(12)) > first[0].time);
     assert_eq!(counts_from(Some(&opened), &site.weights, later(99)), first[0].time);
-    // What came late counts, unless it can be what the closed one was about.
+    // What came late counts, and what is asked for once more does not.
     let late = |hours: i64| NOW - Duration::hours(hours);
-    let with = |last, first| counts_with(last, first, &site.weights, later(12));
-    assert_eq!(with(None, late(50)), late(50));
-    assert_eq!(with(None, later(11)), counts_from(None, &site.weights, later(12)));
-    assert_eq!(with(Some(&opened), late(2)), late(2));
-    assert_eq!(with(Some(&closed), late(50)), late(50));
-    assert_eq!(with(Some(&closed), late(2)), counts_from(Some(&closed), &site.weights, later(12)));
+    let alone = |last| counts_from(last, &site.weights, later(12));
+    let cases = [
+        (None, late(50), late(49), alone(None)),
+        (None, late(50), later(12), late(50)),
+        (Some(&opened), late(2), later(12), late(2)),
+        (Some(&opened), late(50), late(49), late(24)),
+        (Some(&opened), late(50), later(12), late(50)),
+        (Some(&closed), late(2), later(12), alone(Some(&closed))),
+        (Some(&closed), late(50), later(12), late(50)),
+    ];
+    for (last, first, stored, expected) in cases {
+        let found = counts_with(last, Came { first, stored }, &site.weights, later(12));
+        assert_eq!(found, expected, "{first} {stored} {:?}", last.map(|last| last.incident.state));
+    }
     let mut of_the_future = closed;
     of_the_future.event.end = Timestamp(datetime!(9999-12-31 23:59:59.999 UTC));
     assert!(counts_from(Some(&of_the_future), &site.weights, later(99)) <= later(99) + Duration::MILLISECOND);
