@@ -1,5 +1,5 @@
-//! Reads the names that records of other services are searched for: of roles, buckets, repositories and keys that
-//! SageMaker works with.
+//! Reads the names that records of other services are searched for: of roles, buckets, repositories, keys and
+//! whatever else SageMaker works with.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ const RENEWAL: Duration = Duration::from_mins(1);
 /// Names of each kind that are searched for. The search takes some hundred bytes for each.
 const MOST_NAMES: usize = 4_000;
 /// Each kind has its own share, so that nobody pushes out roles by naming thousands of buckets.
-const KINDS: [&str; 4] = ["role", "bucket", "repository", "key"];
+const KINDS: [&str; 8] =
+    ["role", "bucket", "repository", "key", "subnet", "security-group", "function", "user-pool"];
 
 const QUERY: Query = Query {
     operation: "reading the names that memory knows",
@@ -96,6 +97,12 @@ mod tests {
                 "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
                 Some("1234abcd-12ab-34cd-56ef-1234567890ab"),
             ),
+            ("arn:aws:lambda:eu-west-1:111122223333:function:score-labels", Some("score-labels")),
+            (
+                "arn:aws:cognito-idp:eu-west-1:111122223333:userpool/eu-west-1_m4kx82qwz",
+                Some("eu-west-1_m4kx82qwz"),
+            ),
+            ("sg-0c4d8e2fa6b193750", Some("sg-0c4d8e2fa6b193750")),
             ("", None),
         ];
         for (key, expected) in cases {

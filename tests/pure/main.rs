@@ -26,6 +26,8 @@ mod redaction;
 mod remembered;
 mod resources;
 mod rules;
+mod runbooks;
+mod sample_scripts;
 mod second_pages;
 mod sigmahq;
 mod silences;

@@ -316,7 +316,7 @@ fn kind_of_foundation(state: &State) -> Option<String> {
     let kind = match kind {
         "role" if is_true(state, "execution_role") => "role",
         "role" if is_true(state, "calls_sagemaker") => "caller",
-        "bucket" | "repository" | "key" | "subnet" => kind,
+        "bucket" | "repository" | "key" | "subnet" | "security-group" | "function" | "user-pool" => kind,
         _ => return None,
     };
     Some(kind.to_owned())

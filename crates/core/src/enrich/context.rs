@@ -68,6 +68,12 @@ pub struct Context<'r> {
     pub s3: S3<'r>,
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub kms_key: Texts<'r>,
+    /// The functions of Lambda that a pipeline or a labelling job calls, for memory alone.
+    #[serde(skip)]
+    pub functions: Texts<'r>,
+    /// The pools of Cognito that a workforce signs in at, for memory alone.
+    #[serde(skip)]
+    pub user_pools: Texts<'r>,
     #[serde(skip_serializing_if = "is_default")]
     pub network: Network<'r>,
     #[serde(skip_serializing_if = "Policy::says_nothing")]
@@ -255,6 +261,10 @@ impl<'r> Context<'r> {
                     let is_trusted = text == "1" || text.eq_ignore_ascii_case("true");
                     self.model.remote_code = self.model.remote_code.max(Some(is_trusted));
                 }
+                "functionarn" | "prehumantasklambdaarn" | "annotationconsolidationlambdaarn" => {
+                    self.functions.take(text);
+                }
+                "userpool" => self.user_pools.take(text),
                 "modelname" => self.model.name.take(text),
                 "endpointconfigname" => self.endpoint_config.name.take(text),
                 _ if name.contains("kmskey") => self.kms_key.take(text),

@@ -15,7 +15,7 @@ use super::arn::Arn;
 use super::artefact;
 use super::catalogue::{Access, Catalogue};
 use super::context::Context;
-use super::keys::Keys;
+use super::keys::{self, Keys};
 use super::rule::{Rule, Severity};
 use super::tags;
 use super::usual::{self, Usual};
@@ -275,8 +275,8 @@ fn parts<'t>(subject: &Subject<'t, '_, '_>) -> Vec<Told<'t>> {
     uses(context, &catalogue.kinds, &place).iter().take(LEARNT_AT_ONCE).filter_map(about).collect()
 }
 
-/// The roles, buckets, repositories, keys and subnets that a resource of SageMaker stands on, and the roles that trust
-/// it.
+/// The roles, buckets, repositories, keys, functions, pools of users and parts of a network that a resource of SageMaker
+/// stands on, and the roles that trust it.
 fn foundations<'t>(subject: &Subject<'t, '_, '_>) -> Vec<Told<'t>> {
     let Subject { record, context, actor, keys, time: Times { at, day, .. }, .. } = subject;
     let with_kind = |kind: &'static str, mut told: Told<'t>| {
@@ -313,7 +313,7 @@ fn foundations<'t>(subject: &Subject<'t, '_, '_>) -> Vec<Told<'t>> {
     }
     let used_for = context.resource.as_ref().and_then(|resource| resource.arn.as_deref());
     let (artefacts, places) = (artefact::artefacts(context), artefact::places(context));
-    for (kind, arn) in stands_on(context) {
+    for (kind, arn) in stands_on(record, context) {
         let mut told = with_kind(kind, named(&arn));
         if let Some(resource) = used_for {
             told.add_newest("used_for", day, lowered(resource));
@@ -333,21 +333,24 @@ fn foundations<'t>(subject: &Subject<'t, '_, '_>) -> Vec<Told<'t>> {
 }
 
 /// What a call of SageMaker makes its resource stand on, each with its kind, up to a number of each kind.
-fn stands_on(context: &Context<'_>) -> Vec<(&'static str, String)> {
-    let Context { execution_role, s3, network, image, .. } = context;
+fn stands_on(record: &Record<'_>, context: &Context<'_>) -> Vec<(&'static str, String)> {
+    let Context { execution_role, s3, network, image, functions, user_pools, .. } = context;
     let mut all = Vec::new();
     let mut take = |kind: &'static str, arns: &mut dyn Iterator<Item = String>| {
         all.extend(arns.take(LEARNT_AT_ONCE).map(|arn| (kind, arn)));
     };
     take("role", &mut execution_role.arn.iter().map(|arn| (*arn).to_owned()));
     take("bucket", &mut s3.buckets.iter().map(|bucket| format!("arn:aws:s3:::{bucket}")));
-    take("key", &mut keys(context).map(str::to_owned));
+    take("key", &mut named_keys(context).map(str::to_owned));
     take("subnet", &mut network.subnets.iter().map(|subnet| (*subnet).to_owned()));
+    take("security-group", &mut network.security_groups.iter().map(|group| (*group).to_owned()));
     take("repository", &mut image.uri.iter().filter_map(|uri| repository(uri)));
+    take("function", &mut functions.iter().filter_map(|arn| function(arn)));
+    take("user-pool", &mut user_pools.iter().filter_map(|pool| keys::user_pool(record, pool)));
     all
 }
 
-fn keys<'c>(context: &'c Context<'_>) -> impl Iterator<Item = &'c str> {
+fn named_keys<'c>(context: &'c Context<'_>) -> impl Iterator<Item = &'c str> {
     context.kms_key.iter().copied().filter(|key| key.contains(":key/"))
 }
 
@@ -368,8 +371,10 @@ pub fn learnt_in_part(
     }
     if record.is_sagemaker() && !context.access_level.is_none_or(Access::reads) {
         let counts = [
-            ("key", keys(context).count()),
+            ("key", named_keys(context).count()),
             ("subnet", context.network.subnets.len()),
+            ("security-group", context.network.security_groups.len()),
+            ("function", context.functions.len()),
             ("repository", context.image.uri.iter().filter(|uri| repository(uri).is_some()).count()),
         ];
         more.extend(counts.into_iter().filter(|(_, count)| *count > LEARNT_AT_ONCE).map(|(name, _)| name));
@@ -384,6 +389,12 @@ fn repository(uri: &str) -> Option<String> {
     let (account, service, region) = (parts.next()?, (parts.next()?, parts.next()?), parts.next()?);
     let name = path.split(['@', ':']).next()?;
     (service == ("dkr", "ecr")).then(|| format!("arn:aws:ecr:{region}:{account}:repository/{name}"))
+}
+
+/// The ARN of a function, whichever of its versions is called.
+fn function(arn: &str) -> Option<String> {
+    let arn: Vec<&str> = arn.split(':').take(7).collect();
+    (arn.len() == 7 && arn[2] == "lambda").then(|| arn.join(":"))
 }
 
 #[cfg(test)]

@@ -43,6 +43,13 @@ impl<'r> Keys<'r> {
 
 fn touched(record: &Record<'_>, context: &Context<'_>) -> impl Iterator<Item = Key> {
     let account = record.text(&["recipientAccountId"]);
+    let here = |service: &str| {
+        Some(format!(
+            "arn:aws:{service}:{}:{}",
+            record.text(&["awsRegion"])?,
+            record.text(&["recipientAccountId"])?
+        ))
+    };
     let read = artefact::read_by(record).map(|place| artefact::bucket(&place));
     let named = context.related_resources.iter().filter_map(move |related| {
         if let Some(arn) = related.arn {
@@ -53,16 +60,25 @@ fn touched(record: &Record<'_>, context: &Context<'_>) -> impl Iterator<Item = K
         Some(Key::resource(&match related.kind? {
             "role" => format!("arn:aws:iam::{}:role/{}", account?, related.name),
             "bucket" => format!("arn:aws:s3:::{}", related.name),
-            "repository" => {
-                format!(
-                    "arn:aws:ecr:{}:{}:repository/{}",
-                    record.text(&["awsRegion"])?,
-                    account?,
-                    related.name
-                )
+            "repository" => format!("{}:repository/{}", here("ecr")?, related.name),
+            // An alias says nothing of the key behind it.
+            "key" if !related.name.starts_with("alias/") => format!("{}:key/{}", here("kms")?, related.name),
+            "function" => {
+                // A call may name the version or the alias as well, or the account.
+                let name = related.name.rsplit_once("function:").map_or(related.name, |(_, name)| name);
+                format!("{}:function:{}", here("lambda")?, name.split(':').next()?)
             }
+            "user-pool" => user_pool(record, related.name)?,
+            // They are known by their ids, as calls of SageMaker name them.
+            "security-group" | "subnet" => related.name.to_owned(),
             _ => return None,
         }))
     });
     named.chain(read)
+}
+
+/// The ARN of a pool of users in the place of a record.
+pub fn user_pool(record: &Record<'_>, id: &str) -> Option<String> {
+    let (region, account) = (record.text(&["awsRegion"])?, record.text(&["recipientAccountId"])?);
+    Some(format!("arn:aws:cognito-idp:{region}:{account}:userpool/{id}"))
 }

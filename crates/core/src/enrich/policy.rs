@@ -43,8 +43,8 @@ pub struct Policy {
 const EVERYONE: &str = "everyone";
 
 /// Members of a request that hold a policy as a text.
-const MEMBERS: [&str; 5] =
-    ["resourcePolicy", "assumeRolePolicyDocument", "policyDocument", "policyText", "policy"];
+const MEMBERS: [&str; 6] =
+    ["resourcePolicy", "assumeRolePolicyDocument", "policyDocument", "policyText", "policyInJson", "policy"];
 /// The member in which S3 has a policy that is no text.
 const OBJECT: &str = "bucketPolicy";
 

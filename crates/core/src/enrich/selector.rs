@@ -82,8 +82,9 @@ impl Selector {
         let resource = analysis.context.resource.as_ref().and_then(|resource| resource.kind.as_deref());
         let permission_set = || analysis.actor.permission_set().is_some();
         let (source, name) = (record.event_source(), record.event_name());
-        any(&self.services, |service| service.is_of(record, source))
-            && self.calls.have(name)
+        // Names of calls tell most selectors apart by a single comparison.
+        self.calls.have(name)
+            && any(&self.services, |service| service.is_of(record, source))
             && any(&self.resources, |kind| resource == Some(kind))
             && any(&self.identities, |kind| analysis.actor.kind == Some(kind))
             && any(&self.agents, |agent| analysis.actor.agent == agent)

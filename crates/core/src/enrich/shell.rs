@@ -13,6 +13,7 @@ mod arrays;
 mod assignment;
 mod code;
 mod connections;
+mod coprocess;
 mod decoders;
 mod decoding;
 mod expand;

@@ -13,7 +13,8 @@ use strum::{Display, EnumIter, IntoStaticStr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Display, EnumIter, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Kind {
-    /// Resources of SageMaker, and what they stand on: roles, buckets, repositories, keys, subnets.
+    /// Resources of SageMaker, and what they stand on: roles, buckets, repositories, keys, functions, pools of users,
+    /// subnets, security groups.
     Resources,
     /// Roles and users, by account and id.
     Identities,

@@ -338,6 +338,11 @@ fn calls_on_data_logs_images_and_trails_read_well() {
             "carol pushed an image tagged 3.2.0 to ECR repository inference, from 203.0.113.5.",
         ),
         (
+            call(&user, "ssm", "CreateActivation", &json!({"iamRole": "ml-exec", "registrationLimit": 5})),
+            vec![],
+            "carol created an activation of up to 5 machines with role ml-exec in Systems Manager, from 203.0.113.5.",
+        ),
+        (
             call(&through, "kms", "Decrypt", &Json::Null),
             vec![],
             "carol (through cloudformation.amazonaws.com) called Decrypt of KMS, from 203.0.113.5.",

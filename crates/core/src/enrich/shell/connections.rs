@@ -72,22 +72,37 @@ impl Machine {
         from.map_or_else(Value::unknown, |origin| Value { text: Text::default(), origin })
     }
 
-    /// Applies `ftp`, `smbclient` and their like, which send when a word of their script says so.
-    pub fn file_transfer(&mut self, call: &Call) -> Value {
+    /// Applies `sftp`, `ftp` and their like: what they put goes to another host, and what they get comes from there.
+    pub fn file_transfer(&mut self, name: &str, call: &Call) -> Value {
         let host = call.words().find_map(|word| match word.strip_prefix("//") {
             Some(share) => share.split('/').next(),
             None => (!word.starts_with(['-', '/']) && word.contains('.')).then_some(word),
         });
         let script = format!(
-            "{} {}",
+            "{}\n{}",
             call.stdin.text,
             call.fields.iter().map(|field| field.text.as_str()).collect::<Vec<_>>().join(" ")
         );
+        self.work(2 * script.len());
         let sends = script
             .split(|character: char| !character.is_alphabetic())
             .any(|word| matches!(word, "put" | "mput" | "mirror" | "ftpput" | "ncftpput"));
-        if let Some(host) = host.filter(|_| sends) {
-            self.facts.take_upload(&format!("ftp://{}", host_of(host)));
+        let Some(host) = host else { return Value::unknown() };
+        let from = format!("ftp://{}", host_of(host));
+        if sends {
+            self.facts.take_upload(&from);
+        }
+        for (remote, local) in fetched(&script) {
+            let source = if remote.contains("://") { remote } else { from.as_str() };
+            self.fetched_to(local, source, false);
+        }
+        // `sftp host:file` fetches without being told to.
+        let remote =
+            host.rsplit_once(':').map(|(_, path)| path).filter(|path| name == "sftp" && !path.is_empty());
+        if let Some(remote) = remote {
+            let after = call.words().skip_while(|word| *word != host).nth(1);
+            let local = after.unwrap_or_else(|| remote.rsplit('/').next().unwrap_or_default());
+            self.fetched_to(local, &from, false);
         }
         Value::unknown()
     }
@@ -109,6 +124,24 @@ impl Machine {
         }
         Value::unknown()
     }
+}
+
+/// What the commands of a file transfer get, each with the name that it has here.
+fn fetched(script: &str) -> Vec<(&str, &str)> {
+    let mut all = Vec::new();
+    for line in script.split(['\n', ';']) {
+        let mut words = line.split([' ', '\t', '"', '\'']).filter(|word| !word.is_empty());
+        let gets = |word: &str| matches!(word, "get" | "mget" | "pget" | "reget" | "recv" | "GET");
+        if !words.any(gets) {
+            continue;
+        }
+        let mut named = words.filter(|word| !word.starts_with('-'));
+        if let Some(remote) = named.next() {
+            let local = named.next().unwrap_or_else(|| remote.rsplit('/').next().unwrap_or_default());
+            all.push((remote, local));
+        }
+    }
+    all
 }
 
 /// Whether a word is an address of `socat` that stands for a file.

@@ -15,6 +15,11 @@ impl Groups {
         Self(vec![Group { stdin: stdin.clone(), output: Value::default() }])
     }
 
+    /// How many are open.
+    pub(super) fn depth(&self) -> usize {
+        self.0.len()
+    }
+
     /// What a command of the innermost group reads.
     pub(super) fn stdin(&self) -> Value {
         self.0.last().map(|group| group.stdin.clone()).unwrap_or_default()

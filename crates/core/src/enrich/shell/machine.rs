@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::assignment::{Assignment, assignment, is_array};
+use super::coprocess::Coprocess;
 use super::facts::{Behavior, Facts};
 use super::files::{Files, Filled};
 use super::groups::Groups;
@@ -26,6 +27,8 @@ pub struct Machine {
     depth: usize,
     /// Whether the last command ran its input as a script, whose commands are then kept by themselves.
     pub has_run: bool,
+    /// Whether a line was run that `read` took from an input of which nothing was known yet.
+    pub runs_line: bool,
     /// Scripts that were run already.
     known: HashSet<String>,
 }
@@ -74,6 +77,7 @@ impl Machine {
             work,
             depth: 0,
             has_run: false,
+            runs_line: false,
             known: HashSet::new(),
         }
     }
@@ -159,6 +163,7 @@ impl Machine {
         let mut pipe: Option<Value> = None;
         let mut line = String::new();
         let mut array: Option<Word> = None;
+        let mut coprocess: Option<Coprocess> = None;
         for token in words::tokens(script) {
             if self.is_spent() {
                 break;
@@ -171,8 +176,14 @@ impl Machine {
                         ([], [words::Part::Bare(text)]) => text.as_str(),
                         _ => "",
                     };
+                    let is_group = matches!(word.as_slice(), [words::Part::Bare(text)] if text == "{");
+                    if is_group && let Some(coprocess) = &mut coprocess {
+                        coprocess.take_name(&mut pending.words, &groups);
+                    }
                     match reserved {
-                        "if" | "while" | "until" | "{" => groups.open(&mut pipe),
+                        "coproc" => coprocess = Some(Coprocess::begin(&groups)),
+                        _ if is_group && pending.words.is_empty() => groups.open(&mut pipe),
+                        "if" | "while" | "until" => groups.open(&mut pipe),
                         "then" | "else" | "elif" | "do" | "!" | "time" | "function" => {}
                         "fi" | "done" | "}" | "esac" => {
                             pipe = Some(groups.close());
@@ -195,12 +206,18 @@ impl Machine {
                     let name = array.take().unwrap_or_default();
                     self.fill_array(&name, &std::mem::take(&mut pending.words), &mut line);
                 }
-                Token::Open if pending.words.len() == 1 => pending.words.clear(),
-                Token::Open => groups.open(&mut pipe),
+                Token::Open if coprocess.is_none() && pending.words.len() == 1 => pending.words.clear(),
+                Token::Open => {
+                    if let Some(coprocess) = &mut coprocess {
+                        coprocess.take_name(&mut pending.words, &groups);
+                    }
+                    groups.open(&mut pipe);
+                }
                 Token::Pipe | Token::End | Token::Close => {
                     let stdin = match pipe.take() {
                         // A group's output, which its redirections may still keep from going on.
                         Some(value) if pending.words.is_empty() && !line.is_empty() => {
+                            self.take_input_of_group(&pending.redirects);
                             let value = self.redirected(value, &pending.redirects, &mut line);
                             pending.redirects.clear();
                             pipe = Some(value);
@@ -217,6 +234,9 @@ impl Machine {
                         line.push_str(" | ");
                         continue;
                     }
+                    if let Some(started) = coprocess.take_if(|started| started.ends_in(&groups)) {
+                        self.start(&started, pipe.as_ref());
+                    }
                     self.end(&mut line, pipe.take(), &mut groups);
                     if token == Token::Close {
                         pipe = Some(groups.close());
@@ -226,6 +246,9 @@ impl Machine {
             }
         }
         if !pending.words.is_empty() || !pending.redirects.is_empty() {
+            if pending.words.is_empty() {
+                self.take_input_of_group(&pending.redirects);
+            }
             let stdin = pipe.take().unwrap_or_else(|| groups.stdin());
             pipe = Some(self.command(pending, stdin, &mut line));
         }
@@ -323,5 +346,6 @@ impl Machine {
         if value.is_socket {
             self.facts.behaviors.insert(Behavior::RemoteShell);
         }
+        self.runs_line |= value.is_line;
     }
 }

@@ -135,6 +135,7 @@ impl Machine {
             }
             "find" => self.find(call),
             "echo" | "printf" => echoed(name, &call.fields[1..]),
+            "mount" | "sshfs" | "s3fs" | "goofys" | "mount-s3" => self.mount(name, call),
             "which" | "type" => located(&call.fields[1..]),
             "cat" | "head" | "tail" | "tac" | "strings" | "less" | "more" | "pv" => self.contents(call),
             "tee" => self.tee(call),
@@ -161,7 +162,7 @@ impl Machine {
                 self.cloud(name, call)
             }
             "smbclient" | "sftp" | "ftp" | "lftp" | "tftp" | "ftpput" | "ncftpput" => {
-                self.file_transfer(call)
+                self.file_transfer(name, call)
             }
             "dig" | "nslookup" | "host" | "ping" => self.ask_name(name, call),
             "pip" | "pip3" | "uv" | "conda" | "mamba" | "micromamba" | "npm" | "yarn" | "pnpm"
@@ -175,10 +176,7 @@ impl Machine {
 
     /// The commands of a `Makefile`, as far as it is known where it is from.
     fn build(&mut self, call: &Call) -> Value {
-        let value_of = |option: &str| {
-            let at = call.fields.iter().position(|field| field.text == option)?;
-            call.fields.get(at + 1).map(|field| field.text.as_str())
-        };
+        let value_of = |option: &str| call.words().skip_while(|word| *word != option).nth(1);
         let file = value_of("-f").unwrap_or("Makefile");
         let path = value_of("-C").map_or_else(|| file.to_owned(), |folder| format!("{folder}/{file}"));
         let origin = self.files.read(&path).origin;
@@ -283,6 +281,7 @@ impl Machine {
         let mut value = Value::with_origin(first, &call.stdin.origin);
         value.origin.is_socket |= call.has_socket;
         value.origin.is_unknown |= first.is_empty();
+        value.origin.is_line = call.stdin.is_nothing() && !call.has_socket;
         for field in call.fields[1..].iter().filter(|field| !field.text.starts_with('-')) {
             self.set(&field.text, value.clone());
         }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::facts::Behavior;
 use super::machine::{Call, Machine};
 use super::value::{Value, render};
 use super::words::Redirect;
@@ -22,7 +23,8 @@ impl Machine {
             }
             "<&" if !is_socket => {
                 let content = self.files.read(&format!("/dev/fd/{}", target.text));
-                if !content.origin.sources.is_empty() || !content.text.is_empty() {
+                let is_known = !content.origin.sources.is_empty() || content.origin.is_of_shell;
+                if is_known || !content.text.is_empty() {
                     call.stdin = content;
                 }
             }
@@ -37,6 +39,21 @@ impl Machine {
                 self.sockets.insert(named, target.text.to_string());
             }
         }
+    }
+
+    /// What a loop or another group reads by a redirection behind it, when its commands are gone through already.
+    pub(super) fn take_input_of_group(&mut self, redirects: &[Redirect]) {
+        if !std::mem::take(&mut self.runs_line) {
+            return;
+        }
+        let mut call =
+            Call { fields: Vec::new(), stdin: Value::default(), has_socket: false, is_pieced: false };
+        for redirect in redirects {
+            self.take_input(redirect, &mut call);
+        }
+        let mut origin = call.stdin.origin;
+        origin.is_socket |= call.has_socket;
+        self.is_run(&origin);
     }
 
     /// What is left of an output after its redirections, which fill files.
@@ -62,6 +79,9 @@ impl Machine {
                 || redirect.operator == ">&" && self.is_socket(&target.text);
             if is_output && redirect.descriptor != "2" && target.text != "/dev/null" {
                 let content = std::mem::take(&mut output);
+                if self.is_socket(&target.text) && content.origin.is_of_shell {
+                    self.facts.behaviors.insert(Behavior::RemoteShell);
+                }
                 if self.is_socket(&target.text) && (content.origin.is_local || content.origin.is_secret) {
                     let address = address.trim_start_matches("/dev/").replacen('/', "://", 1);
                     self.facts.take_upload(&address);

@@ -95,6 +95,27 @@ impl Machine {
         }
     }
 
+    /// Applies programs that put a folder of another host or a bucket in the place of one of the machine.
+    pub fn mount(&mut self, name: &str, call: &Call) -> Value {
+        let words: Vec<&str> = call.words().filter(|word| !word.starts_with('-')).collect();
+        // Values of options stand before and behind the two.
+        let is_folder = |word: &str| word.starts_with(['/', '~', '$', '.']);
+        let found = words.windows(2).rfind(|pair| is_folder(pair[1]));
+        let Some([source, folder]) = found else { return Value::unknown() };
+        let source = if matches!(name, "mount" | "sshfs") {
+            let host = super::transfer::host_of(source.trim_start_matches('/'));
+            // File systems of AWS are of the network that the machine is in.
+            if !host.contains('.') || host.ends_with(".amazonaws.com") {
+                return Value::unknown();
+            }
+            format!("{name}://{host}")
+        } else {
+            format!("s3://{}/", source.split([':', '/']).next().unwrap_or_default())
+        };
+        self.fetched_to(folder, &source, true);
+        Value::unknown()
+    }
+
     /// Applies Git: what is cloned comes from its address, and what is pushed goes to one.
     pub fn git(&mut self, call: &Call) -> Value {
         let words: Vec<&str> = call.words().filter(|word| !word.starts_with('-')).collect();

@@ -1,5 +1,7 @@
 //! Applies what programs do to files that fetch, send, connect and copy.
 
+use std::borrow::Cow;
+
 use super::address::{asked, is_own_machine};
 use super::facts::Behavior;
 use super::machine::{Call, Machine};
@@ -16,7 +18,9 @@ impl Machine {
     /// `curl`, `wget` and their like.
     pub fn transfer(&mut self, name: &str, call: &Call) -> Value {
         let Some(program) = VOCABULARY.transfers.get(name) else { return Value::unknown() };
-        let arguments = arguments(&call.fields[1..], program);
+        let fields = self.with_settings(call, program);
+        let arguments = arguments(&fields, program);
+        let listed = self.listed(&arguments, call, program);
         let of = |names: &[String]| {
             let found = arguments.options.iter().filter(|(option, _)| names.contains(option));
             found.filter_map(|(_, value)| value.clone()).collect::<Vec<Value>>()
@@ -27,6 +31,7 @@ impl Machine {
             .filter(|(option, _)| option == "--url")
             .filter_map(|(_, value)| value.as_ref())
             .chain(arguments.words.iter().copied())
+            .chain(&listed)
             .filter(|word| is_address(&word.text))
             .filter(|word| !program.sends_input || word.text.contains("://") || !word.text.contains('@'))
             .cloned()
@@ -95,6 +100,58 @@ impl Machine {
         self.save(program, &arguments, &answers, &of(&program.file), &of(&program.folder))
     }
 
+    /// The fields of a command, with the options that its files of options hold.
+    fn with_settings<'c>(&mut self, call: &'c Call, program: &Transfer) -> Cow<'c, [Value]> {
+        let mut fields = Cow::Borrowed(&call.fields[1..]);
+        let files: Vec<Value> = arguments(&fields, program)
+            .options
+            .into_iter()
+            .filter(|(option, _)| program.settings.contains(option))
+            .filter_map(|(_, file)| file)
+            .collect();
+        for file in files {
+            let content = self.input_or_file(&file, call);
+            self.work(2 * content.text.len());
+            if self.is_spent() {
+                break;
+            }
+            for line in content.text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+                let end = line.find([' ', '=', ':']).unwrap_or(line.len());
+                let (name, value) = line.split_at(end);
+                let value = value.trim_matches([' ', '=', ':']).trim_matches('"');
+                let option = if name.starts_with('-') { name.to_owned() } else { format!("--{name}") };
+                let given = [option.as_str(), value].into_iter().filter(|text| !text.is_empty());
+                fields.to_mut().extend(given.map(|text| Value::with_origin(text, &content.origin)));
+            }
+        }
+        fields
+    }
+
+    /// The addresses that files list.
+    fn listed(&mut self, arguments: &Arguments<'_>, call: &Call, program: &Transfer) -> Vec<Value> {
+        let files = arguments.options.iter().filter(|(option, _)| program.list.contains(option));
+        let mut addresses = Vec::new();
+        for file in files.filter_map(|(_, file)| file.as_ref()) {
+            let content = self.input_or_file(file, call);
+            self.work(2 * content.text.len());
+            if self.is_spent() {
+                break;
+            }
+            let lines = content.text.split_whitespace().filter(|word| word.contains("://"));
+            addresses.extend(lines.map(|address| Value::with_origin(address, &content.origin)));
+        }
+        addresses
+    }
+
+    /// What a file holds, or what is read where `-` stands for a file.
+    fn input_or_file(&self, file: &Value, call: &Call) -> Value {
+        if matches!(file.text.as_str(), "-" | "/dev/stdin") {
+            call.stdin.clone()
+        } else {
+            self.files.read(&file.text)
+        }
+    }
+
     /// Puts what was fetched where the options say; what goes nowhere is the output.
     fn save(
         &mut self,
@@ -144,8 +201,12 @@ impl Machine {
             text.split_once(':').is_some_and(|(host, _)| {
                 host.len() > 1 && !host.contains('/') && (host.contains('@') || host.contains('.'))
                     || text.contains("::")
-            }) || text.starts_with("rsync://")
+            }) || ["rsync://", "scp://"].iter().any(|scheme| text.starts_with(scheme))
         };
+        let takes_folders = call.words().any(|word| {
+            word.starts_with('-') && !word.starts_with("--") && word.contains(['r', 'a'])
+                || matches!(word, "--recursive" | "--archive")
+        });
         for source in sources {
             let mut content = if is_remote(&source.text) && matches!(name, "scp" | "rsync") {
                 let origin = Origin::fetched_from(&format!("{name}://{}", host_of(&source.text)));
@@ -157,7 +218,10 @@ impl Machine {
                 self.facts.take_upload(&format!("{name}://{}", host_of(&target.text)));
                 continue;
             }
-            let file = source.text.rsplit('/').next().unwrap_or_default();
+            let file = source.text.rsplit(['/', ':']).next().unwrap_or_default();
+            if is_remote(&source.text) && (takes_folders || file.is_empty()) {
+                self.fill_folder(&target.text, &content.origin);
+            }
             if content.origin.is_local {
                 // A copy of a program under another name is still that program.
                 content.origin.program = source.origin.program.clone().or_else(|| Some(file.to_owned()));

@@ -33,6 +33,8 @@ pub struct Origin {
     pub is_local: bool,
     /// A shell wrote it.
     pub is_of_shell: bool,
+    /// It is a line of an input that is known only behind the loop that reads it.
+    pub is_line: bool,
     /// The text is not, or not all, known.
     pub is_unknown: bool,
     /// It is a copy of this program.
@@ -159,6 +161,7 @@ impl Origin {
         self.is_socket |= other.is_socket;
         self.is_local |= other.is_local;
         self.is_of_shell |= other.is_of_shell;
+        self.is_line |= other.is_line;
         self.is_unknown |= other.is_unknown;
         if self.program.is_none() {
             self.program.clone_from(&other.program);

@@ -74,6 +74,12 @@ pub struct Transfer {
     pub named: Vec<String>,
     pub upload: Vec<String>,
     pub body: Vec<String>,
+    /// Options with a file that lists addresses.
+    #[serde(default)]
+    pub list: Vec<String>,
+    /// Options with a file that holds options.
+    #[serde(default)]
+    pub settings: Vec<String>,
     /// Whether it sends its input, and files that stand behind `name@`.
     #[serde(default)]
     pub sends_input: bool,
@@ -83,7 +89,7 @@ pub struct Transfer {
 impl Transfer {
     /// Whether the next word belongs to this option.
     pub fn has_value(&self, option: &str) -> bool {
-        [&self.file, &self.folder, &self.upload, &self.body, &self.valued]
+        [&self.file, &self.folder, &self.upload, &self.body, &self.list, &self.settings, &self.valued]
             .iter()
             .any(|options| options.iter().any(|known| known == option))
     }

