@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::changed::Changed;
 use super::standing::Stored;
-use super::summed;
+use super::tally;
 
 #[derive(Debug)]
 pub(super) struct Matter {
@@ -63,12 +63,12 @@ impl Matter {
     }
 
     pub(super) fn question(&self, weights: &Weights) -> Value {
-        summed::question(&self.all_origins(), self.from, &weights.assets)
+        tally::question(&self.all_origins(), self.from, &weights.assets)
     }
 
     /// What else has to be asked after the answer, where it has not all resources.
     pub(super) fn question_of_assets(&self, answer: &Value, weights: &Weights) -> Option<Value> {
-        summed::question_of_assets(answer, &self.all_origins(), self.from, &weights.assets)
+        tally::question_of_assets(answer, &self.all_origins(), self.from, &weights.assets)
     }
 
     /// What those did of whom no page has told, as far as it would open an incident now.
@@ -76,7 +76,7 @@ impl Matter {
         let standing = self.last.as_ref().filter(|last| last.incident.is_standing())?;
         let origins = incident::untold(&standing.incident, &self.origins);
         let from = self.from.max(incident::counts_from(None, weights, now));
-        (!origins.is_empty()).then(|| summed::question(&origins, from, &weights.assets))
+        (!origins.is_empty()).then(|| tally::question(&origins, from, &weights.assets))
     }
 
     fn all_origins(&self) -> Vec<String> {
