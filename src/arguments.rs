@@ -104,19 +104,19 @@ pub(crate) enum Command {
     /// Write the report of an incident, a principal or a resource, each sentence with the records that carry it
     ///
     /// It answers the fifteen questions of the playbook in order, and says what is not known. It only reads, from
-    /// OpenSearch or from files. The exit code is 1 when no record belongs to what is asked.
+    /// OpenSearch or from files, at most 20,000 records. The exit code is 1 when no record belongs to what is asked.
     Investigate(InvestigateArgs),
     /// Print the script that contains an incident, a principal or a resource, with its undo; runs nothing
     ///
-    /// Who acted is denied what it goes on doing, evidence is kept, what runs is stopped, what was opened is closed.
-    /// Each step says what it breaks, who uses it, how it is undone and where to read on. The commands are those of the
-    /// AWS CLI.
+    /// Whoever acted is denied everything from then on, evidence is kept, what runs is stopped, what was opened is
+    /// closed. Each step says what it breaks, who uses it, how it is undone and where to read on. The commands are those
+    /// of the AWS CLI: read the script, then run it with Bash.
     Contain(ContainArgs),
     /// List the service control policies against posture findings, print one for this site, or try all on its history
     ///
-    /// `guard` lists them with their rules, `guard POLICY` prints one with the networks and instance types of the
-    /// configuration, and `guard simulate` tells who would have been denied what by each. The exit code of a simulation
-    /// is 3 when somebody would have been.
+    /// `guard` lists them with the posture rules that find what each denies, `guard POLICY` prints one with the networks
+    /// and instance types of the configuration, ready to attach, and `guard simulate` tells who would have been denied
+    /// what by each. It attaches nothing. The exit code of a simulation is 3 when somebody would have been denied.
     Guard(GuardArgs),
     /// Put a marked, harmless attack through the whole pipeline, and tell how long each link took or which one is
     /// broken

@@ -14,7 +14,7 @@ mod scene;
 mod shell;
 mod steps;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -25,15 +25,16 @@ use crate::config::SourceConfig;
 use crate::enrich::Enricher;
 use crate::incident::{Incident, Weights};
 use crate::incidents::{self, IncidentError, id_in, the_one};
-use crate::investigate::around;
+use crate::investigate::{around, counted};
 use crate::offline::{OfflineError, Records, parsed};
 use crate::opensearch::{OpenSearch, OpenSearchError, QueryError};
 pub use advice::{Advised, Concerned, advised, reason_for_none};
 pub use deed::REQUEST;
 use deed::{Deed, MOST_DEEDS};
+pub use index::find_policies;
 pub use json::document;
 pub use plan::Plan;
-use policies::{Named, Policies};
+pub use policies::{Earlier, Policies, PolicyName};
 pub use scene::account_of;
 use scene::{Scene, Subject};
 pub use shell::{Direction, script};
@@ -95,7 +96,8 @@ pub async fn from_index(
         None => return Err(unknown(asked, Some(since_then))),
     }
     let begin = begin(incident.as_ref(), &deeds, since);
-    let policies = index::policies(client, &set_since(&deeds, begin)).await?;
+    let mut policies = Policies::wanted(set_since(&deeds, begin));
+    find_policies(client, &mut policies).await?;
     let mut scene = Scene::of(&deeds, subject, begin, &policies);
     let states = index::states(client, &scene.keys()).await?;
     scene.remember(|key| states.get(key));
@@ -127,7 +129,7 @@ pub fn from_files(
         Some(id) => meant(records.incidents(enricher, weights)?, id)?,
         None => None,
     };
-    let (mut by, mut about, mut policies) = (Meant::default(), Meant::default(), Policies::default());
+    let (mut by, mut about) = (Meant::default(), Meant::default());
     let is_meant = |deed: &Deed| match &incident {
         Some(incident) => {
             around(incident).contains(&deed.time)
@@ -141,7 +143,6 @@ pub fn from_files(
     };
     let read = records.judge(&everything, |document| {
         let source = parsed(document);
-        policies.take(&source);
         if let Some(deed) = Deed::read(&source) {
             if is_meant(&deed) {
                 by.take(deed);
@@ -157,6 +158,7 @@ pub fn from_files(
         return Err(unknown(asked, since));
     }
     let begin = begin(incident.as_ref(), &meant.deeds, since);
+    let policies = earlier(&records, &everything, Policies::wanted(set_since(&meant.deeds, begin)))?;
     let mut scene = Scene::of(&meant.deeds, subject, begin, &policies);
     let states = read.remembered.find_all(scene.keys()).map_err(OfflineError::Sort)?;
     scene.remember(|key| states.get(key));
@@ -215,12 +217,26 @@ fn begin(
     since.or_else(|| incident.map_or_else(first, |incident| Some(incident.event.start.0)))
 }
 
-/// The inline policies that were set from then on, each with when it was first.
-fn set_since(deeds: &[Deed], begin: Option<OffsetDateTime>) -> Vec<(Named, OffsetDateTime)> {
-    let mut seen = BTreeSet::new();
-    let set = deeds.iter().filter(|deed| begin.is_none_or(|begin| deed.time >= begin));
-    let named = set.filter_map(|deed| Some((Named::of(deed)?, begin.unwrap_or(deed.time))));
-    named.filter(|(named, _)| seen.insert(named.clone())).collect()
+/// The policies that were set or removed from then on, each with the time before which it was another. Where nothing
+/// was found, that is the last change.
+fn set_since(deeds: &[Deed], begin: Option<OffsetDateTime>) -> BTreeMap<PolicyName, OffsetDateTime> {
+    let set = deeds.iter().filter(|deed| deed.succeeded && begin.is_none_or(|begin| deed.time >= begin));
+    set.filter_map(|deed| Some((deed.policy.clone()?, begin.unwrap_or(deed.time)))).collect()
+}
+
+/// What policies were, by records that are judged once more: which ones matter is known only now.
+pub fn earlier(
+    records: &Records,
+    enricher: &Enricher,
+    mut policies: Policies,
+) -> Result<Policies, OfflineError> {
+    if !policies.is_empty() {
+        records.judge(enricher, |document| {
+            policies.take(document.id.as_str(), &parsed(document));
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(policies)
 }
 
 /// What a responder should know before the first step.
@@ -241,8 +257,8 @@ fn notes(
     if let (Some(first), Some(last)) = (times.clone().min(), times.max()) {
         let (first, last) = (crate::timestamp::format(first), crate::timestamp::format(last));
         notes.push(format!(
-            "made from {} records of {first} to {last}. What came later, or was not delivered yet, is not in it.",
-            deeds.len()
+            "made from {} of {first} to {last}. What came later, or was not delivered yet, is not in it.",
+            counted(deeds.len(), "record")
         ));
     }
     if subject == Subject::Somebody {
@@ -253,7 +269,10 @@ fn notes(
             None => "in these records, in which no sign of an attack was found".to_owned(),
         };
         notes.extend((earlier > 0).then(|| {
-            format!("what was made and changed {what}, is left alone ({earlier} calls). Use --since for an earlier time.")
+            let calls = counted(earlier, "call");
+            format!(
+                "what was made and changed {what}, is left alone ({calls}). Use --since for an earlier time."
+            )
         }));
     }
     if matches!(subject, Subject::Resource(_)) {

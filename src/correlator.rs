@@ -20,7 +20,7 @@ mod rhythm;
 mod round;
 mod standing;
 mod stepwise;
-mod summed;
+mod tally;
 mod summing;
 mod tied;
 mod usual;

@@ -5,6 +5,7 @@
 
 mod broken;
 mod cause;
+mod paging;
 mod past;
 mod plan;
 mod report;
@@ -125,7 +126,8 @@ impl Drill<'_> {
             return Some(());
         }
         let told = self.wait(Step::Told, async |watch: &Watch<'_>| watch.told(&incident).await).await?;
-        self.done(Step::Told, told);
+        self.report.not_checked = told.not_checked;
+        self.done(Step::Told, told.said.join(", "));
         Some(())
     }
 

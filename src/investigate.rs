@@ -31,6 +31,7 @@ mod timesketch;
 mod unknown;
 mod wanted;
 
+pub use answers::counted;
 pub use chain::Trail;
 pub use entry::{Entry, FIELDS};
 pub use evidence::{Collected, collect};

@@ -13,16 +13,16 @@ pub(crate) struct DrillArgs {
     /// `s3://BUCKET/PREFIX`, where the prefix is what stands before `AWSLogs/`, in place of `drill.trail`
     #[arg(value_name = "TRAIL")]
     pub(crate) trail: Option<String>,
-    /// Whose calls the records tell of, in place of `drill.account`
+    /// The account whose calls the records tell of, in place of `drill.account`
     #[arg(long, value_name = "ID")]
     pub(crate) account: Option<String>,
-    /// Where those calls were made, in place of `drill.region`
+    /// The region in which those calls were made, in place of `drill.region`
     #[arg(long, value_name = "NAME")]
     pub(crate) region: Option<String>,
-    /// How each name in the records begins, in place of `drill.names`
+    /// How the names of resources and people in the records begin, in place of `drill.names`
     #[arg(long, value_name = "TEXT")]
     pub(crate) names: Option<String>,
-    /// How many seconds each step may take; without it, as long as docs/drill.md says
+    /// How many seconds each step may take; without it, from 30 to 300, as docs/drill.md says
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
     /// Print the report as JSON

@@ -11,31 +11,34 @@ use super::shared::{ReportFormat, RuleArgs, json, time_or_day};
 pub(crate) struct InvestigateArgs {
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
-    /// The id of an incident or its beginning; an ARN, access key or name of who called; or the ARN or name of a
-    /// resource
+    /// The id of an incident, or at least the first eight characters of it; the ARN, access key or name of who called;
+    /// or the ARN or name of a resource
     #[arg(value_name = "INCIDENT|PRINCIPAL|RESOURCE")]
     pub(crate) asked: String,
-    /// From this time on, such as `2026-11-02` or `2026-11-02T09:00:00Z`; for an incident an hour before its first
-    /// signal
+    /// Leave out records of before this time, a day or a time such as `2026-11-02` or `2026-11-02T09:00:00Z`. Without
+    /// it an incident is told from an hour before its first signal, and a principal or resource from its oldest record
     #[arg(long, value_name = "TIME", value_parser = time_or_day)]
     pub(crate) since: Option<OffsetDateTime>,
-    /// Until this time; for an incident an hour after its last signal
+    /// Leave out records of after this time. Without it an incident is told until an hour after its last signal, and a
+    /// principal or resource until its newest record
     #[arg(long, value_name = "TIME", value_parser = time_or_day)]
     pub(crate) until: Option<OffsetDateTime>,
-    /// The form of the report
+    /// The form in which the report is written
     #[arg(long, value_enum, default_value_t = InvestigationFormat::Markdown)]
     pub(crate) format: InvestigationFormat,
     /// The file to write in place of standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// A folder for each cited record, its file, the signed digest that names it, its chain and key, and a checker of
-    /// them
+    /// Keep in this folder each record that the report cites, the file that it came in, the signed digests and public
+    /// keys that prove it, and a program that checks them
     #[arg(long, value_name = "FOLDER")]
     pub(crate) evidence: Option<PathBuf>,
-    /// Public keys as `aws cloudtrail list-public-keys` prints them, in place of asking CloudTrail
+    /// With --evidence: a file of public keys as `aws cloudtrail list-public-keys` prints them, in place of asking
+    /// CloudTrail
     #[arg(long, value_name = "FILE", requires = "evidence")]
     pub(crate) keys: Option<PathBuf>,
-    /// Read these CloudTrail files and ask no server; `-` is standard input
+    /// Read these CloudTrail files and ask no server; `-` is standard input. What was before is known only from them, so
+    /// give those of the weeks before as well
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) from_files: Vec<PathBuf>,
 }
@@ -58,20 +61,24 @@ pub(crate) enum InvestigationFormat {
 pub(crate) struct ContainArgs {
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
-    /// The id of an incident or the beginning of it, the ARN of a principal or its access key, or the ARN or name of a
-    /// resource
+    /// The id of an incident, or at least the first eight characters of it; the ARN or access key of who called; or the
+    /// ARN or name of a resource
     #[arg(value_name = "INCIDENT|PRINCIPAL|RESOURCE")]
     pub(crate) asked: String,
-    /// Read CloudTrail files in place of OpenSearch; `-` is standard input
+    /// Read these CloudTrail files and ask no server; `-` is standard input. What was before is known only from them, so
+    /// give those of the weeks before as well
     #[arg(long = "from-files", value_name = "FILE", num_args = 1..)]
     pub(crate) files: Vec<PathBuf>,
-    /// Records of a principal or resource from this time on, by default of the last seven days, or all of the files
+    /// Undo what was made and changed from this time on, such as `2026-11-02T09:00:00Z`. What came before is left
+    /// alone, and the script counts it. Without it the attack begins with the first signal of an incident; of a
+    /// principal or resource with the first record in which a rule of at least level medium found more than posture,
+    /// among those of the last seven days, or of all files. Of a principal or resource older records are not read
     #[arg(long, value_name = "TIME", value_parser = time_or_day)]
     pub(crate) since: Option<OffsetDateTime>,
-    /// Deny sessions that began before this time; by default before the script runs
+    /// Deny what sessions do that began before this time; by default those from before the script runs
     #[arg(long, value_name = "TIME", value_parser = time_or_day, required_if_eq("format", "json"))]
     pub(crate) at: Option<OffsetDateTime>,
-    /// The form of what is printed
+    /// The form in which the steps are printed
     #[arg(long, value_enum, default_value_t = ScriptFormat::Shell)]
     pub(crate) format: ScriptFormat,
     /// Print the script that brings back what was, the last step first
@@ -86,7 +93,7 @@ pub(crate) struct ContainArgs {
 pub(crate) enum ScriptFormat {
     /// A script for Bash
     Shell,
-    /// Each step with the input documents of its commands (`--cli-input-json`); wants --at
+    /// Each step with the input documents of its commands (`--cli-input-json`), for programs; needs --at
     Json,
 }
 
@@ -94,16 +101,16 @@ pub(crate) enum ScriptFormat {
 pub(crate) struct GuardArgs {
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
-    /// A policy to print, or `simulate`; without it, all are listed
+    /// The id of a policy to print, as the list has it, or `simulate`; without it, all are listed
     #[arg(value_name = "POLICY|simulate")]
     pub(crate) asked: Option<String>,
-    /// How many days before now are tried
+    /// With `simulate`: how many days of stored records before now are tried
     #[arg(long, value_name = "NUMBER", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=400))]
     pub(crate) days: u16,
-    /// Try the records of CloudTrail files in place of OpenSearch; `-` is standard input
+    /// With `simulate`: try the records of these CloudTrail files and ask no server; `-` is standard input
     #[arg(long = "from-files", value_name = "FILE", num_args = 1..)]
     pub(crate) files: Vec<PathBuf>,
-    /// Print what was tried as JSON
+    /// With `simulate`: print what it found as JSON
     #[arg(long = "json", action = ArgAction::SetTrue, value_parser = json())]
     pub(crate) format: ReportFormat,
 }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::bail;
 use sagetrail::guard;
 use sagetrail::telemetry::complain;
 use time::OffsetDateTime;
@@ -13,6 +14,9 @@ use crate::exit;
 use crate::output::print;
 
 pub(crate) fn guard(args: &GuardArgs) -> anyhow::Result<ExitCode> {
+    if !args.files.is_empty() && args.asked.as_deref() != Some("simulate") {
+        bail!("--from-files goes with simulate: sagetrail guard simulate --from-files FILE");
+    }
     match args.asked.as_deref() {
         None => print(&guard::list()),
         Some("simulate") => simulate(args),

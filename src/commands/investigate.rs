@@ -25,6 +25,16 @@ pub(crate) fn investigate(args: &InvestigateArgs) -> anyhow::Result<ExitCode> {
     let mut code = 0;
     let material = if args.from_files.is_empty() { read_stored(args)? } else { read_files(args, &mut code)? };
     if material.entries.is_empty() {
+        if let Some(incident) = &material.incident {
+            let at = |time: Option<OffsetDateTime>| time.map_or_else(|| "now".to_owned(), timestamp::format);
+            bail!(
+                "incident {} is known, and none of its records from {} to {} is there: they are not kept so long, or --since and \
+                 --until leave them out. Give the CloudTrail files of those days with --from-files, those of the days before first",
+                incident.id,
+                at(material.since),
+                at(material.until)
+            );
+        }
         bail!(
             "no record belongs to {}; give an incident's id, an ARN, an access key or a name as records have it, and look at \
              --since and --until",

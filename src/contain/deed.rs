@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::policies::PolicyName;
 use crate::posture::is_sign;
 use crate::timestamp;
 
@@ -29,6 +30,8 @@ pub struct Deed {
     pub after: BTreeMap<String, String>,
     /// What the call asked for, by the members in [`REQUEST`].
     pub request: BTreeMap<String, String>,
+    /// The policy that the call set or removed.
+    pub policy: Option<PolicyName>,
     /// The access key that the call made.
     pub made_key: Option<String>,
     /// Whether a rule found a sign of an attack in it.
@@ -60,7 +63,7 @@ pub struct Resource {
 
 /// Members of requests that steps need.
 pub const REQUEST: [&str; 7] =
-    ["policyArn", "policyName", "policyDocument", "imageTag", "userName", "roleName", "roleArn"];
+    ["policyArn", "policyName", "imageTag", "userName", "roleName", "roleArn", "modelApprovalStatus"];
 /// The rules of a security group that a call made.
 const GROUP_RULES: &str = "/aws/cloudtrail/response_elements/securityGroupRuleSet/items";
 /// Rules of one call that a step names; more are a script's work.
@@ -83,7 +86,7 @@ const TOLD: [(&str, &str); 11] = [
 
 impl Deed {
     /// The fields of a document that are read.
-    pub const FIELDS: [&str; 34] = [
+    pub const FIELDS: [&str; 38] = [
         "@timestamp",
         "event.action",
         "event.outcome",
@@ -109,11 +112,15 @@ impl Deed {
         "aws.cloudtrail.session.issuer",
         "aws.cloudtrail.request_parameters.policyArn",
         "aws.cloudtrail.request_parameters.policyName",
-        "aws.cloudtrail.request_parameters.policyDocument",
         "aws.cloudtrail.request_parameters.imageTag",
         "aws.cloudtrail.request_parameters.userName",
         "aws.cloudtrail.request_parameters.roleName",
         "aws.cloudtrail.request_parameters.roleArn",
+        "aws.cloudtrail.request_parameters.modelApprovalStatus",
+        "aws.cloudtrail.request_parameters.groupName",
+        "aws.cloudtrail.request_parameters.bucketName",
+        "aws.cloudtrail.request_parameters.repositoryName",
+        "aws.cloudtrail.request_parameters.modelPackageGroupName",
         "aws.cloudtrail.response_elements.accessKey",
         "aws.cloudtrail.response_elements.securityGroupRuleSet",
         "sagemaker.findings",
@@ -155,6 +162,7 @@ impl Deed {
             before: before.collect(),
             after: told.collect(),
             request,
+            policy: PolicyName::read(source),
             made_key: text("/aws/cloudtrail/response_elements/accessKey/accessKeyId"),
             is_sign: ["findings", "attempts"].iter().any(|member| has_sign(&source["sagemaker"][*member])),
         })

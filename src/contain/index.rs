@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::deed::{Deed, MOST_DEEDS};
-use super::policies::{Named, Policies};
+use super::policies::{Policies, PolicyName};
 use crate::memory::Remembered;
 use crate::opensearch::events::{self, no_drills};
 use crate::opensearch::{Found, OpenSearch, Query, QueryError};
@@ -17,7 +17,7 @@ use crate::timestamp;
 const QUERY: Query =
     Query { operation: "reading memory", grant: "indices:data/read/search on the index of resources" };
 
-/// Inline policies whose text of before is asked for.
+/// Policies whose text of before is asked for.
 const MOST_POLICIES: usize = 50;
 /// Things whose users are asked for at once.
 const MOST_KEYS: usize = 500;
@@ -35,25 +35,41 @@ pub async fn deeds(client: &OpenSearch, query: &Value) -> Result<(Vec<Deed>, boo
     Ok((deeds, is_cut))
 }
 
-/// What inline policies were before a time each.
-pub async fn policies(client: &OpenSearch, set: &[(Named, OffsetDateTime)]) -> Result<Policies, QueryError> {
-    let mut policies = Policies::default();
+/// Looks for what policies were before a time each.
+pub async fn find_policies(client: &OpenSearch, policies: &mut Policies) -> Result<(), QueryError> {
     let path = format!("{}/_search?ignore_unavailable=true", client.names().events());
-    for (named, before) in set.iter().take(MOST_POLICIES) {
-        let (member, name) = &named.of;
-        let asked = |member: &str| format!("aws.cloudtrail.request_parameters.{member}");
-        let call = if *member == "roleName" { "PutRolePolicy" } else { "PutUserPolicy" };
-        let filter = json!([
-            {"range": {"@timestamp": {"lt": timestamp::format(*before)}}}, {"term": {"event.action": call}},
-            {"term": {"event.outcome": "success"}}, {"term": {"cloud.account.id": named.account}},
-            {"term": {asked(member): name}}, {"term": {asked("policyName"): named.policy}}, no_drills(),
-        ]);
-        let body = json!({"size": 1, "query": {"bool": {"filter": filter}}, "_source": &Deed::FIELDS[..],
+    let missing: Vec<(PolicyName, OffsetDateTime)> =
+        policies.missing().take(MOST_POLICIES).map(|(policy, before)| (policy.clone(), before)).collect();
+    for (policy, before) in missing {
+        let mut filter = vec![
+            json!({"range": {"@timestamp": {"lt": timestamp::format(before)}}}),
+            json!({"terms": {"event.action": policy.calls()}}),
+            json!({"term": {"event.outcome": "success"}}),
+            json!({"term": {"cloud.account.id": policy.account()}}),
+            no_drills(),
+        ];
+        let field = |member: &str| format!("aws.cloudtrail.request_parameters.{member}");
+        filter.extend(policy.members().map(|(member, value)| json!({"term": {field(member): value}})));
+        let mut fields: Vec<String> = policy
+            .members()
+            .map(|(member, _)| member)
+            .chain(policy.texts().iter().copied())
+            .map(field)
+            .collect();
+        let always = [
+            "@timestamp",
+            "event.action",
+            "event.outcome",
+            "cloud.account.id",
+            "aws.cloudtrail.user_identity.arn",
+        ];
+        fields.extend(always.map(str::to_owned));
+        let body = json!({"size": 1, "query": {"bool": {"filter": filter}}, "_source": fields,
             "sort": [{"@timestamp": {"order": "desc", "unmapped_type": "date"}}]});
         let Found::<Value> { hits } = QUERY.ask_patiently(client, &path, &body).await?;
-        hits.hits.iter().for_each(|hit| policies.take(&hit.source));
+        hits.hits.iter().for_each(|hit| policies.take(&hit.id, &hit.source));
     }
-    Ok(policies)
+    Ok(())
 }
 
 /// What memory knows of resources and roles.

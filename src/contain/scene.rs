@@ -6,8 +6,9 @@ use sagetrail_core::memory::{Key, State};
 use time::OffsetDateTime;
 
 use super::deed::{Deed, Resource};
-use super::policies::Policies;
+use super::policies::{Earlier, Policies};
 use super::steps::Happened;
+use crate::enrich::removes;
 
 /// What is contained.
 #[derive(Debug, Default)]
@@ -64,11 +65,11 @@ impl Scene {
             scene.take_actor(deed);
             if counts(&deed) {
                 scene.take_handed(deed);
-                scene.take_resource(deed, subject, begin.and_then(|begin| policies.before(deed, begin)));
+                scene.take_resource(deed, subject, earlier(policies, deed));
             }
         }
         for deed in deeds.iter().filter(|_| subject != Subject::Somebody) {
-            scene.take_resource(deed, subject, policies.before(deed, deed.time));
+            scene.take_resource(deed, subject, earlier(policies, deed));
         }
         if let Subject::Resource(asked) = subject {
             scene.things.retain(|thing| {
@@ -180,8 +181,8 @@ impl Scene {
         }
     }
 
-    /// `policy` is what the inline policy was that the call set.
-    fn take_resource(&mut self, deed: &Deed, subject: Subject<'_>, policy: Option<&str>) {
+    /// `policy` is what the policy was that the call set.
+    fn take_resource(&mut self, deed: &Deed, subject: Subject<'_>, policy: Option<&Earlier>) {
         let opens = deed.call.starts_with("CreatePresigned") || deed.call == "StartSession";
         let Some(resource) = &deed.resource else { return };
         let is_key_of_user = deed.call == "CreateAccessKey" || deed.call.starts_with("AssumeRole");
@@ -193,7 +194,7 @@ impl Scene {
         let before: Vec<_> = before.collect();
         let is_first = thing.calls.is_empty();
         let mut request = deed.request.clone();
-        request.extend(policy.map(|text| ("policyBefore".to_owned(), text.to_owned())));
+        request.extend(policy.into_iter().flat_map(Earlier::request));
         thing.calls.push((deed.call.clone(), request));
         let begins = |verbs: &[&str]| verbs.iter().any(|verb| deed.call.starts_with(verb));
         let is_made = begins(&["Create", "Register", "Import"]);
@@ -320,6 +321,11 @@ impl Thing {
     }
 }
 
+/// What the policy was that a call set or removed, where a record tells.
+fn earlier<'p>(policies: &'p Policies, deed: &Deed) -> Option<&'p Earlier> {
+    policies.before(deed.policy.as_ref()?)
+}
+
 /// The role of a session, without the path, which the ARN of a session does not have.
 fn role_of_session(arn: &str) -> Option<String> {
     let (account, session) = arn.split_once(":assumed-role/")?;
@@ -339,7 +345,7 @@ fn takes_the_whole(call: &str, kind: &str) -> bool {
         "bucket" => call == "DeleteBucket",
         "role" => call == "DeleteRole",
         "user" => call == "DeleteUser",
-        _ => !call.ends_with("Policy"),
+        _ => removes(call),
     }
 }
 

@@ -213,6 +213,10 @@ fn everything(name: &str) -> Plan {
                 let request = ["policyArn", "policyName", "imageTag"]
                     .map(|member| (member.to_owned(), name.to_owned()));
                 let mut request = BTreeMap::from(request.clone());
+                for condition in &step.conditions {
+                    let wanted = condition.strip_prefix("request.").and_then(|it| it.split_once('='));
+                    request.extend(wanted.map(|(member, value)| (member.to_owned(), value.to_owned())));
+                }
                 if step.conditions.iter().any(|it| it == "request.policyBefore") {
                     request.insert("policyBefore".to_owned(), name.to_owned());
                 }

@@ -14,7 +14,7 @@ use super::changed::{self, Changed};
 use super::matters::{Joining, Matter, together};
 use super::round::{Current, Progress, Rounds};
 use super::standing::{self, Standing};
-use super::{summed, weak};
+use super::{tally, weak};
 use crate::labels::IncidentVersion;
 use crate::opensearch::QueryError;
 
@@ -353,7 +353,7 @@ impl Sort {
     fn signals(self) -> Value {
         match self {
             Self::Critical => json!({"term": {"sagemaker.findings.level": "critical"}}),
-            Self::All => summed::signals(),
+            Self::All => tally::signals(),
         }
     }
 }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::changed::Changed;
 use super::standing::Stored;
-use super::summed;
+use super::tally;
 
 #[derive(Debug)]
 pub(super) struct Matter {
@@ -63,12 +63,12 @@ impl Matter {
     }
 
     pub(super) fn question(&self, weights: &Weights) -> Value {
-        summed::question(&self.all_origins(), self.from, &weights.assets)
+        tally::question(&self.all_origins(), self.from, &weights.assets)
     }
 
     /// What else has to be asked after the answer, where it has not all resources.
     pub(super) fn question_of_assets(&self, answer: &Value, weights: &Weights) -> Option<Value> {
-        summed::question_of_assets(answer, &self.all_origins(), self.from, &weights.assets)
+        tally::question_of_assets(answer, &self.all_origins(), self.from, &weights.assets)
     }
 
     /// What those did of whom no page has told, as far as it would open an incident now.
@@ -77,7 +77,7 @@ impl Matter {
         let origins = incident::untold(&standing.incident, &self.origins);
         let counts = self.news.iter().map(|news| incident::counts_with(None, news.came(), weights, now));
         let from = self.from.max(counts.min().unwrap_or_else(|| incident::counts_from(None, weights, now)));
-        (!origins.is_empty()).then(|| summed::question(&origins, from, &weights.assets))
+        (!origins.is_empty()).then(|| tally::question(&origins, from, &weights.assets))
     }
 
     fn all_origins(&self) -> Vec<String> {

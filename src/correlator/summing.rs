@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::asking::{AT_ONCE, Asking, SMALL_AT_ONCE};
 use super::matters::Matter;
 use super::round::{Current, Rounds};
-use super::{summed, tied};
+use super::{tally, tied};
 use crate::opensearch::QueryError;
 
 impl Rounds {
@@ -27,7 +27,7 @@ impl Rounds {
         let (mut cut, mut more) = (Vec::new(), Vec::new());
         for (place, (matter, answer)) in open.iter_mut().zip(&answers).enumerate() {
             let Some(answer) = answer else { continue };
-            matter.tally = Some(summed::read(answer, assets));
+            matter.tally = Some(tally::read(answer, assets));
             if let Some(question) = matter.question_of_assets(answer, &self.weights) {
                 cut.push(place);
                 more.push(question);
@@ -36,7 +36,7 @@ impl Rounds {
         let answers = asking.search_apart(&self.indices(), &more, &mut current.refused).await?;
         for (place, answer) in cut.into_iter().zip(answers.iter()) {
             let Some(answer) = answer else { continue };
-            open[place].tally.iter_mut().for_each(|tally| summed::read_assets(answer, assets, tally));
+            open[place].tally.iter_mut().for_each(|tally| tally::read_assets(answer, assets, tally));
         }
         Ok(())
     }
@@ -55,7 +55,7 @@ impl Rounds {
         for (places, questions) in places.chunks(AT_ONCE).zip(questions.chunks(AT_ONCE)) {
             let answers = asking.search_apart(&self.indices(), questions, &mut current.refused).await?;
             for (place, answer) in places.iter().zip(&answers) {
-                let read = |answer| summed::read(answer, &self.weights.assets);
+                let read = |answer| tally::read(answer, &self.weights.assets);
                 matters[*place].untold = answer.as_ref().map(read);
             }
         }

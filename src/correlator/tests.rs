@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-use super::{bounds, changed, handing, points, standing, summed, tied, weak};
+use super::{bounds, changed, handing, points, standing, tally, tied, weak};
 use crate::config::RulesConfig;
 use crate::enrich::rules::RuleSet;
 use crate::opensearch::events::no_drills;
@@ -117,9 +117,9 @@ fn aggregations_say_what_adding_up_each_signal_says() {
             "addresses": names(&[("203.0.113.5", 0)])
         }
     });
-    assert_eq!(summed::read(&answer, &[asset()]), tally());
+    assert_eq!(tally::read(&answer, &[asset()]), tally());
     // Without any index there is nothing.
-    assert_eq!(summed::read(&json!({"hits": {"total": {"value": 0}}}), &[asset()]), Tally::default());
+    assert_eq!(tally::read(&json!({"hits": {"total": {"value": 0}}}), &[asset()]), Tally::default());
 }
 
 /// A resource with how many documents about it have a tag, and how many do not.
@@ -154,7 +154,7 @@ fn a_finding_counts_as_where_it_counts_most_and_less_only_where_it_does_everywhe
     ];
     for (resources, expected) in cases {
         let owned: Vec<_> = resources.iter().map(|(name, t, o)| ((*name).to_owned(), *t, *o)).collect();
-        let tally = summed::read(&answer_at(&owned), &entries);
+        let tally = tally::read(&answer_at(&owned), &entries);
         assert_eq!(tally.findings[RULE].asset, expected, "{resources:?}");
     }
 }
@@ -164,7 +164,7 @@ fn patterns_are_asked_for_among_all_resources_only_where_there_are_more_than_are
     let many = |count: u32| (0..count).map(|number| (format!("job/{number}"), 0, 1)).collect::<Vec<_>>();
     let origins = ["role/a".to_owned()];
     let asked = |count, entries: &[Asset]| {
-        summed::question_of_assets(&answer_at(&many(count)), &origins, NOW, entries)
+        tally::question_of_assets(&answer_at(&many(count)), &origins, NOW, entries)
     };
     let tagged = Asset { arn: None, tag: Some("env=prod".to_owned()), ..asset() };
     assert_eq!(asked(50, &[asset()]), None);
@@ -172,11 +172,11 @@ fn patterns_are_asked_for_among_all_resources_only_where_there_are_more_than_are
     let question = asked(51, &[tagged, asset()]).expect("there are more");
     let filters = &question["aggs"]["findings"]["aggs"]["assets"]["filters"]["filters"];
     assert_eq!(filters.as_object().map(|all| all.keys().map(String::as_str).collect()), Some(vec!["1"]));
-    let mut tally = summed::read(&answer_at(&many(51)), &[asset()]);
+    let mut tally = tally::read(&answer_at(&many(51)), &[asset()]);
     let found = json!({"aggregations": {"findings": {"buckets": [
         {"key": RULE, "assets": {"buckets": {"0": {"doc_count": 1}}}}
     ]}}});
-    summed::read_assets(&found, &[asset()], &mut tally);
+    tally::read_assets(&found, &[asset()], &mut tally);
     assert_eq!(tally.findings[RULE].asset, 150);
 }
 
@@ -206,7 +206,7 @@ fn every_field_that_is_asked_for_is_mapped_so_that_it_can_be_asked() {
     let tagged = Asset { arn: None, tag: Some("env=prod".to_owned()), ..asset() };
     let of_ties = tied::questions(&incident(), NOW);
     for question in [
-        summed::question(&["role/a".to_owned()], NOW, &[asset(), tagged]),
+        tally::question(&["role/a".to_owned()], NOW, &[asset(), tagged]),
         changed::question(&["sagemaker.alert.origin".to_owned()], &window.filter(), None),
         of_ties[0].clone(),
         weak::question(&["role/a"].into(), NOW),

@@ -6,7 +6,7 @@ use sagetrail_core::incident::Incident;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::summed;
+use super::tally;
 use crate::enrich::tie_key;
 use crate::timestamp;
 
@@ -44,7 +44,7 @@ fn question(ways: &[Value], from: OffsetDateTime) -> Value {
         "size": 0,
         "track_total_hits": false,
         "query": {"bool": {
-            "filter": [summed::signals(), {"range": {"@timestamp": {"gte": timestamp::format(from)}}}],
+            "filter": [tally::signals(), {"range": {"@timestamp": {"gte": timestamp::format(from)}}}],
             "should": ways, "minimum_should_match": 1
         }},
         "aggs": {"origins": {"terms": {"field": "sagemaker.alert.origin", "size": MOST_ORIGINS}}}

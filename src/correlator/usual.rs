@@ -68,7 +68,7 @@ fn question(weights: &Weights, suspects: &BTreeSet<String>, hour: OffsetDateTime
         "track_total_hits": false,
         "query": {"bool": {
             "filter": [
-                super::summed::signals(),
+                super::tally::signals(),
                 no_drills(),
                 {"range": {"@timestamp": {"gte": timestamp::format(from), "lt": timestamp::format(to)}}}
             ],

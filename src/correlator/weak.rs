@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::changed::at;
 use super::standing::Standing;
-use super::summed;
+use super::tally;
 use crate::enrich::{NO_KEY, Severity};
 use crate::timestamp;
 
@@ -44,7 +44,7 @@ pub(super) fn question(origins: &BTreeSet<&str>, from: OffsetDateTime) -> Value 
         "size": 0,
         "track_total_hits": false,
         "query": {"bool": {"filter": [
-            summed::signals(),
+            tally::signals(),
             {"terms": {"sagemaker.alert.origin": origins}},
             {"range": {"@timestamp": {"gte": timestamp::format(from)}}}
         ]}},

@@ -37,16 +37,26 @@ pub(super) fn of_rules(worst: Option<&Value>) -> String {
     )
 }
 
-pub(super) fn of_alerting(status: u16) -> String {
+/// A question that a plugin did not answer, and the right that it wants.
+pub(super) fn of_plugin(status: u16, right: &str) -> String {
     match status {
-        403 => {
-            "the alerts of the monitor may not be read: grant cluster:admin/opendistro/alerting/alerts/get"
-                .to_owned()
-        }
+        403 => format!("the alerting plugin may not be asked: grant {right}"),
         400 | 404 | 405 => {
             "there is no alerting plugin, or no monitor of critical incidents: run `sagetrail setup`"
                 .to_owned()
         }
         status => format!("the alerting plugin answered {status}"),
+    }
+}
+
+/// A channel that a monitor pages and that takes nothing. None where it takes pages.
+pub(super) fn of_channel(channel: &str, answer: &Result<Value, u16>, right: &str) -> Option<String> {
+    match answer {
+        Ok(answer) => (answer["config_list"][0]["config"]["is_enabled"] == false).then(|| {
+            format!("channels.{channel} is switched off in OpenSearch: switch it on, or run `sagetrail setup --force`")
+        }),
+        Err(403) => Some(format!("channels.{channel} may not be read in OpenSearch: grant {right}")),
+        Err(404) => Some(format!("channels.{channel} is not in OpenSearch: run `sagetrail setup`")),
+        Err(status) => Some(format!("channels.{channel} cannot be read in OpenSearch (status {status})")),
     }
 }

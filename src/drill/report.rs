@@ -56,9 +56,11 @@ pub struct Report {
     pub incident: Option<String>,
     /// Whether every step was done in time.
     pub worked: bool,
-    /// From the file to the page.
+    /// From the file to the page; none where nothing shows whether a page came.
     pub seconds_to_page: Option<f64>,
     pub steps: Vec<StepReport>,
+    /// The links whose work nothing here shows, each with who can tell.
+    pub not_checked: Vec<String>,
     pub notes: Vec<String>,
 }
 
@@ -103,6 +105,7 @@ impl Report {
             worked: false,
             seconds_to_page: None,
             steps: Step::VARIANTS.iter().map(not_reached).collect(),
+            not_checked: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -130,7 +133,7 @@ impl Report {
     /// Sums up.
     pub(super) fn end(&mut self) {
         self.worked = self.steps.iter().all(|step| matches!(step.outcome, Outcome::Done | Outcome::Skipped));
-        self.seconds_to_page = self.step(Step::Told).seconds;
+        self.seconds_to_page = self.step(Step::Told).seconds.filter(|_| self.not_checked.is_empty());
     }
 
     fn step(&self, step: Step) -> &StepReport {
@@ -185,6 +188,12 @@ mod tests {
         assert_eq!((report.worked, report.seconds_to_page), (true, Some(5.2)));
         assert!(report.to_string().contains("opened       4.2 s  it came\n"), "{report}");
         assert!(report.to_string().ends_with("it works: 5.2 s from the file to the page\n"), "{report}");
+        report.not_checked.push("m → channels.soc: ask them".to_owned());
+        report.end();
+        assert_eq!((report.worked, report.seconds_to_page), (true, None), "nobody knows whether a page came");
+        let end = "not checked: m → channels.soc: ask them\nit works as far as it is checked: 5.2 s from the file to what is said at \"told\"\n";
+        assert!(report.to_string().ends_with(end), "{report}");
+        report.not_checked.clear();
         report.skip(Step::Told, "nobody");
         report.end();
         assert_eq!((report.worked, report.seconds_to_page), (true, None));

@@ -9,8 +9,8 @@ use super::plan::Plan;
 use super::story::Story;
 use super::text::text;
 use crate::alertmanager::Alertmanagers;
-use crate::config::{Channel, Config, Severity, SourceConfig};
-use crate::opensearch::{Method, OpenSearch, Query, QueryError};
+use crate::config::{Config, Severity, SourceConfig};
+use crate::opensearch::{OpenSearch, Query, QueryError};
 use crate::source::buckets::S3Clients;
 
 pub(super) const QUERY: Query = Query {
@@ -20,6 +20,14 @@ pub(super) const QUERY: Query = Query {
 
 /// What a look found, or what was seen so far in its place.
 pub(super) type Found<T> = Result<T, String>;
+
+/// Who was told of the incident.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub said: Vec<String>,
+    /// Links that nothing here shows to work.
+    pub not_checked: Vec<String>,
+}
 
 /// What is looked at.
 pub(super) struct Watch<'d> {
@@ -105,25 +113,28 @@ impl Watch<'_> {
         self.config.channels.values().any(|channel| channel.takes(Severity::Critical))
     }
 
-    /// Whether every channel has the incident.
-    pub async fn told(&self, incident: &str) -> Result<Found<String>, QueryError> {
-        let mut told = Vec::new();
+    /// Whether every channel has the incident, as far as that can be seen.
+    pub async fn told(&self, incident: &str) -> Result<Found<Told>, QueryError> {
+        let mut told = Told::default();
         for (name, held) in self.held().await {
             match held {
                 Ok(held) if held.iter().any(|it| it == incident) => {
-                    told.push(format!("channels.{name} has it"));
+                    told.said.push(format!("channels.{name} has it"));
                 }
                 Ok(_) => return Ok(Err(format!("channels.{name} answers and has no alert of the incident"))),
                 Err(problem) => return Ok(Err(problem)),
             }
         }
         if self.is_paged_by_monitors() {
-            match self.alert(incident).await? {
-                Ok(said) => told.push(said),
+            match self.paged(incident).await? {
+                Ok(paged) => {
+                    told.said.extend(paged.said);
+                    told.not_checked.extend(paged.not_checked);
+                }
                 Err(problem) => return Ok(Err(problem)),
             }
         }
-        Ok(Ok(told.join(", ")))
+        Ok(Ok(told))
     }
 
     /// Whether no Alertmanager has the incident any more. Alerts of monitors end by themselves.
@@ -137,7 +148,14 @@ impl Watch<'_> {
                 Err(problem) => return Ok(Err(problem)),
             }
         }
-        Ok(Ok("closed, and ended in every channel".to_owned()))
+        let said = match (self.alertmanagers.is_empty(), self.is_paged_by_monitors()) {
+            (_, false) => "closed, and ended in every channel",
+            (true, true) => "closed; the alert of the monitor ends with its next run",
+            (false, true) => {
+                "closed, and ended in every Alertmanager; the alert of the monitor ends with its next run"
+            }
+        };
+        Ok(Ok(said.to_owned()))
     }
 
     /// What each Alertmanager holds that takes critical incidents.
@@ -146,26 +164,6 @@ impl Watch<'_> {
             |name: &str| self.config.channels.get(name).is_some_and(|it| it.takes(Severity::Critical));
         let held = self.alertmanagers.held().await.into_iter().filter(|(name, _)| takes(name));
         held.map(|(name, held)| (name, held.map_err(|error| error.to_string()))).collect()
-    }
-
-    fn is_paged_by_monitors(&self) -> bool {
-        let is =
-            |channel: &Channel| channel.target.is_paged_by_monitors() && channel.takes(Severity::Critical);
-        self.config.channels.values().any(is)
-    }
-
-    /// The alert that the monitor of critical incidents raised, whose actions all went well.
-    async fn alert(&self, incident: &str) -> Result<Found<String>, QueryError> {
-        let monitor = self.client.names().named("monitor-paging-critical");
-        let path = format!(
-            "_plugins/_alerting/monitors/alerts?monitorId={monitor}&size=100&sortString=start_time&sortOrder=desc"
-        );
-        let answer = self.client.request(Method::GET, &path, None).await?;
-        if answer.status != 200 {
-            return Ok(Err(broken::of_alerting(answer.status)));
-        }
-        let answer: Value = serde_json::from_slice(&answer.body).map_err(|error| QUERY.unexpected(error))?;
-        Ok(read_alert(&answer, incident, &monitor))
     }
 
     /// What a search finds, in indices of which none has to be there.
@@ -185,44 +183,4 @@ pub(super) async fn search(
         Value::Array(hits) => hits,
         _ => Vec::new(),
     })
-}
-
-/// Pages have the id of their incident and their number as the key of their alert.
-fn read_alert(answer: &Value, incident: &str, monitor: &str) -> Found<String> {
-    let is_of = |alert: &&Value| {
-        let content = &alert["agg_alert_content"];
-        let keys = content["bucket_keys"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        keys.flat_map(|keys| keys.split(',')).any(|key| key.split('/').next() == Some(incident))
-    };
-    let Some(alert) = answer["alerts"].as_array().into_iter().flatten().find(is_of) else {
-        return Err(format!("{monitor} has raised no alert of the incident"));
-    };
-    match text(alert, "/error_message").filter(|_| alert["state"] == "ERROR") {
-        None => Ok(format!("{monitor} has told its channels")),
-        Some(error) => Err(format!("{monitor} could not tell its channels: {error}")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_an_alert_of_this_incident_without_an_error_has_told_anybody() {
-        let alert = |keys: &str, state: &str, error: Option<&str>| json!({"state": state, "error_message": error, "agg_alert_content": {"bucket_keys": [keys]}});
-        let cases = [
-            (vec![], "has raised no alert"),
-            (vec![alert("ffff/1", "ACTIVE", None)], "has raised no alert"),
-            (vec![alert("0a1b/1", "ACTIVE", None)], "has told"),
-            (vec![alert("ffff/1", "ACTIVE", None), alert("0a1b/1", "ACKNOWLEDGED", None)], "has told"),
-            (
-                vec![alert("0a1b/1", "ERROR", Some("Failed to send"))],
-                "could not tell its channels: Failed to send",
-            ),
-        ];
-        for (alerts, expected) in cases {
-            let (Ok(said) | Err(said)) = read_alert(&json!({"alerts": alerts}), "0a1b", "m");
-            assert!(said.contains(expected), "{said}");
-        }
-    }
 }

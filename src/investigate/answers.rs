@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::entry::{Entry, Named};
 use super::report::{Answer, Sentence};
+use crate::enrich::removes;
 
 /// The most sentences of one answer, the worst first where there are more.
 const MOST: usize = 60;
@@ -152,7 +153,7 @@ pub fn deed(group: &[&Entry]) -> String {
     format!("{}{again}.", first.sentence)
 }
 
-/// Records in which one principal did one thing with one resource and one outcome.
+/// Records that say the same of one principal, one resource and one outcome.
 pub fn grouped<'e>(entries: &[&'e Entry]) -> Vec<Vec<&'e Entry>> {
     let mut places: HashMap<_, usize> = HashMap::new();
     let mut groups: Vec<Vec<&Entry>> = Vec::new();
@@ -167,9 +168,9 @@ pub fn grouped<'e>(entries: &[&'e Entry]) -> Vec<Vec<&'e Entry>> {
 }
 
 /// What is the same for records that are told as one.
-pub fn same(entry: &Entry) -> (&str, &str, Option<String>, Option<&str>) {
+pub fn same(entry: &Entry) -> (&str, &str, Option<String>, Option<&str>, &str) {
     let resource = entry.about().map(Named::key);
-    (&entry.principal, &entry.action, resource, entry.error.as_deref())
+    (&entry.principal, &entry.action, resource, entry.error.as_deref(), &entry.sentence)
 }
 
 /// How bad a record is, for choosing what is shown.
@@ -296,7 +297,10 @@ fn several_addresses(entries: &[Entry]) -> Vec<Sentence> {
 fn created_or_changed(entries: &[&Entry]) -> Vec<Sentence> {
     let kinds: [(&str, &[&str]); 3] = [
         ("Created", &["Create", "Register", "Import"]),
-        ("Changed or started", &["Update", "Put", "Start", "Attach", "Batch", "Retry", "Extend"]),
+        (
+            "Changed or started",
+            &["Update", "Put", "Start", "Attach", "Batch", "Retry", "Extend", "Add", "Delete"],
+        ),
         ("Deleted or stopped", &["Delete", "Stop", "Deregister", "Detach"]),
     ];
     kinds
@@ -307,6 +311,11 @@ fn created_or_changed(entries: &[&Entry]) -> Vec<Sentence> {
                 .copied()
                 .filter(|entry| entry.succeeded && verbs.iter().any(|verb| entry.action.starts_with(verb)))
                 .filter(|entry| !entry.action.starts_with("CreatePresigned"))
+                .filter(|entry| {
+                    // What loses a part is changed.
+                    !entry.action.starts_with("Delete")
+                        || removes(&entry.action) == words.starts_with("Deleted")
+                })
                 .collect();
             let mut names: Vec<String> =
                 these.iter().filter_map(|it| it.resource.as_ref()).map(Named::words).collect();

@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::left_out::LeftOut;
-use crate::contain::REQUEST;
+use crate::contain::{PolicyName, REQUEST};
+use crate::enrich::NO_KEY;
 use crate::guard::Judged;
 use crate::posture::is_sign;
 use crate::timestamp;
@@ -33,6 +34,8 @@ pub struct Entry {
     pub account: Option<String>,
     /// What the call asked for, as far as steps of containment need it.
     pub request: BTreeMap<String, String>,
+    /// The policy that the call set or removed.
+    pub policy: Option<PolicyName>,
     pub is_data_event: bool,
     pub questions: Vec<u64>,
     /// Of the worst rule that matched.
@@ -65,6 +68,8 @@ pub struct Entry {
     /// The SHA-256 of each script, and whether its text is as it was: no secret redacted, nothing cut.
     pub scripts: Vec<(String, bool)>,
     pub foreign_accounts: Vec<String>,
+    /// Things of other accounts that the call names.
+    pub given: Vec<String>,
     pub omitted: Vec<String>,
     pub missing: Vec<String>,
     pub muted: usize,
@@ -106,7 +111,7 @@ impl Named {
 }
 
 /// The fields of a document that are read.
-pub const FIELDS: [&str; 26] = [
+pub const FIELDS: [&str; 31] = [
     "@timestamp",
     "message",
     "event.action",
@@ -130,11 +135,18 @@ pub const FIELDS: [&str; 26] = [
     "aws.cloudtrail.request_parameters.userName",
     "aws.cloudtrail.request_parameters.roleName",
     "aws.cloudtrail.request_parameters.roleArn",
+    "aws.cloudtrail.request_parameters.modelApprovalStatus",
+    "aws.cloudtrail.request_parameters.groupName",
+    "aws.cloudtrail.request_parameters.bucketName",
+    "aws.cloudtrail.request_parameters.repositoryName",
+    "aws.cloudtrail.request_parameters.modelPackageGroupName",
     "cloud.account.id",
     "sagemaker",
     "tags",
 ];
 
+/// Who called, where the record does not say it.
+const NOBODY: &str = "somebody whom the record does not name";
 /// The word before what a sentence says of rules.
 const TAILS: [&str; 4] =
     ["; matches ", "; as an attempt matches ", "; may be part of ", "; as an attempt may be part of "];
@@ -147,9 +159,10 @@ impl Entry {
         let error = text("/error/code");
         let provider = text("/event/provider").unwrap_or_default();
         let principal = text("/sagemaker/alert/principal")
+            .filter(|principal| principal != NO_KEY)
             .or_else(|| text("/aws/cloudtrail/user_identity/arn"))
             .or_else(|| text("/user/name"))
-            .unwrap_or_else(|| "unknown".to_owned());
+            .unwrap_or_else(|| NOBODY.to_owned());
         let mut findings = found(source.pointer("/sagemaker/findings"));
         findings.extend(found(source.pointer("/sagemaker/attempts")));
         let mut named = list("/sagemaker/lifecycle/indicators");
@@ -169,9 +182,9 @@ impl Entry {
             access: text("/sagemaker/access_level"),
             read_only: source.pointer("/aws/cloudtrail/read_only").and_then(Value::as_bool),
             account: text("/cloud/account/id"),
+            policy: PolicyName::read(source),
             request: REQUEST
                 .iter()
-                .filter(|member| **member != "policyDocument")
                 .filter_map(|member| {
                     Some((
                         (*member).to_owned(),
@@ -190,7 +203,9 @@ impl Entry {
             findings,
             categories: list("/sagemaker/categories"),
             tactics: list("/threat/tactic/id"),
-            origin: text("/sagemaker/alert/origin").unwrap_or_else(|| principal.clone()),
+            origin: text("/sagemaker/alert/origin")
+                .filter(|origin| origin != NO_KEY)
+                .unwrap_or_else(|| principal.clone()),
             actor: text("/sagemaker/actor/name")
                 .or_else(|| text("/user/name"))
                 .unwrap_or_else(|| principal.clone()),
@@ -217,6 +232,7 @@ impl Entry {
             named,
             scripts: scripts(source),
             foreign_accounts: list("/sagemaker/policy/foreign_accounts"),
+            given: list("/sagemaker/foreign/arn"),
             omitted: list("/sagemaker/omitted"),
             missing: list("/sagemaker/context").into_iter().filter(|it| it != "complete").collect(),
             muted: source.pointer("/sagemaker/muted").and_then(Value::as_array).map_or(0, Vec::len),

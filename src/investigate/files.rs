@@ -13,8 +13,10 @@ use super::entry::Entry;
 use super::lineage::LONG_TERM;
 use super::material::{MOST_ADDRESSES, MOST_RECORDS, Material, Source, UsedBefore};
 use super::needed::needed;
+use super::restoring::changed_policies;
 use super::tell::{tell, unread};
 use super::wanted::{Asked, Range, Wanted};
+use crate::contain::{Policies, earlier};
 use crate::decode::Limits;
 use crate::enrich::Enricher;
 use crate::guard::Judge;
@@ -76,6 +78,8 @@ pub fn from_files(
     material.left_out = (left_out > 0).then_some(left_out);
     material.memory = memory(&material.entries, &read.remembered).map_err(OfflineError::Sort)?;
     drop(read);
+    let policies = Policies::wanted(changed_policies(&material.entries));
+    material.policies = earlier(&records, files.enricher, policies)?;
     let unread = unread(&tell(&material));
     if !unread.is_empty() {
         material.beyond = with_ids(files, &records, unread)?;

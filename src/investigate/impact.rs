@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::answers::calls;
 use super::entry::{Entry, Named};
 use super::report::{Impact, Sentence, Verdict};
+use crate::enrich::removes;
 
 const RULES: &str = include_str!("../../config/impact.toml");
 const SIDES: [&str; 3] = ["confidentiality", "integrity", "availability"];
@@ -27,6 +28,7 @@ struct Rule {
     tactics: Option<Vec<String>>,
     levels: Option<Vec<String>>,
     shares: Option<bool>,
+    parts: Option<bool>,
 }
 
 /// Judges each side, the sides in a fixed order. One that no record touches is `NotShown`.
@@ -88,6 +90,7 @@ impl Rule {
             && is_one(&self.categories, &|it| entry.categories.iter().any(|has| has == it))
             && is_one(&self.tactics, &|it| entry.tactics.iter().any(|has| has == it))
             && is_one(&self.levels, &|it| entry.level.as_deref() == Some(it))
+            && (self.parts != Some(false) || !entry.action.starts_with("Delete") || removes(&entry.action))
             && self.shares.is_none_or(|shares| shares != entry.foreign_accounts.is_empty())
     }
 }

@@ -11,6 +11,10 @@ pub const MOST: usize = 200;
 /// The most records that one names.
 const MOST_IDS: usize = 20;
 
+/// The rule that finds functions, queues and the like of another account. It knows those of AWS's own, which many calls
+/// name.
+const GIVEN: &str = "7c9a23eb-4f96-47b1-8114-3852e30b4494";
+
 /// The place of its kind among the kinds, the kind, and the value.
 type Indicated = (u8, &'static str, String);
 
@@ -57,6 +61,11 @@ pub fn indicators(entries: &[Entry]) -> (Vec<Indicator>, usize) {
         }
         for account in &entry.foreign_accounts {
             take((6, "account"), account, Some("a policy lets it in".to_owned()), entry);
+        }
+        for arn in entry.given.iter().filter(|_| entry.findings.iter().any(|found| found.id == GIVEN)) {
+            if let Some(account) = account_of(arn) {
+                take((6, "account"), account, Some(format!("{} names {arn}", entry.action)), entry);
+            }
         }
         if entry.succeeded && entry.action.starts_with("AssumeRole") {
             let role = entry.request.get("roleArn").and_then(|arn| account_of(arn));

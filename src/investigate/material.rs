@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use time::OffsetDateTime;
 
-use super::entry::Entry;
+use super::entry::{Entry, Named};
 use super::report::{IncidentFacts, Subject};
+use crate::contain::Policies;
 use crate::memory::{Key, State};
 
 /// The most records of one report.
@@ -26,6 +27,8 @@ pub struct Material {
     pub memory: HashMap<Key, State>,
     /// What is known of the time before the range, of long-term keys that were used in it.
     pub used_before: HashMap<String, UsedBefore>,
+    /// What policies were before somebody of these records set or removed them.
+    pub policies: Policies,
     pub source: Source,
     /// Records of the range that were not read, because there are too many.
     pub left_out: Option<u64>,
@@ -78,6 +81,12 @@ impl Material {
     pub fn new(asked: &str, subject: Subject, mut entries: Vec<Entry>) -> Self {
         entries.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
         entries.dedup_by(|a, b| a.id == b.id);
+        // A name alone may be that of either; the records tell.
+        let subject = if subject == Subject::Principal && is_thing(asked, &entries) {
+            Subject::Resource
+        } else {
+            subject
+        };
         Self {
             asked: asked.to_owned(),
             subject,
@@ -88,6 +97,7 @@ impl Material {
             beyond: Vec::new(),
             memory: HashMap::new(),
             used_before: HashMap::new(),
+            policies: Policies::default(),
             source: Source::Files,
             left_out: None,
             rejected: 0,
@@ -97,4 +107,18 @@ impl Material {
             verification: Verification::NotAsked,
         }
     }
+}
+
+/// Whether records name what is asked as what they are about, and none as who called.
+fn is_thing(asked: &str, entries: &[Entry]) -> bool {
+    let asked = asked.to_lowercase();
+    let is = |text: &str| text.to_lowercase() == asked;
+    let of_role = format!(":assumed-role/{}/", asked.rsplit('/').next().unwrap_or_default());
+    let called = |entry: &Entry| {
+        let names = [&entry.principal, &entry.origin, &entry.actor].into_iter();
+        let mut names = names.chain(&entry.key).chain(&entry.chain).map(|name| name.to_lowercase());
+        names.any(|name| name == asked || name.contains(&of_role))
+    };
+    let about = |thing: &Named| is(&thing.name) || thing.arn.as_deref().is_some_and(is);
+    entries.iter().any(|entry| entry.things().any(about)) && !entries.iter().any(called)
 }

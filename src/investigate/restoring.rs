@@ -13,9 +13,12 @@ use super::lineage::LONG_TERM;
 use super::material::Material;
 use super::report::{Presence, Sentence, Touched};
 use super::states::is_creation;
-use crate::contain::{Advised, Concerned, Phase, advised, reason_for_none};
+use crate::contain::{Advised, Concerned, Earlier, Phase, PolicyName, advised, reason_for_none};
 use crate::memory::{Key, State};
+use crate::timestamp;
 
+/// Characters of a policy that a sentence has; its record has it all.
+const MOST_TEXT: usize = 600;
 /// Steps that one sentence names.
 const MOST_STEPS: usize = 4;
 
@@ -37,6 +40,13 @@ pub fn restoring(material: &Material, resources: &[Touched]) -> Vec<Sentence> {
     }));
     told.sort_by(|(a, one), (b, other)| (a, &one.at).cmp(&(b, &other.at)));
     told.into_iter().map(|(_, sentence)| sentence).collect()
+}
+
+/// The policies that somebody set or removed for the attack, each with when it was first.
+pub fn changed_policies(entries: &[Entry]) -> Vec<(PolicyName, OffsetDateTime)> {
+    let signs = Signs::of(entries);
+    let changing = entries.iter().filter(|it| it.succeeded && it.changes() && signs.count(it));
+    changing.filter_map(|entry| Some((entry.policy.clone()?, entry.time))).collect()
 }
 
 /// When the first sign of an attack was found in what each origin did.
@@ -74,7 +84,7 @@ fn tell(
         ),
         (false, true) => return rebuilt(&name, entries, state),
         (true, false) => {
-            let steps = advised(concerned(touched, entries, None));
+            let steps = advised(concerned(material, touched, entries, None));
             let none = reason_for_none(&touched.kind).map_or(String::new(), |reason| format!(" {reason}"));
             let text = format!(
                 "{name} was made within these records: keep what it holds as evidence{}.{}",
@@ -85,19 +95,51 @@ fn tell(
         }
         (false, false) => {
             let back = Some(&first.configuration).filter(|it| !it.is_empty());
-            let steps = advised(concerned(touched, entries, back));
+            let steps = advised(concerned(material, touched, entries, back));
+            let earlier = earlier_policies(material, entries);
             let mut parts = back.map(|back| put_back(touched, back)).unwrap_or_default();
-            if parts.is_empty() && steps.is_empty() {
+            if parts.is_empty() && steps.is_empty() && earlier.is_empty() {
                 parts = format!("changed by {}; what it was before is not known", calls(entries));
             } else if !parts.is_empty() {
                 parts = format!("changed: put back {parts}");
             } else {
                 parts = format!("changed by {}", calls(entries));
             }
-            (phase(&steps), format!("{name} was {parts}{}.{}", then(&steps), links(&steps)))
+            let said: String = earlier.iter().map(|(policy, it)| was(policy, it)).collect();
+            let text = format!("{name} was {parts}{said}{}.{}", then(&steps), links(&steps));
+            let mut sentence = Sentence::of(capital(&text), entries)?;
+            for (_, it) in earlier {
+                sentence.records.insert(0, it.record.clone());
+            }
+            return Some((phase(&steps), sentence));
         }
     };
     Some((phase, Sentence::of(capital(&text), entries)?))
+}
+
+/// What the policies were before that these records set or removed, each once.
+fn earlier_policies<'m>(material: &'m Material, entries: &[&'m Entry]) -> Vec<(&'m PolicyName, &'m Earlier)> {
+    let mut earlier: Vec<(&PolicyName, &Earlier)> = Vec::new();
+    for policy in entries.iter().filter_map(|entry| entry.policy.as_ref()) {
+        let is_told = earlier.iter().any(|(told, _)| *told == policy);
+        earlier.extend(material.policies.before(policy).filter(|_| !is_told).map(|it| (policy, it)));
+    }
+    earlier
+}
+
+/// What a policy was, as a part of a sentence.
+fn was(policy: &PolicyName, earlier: &Earlier) -> String {
+    let by = earlier.by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
+    let (words, at) = (policy.words(), format!("{}{by}", timestamp::format(earlier.time)));
+    match &earlier.text {
+        Some(text) => {
+            let cut: String = text.chars().take(MOST_TEXT).collect();
+            let more = if cut.len() < text.len() { "… (the whole text is in that record)" } else { "" };
+            format!("; before, since {at}, the {words} was {cut}{more}")
+        }
+        None if earlier.is_removed => format!("; before, since {at}, there was no {words}"),
+        None => format!("; before, the {words} was that of {at}, whose record does not have the text"),
+    }
 }
 
 /// The key of a user that a call made, which is good until somebody takes it away.
@@ -142,6 +184,7 @@ fn rebuilt(name: &str, entries: &[&Entry], state: Option<&State>) -> Option<(Pha
 }
 
 fn concerned(
+    material: &Material,
     touched: &Touched,
     entries: &[&Entry],
     before: Option<&BTreeMap<String, Vec<String>>>,
@@ -156,7 +199,12 @@ fn concerned(
     for (name, values) in before.into_iter().flatten() {
         facts.extend(values.first().map(|value| (format!("before.{name}"), value.clone())));
     }
-    let calls = entries.iter().map(|entry| (entry.action.clone(), entry.request.clone()));
+    let calls = entries.iter().map(|entry| {
+        let mut request = entry.request.clone();
+        let earlier = entry.policy.as_ref().and_then(|policy| material.policies.before(policy));
+        request.extend(earlier.into_iter().flat_map(Earlier::request));
+        (entry.action.clone(), request)
+    });
     let is_made = before.is_none() && entries.iter().any(|entry| is_creation(&entry.action));
     Concerned { kind: touched.kind.clone(), facts, is_made, calls: calls.collect() }
 }

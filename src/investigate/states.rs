@@ -6,6 +6,7 @@ use super::answers::{calls, counted, deeds, rank};
 use super::entry::{Entry, Named};
 use super::material::Material;
 use super::report::{Presence, Sentence, Setting, Touched};
+use crate::enrich::removes;
 use crate::memory::{Key, State};
 
 /// The most resources that are shown, the worst first.
@@ -51,8 +52,7 @@ fn touched(material: &Material, thing: &Named, entries: &[&Entry]) -> Touched {
         (None, None, Some(entry)) if entry.succeeded => Presence::There,
         _ => Presence::Unknown,
     };
-    let gone =
-        deeds_done.iter().rev().find(|entry| about_it(entry)).filter(|it| it.action.starts_with("Delete"));
+    let gone = deeds_done.iter().rev().find(|entry| about_it(entry)).filter(|it| removes(&it.action));
     let after = match (gone, state.and_then(|state| state.value("stands"))) {
         (Some(_), _) | (None, Some("false")) => Presence::Absent,
         (None, Some(_)) => Presence::There,

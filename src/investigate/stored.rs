@@ -11,8 +11,10 @@ use super::entry::{Entry, FIELDS};
 use super::lineage::LONG_TERM;
 use super::material::{MOST_ADDRESSES, MOST_RECORDS, Material, Source, UsedBefore, Verification};
 use super::needed::needed;
+use super::restoring::changed_policies;
 use super::tell::{tell, unread};
 use super::wanted::{Asked, Range, Wanted};
+use crate::contain::{Policies, find_policies};
 use crate::guard::Judge;
 use crate::incidents::{self, the_one};
 use crate::memory::{Key, Kind, Remembered, State};
@@ -59,6 +61,8 @@ pub async fn from_opensearch(
     material.slowest_seconds = slowest_seconds;
     material.oldest = oldest(client).await?;
     material.memory = memory(client, &material.entries).await?;
+    material.policies = Policies::wanted(changed_policies(&material.entries));
+    find_policies(client, &mut material.policies).await?;
     if let Some(since) = material.since {
         material.used_before = used_before(client, &material.entries, since).await?;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::answers::counted;
 use super::entry::Entry;
 use super::left_out::{LeftOut, Part, Why};
-use super::material::{Material, Source, Verification};
+use super::material::{MOST_RECORDS, Material, Source, Verification};
 use super::report::Unknown;
 use crate::timestamp;
 
@@ -75,6 +75,7 @@ pub fn unknown(material: &Material, cuts: &Cuts) -> Vec<Unknown> {
         tell("muted findings", text, muted);
     }
     retention(material, &mut tell);
+    gone(material, &mut tell);
     late(material, &mut tell);
     if material.rejected > 0 {
         let place = match material.source {
@@ -185,6 +186,22 @@ fn retention(material: &Material, tell: &mut Tell<'_, '_>) {
     tell("retention", text, Vec::new());
 }
 
+/// Records in which rules found the incident, and which are not there.
+fn gone(material: &Material, tell: &mut Tell<'_, '_>) {
+    let Some(incident) = &material.incident else { return };
+    let is_read =
+        |id: &&String| material.entries.iter().chain(&material.beyond).any(|entry| entry.id == **id);
+    let gone = incident.records.iter().filter(|id| !is_read(id)).count();
+    if gone > 0 {
+        let text = format!(
+            "{gone} of the {} records in which rules first found the incident were not read: they are not kept so long, or out of \
+             the range.",
+            incident.records.len()
+        );
+        tell("records of the incident", text, Vec::new());
+    }
+}
+
 fn late(material: &Material, tell: &mut Tell<'_, '_>) {
     let newest = material.entries.last().map_or("unknown".to_owned(), Entry::at);
     let slowest = material.slowest_seconds.map_or(String::new(), |seconds| {
@@ -201,15 +218,18 @@ fn late(material: &Material, tell: &mut Tell<'_, '_>) {
 }
 
 fn caps(material: &Material, cuts: &Cuts, tell: &mut Tell<'_, '_>) {
+    if let (Some(count), Some(last)) = (material.left_out, material.entries.last()) {
+        let text = format!(
+            "{count} later records of the range were not read, because a report is of {MOST_RECORDS} at most: ask for them with --since {}.",
+            last.at()
+        );
+        tell("bounds", text, Vec::new());
+    }
     let mut cut = |count: u64, what: &str| {
         if count > 0 {
             tell("bounds", format!("{count} {what} are left out of this report."), Vec::new());
         }
     };
-    cut(
-        material.left_out.unwrap_or_default(),
-        "later records of the range were not read, because there are too many; narrow it with --until. They",
-    );
     let of = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     cut(of(cuts.resources), "resources with the least findings");
     cut(of(cuts.indicators), "indicators");

@@ -121,6 +121,7 @@ impl Cloud {
                 "--query=EndpointConfigName",
             ],
             &["sagemaker", "list-domains", "--query=Domains[].DomainName"],
+            &["s3api", "get-bucket-policy", "--bucket=contained", "--query=Policy"],
         ];
         questions
             .iter()
@@ -212,7 +213,8 @@ fn after_the_script_all_is_contained_and_after_its_undo_all_is_as_before() {
         "Stopped", "made", ["made"], ["sagetrail-contain"], [], [], "not there", true, "Enabled",
         {"PublicAccessBlockConfiguration": {"BlockPublicAcls": true, "IgnorePublicAcls": true, "BlockPublicPolicy": true, "RestrictPublicBuckets": true}},
         ["sagetrail-contain"], ["Inactive"],
-        [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}], "Rejected", "script", "made", ["made"]
+        [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}], "Rejected", "script", "made", ["made"],
+        "not there"
     ]);
     assert_eq!(contained, expected, "{before:#}");
     let kept = std::fs::read_dir(work.path().join("evidence")).unwrap().count();

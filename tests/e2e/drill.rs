@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::alertmanager::Alertmanager;
+use crate::setup::fake::Cluster;
 use crate::support::Stack;
 use crate::support::cloud::{Cloud, QueueSettings};
 use crate::support::daemon::{Daemon, free_port};
@@ -189,6 +190,72 @@ async fn without_alertmanager(site: &Site) {
     );
     assert_eq!(own["drill"]["worked"], false);
     daemon.stop().await;
+}
+
+/// A site that the alerting plugin pages for, with each link from the incident to the channel broken in turn. Whether
+/// the page came nobody can see.
+async fn paged_by_a_monitor(site: &Site) {
+    let cluster = Cluster::start(&site.stack.opensearch).await;
+    let daemon = site.daemon(&[]).await;
+    let paged = [
+        ("channels.hook.kind", "webhook"),
+        ("channels.hook.url", "https://hook.example.com/s3cret"),
+        ("sink.url", cluster.url.as_str()),
+    ];
+    let drill = |seconds| site.drill(seconds, &paged);
+    let (said, _) = broken(drill(16), "told").await;
+    assert_says(&said, "no monitor of critical incidents: run `sagetrail setup`");
+
+    let mut setup = Command::new(env!("CARGO_BIN_EXE_sagetrail"));
+    setup.arg("setup").env("SAGETRAIL__SINK__INDEX_PREFIX", site.name);
+    for (key, value) in paged {
+        setup.env(format!("SAGETRAIL__{}", key.to_uppercase().replace('.', "__")), value);
+    }
+    let output = setup.output().await.expect("the binary runs");
+    let id = {
+        let plugins = cluster.lock();
+        let is_it = |body: &Value| body["name"].as_str().is_some_and(|it| it.contains("A critical incident"));
+        let found = plugins.monitors.iter().find(|(_, stored)| is_it(&stored.body));
+        found.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&output.stderr))).0.clone()
+    };
+    let (code, report) = read(&drill(30).output().await.expect("the binary runs"));
+    assert_eq!(
+        (code, &report["worked"], &report["seconds_to_page"]),
+        (Some(0), &json!(true), &Value::Null),
+        "{report:#}"
+    );
+    let link = format!("{}-monitor-paging-critical → channels.hook: ", site.name);
+    let not_checked = report["not_checked"][0].as_str().expect("the last link is named");
+    assert!(not_checked.starts_with(&link), "{not_checked}");
+    assert_says(report["steps"][4]["said"].as_str().expect("it says"), "sent it to channels.hook at 20");
+    assert_says(report["steps"][5]["said"].as_str().expect("it says"), "ends with its next run");
+
+    let change = |at: &str, value: Value| {
+        let mut plugins = cluster.lock();
+        let monitor = plugins.monitors.get_mut(&id).expect("it is there");
+        *monitor.body.pointer_mut(at).expect("it has that") = value;
+    };
+    let actions = "/triggers/0/bucket_level_trigger/actions";
+    let all = cluster.lock().monitors[&id].body.pointer(actions).expect("it has actions").clone();
+    change("/enabled", json!(false));
+    assert_says(&broken(drill(16), "told").await.0, "monitor-paging-critical is switched off in OpenSearch");
+    change("/enabled", json!(true));
+    change(actions, json!([]));
+    assert_says(&broken(drill(16), "told").await.0, "does not page channels.hook: run `sagetrail setup`");
+    change(actions, all);
+    let channel = format!("{}-channel-hook", site.name);
+    cluster.lock().channels.get_mut(&channel).expect("it is there")["is_enabled"] = json!(false);
+    assert_says(&broken(drill(16), "told").await.0, "channels.hook is switched off in OpenSearch");
+    cluster.lock().channels.remove(&channel);
+    assert_says(&broken(drill(16), "told").await.0, "channels.hook is not in OpenSearch");
+    cluster.assert_no_complaint();
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_monitor_pages_a_drill_names_the_link_that_is_broken_and_the_one_that_is_not_checked() {
+    let Some(stack) = Stack::running() else { return };
+    paged_by_a_monitor(&Site::new(&stack, "drill-paged", None).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

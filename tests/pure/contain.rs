@@ -111,6 +111,8 @@ fn a_resource_and_a_principal_are_contained_by_their_names_and_nobody_is_not() {
     assert!(String::from_utf8_lossy(&nobody.stderr).contains("nothing is known of nobody"));
 }
 
+/// The labels, features and models of a team, poisoned.
+const RELABELLED: &str = "tests/investigate/relabelled.json";
 /// A release user whose key was taken after two weeks of work.
 const RELEASE: &str = "tests/investigate/release-key.json";
 
@@ -157,8 +159,39 @@ fn what_an_incident_made_after_its_last_signal_is_contained_and_what_was_before_
     ] {
         assert!(all.contains(said), "{said} in {all}");
     }
+    // A block of public access stops nobody whom a policy names.
+    for said in [
+        "Remove the policy of the bucket acme-example-pricing-models, or put back what it was",
+        "s3api delete-bucket-policy --bucket=acme-example-pricing-models",
+    ] {
+        assert!(all.contains(said), "{said} in {all}");
+    }
     for production in ["pricing-live", "pricing-cfg-12\n", "pricing-v12\n"] {
         assert!(!all.contains(&format!("delete-endpoint --endpoint-name={production}")), "{production}");
+    }
+}
+
+#[test]
+fn a_policy_goes_back_to_its_text_of_before_and_a_package_that_was_rejected_is_not_rejected_again() {
+    let told: Value = serde_json::from_str(&printed(&["backtest", "--json", RELABELLED])).unwrap();
+    let ids = told["incidents"].as_array().unwrap().iter().map(|it| it["incident"]["id"].as_str().unwrap());
+    let all: String = ids.map(|id| printed(&["contain", id, "--from-files", RELABELLED])).collect();
+    for said in [
+        "Put the policy of the bucket claims-labels-example back\n",
+        "role/claims-labelling",
+        "set by arn:aws:sts::111122223333:assumed-role/ml-platform/dora@acme.example: read it first.",
+        "Take back the approval of the model package claims-triage/5\n",
+        "Decide whether the model package claims-triage/4, which was rejected, is approved again\n",
+        "Put the records of the feature group claims-features back\n",
+    ] {
+        assert!(all.contains(said), "{said} in {all}");
+    }
+    for said in [
+        "delete-bucket-policy",
+        "Take back the approval of the model package claims-triage/4",
+        "claims-features again",
+    ] {
+        assert!(!all.contains(said), "{said} in {all}");
     }
 }
 
@@ -187,6 +220,7 @@ fn each_policy_is_listed_and_one_is_printed_with_the_values_of_the_site() {
     assert_eq!(condition["NotIpAddress"]["aws:SourceIp"], serde_json::json!(["192.0.2.0/24"]));
     for (arguments, said) in [
         (&["guard", "presigned-url-networks"][..], "set rules.placeholders.people_networks"),
+        (&["guard", "--from-files", ATTACK][..], "--from-files goes with simulate"),
         (&["guard", "no-root"][..], "Did you mean no-root-access?"),
     ] {
         let refused = sagetrail(arguments);

@@ -66,6 +66,9 @@ pub fn set_up(cloud: &Cloud) -> Made {
     }
     let location = format!("--create-bucket-configuration=LocationConstraint={REGION}");
     cloud.must(&["s3api", "create-bucket", "--bucket=contained", &location]);
+    let policy = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::444455556666:root"},
+        "Action": "s3:*", "Resource": "arn:aws:s3:::contained/*"}]});
+    cloud.must(&["s3api", "put-bucket-policy", "--bucket=contained", &format!("--policy={policy}")]);
     cloud.must(&["ecr", "create-repository", "--repository-name=images"]);
     let policy = json!({"Version": "2012-10-17", "Statement": [{"Sid": "All", "Effect": "Allow", "Principal": "*", "Action": "ecr:*"}]});
     cloud.must(&[

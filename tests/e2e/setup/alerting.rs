@@ -13,6 +13,11 @@ pub(crate) async fn answer(plugins: &Mutex<Plugins>, node: &Search, request: &Re
     if is_write && let Some(refusal) = refusal(plugins, node, &request.body).await {
         return refusal;
     }
+    if let ("GET", ["monitors", "alerts"]) = (request.method, request.path.as_slice())
+        && request.query.contains_key("sortString")
+    {
+        return alerts(plugins, node, request).await;
+    }
     let mut plugins = plugins.lock().unwrap();
     match (request.method, request.path.as_slice()) {
         ("POST", ["monitors"]) => {
@@ -60,6 +65,47 @@ pub(crate) async fn answer(plugins: &Mutex<Plugins>, node: &Search, request: &Re
             error(405, "unknown request")
         }
     }
+}
+
+/// The alerts that a monitor raises when it runs at this moment; the plugin runs it each minute. Its actions run for
+/// each, and what their channels answer is nowhere in an alert.
+async fn alerts(plugins: &Mutex<Plugins>, node: &Search, request: &Request<'_>) -> Answer {
+    let asked = ["monitorId", "size", "sortString", "sortOrder"].map(|name| request.query.get(name));
+    let [Some(monitor), Some(_), Some(sort), Some(order)] = asked.map(|it| it.map(String::as_str)) else {
+        plugins.lock().unwrap().complain(format!("an unknown search for alerts: {:?}", request.query));
+        return error(400, "unknown query");
+    };
+    if (sort, order) != ("start_time", "desc") {
+        plugins.lock().unwrap().complain(format!("alerts that are sorted by {sort}, {order}"));
+    }
+    let body = plugins.lock().unwrap().monitors.get(monitor).map(|stored| stored.body.clone());
+    let Some(body) = body.filter(|body| body["enabled"] == true) else {
+        return (200, json!({"alerts": [], "totalAlerts": 0}));
+    };
+    let search = &body["inputs"][0]["search"];
+    let (query, buckets) = (&search["query"]["query"], &search["query"]["aggregations"]);
+    let path = format!("{}/_search", search["indices"][0].as_str().unwrap());
+    let question = json!({"size": 0, "query": query, "aggregations": buckets});
+    let (status, answer) = node.request("POST", &path, Some(question)).await;
+    assert_eq!(status, 200, "{answer}");
+    let actions = &body["triggers"][0]["bucket_level_trigger"]["actions"];
+    let is_of_new = |action: &&Value| action["action_execution_policy"].to_string().contains("NEW");
+    let now = time::OffsetDateTime::now_utc().unix_timestamp() * 1_000;
+    let ran =
+        |action: &Value| json!({"action_id": action["id"], "last_execution_time": now, "throttled_count": 0});
+    let ran: Vec<Value> = actions.as_array().unwrap().iter().filter(is_of_new).map(ran).collect();
+    let buckets = answer["aggregations"]["composite_agg"]["buckets"].as_array().unwrap();
+    let alerts: Vec<Value> = buckets
+        .iter()
+        .map(|bucket| {
+            let keys: Vec<&Value> = bucket["key"].as_object().unwrap().values().collect();
+            json!({"id": "server-made", "version": -1, "monitor_id": monitor, "state": "ACTIVE", "error_message": null,
+                "severity": "1", "action_execution_results": ran, "start_time": now, "last_notification_time": now,
+                "end_time": null, "acknowledged_time": null,
+                "agg_alert_content": {"parent_bucket_path": "composite_agg", "bucket_keys": keys, "bucket": bucket}})
+        })
+        .collect();
+    (200, json!({"totalAlerts": alerts.len(), "alerts": alerts}))
 }
 
 /// The answer for a body that the plugin does not take. What it takes, and never alerts on, is a complaint.

@@ -4,7 +4,7 @@
 
 mod alerting;
 mod export;
-mod fake;
+pub(crate) mod fake;
 mod full;
 mod management;
 mod notifications;

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use pulldown_cmark::{Event, Options, Parser, Tag};
 use sagetrail::investigate::{
-    Entry, MOST_RECORDS, Material, Report, Subject, html, markdown, tell, timesketch, timesketch_csv,
+    Entry, IncidentFacts, MOST_RECORDS, Material, Report, Subject, html, markdown, tell, timesketch,
+    timesketch_csv,
 };
 use serde_json::{Value, json};
 
@@ -199,6 +200,41 @@ fn what_a_report_holds_is_bounded_however_many_records_there_are_and_it_says_so(
     cut.left_out = Some(7);
     let unknown = tell(&cut).unknown;
     assert!(unknown.iter().any(|it| it.text.starts_with("7 later records of the range")), "{unknown:?}");
+}
+
+#[test]
+fn records_of_an_incident_that_are_gone_are_counted() {
+    let mut material = Material::new("0a1b", Subject::Incident, vec![entry("name", 1)]);
+    let text = String::new;
+    material.incident = Some(IncidentFacts {
+        id: text(),
+        state: text(),
+        severity: text(),
+        reason: text(),
+        opened: text(),
+        sentence: text(),
+        origins: Vec::new(),
+        cut: Vec::new(),
+        records: vec!["id-1".to_owned(), "id-gone".to_owned()],
+    });
+    let unknown = tell(&material).unknown;
+    assert!(unknown.iter().any(|it| it.text.starts_with("1 of the 2 records in which")), "{unknown:?}");
+    material.incident.as_mut().unwrap().records.pop();
+    let unknown = tell(&material).unknown;
+    assert!(!unknown.iter().any(|it| it.topic == "records of the incident"), "{unknown:?}");
+}
+
+#[test]
+fn a_caller_whom_no_record_names_is_told_as_that_and_a_name_of_a_thing_alone_is_no_principal() {
+    let nobody = json!({"@timestamp": "2026-11-03T12:00:00.000Z", "sagemaker": {"alert": {"principal": "none", "origin": "none"},
+        "resource": {"type": "notebook-instance", "name": "nb"}}});
+    let nobody = Entry::read("index", "id", &nobody).unwrap();
+    assert_eq!(nobody.principal, "somebody whom the record does not name");
+    assert_eq!(nobody.origin, nobody.principal);
+    let of_thing = Material::new("NB", Subject::Principal, vec![nobody]);
+    assert_eq!(of_thing.subject, Subject::Resource);
+    let of_caller = Material::new("name", Subject::Principal, vec![entry("name", 1)]);
+    assert_eq!(of_caller.subject, Subject::Principal);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{ROOT, investigate, written};
 
-const STORIES: [&str; 4] = ["demo", "leaked-key", "exchanged-endpoint", "release-key"];
+const STORIES: [&str; 5] = ["demo", "leaked-key", "exchanged-endpoint", "release-key", "relabelled"];
 
 #[derive(Deserialize)]
 struct Story {
@@ -174,6 +174,7 @@ fn a_resource_is_told_by_all_who_touched_it_and_a_range_holds() {
     let files = ["tests/investigate/exchanged-endpoint.json"];
     let report: Value =
         serde_json::from_str(&written("pricing-live", &files, &["--format", "json"])).unwrap();
+    assert_eq!(report["subject"], "resource");
     let all = report.to_string();
     for id in [205, 212].map(number) {
         assert!(all.contains(&id), "{id}");

@@ -16,6 +16,7 @@ use super::artefact;
 use super::catalogue::{Access, Catalogue};
 use super::context::Context;
 use super::keys::{self, Keys};
+use super::removal::removes;
 use super::rule::{Rule, Severity};
 use super::tags;
 use super::usual::{self, Usual};
@@ -215,7 +216,7 @@ fn deed(name: &str, access: Access) -> Option<&'static str> {
         None
     } else if begins_with(&["Create", "Register", "Import"]) && !is_link(name) {
         Some(CREATED)
-    } else if begins_with(&["Delete", "Deregister"]) && access == Access::Write {
+    } else if removes(name) && access == Access::Write {
         Some(GONE)
     } else {
         Some(CHANGED)
