@@ -109,14 +109,14 @@ pub(crate) enum Command {
     /// Print the script that contains an incident, a principal or a resource, with its undo; runs nothing
     ///
     /// Whoever acted is denied everything from then on, evidence is kept, what runs is stopped, what was opened is
-    /// closed. Each step says what it breaks, who uses it, how it is undone and where to read on. The commands are those
-    /// of the AWS CLI: read the script, then run it with Bash.
+    /// closed. Each step says what it breaks, who uses it, how it is undone and where to read on. The commands are
+    /// those of the AWS CLI: read the script, then run it with Bash.
     Contain(ContainArgs),
     /// List the service control policies against posture findings, print one for this site, or try all on its history
     ///
-    /// `guard` lists them with the posture rules that find what each denies, `guard POLICY` prints one with the networks
-    /// and instance types of the configuration, ready to attach, and `guard simulate` tells who would have been denied
-    /// what by each. It attaches nothing. The exit code of a simulation is 3 when somebody would have been denied.
+    /// `guard` lists them with the posture rules that find what each denies, `guard POLICY` prints one with the
+    /// networks and instance types of the configuration, ready to attach, and `guard simulate` tells who would have been
+    /// denied what by each. It attaches nothing. The exit code of a simulation is 3 when somebody would have been denied.
     Guard(GuardArgs),
     /// Put a marked, harmless attack through the whole pipeline, and tell how long each link took or which one is
     /// broken

@@ -37,8 +37,8 @@ pub(crate) struct InvestigateArgs {
     /// CloudTrail
     #[arg(long, value_name = "FILE", requires = "evidence")]
     pub(crate) keys: Option<PathBuf>,
-    /// Read these CloudTrail files and ask no server; `-` is standard input. What was before is known only from them, so
-    /// give those of the weeks before as well
+    /// Read these CloudTrail files and ask no server; `-` is standard input. What was before is known only from them,
+    /// so give those of the weeks before as well
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) from_files: Vec<PathBuf>,
 }
@@ -65,8 +65,8 @@ pub(crate) struct ContainArgs {
     /// ARN or name of a resource
     #[arg(value_name = "INCIDENT|PRINCIPAL|RESOURCE")]
     pub(crate) asked: String,
-    /// Read these CloudTrail files and ask no server; `-` is standard input. What was before is known only from them, so
-    /// give those of the weeks before as well
+    /// Read these CloudTrail files and ask no server; `-` is standard input. What was before is known only from them,
+    /// so give those of the weeks before as well
     #[arg(long = "from-files", value_name = "FILE", num_args = 1..)]
     pub(crate) files: Vec<PathBuf>,
     /// Undo what was made and changed from this time on, such as `2026-11-02T09:00:00Z`. What came before is left

@@ -119,6 +119,7 @@ impl PolicyName {
         format!("{what}{name} of {on} {}", self.on)
     }
 
+    /// The account in whose trail the policy is.
     pub fn account(&self) -> &str {
         &self.account
     }
@@ -188,6 +189,7 @@ impl Policies {
         Self { wanted, found: BTreeMap::new() }
     }
 
+    /// Whether no earlier policy is looked for.
     pub fn is_empty(&self) -> bool {
         self.wanted.is_empty()
     }

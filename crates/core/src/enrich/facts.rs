@@ -25,7 +25,7 @@ use crate::memory::{Key, NEWEST, Stamp, Told};
 use crate::record::Record;
 use crate::timestamp;
 pub use configuration::homes;
-use configuration::{configuration, uses};
+use configuration::{configuration, function, repository, uses};
 
 /// Members of one set, and things of one kind, that a record makes known. One record must not fill a set, of which
 /// nothing can be said from then on, nor memory.
@@ -276,8 +276,8 @@ fn parts<'t>(subject: &Subject<'t, '_, '_>) -> Vec<Told<'t>> {
     uses(context, &catalogue.kinds, &place).iter().take(LEARNT_AT_ONCE).filter_map(about).collect()
 }
 
-/// The roles, buckets, repositories, keys, functions, pools of users and parts of a network that a resource of SageMaker
-/// stands on, and the roles that trust it.
+/// The roles, buckets, repositories, keys, functions, pools of users and parts of a network that a resource of
+/// SageMaker stands on, and the roles that trust it.
 fn foundations<'t>(subject: &Subject<'t, '_, '_>) -> Vec<Told<'t>> {
     let Subject { record, context, actor, keys, time: Times { at, day, .. }, .. } = subject;
     let with_kind = |kind: &'static str, mut told: Told<'t>| {
@@ -381,21 +381,6 @@ pub fn learnt_in_part(
         more.extend(counts.into_iter().filter(|(_, count)| *count > LEARNT_AT_ONCE).map(|(name, _)| name));
     }
     more
-}
-
-/// The repository of an image in a private registry of ECR.
-fn repository(uri: &str) -> Option<String> {
-    let (registry, path) = uri.split_once('/')?;
-    let mut parts = registry.split('.');
-    let (account, service, region) = (parts.next()?, (parts.next()?, parts.next()?), parts.next()?);
-    let name = path.split(['@', ':']).next()?;
-    (service == ("dkr", "ecr")).then(|| format!("arn:aws:ecr:{region}:{account}:repository/{name}"))
-}
-
-/// The ARN of a function, whichever of its versions is called.
-fn function(arn: &str) -> Option<String> {
-    let arn: Vec<&str> = arn.split(':').take(7).collect();
-    (arn.len() == 7 && arn[2] == "lambda").then(|| arn.join(":"))
 }
 
 #[cfg(test)]

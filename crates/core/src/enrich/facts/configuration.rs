@@ -90,3 +90,18 @@ pub fn homes(context: &Context<'_>, arn: &str) -> Vec<String> {
         .filter(|home| !home.eq_ignore_ascii_case(arn))
         .collect()
 }
+
+/// The repository of an image in a private registry of ECR.
+pub(super) fn repository(uri: &str) -> Option<String> {
+    let (registry, path) = uri.split_once('/')?;
+    let mut parts = registry.split('.');
+    let (account, service, region) = (parts.next()?, (parts.next()?, parts.next()?), parts.next()?);
+    let name = path.split(['@', ':']).next()?;
+    (service == ("dkr", "ecr")).then(|| format!("arn:aws:ecr:{region}:{account}:repository/{name}"))
+}
+
+/// The ARN of a function, whichever of its versions is called.
+pub(super) fn function(arn: &str) -> Option<String> {
+    let arn: Vec<&str> = arn.split(':').take(7).collect();
+    (arn.len() == 7 && arn[2] == "lambda").then(|| arn.join(":"))
+}

@@ -1,8 +1,6 @@
 //! Knows what `coproc` starts, which later commands read from and write to by the elements of an array.
 
 use super::groups::Groups;
-use super::machine::Machine;
-use super::value::Value;
 use super::words::{Part, Word, is_name};
 
 /// A command that runs beside the others.
@@ -34,18 +32,9 @@ impl Coprocess {
     pub(super) fn ends_in(&self, groups: &Groups) -> bool {
         groups.depth() == self.depth
     }
-}
 
-impl Machine {
-    /// Remembers what comes out of a coprocess: a connection, what a shell writes, or what was fetched.
-    pub(super) fn start(&mut self, coprocess: &Coprocess, output: Option<&Value>) {
-        let Some(output) = output else { return };
-        // An element of an array that is not set is called as the array is.
-        let descriptor = format!("${}", coprocess.name);
-        if output.origin.is_socket {
-            self.sockets.insert(descriptor, String::new());
-        } else {
-            self.keep_stream(&format!("/dev/fd/{descriptor}"), output.clone());
-        }
+    /// The descriptor that is read from. An element of an array that is not set is called as the array is.
+    pub(super) fn descriptor(&self) -> String {
+        format!("${}", self.name)
     }
 }

@@ -127,6 +127,16 @@ impl Machine {
         self.files.write(path, output, false);
     }
 
+    /// Remembers what comes out of a coprocess: a connection, what a shell writes, or what was fetched.
+    fn keep_output(&mut self, descriptor: String, output: Option<&Value>) {
+        let Some(output) = output else { return };
+        if output.origin.is_socket {
+            self.sockets.insert(descriptor, String::new());
+        } else {
+            self.keep_stream(&format!("/dev/fd/{descriptor}"), output.clone());
+        }
+    }
+
     /// Runs a script inside of another and returns its output. A script that is known says nothing new.
     pub fn nested(&mut self, script: &str, stdin: &Value) -> Value {
         self.deeper(script, |machine| machine.run(script, stdin))
@@ -235,7 +245,7 @@ impl Machine {
                         continue;
                     }
                     if let Some(started) = coprocess.take_if(|started| started.ends_in(&groups)) {
-                        self.start(&started, pipe.as_ref());
+                        self.keep_output(started.descriptor(), pipe.as_ref());
                     }
                     self.end(&mut line, pipe.take(), &mut groups);
                     if token == Token::Close {
