@@ -283,8 +283,9 @@ mod tests {
         ];
         for (earlier, expected) in cases {
             let mut policies = Policies::wanted([(policy.clone(), time)]);
-            earlier.iter().for_each(|it| policies.take("id", it));
-            (0..100).for_each(|_| policies.take("id", &attack));
+            for record in earlier.iter().chain(std::iter::repeat_n(&attack, 100)) {
+                policies.take("id", record);
+            }
             let told = policies.before(&policy).map(|it| (it.text.as_deref(), it.is_removed));
             assert_eq!(told, expected, "{earlier:?}");
         }

@@ -38,7 +38,8 @@ fn no_sample_script_of_aws_is_worth_a_look() {
         let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
         for (name, enricher) in [("nothing configured", &nothing_configured), ("configured", &configured)] {
             for call in ["CreateNotebookInstanceLifecycleConfig", "CreateStudioLifecycleConfig"] {
-                let findings = findings(&document(call, &text, enricher));
+                let document = document(call, &text, enricher);
+                let findings = findings(&document);
                 found.extend(findings.map(|title| format!("{}, {name}, {call}: {title}", path.display())));
             }
         }

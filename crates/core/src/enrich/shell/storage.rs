@@ -85,7 +85,7 @@ impl Machine {
     }
 
     /// Remembers that a file or a whole folder came from an address.
-    fn fetched_to(&mut self, file: &str, source: &str, is_folder: bool) {
+    pub fn fetched_to(&mut self, file: &str, source: &str, is_folder: bool) {
         let origin = Origin::fetched_from(source);
         self.work(source.len());
         if is_folder {
