@@ -22,7 +22,7 @@ RUST = build.rs src crates tests benches fuzz/targets
 SHELL_SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './target/*' -not -path './.local/*')
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
 
 demo: ## Show the daemon at work on a real OpenSearch until Ctrl-C; ONCE=1 ends by itself
 	@$(LOCAL)/tools.sh cargo cc curl java mvn python3 setpriv

@@ -114,7 +114,7 @@ impl Memory {
             if left_out > 0 && before == 0 {
                 warn!(
                     left_out,
-                    "memory knows more roles, buckets, repositories or keys than records of other services are searched \
+                    "memory knows more roles, buckets and other things that SageMaker uses than records of other services are searched \
                      for; what else happens to the rest is not shipped: see whether somebody names thousands of them"
                 );
             }

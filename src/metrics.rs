@@ -100,7 +100,7 @@ series! {
         memory_cache_entries: IntGauge = "memory_cache_entries",
             "Things of which it is cached what memory knows.";
         memory_names_left_out: IntGauge = "memory_names_left_out",
-            "Known roles, buckets, repositories and keys beyond those that records of other services are searched for.";
+            "Known roles, buckets and other things that SageMaker uses, beyond those that records of other services are searched for.";
         bulk_requests: Counters<BulkOutcome> = "bulk_requests_total", by "outcome",
             "Bulk requests to OpenSearch, by outcome.";
         bulk_documents: Histogram = "bulk_documents", in DOCUMENT_BUCKETS,

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Contains ef59c50419a67acb64ab3f936e02b75d. Read it, then run it: it was not run.
 # Made by `sagetrail contain`. Each step says what it breaks, how it is undone, and where to read on.
-# Note: Critical: botocore-session-1762132500 (role MLOps-SageMakerAdministrator, MFA off) created training job llm-warmup-2 on 4 × ml.g5.12xlarge, passing role AmazonSageMaker-ExecutionRole-20261001T101500, with image 444455556666.dkr.ecr.eu-central-1.amazonaws.com/ml-tools:latest, writing to bucket sagemaker-eu-central-1-111122223333, from 198.51.100.77; 49 findings on 21 resources. (Escalated, 36 signals)
+# Note: Critical: botocore-session-1762132500 (role MLOps-SageMakerAdministrator, MFA off) created training job llm-warmup-2 on 4 × ml.g5.12xlarge, passing role AmazonSageMaker-ExecutionRole-20261001T101500, with image 444455556666.dkr.ecr.eu-central-1.amazonaws.com/ml-tools:latest, writing to bucket sagemaker-eu-central-1-111122223333, from 198.51.100.77; 50 findings on 22 resources. (Escalated, 37 signals)
 # Note: made from 39 records of 2026-11-03T01:12:03.000Z to 2026-11-03T03:15:02.000Z. What came later, or was not delivered yet, is not in it.
 # Note: managed-node sagemaker-cluster:exampleclst1_worker-group-1-i-0a1b2c3d4e5f60718: no step is known for what was done (StartSession).
 # Note: quota L-EXAMPLE1: no step is known for what was done (RequestServiceQuotaIncrease).

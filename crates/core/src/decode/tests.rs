@@ -31,6 +31,8 @@ fn decode_all(object: &[u8], limits: &Limits) -> (Vec<String>, Decoded) {
 fn decode_in(object: &[u8], limits: &Limits, scratch: &mut Scratch) -> (Vec<String>, Decoded) {
     let mut records = Vec::new();
     let decoded = decode(object, limits, ContentHash::Sha256, scratch, |record| {
+        // Before what is no UTF-8 is written out, which makes it longer.
+        assert!(record.len() <= limits.record_bytes, "no record is over its cap");
         records.push(String::from_utf8_lossy(record).into_owned());
         ControlFlow::Continue(())
     });

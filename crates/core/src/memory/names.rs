@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, Span};
 
-/// Names of known roles, buckets, repositories and keys.
+/// Names of known roles, buckets and other things that SageMaker uses.
 #[derive(Clone, Default)]
 pub enum KnownNames {
     /// Nothing is known, so that nothing holds one.
