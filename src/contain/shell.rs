@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -12,6 +13,7 @@ use time::OffsetDateTime;
 use super::argument::{Argument, Part};
 use super::plan::{Command, Plan, Planned};
 use super::steps::Phase;
+use crate::enrich::is_invisible;
 use crate::templates::{fill, visible};
 use crate::timestamp;
 
@@ -137,6 +139,7 @@ impl Argument {
     fn quoted(&self) -> String {
         let parts = self.parts.iter().map(|part| match part {
             Part::Own(own) => own.clone(),
+            Part::Value(value) if value.chars().any(is_invisible) => escaped(value),
             Part::Value(value) => {
                 shlex::try_quote(value).expect("a value with a NUL was refused").into_owned()
             }
@@ -150,6 +153,26 @@ impl Argument {
     fn names(&self, file: &str) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::File(named) if named == file))
     }
+}
+
+/// A value as one word of Bash in which all can be seen: a reviewer must not read another name than the shell does.
+fn escaped(value: &str) -> String {
+    let mut word = "$'".to_owned();
+    for character in value.chars() {
+        match character {
+            '\'' | '\\' => word.extend(['\\', character]),
+            // By its bytes, as what a code point becomes depends on the locale.
+            _ if is_invisible(character) => {
+                let mut bytes = [0; 4];
+                for byte in character.encode_utf8(&mut bytes).bytes() {
+                    let _ = write!(word, "\\x{byte:02x}");
+                }
+            }
+            _ => word.push(character),
+        }
+    }
+    word.push('\'');
+    word
 }
 
 /// A text for a comment: nothing in it can end the line or turn it around.

@@ -12,6 +12,7 @@ use super::super::plan::{Plan, Planned};
 use super::super::scene::Subject;
 use super::super::{Direction, document, script};
 use super::{ACCOUNT, NOW, about, document_of, everything, plan};
+use crate::enrich::is_invisible;
 
 /// Runs a script with a command in place of `aws` that only writes down its arguments, and returns those of each call.
 fn run(script: &str, variables: &[(String, String)]) -> Vec<Vec<String>> {
@@ -119,7 +120,9 @@ proptest! {
             .map(|variable| (variable.to_owned(), format!("${{{variable}}}")))
             .collect();
         for (direction, parts) in [(Direction::Contain, &["keep", "run"][..]), (Direction::Undo, &["undo"])] {
-            let found: BTreeSet<Vec<String>> = run(&script(&plan, direction, None), &variables).into_iter().collect();
+            let script = script(&plan, direction, None);
+            prop_assert!(script.chars().all(|it| it == '\n' || !is_invisible(it)), "all of it can be read");
+            let found: BTreeSet<Vec<String>> = run(&script, &variables).into_iter().collect();
             let meant = meant(&plan, parts);
             prop_assert_eq!(found.symmetric_difference(&meant).collect::<Vec<_>>(), Vec::<&Vec<String>>::new());
             prop_assert!(meant.len() > 30);
