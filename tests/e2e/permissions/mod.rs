@@ -209,8 +209,8 @@ async fn an_investigation_works_with_its_role_and_without_any_privilege_of_it_do
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drill_works_with_its_role_and_without_any_privilege_of_it_does_not() {
     let Some(servers) = servers() else { return };
-    // Alerts of monitors, rejected records and the lease are only looked at where there are some, or a step is late.
-    let untried = ["opendistro", "/index_permissions/2/"];
+    // Monitors, channels, rejected records and the lease are only looked at where there are some, or a step is late.
+    let untried = ["opendistro", "notifications", "/index_permissions/2/"];
     let trial = Trial { command: "drill", place: Where::Fresh, untried: &untried };
     Box::pin(try_out(&servers, trial, nothing, async |tenant| {
         let cloud = Cloud::create(&tenant.stack, &tenant.prefix, QueueSettings::default()).await;
