@@ -87,7 +87,9 @@ async fn daemons_that_are_killed_remember_what_one_did_that_read_in_order() {
 }
 
 fn settings(prefix: &str) -> Vec<(&'static str, &str)> {
-    vec![("sink.index_prefix", prefix), ("select.scope", "all"), ("correlate.enabled", "false")]
+    // One key for all, so that a secret has one fingerprint.
+    let key = ("redaction.key", "0123456789abcdef0123456789abcdef");
+    vec![("sink.index_prefix", prefix), ("select.scope", "all"), ("correlate.enabled", "false"), key]
 }
 
 /// Uploads the records in objects of some, each of which notifies the queue, and returns the notifications for a second

@@ -267,6 +267,8 @@ async fn a_new_rule_hunts_in_old_documents_which_stay_what_they_were_otherwise()
         assert_eq!(new["sagemaker"]["rules"]["version"], summary["version"]);
         assert_ne!(new["sagemaker"]["rules"]["version"], old["sagemaker"]["rules"]["version"]);
         assert!(new["sagemaker"]["rules"]["retagged"].take().is_string());
+        let tags = new.as_object_mut().unwrap().remove("tags");
+        assert_eq!(tags, Some(json!(["replay"])), "how it came is kept");
         // What is left is what these rules would have written at first.
         for document in [&mut new, &mut fresh["_source"]] {
             let event = document["event"].as_object_mut().unwrap();
