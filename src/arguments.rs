@@ -115,8 +115,9 @@ pub(crate) enum Command {
     /// List the service control policies against posture findings, print one for this site, or try all on its history
     ///
     /// `guard` lists them with the posture rules that find what each denies, `guard POLICY` prints one with the
-    /// networks and instance types of the configuration, ready to attach, and `guard simulate` tells who would have been
-    /// denied what by each. It attaches nothing. The exit code of a simulation is 3 when somebody would have been denied.
+    /// networks and instance types of the configuration, ready to attach, and `guard simulate` tells who would have
+    /// been denied what by each. It attaches nothing. The exit code of a simulation is 3 when somebody would have been
+    /// denied.
     Guard(GuardArgs),
     /// Put a marked, harmless attack through the whole pipeline, and tell how long each link took or which one is
     /// broken

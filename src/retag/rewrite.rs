@@ -169,11 +169,11 @@ impl StoredHit {
                 anew.source[name] = value.clone();
             }
         }
-        let is_note = |tag: &&Value| **tag != UNKNOWN_OPERATION;
+        let ours = anew.source["tags"].as_array().cloned().unwrap_or_default();
+        let is_note = |tag: &&Value| **tag != UNKNOWN_OPERATION && !ours.contains(tag);
         let notes: Vec<Value> =
             self.source["tags"].as_array().into_iter().flatten().filter(is_note).cloned().collect();
         if !notes.is_empty() {
-            let ours = anew.source["tags"].as_array().cloned().unwrap_or_default();
             anew.source["tags"] = Value::Array([ours, notes].concat());
         }
         Some(anew)
