@@ -248,15 +248,7 @@ fn read_match(bucket: &Value, assets: &[Asset]) -> Option<(String, Found)> {
         count: bucket["doc_count"].as_u64()?,
         resources: Kept::default(),
         asset: read_asset(&bucket["resources"], assets).unwrap_or(assets::WHOLE),
-        first: Told {
-            time: in_millis(signal.time),
-            id: signal.id.clone(),
-            index: signal.index.clone(),
-            message: signal.message.clone(),
-            principal: signal.principal.clone(),
-            resource: signal.resource.clone(),
-            categories: signal.categories.clone(),
-        },
+        first: Told { time: in_millis(signal.time), ..Told::by(&signal) },
         last: time_of(&bucket["last"])?,
     };
     Some((rule, Found { finding, resources: read_names(&bucket["resources"]) }))

@@ -102,6 +102,10 @@ mod tests {
         assert!(text.starts_with("objects    1 shipped, 1 failed, 0 skipped\nrecords    30 read"), "{text}");
         assert!(text.contains("\nmemory     off: nothing was remembered"), "{text}");
         assert!(text.ends_with("\ntime       2.5 s, 12 records/s\nfailed     s3://b/k: gone\n"), "{text}");
+        assert!(!text.contains("pages"), "nothing is new: {text}");
+        summary.created = 1;
+        let text = summary.to_string();
+        assert!(text.contains("1 new, 0 duplicate, 0 rejected\npages      none of what is older"), "{text}");
         summary.facts = Some(7);
         assert!(summary.to_string().contains("\nmemory     7 facts written"));
     }

@@ -66,6 +66,21 @@ pub struct Told {
     pub categories: Vec<String>,
 }
 
+impl Told {
+    /// As the document of a signal tells it.
+    pub fn by(signal: &Signal) -> Self {
+        Self {
+            time: signal.time,
+            id: signal.id.clone(),
+            index: signal.index.clone(),
+            message: signal.message.clone(),
+            principal: signal.principal.clone(),
+            resource: signal.resource.clone(),
+            categories: signal.categories.clone(),
+        }
+    }
+}
+
 /// Names with when each was seen first: the earliest of them, and how many there were.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kept {
@@ -97,15 +112,7 @@ impl Tally {
         signal.address.iter().for_each(|address| self.addresses.add(address, *time));
         self.categories.extend(signal.categories.iter().cloned());
         for found in &signal.findings {
-            let told = Told {
-                time: *time,
-                id: signal.id.clone(),
-                index: signal.index.clone(),
-                message: signal.message.clone(),
-                principal: signal.principal.clone(),
-                resource: signal.resource.clone(),
-                categories: signal.categories.clone(),
-            };
+            let told = Told::by(signal);
             let finding = self.findings.entry(found.id.clone()).or_insert_with(|| Finding {
                 title: found.title.clone(),
                 severity: found.severity(),

@@ -74,13 +74,18 @@ impl Machine {
 
     /// Applies `sftp`, `ftp` and their like: what they put goes to another host, and what they get comes from there.
     pub fn file_transfer(&mut self, name: &str, call: &Call) -> Value {
-        let host = call.words().find_map(|word| match word.strip_prefix("//") {
+        // Commands can stand in a file, which is no host either.
+        let value_of = |option: &str| call.words().skip_while(|word| *word != option).nth(1);
+        let file = value_of("-b").or(value_of("-f")).filter(|file| *file != "-");
+        let mut others = call.words().filter(|word| Some(*word) != file);
+        let host = others.find_map(|word| match word.strip_prefix("//") {
             Some(share) => share.split('/').next(),
             None => (!word.starts_with(['-', '/']) && word.contains('.')).then_some(word),
         });
         let script = format!(
-            "{}\n{}",
+            "{}\n{}\n{}",
             call.stdin.text,
+            file.map(|file| self.files.read(file).text).unwrap_or_default(),
             call.fields.iter().map(|field| field.text.as_str()).collect::<Vec<_>>().join(" ")
         );
         self.work(2 * script.len());

