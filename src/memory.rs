@@ -150,14 +150,21 @@ impl Memory {
         let Some(shared) = &self.0 else { return told.into_iter().map(Told::into_fact).collect() };
         let now = Instant::now();
         let mut cache = shared.cache();
-        let mut is_old = |told: &Told<'_>| {
-            let is_old = cache.holding(told, now).is_some_and(|stored| known.has_heard(told, stored));
-            if is_old {
+        let stored: Vec<Option<Arc<State>>> =
+            told.iter().map(|told| cache.stored(&told.key, now).cloned()).collect();
+        // What is compared takes longer than what is looked up, and others wait for the cache.
+        drop(cache);
+        let is_known = |told: &Told<'_>, stored: &Arc<State>| {
+            let is_known = told.is_known_to(stored) && known.has_heard(told, stored);
+            if is_known {
                 shared.count(FactOutcome::Known);
             }
-            is_old
+            is_known
         };
-        told.into_iter().filter(|told| !is_old(told)).map(Told::into_fact).collect()
+        let told = told.into_iter().zip(stored);
+        let news =
+            told.filter(|(told, stored)| !stored.as_ref().is_some_and(|stored| is_known(told, stored)));
+        news.map(|(told, _)| told.into_fact()).collect()
     }
 
     /// Begins the recall for a number of records, of which all rounds have one time limit.

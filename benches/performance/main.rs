@@ -33,9 +33,9 @@ use trail::{Shape, Trail};
 /// Records of SageMaker among a hundred: an organisation's trail, a data science account's, and one of SageMaker alone.
 const SHARES: [usize; 3] = [1, 10, 100];
 const ROUNDS: usize = 5;
-/// What memory knows for a minute is shipped within it.
-const KNOWN: Shape = Shape { files: 5, records: 1_000, share: 100 };
-const TIMES_KNOWN: usize = 10;
+/// What memory knows for a minute is shipped within it, and all of it fits into the cache.
+const KNOWN: Shape = Shape { files: 1, records: 1_000, share: 100 };
+const TIMES_KNOWN: usize = 50;
 /// Fewer where a round takes a minute.
 const FEW_ROUNDS: usize = 3;
 const CORE: Shape = Shape { files: 20, records: 1_000, share: 0 };

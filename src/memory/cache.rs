@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sagetrail_core::memory::{self, Key, KeyMap, Kind, State};
+use sagetrail_core::memory::{Key, KeyMap, Kind, State};
 use tokio::time::Instant;
 
 /// How long what is known counts, so that daemons see each other's facts within this time.
@@ -107,19 +107,13 @@ impl Cache {
 
     /// Whether a fact is proven to be stored.
     pub(super) fn is_proven(&mut self, key: &Key, state: &State, now: Instant) -> bool {
-        // Sessions have an index for each month, and the same fact can belong into two. Each is told once anyway.
-        key.kind != Kind::Sessions
-            && self
-                .fresh(key, now)
-                .and_then(|proven| proven.state.as_ref())
-                .is_some_and(|proven| proven.knows(state))
+        self.stored(key, now).is_some_and(|stored| stored.knows(state))
     }
 
-    /// What is proven to be stored of a thing, if that is all that a record tells of it.
-    pub(super) fn holding(&mut self, told: &memory::Told<'_>, now: Instant) -> Option<&Arc<State>> {
-        // As for facts of sessions.
-        let proven = self.fresh(&told.key, now).filter(|_| told.key.kind != Kind::Sessions)?;
-        proven.state.as_ref().filter(|state| told.is_known_to(state))
+    /// What is proven to be stored of a thing.
+    pub(super) fn stored(&mut self, key: &Key, now: Instant) -> Option<&Arc<State>> {
+        // Sessions have an index for each month, and the same fact can belong into two. Each is told once anyway.
+        self.fresh(key, now).filter(|_| key.kind != Kind::Sessions)?.state.as_ref()
     }
 
     /// Takes the first fact of a submission about a thing. Each such call is followed by one of `prove` or `withdraw`.

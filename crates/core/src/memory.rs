@@ -6,6 +6,7 @@
 
 mod key;
 mod known;
+mod members;
 mod names;
 mod sorted;
 mod stamp;
@@ -15,9 +16,10 @@ mod word;
 
 pub use key::{HashOfKey, Key, KeyMap, Kind};
 pub use known::{Known, Lookup, Remembering};
+pub use members::{NEWEST, OLDEST};
 pub use names::KnownNames;
 pub use stamp::{Stamp, day};
-pub use state::{Fact, NEWEST, OLDEST, Said, Seen, State};
+pub use state::{Fact, Said, Seen, State};
 pub use told::Told;
 
 use time::Duration;

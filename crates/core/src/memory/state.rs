@@ -10,14 +10,10 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::key::Key;
+use super::members::{Keeps, Members, OLDEST, compare};
 use super::sorted::Sorted;
 use super::stamp::Stamp;
 use super::word::{Content, Word};
-
-/// Members that a set of the newest keeps.
-pub const NEWEST: usize = 32;
-/// Members that a set of the oldest keeps.
-pub const OLDEST: usize = 128;
 
 /// Values that a field keeps; behind them stands how many more there are.
 const MOST_VALUES: usize = 64;
@@ -57,8 +53,6 @@ struct Stored {
     newest: Sorted<Members>,
     oldest: Sorted<Members>,
 }
-
-type Members = Sorted<Stamp>;
 
 /// A value and who said it. Every value is a list of texts, so that OpenSearch's script and this code compare them
 /// alike.
@@ -126,52 +120,51 @@ impl State {
             changed |= keep(&mut self.earliest, field, said, earlier);
         }
         for (set, members) in other.newest.iter() {
-            changed |= unite(&mut self.newest, set, members, NEWEST, newer);
+            changed |= self.newest.get_or_default(set).unite(members, Keeps::Newest);
         }
         for (set, members) in other.oldest.iter() {
-            changed |= unite(&mut self.oldest, set, members, OLDEST, older);
+            changed |= self.oldest.get_or_default(set).unite(members, Keeps::Oldest);
         }
         changed
     }
 
     /// Whether a join with the other would change nothing.
     pub fn knows(&self, other: &Self) -> bool {
-        let is_said = |known: &Sorted<Said>, field: &str, said: &Said, order: Ordered<Said>| {
+        let is_said = |known: &Sorted<Said>, field: &str, said: &Said, order: Ordered| {
             known.get(field).is_some_and(|old| !wins(said, old, order))
         };
-        let has = |known: &Sorted<Members>, set: &str, members: &Members, cap, order| {
-            known
-                .get(set)
-                .is_some_and(|known| !members.iter().any(|(it, at)| is_new(known, (it, at), cap, order)))
+        let has = |known: &Sorted<Members>, set: &str, members: &Members, keeps| {
+            let has_all =
+                |known: &Members| !members.by_name().iter().any(|member| known.is_new(member, keeps));
+            known.get(set).is_some_and(has_all)
         };
         other.latest.iter().all(|(field, said)| is_said(&self.latest, field, said, later))
             && other.earliest.iter().all(|(field, said)| is_said(&self.earliest, field, said, earlier))
-            && other.newest.iter().all(|(set, it)| has(&self.newest, set, it, NEWEST, newer))
-            && other.oldest.iter().all(|(set, it)| has(&self.oldest, set, it, OLDEST, older))
+            && other.newest.iter().all(|(set, it)| has(&self.newest, set, it, Keeps::Newest))
+            && other.oldest.iter().all(|(set, it)| has(&self.oldest, set, it, Keeps::Oldest))
     }
 
     /// Whether a word is known to change nothing. It may be said of one that would not be kept whole that it changes
     /// something.
     pub(super) fn has_heard(&self, word: &Word<'_>, key: &Key) -> bool {
         let Word { name, at, is } = word;
-        let is_said = |known: &Sorted<Said>, is: &[Cow<'_, str>], order: Ordered<Stamp>| {
+        let is_said = |known: &Sorted<Said>, is: &[Cow<'_, str>], keeps: Keeps| {
             let is_whole = is.len() <= MOST_VALUES && is.iter().all(|text| text.len() <= LONGEST);
             is_whole
                 && known.get(name).is_some_and(|old| {
-                    order(at, &old.at).then_with(|| compare_lists(is, &old.is)) != Ordering::Greater
+                    keeps.order(at, &old.at).then_with(|| compare_lists(is, &old.is)) != Ordering::Greater
                 })
         };
-        let has = |known: &Sorted<Members>, member: &str, cap, order| {
-            member.len() <= LONGEST
-                && known.get(name).is_some_and(|known| !is_new(known, (member, at), cap, order))
+        let has = |known: &Sorted<Members>, member: &str, keeps| {
+            member.len() <= LONGEST && known.get(name).is_some_and(|known| !known.is_new((member, at), keeps))
         };
         match is {
-            Content::Latest(is) => is_said(&self.latest, std::slice::from_ref(is), newer),
-            Content::LatestOf(is) => is_said(&self.latest, is, newer),
-            Content::Id => is_said(&self.latest, &[Cow::Borrowed(&key.id)], newer),
-            Content::Earliest(is) => is_said(&self.earliest, std::slice::from_ref(is), older),
-            Content::Newest(member) => has(&self.newest, member, NEWEST, newer),
-            Content::Oldest(member) => has(&self.oldest, member, OLDEST, older),
+            Content::Latest(is) => is_said(&self.latest, std::slice::from_ref(is), Keeps::Newest),
+            Content::LatestOf(is) => is_said(&self.latest, is, Keeps::Newest),
+            Content::Id => is_said(&self.latest, &[Cow::Borrowed(&key.id)], Keeps::Newest),
+            Content::Earliest(is) => is_said(&self.earliest, std::slice::from_ref(is), Keeps::Oldest),
+            Content::Newest(member) => has(&self.newest, member, Keeps::Newest),
+            Content::Oldest(member) => has(&self.oldest, member, Keeps::Oldest),
         }
     }
 
@@ -198,12 +191,12 @@ impl State {
     /// The members of a set with their stamps, by name.
     pub fn members(&self, set: &str) -> impl Iterator<Item = (&str, &Stamp)> {
         let members = self.newest.get(set).or_else(|| self.oldest.get(set));
-        members.into_iter().flat_map(Sorted::iter)
+        members.into_iter().flat_map(|members| members.by_name().iter())
     }
 
     /// When a member of a set of the oldest was seen first.
     pub fn seen(&self, set: &str, member: &str) -> Seen<'_> {
-        let members = self.oldest.get(set);
+        let members = self.oldest.get(set).map(Members::by_name);
         let known = members.and_then(|members| match member.len() {
             ..=LONGEST => members.get(member),
             _ => members.get(&shortened(member.to_owned())),
@@ -233,7 +226,7 @@ impl State {
         }
         for sets in [&self.newest, &self.oldest] {
             bytes += sets.size(OF_BLOCK);
-            for (_, members) in sets.iter() {
+            for members in sets.iter().map(|(_, members)| members.by_name()) {
                 bytes += members.size(OF_BLOCK) + members.iter().map(|(_, at)| stamp(at)).sum::<usize>();
             }
         }
@@ -245,7 +238,7 @@ impl State {
         self.latest.shrink();
         self.earliest.shrink();
         for sets in [&mut self.newest, &mut self.oldest] {
-            sets.values_mut().for_each(Sorted::shrink);
+            sets.values_mut().for_each(Members::shrink);
             sets.shrink();
         }
     }
@@ -261,7 +254,7 @@ impl State {
             }
         }
         for (set, members) in self.newest.iter().chain(self.oldest.iter()) {
-            let mut names: Vec<&str> = members.iter().map(|(name, _)| name).collect();
+            let mut names: Vec<&str> = members.by_name().iter().map(|(name, _)| name).collect();
             names.sort_by(|a, b| compare(a, b));
             document.insert(set.to_owned(), names.into());
         }
@@ -275,19 +268,21 @@ impl From<Stored> for State {
         let mut state = Self { latest, earliest, newest, oldest };
         let mut known: BTreeSet<Stamp> = BTreeSet::new();
         let said = state.latest.values_mut().chain(state.earliest.values_mut()).map(|said| &mut said.at);
-        let sets = state.newest.values_mut().chain(state.oldest.values_mut()).flat_map(Sorted::values_mut);
+        let sets = state.newest.values_mut().chain(state.oldest.values_mut()).flat_map(Members::stamps_mut);
         for stamp in said.chain(sets) {
             match known.get(stamp) {
                 Some(shared) => *stamp = shared.clone(),
                 None => drop(known.insert(stamp.clone())),
             }
         }
+        state.newest.values_mut().for_each(|members| members.settle(Keeps::Newest));
+        state.oldest.values_mut().for_each(|members| members.settle(Keeps::Oldest));
         state
     }
 }
 
 /// Says whether the first beats the second.
-type Ordered<T> = fn(&T, &T) -> Ordering;
+type Ordered = fn(&Said, &Said) -> Ordering;
 
 fn later(new: &Said, old: &Said) -> Ordering {
     new.at.cmp(&old.at)
@@ -297,21 +292,13 @@ fn earlier(new: &Said, old: &Said) -> Ordering {
     old.at.cmp(&new.at)
 }
 
-fn newer(new: &Stamp, old: &Stamp) -> Ordering {
-    new.cmp(old)
-}
-
-fn older(new: &Stamp, old: &Stamp) -> Ordering {
-    old.cmp(new)
-}
-
 /// Of one record's two words the greater wins, so that no order decides.
-fn wins(said: &Said, old: &Said, order: Ordered<Said>) -> bool {
+fn wins(said: &Said, old: &Said, order: Ordered) -> bool {
     order(said, old).then_with(|| compare_lists(&said.is, &old.is)) == Ordering::Greater
 }
 
 /// Keeps what is later or earlier.
-fn keep(known: &mut Sorted<Said>, field: &str, said: &Said, order: Ordered<Said>) -> bool {
+fn keep(known: &mut Sorted<Said>, field: &str, said: &Said, order: Ordered) -> bool {
     match known.get_mut(field) {
         Some(old) => {
             let wins = wins(said, old, order);
@@ -327,51 +314,6 @@ fn keep(known: &mut Sorted<Said>, field: &str, said: &Said, order: Ordered<Said>
     }
 }
 
-/// Unites two sets; over the cap the losing end goes.
-fn unite(
-    sets: &mut Sorted<Members>,
-    set: &str,
-    members: &Members,
-    cap: usize,
-    order: Ordered<Stamp>,
-) -> bool {
-    let known = sets.get_or_default(set);
-    let mut changed = false;
-    for (member, at) in members.iter() {
-        if !is_new(known, (member, at), cap, order) {
-            continue;
-        }
-        if known.get(member).is_none() && known.len() >= cap {
-            let loser = loser(known, order).map(|(loser, _)| loser.to_owned());
-            if let Some(loser) = loser {
-                known.remove(&loser);
-            }
-        }
-        known.insert(member, at.clone());
-        changed = true;
-    }
-    changed
-}
-
-/// Whether a set would change with the member.
-fn is_new(known: &Members, (member, at): (&str, &Stamp), cap: usize, order: Ordered<Stamp>) -> bool {
-    match known.get(member) {
-        Some(old) => order(at, old) == Ordering::Greater,
-        None if known.len() < cap => true,
-        None => loser(known, order).is_some_and(|(loser, since)| beats((member, at), (loser, since), order)),
-    }
-}
-
-/// The member that goes when a set is full.
-fn loser(known: &Members, order: Ordered<Stamp>) -> Option<(&str, &Stamp)> {
-    known.iter().reduce(|loser, next| if beats(loser, next, order) { next } else { loser })
-}
-
-/// Of two with one stamp the lesser name wins.
-fn beats((a, a_at): (&str, &Stamp), (b, b_at): (&str, &Stamp), order: Ordered<Stamp>) -> bool {
-    order(a_at, b_at).then_with(|| compare(b, a)) == Ordering::Greater
-}
-
 /// The text, or the beginning of a long one with a hash of the whole, so that two long ones stay two.
 pub fn shortened(mut text: String) -> String {
     if text.len() > LONGEST {
@@ -381,11 +323,6 @@ pub fn shortened(mut text: String) -> String {
         text.push_str(&hash);
     }
     text
-}
-
-/// The order of Java's strings, which is by units of UTF-16.
-fn compare(a: &str, b: &str) -> Ordering {
-    if a == b { Ordering::Equal } else { a.encode_utf16().cmp(b.encode_utf16()) }
 }
 
 fn compare_lists(a: &[impl AsRef<str>], b: &[String]) -> Ordering {

@@ -6,7 +6,7 @@ use proptest::sample::{Index, select};
 use serde_json::json;
 
 use super::*;
-use crate::memory::{Key, Told};
+use crate::memory::{Key, NEWEST, OLDEST, Told};
 
 const TEXTS: [&str; 6] = ["", "a", "b", "\u{1F980}", "\u{FF00}", "\u{10FFFF}"];
 const STAMPS: [&str; 4] = ["", "2026-11-03", "2026-11-03T01:12:03.000Z a", "2026-11-03T01:12:03.000Z b"];
@@ -32,10 +32,17 @@ fn sorted<T>(entries: BTreeMap<String, T>) -> Sorted<T> {
     entries.into_iter().map(|(name, value)| (name.into(), value)).collect::<BTreeMap<_, _>>().into()
 }
 
+fn members_of(stamps: &BTreeMap<String, Stamp>) -> Members {
+    let mut members = Members::default();
+    stamps.iter().for_each(|(member, at)| members.insert(member, at.clone()));
+    members
+}
+
 /// Sets of which some have more members than are kept once they are joined.
 fn sets(most: usize) -> impl Strategy<Value = Sorted<Members>> {
     let member = (select(&TEXTS[..]), 0..most).prop_map(|(text, number)| format!("{text}{number}"));
-    btree_map("[st]", btree_map(member, stamps(), 1..most).prop_map(sorted), 0..2).prop_map(sorted)
+    let members = btree_map(member, stamps(), 1..most).prop_map(|members| members_of(&members));
+    btree_map("[st]", members, 0..2).prop_map(sorted)
 }
 
 /// A state as joins leave it: no set is over its cap.
@@ -63,12 +70,12 @@ fn told(state: &State) -> Told<'_> {
         told.say_first(field, at, is[0].as_str());
     }
     for (set, members) in state.newest.iter() {
-        for (member, at) in members.iter() {
+        for (member, at) in members.by_name().iter() {
             told.add_newest(set, at, member);
         }
     }
     for (set, members) in state.oldest.iter() {
-        for (member, at) in members.iter() {
+        for (member, at) in members.by_name().iter() {
             told.add_oldest(set, at, member);
         }
     }

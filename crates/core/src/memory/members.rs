@@ -1,0 +1,131 @@
+//! Sets that keep a number of members, each with when it was seen.
+
+use std::cmp::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use super::sorted::Sorted;
+use super::stamp::Stamp;
+
+/// Members that a set of the newest keeps.
+pub const NEWEST: usize = 32;
+/// Members that a set of the oldest keeps.
+pub const OLDEST: usize = 128;
+
+/// Which members a set keeps.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Keeps {
+    /// Those that were seen last, with when that was.
+    Newest,
+    /// Those that were seen first, with when that was.
+    Oldest,
+}
+
+impl Keeps {
+    fn most(self) -> usize {
+        match self {
+            Self::Newest => NEWEST,
+            Self::Oldest => OLDEST,
+        }
+    }
+
+    /// The greater stamp stays.
+    pub(super) fn order(self, a: &Stamp, b: &Stamp) -> Ordering {
+        match self {
+            Self::Newest => a.cmp(b),
+            Self::Oldest => b.cmp(a),
+        }
+    }
+
+    /// Of two with one stamp the lesser name stays.
+    fn beats(self, (a, a_at): (&str, &Stamp), (b, b_at): (&str, &Stamp)) -> bool {
+        self.order(a_at, b_at).then_with(|| compare(b, a)) == Ordering::Greater
+    }
+}
+
+/// Members by name, each with its stamp.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Members {
+    by_name: Sorted<Stamp>,
+    /// The stamp of the member that goes next, where that was found: what is beyond it need not be compared with all.
+    #[serde(skip)]
+    beyond: Option<Stamp>,
+}
+
+impl Members {
+    pub(super) fn by_name(&self) -> &Sorted<Stamp> {
+        &self.by_name
+    }
+
+    pub(super) fn insert(&mut self, member: &str, at: Stamp) {
+        self.by_name.insert(member, at);
+        self.beyond = None;
+    }
+
+    pub(super) fn stamps_mut(&mut self) -> impl Iterator<Item = &mut Stamp> {
+        self.by_name.values_mut()
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.by_name.shrink();
+    }
+
+    /// Unites it with another one; of too many members the losing end goes. Tells whether that changed anything.
+    pub(super) fn unite(&mut self, other: &Self, keeps: Keeps) -> bool {
+        let mut changed = false;
+        for (member, at) in other.by_name.iter() {
+            if !self.is_new((member, at), keeps) {
+                continue;
+            }
+            if self.by_name.get(member).is_none() && self.by_name.len() >= keeps.most() {
+                let loser = self.loser(keeps).map(|(loser, _)| loser.to_owned());
+                if let Some(loser) = loser {
+                    self.by_name.remove(&loser);
+                }
+            }
+            self.insert(member, at.clone());
+            changed = true;
+        }
+        if changed {
+            self.settle(keeps);
+        }
+        changed
+    }
+
+    /// Finds the member that goes next.
+    pub(super) fn settle(&mut self, keeps: Keeps) {
+        let is_full = self.by_name.len() >= keeps.most();
+        self.beyond = self.loser(keeps).filter(|_| is_full).map(|(_, at)| at.clone());
+    }
+
+    /// Whether the set would change with the member.
+    pub(super) fn is_new(&self, (member, at): (&str, &Stamp), keeps: Keeps) -> bool {
+        let beyond = self.beyond.as_ref().map(|beyond| keeps.order(at, beyond));
+        if beyond == Some(Ordering::Less) {
+            return false;
+        }
+        match self.by_name.get(member) {
+            Some(old) => keeps.order(at, old) == Ordering::Greater,
+            None if self.by_name.len() < keeps.most() || beyond == Some(Ordering::Greater) => true,
+            None => self.loser(keeps).is_some_and(|loser| keeps.beats((member, at), loser)),
+        }
+    }
+
+    fn loser(&self, keeps: Keeps) -> Option<(&str, &Stamp)> {
+        self.by_name.iter().reduce(|loser, next| if keeps.beats(loser, next) { next } else { loser })
+    }
+}
+
+impl PartialEq for Members {
+    fn eq(&self, other: &Self) -> bool {
+        self.by_name == other.by_name
+    }
+}
+
+impl Eq for Members {}
+
+/// The order of Java's strings, which is by units of UTF-16.
+pub(super) fn compare(a: &str, b: &str) -> Ordering {
+    if a == b { Ordering::Equal } else { a.encode_utf16().cmp(b.encode_utf16()) }
+}
