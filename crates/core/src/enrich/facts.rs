@@ -4,6 +4,7 @@
 //! A call that failed tells nothing of resources and makes nothing usual: only that somebody tried.
 
 mod configuration;
+mod deed;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,6 @@ use super::artefact;
 use super::catalogue::{Access, Catalogue};
 use super::context::Context;
 use super::keys::{self, Keys};
-use super::removal::removes;
 use super::rule::{Rule, Severity};
 use super::tags;
 use super::usual::{self, Usual};
@@ -26,6 +26,7 @@ use crate::record::Record;
 use crate::timestamp;
 pub use configuration::homes;
 use configuration::{configuration, function, repository, uses};
+use deed::{CHANGED, CREATED, GONE, deed, fields_of};
 
 /// Members of one set, and things of one kind, that a record makes known. One record must not fill a set, of which
 /// nothing can be said from then on, nor memory.
@@ -167,15 +168,15 @@ fn resource<'t>(subject: &Subject<'t, '_, '_>) -> Option<Told<'t>> {
     }
     let Some(deed) = deed(name, access) else { return Some(told) };
     told.say("stands", at, if deed == GONE { "false" } else { "true" });
-    let mut say =
-        |member: &str, value: Option<&'t str>| told.say_what_is(format!("{deed}.{member}"), at, value);
-    say("at", Some(text));
-    say("by", caller);
-    say("call", Some(name));
+    let [when, by, call, key, behind, principal] = fields_of(deed);
+    let mut say = |field: &'static str, value: Option<&'t str>| told.say_what_is(field, at, value);
+    say(when, Some(text));
+    say(by, caller);
+    say(call, Some(name));
     if deed != GONE {
-        say("key", record.text(&["userIdentity", "accessKeyId"]));
-        say("person", person);
-        say("principal", actor.principal_id);
+        say(key, record.text(&["userIdentity", "accessKeyId"]));
+        say(behind, person);
+        say(principal, actor.principal_id);
         let added = context.tags.iter().filter(|_| deed != CREATED).take(NEWEST);
         added.for_each(|tag| told.add_newest(tags::ADDED, at, tag.as_str()));
         tags::removed(record).take(NEWEST).for_each(|key| told.add_newest(tags::REMOVED, at, key));
@@ -205,24 +206,6 @@ fn resource<'t>(subject: &Subject<'t, '_, '_>) -> Option<Told<'t>> {
     Some(told)
 }
 
-const CREATED: &str = "created";
-const CHANGED: &str = "changed";
-const GONE: &str = "gone";
-
-/// What a call does to its resource; nothing where it only reads.
-fn deed(name: &str, access: Access) -> Option<&'static str> {
-    let begins_with = |verbs: &[&str]| verbs.iter().any(|verb| name.starts_with(verb));
-    if access.reads() {
-        None
-    } else if begins_with(&["Create", "Register", "Import"]) && !is_link(name) {
-        Some(CREATED)
-    } else if removes(name) && access == Access::Write {
-        Some(GONE)
-    } else {
-        Some(CHANGED)
-    }
-}
-
 /// What is known of a thing from its ARN alone.
 fn named<'t>(arn: &str) -> Told<'t> {
     known_as(arn, Key::resource(arn))
@@ -250,11 +233,6 @@ fn lowered(text: &str) -> Cow<'_, str> {
     } else {
         text.into()
     }
-}
-
-/// A link to a resource is no resource of its own.
-fn is_link(name: &str) -> bool {
-    name.starts_with("CreatePresigned")
 }
 
 /// The resources of SageMaker that one is made of, each with what uses it.
