@@ -255,6 +255,7 @@ fn every_field_of_an_incident_is_mapped_and_every_mapped_one_is_written() {
         told: at,
         ended: at,
         worked: Some(true),
+        not_checked: vec!["critical → channels.soc".to_owned()],
     });
     leaves(&serde_json::to_value(&closed).unwrap(), "", &mut written);
     let mapped: BTreeSet<String> =

@@ -44,7 +44,11 @@ fn judge(last: Result<Last, QueryError>, now: OffsetDateTime) -> Finding {
             format!("one went through last at {at}, {} days ago", (now - worked).whole_days()),
             RUN,
         ),
-        _ => Finding::fine(SUBJECT, format!("one went through last at {at}")),
+        _ if last.not_checked.is_empty() => Finding::fine(SUBJECT, format!("one went through last at {at}")),
+        _ => {
+            let links = last.not_checked.join("; ");
+            Finding::fine(SUBJECT, format!("one went through last at {at}, as far as it can see: {links}"))
+        }
     }
 }
 
@@ -61,20 +65,41 @@ mod tests {
         let ago = |days: i64| now - Duration::days(days);
         let cases = [
             (Last::default(), State::Warning, "no drill was made"),
-            (Last { worked: None, latest: Some((ago(1), false)) }, State::Warning, "none went through yet"),
             (
-                Last { worked: Some(ago(7)), latest: Some((ago(7), true)) },
+                Last { latest: Some((ago(1), false)), ..Last::default() },
+                State::Warning,
+                "none went through yet",
+            ),
+            (
+                Last { worked: Some(ago(7)), latest: Some((ago(7), true)), ..Last::default() },
                 State::Fine,
                 "last at 2026-11-22T12:00",
             ),
             (
-                Last { worked: Some(ago(8)), latest: Some((ago(1), false)) },
+                Last { worked: Some(ago(8)), latest: Some((ago(1), false)), ..Last::default() },
                 State::Warning,
                 "the latest one failed",
             ),
+            (
+                Last {
+                    worked: Some(ago(7)),
+                    not_checked: vec!["critical → channels.soc: ask them".to_owned()],
+                    latest: Some((ago(7), true)),
+                },
+                State::Fine,
+                "as far as it can see: critical → channels.soc: ask them",
+            ),
             // It may still run.
-            (Last { worked: Some(ago(7)), latest: Some((now, false)) }, State::Fine, "last at 2026-11-22"),
-            (Last { worked: Some(ago(16)), latest: Some((ago(16), true)) }, State::Warning, "16 days ago"),
+            (
+                Last { worked: Some(ago(7)), latest: Some((now, false)), ..Last::default() },
+                State::Fine,
+                "last at 2026-11-22",
+            ),
+            (
+                Last { worked: Some(ago(16)), latest: Some((ago(16), true)), ..Last::default() },
+                State::Warning,
+                "16 days ago",
+            ),
         ];
         for (last, state, text) in cases {
             let finding = judge(Ok(last.clone()), now);

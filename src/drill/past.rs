@@ -25,6 +25,8 @@ const ATTEMPTS: u32 = 10;
 pub struct Last {
     /// When one worked last.
     pub worked: Option<OffsetDateTime>,
+    /// The links that it could not show to work.
+    pub not_checked: Vec<String>,
     /// When the latest one was, and whether it worked.
     pub latest: Option<(OffsetDateTime, bool)>,
 }
@@ -40,8 +42,11 @@ pub async fn last(client: &OpenSearch) -> Result<Last, QueryError> {
 fn read_last(hits: &[Value]) -> Last {
     let opened = |hit: &Value| text(hit, "/_source/incident/opened").and_then(timestamp::parse);
     let is_worked = |hit: &&Value| hit["_source"]["incident"]["drill"]["worked"] == true;
+    let worked = hits.iter().find(is_worked);
+    let not_checked = worked.and_then(|hit| hit["_source"]["incident"]["drill"]["not_checked"].as_array());
     Last {
-        worked: hits.iter().find(is_worked).and_then(opened),
+        worked: worked.and_then(opened),
+        not_checked: not_checked.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
         latest: hits.first().and_then(|hit| Some((opened(hit)?, is_worked(&hit)))),
     }
 }
@@ -85,6 +90,7 @@ pub(super) async fn conclude(client: &OpenSearch, id: &str, report: &Report) -> 
     change(client, id, |incident| {
         set_steps(incident, report);
         incident["incident"]["drill"]["worked"] = json!(report.worked);
+        incident["incident"]["drill"]["not_checked"] = json!(report.not_checked);
     })
     .await
 }
@@ -142,17 +148,25 @@ mod tests {
 
     #[test]
     fn the_last_one_that_worked_is_told_and_how_the_latest_went() {
-        let hit = |opened: &str, worked: Value| json!({"_source": {"incident": {"opened": format!("2026-11-{opened}T12:00:00.000Z"), "drill": {"id": "1", "worked": worked}}}});
+        let hit = |opened: &str, worked: Value| {
+            let drill = json!({"id": "1", "worked": worked, "not_checked": ["a channel"]});
+            let opened = format!("2026-11-{opened}T12:00:00.000Z");
+            json!({"_source": {"incident": {"opened": opened, "drill": drill}}})
+        };
+        let not_checked = || vec!["a channel".to_owned()];
         let (newer, older) = (datetime!(2026-11-29 12:00 UTC), datetime!(2026-11-22 12:00 UTC));
         let cases = [
             (vec![], Last::default()),
-            (vec![hit("29", json!(true))], Last { worked: Some(newer), latest: Some((newer, true)) }),
+            (
+                vec![hit("29", json!(true))],
+                Last { worked: Some(newer), not_checked: not_checked(), latest: Some((newer, true)) },
+            ),
             (
                 vec![hit("29", json!(false)), hit("22", json!(true))],
-                Last { worked: Some(older), latest: Some((newer, false)) },
+                Last { worked: Some(older), not_checked: not_checked(), latest: Some((newer, false)) },
             ),
             // It runs, or was broken off.
-            (vec![hit("29", Value::Null)], Last { worked: None, latest: Some((newer, false)) }),
+            (vec![hit("29", Value::Null)], Last { latest: Some((newer, false)), ..Last::default() }),
         ];
         for (hits, expected) in cases {
             assert_eq!(read_last(&hits), expected, "{hits:?}");

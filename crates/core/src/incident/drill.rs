@@ -20,6 +20,9 @@ pub struct DrillFields {
     pub ended: Option<Timestamp>,
     /// Whether every step was done in time. None while it runs, and of one that was broken off.
     pub worked: Option<bool>,
+    /// The links that it could not show to work, each with who can tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_checked: Vec<String>,
 }
 
 impl DrillFields {
