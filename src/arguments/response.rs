@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 use time::OffsetDateTime;
 
@@ -13,7 +14,7 @@ pub(crate) struct InvestigateArgs {
     pub(crate) rules: RuleArgs,
     /// The id of an incident, or at least the first eight characters of it; the ARN, access key or name of who called;
     /// or the ARN or name of a resource
-    #[arg(value_name = "INCIDENT|PRINCIPAL|RESOURCE")]
+    #[arg(value_name = "INCIDENT|PRINCIPAL|RESOURCE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) asked: String,
     /// Leave out records of before this time, a day or a time such as `2026-11-02` or `2026-11-02T09:00:00Z`. Without
     /// it an incident is told from an hour before its first signal, and a principal or resource from its oldest record
@@ -63,7 +64,7 @@ pub(crate) struct ContainArgs {
     pub(crate) rules: RuleArgs,
     /// The id of an incident, or at least the first eight characters of it; the ARN or access key of who called; or the
     /// ARN or name of a resource
-    #[arg(value_name = "INCIDENT|PRINCIPAL|RESOURCE")]
+    #[arg(value_name = "INCIDENT|PRINCIPAL|RESOURCE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) asked: String,
     /// Read these CloudTrail files and ask no server; `-` is standard input. What was before is known only from them,
     /// so give those of the weeks before as well
