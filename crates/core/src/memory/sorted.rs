@@ -34,7 +34,7 @@ impl<T> Sorted<T> {
         let hash = hash(name);
         let parts = self.hashes.chunks(AT_ONCE).zip(self.entries.chunks(AT_ONCE));
         // The compiler makes a few instructions of what looks at all hashes of a part.
-        let has_it = |hashes: &[u32]| hashes.iter().fold(false, |has, known| has | (*known == hash));
+        let has_it = |hashes: &[u32]| hashes.iter().map(|known| u32::from(*known == hash)).sum::<u32>() > 0;
         let mut named = parts.filter(|(hashes, _)| has_it(hashes)).flat_map(|(hashes, entries)| {
             hashes.iter().zip(entries).filter(|(known, _)| **known == hash).map(|(_, entry)| entry)
         });

@@ -34,7 +34,9 @@ fn sorted<T>(entries: BTreeMap<String, T>) -> Sorted<T> {
 
 fn members_of(stamps: &BTreeMap<String, Stamp>) -> Members {
     let mut members = Members::default();
-    stamps.iter().for_each(|(member, at)| members.insert(member, at.clone()));
+    for (member, at) in stamps {
+        members.insert(member, at.clone());
+    }
     members
 }
 
