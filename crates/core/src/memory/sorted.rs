@@ -89,8 +89,9 @@ impl<T> Sorted<T> {
     /// The entries whose names begin so.
     pub(super) fn beginning(&self, with: &str) -> impl Iterator<Item = (&str, &T)> {
         let first = self.place(with).unwrap_or_else(|place| place);
-        self.entries[first..]
+        self.entries
             .iter()
+            .skip(first)
             .take_while(move |(name, _)| name.starts_with(with))
             .map(|(name, it)| (&**name, it))
     }

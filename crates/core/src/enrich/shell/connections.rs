@@ -74,10 +74,20 @@ impl Machine {
 
     /// Applies `sftp`, `ftp` and their like: what they put goes to another host, and what they get comes from there.
     pub fn file_transfer(&mut self, name: &str, call: &Call) -> Value {
-        // Commands can stand in a file, which is no host either.
-        let value_of = |option: &str| call.words().skip_while(|word| *word != option).nth(1);
-        let file = value_of("-b").or(value_of("-f")).filter(|file| *file != "-");
-        let mut others = call.words().filter(|word| Some(*word) != file);
+        // Commands can stand in a file. Where it stands is no host, whatever it is called.
+        let option = match name {
+            "sftp" => Some("-b"),
+            "lftp" => Some("-f"),
+            _ => None,
+        };
+        let file = option.and_then(|option| {
+            call.words().enumerate().find_map(|(place, word)| match word.strip_prefix(option)? {
+                "" => Some((place + 1, call.words().nth(place + 1)?)),
+                file => Some((place, file)),
+            })
+        });
+        let is_file = |place: usize| file.is_some_and(|(known, _)| known == place);
+        let mut others = call.words().enumerate().filter(|(place, _)| !is_file(*place)).map(|(_, word)| word);
         let host = others.find_map(|word| match word.strip_prefix("//") {
             Some(share) => share.split('/').next(),
             None => (!word.starts_with(['-', '/']) && word.contains('.')).then_some(word),
@@ -85,7 +95,7 @@ impl Machine {
         let script = format!(
             "{}\n{}\n{}",
             call.stdin.text,
-            file.map(|file| self.files.read(file).text).unwrap_or_default(),
+            file.map(|(_, file)| self.files.read(file).text).unwrap_or_default(),
             call.fields.iter().map(|field| field.text.as_str()).collect::<Vec<_>>().join(" ")
         );
         self.work(2 * script.len());

