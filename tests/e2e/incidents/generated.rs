@@ -316,9 +316,7 @@ async fn a_backtest_of_generated_weeks_tells_the_incidents_and_pages_that_the_ro
         if let Some(ended) = moment.take_if(|moment| time >= moment.end()) {
             online.live_through(ended).await;
         }
-        let first = moment.as_ref().map_or(time, |moment| moment.begin);
-        let kept = moment.take().map(|moment| moment.documents).unwrap_or_default();
-        moment = Some(Moment { documents: [kept, vec![document]].concat(), begin: first });
+        moment.get_or_insert_with(|| Moment { documents: Vec::new(), begin: time }).documents.push(document);
     }
     let end = moment.as_ref().map(Moment::end);
     if let Some(last) = moment {
