@@ -1,8 +1,6 @@
 //! Asks what signals say together, and who else may belong to an incident. One question that OpenSearch refuses keeps
 //! nobody else waiting: it is left out, and the round is made again.
 
-use std::collections::BTreeSet;
-
 use sagetrail_core::incident::{self, Incident};
 use time::OffsetDateTime;
 
@@ -70,30 +68,22 @@ impl Rounds {
         now: OffsetDateTime,
     ) -> Result<(), QueryError> {
         let from = incident::counts_from(None, &self.weights, now);
-        let questions = |(place, incident): (usize, &Incident)| {
+        let question = |incident: &Incident| {
             // Who belongs to what came late did something when it happened.
             let late = Some(incident.event.start.0).filter(|_| incident.is_late(&self.weights));
-            tied::questions(incident, late.map_or(from, |late| from.min(late)))
-                .into_iter()
-                .map(move |question| (place, question))
+            tied::question(incident, late.map_or(from, |late| from.min(late)))
         };
-        let (places, questions): (Vec<usize>, Vec<_>) =
-            current.tying.iter().enumerate().flat_map(questions).unzip();
-        let (mut tied, mut untied) = (BTreeSet::new(), BTreeSet::new());
-        for (places, questions) in places.chunks(SMALL_AT_ONCE).zip(questions.chunks(SMALL_AT_ONCE)) {
-            let answers = asking.search_apart(&self.indices(), questions, &mut current.refused).await?;
-            for (place, answer) in places.iter().zip(&answers) {
-                match answer {
-                    Some(answer) => tied.extend(tied::read(answer, &current.tying[*place])),
-                    None => drop(untied.insert(*place)),
-                }
+        let questions: Vec<_> = current.tying.iter().map(question).collect();
+        let mut answers = Vec::with_capacity(questions.len());
+        for questions in questions.chunks(SMALL_AT_ONCE) {
+            answers.extend(asking.search_apart(&self.indices(), questions, &mut current.refused).await?);
+        }
+        for (incident, answer) in std::mem::take(&mut current.tying).into_iter().zip(answers) {
+            match answer {
+                Some(answer) => current.tied.extend(tied::read(&answer, &incident)),
+                None => current.untied.push(incident),
             }
         }
-        current.tied.extend(tied);
-        let asked = std::mem::take(&mut current.tying).into_iter().enumerate();
-        current
-            .untied
-            .extend(asked.filter(|(place, _)| untied.contains(place)).map(|(_, incident)| incident));
         Ok(())
     }
 }

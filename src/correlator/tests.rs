@@ -27,7 +27,10 @@ fn mapped(templates: &[&str]) -> BTreeMap<String, String> {
         for (name, field) in properties.as_object().into_iter().flatten() {
             let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             match field["type"].as_str() {
-                Some(kind) => drop(mapped.insert(path, kind.to_owned())),
+                Some(kind) => {
+                    walk(&field["fields"], &path, mapped);
+                    mapped.insert(path, kind.to_owned());
+                }
                 None => walk(&field["properties"], &path, mapped),
             }
         }
@@ -204,11 +207,10 @@ fn every_field_that_is_asked_for_is_mapped_so_that_it_can_be_asked() {
     let mut of_signals = BTreeSet::new();
     let window = changed::Window::new(None, NOW, &Weights::built_in().times);
     let tagged = Asset { arn: None, tag: Some("env=prod".to_owned()), ..asset() };
-    let of_ties = tied::questions(&incident(), NOW);
     for question in [
         tally::question(&["role/a".to_owned()], NOW, &[asset(), tagged]),
         changed::question(&["sagemaker.alert.origin".to_owned()], &window.filter(), None),
-        of_ties[0].clone(),
+        tied::question(&incident(), NOW),
         weak::question(&["role/a"].into(), NOW),
     ] {
         collect(&question, &mut of_signals);
