@@ -27,10 +27,7 @@ fn mapped(templates: &[&str]) -> BTreeMap<String, String> {
         for (name, field) in properties.as_object().into_iter().flatten() {
             let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             match field["type"].as_str() {
-                Some(kind) => {
-                    walk(&field["fields"], &path, mapped);
-                    mapped.insert(path, kind.to_owned());
-                }
+                Some(kind) => drop(mapped.insert(path, kind.to_owned())),
                 None => walk(&field["properties"], &path, mapped),
             }
         }

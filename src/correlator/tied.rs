@@ -28,9 +28,7 @@ pub(super) fn question(incident: &Incident, from: OffsetDateTime) -> Value {
             "minimum_should_match": 1,
             "should": [
                 {"terms": {"sagemaker.alert.ties": keys}},
-                // Keys are in lower case, and names are not.
-                {"terms": {"sagemaker.alert.origin.lowercase": fields.ties}},
-                {"terms": {"sagemaker.alert.principal.lowercase": fields.ties}}
+                {"terms": {"sagemaker.alert.selves": fields.ties}}
             ]
         }},
         "aggs": {"origins": {"terms": {"field": "sagemaker.alert.origin", "size": MOST_ORIGINS}}}

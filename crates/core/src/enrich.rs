@@ -73,7 +73,7 @@ use crate::document::{Document, DocumentId, IndexName, Write};
 use crate::labels::MutedBy;
 use crate::memory::{Fact, Key, Known, Remembering};
 use crate::record::{Record, canonical};
-pub use alert::{NONE as NO_KEY, plain, tie_key};
+pub use alert::{NONE as NO_KEY, plain, selves, tie_key};
 pub use anew::{ReEnriched, StoredEvent, lacks_memory, re_enrich, wanted_anew};
 pub use attack::{ATTACK_VERSION, Named};
 pub(crate) use ecs::ECS_VERSION;

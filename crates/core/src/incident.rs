@@ -9,6 +9,7 @@ pub mod assets;
 mod correlated;
 pub mod health;
 mod counted;
+mod decided;
 mod drill;
 mod ending;
 mod held;
@@ -36,11 +37,12 @@ use crate::labels::HealthRule;
 use crate::timestamp::Timestamp;
 pub use assets::Asset;
 pub use counted::Counted;
+pub use decided::{Decided, Page};
 pub use drill::DrillFields;
 pub use ending::{rest, rest_before};
 pub use judging::{judge, judge_beside};
 pub use paging::untold;
-pub use rounds::{AT_ONCE, Decided, Page, Rounds};
+pub use rounds::{AT_ONCE, Rounds};
 pub use signal::{Signal, SignalFinding};
 pub use tally::{Finding, Kept, MOST, MOST_ASKED, Tally, Told};
 pub use together::{Alone, Ties, is_tied, put_together};
@@ -138,6 +140,8 @@ pub struct IncidentFields {
     pub closed: Option<Timestamp>,
     /// The id of the incident of this origin before it.
     pub follows: Option<String>,
+    /// When the last signal of that one happened: what is not later does not count again.
+    pub after: Option<Timestamp>,
     /// Whose signals opened it.
     pub origin: String,
     pub origins: Vec<String>,
@@ -241,7 +245,12 @@ pub fn counts_with(
     match last {
         _ if came.first < came.stored - window => from.min(came.first),
         Some(standing) if standing.is_standing() => {
-            from.min(came.first.max(standing.incident.opened.0 - window))
+            let fields = &standing.incident;
+            // The incident before it has counted what happened until then, and of what is new also that is asked for
+            // again which came shortly before.
+            let counted =
+                fields.after.map(|after| after.0.min(fields.opened.0) + time::Duration::MILLISECOND);
+            from.min(came.first.max(fields.opened.0 - window).max(counted.unwrap_or(came.first)))
         }
         _ => from,
     }

@@ -34,7 +34,9 @@ const PAGE: usize = 5_000;
 /// - the sentence of a page: `backtest` tells it as it was when the incident opened, and a monitor as it is at the end
 ///   of the round, when those who are tied to it have joined;
 /// - the first of two pages of one round: `backtest` tells that an incident opened and escalated, and who looks after
-///   the round sees that it escalated. How many pages there were is compared.
+///   the round sees that it escalated. How many pages there were is compared;
+/// - which of several matches of one correlation at one time is named as its first: they have no id of an event, by
+///   which OpenSearch orders.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Said {
     id: String,
@@ -47,7 +49,7 @@ struct Said {
     failures: u64,
     pages: u64,
     opened: String,
-    /// How often each rule matched, and the document that told it first.
+    /// How often each rule matched, and the document that told it first; of a correlation, when that was.
     findings: BTreeMap<String, (u64, String)>,
 }
 
@@ -70,7 +72,9 @@ impl Said {
             opened: text(&fields["opened"]).expect("a time"),
             findings: list("findings")
                 .map(|found| {
-                    let first = text(&found["first_id"]).expect("an id");
+                    // Ids of records begin with those of their events.
+                    let of_record = text(&found["first_id"]).filter(|id| id.contains('-'));
+                    let first = of_record.or_else(|| text(&found["first"])).expect("an id or a time");
                     (text(&found["id"]).expect("an id"), (number(&found["count"]), first))
                 })
                 .collect(),
@@ -187,7 +191,10 @@ impl Online<'_> {
     /// Lives through what is left: what came too soon after a page still pages.
     async fn end(&mut self, end: OffsetDateTime) {
         self.rest(end).await;
-        let news = self.incidents(&json!({"exists": {"field": "incident.news.due"}})).await;
+        let news = json!({"bool": {
+            "filter": [{"exists": {"field": "incident.news.due"}}], "must_not": [{"term": {"incident.state": "closed"}}]
+        }});
+        let news = self.incidents(&news).await;
         let due = |incident: &Value| {
             let [due] = texts(&incident["incident"]["news"], ["due"]);
             sagetrail::timestamp::parse(&due)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sagetrail::enrich::tie_key;
 use serde_json::json;
 
 use super::site::{Signal, Site, now, rounds, rule_id};
@@ -47,6 +48,25 @@ async fn a_tie_that_comes_after_six_hundred_others_ties() {
     let is_joint = |found: &[super::site::Found]| {
         found.len() == 1
             && found[0].source["incident"]["origins"].as_array().is_some_and(|all| all.len() == 2)
+    };
+    site.until("both are in one", is_joint).await;
+    correlator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_with_a_path_that_acted_before_somebody_handed_it_on_belongs_to_what_they_did() {
+    const ROLE: &str = "arn:aws:iam::950000000001:role/service-role/AmazonSageMaker-ExecutionRole";
+    let Some(stack) = Stack::running() else { return };
+    let site = Site::new(stack, "incident-paths").await;
+    let correlator = site.correlator().await;
+    rounds(&correlator, 1).await;
+    let early = Signal { happened: now() - Duration::from_mins(5), ..signal(ROLE, 1, "low") };
+    site.store(&[early.document(1)]).await;
+    rounds(&correlator, 2).await;
+    let key = tie_key(ROLE);
+    site.store(&[Signal { ties: &[&key], ..signal(ANN, 2, "critical") }.document(2)]).await;
+    let is_joint = |found: &[super::site::Found]| {
+        found.len() == 1 && found[0].source["incident"]["origins"] == json!([ROLE, ANN])
     };
     site.until("both are in one", is_joint).await;
     correlator.stop().await;

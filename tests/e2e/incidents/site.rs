@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::process::Command;
 use std::time::Duration;
 
+use sagetrail::enrich::tie_key;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -180,7 +181,7 @@ impl Signal<'_> {
                 "alert": {
                     "origin": origin, "principal": origin, "identity": origin,
                     "resource": format!("arn:aws:sagemaker:eu-central-1:{ACCOUNT}:notebook-instance/n{number}"),
-                    "finding": [title], "ties": ties
+                    "finding": [title], "selves": [tie_key(origin)], "ties": ties
                 }
             }
         });

@@ -160,7 +160,6 @@ pub fn values(value: &Value, path: &str) -> Vec<Value> {
             let (name, rest) = path.split_once('.').unwrap_or((path, ""));
             members.get(name).map(|member| self::values(member, rest)).unwrap_or_default()
         }
-        Value::String(text) if path == "lowercase" => vec![text.to_lowercase().into()],
         Value::Null | Value::Object(_) => Vec::new(),
         value if path.is_empty() => vec![value.clone()],
         _ => Vec::new(),

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use sagetrail::config::{Config, RulesConfig};
 use sagetrail::correlator::Correlator;
-use sagetrail::enrich::Enricher;
 use sagetrail::enrich::rules::RuleSet;
+use sagetrail::enrich::{Enricher, tie_key};
 use sagetrail::metrics::Metrics;
 use sagetrail::opensearch::OpenSearch;
 use serde_json::json;
@@ -352,7 +352,8 @@ fn store(
         "cloud": {"account": {"id": "950000000001"}, "region": "eu-central-1"}, "source": {"address": "203.0.113.5"},
         "rule": {"id": [rule]},
         "sagemaker": {"categories": ["configuration-change"], "alert": {
-            "origin": origin, "principal": origin, "identity": origin, "resource": format!("resource-{number}"), "ties": ties
+            "origin": origin, "principal": origin, "identity": origin, "resource": format!("resource-{number}"),
+            "selves": [tie_key(&origin)], "ties": ties
         }}
     });
     if (kind, part) == (Kind::Replayed, 1) {

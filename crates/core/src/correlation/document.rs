@@ -21,6 +21,7 @@
 //! | `sagemaker.categories`, `sagemaker.severity` | keyword | as in events |
 //! | `sagemaker.findings.*` | keyword | the correlation, where it asks for a look |
 //! | `sagemaker.alert.origin`, `.principal`, `.identity`, `.resource` | keyword | the most frequent of the points |
+//! | `sagemaker.alert.selves` | keyword | the origin and the principal as keys of ties |
 //! | `sagemaker.alert.ties` | keyword | of all points, up to fifty |
 //! | `sagemaker.alert.finding` | keyword | the title, where it asks for a look |
 //! | `sagemaker.correlation.rule`, `.type` | keyword | the id and the type of the correlation |
@@ -40,7 +41,7 @@ use super::point::Point;
 use super::said::Said;
 use super::sentence::sentence;
 use crate::document::DocumentId;
-use crate::enrich::{Named, Severity};
+use crate::enrich::{Named, Severity, selves};
 use crate::timestamp;
 
 /// Values that a field of the document has at most.
@@ -65,7 +66,9 @@ impl Match {
     }
 
     fn document_id(&self, correlation: &Correlation, key: &GroupKey) -> DocumentId {
-        let content = json!([correlation.id, key, timestamp::format(self.first)]).to_string();
+        // Two episodes can begin with the same point, when the day ends between them.
+        let times = [self.first, self.fired].map(timestamp::format);
+        let content = json!([correlation.id, key, times]).to_string();
         DocumentId::of(None, content.as_bytes())
     }
 }
@@ -73,6 +76,8 @@ impl Match {
 impl Said<'_> {
     fn document(&self, ingested: OffsetDateTime) -> Value {
         let Self { correlation, matched, .. } = self;
+        let [origin, principal] =
+            ["origin", "principal"].map(|name| self.most(&format!("sagemaker.alert.{name}")));
         let level = correlation.level_at(matched.last);
         let mut document = json!({
             "@timestamp": timestamp::format(matched.last),
@@ -96,10 +101,11 @@ impl Said<'_> {
             "related": {"ip": self.values("source.ip", VALUES), "user": self.values("user.name", VALUES)},
             "sagemaker": {
                 "alert": {
-                    "origin": self.most("sagemaker.alert.origin"),
-                    "principal": self.most("sagemaker.alert.principal"),
+                    "origin": origin,
+                    "principal": principal,
                     "identity": self.most("sagemaker.alert.identity"),
                     "resource": self.most("sagemaker.alert.resource"),
+                    "selves": selves(origin.iter().chain(&principal)),
                     "ties": self.values("sagemaker.alert.ties", TIES),
                 },
                 "correlation": {

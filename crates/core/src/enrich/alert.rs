@@ -23,8 +23,8 @@ pub use plain::NONE;
 use plain::beginning;
 pub use plain::plain;
 use resource_key::resource_key;
-pub use ties::tie_key;
 use ties::ties;
+pub use ties::{selves, tie_key};
 
 /// What `sagemaker.alert` says.
 #[derive(Debug, Serialize)]
@@ -42,6 +42,10 @@ pub struct AlertKey<'e> {
     /// The titles of the most worrying matches; none where nothing is worth a look.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     finding: Vec<&'e str>,
+    /// The origin and the principal as keys of ties, where something is worth a look: whoever has one of these among
+    /// their ties is tied to them.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    selves: BTreeSet<String>,
     /// What the call changed or handed on, and the sessions that it came through. Whoever acts as one of these belongs
     /// to the same incident.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
@@ -60,12 +64,13 @@ impl<'e> AlertKey<'e> {
     ) -> Self {
         let resource = resource_key(record, context);
         let resource = plain(beginning(resource.as_deref().unwrap_or(NONE))).to_lowercase();
-        let finding = verdict.most_worrying().map(|finding| finding.title).collect();
+        let finding: Vec<&str> = verdict.most_worrying().map(|finding| finding.title).collect();
         if let Some(id) = drill {
             // Its names are nobody's, and tie it to nobody.
             let own = Cow::<str>::Owned(drill::origin(id));
-            let (principal, identity, ties) = (own.clone(), own.clone(), BTreeSet::new());
-            return Self { principal, identity, origin: own, resource, finding, ties };
+            let (principal, identity) = (own.clone(), own.clone());
+            let (selves, ties) = Default::default();
+            return Self { principal, identity, origin: own, resource, finding, selves, ties };
         }
         let (principal, identity) = caller(actor);
         let (principal, identity) = (no_drill(principal), no_drill(identity));
@@ -76,7 +81,8 @@ impl<'e> AlertKey<'e> {
             .filter(|root| !is_service(root))
             .map_or_else(|| identity.clone(), |root| no_drill(plain(beginning(root))));
         let ties = ties(record, actor, lineage, context, &resource);
-        Self { principal, identity, origin, resource, finding, ties }
+        let selves = if finding.is_empty() { BTreeSet::new() } else { selves([&origin, &principal]) };
+        Self { principal, identity, origin, resource, finding, selves, ties }
     }
 }
 
@@ -185,9 +191,31 @@ mod tests {
             // Nothing is known of who is behind it.
             expected["origin"] = expected["identity"].clone();
             let mut key = key(record, levels);
-            key.as_object_mut().unwrap().remove("ties");
+            for member in ["ties", "selves"] {
+                key.as_object_mut().unwrap().remove(member);
+            }
             assert_eq!(key, expected, "{record}");
         }
+    }
+
+    #[test]
+    fn of_what_is_worth_a_look_the_origin_and_the_principal_are_keys_that_ties_name() {
+        let role = "arn:aws:iam::111122223333:role/service-role/Exec";
+        let record = json!({
+            "eventSource": "sagemaker.amazonaws.com", "eventName": "ListModels", "awsRegion": "eu-west-1",
+            "recipientAccountId": "111122223333", "readOnly": true,
+            "userIdentity": {
+                "type": "AssumedRole", "arn": "arn:aws:sts::111122223333:assumed-role/Exec/SageMaker",
+                "sessionContext": {"sessionIssuer": {"type": "Role", "arn": role}},
+            },
+        });
+        let expected = json!([
+            "arn:aws:iam::111122223333:role/exec",
+            "arn:aws:sts::111122223333:assumed-role/exec/sagemaker",
+        ]);
+        assert_eq!(key(&record, &["low"])["selves"], expected);
+        assert_eq!(key(&record, &[])["selves"], Json::Null);
+        assert_eq!(tie_key(role), expected[0], "calls hand it on with and without its path");
     }
 
     #[test]

@@ -104,6 +104,7 @@ pub fn tell(
             quiet: None,
             closed: None,
             follows,
+            after: None,
             origin: trouble.subject.clone(),
             origins: Vec::new(),
             principals: Vec::new(),

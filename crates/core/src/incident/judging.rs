@@ -38,6 +38,10 @@ pub fn judge_beside(
         Some(standing) => standing.incident.follows.clone(),
         None => last.map(|incident| incident.incident.id.clone()),
     };
+    let after = match standing {
+        Some(standing) => standing.incident.after,
+        None => last.map(|incident| incident.event.end),
+    };
     let id = id(&origin, follows.as_deref());
     let now = Timestamp(around.now);
     let score = known.map_or_else(|| tally.score(around.usual, around.weights), |it| it.incident.score);
@@ -70,6 +74,7 @@ pub fn judge_beside(
         quiet: earlier.filter(|_| state == State::Quiet).and_then(|earlier| earlier.quiet),
         closed: None,
         follows,
+        after,
         origins: tally.origins.by_time(),
         principals: tally.principals.by_time(),
         resources: tally.resources.by_time(),

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
@@ -11,12 +10,12 @@ use super::correlated::{self, Correlated};
 use super::held::Held;
 use super::usual::{Matches, hour_of};
 use super::{
-    Alone, Counted, Incident, Signal, Surroundings, Tally, Ties, Weights, assets, counts_from, judge_beside,
-    put_together, rest_before, untold,
+    Alone, Counted, Decided, Incident, Page, Signal, SignalFinding, Surroundings, Tally, Ties, Weights,
+    assets, counts_from, judge_beside, put_together, rest_before, untold,
 };
 use crate::correlation::Correlations;
 use crate::enrich::Severity;
-use crate::timestamp::{self, Timestamp};
+use crate::timestamp;
 
 /// How often the correlator decides.
 const EVERY: Duration = Duration::seconds(15);
@@ -35,6 +34,8 @@ pub struct Rounds<'c> {
     signals: BTreeMap<String, Held>,
     /// Origins with signals since the last round.
     touched: BTreeSet<String>,
+    /// Origins with critical signals since those were judged.
+    critical: BTreeSet<String>,
     matches: Matches,
     usual: Usual,
     incidents: Vec<Incident>,
@@ -47,29 +48,6 @@ pub struct Rounds<'c> {
     counted: BTreeMap<String, Vec<Counted>>,
     /// When the round begins that is not decided yet.
     now: Option<OffsetDateTime>,
-}
-
-/// What was decided over all signals.
-#[derive(Debug)]
-pub struct Decided {
-    /// In the order in which they were opened.
-    pub incidents: Vec<Incident>,
-    pub pages: Vec<Page>,
-    /// The matches of correlations.
-    pub correlated: Vec<Counted>,
-}
-
-/// A page that the monitors would send.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Page {
-    pub time: Timestamp,
-    pub severity: Severity,
-    /// The id of the incident.
-    pub incident: String,
-    pub origin: String,
-    pub sentence: String,
-    /// Why it was opened or escalated.
-    pub reason: String,
 }
 
 /// What is usual, and since when and without whom.
@@ -88,21 +66,6 @@ struct Matter {
     from: OffsetDateTime,
 }
 
-impl Page {
-    /// The last one of an incident.
-    fn of(incident: &Incident) -> Self {
-        let fields = &incident.incident;
-        Self {
-            time: fields.paged,
-            severity: fields.severity,
-            incident: fields.id.clone(),
-            origin: fields.origin.clone(),
-            sentence: incident.message.clone(),
-            reason: fields.reason.clone(),
-        }
-    }
-}
-
 impl<'c> Rounds<'c> {
     /// Begins with no signals and no incidents.
     pub fn new(weights: Weights, correlations: &'c Correlations) -> Self {
@@ -111,6 +74,7 @@ impl<'c> Rounds<'c> {
             correlated: Correlated::new(correlations),
             signals: BTreeMap::new(),
             touched: BTreeSet::new(),
+            critical: BTreeSet::new(),
             matches: Matches::default(),
             usual: Usual::default(),
             incidents: Vec::new(),
@@ -166,6 +130,11 @@ impl<'c> Rounds<'c> {
             return;
         }
         self.touched.insert(signal.origin.clone());
+        let is_critical =
+            |finding: &SignalFinding| !finding.is_attempt && finding.level == Severity::Critical;
+        if signal.findings.iter().any(is_critical) {
+            self.critical.insert(signal.origin.clone());
+        }
         for finding in &signal.findings {
             self.matches.add(&finding.id, &signal.origin, signal.time);
         }
@@ -177,20 +146,25 @@ impl<'c> Rounds<'c> {
     }
 
     fn decide(&mut self, now: OffsetDateTime) {
-        for (id, document) in self.correlated.judge(now) {
+        let correlated: Vec<(String, Value)> = self.correlated.judge(now).into_iter().collect();
+        if self.touched.is_empty() && correlated.is_empty() {
+            return;
+        }
+        self.rest(now);
+        self.renew_usual(now);
+        // As in each part of the correlator's rounds, what is critical comes before all else, so that whoever did it
+        // opens the incident that others join.
+        let critical = std::mem::take(&mut self.critical);
+        self.decide_all(critical, now);
+        for (id, document) in correlated {
             let signal = Signal::read(correlated::INDEX, &id, &document);
             self.counted.insert(id, Counted::all_of(&document));
             if let Some(signal) = signal {
                 self.add(signal);
             }
         }
-        if self.touched.is_empty() {
-            return;
-        }
-        self.rest(now);
-        self.renew_usual(now);
-        let touched: Vec<String> = std::mem::take(&mut self.touched).into_iter().collect();
-        self.decide_all(&touched, now);
+        let touched = std::mem::take(&mut self.touched);
+        self.decide_all(touched, now);
         // Whoever was tied to nothing until now may be tied to what was found, and others to them.
         let mut seen = BTreeSet::new();
         loop {
@@ -199,23 +173,32 @@ impl<'c> Rounds<'c> {
             if tied.is_empty() {
                 break;
             }
-            self.decide_all(&tied, now);
+            self.decide_all(tied, now);
         }
     }
 
-    fn decide_all(&mut self, origins: &[String], now: OffsetDateTime) {
-        for some in origins.chunks(AT_ONCE) {
-            self.decide_origins(&some.iter().cloned().collect(), now);
+    /// Decides about origins. Incidents that stand are decided after those that these open, each once.
+    fn decide_all(&mut self, origins: BTreeSet<String>, now: OffsetDateTime) {
+        let mut joining = BTreeMap::new();
+        let (standing, alone): (Vec<String>, Vec<String>) =
+            origins.into_iter().partition(|origin| self.stands(origin).is_some());
+        for origin in standing {
+            self.join_own(&mut joining, &origin, now);
         }
+        for some in alone.chunks(AT_ONCE) {
+            let opening = self.opening(some, &mut joining, now);
+            self.decide_matters(opening, now);
+        }
+        self.decide_matters(joining.into_values().collect(), now);
     }
 
     /// Origins without an incident that are tied to one that was written just now.
-    fn tied(&self, now: OffsetDateTime) -> Vec<String> {
+    fn tied(&self, now: OffsetDateTime) -> BTreeSet<String> {
         let is_news = |place: &usize| self.incidents[*place].event.ingested.0 == now;
         let news: Vec<&Ties> =
             self.standing.iter().filter(|(place, _)| is_news(place)).map(|(_, ties)| ties).collect();
         if news.is_empty() {
-            return Vec::new();
+            return BTreeSet::new();
         }
         let from = counts_from(None, &self.weights, now);
         let is_tied = |origin: &String| {
@@ -223,15 +206,12 @@ impl<'c> Rounds<'c> {
             news.iter().any(|ties| own.tie(ties))
         };
         let recent = self.signals.iter().filter(|(_, held)| held.latest() >= Some(from));
-        let is_alone =
-            |origin: &String| self.last_of(origin).is_none_or(|place| !self.standing.contains_key(&place));
-        let alone = recent.map(|(origin, _)| origin).filter(|origin| is_alone(origin));
+        let alone = recent.map(|(origin, _)| origin).filter(|origin| self.stands(origin).is_none());
         alone.filter(|origin| is_tied(origin)).cloned().collect()
     }
 
-    fn decide_origins(&mut self, origins: &BTreeSet<String>, now: OffsetDateTime) {
+    fn decide_matters(&mut self, matters: Vec<Matter>, now: OffsetDateTime) {
         let around = Surroundings { usual: &self.usual.rules, weights: &self.weights, now };
-        let matters = self.matters(origins, around);
         let decided: Vec<_> = matters
             .into_iter()
             .filter_map(|Matter { last, origins, from }| {
@@ -250,21 +230,26 @@ impl<'c> Rounds<'c> {
         }
     }
 
-    /// What is to be decided about when these origins have changed, each incident once.
-    fn matters(&self, origins: &BTreeSet<String>, around: Surroundings<'_>) -> Vec<Matter> {
-        let mut joining: BTreeMap<usize, Matter> = BTreeMap::new();
+    /// What may be opened by origins without an incident. Who belongs to one that stands joins what is decided about it.
+    fn opening(
+        &self,
+        origins: &[String],
+        joining: &mut BTreeMap<usize, Matter>,
+        now: OffsetDateTime,
+    ) -> Vec<Matter> {
+        let around = Surroundings { usual: &self.usual.rules, weights: &self.weights, now };
         let mut alone = Vec::new();
         for origin in origins {
-            let last = self.last_of(origin);
-            let from = counts_from(last.map(|place| &self.incidents[place]), around.weights, around.now);
-            if let Some(place) = last.filter(|place| self.standing.contains_key(place)) {
-                self.join(&mut joining, place, origin, from);
+            if self.stands(origin).is_some() {
+                self.join_own(joining, origin, now);
                 continue;
             }
+            let last = self.last_of(origin);
+            let from = counts_from(last.map(|place| &self.incidents[place]), around.weights, now);
             let tally = self.tally([origin.as_str()], from);
             match (self.latest_tied(&tally), tally.first) {
                 (Some(place), Some(first)) => {
-                    self.join(&mut joining, place, origin, first.min(self.incidents[place].event.start.0));
+                    self.join(joining, place, origin, first.min(self.incidents[place].event.start.0));
                 }
                 _ => alone.push((Matter { last, origins: [origin.clone()].into(), from }, tally)),
             }
@@ -277,7 +262,8 @@ impl<'c> Rounds<'c> {
                 last: matter.last.map(|place| &self.incidents[place]),
             })
             .collect();
-        let opening = put_together(&those, around).into_iter().map(|places| {
+        let groups = put_together(&those, around).into_iter();
+        let opening = groups.map(|places| {
             let members = || places.iter().map(|place| &alone[*place]);
             let (first, _) = &alone[places[0]];
             // What one of several did in an incident that is closed does not count again.
@@ -288,7 +274,20 @@ impl<'c> Rounds<'c> {
                 from: from.unwrap_or(first.from),
             }
         });
-        joining.into_values().chain(opening).collect()
+        opening.collect()
+    }
+
+    /// Adds an origin to what is decided about its own incident, where that stands.
+    fn join_own(&self, joining: &mut BTreeMap<usize, Matter>, origin: &str, now: OffsetDateTime) {
+        if let Some(place) = self.stands(origin) {
+            let from = counts_from(Some(&self.incidents[place]), &self.weights, now);
+            self.join(joining, place, origin, from);
+        }
+    }
+
+    /// The place of the incident of an origin that stands.
+    fn stands(&self, origin: &str) -> Option<usize> {
+        self.last_of(origin).filter(|place| self.standing.contains_key(place))
     }
 
     /// Adds an origin to what is decided about an incident.

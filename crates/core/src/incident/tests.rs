@@ -133,6 +133,8 @@ fn an_incident_falls_quiet_closes_and_is_followed_by_another_that_names_it() {
     assert_ne!(followed.incident.id, closed.incident.id);
     assert!(counts_from(Some(&closed), &site.weights, later(12)) > first[0].time);
     assert_eq!(counts_from(Some(&opened), &site.weights, later(99)), first[0].time);
+    let mut soon = followed.clone();
+    soon.incident.opened = Timestamp(later(12));
     // What came late counts, and what is asked for once more does not.
     let late = |hours: i64| NOW - Duration::hours(hours);
     let alone = |last| counts_from(last, &site.weights, later(12));
@@ -144,6 +146,9 @@ fn an_incident_falls_quiet_closes_and_is_followed_by_another_that_names_it() {
         (Some(&opened), late(50), later(12), late(50)),
         (Some(&closed), late(2), later(12), alone(Some(&closed))),
         (Some(&closed), late(50), later(12), late(50)),
+        // What the one before it counted is asked for once more as well.
+        (Some(&soon), first[0].time, later(20), first[0].time + Duration::MILLISECOND),
+        (Some(&soon), later(3), later(20), later(3)),
     ];
     for (last, first, stored, expected) in cases {
         let found = counts_with(last, Came { first, stored }, &site.weights, later(12));
@@ -256,15 +261,20 @@ fn what_comes_in_one_round_is_put_together_and_named_after_whoever_acted_first()
     let cases = [
         // Neither the order of names nor what opens nothing by itself decides.
         (
-            vec![at(0, "zoe", "low", &[NOTEBOOK]), at(1, "ann", "critical", &[NOTEBOOK])],
+            vec![at(0, "zoe", "low", &[NOTEBOOK]), at(1, "ann", "high", &[NOTEBOOK])],
             vec![("zoe", vec!["zoe", "ann"])],
+        ),
+        // What is critical comes first, and pages before all else is judged.
+        (
+            vec![at(0, "zoe", "low", &[NOTEBOOK]), at(1, "ann", "critical", &[NOTEBOOK])],
+            vec![("ann", vec!["zoe", "ann"])],
         ),
         // Through somebody whom both are tied to.
         (
             vec![
-                at(0, "zoe", "critical", &[NOTEBOOK]),
+                at(0, "zoe", "high", &[NOTEBOOK]),
                 at(1, "bob", "low", &[NOTEBOOK, OTHER]),
-                at(2, "ann", "critical", &[OTHER]),
+                at(2, "ann", "high", &[OTHER]),
             ],
             vec![("zoe", vec!["zoe", "bob", "ann"])],
         ),

@@ -3,7 +3,7 @@
 use serde_json::json;
 use time::Duration;
 
-use super::{COUNT, GroupKey, ID, Point, START, correlation, document, load_text, point};
+use super::{COUNT, GroupKey, ID, Point, START, calls, correlation, document, load_text, matches, point};
 use crate::settings::Override;
 
 /// Five calls of ann's by two sessions at two resources, the first of them denied.
@@ -30,6 +30,19 @@ fn points() -> Vec<Point> {
             point(&number.to_string(), i64::try_from(number).unwrap(), &[0], &values)
         })
         .collect()
+}
+
+#[test]
+fn two_episodes_that_begin_with_one_point_have_two_ids() {
+    const MIDNIGHT: i64 = 12 * 60 * 60;
+    let count = correlation(COUNT);
+    let calls = calls(&[-20, -10, -1, 1].map(|second| MIDNIGHT + second));
+    let (points, key) = (calls.iter().collect::<Vec<_>>(), GroupKey(vec!["ann".to_owned()]));
+    let found = matches(&count, &["ann"], &calls);
+    let [evening, morning] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(evening.first, morning.first);
+    let id = |found: &super::Match| found.document(&count, &key, &points, START).0;
+    assert_ne!(id(evening), id(morning));
 }
 
 #[test]
@@ -63,7 +76,8 @@ fn a_match_is_a_signal_with_the_fields_of_an_event_and_the_same_id_each_time() {
                 "severity": "high", "findings": [finding],
                 "alert": {
                     "origin": "person:ann", "principal": "session-1", "identity": "arn:aws:iam::111122223333:role/Dev",
-                    "resource": "arn:aws:sagemaker:eu-west-1:111122223333:endpoint/0", "finding": [title]
+                    "resource": "arn:aws:sagemaker:eu-west-1:111122223333:endpoint/0", "finding": [title],
+                    "selves": ["person:ann", "session-1"]
                 },
                 "correlation": {
                     "rule": ID, "type": "event_count", "key": ["user.name=ann"], "value": 5.0, "events": 5,
