@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use self::cache::{Cache, Cached};
+use self::cache::{Cache, Cached, LASTS};
 pub use self::names::{load_names, watch_names};
 use self::recall::Recall;
 pub use self::recall::{Attempt, Wanted};
@@ -130,11 +130,8 @@ impl Memory {
         let mut cache = shared.cache();
         let mut missing = Vec::new();
         for key in keys {
-            match cache.look_up(&key, now) {
-                Cached::State(state) => known.recall(key, Some(state)),
-                Cached::Nothing => known.recall(key, None),
-                Cached::Missing => missing.push(key),
-            }
+            let cached = cache.look_up(&key, now);
+            missing.extend(take(key, cached, known));
         }
         drop(cache);
         if !missing.is_empty() && shared.recall.is_paused(now) {
@@ -145,10 +142,22 @@ impl Memory {
     }
 
     /// The facts of what a record told, but for what is known here and proven to be stored: nothing is left to do about
-    /// that.
-    fn news(&self, told: Vec<Told<'_>>, known: &Known) -> Vec<Fact> {
+    /// that. What is known was looked up at some time after this one.
+    fn news(&self, mut told: Vec<Told<'_>>, known: &Known, since: Instant) -> Vec<Fact> {
         let Some(shared) = &self.0 else { return told.into_iter().map(Told::into_fact).collect() };
         let now = Instant::now();
+        if now.saturating_duration_since(since) < LASTS {
+            told.retain(|told| {
+                let is_stored = known.has_stored(told);
+                if is_stored {
+                    shared.count(FactOutcome::Known);
+                }
+                !is_stored
+            });
+        }
+        if told.is_empty() {
+            return Vec::new();
+        }
         let mut cache = shared.cache();
         let stored: Vec<Option<Arc<State>>> =
             told.iter().map(|told| cache.stored(&told.key, now).cloned()).collect();
@@ -181,8 +190,8 @@ impl Memory {
         };
         let mut cache = shared.cache();
         for (Wanted { key, .. }, state) in wanted.into_iter().zip(states) {
-            let state = cache.recalled(&key, state.map(Arc::new), asked_at);
-            known.recall(key, state);
+            let cached = cache.recalled(&key, state.map(Arc::new), asked_at);
+            take(key, cached, known);
         }
         shared.show(&cache);
     }
@@ -193,9 +202,22 @@ impl Memory {
     }
 }
 
+/// Takes into what is known what the cache has of a key, and returns the key where it has nothing.
+fn take(key: Key, cached: Cached, known: &mut Known) -> Option<Key> {
+    match cached {
+        Cached::State(state) => known.recall(key, Some(state)),
+        Cached::Stored(state) => known.recall_stored(key, state),
+        Cached::Nothing => known.recall(key, None),
+        Cached::Missing => return Some(key),
+    }
+    None
+}
+
 /// What is known for a few records, and the cache behind it.
 pub struct AtHand<'m> {
     pub known: &'m mut Known,
+    /// Before anything was looked up that is known.
+    pub since: Instant,
     pub memory: &'m Memory,
 }
 
@@ -209,6 +231,6 @@ impl Remembering for AtHand<'_> {
     }
 
     fn news(&self, told: Vec<Told<'_>>) -> Vec<Fact> {
-        self.memory.news(told, self.known)
+        self.memory.news(told, self.known, self.since)
     }
 }

@@ -136,19 +136,17 @@ pub async fn ship(trail: &Trail, start: impl FnOnce(&Loopback) -> Shipper) -> Co
     cost
 }
 
-/// Ships a trail so many times, after a first time that does not count, so that all that a daemon can know of it is
-/// known.
-pub async fn ship_known(trail: &Trail, times: usize, start: impl FnOnce(&Loopback) -> Shipper) -> Cost {
-    let loopback = Loopback::serve(trail).await;
+/// Ships rounds of the same calls, of which the first does not count, so that all that a daemon can know of the others
+/// is known.
+pub async fn ship_known(rounds: &[Trail], start: impl FnOnce(&Loopback) -> Shipper) -> Cost {
+    let all = Trail::concat(rounds);
+    let loopback = Loopback::serve(&all).await;
     let shipper = [start(&loopback)];
     until(|| loopback.sqs.receives() > 0).await;
-    clear_backlog(&loopback, trail, &shipper).await;
-    let cost = clear_backlog(&loopback, &trail.repeated(times), &shipper).await;
-    assert_eq!(
-        loopback.records(),
-        trail.selected * (1 + times),
-        "every record of SageMaker is shipped each time"
-    );
+    let (first, others) = rounds.split_at(1);
+    clear_backlog(&loopback, &Trail::concat(first), &shipper).await;
+    let cost = clear_backlog(&loopback, &Trail::concat(others), &shipper).await;
+    assert_eq!(loopback.records(), all.selected, "every record of SageMaker is shipped once");
     cost
 }
 

@@ -39,6 +39,15 @@ pub struct Trail {
 
 impl Trail {
     pub fn generate(shape: Shape) -> Self {
+        Self::generate_round(shape, 0)
+    }
+
+    /// The same calls so many times, each time ten minutes later.
+    pub fn generate_rounds(shape: Shape, rounds: usize) -> Vec<Self> {
+        (0..rounds).map(|round| Self::generate_round(shape, round)).collect()
+    }
+
+    fn generate_round(shape: Shape, round: usize) -> Self {
         let mut rng = Rng::with_seed(SEED);
         let mut selected = 0;
         let files = (0..shape.files).map(|number| {
@@ -48,11 +57,15 @@ impl Trail {
                     // Spread evenly over the file rather than drawn, so that every file has the same share.
                     let is_ours = (record + 1) * shape.share / 100 > record * shape.share / 100;
                     selected += usize::from(is_ours);
-                    record_of(&mut rng, account, is_ours)
+                    later(round, record_of(&mut rng, account, is_ours))
                 })
                 .collect();
             let raw = json!({ "Records": records }).to_string();
-            File { key: key(account, number), gzip: gzip(raw.as_bytes()), raw_bytes: raw.len() }
+            File {
+                key: key(account, number + round * shape.files),
+                gzip: gzip(raw.as_bytes()),
+                raw_bytes: raw.len(),
+            }
         });
         let files = files.collect();
         Self { files, selected }
@@ -62,6 +75,12 @@ impl Trail {
     pub fn repeated(&self, times: usize) -> Self {
         let files = (0..times).flat_map(|_| self.files.iter().cloned()).collect();
         Self { files, selected: self.selected * times }
+    }
+
+    /// All of them as one.
+    pub fn concat(trails: &[Self]) -> Self {
+        let files = trails.iter().flat_map(|trail| trail.files.iter().cloned()).collect();
+        Self { files, selected: trails.iter().map(|trail| trail.selected).sum() }
     }
 
     pub fn raw_bytes(&self) -> usize {
@@ -132,6 +151,20 @@ fn record_of(rng: &mut Rng, account: &str, is_ours: bool) -> Value {
             "cipherSuite": "TLS_AES_128_GCM_SHA256",
             "clientProvidedHostHeader": call.source.replace(".amazonaws", ".eu-central-1.amazonaws"),
         });
+    }
+    record
+}
+
+/// The same call in another round, with an id of its own.
+fn later(round: usize, mut record: Value) -> Value {
+    if round > 0 {
+        let text = |member: &str| record[member].as_str().expect("every record has it").to_owned();
+        let (time, id) = (text("eventTime"), text("eventID"));
+        let (hour, minute) = (12 + round / 6, round % 6);
+        // Of an hour's minutes the last digit is left.
+        record["eventTime"] =
+            format!("2026-11-01T{hour:02}:{minute}{}", &time["2026-11-01T11:0".len()..]).into();
+        record["eventID"] = format!("{round:08x}{}", &id["01234567".len()..]).into();
     }
     record
 }

@@ -12,7 +12,7 @@ use sagetrail_core::memory::{Key, KeyMap, Kind, State};
 use tokio::time::Instant;
 
 /// How long what is known counts, so that daemons see each other's facts within this time.
-const LASTS: Duration = Duration::from_mins(1);
+pub(super) const LASTS: Duration = Duration::from_mins(1);
 /// About the bytes of an entry without its state and the text of its key.
 const OVERHEAD: usize = 256;
 
@@ -57,6 +57,8 @@ struct Told {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Cached {
     State(Arc<State>),
+    /// A state that the index is proven to hold as it is.
+    Stored(Arc<State>),
     /// It is known that nothing is.
     Nothing,
     /// It has to be recalled.
@@ -89,19 +91,19 @@ impl Cache {
             return Cached::Missing;
         };
         let proven = proven.state.clone();
-        self.with_told(key, proven).map_or(Cached::Nothing, Cached::State)
+        self.with_told(key, proven)
     }
 
-    fn with_told(&self, key: &Key, proven: Option<Arc<State>>) -> Option<Arc<State>> {
+    fn with_told(&self, key: &Key, proven: Option<Arc<State>>) -> Cached {
         match (proven, self.told.get(key)) {
-            (Some(mut state), Some(told)) => {
-                if !state.knows(&told.state) {
-                    Arc::make_mut(&mut state).join(&told.state);
-                }
-                Some(state)
+            (Some(mut state), Some(told)) if !state.knows(&told.state) => {
+                Arc::make_mut(&mut state).join(&told.state);
+                Cached::State(state)
             }
-            (None, Some(told)) => Some(Arc::clone(&told.state)),
-            (proven, None) => proven,
+            (Some(state), _) if has_one_place(key) => Cached::Stored(state),
+            (Some(state), _) => Cached::State(state),
+            (None, Some(told)) => Cached::State(Arc::clone(&told.state)),
+            (None, None) => Cached::Nothing,
         }
     }
 
@@ -112,8 +114,7 @@ impl Cache {
 
     /// What is proven to be stored of a thing.
     pub(super) fn stored(&mut self, key: &Key, now: Instant) -> Option<&Arc<State>> {
-        // Sessions have an index for each month, and the same fact can belong into two. Each is told once anyway.
-        self.fresh(key, now).filter(|_| key.kind != Kind::Sessions)?.state.as_ref()
+        self.fresh(key, now).filter(|_| has_one_place(key))?.state.as_ref()
     }
 
     /// Takes the first fact of a submission about a thing. Each such call is followed by one of `prove` or `withdraw`.
@@ -166,12 +167,7 @@ impl Cache {
     }
 
     /// Takes what the index held at some time after this one, and returns what a record is judged with.
-    pub(super) fn recalled(
-        &mut self,
-        key: &Key,
-        state: Option<Arc<State>>,
-        asked_at: Instant,
-    ) -> Option<Arc<State>> {
+    pub(super) fn recalled(&mut self, key: &Key, state: Option<Arc<State>>, asked_at: Instant) -> Cached {
         let before = self.remove(key);
         // What was stored meanwhile may be missing in what was recalled; what was not is gone if it is not there.
         let stored_since =
@@ -234,6 +230,12 @@ impl Cache {
         self.bytes -= proven.bytes;
         Some(proven)
     }
+}
+
+/// Whether a fact about it has one index where it belongs. Sessions have one for each month, and the same fact can belong
+/// into two. Each is told once anyway.
+fn has_one_place(key: &Key) -> bool {
+    key.kind != Kind::Sessions
 }
 
 impl Told {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use time::OffsetDateTime;
+use tokio::time::Instant;
 use tracing::error;
 
 use super::chunk::Chunk;
@@ -34,6 +35,8 @@ pub(super) struct Judge {
     subject: Subject,
     decide: Decide,
     known: Known,
+    /// When nothing was known.
+    since: Instant,
     chunk: Chunk,
     /// Documents, in place of which the record may be rejected.
     pub(super) selected: u64,
@@ -61,57 +64,57 @@ impl Judge {
 
     pub(super) fn with(subject: Subject, decide: Decide) -> Self {
         let (known, chunk) = (subject.memory.known(), Chunk::new(&subject.memory));
-        Self { subject, decide, known, chunk, selected: 0, panicked: 0 }
+        Self { subject, decide, known, since: Instant::now(), chunk, selected: 0, panicked: 0 }
     }
 
     /// Decides on one record, unless something has to be recalled first.
     pub(super) fn judge(&mut self, raw: &[u8]) -> Judged {
         let Subject { path, written_at, now, enricher, memory, metrics } = &self.subject;
         let origin = Origin { path, written_at: *written_at, now: *now };
-        let document =
-            match (self.decide)(raw, origin, enricher, &mut AtHand { known: &mut self.known, memory }) {
-                Enriched::NotSelected => return Judged::Ended,
-                Enriched::RepeatedRead => {
-                    metrics.artefact_reads_repeated.inc();
-                    return Judged::Ended;
+        let at_hand = &mut AtHand { known: &mut self.known, since: self.since, memory };
+        let document = match (self.decide)(raw, origin, enricher, at_hand) {
+            Enriched::NotSelected => return Judged::Ended,
+            Enriched::RepeatedRead => {
+                metrics.artefact_reads_repeated.inc();
+                return Judged::Ended;
+            }
+            Enriched::ToRecall(_) => return Judged::Waits,
+            Enriched::Selected {
+                document,
+                event_time,
+                categories,
+                unknown_operation,
+                muted,
+                facts,
+                lacks_memory,
+            } => {
+                for by in muted {
+                    metrics.matches_muted.count(by);
                 }
-                Enriched::ToRecall(_) => return Judged::Waits,
-                Enriched::Selected {
-                    document,
-                    event_time,
-                    categories,
-                    unknown_operation,
-                    muted,
-                    facts,
-                    lacks_memory,
-                } => {
-                    for by in muted {
-                        metrics.matches_muted.count(by);
-                    }
-                    metrics.records_unknown_operation.inc_by(u64::from(unknown_operation));
-                    metrics.records_incomplete.inc_by(u64::from(lacks_memory));
-                    for category in categories {
-                        metrics.records_by_category.with_label_values(&[category]).inc();
-                    }
-                    if let (Some(event_time), Some(written_at)) = (event_time, *written_at) {
-                        metrics.freshness(FreshnessStage::EventToObject, written_at - event_time);
-                    }
-                    if let Some(event_time) = event_time {
-                        self.known.learn(&facts);
-                        self.chunk.tell(facts, event_time);
-                    }
-                    document
+                metrics.records_unknown_operation.inc_by(u64::from(unknown_operation));
+                metrics.records_incomplete.inc_by(u64::from(lacks_memory));
+                for category in categories {
+                    metrics.records_by_category.with_label_values(&[category]).inc();
                 }
-                Enriched::Malformed(document) => {
-                    metrics.records_rejected.count(RejectReason::Malformed);
-                    document
+                if let (Some(event_time), Some(written_at)) = (event_time, *written_at) {
+                    metrics.freshness(FreshnessStage::EventToObject, written_at - event_time);
                 }
-                Enriched::Panicked(document) => {
-                    self.panicked += 1;
-                    metrics.records_rejected.count(RejectReason::Panicked);
-                    document
+                if let Some(event_time) = event_time {
+                    self.known.learn(&facts);
+                    self.chunk.tell(facts, event_time);
                 }
-            };
+                document
+            }
+            Enriched::Malformed(document) => {
+                metrics.records_rejected.count(RejectReason::Malformed);
+                document
+            }
+            Enriched::Panicked(document) => {
+                self.panicked += 1;
+                metrics.records_rejected.count(RejectReason::Panicked);
+                document
+            }
+        };
         self.selected += 1;
         self.chunk.push(document);
         Judged::Ended
@@ -160,6 +163,7 @@ impl Judge {
     /// Looks up anew what is known.
     pub(super) fn forget(&mut self) {
         self.known = self.subject.memory.known();
+        self.since = Instant::now();
     }
 
     /// What the records need that is neither known nor cached.

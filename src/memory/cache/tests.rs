@@ -31,6 +31,10 @@ fn known(letters: &str) -> Cached {
     Cached::State(state(letters))
 }
 
+fn stored(letters: &str) -> Cached {
+    Cached::Stored(state(letters))
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_record_is_judged_with_what_was_told_and_only_what_is_proven_need_not_be_sent() {
     let (mut cache, key) = (Cache::new(ROOM), key("a"));
@@ -46,7 +50,7 @@ async fn a_record_is_judged_with_what_was_told_and_only_what_is_proven_need_not_
     assert_eq!(judged_with(&mut cache, &key), known("pt"));
     assert!(!cache.is_proven(&key, &state("t"), Instant::now()));
     cache.prove(&key, &state("t"), Instant::now());
-    assert_eq!(judged_with(&mut cache, &key), known("pt"));
+    assert_eq!(judged_with(&mut cache, &key), stored("pt"));
     assert!(cache.is_proven(&key, &state("t"), Instant::now()));
 }
 
@@ -70,8 +74,8 @@ async fn a_part_is_no_whole_until_it_is_recalled() {
     cache.prove(&key, &state("a"), Instant::now());
     assert_eq!(judged_with(&mut cache, &key), Cached::Missing);
     assert!(cache.is_proven(&key, &state("a"), Instant::now()), "it is stored all the same");
-    assert_eq!(cache.recalled(&key, shared("ab"), Instant::now()), shared("ab"));
-    assert_eq!(judged_with(&mut cache, &key), known("ab"));
+    assert_eq!(cache.recalled(&key, shared("ab"), Instant::now()), stored("ab"));
+    assert_eq!(judged_with(&mut cache, &key), stored("ab"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,9 +86,9 @@ async fn what_is_recalled_replaces_what_was_known_but_not_what_was_stored_meanwh
     let asked_at = Instant::now();
     cache.tell(&key, &state("c"));
     cache.prove(&key, &state("c"), Instant::now());
-    assert_eq!(cache.recalled(&key, shared("a"), asked_at), shared("abc"), "it may be of before the storage");
+    assert_eq!(cache.recalled(&key, shared("a"), asked_at), stored("abc"), "it may be of before the storage");
     advance(Duration::from_secs(1)).await;
-    assert_eq!(cache.recalled(&key, None, Instant::now()), None, "somebody has removed it");
+    assert_eq!(cache.recalled(&key, None, Instant::now()), Cached::Nothing, "somebody has removed it");
     assert!(!cache.is_proven(&key, &state("c"), Instant::now()), "so it has to be sent again");
 }
 
@@ -97,7 +101,7 @@ async fn what_is_known_counts_for_a_minute_also_that_nothing_is() {
     cache.tell(&part, &state("a"));
     cache.prove(&part, &state("a"), Instant::now());
     advance(LASTS.saturating_sub(Duration::from_millis(1))).await;
-    assert_eq!(judged_with(&mut cache, &there), known("a"));
+    assert_eq!(judged_with(&mut cache, &there), stored("a"));
     assert_eq!(judged_with(&mut cache, &nothing), Cached::Nothing);
     assert!(cache.is_proven(&part, &state("a"), Instant::now()));
     // Storing something more makes nothing younger that was recalled.
@@ -112,7 +116,7 @@ async fn what_is_known_counts_for_a_minute_also_that_nothing_is() {
     assert_eq!((cache.len(), cache.bytes()), (0, 0));
     assert_eq!(
         cache.recalled(&nothing, None, Instant::now()),
-        shared("t"),
+        known("t"),
         "what was told is still on its way"
     );
 }
@@ -128,7 +132,7 @@ async fn the_least_recently_used_goes_and_the_bound_holds() {
     let keys: Vec<Key> = (0..1_000).map(|number| key(&format!("{number:04}"))).collect();
     for key in &keys {
         cache.recalled(key, shared("abc"), Instant::now());
-        assert_eq!(judged_with(&mut cache, &keys[0]), known("abc"), "it is used all the time");
+        assert_eq!(judged_with(&mut cache, &keys[0]), stored("abc"), "it is used all the time");
         assert!(cache.bytes() <= one * 10);
     }
     assert_eq!((cache.len(), cache.by_use.len()), (10, 10));
@@ -140,7 +144,7 @@ async fn the_least_recently_used_goes_and_the_bound_holds() {
 async fn what_does_not_fit_is_not_kept_and_what_was_told_of_it_is() {
     let (mut cache, key) = (Cache::new(1), key("a"));
     cache.tell(&key, &state("t"));
-    assert_eq!(cache.recalled(&key, shared("a"), Instant::now()), shared("at"));
+    assert_eq!(cache.recalled(&key, shared("a"), Instant::now()), known("at"));
     assert_eq!((cache.len(), cache.bytes()), (0, 0));
     assert_eq!(judged_with(&mut cache, &key), Cached::Missing);
     cache.withdraw(&key);
@@ -151,5 +155,6 @@ async fn what_does_not_fit_is_not_kept_and_what_was_told_of_it_is() {
 async fn a_session_is_told_whatever_is_known_of_it() {
     let (mut cache, key) = (Cache::new(ROOM), Key::session("ASIA1"));
     cache.recalled(&key, shared("a"), Instant::now());
-    assert!(!cache.is_proven(&key, &state("a"), Instant::now()), "it may be stored in another month's index");
+    assert_eq!(judged_with(&mut cache, &key), known("a"), "it may be stored in another month's index");
+    assert!(!cache.is_proven(&key, &state("a"), Instant::now()));
 }

@@ -12,11 +12,20 @@ use super::told::Told;
 /// that they told in it.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
-    states: KeyMap<Option<Arc<State>>>,
+    states: KeyMap<Recalled>,
     /// What could not be recalled, whatever else can be.
     missed: HashSet<Key>,
     absence: Absence,
     names: KnownNames,
+}
+
+/// What memory answered about a key.
+#[derive(Debug, Clone)]
+struct Recalled {
+    /// None where nothing was told of it.
+    state: Option<Arc<State>>,
+    /// Whether the index is proven to hold all of the state.
+    is_stored: bool,
 }
 
 /// What it means that a key is not among the states.
@@ -122,7 +131,12 @@ impl Known {
 
     /// Takes what memory answered about a key: its state, or None where nothing was told of it.
     pub fn recall(&mut self, key: Key, state: Option<Arc<State>>) {
-        self.states.insert(key, state);
+        self.states.insert(key, Recalled { state, is_stored: false });
+    }
+
+    /// Takes the state of a key that the index is proven to hold as it is.
+    pub fn recall_stored(&mut self, key: Key, state: Arc<State>) {
+        self.states.insert(key, Recalled { state: Some(state), is_stored: true });
     }
 
     /// Gives up on one key.
@@ -142,7 +156,7 @@ impl Known {
 
     /// What is known of a key, and where nothing is, why.
     pub fn get(&self, key: &Key) -> Lookup<'_> {
-        match (self.states.get(key), self.absence) {
+        match (self.states.get(key).map(|recalled| &recalled.state), self.absence) {
             (Some(Some(state)), _) => Lookup::Found(state),
             (Some(None), _) | (None, Absence::NothingTold) => Lookup::Nothing,
             (None, Absence::NotAsked) if !self.missed.contains(key) => Lookup::NotAsked,
@@ -154,22 +168,27 @@ impl Known {
     /// part of a state would look like the whole.
     pub fn learn(&mut self, facts: &[Fact]) {
         for fact in facts {
-            match (self.states.get_mut(&fact.key), self.absence) {
-                // Most records tell nothing new, and the state is shared.
-                (Some(Some(state)), _) if state.knows(&fact.state) => {}
-                (Some(Some(state)), _) => drop(Arc::make_mut(state).join(&fact.state)),
-                (Some(none), _) => *none = Some(Arc::clone(&fact.state)),
-                (None, Absence::NothingTold) => {
-                    self.states.insert(fact.key.clone(), Some(Arc::clone(&fact.state)));
+            match self.states.get_mut(&fact.key) {
+                Some(recalled) => recalled.learn(&fact.state),
+                None if self.absence == Absence::NothingTold => {
+                    self.recall(fact.key.clone(), Some(Arc::clone(&fact.state)));
                 }
-                (None, _) => {}
+                None => {}
             }
+        }
+    }
+
+    /// Whether the index is proven to hold all of what a record tells.
+    pub fn has_stored(&self, told: &Told<'_>) -> bool {
+        match self.states.get(&told.key) {
+            Some(Recalled { state: Some(state), is_stored: true }) => told.is_known_to(state),
+            _ => false,
         }
     }
 
     /// Whether it would learn nothing from what a record tells, of which this state is known to hold all.
     pub fn has_heard(&self, told: &Told<'_>, of: &Arc<State>) -> bool {
-        match (self.states.get(&told.key), self.absence) {
+        match (self.states.get(&told.key).map(|recalled| &recalled.state), self.absence) {
             (Some(Some(state)), _) => Arc::ptr_eq(state, of) || told.is_known_to(state),
             (Some(None), _) | (None, Absence::NothingTold) => false,
             (None, _) => true,
@@ -178,6 +197,18 @@ impl Known {
 
     /// Every state, for a command that has read all.
     pub fn states(&self) -> impl Iterator<Item = (&Key, &State)> {
-        self.states.iter().filter_map(|(key, state)| Some((key, state.as_deref()?)))
+        self.states.iter().filter_map(|(key, recalled)| Some((key, recalled.state.as_deref()?)))
+    }
+}
+
+impl Recalled {
+    fn learn(&mut self, told: &Arc<State>) {
+        match &mut self.state {
+            // Most records tell nothing new, and the state is shared.
+            Some(state) if state.knows(told) => return,
+            Some(state) => drop(Arc::make_mut(state).join(told)),
+            none => *none = Some(Arc::clone(told)),
+        }
+        self.is_stored = false;
     }
 }

@@ -48,9 +48,10 @@ impl Keeps {
 #[serde(transparent)]
 pub(super) struct Members {
     by_name: Sorted<Stamp>,
-    /// The stamp of the member that goes next, where that was found: what is beyond it need not be compared with all.
+    /// The place of the member that goes next, where the set is full and that was found: others are compared with it
+    /// alone.
     #[serde(skip)]
-    beyond: Option<Stamp>,
+    next: Option<usize>,
 }
 
 impl Members {
@@ -60,7 +61,7 @@ impl Members {
 
     pub(super) fn insert(&mut self, member: &str, at: Stamp) {
         self.by_name.insert(member, at);
-        self.beyond = None;
+        self.next = None;
     }
 
     pub(super) fn stamps_mut(&mut self) -> impl Iterator<Item = &mut Stamp> {
@@ -79,7 +80,7 @@ impl Members {
                 continue;
             }
             if self.by_name.get(member).is_none() && self.by_name.len() >= keeps.most() {
-                let loser = self.loser(keeps).map(|(loser, _)| loser.to_owned());
+                let loser = self.loser(keeps).map(|(_, loser, _)| loser.to_owned());
                 if let Some(loser) = loser {
                     self.by_name.remove(&loser);
                 }
@@ -96,24 +97,34 @@ impl Members {
     /// Finds the member that goes next.
     pub(super) fn settle(&mut self, keeps: Keeps) {
         let is_full = self.by_name.len() >= keeps.most();
-        self.beyond = self.loser(keeps).filter(|_| is_full).map(|(_, at)| at.clone());
+        self.next = self.loser(keeps).filter(|_| is_full).map(|(place, ..)| place);
     }
 
     /// Whether the set would change with the member.
     pub(super) fn is_new(&self, (member, at): (&str, &Stamp), keeps: Keeps) -> bool {
-        let beyond = self.beyond.as_ref().map(|beyond| keeps.order(at, beyond));
-        if beyond == Some(Ordering::Less) {
+        let next = self.next.and_then(|place| self.by_name.at(place));
+        // All others stay before it does.
+        if next.is_some_and(|(_, last)| keeps.order(at, last) == Ordering::Less) {
             return false;
         }
         match self.by_name.get(member) {
             Some(old) => keeps.order(at, old) == Ordering::Greater,
-            None if self.by_name.len() < keeps.most() || beyond == Some(Ordering::Greater) => true,
-            None => self.loser(keeps).is_some_and(|loser| keeps.beats((member, at), loser)),
+            None if self.by_name.len() < keeps.most() => true,
+            None => {
+                let loser = next.or_else(|| self.loser(keeps).map(|(_, member, at)| (member, at)));
+                loser.is_some_and(|loser| keeps.beats((member, at), loser))
+            }
         }
     }
 
-    fn loser(&self, keeps: Keeps) -> Option<(&str, &Stamp)> {
-        self.by_name.iter().reduce(|loser, next| if keeps.beats(loser, next) { next } else { loser })
+    /// The member that goes next, with its place.
+    fn loser(&self, keeps: Keeps) -> Option<(usize, &str, &Stamp)> {
+        let members = self.by_name.iter().enumerate().map(|(place, (member, at))| (place, member, at));
+        members.reduce(
+            |loser, next| {
+                if keeps.beats((loser.1, loser.2), (next.1, next.2)) { next } else { loser }
+            },
+        )
     }
 }
 

@@ -86,6 +86,11 @@ impl<T> Sorted<T> {
         self.entries.iter().map(|(name, value)| (&**name, value))
     }
 
+    /// The entry at a place.
+    pub(super) fn at(&self, place: usize) -> Option<(&str, &T)> {
+        self.entries.get(place).map(|(name, value)| (&**name, value))
+    }
+
     /// The entries whose names begin so.
     pub(super) fn beginning(&self, with: &str) -> impl Iterator<Item = (&str, &T)> {
         let first = self.place(with).unwrap_or_else(|place| place);
