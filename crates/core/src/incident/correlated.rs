@@ -20,8 +20,8 @@ pub struct Correlated<'c> {
     points: BTreeMap<(usize, GroupKey), Vec<Point>>,
     /// What came before, by the same.
     histories: BTreeMap<(usize, GroupKey), History>,
-    /// Groups with points since they were judged last.
-    touched: BTreeSet<(usize, GroupKey)>,
+    /// Groups with points since they were judged last, and when the first and the last of these were.
+    touched: BTreeMap<(usize, GroupKey), (OffsetDateTime, OffsetDateTime)>,
 }
 
 impl<'c> Correlated<'c> {
@@ -34,7 +34,7 @@ impl<'c> Correlated<'c> {
             fields,
             points: BTreeMap::new(),
             histories: BTreeMap::new(),
-            touched: BTreeSet::new(),
+            touched: BTreeMap::new(),
         }
     }
 
@@ -47,7 +47,8 @@ impl<'c> Correlated<'c> {
         let Some(point) = Point::of_document(id, document, &self.fields) else { return };
         for (place, correlation) in self.correlations.iter().enumerate() {
             for key in correlation.keys(&point) {
-                self.touched.insert((place, key.clone()));
+                let times = self.touched.entry((place, key.clone())).or_insert((point.time, point.time));
+                *times = (times.0.min(point.time), times.1.max(point.time));
                 if correlation.rhythm().is_some() {
                     self.histories.entry((place, key.clone())).or_default().add(correlation, &point);
                 }
@@ -61,8 +62,10 @@ impl<'c> Correlated<'c> {
     pub fn judge(&mut self, now: OffsetDateTime) -> Vec<(String, Value)> {
         let mut matches = Vec::new();
         for (place, correlation) in self.correlations.iter().enumerate() {
-            let groups = self.touched.iter().filter(|(of, _)| *of == place);
-            for (_, key) in groups {
+            let groups = self.touched.iter().filter(|((of, _), _)| *of == place);
+            for ((_, key), (first, last)) in groups {
+                // Of those that ended before, not all points are there any more.
+                let ends = correlation.touched(*first).0..=correlation.touched(*last).1;
                 let Some(points) = self.points.get_mut(&(place, key.clone())) else { continue };
                 let oldest = correlation.needs(now).0;
                 points.retain(|point| point.time >= oldest);
@@ -73,7 +76,8 @@ impl<'c> Correlated<'c> {
                 };
                 let points: Vec<&Point> =
                     points.iter().filter(|point| (from..=to).contains(&point.time)).collect();
-                for found in correlation.matches_after(key, &points, history) {
+                let found = correlation.matches_after(key, &points, history).into_iter();
+                for found in found.filter(|found| ends.contains(&found.last)) {
                     let (id, document) = found.document(correlation, key, &points, now);
                     matches.push((id.as_str().to_owned(), document));
                 }
