@@ -230,6 +230,7 @@ fn every_field_of_an_incident_is_mapped_and_every_mapped_one_is_written() {
     let mut written = BTreeSet::new();
     let mut whole = incident();
     whole.incident.follows = Some("another".to_owned());
+    whole.incident.after = Some(whole.incident.opened);
     whole.incident.escalated = Some(whole.incident.opened);
     whole.incident.cut = vec!["resources".to_owned()];
     let sentence = Some(whole.message.clone());
