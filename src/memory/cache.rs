@@ -232,8 +232,8 @@ impl Cache {
     }
 }
 
-/// Whether a fact about it has one index where it belongs. Sessions have one for each month, and the same fact can belong
-/// into two. Each is told once anyway.
+/// Whether a fact about it has one index where it belongs. Sessions have one for each month, and the same fact can
+/// belong into two. Each is told once anyway.
 fn has_one_place(key: &Key) -> bool {
     key.kind != Kind::Sessions
 }

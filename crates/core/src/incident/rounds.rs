@@ -230,7 +230,7 @@ impl<'c> Rounds<'c> {
         }
     }
 
-    /// What may be opened by origins without an incident. Who belongs to one that stands joins what is decided about it.
+    /// What origins without an incident may open. Who belongs to one that stands joins what is decided about it.
     fn opening(
         &self,
         origins: &[String],
