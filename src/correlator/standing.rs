@@ -7,7 +7,7 @@ use sagetrail_core::incident::{self, Incident, Tally};
 use serde_json::{Value, json};
 
 use super::asking::{Asking, Writing};
-use crate::enrich::tie_key;
+use crate::enrich::selves;
 use crate::opensearch::QueryError;
 use crate::opensearch::bulk::Action;
 
@@ -102,9 +102,12 @@ impl Standing {
         for origin in &fields.origins {
             self.origins.insert(origin.clone(), self.stored.len());
         }
-        let selves = fields.origins.iter().chain(&fields.principals).map(|name| tie_key(name));
-        let keys: Vec<u64> =
-            selves.chain(fields.ties.iter().cloned()).map(|key| self.hasher.hash_one(key.as_str())).collect();
+        let selves = selves(fields.origins.iter().chain(&fields.principals).map(String::as_str));
+        let keys: Vec<u64> = selves
+            .into_iter()
+            .chain(fields.ties.iter().cloned())
+            .map(|key| self.hasher.hash_one(key.as_str()))
+            .collect();
         self.ties.extend(keys);
         self.stored.push(stored);
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::tally;
-use crate::enrich::tie_key;
+use crate::enrich::selves;
 use crate::timestamp;
 
 /// Origins that are looked at for one incident; whether each belongs to it is decided by what it did.
@@ -17,8 +17,7 @@ const MOST_ORIGINS: usize = 100;
 /// somebody who changes many things does not make it one that OpenSearch refuses or takes long for.
 pub(super) fn question(incident: &Incident, from: OffsetDateTime) -> Value {
     let fields = &incident.incident;
-    let mut keys: BTreeSet<String> =
-        fields.origins.iter().chain(&fields.principals).map(|name| tie_key(name)).collect();
+    let mut keys = selves(fields.origins.iter().chain(&fields.principals).map(String::as_str));
     keys.extend(fields.ties.iter().cloned());
     json!({
         "size": 0,

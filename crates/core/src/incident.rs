@@ -245,12 +245,12 @@ pub fn counts_with(
     match last {
         _ if came.first < came.stored - window => from.min(came.first),
         Some(standing) if standing.is_standing() => {
-            let fields = &standing.incident;
-            // The incident before it has counted what happened until then, and of what is new also that is asked for
-            // again which came shortly before.
-            let counted =
-                fields.after.map(|after| after.0.min(fields.opened.0) + time::Duration::MILLISECOND);
-            from.min(came.first.max(fields.opened.0 - window).max(counted.unwrap_or(came.first)))
+            let IncidentFields { opened, after, .. } = &standing.incident;
+            // Among what came before it was opened is what the incident before it counted, which is asked for again for
+            // a while. What came since is late, and counts whenever it happened.
+            let counted = after.filter(|_| came.stored < opened.0);
+            let counted = counted.map(|after| after.0.min(opened.0) + time::Duration::MILLISECOND);
+            from.min(came.first.max(opened.0 - window).max(counted.unwrap_or(came.first)))
         }
         _ => from,
     }

@@ -105,7 +105,7 @@ impl Said<'_> {
                     "principal": principal,
                     "identity": self.most("sagemaker.alert.identity"),
                     "resource": self.most("sagemaker.alert.resource"),
-                    "selves": selves(origin.iter().chain(&principal)),
+                    "selves": selves([&origin, &principal].into_iter().filter_map(Option::as_deref)),
                     "ties": self.values("sagemaker.alert.ties", TIES),
                 },
                 "correlation": {

@@ -81,7 +81,7 @@ impl<'e> AlertKey<'e> {
             .filter(|root| !is_service(root))
             .map_or_else(|| identity.clone(), |root| no_drill(plain(beginning(root))));
         let ties = ties(record, actor, lineage, context, &resource);
-        let selves = if finding.is_empty() { BTreeSet::new() } else { selves([&origin, &principal]) };
+        let selves = if finding.is_empty() { BTreeSet::new() } else { selves([&*origin, &*principal]) };
         Self { principal, identity, origin, resource, finding, selves, ties }
     }
 }

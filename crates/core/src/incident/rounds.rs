@@ -146,7 +146,7 @@ impl<'c> Rounds<'c> {
     }
 
     fn decide(&mut self, now: OffsetDateTime) {
-        let correlated: Vec<(String, Value)> = self.correlated.judge(now).into_iter().collect();
+        let correlated = self.correlated.judge(now);
         if self.touched.is_empty() && correlated.is_empty() {
             return;
         }

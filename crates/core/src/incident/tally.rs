@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::signal::Signal;
 use super::weights::Weights;
-use crate::enrich::{Severity, tie_key};
+use crate::enrich::{Severity, selves};
 
 /// The most names of one kind that an incident keeps. More are said, not shown.
 pub const MOST: usize = 50;
@@ -178,7 +178,7 @@ impl Tally {
 
     /// The keys by which others can be tied to whoever this is about.
     pub fn selves(&self) -> BTreeSet<String> {
-        self.origins.names().chain(self.principals.names()).map(tie_key).collect()
+        selves(self.origins.names().chain(self.principals.names()))
     }
 }
 

@@ -6,6 +6,7 @@ use time::macros::datetime;
 use super::*;
 use crate::correlation::Correlations;
 
+mod matches;
 mod pages;
 
 const NOW: OffsetDateTime = datetime!(2026-11-03 12:00 UTC);
@@ -147,8 +148,10 @@ fn an_incident_falls_quiet_closes_and_is_followed_by_another_that_names_it() {
         (Some(&closed), late(2), later(12), alone(Some(&closed))),
         (Some(&closed), late(50), later(12), late(50)),
         // What the one before it counted is asked for once more as well.
-        (Some(&soon), first[0].time, later(20), first[0].time + Duration::MILLISECOND),
-        (Some(&soon), later(3), later(20), later(3)),
+        (Some(&soon), first[0].time, later(11), first[0].time + Duration::MILLISECOND),
+        (Some(&soon), later(3), later(11), later(3)),
+        // Late by hours, and of before the end of that one, which did not see it.
+        (Some(&soon), first[0].time, later(13), first[0].time),
     ];
     for (last, first, stored, expected) in cases {
         let found = counts_with(last, Came { first, stored }, &site.weights, later(12));

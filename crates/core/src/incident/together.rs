@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Incident, Surroundings, Tally, judge};
-use crate::enrich::tie_key;
+use crate::enrich::selves;
 
 /// An origin that belongs to no incident that stands.
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +70,7 @@ impl Ties {
     /// The ties of an incident, as far as its document keeps them.
     pub fn of_incident(incident: &Incident) -> Self {
         let fields = &incident.incident;
-        let selves = fields.origins.iter().chain(&fields.principals).map(|name| tie_key(name)).collect();
+        let selves = selves(fields.origins.iter().chain(&fields.principals).map(String::as_str));
         Self { selves, ties: fields.ties.iter().cloned().collect() }
     }
 

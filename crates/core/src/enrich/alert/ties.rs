@@ -47,8 +47,8 @@ fn is_one_thing(key: &str) -> bool {
 }
 
 /// The keys by which others can be tied to whoever has these names.
-pub fn selves<'n>(names: impl IntoIterator<Item = &'n (impl AsRef<str> + 'n)>) -> BTreeSet<String> {
-    names.into_iter().map(|name| tie_key(name.as_ref())).collect()
+pub fn selves<'n>(names: impl IntoIterator<Item = &'n str>) -> BTreeSet<String> {
+    names.into_iter().map(tie_key).collect()
 }
 
 /// The form in which keys of origins, principals and resources are compared: in lower case and without the path of a
