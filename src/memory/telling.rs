@@ -70,6 +70,11 @@ impl Telling {
         self.facts.is_empty()
     }
 
+    #[cfg(test)]
+    pub fn state(&self, of: &Key) -> Option<Arc<sagetrail_core::memory::State>> {
+        self.facts.iter().find(|((key, _), _)| key == of).map(|(_, (fact, _))| Arc::clone(&fact.state))
+    }
+
     /// The documents that join the facts into memory.
     pub fn documents<'t>(&'t self, names: &'t Names) -> impl Iterator<Item = Document> + 't {
         self.facts.values().map(|(fact, time)| Document::of_fact(names, fact, *time))

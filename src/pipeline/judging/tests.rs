@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -201,4 +203,51 @@ async fn reading_one_endpoint_a_thousand_times_tells_memory_once() {
     let known = format!("sagetrail_memory_facts_total{{outcome=\"known\"}} {}\n", told * 999);
     let exposed = metrics.expose();
     assert!(exposed.contains(&sent) && exposed.contains(&known), "{exposed}");
+}
+
+/// A judge beside another one, who recalls what that one's chunk told.
+fn judge_beside(
+    other: &Judge,
+    read: &[u8],
+    chunk: &Chunk,
+    recall: fn(&mut Known, Key, Arc<State>),
+) -> (Judge, Held) {
+    let mut judge = Judge::new(other.subject.clone());
+    let mut waiting = held(&[read.to_vec()]);
+    for key in wanted(judge.judge_held(&mut waiting)) {
+        match chunk.facts().state(&key) {
+            Some(state) => recall(judge.known(), key, state),
+            None => judge.known().recall(key, None),
+        }
+    }
+    (judge, waiting)
+}
+
+fn told(step: &Step) -> usize {
+    let Step::End(chunk) = step else { panic!("it is not the end") };
+    chunk.facts().len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_chunk_told_is_told_again_until_it_is_proven_and_what_was_proven_a_minute_ago_too() {
+    let metrics = Arc::new(Metrics::new());
+    let mut first = judge(&metrics);
+    let read = record(1, "DescribeEndpoint", "Ann", "ASIAANN");
+    let mut waiting = held(std::slice::from_ref(&read));
+    for key in wanted(first.judge_held(&mut waiting)) {
+        first.known().recall(key, None);
+    }
+    let Step::End(chunk) = first.judge_held(&mut waiting) else { panic!("it is judged") };
+    let all = chunk.facts().len();
+    assert!(all > 0);
+
+    let on_its_way = |known: &mut Known, key: Key, state| known.recall(key, Some(state));
+    let (mut other, mut waiting) = judge_beside(&first, &read, &chunk, on_its_way);
+    assert_eq!(told(&other.judge_held(&mut waiting)), all, "the first chunk may still fail");
+
+    let (mut other, mut waiting) = judge_beside(&first, &read, &chunk, Known::recall_stored);
+    assert_eq!(told(&other.judge_held(&mut waiting)), 0);
+    let (mut other, mut waiting) = judge_beside(&first, &read, &chunk, Known::recall_stored);
+    tokio::time::advance(Duration::from_mins(1)).await;
+    assert_eq!(told(&other.judge_held(&mut waiting)), all, "the index may have been made anew meanwhile");
 }

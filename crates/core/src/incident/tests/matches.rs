@@ -17,7 +17,8 @@ fn what_is_found_bit_by_bit_is_what_is_found_in_all_however_late_the_last_of_it_
     let correlations = enricher.rules.correlations();
     let (correlation, key) = (correlations.get(HIJACKED).unwrap(), GroupKey(vec![NOTEBOOK.to_owned()]));
     for again in (30..4 * 24 * 60).step_by(30) {
-        let calls = [(0, STOPPED), (90, STOPPED), (120, EXCHANGED), (121, STARTED), (121 + again, STOPPED)];
+        let calls =
+            [(-690, STOPPED), (90, STOPPED), (120, EXCHANGED), (121, STARTED), (121 + again, STOPPED)];
         let documents = calls.map(|(minute, rule)| {
             let mut document = document(minute, "mallory", &[], &[]);
             document["rule"] = json!({"id": [rule]});
