@@ -12,6 +12,7 @@ use sagetrail::enrich::rules::RulesError;
 use sagetrail::health::Probe;
 use sagetrail::monitors::MonitorsError;
 use sagetrail::telemetry;
+use tikv_jemallocator::Jemalloc;
 
 use arguments::{Cli, Command};
 use commands::{
@@ -22,6 +23,10 @@ mod arguments;
 mod commands;
 mod exit;
 mod output;
+
+/// A record is hundreds of short texts, and each decoder frees what another one allocated.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     telemetry::keep_panics_quiet();

@@ -141,21 +141,26 @@ impl Memory {
         missing
     }
 
-    /// The facts of what a record told, but for what is known here and proven to be stored: nothing is left to do about
-    /// that. What is known was looked up at some time after this one.
-    fn news(&self, mut told: Vec<Told<'_>>, known: &Known, since: Instant) -> Vec<Fact> {
+    /// The facts of what a record told, but for what is proven to be stored or travels with the record: nothing is left to
+    /// do about that. What is known was looked up at some time after this one.
+    fn news(&self, mut told: Vec<Told<'_>>, known: &Known, since: Instant, underway: &Telling) -> Vec<Fact> {
         let Some(shared) = &self.0 else { return told.into_iter().map(Told::into_fact).collect() };
         let now = Instant::now();
-        if now.saturating_duration_since(since) < LASTS {
-            told.retain(|told| {
-                let is_stored = known.has_stored(told);
-                if is_stored {
-                    shared.count(FactOutcome::Known);
+        let mut leave_out = |outcome, leave_out: &dyn Fn(&mut Told<'_>)| {
+            told.retain_mut(|told| {
+                leave_out(told);
+                if told.is_empty() {
+                    shared.count(outcome);
                 }
-                !is_stored
+                !told.is_empty()
             });
+            told.is_empty()
+        };
+        if now.saturating_duration_since(since) < LASTS {
+            leave_out(FactOutcome::Known, &|told| known.leave_out_stored(told));
         }
-        if told.is_empty() {
+        let is_done = leave_out(FactOutcome::Joined, &|told| underway.leave_out(told));
+        if is_done {
             return Vec::new();
         }
         let mut cache = shared.cache();
@@ -163,17 +168,15 @@ impl Memory {
             told.iter().map(|told| cache.stored(&told.key, now).cloned()).collect();
         // What is compared takes longer than what is looked up, and others wait for the cache.
         drop(cache);
-        let is_known = |told: &Told<'_>, stored: &Arc<State>| {
-            let is_known = told.is_known_to(stored) && known.has_heard(told, stored);
-            if is_known {
-                shared.count(FactOutcome::Known);
+        for (told, stored) in told.iter_mut().zip(&stored) {
+            if let Some(stored) = stored {
+                known.leave_out(told, stored);
+                if told.is_empty() {
+                    shared.count(FactOutcome::Known);
+                }
             }
-            is_known
-        };
-        let told = told.into_iter().zip(stored);
-        let news =
-            told.filter(|(told, stored)| !stored.as_ref().is_some_and(|stored| is_known(told, stored)));
-        news.map(|(told, _)| told.into_fact()).collect()
+        }
+        told.into_iter().filter(|told| !told.is_empty()).map(Told::into_fact).collect()
     }
 
     /// Begins the recall for a number of records, of which all rounds have one time limit.
@@ -219,6 +222,8 @@ pub struct AtHand<'m> {
     /// Before anything was looked up that is known.
     pub since: Instant,
     pub memory: &'m Memory,
+    /// What records told that travel with the next one.
+    pub underway: &'m Telling,
 }
 
 impl Remembering for AtHand<'_> {
@@ -231,6 +236,6 @@ impl Remembering for AtHand<'_> {
     }
 
     fn news(&self, told: Vec<Told<'_>>) -> Vec<Fact> {
-        self.memory.news(told, self.known, self.since)
+        self.memory.news(told, self.known, self.since, self.underway)
     }
 }

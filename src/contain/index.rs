@@ -77,7 +77,7 @@ pub async fn states(client: &OpenSearch, keys: &[Key]) -> Result<HashMap<Key, St
     let mut states = HashMap::new();
     let path = format!("{}/_search?ignore_unavailable=true", client.names().resources());
     for keys in keys.chunks(MOST_KEYS) {
-        let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
+        let ids: Vec<&str> = keys.iter().map(|key| &*key.id).collect();
         let body = json!({"size": MOST_KEYS, "_source": ["key", "memory"], "query": {"terms": {"key": ids}}});
         let Found::<Remembered> { hits } = QUERY.ask_patiently(client, &path, &body).await?;
         states.extend(hits.hits.into_iter().map(|hit| (Key::resource(&hit.source.key), hit.source.memory)));

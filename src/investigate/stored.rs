@@ -197,7 +197,7 @@ async fn recall(
 ) -> Result<(), QueryError> {
     let names = client.names();
     let index = if kind == Kind::Sessions { names.sessions() } else { names.resources() };
-    let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
+    let ids: Vec<&str> = keys.iter().map(|key| &*key.id).collect();
     // One session can be in the indices of two months.
     let body = json!({"size": 2 * AT_ONCE, "_source": ["key", "memory"], "query": {"terms": {"key": ids}}});
     let Found::<Remembered> { hits } =

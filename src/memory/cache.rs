@@ -51,6 +51,10 @@ struct Told {
     state: Arc<State>,
     /// Submissions that have not ended.
     underway: usize,
+    /// What records were judged with: these facts beside what was recalled.
+    joined: Option<Arc<State>>,
+    /// The facts of it that came after that.
+    since: Vec<Arc<State>>,
 }
 
 /// What is at hand of one thing.
@@ -94,11 +98,10 @@ impl Cache {
         self.with_told(key, proven)
     }
 
-    fn with_told(&self, key: &Key, proven: Option<Arc<State>>) -> Cached {
-        match (proven, self.told.get(key)) {
-            (Some(mut state), Some(told)) if !state.knows(&told.state) => {
-                Arc::make_mut(&mut state).join(&told.state);
-                Cached::State(state)
+    fn with_told(&mut self, key: &Key, proven: Option<Arc<State>>) -> Cached {
+        match (proven, self.told.get_mut(key)) {
+            (Some(state), Some(told)) if told.joined.is_some() || !state.knows(&told.state) => {
+                Cached::State(told.beside(state))
             }
             (Some(state), _) if has_one_place(key) => Cached::Stored(state),
             (Some(state), _) => Cached::State(state),
@@ -123,12 +126,13 @@ impl Cache {
             told.underway += 1;
             told.join(state);
         } else {
-            self.told.insert(key.clone(), Told { state: Arc::clone(state), underway: 1 });
+            let told = Told { state: Arc::clone(state), underway: 1, joined: None, since: Vec::new() };
+            self.told.insert(key.clone(), told);
         }
     }
 
     /// Takes a further fact of a submission about the same thing.
-    pub(super) fn tell_more(&mut self, key: &Key, state: &State) {
+    pub(super) fn tell_more(&mut self, key: &Key, state: &Arc<State>) {
         if let Some(told) = self.told.get_mut(key) {
             told.join(state);
         }
@@ -137,23 +141,23 @@ impl Cache {
     /// Takes what is proven to be stored.
     pub(super) fn prove(&mut self, key: &Key, state: &Arc<State>, now: Instant) {
         self.withdraw(key);
-        let (known, extent, since) = match self.fresh(key, now) {
-            Some(proven) if proven.extent == Extent::Whole => {
-                (proven.state.clone(), Extent::Whole, proven.since)
-            }
-            Some(proven) => (proven.state.clone(), Extent::Part, now),
-            None => (None, Extent::Part, now),
-        };
-        let state = match known {
-            Some(mut known) => {
-                // No other reference is left once the entry is taken out.
-                self.remove(key);
-                Arc::make_mut(&mut known).join(state);
-                known
-            }
-            None => Arc::clone(state),
-        };
-        self.insert(key, Some(state), extent, since, Some(now));
+        // It was used now.
+        if self.fresh(key, now).is_none() {
+            return self.insert(key, Some(Arc::clone(state)), Extent::Part, now, Some(now));
+        }
+        let Some(proven) = self.proven.get_mut(key) else { return };
+        if proven.extent == Extent::Part {
+            proven.since = now;
+        }
+        proven.joined_at = Some(now);
+        match &mut proven.state {
+            Some(known) => drop(Arc::make_mut(known).join(state)),
+            none => *none = Some(Arc::clone(state)),
+        }
+        let bytes = bytes_of(key, proven.state.as_deref());
+        self.bytes += bytes;
+        self.bytes -= std::mem::replace(&mut proven.bytes, bytes);
+        self.make_room();
     }
 
     /// Ends a submission of which it is not known whether it was stored.
@@ -181,6 +185,9 @@ impl Cache {
             (state, stored) => state.or(stored),
         };
         self.insert(key, state.clone(), Extent::Whole, asked_at, joined_at);
+        if let Some(told) = self.told.get_mut(key) {
+            told.joined = None;
+        }
         self.with_told(key, state)
     }
 
@@ -213,11 +220,15 @@ impl Cache {
     ) {
         self.remove(key);
         self.uses += 1;
-        let bytes = OVERHEAD + key.id.len() + state.as_ref().map_or(0, |state| state.size());
+        let bytes = bytes_of(key, state.as_deref());
         let entry = Proven { state, extent, since, joined_at, bytes, used: self.uses };
         self.by_use.insert(self.uses, key.clone());
         self.proven.insert(key.clone(), entry);
         self.bytes += bytes;
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
         while self.bytes > self.most_bytes {
             let Some((_, least)) = self.by_use.pop_first() else { break };
             self.remove(&least);
@@ -232,6 +243,11 @@ impl Cache {
     }
 }
 
+/// About the bytes of an entry.
+fn bytes_of(key: &Key, state: Option<&State>) -> usize {
+    OVERHEAD + key.id.len() + state.map_or(0, State::size)
+}
+
 /// Whether a fact about it has one index where it belongs. Sessions have one for each month, and the same fact can
 /// belong into two. Each is told once anyway.
 fn has_one_place(key: &Key) -> bool {
@@ -239,10 +255,29 @@ fn has_one_place(key: &Key) -> bool {
 }
 
 impl Told {
-    fn join(&mut self, state: &State) {
-        if !self.state.knows(state) {
-            Arc::make_mut(&mut self.state).join(state);
+    fn join(&mut self, state: &Arc<State>) {
+        if self.state.knows(state) {
+            return;
         }
+        Arc::make_mut(&mut self.state).join(state);
+        if self.joined.is_some() {
+            self.since.push(Arc::clone(state));
+        }
+    }
+
+    /// The facts beside what is proven. What is proven since the last time was among them.
+    fn beside(&mut self, proven: Arc<State>) -> Arc<State> {
+        let joined = match &mut self.joined {
+            Some(joined) => joined,
+            none => {
+                self.since = vec![Arc::clone(&self.state)];
+                none.insert(proven)
+            }
+        };
+        for state in self.since.drain(..).filter(|state| !joined.knows(state)).collect::<Vec<_>>() {
+            Arc::make_mut(joined).join(&state);
+        }
+        Arc::clone(joined)
     }
 }
 

@@ -1,9 +1,10 @@
 //! The facts of documents that travel together, from the record that tells them to the proof that they are stored.
 
-use std::collections::btree_map::{BTreeMap, Entry};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use sagetrail_core::memory::{Fact, Key, Kind};
+use sagetrail_core::memory::{Fact, Key, Kind, State, Told};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
@@ -16,7 +17,9 @@ use crate::names::Names;
 /// told it is delivered again.
 pub struct Telling {
     shared: Option<Arc<Shared>>,
-    facts: BTreeMap<Place, (Fact, OffsetDateTime)>,
+    facts: Vec<(Fact, OffsetDateTime)>,
+    /// Where each is among them.
+    places: HashMap<Place, usize>,
 }
 
 /// Where a fact is stored: sessions have an index for each month.
@@ -24,7 +27,7 @@ type Place = (Key, Option<(i32, u8)>);
 
 impl Telling {
     pub(super) fn new(shared: Option<Arc<Shared>>) -> Self {
-        Self { shared, facts: BTreeMap::new() }
+        Self { shared, facts: Vec::new(), places: HashMap::new() }
     }
 
     /// Takes what a record of an event at this time told, and returns about the bytes that have to be sent for it.
@@ -39,9 +42,9 @@ impl Telling {
                 shared.count(FactOutcome::Known);
                 continue;
             }
-            match self.facts.entry((fact.key.clone(), month)) {
-                Entry::Occupied(mut told) => {
-                    let told = &mut told.get_mut().0.state;
+            match self.places.entry((fact.key.clone(), month)) {
+                Entry::Occupied(place) => {
+                    let told = &mut self.facts[*place.get()].0.state;
                     if !told.knows(&fact.state) {
                         Arc::make_mut(told).join(&fact.state);
                         cache.tell_more(&fact.key, &fact.state);
@@ -52,7 +55,8 @@ impl Telling {
                 Entry::Vacant(place) => {
                     cache.tell(&fact.key, &fact.state);
                     bytes += fact.state.size();
-                    place.insert((fact, time));
+                    place.insert(self.facts.len());
+                    self.facts.push((fact, time));
                     shared.count(FactOutcome::Sent);
                 }
             }
@@ -70,14 +74,22 @@ impl Telling {
         self.facts.is_empty()
     }
 
-    #[cfg(test)]
-    pub fn state(&self, of: &Key) -> Option<Arc<sagetrail_core::memory::State>> {
-        self.facts.iter().find(|((key, _), _)| key == of).map(|(_, (fact, _))| Arc::clone(&fact.state))
+    /// Leaves out of what a record tells what others told that travel with it. Of sessions nothing is: they are told
+    /// once, and of which month that is for is not known yet.
+    pub(super) fn leave_out(&self, told: &mut Told<'_>) {
+        if let Some(state) = self.state(&told.key) {
+            told.leave_out(state);
+        }
+    }
+
+    /// What is told of a thing that has one place.
+    pub fn state(&self, of: &Key) -> Option<&Arc<State>> {
+        self.places.get(&(of.clone(), None)).map(|place| &self.facts[*place].0.state)
     }
 
     /// The documents that join the facts into memory.
     pub fn documents<'t>(&'t self, names: &'t Names) -> impl Iterator<Item = Document> + 't {
-        self.facts.values().map(|(fact, time)| Document::of_fact(names, fact, *time))
+        self.facts.iter().map(|(fact, time)| Document::of_fact(names, fact, *time))
     }
 
     /// Takes the facts as proven to be stored.
@@ -86,7 +98,7 @@ impl Telling {
         let Some(shared) = &self.shared else { return };
         let now = Instant::now();
         let mut cache = shared.cache();
-        for (fact, _) in facts.values() {
+        for (fact, _) in &facts {
             cache.prove(&fact.key, &fact.state, now);
         }
         shared.show(&cache);
@@ -97,7 +109,7 @@ impl Drop for Telling {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.as_ref().filter(|_| !self.facts.is_empty()) {
             let mut cache = shared.cache();
-            self.facts.keys().for_each(|(key, _)| cache.withdraw(key));
+            self.facts.iter().for_each(|(fact, _)| cache.withdraw(&fact.key));
         }
     }
 }

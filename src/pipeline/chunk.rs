@@ -8,8 +8,8 @@ use crate::names::Names;
 use crate::sink::{Producer, SinkClosed, StoreError, Stored, Submission};
 
 /// Bytes of documents that are handed to the sink together: small enough to bound what a decoder holds, large enough
-/// that handing over costs nothing.
-const BYTES: usize = 128 * 1024;
+/// that handing over costs nothing, and that most of what its records tell of one identity is sent once.
+const BYTES: usize = 256 * 1024;
 
 pub(super) struct Chunk {
     documents: Vec<Document>,
@@ -50,7 +50,6 @@ impl Chunk {
         &self.documents
     }
 
-    #[cfg(test)]
     pub(super) fn facts(&self) -> &Telling {
         &self.facts
     }

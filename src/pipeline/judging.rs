@@ -71,7 +71,8 @@ impl Judge {
     pub(super) fn judge(&mut self, raw: &[u8]) -> Judged {
         let Subject { path, written_at, now, enricher, memory, metrics } = &self.subject;
         let origin = Origin { path, written_at: *written_at, now: *now };
-        let at_hand = &mut AtHand { known: &mut self.known, since: self.since, memory };
+        let underway = self.chunk.facts();
+        let at_hand = &mut AtHand { known: &mut self.known, since: self.since, memory, underway };
         let document = match (self.decide)(raw, origin, enricher, at_hand) {
             Enriched::NotSelected => return Judged::Ended,
             Enriched::RepeatedRead => {

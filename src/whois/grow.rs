@@ -268,14 +268,14 @@ impl<'s> Growing<'s> {
                 }
                 let mut relations = vec![(says, on_it, more)];
                 if key.id.contains(":role/") {
-                    let calling = Question::CallingAs(key.id.clone());
+                    let calling = Question::CallingAs(key.id.to_string());
                     relations.push(self.ask("is called with by", calling, Towards::Top));
                 }
                 relations
             }
             Kind::Identities if key.id.ends_with("/*") => Vec::new(),
             Kind::Identities => {
-                let made = self.ask("made or changed", Question::MadeBy(key.id.clone()), Towards::Top);
+                let made = self.ask("made or changed", Question::MadeBy(key.id.to_string()), Towards::Top);
                 let arn = state.and_then(|state| state.value("arn")).unwrap_or_default();
                 let issued = if let Some(sessions) = sessions_of(arn) {
                     Some(self.ask("has the temporary keys", Question::IssuedTo(sessions), Towards::Top))
@@ -291,8 +291,8 @@ impl<'s> Growing<'s> {
                 [made].into_iter().chain(issued).collect()
             }
             Kind::Sessions => vec![
-                self.ask("issued the temporary keys", Question::IssuedWith(key.id.clone()), Towards::Top),
-                self.ask("made or changed", Question::MadeWith(key.id.clone()), Towards::Top),
+                self.ask("issued the temporary keys", Question::IssuedWith(key.id.to_string()), Towards::Top),
+                self.ask("made or changed", Question::MadeWith(key.id.to_string()), Towards::Top),
             ],
         }
     }

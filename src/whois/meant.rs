@@ -38,7 +38,8 @@ pub fn candidates(asked: &str, store: &Store) -> (Vec<Thing>, u64) {
         state.and_then(|state| state.value("arn")).map(Key::resource)
     };
     let whole = Key::resource(asked);
-    let is_exact = |key: &&Key| key.id == asked || **key == whole || arn(key).is_some_and(|arn| arn == whole);
+    let is_exact =
+        |key: &&Key| *key.id == *asked || **key == whole || arn(key).is_some_and(|arn| arn == whole);
     let exact: Vec<Key> = named.keys.iter().filter(is_exact).cloned().collect();
     let (keys, more) = if exact.is_empty() { (named.keys, named.more) } else { (exact, 0) };
     // A role's tree has the identity that calls with it.

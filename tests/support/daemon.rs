@@ -44,8 +44,6 @@ impl Daemon {
         command
             .env("SAGETRAIL__SINK__URL", &stack.opensearch)
             .env("SAGETRAIL__ADMIN__LISTEN", "127.0.0.1:0")
-            // As the unit and the image set it.
-            .env("MALLOC_ARENA_MAX", "2")
             .stdout(Stdio::null())
             .stderr(log_file);
         for (key, value) in settings {

@@ -242,7 +242,7 @@ mod tests {
         ];
         for (key, index) in cases {
             let mut state = State::default();
-            state.say("key", &Stamp::ALWAYS, [key.id.as_str()]);
+            state.say("key", &Stamp::ALWAYS, [&*key.id]);
             let fact = Fact { key, state: state.into() };
             let document = Document::of_fact(&Names::new("acme"), &fact, time);
             assert_eq!(document.index.as_str(), index);

@@ -134,7 +134,7 @@ async fn sessions_in_a_circle_end() {
     let mut rounds = 0;
     while let Step::ToRecall(wanted) = step {
         for Wanted { key, .. } in wanted {
-            let next = if key.id == "ASIA0" { "ASIA1" } else { "ASIA0" };
+            let next = if &*key.id == "ASIA0" { "ASIA1" } else { "ASIA0" };
             let state = key.id.starts_with("ASIA").then(|| issued_by(&key.id, next));
             judge.known().recall(key, state);
         }
@@ -216,7 +216,7 @@ fn judge_beside(
     let mut waiting = held(&[read.to_vec()]);
     for key in wanted(judge.judge_held(&mut waiting)) {
         match chunk.facts().state(&key) {
-            Some(state) => recall(judge.known(), key, state),
+            Some(state) => recall(judge.known(), key, Arc::clone(state)),
             None => judge.known().recall(key, None),
         }
     }
@@ -247,6 +247,17 @@ async fn what_another_chunk_told_is_told_again_until_it_is_proven_and_what_was_p
 
     let (mut other, mut waiting) = judge_beside(&first, &read, &chunk, Known::recall_stored);
     assert_eq!(told(&other.judge_held(&mut waiting)), 0);
+    let written = record(2, "DeleteEndpoint", "Ann", "ASIAANN");
+    let (mut other, mut waiting) = judge_beside(&first, &written, &chunk, Known::recall_stored);
+    let Step::End(next) = other.judge_held(&mut waiting) else { panic!("it is judged") };
+    let ann = Key::identity("111122223333", "AROAAnn");
+    let account_of = |chunk: &Chunk| Some(chunk.facts().state(&ann)?.value("cloud.account.id").is_some());
+    assert_eq!(
+        (account_of(&chunk), account_of(&next)),
+        (Some(true), Some(false)),
+        "only what is new is told"
+    );
+
     let (mut other, mut waiting) = judge_beside(&first, &read, &chunk, Known::recall_stored);
     tokio::time::advance(Duration::from_mins(1)).await;
     assert_eq!(told(&other.judge_held(&mut waiting)), all, "the index may have been made anew meanwhile");

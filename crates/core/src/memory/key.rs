@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use memchr::memmem::Finder;
 use sha2::{Digest, Sha256};
@@ -27,7 +27,7 @@ pub enum Kind {
 pub struct Key {
     pub kind: Kind,
     /// An ARN, an account with an id, or the id of an access key.
-    pub id: String,
+    pub id: Arc<str>,
     /// Of the id, made once: a key is looked up several times.
     hash: u64,
 }
@@ -70,9 +70,9 @@ const HASH_BYTES: usize = 16;
 
 impl Key {
     /// A key whose id is written as it is meant; the other constructors write it in the one form for their kind.
-    pub fn new(kind: Kind, id: impl Into<String>) -> Self {
+    pub fn new(kind: Kind, id: impl Into<Arc<str>>) -> Self {
         let id = id.into();
-        let hash = HASHES.hash_one(&id);
+        let hash = HASHES.hash_one(&*id);
         Self { kind, id, hash }
     }
 

@@ -178,20 +178,22 @@ impl Known {
         }
     }
 
-    /// Whether the index is proven to hold all of what a record tells.
-    pub fn has_stored(&self, told: &Told<'_>) -> bool {
-        match self.states.get(&told.key) {
-            Some(Recalled { state: Some(state), is_stored: true }) => told.is_known_to(state),
-            _ => false,
+    /// Leaves out what the index is proven to hold, as far as that is known here.
+    pub fn leave_out_stored(&self, told: &mut Told<'_>) {
+        if let Some(Recalled { state: Some(state), is_stored: true }) = self.states.get(&told.key) {
+            told.leave_out(state);
         }
     }
 
-    /// Whether it would learn nothing from what a record tells, of which this state is known to hold all.
-    pub fn has_heard(&self, told: &Told<'_>, of: &Arc<State>) -> bool {
+    /// Leaves out what this state holds, which the index is proven to hold, unless something would be learnt from it
+    /// here.
+    pub fn leave_out(&self, told: &mut Told<'_>, stored: &Arc<State>) {
         match (self.states.get(&told.key).map(|recalled| &recalled.state), self.absence) {
-            (Some(Some(state)), _) => Arc::ptr_eq(state, of) || told.is_known_to(state),
-            (Some(None), _) | (None, Absence::NothingTold) => false,
-            (None, _) => true,
+            (Some(Some(state)), _) if !Arc::ptr_eq(state, stored) => {
+                told.leave_out_if(|word, key| stored.has_heard(word, key) && state.has_heard(word, key));
+            }
+            (Some(None), _) | (None, Absence::NothingTold) => {}
+            (Some(Some(_)) | None, _) => told.leave_out(stored),
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) enum Keeps {
 }
 
 impl Keeps {
-    fn most(self) -> usize {
+    pub(super) fn most(self) -> usize {
         match self {
             Self::Newest => NEWEST,
             Self::Oldest => OLDEST,
@@ -79,17 +79,15 @@ impl Members {
             if !self.is_new((member, at), keeps) {
                 continue;
             }
-            if self.by_name.get(member).is_none() && self.by_name.len() >= keeps.most() {
-                let loser = self.loser(keeps).map(|(_, loser, _)| loser.to_owned());
-                if let Some(loser) = loser {
-                    self.by_name.remove(&loser);
-                }
+            if self.by_name.get(member).is_none()
+                && self.by_name.len() >= keeps.most()
+                && let Some(loser) = self.next.or_else(|| self.loser(keeps).map(|(place, ..)| place))
+            {
+                self.by_name.remove_at(loser);
             }
             self.insert(member, at.clone());
-            changed = true;
-        }
-        if changed {
             self.settle(keeps);
+            changed = true;
         }
         changed
     }
@@ -97,7 +95,12 @@ impl Members {
     /// Finds the member that goes next.
     pub(super) fn settle(&mut self, keeps: Keeps) {
         let is_full = self.by_name.len() >= keeps.most();
-        self.next = self.loser(keeps).filter(|_| is_full).map(|(place, ..)| place);
+        self.next = if is_full { self.loser(keeps).map(|(place, ..)| place) } else { None };
+    }
+
+    /// Whether a union with another set would change nothing.
+    pub(super) fn has_all(&self, other: &Self, keeps: Keeps) -> bool {
+        !other.by_name.iter().any(|member| self.is_new(member, keeps))
     }
 
     /// Whether the set would change with the member.
@@ -119,12 +122,13 @@ impl Members {
 
     /// The member that goes next, with its place.
     fn loser(&self, keeps: Keeps) -> Option<(usize, &str, &Stamp)> {
-        let members = self.by_name.iter().enumerate().map(|(place, (member, at))| (place, member, at));
-        members.reduce(
-            |loser, next| {
-                if keeps.beats((loser.1, loser.2), (next.1, next.2)) { next } else { loser }
-            },
-        )
+        let stamps = self.by_name.values().enumerate();
+        let (_, at) = stamps.clone().min_by(|(_, a), (_, b)| keeps.order(a, b))?;
+        let alike = stamps
+            .filter(|(_, stamp)| *stamp == at)
+            .filter_map(|(place, _)| Some((place, self.by_name.at(place)?)));
+        let loser = alike.max_by(|(_, (a, _)), (_, (b, _))| compare(a, b));
+        loser.map(|(place, (member, at))| (place, member, at))
     }
 }
 

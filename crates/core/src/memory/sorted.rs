@@ -1,11 +1,13 @@
-//! A map by name that takes little memory: its entries stand in one block. A tree has a block for eleven, also where
-//! there is one.
+//! A map by name that takes little memory and is copied quickly: all names stand in one text. A tree has a block for
+//! eleven entries and one for each name, also where there is one.
 //!
-//! A state is asked for a hundred names for each record, and each name lies elsewhere in memory. So their lengths, or
-//! hashes where there are many, tell which one to look at.
+//! A state is asked for a hundred names for each record. So their lengths, or hashes where there are many, tell which
+//! one to look at.
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
+use std::ops::Range;
+use std::slice;
 
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize, Serializer};
@@ -20,122 +22,181 @@ const AT_ONCE: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "BTreeMap<Box<str>, T>")]
 pub(super) struct Sorted<T> {
-    entries: Vec<(Box<str>, T)>,
-    /// Of the name of each entry, where there are more than a few.
+    /// One name after the other.
+    names: String,
+    /// Where each name ends.
+    ends: Vec<usize>,
+    values: Vec<T>,
+    /// Of each name, where there are more than a few.
     hashes: Vec<u32>,
 }
 
 impl<T> Sorted<T> {
-    pub(super) fn get(&self, name: &str) -> Option<&T> {
-        let is_it = |(known, _): &&(Box<str>, T)| **known == *name;
-        if self.hashes.is_empty() {
-            return self.entries.iter().find(is_it).map(|(_, value)| value);
+    /// An empty one with room for so many entries with so many bytes of names.
+    pub(super) fn with_room(entries: usize, bytes: usize) -> Self {
+        Self {
+            names: String::with_capacity(bytes),
+            ends: Vec::with_capacity(entries),
+            values: Vec::with_capacity(entries),
+            hashes: Vec::new(),
         }
-        let hash = hash(name);
-        let parts = self.hashes.chunks(AT_ONCE).zip(self.entries.chunks(AT_ONCE));
-        // The compiler makes a few instructions of what looks at all hashes of a part.
-        let has_it = |hashes: &[u32]| hashes.iter().map(|known| u32::from(*known == hash)).sum::<u32>() > 0;
-        let mut named = parts.filter(|(hashes, _)| has_it(hashes)).flat_map(|(hashes, entries)| {
-            hashes.iter().zip(entries).filter(|(known, _)| **known == hash).map(|(_, entry)| entry)
-        });
-        named.find(is_it).map(|(_, value)| value)
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&T> {
+        self.find(name).map(|place| &self.values[place])
     }
 
     pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut T> {
-        self.place(name).ok().map(|place| &mut self.entries[place].1)
+        self.find(name).map(|place| &mut self.values[place])
     }
 
     pub(super) fn get_or_default(&mut self, name: &str) -> &mut T
     where
         T: Default,
     {
-        let place = self.place(name).unwrap_or_else(|place| {
-            self.add(place, name, T::default());
-            place
-        });
-        &mut self.entries[place].1
+        let place = self.find(name).unwrap_or_else(|| self.add(name, T::default()));
+        &mut self.values[place]
     }
 
     pub(super) fn insert(&mut self, name: &str, value: T) {
-        match self.place(name) {
-            Ok(place) => self.entries[place].1 = value,
-            Err(place) => self.add(place, name, value),
+        match self.find(name) {
+            Some(place) => self.values[place] = value,
+            None => drop(self.add(name, value)),
         }
     }
 
-    pub(super) fn remove(&mut self, name: &str) {
-        if let Ok(place) = self.place(name) {
-            self.entries.remove(place);
-            if self.entries.len() > FEW {
-                self.hashes.remove(place);
-            } else {
-                self.hashes.clear();
-            }
+    pub(super) fn remove_at(&mut self, place: usize) {
+        let name = self.range(place);
+        self.ends.remove(place);
+        self.ends[place..].iter_mut().for_each(|end| *end -= name.len());
+        self.names.drain(name);
+        self.values.remove(place);
+        if self.values.len() > FEW {
+            self.hashes.remove(place);
+        } else {
+            self.hashes.clear();
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.values.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.values.is_empty()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
-        self.entries.iter().map(|(name, value)| (&**name, value))
+        self.from(0)
     }
 
     /// The entry at a place.
     pub(super) fn at(&self, place: usize) -> Option<(&str, &T)> {
-        self.entries.get(place).map(|(name, value)| (&**name, value))
+        self.values.get(place).map(|value| (self.name(place), value))
     }
 
     /// The entries whose names begin so.
     pub(super) fn beginning(&self, with: &str) -> impl Iterator<Item = (&str, &T)> {
-        let first = self.place(with).unwrap_or_else(|place| place);
-        self.entries
-            .iter()
-            .skip(first)
-            .take_while(move |(name, _)| name.starts_with(with))
-            .map(|(name, it)| (&**name, it))
+        self.from(self.place(with)).take_while(move |(name, _)| name.starts_with(with))
+    }
+
+    pub(super) fn values(&self) -> slice::Iter<'_, T> {
+        self.values.iter()
     }
 
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.entries.iter_mut().map(|(_, value)| value)
+        self.values.iter_mut()
     }
 
     /// Gives back the room for entries that are not there.
     pub(super) fn shrink(&mut self) {
-        self.entries.shrink_to_fit();
+        self.names.shrink_to_fit();
+        self.ends.shrink_to_fit();
+        self.values.shrink_to_fit();
         self.hashes.shrink_to_fit();
     }
 
     /// About the bytes of the entries, but for what values have elsewhere.
     pub(super) fn size(&self, of_block: usize) -> usize {
-        let names: usize = self.entries.iter().map(|(name, _)| name.len() + of_block).sum();
-        let hashes = self.hashes.capacity() * size_of::<u32>();
-        names + hashes + self.entries.capacity() * size_of::<(Box<str>, T)>() + of_block
+        let blocks = [
+            self.names.capacity(),
+            self.ends.capacity() * size_of::<usize>(),
+            self.values.capacity() * size_of::<T>(),
+            self.hashes.capacity() * size_of::<u32>(),
+        ];
+        blocks.into_iter().filter(|block| *block > 0).map(|block| block + of_block).sum()
     }
 
-    fn place(&self, name: &str) -> Result<usize, usize> {
-        self.entries.binary_search_by(|(known, _)| (**known).cmp(name))
+    fn from(&self, first: usize) -> impl Iterator<Item = (&str, &T)> {
+        self.values[first..].iter().enumerate().map(move |(after, value)| (self.name(first + after), value))
     }
 
-    fn add(&mut self, place: usize, name: &str, value: T) {
-        self.entries.insert(place, (name.into(), value));
+    fn range(&self, place: usize) -> Range<usize> {
+        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+        start..self.ends[place]
+    }
+
+    fn name(&self, place: usize) -> &str {
+        &self.names[self.range(place)]
+    }
+
+    /// The place of a name, if it is there.
+    fn find(&self, name: &str) -> Option<usize> {
+        if self.hashes.is_empty() {
+            let mut start = 0;
+            return self.ends.iter().position(|end| {
+                let known = std::mem::replace(&mut start, *end)..*end;
+                known.len() == name.len() && self.names.as_bytes()[known] == *name.as_bytes()
+            });
+        }
+        let hash = hash(name);
+        // The compiler makes a few instructions of what looks at all hashes of a part.
+        let has_it = |hashes: &[u32]| hashes.iter().map(|known| u32::from(*known == hash)).sum::<u32>() > 0;
+        let parts = self.hashes.chunks(AT_ONCE).enumerate().filter(|(_, hashes)| has_it(hashes));
+        let mut places = parts.flat_map(|(part, hashes)| {
+            let alike = hashes.iter().enumerate().filter(|(_, known)| **known == hash);
+            alike.map(move |(place, _)| part * AT_ONCE + place)
+        });
+        places.find(|place| self.name(*place) == name)
+    }
+
+    /// Where a name is or would be.
+    fn place(&self, name: &str) -> usize {
+        let (mut first, mut end) = (0, self.len());
+        while first < end {
+            let middle = usize::midpoint(first, end);
+            if self.name(middle) < name { first = middle + 1 } else { end = middle }
+        }
+        first
+    }
+
+    /// Adds a name that is not there yet, and returns its place.
+    fn add(&mut self, name: &str, value: T) -> usize {
+        let place = self.place(name);
+        if self.is_empty() {
+            // Most maps of a fact have one entry.
+            self.names.reserve_exact(name.len());
+            self.ends.reserve_exact(1);
+            self.values.reserve_exact(1);
+        }
+        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.names.insert_str(start, name);
+        self.ends.insert(place, start);
+        self.ends[place..].iter_mut().for_each(|end| *end += name.len());
+        self.values.insert(place, value);
         if self.hashes.is_empty() {
             self.hash();
         } else {
             self.hashes.insert(place, hash(name));
         }
+        place
     }
 
     /// Makes the hashes anew, if there are enough names for them.
     fn hash(&mut self) {
         self.hashes.clear();
-        if self.entries.len() > FEW {
-            self.hashes.extend(self.entries.iter().map(|(name, _)| hash(name)));
+        if self.len() > FEW {
+            self.hashes = self.iter().map(|(name, _)| hash(name)).collect();
         }
     }
 }
@@ -148,13 +209,18 @@ fn hash(name: &str) -> u32 {
 
 impl<T> Default for Sorted<T> {
     fn default() -> Self {
-        Self { entries: Vec::new(), hashes: Vec::new() }
+        Self { names: String::new(), ends: Vec::new(), values: Vec::new(), hashes: Vec::new() }
     }
 }
 
 impl<T> From<BTreeMap<Box<str>, T>> for Sorted<T> {
     fn from(entries: BTreeMap<Box<str>, T>) -> Self {
-        let mut sorted = Self { entries: entries.into_iter().collect(), hashes: Vec::new() };
+        let mut sorted = Self::with_room(entries.len(), entries.keys().map(|name| name.len()).sum());
+        for (name, value) in entries {
+            sorted.names.push_str(&name);
+            sorted.ends.push(sorted.names.len());
+            sorted.values.push(value);
+        }
         sorted.hash();
         sorted
     }

@@ -1,6 +1,7 @@
 //! When something was said, and by which record.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -10,12 +11,16 @@ use crate::timestamp;
 
 /// The place of a record in the order of all: the time of its event and then its id, as text that sorts like that. A
 /// stamp of a day alone lies before all of that day. All that one record tells shares one text.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Stamp(Option<Arc<str>>);
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Stamp {
+    /// The time in the text, so that most are compared without it; zero where the text has none.
+    time: u64,
+    text: Option<Arc<str>>,
+}
 
 impl Stamp {
     /// What holds at all times, such as the name of a thing.
-    pub const ALWAYS: Self = Self(None);
+    pub const ALWAYS: Self = Self { time: 0, text: None };
 
     /// [`Self::ALWAYS`], to be lent.
     pub fn always() -> &'static Self {
@@ -47,11 +52,25 @@ impl Stamp {
 
     /// The text that sorts and is stored; empty for what holds at all times.
     pub fn as_str(&self) -> &str {
-        self.0.as_deref().unwrap_or_default()
+        self.text.as_deref().unwrap_or_default()
     }
 
     fn new(text: &str) -> Self {
-        Self((!text.is_empty()).then(|| text.into()))
+        Self { time: number(text), text: (!text.is_empty()).then(|| text.into()) }
+    }
+}
+
+impl Ord for Stamp {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let has_times = self.time != 0 && other.time != 0;
+        let by_time = if has_times { self.time.cmp(&other.time) } else { Ordering::Equal };
+        by_time.then_with(|| self.as_str().cmp(other.as_str()))
+    }
+}
+
+impl PartialOrd for Stamp {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -72,4 +91,44 @@ pub fn day(time: OffsetDateTime) -> String {
     let mut text = timestamp::format(time);
     text.truncate("2026-11-29".len());
     text
+}
+
+/// The digits of the day and the second with which a text begins, which sort as the text does, and zero of another
+/// text. A day without a second sorts before all of the day.
+fn number(text: &str) -> u64 {
+    let number = match text.len() {
+        10 => digits(text, b"0000-00-00").map(|day| day * 10_000_000),
+        _ => digits(text, b"0000-00-00T00:00:00").map(|second| {
+            // Midnight is after the day.
+            second / 1_000_000 * 10_000_000 + 1_000_000 + second % 1_000_000
+        }),
+    };
+    number.unwrap_or(0)
+}
+
+/// The digits that stand for the zeros of a pattern, if the text begins like it.
+fn digits(text: &str, pattern: &[u8]) -> Option<u64> {
+    let text = text.as_bytes().get(..pattern.len())?;
+    text.iter().zip(pattern).try_fold(0, |number, (byte, like)| match like {
+        b'0' => byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0')),
+        _ => (byte == like).then_some(number),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn stamps_sort_as_their_texts_do(
+            a in "(2026-1[01]-2[01](T0[01]:0[01]:0[01](.00[01]Z [ab])?)?)|[ -~é]{0,20}",
+            b in "(2026-1[01]-2[01](T0[01]:0[01]:0[01](.00[01]Z [ab])?)?)|[ -~é]{0,20}",
+        ) {
+            prop_assert_eq!(Stamp::new(&a).cmp(&Stamp::new(&b)), a.cmp(&b));
+            prop_assert_eq!(Stamp::new(&a) == Stamp::new(&b), a == b);
+        }
+    }
 }

@@ -26,7 +26,8 @@ pub const FIELD: &str = "memory";
 /// About the bytes that the allocator takes for a block beside those that are asked for.
 const OF_BLOCK: usize = 16;
 
-/// What is known of one thing: fields under dotted names, each name in one of four groups.
+/// What is known of one thing: fields under dotted names, each name in one of four groups. A copy shares its values and
+/// sets until one of them changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Stored")]
 pub struct State {
@@ -38,10 +39,10 @@ pub struct State {
     earliest: Sorted<Said>,
     /// Sets that keep the members that were seen last, with when that was.
     #[serde(skip_serializing_if = "Sorted::is_empty")]
-    newest: Sorted<Members>,
+    newest: Sorted<Arc<Members>>,
     /// Sets that keep the members that were seen first, with when that was.
     #[serde(skip_serializing_if = "Sorted::is_empty")]
-    oldest: Sorted<Members>,
+    oldest: Sorted<Arc<Members>>,
 }
 
 /// A state as it is stored, each stamp with a text of its own.
@@ -50,8 +51,8 @@ pub struct State {
 struct Stored {
     latest: Sorted<Said>,
     earliest: Sorted<Said>,
-    newest: Sorted<Members>,
-    oldest: Sorted<Members>,
+    newest: Sorted<Arc<Members>>,
+    oldest: Sorted<Arc<Members>>,
 }
 
 /// A value and who said it. Every value is a list of texts, so that OpenSearch's script and this code compare them
@@ -59,7 +60,7 @@ struct Stored {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     pub at: Stamp,
-    pub is: Box<[String]>,
+    pub is: Arc<[String]>,
 }
 
 /// When a member of a set of the oldest was seen first.
@@ -79,6 +80,19 @@ pub struct Fact {
 }
 
 impl State {
+    /// An empty one with room for these words.
+    pub(super) fn with_room_for(words: &[Word<'_>]) -> Self {
+        let said = |is_it: fn(&Content<'_>) -> bool| {
+            let names = words.iter().filter(|word| is_it(&word.is)).map(|word| word.name.len());
+            Sorted::with_room(names.clone().count(), names.sum())
+        };
+        Self {
+            latest: said(|is| matches!(is, Content::Latest(_) | Content::LatestOf(_) | Content::Id)),
+            earliest: said(|is| matches!(is, Content::Earliest(_))),
+            ..Self::default()
+        }
+    }
+
     /// Says that a field has a value since a record. An empty list says that it has none any more.
     pub fn say(&mut self, field: &str, at: &Stamp, is: impl IntoIterator<Item = impl Into<String>>) {
         let mut values = is.into_iter().map(Into::into).map(shortened);
@@ -97,12 +111,12 @@ impl State {
 
     /// Adds a member to a set of those seen last.
     pub fn add_newest(&mut self, set: &str, at: &Stamp, member: impl Into<String>) {
-        self.newest.get_or_default(set).insert(&shortened(member.into()), at.clone());
+        Arc::make_mut(self.newest.get_or_default(set)).insert(&shortened(member.into()), at.clone());
     }
 
     /// Adds a member to a set of those seen first.
     pub fn add_oldest(&mut self, set: &str, at: &Stamp, member: impl Into<String>) {
-        self.oldest.get_or_default(set).insert(&shortened(member.into()), at.clone());
+        Arc::make_mut(self.oldest.get_or_default(set)).insert(&shortened(member.into()), at.clone());
     }
 
     /// Whether nothing is known of the thing.
@@ -120,10 +134,10 @@ impl State {
             changed |= keep(&mut self.earliest, field, said, earlier);
         }
         for (set, members) in other.newest.iter() {
-            changed |= self.newest.get_or_default(set).unite(members, Keeps::Newest);
+            changed |= unite(&mut self.newest, set, members, Keeps::Newest);
         }
         for (set, members) in other.oldest.iter() {
-            changed |= self.oldest.get_or_default(set).unite(members, Keeps::Oldest);
+            changed |= unite(&mut self.oldest, set, members, Keeps::Oldest);
         }
         changed
     }
@@ -133,10 +147,8 @@ impl State {
         let is_said = |known: &Sorted<Said>, field: &str, said: &Said, order: Ordered| {
             known.get(field).is_some_and(|old| !wins(said, old, order))
         };
-        let has = |known: &Sorted<Members>, set: &str, members: &Members, keeps| {
-            let has_all =
-                |known: &Members| !members.by_name().iter().any(|member| known.is_new(member, keeps));
-            known.get(set).is_some_and(has_all)
+        let has = |known: &Sorted<Arc<Members>>, set: &str, members: &Members, keeps| {
+            known.get(set).is_some_and(|known| known.has_all(members, keeps))
         };
         other.latest.iter().all(|(field, said)| is_said(&self.latest, field, said, later))
             && other.earliest.iter().all(|(field, said)| is_said(&self.earliest, field, said, earlier))
@@ -155,7 +167,7 @@ impl State {
                     keeps.order(at, &old.at).then_with(|| compare_lists(is, &old.is)) != Ordering::Greater
                 })
         };
-        let has = |known: &Sorted<Members>, member: &str, keeps| {
+        let has = |known: &Sorted<Arc<Members>>, member: &str, keeps| {
             member.len() <= LONGEST && known.get(name).is_some_and(|known| !known.is_new((member, at), keeps))
         };
         match is {
@@ -196,7 +208,7 @@ impl State {
 
     /// When a member of a set of the oldest was seen first.
     pub fn seen(&self, set: &str, member: &str) -> Seen<'_> {
-        let members = self.oldest.get(set).map(Members::by_name);
+        let members = self.oldest.get(set).map(|members| members.by_name());
         let known = members.and_then(|members| match member.len() {
             ..=LONGEST => members.get(member),
             _ => members.get(&shortened(member.to_owned())),
@@ -226,8 +238,11 @@ impl State {
         }
         for sets in [&self.newest, &self.oldest] {
             bytes += sets.size(OF_BLOCK);
-            for members in sets.iter().map(|(_, members)| members.by_name()) {
-                bytes += members.size(OF_BLOCK) + members.iter().map(|(_, at)| stamp(at)).sum::<usize>();
+            for members in sets.values().map(|members| members.by_name()) {
+                bytes += size_of::<Members>()
+                    + OF_BLOCK
+                    + members.size(OF_BLOCK)
+                    + members.iter().map(|(_, at)| stamp(at)).sum::<usize>();
             }
         }
         bytes
@@ -238,7 +253,7 @@ impl State {
         self.latest.shrink();
         self.earliest.shrink();
         for sets in [&mut self.newest, &mut self.oldest] {
-            sets.values_mut().for_each(Members::shrink);
+            sets.values_mut().for_each(|members| Arc::make_mut(members).shrink());
             sets.shrink();
         }
     }
@@ -268,15 +283,19 @@ impl From<Stored> for State {
         let mut state = Self { latest, earliest, newest, oldest };
         let mut known: BTreeSet<Stamp> = BTreeSet::new();
         let said = state.latest.values_mut().chain(state.earliest.values_mut()).map(|said| &mut said.at);
-        let sets = state.newest.values_mut().chain(state.oldest.values_mut()).flat_map(Members::stamps_mut);
+        let sets = state
+            .newest
+            .values_mut()
+            .chain(state.oldest.values_mut())
+            .flat_map(|members| Arc::make_mut(members).stamps_mut());
         for stamp in said.chain(sets) {
             match known.get(stamp) {
                 Some(shared) => *stamp = shared.clone(),
                 None => drop(known.insert(stamp.clone())),
             }
         }
-        state.newest.values_mut().for_each(|members| members.settle(Keeps::Newest));
-        state.oldest.values_mut().for_each(|members| members.settle(Keeps::Oldest));
+        state.newest.values_mut().for_each(|members| Arc::make_mut(members).settle(Keeps::Newest));
+        state.oldest.values_mut().for_each(|members| Arc::make_mut(members).settle(Keeps::Oldest));
         state
     }
 }
@@ -311,6 +330,18 @@ fn keep(known: &mut Sorted<Said>, field: &str, said: &Said, order: Ordered) -> b
             known.insert(field, said.clone());
             true
         }
+    }
+}
+
+/// Unites a set with another one, and tells whether that changed anything.
+fn unite(known: &mut Sorted<Arc<Members>>, set: &str, other: &Arc<Members>, keeps: Keeps) -> bool {
+    match known.get_mut(set) {
+        Some(known) => !known.has_all(other, keeps) && Arc::make_mut(known).unite(other, keeps),
+        None if other.by_name().len() < keeps.most() => {
+            known.insert(set, Arc::clone(other));
+            true
+        }
+        None => Arc::make_mut(known.get_or_default(set)).unite(other, keeps),
     }
 }
 

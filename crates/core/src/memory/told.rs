@@ -81,19 +81,29 @@ impl<'t> Told<'t> {
         self.words.push(Word { name: name.into(), at, is });
     }
 
-    /// Whether a state would stay as it is if it were joined with all of this.
-    pub fn is_known_to(&self, state: &State) -> bool {
-        self.words.iter().all(|word| state.has_heard(word, &self.key))
+    /// Whether no word is left.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// Leaves out the words with which the state would stay as it is.
+    pub fn leave_out(&mut self, known_to: &State) {
+        self.leave_out_if(|word, key| known_to.has_heard(word, key));
+    }
+
+    pub(super) fn leave_out_if(&mut self, is_known: impl Fn(&Word<'_>, &Key) -> bool) {
+        let Self { key, words } = self;
+        words.retain(|word| !is_known(word, key));
     }
 
     /// What is stored and sent.
     pub fn into_fact(self) -> Fact {
-        let mut state = State::default();
+        let mut state = State::with_room_for(&self.words);
         for Word { name, at, is } in self.words {
             match is {
                 Content::Latest(is) => state.say(&name, at, [is]),
                 Content::LatestOf(is) => state.say(&name, at, is),
-                Content::Id => state.say(&name, at, [self.key.id.as_str()]),
+                Content::Id => state.say(&name, at, [&*self.key.id]),
                 Content::Earliest(is) => state.say_first(&name, at, is),
                 Content::Newest(is) => state.add_newest(&name, at, is),
                 Content::Oldest(is) => state.add_oldest(&name, at, is),

@@ -41,9 +41,9 @@ fn members_of(stamps: &BTreeMap<String, Stamp>) -> Members {
 }
 
 /// Sets of which some have more members than are kept once they are joined.
-fn sets(most: usize) -> impl Strategy<Value = Sorted<Members>> {
+fn sets(most: usize) -> impl Strategy<Value = Sorted<Arc<Members>>> {
     let member = (select(&TEXTS[..]), 0..most).prop_map(|(text, number)| format!("{text}{number}"));
-    let members = btree_map(member, stamps(), 1..most).prop_map(|members| members_of(&members));
+    let members = btree_map(member, stamps(), 1..most).prop_map(|members| Arc::new(members_of(&members)));
     btree_map("[st]", members, 0..2).prop_map(sorted)
 }
 
@@ -108,9 +108,23 @@ proptest! {
     #[test]
     fn what_is_told_in_the_texts_of_a_record_is_known_exactly_when_the_fact_of_it_is(a in states(), b in states()) {
         let told = told(&b);
-        prop_assert_eq!(told.is_known_to(&a), a.knows(&b));
-        prop_assert!(told.is_known_to(&joined(&a, &b)));
-        prop_assert_eq!(&*told.into_fact().state, &b);
+        let without = |state: &State| {
+            let mut told = told.clone();
+            told.leave_out(state);
+            told
+        };
+        prop_assert_eq!(without(&a).is_empty(), a.knows(&b));
+        prop_assert!(without(&joined(&a, &b)).is_empty());
+        prop_assert_eq!(&*without(&State::default()).into_fact().state, &b);
+    }
+
+    #[test]
+    fn what_is_left_out_because_others_told_it_is_not_missed(a in states(), b in states(), c in states()) {
+        let mut told = told(&c);
+        told.leave_out(&a);
+        told.leave_out(&b);
+        let others = joined(&a, &b);
+        prop_assert_eq!(joined(&others, &told.into_fact().state), joined(&others, &c));
     }
 
     #[test]
