@@ -141,8 +141,8 @@ impl Memory {
         missing
     }
 
-    /// The facts of what a record told, but for what is proven to be stored or travels with the record: nothing is left to
-    /// do about that. What is known was looked up at some time after this one.
+    /// The facts of what a record told, but for what is proven to be stored or travels with the record: nothing is
+    /// left to do about that. What is known was looked up at some time after this one.
     fn news(&self, mut told: Vec<Told<'_>>, known: &Known, since: Instant, underway: &Telling) -> Vec<Fact> {
         let Some(shared) = &self.0 else { return told.into_iter().map(Told::into_fact).collect() };
         let now = Instant::now();
