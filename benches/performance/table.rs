@@ -15,14 +15,11 @@ pub fn speed(name: &str, value: f64, unit: &str) {
 /// A value without a unit, which is not to fall below its goal.
 pub fn ratio(name: &str, value: f64, least: Option<f64>) {
     match least {
-        Some(least) => goal(name, value, "times", least),
+        Some(least) => {
+            println!("{name:<52} {value:>10.2} {:<9} ≥ {least:<6} {}", "times", verdict(value >= least));
+        }
         None => speed(name, value, "times"),
     }
-}
-
-/// A value that is not to fall below its goal.
-pub fn goal(name: &str, value: f64, unit: &str, least: f64) {
-    println!("{name:<52} {value:>10.2} {unit:<9} ≥ {least:<6} {}", verdict(value >= least));
 }
 
 /// A value that is not to rise above its goal.
