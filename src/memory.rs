@@ -146,21 +146,19 @@ impl Memory {
     fn news(&self, mut told: Vec<Told<'_>>, known: &Known, since: Instant, underway: &Telling) -> Vec<Fact> {
         let Some(shared) = &self.0 else { return told.into_iter().map(Told::into_fact).collect() };
         let now = Instant::now();
-        let mut leave_out = |outcome, leave_out: &dyn Fn(&mut Told<'_>)| {
-            told.retain_mut(|told| {
-                leave_out(told);
-                if told.is_empty() {
-                    shared.count(outcome);
-                }
-                !told.is_empty()
-            });
-            told.is_empty()
-        };
-        if now.saturating_duration_since(since) < LASTS {
-            leave_out(FactOutcome::Known, &|told| known.leave_out_stored(told));
-        }
-        let is_done = leave_out(FactOutcome::Joined, &|told| underway.leave_out(told));
-        if is_done {
+        let lasts = now.saturating_duration_since(since) < LASTS;
+        told.retain_mut(|told| {
+            if lasts {
+                known.leave_out_stored(told);
+            }
+            let outcome = if told.is_empty() { FactOutcome::Known } else { FactOutcome::Joined };
+            underway.leave_out(told);
+            if told.is_empty() {
+                shared.count(outcome);
+            }
+            !told.is_empty()
+        });
+        if told.is_empty() {
             return Vec::new();
         }
         let mut cache = shared.cache();

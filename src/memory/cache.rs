@@ -53,8 +53,8 @@ struct Told {
     underway: usize,
     /// What records were judged with: these facts beside what was recalled.
     joined: Option<Arc<State>>,
-    /// The facts of it that came after that.
-    since: Vec<Arc<State>>,
+    /// What was told after that.
+    since: State,
 }
 
 /// What is at hand of one thing.
@@ -126,7 +126,7 @@ impl Cache {
             told.underway += 1;
             told.join(state);
         } else {
-            let told = Told { state: Arc::clone(state), underway: 1, joined: None, since: Vec::new() };
+            let told = Told { state: Arc::clone(state), underway: 1, joined: None, since: State::default() };
             self.told.insert(key.clone(), told);
         }
     }
@@ -261,7 +261,7 @@ impl Told {
         }
         Arc::make_mut(&mut self.state).join(state);
         if self.joined.is_some() {
-            self.since.push(Arc::clone(state));
+            self.since.join(state);
         }
     }
 
@@ -270,12 +270,13 @@ impl Told {
         let joined = match &mut self.joined {
             Some(joined) => joined,
             none => {
-                self.since = vec![Arc::clone(&self.state)];
+                self.since = State::clone(&self.state);
                 none.insert(proven)
             }
         };
-        for state in self.since.drain(..).filter(|state| !joined.knows(state)).collect::<Vec<_>>() {
-            Arc::make_mut(joined).join(&state);
+        let since = std::mem::take(&mut self.since);
+        if !joined.knows(&since) {
+            Arc::make_mut(joined).join(&since);
         }
         Arc::clone(joined)
     }

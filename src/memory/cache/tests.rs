@@ -158,3 +158,36 @@ async fn a_session_is_told_whatever_is_known_of_it() {
     assert_eq!(judged_with(&mut cache, &key), known("a"), "it may be stored in another month's index");
     assert!(!cache.is_proven(&key, &state("a"), Instant::now()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_between_two_records_is_seen_by_the_second_whatever_was_recalled_meanwhile() {
+    let (mut cache, key) = (Cache::new(ROOM), key("a"));
+    cache.recalled(&key, shared("p"), Instant::now());
+    cache.tell(&key, &state("t"));
+    assert_eq!(judged_with(&mut cache, &key), known("pt"));
+    cache.tell_more(&key, &state("u"));
+    cache.tell(&key, &state("v"));
+    assert_eq!(judged_with(&mut cache, &key), known("ptuv"));
+    cache.prove(&key, &state("tu"), Instant::now());
+    assert_eq!(judged_with(&mut cache, &key), known("ptuv"), "the other one is still on its way");
+    advance(Duration::from_secs(1)).await;
+    assert_eq!(cache.recalled(&key, shared("q"), Instant::now()), known("qtuv"));
+    assert_eq!(judged_with(&mut cache, &key), known("qtuv"));
+    cache.withdraw(&key);
+    assert_eq!(judged_with(&mut cache, &key), stored("q"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_grows_where_it_stands_is_counted_and_makes_the_bound_hold() {
+    let mut cache = Cache::new(2_048);
+    let (letters, key) = (('a'..='z').collect::<String>(), key("grows"));
+    for (number, letter) in letters.chars().enumerate() {
+        let fact = state(&letter.to_string());
+        cache.tell(&key, &fact);
+        cache.prove(&key, &fact, Instant::now());
+        let held = cache.proven.get(&key).map_or(0, |proven| bytes_of(&key, proven.state.as_deref()));
+        assert_eq!((cache.bytes(), cache.by_use.len()), (held, cache.len()), "after {number}");
+        assert!(cache.bytes() <= 2_048);
+    }
+    assert!(bytes_of(&key, Some(&state(&letters))) > 2_048, "all of it does not fit");
+}

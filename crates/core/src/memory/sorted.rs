@@ -87,7 +87,7 @@ impl<T> Sorted<T> {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
-        self.from(0)
+        self.entries_from(0)
     }
 
     /// The entry at a place.
@@ -97,7 +97,7 @@ impl<T> Sorted<T> {
 
     /// The entries whose names begin so.
     pub(super) fn beginning(&self, with: &str) -> impl Iterator<Item = (&str, &T)> {
-        self.from(self.place(with)).take_while(move |(name, _)| name.starts_with(with))
+        self.entries_from(self.place(with)).take_while(move |(name, _)| name.starts_with(with))
     }
 
     pub(super) fn values(&self) -> slice::Iter<'_, T> {
@@ -127,7 +127,7 @@ impl<T> Sorted<T> {
         blocks.into_iter().filter(|block| *block > 0).map(|block| block + of_block).sum()
     }
 
-    fn from(&self, first: usize) -> impl Iterator<Item = (&str, &T)> {
+    fn entries_from(&self, first: usize) -> impl Iterator<Item = (&str, &T)> {
         self.values[first..].iter().enumerate().map(move |(after, value)| (self.name(first + after), value))
     }
 
@@ -229,5 +229,40 @@ impl<T> From<BTreeMap<Box<str>, T>> for Sorted<T> {
 impl<T: Serialize> Serialize for Sorted<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_holds_what_a_tree_holds_whatever_comes_and_goes(
+            steps in vec(("[a-cé]{0,3}", 0..40_usize, any::<bool>()), 0..80),
+        ) {
+            let (mut sorted, mut tree) = (Sorted::default(), BTreeMap::new());
+            for (name, number, goes) in &steps {
+                if *goes && !tree.is_empty() {
+                    let place = number % tree.len();
+                    let gone = tree.keys().nth(place).cloned();
+                    sorted.remove_at(place);
+                    tree.remove(&gone.unwrap());
+                } else {
+                    sorted.insert(name, *number);
+                    tree.insert(Box::from(name.as_str()), *number);
+                }
+                prop_assert!(sorted.iter().map(|(name, it)| (name, *it)).eq(tree.iter().map(|(name, it)| (&**name, *it))));
+                for (name, ..) in &steps {
+                    prop_assert_eq!(sorted.get(name), tree.get(name.as_str()));
+                }
+                let beginning = sorted.beginning(name).map(|(name, _)| name);
+                prop_assert!(beginning.eq(tree.keys().map(|known| &**known).filter(|known| known.starts_with(name.as_str()))));
+            }
+            prop_assert_eq!(&sorted, &Sorted::from(tree));
+        }
     }
 }

@@ -132,18 +132,11 @@ impl Lexer<'_> {
     }
 
     fn word(&mut self) {
-        let start = self.at;
         let parts = self.parts();
-        let is_number = matches!(
-            parts.as_slice(),
-            [Part::Bare(text)] if text.bytes().all(|byte| byte.is_ascii_digit())
-                || text.starts_with('{') && text.ends_with('}') && text.len() > 2
-        );
-        if is_number && matches!(self.peek(), Some('<' | '>')) && !self.rest().starts_with("<(") {
-            let descriptor = self.text[start..self.at].to_owned();
-            self.redirect(descriptor);
-        } else {
-            self.tokens.push(Token::Word(parts));
+        let stands_before_one = matches!(self.peek(), Some('<' | '>')) && !self.rest().starts_with("<(");
+        match &parts[..] {
+            [Part::Bare(text)] if stands_before_one && is_descriptor(text) => self.redirect(text.clone()),
+            _ => self.tokens.push(Token::Word(parts)),
         }
     }
 
@@ -282,6 +275,12 @@ impl Lexer<'_> {
     }
 }
 
+/// Whether a text says which descriptor a redirection is for: a number, or a variable that gets one.
+fn is_descriptor(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+        || text.starts_with('{') && text.ends_with('}') && text.len() > 2
+}
+
 fn flush(bare: &mut String, parts: &mut Word) {
     if !bare.is_empty() {
         parts.push(Part::Bare(std::mem::take(bare)));
@@ -322,6 +321,9 @@ mod tests {
                 Token::Word(vec![Part::Quoted("x y".into())]),
             ]
         );
+        let joined =
+            Redirect { descriptor: "12".into(), operator: ">".into(), target: vec![Part::Bare("f".into())] };
+        assert_eq!(tokens("1\\\n2\\\n>f"), [Token::Redirect(joined)]);
         assert_eq!(tokens("$'\\x63'"), [Token::Word(vec![Part::Quoted("c".into())])]);
     }
 
