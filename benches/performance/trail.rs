@@ -96,6 +96,8 @@ const SEED: u64 = 20_261_101;
 const ACCOUNTS: [&str; 4] = ["111122223333", "123456789012", "210987654321", "444455556666"];
 const ROLES: [&str; 6] =
     ["DataScience", "PlatformAdmin", "ci-deploy", "batch-runner", "glue-etl", "ReadOnly"];
+/// Sessions that a role has within the hour of a trail.
+const SESSIONS_OF_ROLE: usize = 400;
 const USER_AGENTS: [&str; 5] = [
     "Boto3/1.40.55 md/Botocore#1.40.55 ua/2.1 os/linux#6.1.0 md/arch#x86_64 lang/python#3.12.3 cfg/retry-mode#legacy",
     "aws-sdk-go-v2/1.36.3 os/linux lang/go#1.24.1 md/GOOS#linux md/GOARCH#amd64 api/s3#1.79.0 m/E,g",
@@ -119,9 +121,10 @@ fn gzip(bytes: &[u8]) -> Bytes {
 fn record_of(rng: &mut Rng, account: &str, is_ours: bool) -> Value {
     let call = if is_ours { sagemaker(rng, account) } else { other(rng, account) };
     let by_service = call.source == "kms.amazonaws.com" && rng.bool();
+    let session = Session::draw(rng);
     let mut record = json!({
         "eventVersion": "1.11",
-        "userIdentity": if by_service { service_identity() } else { role_identity(rng, account) },
+        "userIdentity": if by_service { service_identity() } else { session.identity(account) },
         "eventTime": format!("2026-11-01T{:02}:{:02}:{:02}Z", rng.u8(11..12), rng.u8(..60), rng.u8(..60)),
         "eventSource": call.source,
         "eventName": call.name,
@@ -129,9 +132,9 @@ fn record_of(rng: &mut Rng, account: &str, is_ours: bool) -> Value {
         "sourceIPAddress": if by_service {
             "cloudtrail.amazonaws.com".to_owned()
         } else {
-            format!("10.{}.{}.{}", rng.u8(..4), rng.u8(..8), rng.u8(1..250))
+            session.address(rng)
         },
-        "userAgent": USER_AGENTS[rng.usize(..USER_AGENTS.len())],
+        "userAgent": USER_AGENTS[session.number % USER_AGENTS.len()],
         "requestParameters": call.parameters,
         "responseElements": call.response,
         "requestID": uuid(rng),
@@ -360,38 +363,53 @@ fn other(rng: &mut Rng, account: &str) -> Call {
     }
 }
 
-fn role_identity(rng: &mut Rng, account: &str) -> Value {
-    let role = ROLES[rng.usize(..ROLES.len())];
-    let session = format!("user-{}", rng.u16(..400));
-    json!({
-        "type": "AssumedRole",
-        "principalId": format!("AROA{role:X<17.17}:{session}").to_uppercase(),
-        "arn": format!("arn:aws:sts::{account}:assumed-role/{role}/{session}"),
-        "accountId": account,
-        "accessKeyId": access_key(rng),
-        "sessionContext": {
-            "sessionIssuer": {
-                "type": "Role",
-                "principalId": format!("AROA{role:X<17.17}").to_uppercase(),
-                "arn": format!("arn:aws:iam::{account}:role/{role}"),
-                "accountId": account,
-                "userName": role
-            },
-            "attributes": {
-                "creationDate": format!("2026-11-01T{:02}:{:02}:00Z", rng.u8(8..11), rng.u8(..60)),
-                "mfaAuthenticated": if rng.bool() { "true" } else { "false" }
+/// A session of a role. It has credentials, a client and a beginning of its own, and one or two addresses.
+struct Session {
+    role: &'static str,
+    number: usize,
+}
+
+impl Session {
+    fn draw(rng: &mut Rng) -> Self {
+        Self { role: ROLES[rng.usize(..ROLES.len())], number: rng.usize(..SESSIONS_OF_ROLE) }
+    }
+
+    fn identity(&self, account: &str) -> Value {
+        let Self { role, number } = self;
+        let id = format!("AROA{role:X<17.17}").to_uppercase();
+        json!({
+            "type": "AssumedRole",
+            "principalId": format!("{id}:user-{number}"),
+            "arn": format!("arn:aws:sts::{account}:assumed-role/{role}/user-{number}"),
+            "accountId": account,
+            "accessKeyId": format!("ASIA{role:X<6.6}{}{number:04}", &account[..6]).replace('-', "X").to_uppercase(),
+            "sessionContext": {
+                "sessionIssuer": {
+                    "type": "Role",
+                    "principalId": id,
+                    "arn": format!("arn:aws:iam::{account}:role/{role}"),
+                    "accountId": account,
+                    "userName": role
+                },
+                "attributes": {
+                    "creationDate": format!("2026-11-01T{:02}:{:02}:00Z", 8 + number % 3, number % 60),
+                    "mfaAuthenticated": if number % 2 == 0 { "true" } else { "false" }
+                }
             }
-        }
-    })
+        })
+    }
+
+    fn address(&self, rng: &mut Rng) -> String {
+        format!("10.{}.{}.{}", self.number % 4, self.role.len() % 8 + rng.usize(..2), 1 + self.number % 249)
+    }
 }
 
 fn service_identity() -> Value {
     json!({"type": "AWSService", "invokedBy": "cloudtrail.amazonaws.com"})
 }
 
-/// One of some hundred sessions' keys, as credentials are used for more than one call.
 fn access_key(rng: &mut Rng) -> String {
-    format!("ASIAEXAMPLE{:09}", rng.u32(..300) * 7_919)
+    format!("ASIAEXAMPLE{:09}", rng.u32(..1_000_000_000))
 }
 
 fn uuid(rng: &mut Rng) -> String {
