@@ -50,6 +50,7 @@ mod setting;
 mod verdict;
 mod analysis;
 mod selector;
+mod choices;
 mod quoted;
 mod sentence;
 mod questions;

@@ -5,20 +5,32 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use super::analysis::Analysis;
+use super::choices::Choices;
 use super::selector::Selector;
 
 /// The numbers of the questions that the record helps to answer, in their order.
 pub fn answered(analysis: &Analysis<'_, '_>) -> Vec<u8> {
-    let helps = |question: &&Question| question.any.iter().any(|selector| selector.holds(analysis));
-    QUESTIONS.iter().filter(helps).map(|question| question.number).collect()
+    QUESTIONS.choices.chosen(analysis).into_iter().map(|question| QUESTIONS.numbers[question]).collect()
 }
 
+/// The questions and what helps to answer each.
+struct Questions {
+    numbers: Vec<u8>,
+    choices: Choices,
+}
+
+static QUESTIONS: LazyLock<Questions> = LazyLock::new(|| {
+    let (numbers, selectors): (Vec<_>, Vec<_>) =
+        questions().into_iter().map(|question| (question.number, question.any)).unzip();
+    Questions { numbers, choices: Choices::of(selectors) }
+});
+
 /// From `config/questions.toml`.
-static QUESTIONS: LazyLock<Vec<Question>> = LazyLock::new(|| {
+fn questions() -> Vec<Question> {
     let file: File = toml::from_str(include_str!("../../../../config/questions.toml"))
         .expect("the questions are checked in as valid TOML");
     file.question
-});
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -127,8 +139,9 @@ mod tests {
 
     #[test]
     fn the_questions_are_numbered_from_one_to_fifteen_and_each_has_its_text() {
-        let numbers: Vec<u8> = QUESTIONS.iter().map(|question| question.number).collect();
+        let questions = questions();
+        let numbers: Vec<u8> = questions.iter().map(|question| question.number).collect();
         assert_eq!(numbers, (1..=15).collect::<Vec<_>>());
-        assert!(QUESTIONS.iter().all(|question| question.text.ends_with('?')));
+        assert!(questions.iter().all(|question| question.text.ends_with('?')));
     }
 }

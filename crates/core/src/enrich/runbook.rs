@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use super::analysis::Analysis;
+use super::choices::Choices;
 use super::selector::Selector;
 
 /// Links of one document: a responder reads the first few.
@@ -20,20 +21,27 @@ pub fn links(analysis: &Analysis<'_, '_>) -> Vec<&'static str> {
         let verdict = analysis.verdict;
         verdict.findings.iter().chain(&verdict.attempts).any(|finding| finding.reference == Some(url))
     };
-    STEPS
-        .iter()
-        .filter(|step| !is_in_finding(&step.url) && step.any.iter().any(|selector| selector.holds(analysis)))
-        .map(|step| step.url.as_str())
-        .take(MAX_LINKS)
-        .collect()
+    let urls = RUNBOOK.choices.chosen(analysis).into_iter().map(|step| RUNBOOK.urls[step].as_str());
+    urls.filter(|url| !is_in_finding(url)).take(MAX_LINKS).collect()
 }
 
+/// The pages and what each is for.
+struct Runbook {
+    urls: Vec<String>,
+    choices: Choices,
+}
+
+static RUNBOOK: LazyLock<Runbook> = LazyLock::new(|| {
+    let (urls, selectors): (Vec<_>, Vec<_>) = steps().into_iter().map(|step| (step.url, step.any)).unzip();
+    Runbook { urls, choices: Choices::of(selectors) }
+});
+
 /// From `config/runbook.toml`.
-static STEPS: LazyLock<Vec<Step>> = LazyLock::new(|| {
+fn steps() -> Vec<Step> {
     let file: File = toml::from_str(include_str!("../../../../config/runbook.toml"))
         .expect("the runbook is checked in as valid TOML");
     file.step
-});
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -116,9 +124,9 @@ mod tests {
     fn every_link_is_documentation_named_once_and_the_operations_that_links_name_exist() {
         let catalogue = include_str!("../../../../config/catalogue.toml");
         let mut seen = BTreeSet::new();
-        for Step { url, any } in STEPS.iter() {
+        for Step { url, any } in steps() {
             assert!(url.starts_with(DOCUMENTATION) && !any.is_empty(), "{url}");
-            assert!(seen.insert(url), "{url} is there twice");
+            assert!(seen.insert(url.clone()), "{url} is there twice");
             if let Some((_, operation)) = url.split_once("sagemaker/latest/APIReference/API_") {
                 let operation = operation.strip_suffix(".html").unwrap();
                 assert!(catalogue.contains(&format!("\n{operation} = ")), "{url}");

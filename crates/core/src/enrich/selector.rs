@@ -1,5 +1,7 @@
 //! Evaluates a condition, written as data, on what was understood of a record.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 use super::analysis::Analysis;
@@ -12,7 +14,7 @@ use crate::record::{Record, truth};
 #[serde(deny_unknown_fields, default)]
 pub struct Selector {
     services: Vec<Service>,
-    calls: Calls,
+    calls: Vec<Call>,
     /// Kinds of resources.
     resources: Vec<String>,
     /// Types of `userIdentity`.
@@ -38,15 +40,6 @@ pub struct Selector {
 enum Service {
     SageMaker,
     Host(String),
-}
-
-/// Names of calls, or none where any will do.
-#[derive(Debug, Default, Deserialize)]
-#[serde(from = "Vec<Call>")]
-struct Calls {
-    all: Vec<Call>,
-    /// A bit for each letter that one of them begins with. It tells most calls apart from those of most selectors.
-    letters: u64,
 }
 
 /// The name of a call; with `*` at the end, how it begins.
@@ -82,8 +75,7 @@ impl Selector {
         let resource = analysis.context.resource.as_ref().and_then(|resource| resource.kind.as_deref());
         let permission_set = || analysis.actor.permission_set().is_some();
         let (source, name) = (record.event_source(), record.event_name());
-        // Names of calls tell most selectors apart by a single comparison.
-        self.calls.have(name)
+        any(&self.calls, |call| call.is_of(name))
             && any(&self.services, |service| service.is_of(record, source))
             && any(&self.resources, |kind| resource == Some(kind))
             && any(&self.identities, |kind| analysis.actor.kind == Some(kind))
@@ -93,6 +85,20 @@ impl Selector {
             && self.outcome.is_none_or(|outcome| outcome.is_of(analysis))
             && self.permission_set.is_none_or(|expected| permission_set() == expected)
             && (self.asks_for_no_rule() || analysis.matches.iter().any(|rule| self.fits(rule)))
+    }
+
+    /// The kinds of resources of which it asks for one; none where any will do.
+    pub fn resources(&self) -> &[String] {
+        &self.resources
+    }
+
+    /// The bytes of which the name of the call begins with one; None where any will do.
+    pub fn first_letters(&self) -> Option<BTreeSet<u8>> {
+        let first = |call: &Call| {
+            let (Call::Name(text) | Call::Beginning(text)) = call;
+            text.bytes().next()
+        };
+        if self.calls.is_empty() { None } else { self.calls.iter().map(first).collect() }
     }
 
     fn asks_for_no_rule(&self) -> bool {
@@ -138,36 +144,13 @@ impl From<String> for Call {
     }
 }
 
-impl From<Vec<Call>> for Calls {
-    fn from(all: Vec<Call>) -> Self {
-        let letters = all.iter().fold(0, |letters, call| {
-            let (Call::Name(text) | Call::Beginning(text)) = call;
-            letters | letter(text)
-        });
-        Self { all, letters }
+impl Call {
+    fn is_of(&self, name: &str) -> bool {
+        match self {
+            Self::Name(known) => name == known,
+            Self::Beginning(beginning) => name.starts_with(beginning.as_str()),
+        }
     }
-}
-
-impl Calls {
-    fn have(&self, name: &str) -> bool {
-        self.all.is_empty()
-            || self.letters & letter(name) != 0
-                && self.all.iter().any(|call| match call {
-                    Call::Name(known) => name == known,
-                    Call::Beginning(beginning) => begins_with(name, beginning),
-                })
-    }
-}
-
-/// Most beginnings differ in the first letter, which is found out faster than by comparing all of them.
-fn begins_with(name: &str, beginning: &str) -> bool {
-    let first = beginning.as_bytes().first();
-    first.is_none_or(|first| name.as_bytes().first() == Some(first)) && name.starts_with(beginning)
-}
-
-/// A bit for what a name begins with, which letters may share; all of them for one without any letter.
-fn letter(name: &str) -> u64 {
-    name.bytes().next().map_or(u64::MAX, |first| 1 << (first % 64))
 }
 
 impl Setting {
@@ -195,9 +178,9 @@ impl Outcome {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use toml::Value;
+
+    use super::*;
 
     const FILES: [&str; 2] =
         [include_str!("../../../../config/questions.toml"), include_str!("../../../../config/runbook.toml")];

@@ -6,6 +6,7 @@ use rsigma_eval::{CompiledDetection, CompiledRule};
 use rsigma_parser::{ConditionExpr, Quantifier};
 
 use super::items::{Answers, ItemId, Items, ItemsBuilder};
+use crate::enrich::dispatch::Calls;
 use crate::enrich::sigma_event::SigmaEvent;
 
 /// The condition of each rule, by its position in the set.
@@ -25,18 +26,17 @@ enum Formula {
 }
 
 impl Conditions {
-    /// Reads the conditions of a set's rules; equal items of different rules become one.
-    pub fn of<'r>(rules: impl IntoIterator<Item = &'r CompiledRule>) -> Self {
+    /// Reads the conditions of a set's rules; equal items of different rules become one. A rule with calls will be
+    /// asked about records of these alone, and what they have answered already is left out.
+    pub fn of<'r>(rules: impl IntoIterator<Item = (&'r CompiledRule, Option<&'r Calls>)>) -> Self {
         let mut items = ItemsBuilder::default();
         let of_rules = rules
             .into_iter()
-            .map(|rule| {
+            .map(|(rule, calls)| {
                 let conditions = rule.conditions.iter();
-                Formula::any(
-                    conditions
-                        .map(|condition| of_condition(condition, &rule.detections, &mut items))
-                        .collect(),
-                )
+                let conditions = conditions.map(|it| of_condition(it, &rule.detections, &mut items));
+                let formula = Formula::any(conditions.collect());
+                calls.into_iter().fold(formula, |formula, calls| formula.without_implied(calls, &items))
             })
             .collect();
         Self { items: items.finish(), of_rules }
@@ -93,6 +93,14 @@ impl Formula {
                 Self::Any(formulas)
             }
         }
+    }
+
+    /// Of several parts, those that such calls do not answer by themselves.
+    fn without_implied(mut self, calls: &Calls, items: &ItemsBuilder) -> Self {
+        if let Self::All(parts) = &mut self {
+            parts.retain(|part| !matches!(part, Self::Item(id) if items.is_implied(*id, calls)));
+        }
+        self
     }
 
     /// None where it depends on what is not known.

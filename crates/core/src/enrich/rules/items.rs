@@ -10,6 +10,7 @@ use rsigma_eval::{CompiledDetection, CompiledDetectionItem, CompiledMatcher, Eve
 use rsigma_parser::ConditionExpr;
 
 use super::matcher::{FieldValue, Matcher};
+use crate::enrich::dispatch::{Calls, Source};
 use crate::enrich::field::Place;
 use crate::enrich::prefilter::Prefilter;
 use crate::enrich::sigma_event::{self, SigmaEvent};
@@ -77,6 +78,20 @@ impl ItemsBuilder {
     /// Adds what is no item of one field.
     pub fn add_whole(&mut self, detection: &CompiledDetection) -> ItemId {
         self.add_as(format!("{detection:?}"), |_| whole(detection.clone(), None))
+    }
+
+    /// Whether every record of such calls fits the item.
+    pub fn is_implied(&self, ItemId(position): ItemId, calls: &Calls) -> bool {
+        let Item::Matches { field, matcher: Matcher::Text(matcher) } = &self.items.all[position] else {
+            return false;
+        };
+        match self.items.fields[*field].0.as_str() {
+            "eventName" => calls.names.as_ref().is_some_and(|names| names.iter().all(|it| matcher.fits(it))),
+            "eventSource" => calls.sources.as_ref().is_some_and(|sources| {
+                sources.iter().all(|source| matches!(source, Source::Is(source) if matcher.fits(source)))
+            }),
+            _ => false,
+        }
     }
 
     /// Ends the collection, and notes which answers can change once memory is asked.

@@ -192,8 +192,9 @@ impl<'c> Loading<'c> {
         tuning.take_overrides(&self.config.overrides, &self.rules, &self.known, completeness)?;
         correlating::change(&mut correlations, &tuning);
         let dispatch = Dispatch::new(self.rules.iter().map(Rule::calls));
-        let of_filters = tuning.filters().iter().map(|filter| &filter.compiled);
-        let conditions = Conditions::of(self.rules.iter().map(Rule::compiled).chain(of_filters));
+        let of_rules = self.rules.iter().map(|rule| (rule.compiled(), Some(rule.calls())));
+        let of_filters = tuning.filters().iter().map(|filter| (&filter.compiled, None));
+        let conditions = Conditions::of(of_rules.chain(of_filters));
         let Self { rules, inactive, broken, values, version, .. } = self;
         Ok(RuleSet { rules, inactive, broken, dispatch, conditions, tuning, correlations, values, version })
     }

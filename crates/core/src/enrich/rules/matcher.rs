@@ -144,7 +144,8 @@ impl TextMatcher {
         values.map_or(Self::Any(matchers), |values| Self::OneOf(Words::new(values)))
     }
 
-    fn fits(&self, text: &str) -> bool {
+    /// Whether a text in lower case fits.
+    pub fn fits(&self, text: &str) -> bool {
         match self {
             Self::Is(value) => text == value,
             Self::OneOf(values) => values.contains(text),

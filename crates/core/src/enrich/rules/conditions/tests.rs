@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::enrich::catalogue::Catalogue;
+use crate::enrich::dispatch::{Evidence, Source};
 use crate::enrich::networks::Networks;
 use crate::enrich::rules::RuleSet;
 use crate::enrich::unpacked::Unpacked;
@@ -51,6 +52,7 @@ fn on_every_example_the_rules_match_that_match_by_the_library_and_the_dispatch_h
     let set = RuleSet::load(&RulesConfig { placeholders, ..RulesConfig::default() }).unwrap();
     assert!(set.inactive().is_empty() && set.rules().len() > 100 && records.len() > 400);
     let rules: Vec<&CompiledRule> = set.rules().iter().map(crate::enrich::Rule::compiled).collect();
+    let alone = Conditions::of(rules.iter().map(|rule| (*rule, None)));
     let catalogue = Catalogue::built_in();
     let mut found = 0;
     let networks = Networks::built_in();
@@ -61,7 +63,7 @@ fn on_every_example_the_rules_match_that_match_by_the_library_and_the_dispatch_h
         let event = SigmaEvent::new(&record, &unpacked, &catalogue, &networks);
         let expected = by_the_library(&rules, &event);
         let all = (0..rules.len()).collect();
-        assert_eq!(set.conditions.matching(all, &event).0, expected, "{text}");
+        assert_eq!(alone.matching(all, &event).0, expected, "{text}");
         let matches: Vec<&str> = set.matches(&event).iter().map(|rule| rule.id.as_str()).collect();
         let expected: Vec<&str> =
             expected.iter().map(|&position| set.rules()[position].id.as_str()).collect();
@@ -116,20 +118,41 @@ const DETECTIONS: &[&str] = &[
     "{s: {'a[all]': {b: x}, b: y}, condition: s}",
 ];
 
+fn compile(detection: &str) -> CompiledRule {
+    let yaml = format!("title: t\nsigma-version: 3\nlogsource: {{product: aws}}\ndetection: {detection}");
+    let parsed = rsigma_parser::parse_sigma_yaml(&yaml).unwrap();
+    assert!(parsed.errors.is_empty(), "{detection} {:?}", parsed.errors);
+    rsigma_eval::compile_rule(&parsed.rules[0]).unwrap_or_else(|error| panic!("{detection} {error}"))
+}
+
 fn compiled() -> Vec<CompiledRule> {
-    let rule = |detection: &&str| {
-        let yaml = format!("title: t\nsigma-version: 3\nlogsource: {{product: aws}}\ndetection: {detection}");
-        let parsed = rsigma_parser::parse_sigma_yaml(&yaml).unwrap();
-        assert!(parsed.errors.is_empty(), "{detection} {:?}", parsed.errors);
-        rsigma_eval::compile_rule(&parsed.rules[0]).unwrap_or_else(|error| panic!("{detection} {error}"))
-    };
-    DETECTIONS.iter().map(rule).collect()
+    DETECTIONS.iter().map(|detection| compile(detection)).collect()
+}
+
+#[test]
+fn what_only_some_of_the_calls_answer_is_still_asked() {
+    let rule = compile(
+        "{s: {eventName: [A, B], eventSource: [x, y]}, t: {eventName: b}, u: {eventSource: x}, condition: s and t and u}",
+    );
+    let texts = |texts: [&str; 2]| texts.map(str::to_owned);
+    let sources = texts(["x", "y"]).map(Source::Is).into();
+    let calls =
+        Calls { sources: Some(sources), names: Some(texts(["a", "b"]).into()), evidence: Evidence::Call };
+    let conditions = Conditions::of([(&rule, Some(&calls))]);
+    assert!(matches!(&conditions.of_rules[0], Formula::All(left) if left.len() == 2));
+    let (catalogue, networks, unpacked) = (Catalogue::built_in(), Networks::built_in(), Unpacked::default());
+    for (source, name, expected) in [("x", "A", 0), ("x", "B", 1), ("y", "B", 0)] {
+        let text = json!({"eventSource": source, "eventName": name}).to_string();
+        let record = Record::parse(text.as_bytes()).unwrap();
+        let event = SigmaEvent::new(&record, &unpacked, &catalogue, &networks);
+        assert_eq!(conditions.matching(vec![0], &event).0.len(), expected, "{text}");
+    }
 }
 
 fn assert_agrees(record: &Value) -> Vec<usize> {
     thread_local!(static RULES: (Vec<CompiledRule>, Conditions, Catalogue) = {
         let rules = compiled();
-        let conditions = Conditions::of(&rules);
+        let conditions = Conditions::of(rules.iter().map(|rule| (rule, None)));
         (rules, conditions, Catalogue::built_in())
     });
     RULES.with(|(rules, conditions, catalogue)| {
