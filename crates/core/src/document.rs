@@ -36,18 +36,11 @@ impl Document {
         Self {
             id: DocumentId(fact.key.document_id()),
             index: IndexName::of_memory(names, fact.key.kind, time),
-            source: Bytes::from(
-                json::to_vec(&fact.state, FACT_BYTES)
-                    .expect("a state of texts can be written as JSON")
-                    .into_boxed_slice(),
-            ),
+            source: json::to_bytes(&fact.state).expect("a state of texts can be written as JSON"),
             write: Write::Join,
         }
     }
 }
-
-/// Bytes that a fact usually has.
-const FACT_BYTES: usize = 1024;
 
 /// The `_id` of a record: hexadecimal digits and `-` alone, at most 69 of them, so that it needs no escaping anywhere.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

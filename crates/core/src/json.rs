@@ -3,17 +3,32 @@
 //! A document is mostly text: the whole record, escaped, and then its parts. Here a text is looked at sixteen bytes at
 //! a time, and the names of a struct's fields are written without being looked at.
 
+use std::cell::Cell;
 use std::fmt::{self, Display, Write as _};
 
+use bytes::Bytes;
 use serde::ser::{self, Impossible, Serialize};
 
 use crate::lanes::{ToEscape, push_until};
 
-/// The JSON text of a value, in memory that has room for as many bytes.
-pub fn to_vec(value: &(impl Serialize + ?Sized), bytes: usize) -> Result<Vec<u8>, JsonError> {
-    let mut out = Vec::with_capacity(bytes);
-    value.serialize(Writer { out: &mut out })?;
-    Ok(out)
+/// Bytes of the room that a thread keeps for its next text. Nearly all documents fit.
+const KEPT: usize = 64 << 10;
+
+thread_local! {
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The JSON text of a value, which occupies no more than its length.
+pub fn to_bytes(value: &(impl Serialize + ?Sized)) -> Result<Bytes, JsonError> {
+    let mut room = ROOM.take();
+    room.clear();
+    value.serialize(Writer { out: &mut room })?;
+    if room.capacity() > KEPT {
+        return Ok(Bytes::from(room.into_boxed_slice()));
+    }
+    let text = Bytes::copy_from_slice(&room);
+    ROOM.set(room);
+    Ok(text)
 }
 
 /// Why a value has no JSON text.

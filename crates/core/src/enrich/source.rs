@@ -54,14 +54,9 @@ pub(super) fn write_source(
         rules_version: rules.version(),
         path,
     };
-    let source = json::to_vec(&event, 2 * original.len() + FIELD_BYTES)
-        .expect("an event of text, numbers and lists can be written as JSON");
     // What waits for OpenSearch is counted by its length, so it may not occupy more.
-    Bytes::from(source.into_boxed_slice())
+    json::to_bytes(&event).expect("an event of text, numbers and lists can be written as JSON")
 }
-
-/// Bytes that a document usually has beside its record, which is in it twice: as one text and as fields.
-const FIELD_BYTES: usize = 4096;
 
 /// When the event happened; none where the record does not say or nobody could have meant it.
 pub(super) fn event_time(record: &Record<'_>) -> Option<OffsetDateTime> {

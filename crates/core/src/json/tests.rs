@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn written(value: &impl Serialize) -> String {
-    String::from_utf8(to_vec(value, 0).unwrap()).unwrap()
+    String::from_utf8(to_bytes(value).unwrap().to_vec()).unwrap()
 }
 
 #[derive(Serialize)]
@@ -51,7 +51,7 @@ fn each_kind_of_value_is_written_as_the_library_writes_it() {
         map: BTreeMap::from([("empty", vec![]), ("b\\", vec![1, u64::MAX])]),
     };
     assert_eq!(written(&everything), serde_json::to_string(&everything).unwrap());
-    assert!(to_vec(&BTreeMap::from([(1, 2)]), 0).is_err(), "a number is no name here");
+    assert!(to_bytes(&BTreeMap::from([(1, 2)])).is_err(), "a number is no name here");
 }
 
 proptest! {
