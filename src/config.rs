@@ -65,9 +65,8 @@ pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
             figment = figment.merge((key, secret));
         }
     }
-    let config: Config =
-        figment.extract().map_err(|error| ConfigError::from_figment(&error, file.map(Path::to_owned)))?;
-    config.validate()?;
+    let config: Config = figment.extract().map_err(|error| ConfigError::from_figment(&error, file))?;
+    config.validate().map_err(|error| error.located(&figment, file))?;
     Ok(config)
 }
 

@@ -1,8 +1,10 @@
 //! Why a configuration was refused.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use figment::error::Kind;
+use figment::providers::{Format, Toml};
+use figment::{Figment, Metadata};
 use sagetrail_core::nearest::nearest;
 
 use super::mistake;
@@ -23,7 +25,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn from_figment(error: &figment::Error, file: Option<PathBuf>) -> Self {
+    pub(super) fn from_figment(error: &figment::Error, file: Option<&Path>) -> Self {
         let key = error.path.join(".");
         let problem = match &error.kind {
             Kind::UnknownField(name, allowed) => {
@@ -42,10 +44,26 @@ impl ConfigError {
             kind if key.is_empty() => mistake::describe(&key, kind),
             kind => format!("{key}: {}", mistake::describe(&key, kind)),
         };
-        let origin = match &error.metadata {
-            Some(metadata) if metadata.name.contains("environment") => "environment variables".to_owned(),
-            _ => file.map_or_else(|| "configuration".to_owned(), |path| path.display().to_string()),
+        Self::Parse { origin: origin(error.metadata.as_ref(), file), problem }
+    }
+
+    /// The same with where the refused value stands.
+    pub(super) fn located(self, figment: &Figment, file: Option<&Path>) -> Self {
+        let (key, problem) = match self {
+            Self::Value { key, problem } => (key.to_owned(), problem),
+            Self::Placeholder { name, problem } => (format!("rules.placeholders.{name}"), problem),
+            Self::Channel { name, problem } => (format!("channels.{name}"), problem.to_owned()),
+            other @ (Self::Read { .. } | Self::Parse { .. }) => return other,
         };
-        Self::Parse { origin, problem }
+        let origin = origin(figment.find_metadata(&key), file);
+        Self::Parse { origin, problem: format!("{key}: {problem}") }
+    }
+}
+
+/// Where a value stands. One that is set nowhere is missed in the file, and what is in no file is from the environment.
+fn origin(metadata: Option<&Metadata>, file: Option<&Path>) -> String {
+    match metadata {
+        Some(metadata) if !metadata.name.starts_with(Toml::NAME) => "environment variables".to_owned(),
+        _ => file.map_or_else(|| "configuration".to_owned(), |path| path.display().to_string()),
     }
 }

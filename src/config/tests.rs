@@ -156,6 +156,7 @@ fn every_mistake_is_refused_with_its_key_and_what_is_right() {
         let error = load_text(text).unwrap_err().to_string();
         assert!(error.contains(expected), "{text}\n  {error}\n  {expected}");
         assert!(!error.contains("secret"), "{error}");
+        assert!(error.starts_with(&*std::env::temp_dir().to_string_lossy()), "it names the file: {error}");
     }
 }
 

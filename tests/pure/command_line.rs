@@ -32,6 +32,9 @@ fn write(folder: &tempfile::TempDir, name: &str, text: &[u8]) -> PathBuf {
 fn every_mistake_has_its_exit_code_and_a_message_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let misspelt = write(&folder, "misspelt.toml", b"[sink]\nurll = 'http://x'");
+    let wrong = write(&folder, "wrong.toml", b"[sink]\nurl = 'ftp://x'");
+    let right = write(&folder, "right.toml", b"[sink]\nurl = 'http://x'");
+    let (wrong, right) = (wrong.to_str().unwrap(), right.to_str().unwrap());
     let broken_rules = folder.path().join("rules");
     std::fs::create_dir(&broken_rules).unwrap();
     std::fs::write(broken_rules.join("broken.yml"), "title: nothing else").unwrap();
@@ -49,6 +52,13 @@ fn every_mistake_has_its_exit_code_and_a_message_that_names_it() {
             &[],
             78,
             "file /no/such/file: No such file or directory (os error 2)\n",
+        ),
+        (&["check", "--config", wrong], &[], 78, "wrong.toml: sink.url: must begin with http:// or https://"),
+        (
+            &["check", "--config", right],
+            &[("SAGETRAIL__SINK__URL", "ftp://x")],
+            78,
+            "sagetrail: environment variables: sink.url: must begin with",
         ),
         (&["check"], &[("SAGETRAIL__SINK__URLL", "http://x")], 78, "urll"),
         (
