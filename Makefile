@@ -1,7 +1,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo check stack test instructions test-chart test-package bench bench-replay bench-correlate bench-memory score dashboards guardrails api lint advisories \
+.PHONY: help demo check stack test instructions test-chart test-package bench bench-replay bench-correlate bench-dashboards bench-memory score dashboards guardrails api lint advisories \
   fmt release reproduce clean lint-tools
 
 LOCAL := deploy/local
@@ -74,6 +74,11 @@ bench-correlate: ## Correlate 300,000 documents of a day, and as many at once; D
 	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
 	SAGETRAIL_BENCH_BINARY=$(abspath $(BINARY)) SAGETRAIL_BENCH_DOCUMENTS=$(DOCUMENTS) $(LOCAL)/with-stack.sh \
 	  cargo test --locked --test load correlating:: -- --ignored --nocapture --test-threads 1
+
+bench-dashboards: ## Ask every panel over a million documents and over ten million; DOCUMENTS=N says how many at first
+	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv
+	SAGETRAIL_BENCH_DOCUMENTS=$(DOCUMENTS) OPENSEARCH_JAVA_OPTS=-XX:TieredStopAtLevel=4 $(LOCAL)/with-stack.sh \
+	  cargo test --locked --test load dashboards:: -- --ignored --nocapture
 
 bench-memory: ## Bursts and an ordinary pace beside a million known resources; RESOURCES=N says how many, BINARY=FILE a build
 	@$(LOCAL)/tools.sh cargo cc curl java mvn openssl python3 setpriv

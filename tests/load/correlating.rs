@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::daemon::Daemon;
 use crate::support::search::Search;
-use crate::support::{Stack, eventually};
+use crate::support::{Stack, asked_for, eventually, mixed, send_bulk};
 
 /// How many documents there are, where the environment says nothing else.
 const DOCUMENTS: u64 = 300_000;
@@ -74,7 +74,7 @@ impl Site {
                     [first + count - number, count].map(|it| u32::try_from(it).expect("millions"));
                 self.line(&mut lines, number, &self.document(number, until - lasting * left / all));
             }
-            self.send(lines).await;
+            send_bulk(&self.stack, &self.http, lines).await;
         }
         self.search.request("POST", &format!("{}-events-*/_refresh", self.prefix), None).await;
     }
@@ -92,7 +92,7 @@ impl Site {
         document["sagemaker"]["findings"] = json!([{"id": rule, "title": "Struck", "level": "critical"}]);
         let mut lines = String::new();
         self.line(&mut lines, number, &document);
-        self.send(lines).await;
+        send_bulk(&self.stack, &self.http, lines).await;
         origin
     }
 
@@ -101,13 +101,6 @@ impl Site {
         let index = format!("{}-events-{month}", self.prefix);
         let action = json!({"create": {"_index": index, "_id": format!("document-{number}")}});
         writeln!(lines, "{action}\n{document}").expect("memory can be written");
-    }
-
-    async fn send(&self, lines: String) {
-        let url = format!("{}/_bulk?filter_path=errors", self.stack.opensearch.trim_end_matches('/'));
-        let request = self.http.post(url).header("content-type", "application/x-ndjson").body(lines);
-        let answer = request.send().await.expect("OpenSearch answers").text().await.expect("whole");
-        assert_eq!(answer, "{\"errors\":false}");
     }
 
     /// A small document of one of many ordinary kinds. Its number alone decides what it says.
@@ -184,19 +177,6 @@ impl Site {
             self.search.request("DELETE", &format!("{}-{name}", self.prefix), None).await;
         }
     }
-}
-
-/// A number without any visible order.
-fn mixed(number: u64) -> u64 {
-    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
-fn documents() -> u64 {
-    let asked = std::env::var("SAGETRAIL_BENCH_DOCUMENTS").ok().filter(|text| !text.is_empty());
-    asked.map_or(DOCUMENTS, |text| text.parse().expect("a number of documents"))
 }
 
 /// What a correlator says of its rounds.
@@ -278,7 +258,7 @@ async fn until_complete(correlator: &Daemon, more: u32) -> Option<Rounds> {
 async fn rounds_beside_a_day_of_an_ordinary_mix() {
     let Some(stack) = Stack::running() else { return };
     let site = Site::new(stack, "bench-day").await;
-    let (count, began) = (documents(), Instant::now());
+    let (count, began) = (asked_for("SAGETRAIL_BENCH_DOCUMENTS").unwrap_or(DOCUMENTS), Instant::now());
     site.store(0, count, OffsetDateTime::now_utc(), DAY).await;
     println!("{count} documents of a day were stored in {:.0?}", began.elapsed());
 
@@ -323,7 +303,7 @@ async fn rounds_beside_a_flood_that_comes_at_once() {
     let correlator = site.correlator().await;
     until_complete(&correlator, 1).await;
     let before = Rounds::of(&correlator).await;
-    let (count, began) = (documents(), Instant::now());
+    let (count, began) = (asked_for("SAGETRAIL_BENCH_DOCUMENTS").unwrap_or(DOCUMENTS), Instant::now());
     let first = site.strike(count).await;
     let spent = site.spent().await;
     let now = OffsetDateTime::now_utc() - Duration::from_secs(1);

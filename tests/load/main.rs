@@ -1,7 +1,14 @@
 //! The main promise under load: every distinct record is in OpenSearch exactly once, whatever happens to the daemons.
 
 mod correlating;
+mod dashboards;
 mod remembering;
+#[allow(dead_code, reason = "the benchmark of speed uses more of it")]
+#[path = "../../benches/performance/trail.rs"]
+mod ordinary;
+#[allow(dead_code, reason = "the tests of panels look at answers")]
+#[path = "../e2e/dashboards/request.rs"]
+mod request;
 mod support;
 
 use std::collections::BTreeSet;

@@ -7,12 +7,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sagetrail::config::{Config, SinkConfig};
 use sagetrail::memory::Key;
-use sagetrail::opensearch::OpenSearch;
-use sagetrail::setup::content;
-use sagetrail::setup::object;
-use sagetrail::setup::remote::Remote;
+use sagetrail::setup::object::Kind;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -20,7 +16,7 @@ use crate::TURN;
 use crate::support::cloud::{Cloud, QueueSettings};
 use crate::support::daemon::Daemon;
 use crate::support::search::Search;
-use crate::support::{Stack, eventually, trail};
+use crate::support::{Stack, asked_for, eventually, install, mixed, place, send_bulk, trail};
 
 /// How many resources are known, where the environment says nothing else.
 const RESOURCES: u64 = 1_000_000;
@@ -61,7 +57,7 @@ async fn a_burst_about_many_resources_stays_within_its_memory() {
 #[ignore = "it measures, and takes minutes"]
 async fn recall_beside_many_known_resources() {
     let Some(stack) = Stack::running() else { return };
-    let known = resources();
+    let known = asked_for("SAGETRAIL_BENCH_RESOURCES").unwrap_or(RESOURCES);
     for (about, pace) in [(known, Pace::AtOnce), (50, Pace::AtOnce), (known, Pace::Ordinary)] {
         measure(&stack, known, about, pace).await;
     }
@@ -130,25 +126,9 @@ async fn prepare(stack: &Stack, cloud: &Cloud, search: &Search, known: u64) {
     }
     let began = Instant::now();
     forget(search, &["events-*", "resources", "identities", "sessions-*"]).await;
-    install(stack).await;
+    install(stack, PREFIX, &[Kind::Script]).await;
     fill(stack, cloud, search, known).await;
     println!("{known} resources were stored in {:.0?}", began.elapsed());
-}
-
-/// Installs the script of memory.
-async fn install(stack: &Stack) {
-    let sink = SinkConfig {
-        url: stack.opensearch.parse().expect("an address"),
-        index_prefix: PREFIX.to_owned(),
-        ..SinkConfig::default()
-    };
-    let client = OpenSearch::new(&sink, None).expect("nothing is read");
-    let config = Config { sink, ..Config::default() };
-    let remote = Remote::connect(client, None).await.expect("OpenSearch answers");
-    let objects = content::objects(&config).expect("the content is whole");
-    for object in objects.iter().filter(|it| it.kind == object::Kind::Script) {
-        remote.write(object, None).await.expect("the script is stored");
-    }
 }
 
 async fn forget(search: &Search, indices: &[&str]) {
@@ -172,7 +152,6 @@ async fn fill(stack: &Stack, cloud: &Cloud, search: &Search, count: u64) {
     })
     .await;
     let http = reqwest::Client::new();
-    let url = format!("{}/_bulk?filter_path=errors", stack.opensearch.trim_end_matches('/'));
     for begin in (1..count).step_by(place(BULK)) {
         let mut lines = String::new();
         for number in begin..(begin + BULK).min(count) {
@@ -181,9 +160,7 @@ async fn fill(stack: &Stack, cloud: &Cloud, search: &Search, count: u64) {
             writeln!(lines, "{action}\n{}", model.replace(&name(0), &name(number)))
                 .expect("memory can be written");
         }
-        let request = http.post(&url).header("content-type", "application/x-ndjson").body(lines);
-        let answer = request.send().await.expect("OpenSearch answers").text().await.expect("whole");
-        assert_eq!(answer, "{\"errors\":false}");
+        send_bulk(stack, &http, lines).await;
     }
     search.request("POST", &format!("{PREFIX}-resources/_refresh"), None).await;
 }
@@ -225,18 +202,4 @@ fn quantile(metrics: &str, share: f64) -> String {
     let all = buckets.last().map_or(0.0, |(_, count)| *count);
     let reached = buckets.iter().find(|(_, count)| *count >= all * share);
     reached.map_or_else(|| "unknown".to_owned(), |(bound, _)| bound.clone())
-}
-
-fn resources() -> u64 {
-    let asked = std::env::var("SAGETRAIL_BENCH_RESOURCES").ok().filter(|text| !text.is_empty());
-    asked.map_or(RESOURCES, |text| text.parse().expect("a number of resources"))
-}
-
-/// A number without any visible order.
-fn mixed(number: u64) -> u64 {
-    number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 8
-}
-
-fn place(number: u64) -> usize {
-    usize::try_from(number).expect("a small number")
 }
