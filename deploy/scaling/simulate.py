@@ -148,7 +148,7 @@ def simulate(site: Site, rates: Rates) -> Day:
 
 
 # A daemon of one processor, by docs/performance.md, and one node that shares two busy processors, by docs/replay.md.
-RATES = Rates(read=120_000, write=4_000, search=1_300)
+RATES = Rates(read=110_000, write=3_400, search=1_300)
 SCENARIOS = [
     Site("an account, what concerns SageMaker", records=20, share=0.01, file_records=20),
     Site("an organisation, what concerns SageMaker", records=2_000, share=0.01, file_records=100),

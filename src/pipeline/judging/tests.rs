@@ -55,6 +55,16 @@ fn wanted(step: Step) -> Vec<Key> {
     wanted.into_iter().map(|wanted| wanted.key).collect()
 }
 
+/// The chunk of one record of which nothing is known yet.
+fn chunk_of(judge: &mut Judge, raw: &[u8]) -> Chunk {
+    let mut waiting = held(&[raw.to_vec()]);
+    for key in wanted(judge.judge_held(&mut waiting)) {
+        judge.known().recall(key, None);
+    }
+    let Step::End(chunk) = judge.judge_held(&mut waiting) else { panic!("it is judged") };
+    chunk
+}
+
 fn sources(step: Step) -> Vec<Value> {
     let Step::End(chunk) = step else { panic!("it is not the end") };
     chunk.documents().iter().map(|document| serde_json::from_slice(&document.source).unwrap()).collect()
@@ -175,11 +185,7 @@ async fn reading_one_endpoint_a_thousand_times_tells_memory_once() {
     let metrics = Arc::new(Metrics::new());
     let mut judge = judge(&metrics);
     let read = record(1, "DescribeEndpoint", "Ann", "ASIAANN");
-    let mut waiting = held(std::slice::from_ref(&read));
-    for key in wanted(judge.judge_held(&mut waiting)) {
-        judge.known().recall(key, None);
-    }
-    let Step::End(chunk) = judge.judge_held(&mut waiting) else { panic!("it is judged") };
+    let chunk = chunk_of(&mut judge, &read);
     let told = chunk.facts().len();
     assert!(told > 0);
     chunk.prove();
@@ -233,11 +239,7 @@ async fn what_another_chunk_told_is_told_again_until_it_is_proven_and_what_was_p
     let metrics = Arc::new(Metrics::new());
     let mut first = judge(&metrics);
     let read = record(1, "DescribeEndpoint", "Ann", "ASIAANN");
-    let mut waiting = held(std::slice::from_ref(&read));
-    for key in wanted(first.judge_held(&mut waiting)) {
-        first.known().recall(key, None);
-    }
-    let Step::End(chunk) = first.judge_held(&mut waiting) else { panic!("it is judged") };
+    let chunk = chunk_of(&mut first, &read);
     let all = chunk.facts().len();
     assert!(all > 0);
 
@@ -261,4 +263,23 @@ async fn what_another_chunk_told_is_told_again_until_it_is_proven_and_what_was_p
     let (mut other, mut waiting) = judge_beside(&first, &read, &chunk, Known::recall_stored);
     tokio::time::advance(Duration::from_mins(1)).await;
     assert_eq!(told(&other.judge_held(&mut waiting)), all, "the index may have been made anew meanwhile");
+}
+
+#[tokio::test]
+async fn what_is_stored_since_it_was_asked_for_is_not_sent_again_and_still_learnt() {
+    let metrics = Arc::new(Metrics::new());
+    let mut first = judge(&metrics);
+    let made = record(1, "CreateEndpoint", "Ann", "ASIAANN");
+    let records = [made.clone(), record(2, "DescribeEndpoint", "Bob", "ASIABOB")];
+    let mut second = Judge::new(first.subject.clone());
+    let mut both = held(&records);
+    for key in wanted(second.judge_held(&mut both)) {
+        second.known().recall(key, None);
+    }
+    chunk_of(&mut first, &made).prove();
+    let Step::End(chunk) = second.judge_held(&mut both) else { panic!("they are judged") };
+    assert!(chunk.facts().state(&Key::identity("111122223333", "AROAAnn")).is_none());
+    let read: Value = serde_json::from_slice(&chunk.documents()[1].source).unwrap();
+    let created_by = &read["sagemaker"]["resource"]["created_by"];
+    assert_eq!(created_by, "arn:aws:sts::111122223333:assumed-role/Ann/session");
 }
