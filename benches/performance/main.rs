@@ -35,7 +35,7 @@ const SHARES: [usize; 3] = [1, 10, 100];
 const ROUNDS: usize = 5;
 /// What memory knows for a minute is shipped within it, and all of it fits into the cache.
 const KNOWN: Shape = Shape { files: 1, records: 1_000, share: 100 };
-const ROUNDS_KNOWN: usize = 51;
+const ROUNDS_KNOWN: usize = 45;
 /// Fewer where a round takes a minute.
 const FEW_ROUNDS: usize = 3;
 const CORE: Shape = Shape { files: 20, records: 1_000, share: 0 };
@@ -150,12 +150,10 @@ async fn measure_memory() {
     let trails = Trail::generate_rounds(KNOWN, ROUNDS_KNOWN);
     let mut rounds = Vec::new();
     for _ in 0..FEW_ROUNDS {
-        let with = shipper::ship_known(&trails, Shipper::daemon).await;
-        let without = shipper::ship_known(&trails, Shipper::daemon_without_memory).await;
-        rounds.push([with.cpu_seconds, without.cpu_seconds]);
+        rounds.push(shipper::ship_known(&trails, [Shipper::daemon, Shipper::daemon_without_memory]).await);
     }
     table::note("memory end to end, 100 % of SageMaker, all of it known");
-    let records = trails[1..].iter().map(|trail| trail.selected).sum::<usize>() as f64;
+    let records = trails[shipper::ROUNDS_OF_TURN..].iter().map(|trail| trail.selected).sum::<usize>() as f64;
     for (way, name) in ["with memory", "without memory"].into_iter().enumerate() {
         let microseconds = rounds.iter().map(|round| 1e6 * round[way] / records);
         table::speed(&format!("processor time for a record, {name}"), median(microseconds), "µs");

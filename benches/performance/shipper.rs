@@ -16,6 +16,9 @@ const GLANCE: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_mins(10);
 /// What a process does between its start and its first work goes on for a moment after the first request.
 const SETTLING: Duration = Duration::from_secs(1);
+/// Rounds of the same calls that one shipper ships before it is the other's turn: as few as processor time is measured
+/// well for.
+pub const ROUNDS_OF_TURN: usize = 5;
 /// Linux' unit of processor time in `/proc`, on every platform.
 const TICKS_PER_SECOND: f64 = 100.0;
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/performance/shipper.py");
@@ -136,18 +139,31 @@ pub async fn ship(trail: &Trail, start: impl FnOnce(&Loopback) -> Shipper) -> Co
     cost
 }
 
-/// Ships rounds of the same calls, of which the first does not count, so that all that a daemon can know of the others
-/// is known.
-pub async fn ship_known(rounds: &[Trail], start: impl FnOnce(&Loopback) -> Shipper) -> Cost {
+/// Ships rounds of the same calls with two shippers that take turns, so that a machine whose speed drifts treats both
+/// alike, and returns the processor time of each. The first turn does not count, so that all that a daemon can know of
+/// the others is known.
+pub async fn ship_known(rounds: &[Trail], starts: [fn(&Loopback) -> Shipper; 2]) -> [f64; 2] {
     let all = Trail::concat(rounds);
-    let loopback = Loopback::serve(&all).await;
-    let shipper = [start(&loopback)];
-    until(|| loopback.sqs.receives() > 0).await;
-    let (first, others) = rounds.split_at(1);
-    clear_backlog(&loopback, &Trail::concat(first), &shipper).await;
-    let cost = clear_backlog(&loopback, &Trail::concat(others), &shipper).await;
-    assert_eq!(loopback.records(), all.selected, "every record of SageMaker is shipped once");
-    cost
+    let mut running = Vec::new();
+    for start in starts {
+        let loopback = Loopback::serve(&all).await;
+        let shipper = [start(&loopback)];
+        until(|| loopback.sqs.receives() > 0).await;
+        running.push((loopback, shipper));
+    }
+    sleep(SETTLING).await;
+    let mut seconds = [0.0; 2];
+    for (number, turn) in rounds.chunks(ROUNDS_OF_TURN).enumerate() {
+        let turn = Trail::concat(turn);
+        for ((loopback, shipper), seconds) in running.iter().zip(&mut seconds) {
+            let cost = clear(loopback, &turn, shipper).await;
+            *seconds += if number == 0 { 0.0 } else { cost.cpu_seconds };
+        }
+    }
+    for (loopback, _) in &running {
+        assert_eq!(loopback.records(), all.selected, "every record of SageMaker is shipped once");
+    }
+    seconds
 }
 
 /// Ships a trail so with several daemons, each on a processor of its own.
@@ -165,9 +181,14 @@ pub async fn ship_side_by_side(trail: &Trail, daemons: usize) -> Cost {
     cost
 }
 
-/// Notifies running shippers of a trail as a whole, and waits until they have shipped it.
+/// Notifies shippers that have just started of a trail as a whole, and waits until they have shipped it.
 pub async fn clear_backlog(loopback: &Loopback, trail: &Trail, running: &[Shipper]) -> Cost {
     sleep(SETTLING).await;
+    clear(loopback, trail, running).await
+}
+
+/// The same of shippers that run for longer.
+async fn clear(loopback: &Loopback, trail: &Trail, running: &[Shipper]) -> Cost {
     let cpu = || running.iter().map(Shipper::cpu_seconds).sum::<f64>();
     let (cpu_before, start) = (cpu(), Instant::now());
     loopback.notify(&trail.files);
