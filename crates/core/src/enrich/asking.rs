@@ -3,6 +3,7 @@
 mod scripts;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 
@@ -234,7 +235,7 @@ impl Asking<'_, '_, '_> {
                 .fields("configuration.")
                 .filter(|(_, said)| !said.is.is_empty() && self.is_before(said))
                 .filter_map(|(field, said)| {
-                    Some((field.strip_prefix("configuration.")?.to_owned(), said.is.to_vec()))
+                    Some((field.strip_prefix("configuration.")?.to_owned(), Arc::clone(&said.is)))
                 })
                 .collect(),
             tags: tags::tags(state, |at| self.is_earlier(at)),
@@ -291,7 +292,7 @@ impl Asking<'_, '_, '_> {
     }
 
     fn is_earlier(&self, at: &Stamp) -> bool {
-        self.time.is_some_and(|time| *at < Stamp::at(time))
+        self.time.is_some_and(|time| at.is_before(time))
     }
 
     /// Two origins that are known decide. Without both, one caller is itself, another role or user is another, and two

@@ -1,6 +1,7 @@
 //! The hardening that memory knows of a resource and that a call takes away.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::context::Context;
 use super::deployment::Deployed;
@@ -17,7 +18,7 @@ pub enum Says {
 
 /// The settings that were hardened before the call and are not after it, by their names in the configuration.
 pub fn taken_away(
-    before: &BTreeMap<String, Vec<String>>,
+    before: &BTreeMap<String, Arc<[String]>>,
     context: &Context<'_>,
     says: Says,
 ) -> Vec<&'static str> {
@@ -79,8 +80,8 @@ mod tests {
     /// Settings and their values.
     type Settings<'s> = &'s [(&'s str, &'s str)];
 
-    fn before(fields: Settings<'_>) -> BTreeMap<String, Vec<String>> {
-        fields.iter().map(|(field, value)| ((*field).to_owned(), vec![(*value).to_owned()])).collect()
+    fn before(fields: Settings<'_>) -> BTreeMap<String, Arc<[String]>> {
+        fields.iter().map(|(field, value)| ((*field).to_owned(), [(*value).to_owned()].into())).collect()
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use rsigma_eval::EventValue;
 use serde::{Deserialize, Serialize};
@@ -65,7 +65,7 @@ pub struct RememberedResource {
     pub age: Option<i64>,
     /// As it was told before this call.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub configuration: BTreeMap<String, Vec<String>>,
+    pub configuration: BTreeMap<String, Arc<[String]>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     /// The worst level of what the rules find in the script that it starts with.

@@ -131,9 +131,8 @@ pub struct Experience<'s> {
     /// Whether each of the two is known for long enough.
     is_established: [bool; 2],
     now: OffsetDateTime,
-    /// The first of all stamps of now, and of when what is seen first now will have become usual.
-    at: Stamp,
-    learning_since: Stamp,
+    /// When what had become usual by now was seen first.
+    learning_since: Option<OffsetDateTime>,
 }
 
 impl<'s> Experience<'s> {
@@ -145,8 +144,7 @@ impl<'s> Experience<'s> {
             account,
             is_established: [is_established(identity), is_established(account)],
             now,
-            at: Stamp::at(now),
-            learning_since: now.checked_sub(LEARNING).map_or(Stamp::ALWAYS, Stamp::at),
+            learning_since: now.checked_sub(LEARNING),
         }
     }
 
@@ -162,7 +160,7 @@ impl<'s> Experience<'s> {
         match known.seen(pair.set, &pair.member) {
             Seen::Never => Novelty::First,
             Seen::Unknown => Novelty::Forgotten,
-            Seen::At(first) if *first >= self.at => Novelty::First,
+            Seen::At(first) if !first.is_before(self.now) => Novelty::First,
             // What somebody begins is theirs only when they have had it for days: a second call makes nothing usual.
             Seen::At(first) if self.is_recent(first) && is_in_doubt(known, first) => Novelty::First,
             Seen::At(first) if self.is_recent(first) => Novelty::Recent,
@@ -174,7 +172,8 @@ impl<'s> Experience<'s> {
 
     /// Whether the pair has not been there for as long as the identity itself has to be.
     fn is_recent(&self, first: &Stamp) -> bool {
-        *first >= self.learning_since && first.time().is_some_and(|first| self.now < first + LEARNING)
+        let is_older = self.learning_since.is_some_and(|since| first.is_before(since));
+        !is_older && first.time().is_some_and(|first| self.now < first + LEARNING)
     }
 
     /// Whether the identity itself is new in an account of which enough is known.
@@ -215,7 +214,7 @@ pub fn is_new_person(resource: &State, person: &str, at: OffsetDateTime) -> bool
     is_settled
         && match resource.seen(OPENED_BY, person) {
             Seen::Never => true,
-            Seen::At(first) => *first >= Stamp::at(at),
+            Seen::At(first) => !first.is_before(at),
             Seen::Unknown => false,
         }
 }

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use time::OffsetDateTime;
+use time::{OffsetDateTime, UtcOffset};
 
 use crate::timestamp;
 
@@ -48,6 +48,14 @@ impl Stamp {
         let text = self.as_str();
         let (time, _) = text.split_once(' ').unwrap_or((text, ""));
         timestamp::parse(time).or_else(|| timestamp::parse(&format!("{time}T00:00:00Z")))
+    }
+
+    /// Whether it lies before [all stamps at a time](Self::at) or after it.
+    pub fn is_before(&self, time: OffsetDateTime) -> bool {
+        match (self.time, number_of(time)) {
+            (known @ 1.., then @ 1..) if known != then => known < then,
+            _ => *self < Self::at(time),
+        }
     }
 
     /// The text that sorts and is stored; empty for what holds at all times.
@@ -97,13 +105,34 @@ pub fn day(time: OffsetDateTime) -> String {
 /// text. A day without a second sorts before all of the day.
 fn number(text: &str) -> u64 {
     let number = match text.len() {
-        10 => digits(text, b"0000-00-00").map(|day| day * 10_000_000),
-        _ => digits(text, b"0000-00-00T00:00:00").map(|second| {
-            // Midnight is after the day.
-            second / 1_000_000 * 10_000_000 + 1_000_000 + second % 1_000_000
-        }),
+        10 => digits(text, b"0000-00-00").map(|day| day * OF_DAY),
+        _ => digits(text, b"0000-00-00T00:00:00")
+            .map(|second| number_of_second(second / 1_000_000, second % 1_000_000)),
     };
     number.unwrap_or(0)
+}
+
+/// Numbers that a day has.
+const OF_DAY: u64 = 10_000_000;
+
+/// That of a second by its digits. Midnight is after the day.
+fn number_of_second(day: u64, second: u64) -> u64 {
+    day * OF_DAY + 1_000_000 + second
+}
+
+/// The number of the text of a time; zero where its year does not have four digits.
+fn number_of(time: OffsetDateTime) -> u64 {
+    let time = time.to_offset(UtcOffset::UTC);
+    let (year, month, day) = time.to_calendar_date();
+    let (hour, minute, second) = time.to_hms();
+    let digits = |parts: [u64; 3]| (parts[0] * 100 + parts[1]) * 100 + parts[2];
+    match u64::try_from(year) {
+        Ok(year @ ..=9_999) => number_of_second(
+            digits([year, u8::from(month).into(), day.into()]),
+            digits([hour.into(), minute.into(), second.into()]),
+        ),
+        _ => 0,
+    }
 }
 
 /// The digits that stand for the zeros of a pattern, if the text begins like it.
@@ -118,6 +147,7 @@ fn digits(text: &str, pattern: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use time::Date;
 
     use super::*;
 
@@ -129,6 +159,20 @@ mod tests {
         ) {
             prop_assert_eq!(Stamp::new(&a).cmp(&Stamp::new(&b)), a.cmp(&b));
             prop_assert_eq!(Stamp::new(&a) == Stamp::new(&b), a == b);
+        }
+
+        #[test]
+        fn a_stamp_is_before_a_time_as_it_is_before_the_first_stamp_at_it(
+            stamp in "(2026-1[01]-2[01](T(0[01]|23):(0[01]|59):(0[01]|59)(.00[01]Z [ab]|.000Z)?)?)|[ -~é]{0,20}",
+            (month, day, hour, second) in (10..=11_u8, 20..=21_u8, prop_oneof![Just(0), Just(1), Just(23)], prop_oneof![0..=1_u8, Just(59)]),
+            milli in 0..=1_u16,
+            offset in -1..=1_i8,
+        ) {
+            let date = Date::from_calendar_date(2026, month.try_into().unwrap(), day).unwrap();
+            let time = date.with_hms_milli(hour, second, second, milli).unwrap();
+            let time = time.assume_utc().to_offset(UtcOffset::from_hms(offset, 0, 0).unwrap());
+            let stamp = Stamp::new(&stamp);
+            prop_assert_eq!(stamp.is_before(time), stamp < Stamp::at(time));
         }
     }
 }
