@@ -4,11 +4,11 @@
 //! A record is judged with both. Whether a fact has to be sent is decided by what is proven alone: otherwise a message
 //! could be deleted whose fact another message carried, which failed.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sagetrail_core::memory::{Key, KeyMap, Kind, State};
+use lru::LruCache;
+use sagetrail_core::memory::{BuildHashOfKey, Key, KeyMap, Kind, State};
 use tokio::time::Instant;
 
 /// How long what is known counts, so that daemons see each other's facts within this time.
@@ -19,10 +19,8 @@ const OVERHEAD: usize = 256;
 pub(super) struct Cache {
     most_bytes: usize,
     bytes: usize,
-    proven: KeyMap<Proven>,
-    /// The keys by the time of their last use.
-    by_use: BTreeMap<u64, Key>,
-    uses: u64,
+    /// In the order of their last use.
+    proven: LruCache<Key, Proven, BuildHashOfKey>,
     /// What is on its way, which is bounded by the documents that may wait for OpenSearch.
     told: KeyMap<Told>,
 }
@@ -35,7 +33,6 @@ struct Proven {
     /// When the storage of a fact was last proven.
     joined_at: Option<Instant>,
     bytes: usize,
-    used: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,9 +71,7 @@ impl Cache {
         Self {
             most_bytes,
             bytes: 0,
-            proven: KeyMap::default(),
-            by_use: BTreeMap::new(),
-            uses: 0,
+            proven: LruCache::unbounded_with_hasher(BuildHashOfKey::default()),
             told: KeyMap::default(),
         }
     }
@@ -145,7 +140,7 @@ impl Cache {
         if self.fresh(key, now).is_none() {
             return self.insert(key, Some(Arc::clone(state)), Extent::Part, now, Some(now));
         }
-        let Some(proven) = self.proven.get_mut(key) else { return };
+        let Some(proven) = self.proven.peek_mut(key) else { return };
         if proven.extent == Extent::Part {
             proven.since = now;
         }
@@ -193,21 +188,11 @@ impl Cache {
 
     /// The entry, unless it is too old; it was used now.
     fn fresh(&mut self, key: &Key, now: Instant) -> Option<&Proven> {
-        if now.saturating_duration_since(self.proven.get(key)?.since) >= LASTS {
+        if now.saturating_duration_since(self.proven.peek(key)?.since) >= LASTS {
             self.remove(key);
             return None;
         }
-        self.uses += 1;
-        let many = self.proven.len() as u64 / 8;
-        let proven = self.proven.get_mut(key)?;
-        // What was used lately is far from being the least used, so that its place need not be found again each time.
-        if self.uses - proven.used > many
-            && let Some(key) = self.by_use.remove(&proven.used)
-        {
-            self.by_use.insert(self.uses, key);
-            proven.used = self.uses;
-        }
-        Some(proven)
+        self.proven.get(key)
     }
 
     fn insert(
@@ -219,25 +204,21 @@ impl Cache {
         joined_at: Option<Instant>,
     ) {
         self.remove(key);
-        self.uses += 1;
         let bytes = bytes_of(key, state.as_deref());
-        let entry = Proven { state, extent, since, joined_at, bytes, used: self.uses };
-        self.by_use.insert(self.uses, key.clone());
-        self.proven.insert(key.clone(), entry);
+        self.proven.put(key.clone(), Proven { state, extent, since, joined_at, bytes });
         self.bytes += bytes;
         self.make_room();
     }
 
     fn make_room(&mut self) {
         while self.bytes > self.most_bytes {
-            let Some((_, least)) = self.by_use.pop_first() else { break };
-            self.remove(&least);
+            let Some((_, least)) = self.proven.pop_lru() else { break };
+            self.bytes -= least.bytes;
         }
     }
 
     fn remove(&mut self, key: &Key) -> Option<Proven> {
-        let proven = self.proven.remove(key)?;
-        self.by_use.remove(&proven.used);
+        let proven = self.proven.pop(key)?;
         self.bytes -= proven.bytes;
         Some(proven)
     }

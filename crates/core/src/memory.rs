@@ -14,7 +14,7 @@ mod state;
 mod told;
 mod word;
 
-pub use key::{HashOfKey, Key, KeyMap, Kind};
+pub use key::{BuildHashOfKey, Key, KeyMap, Kind};
 pub use known::{Known, Lookup, Remembering};
 pub use members::{NEWEST, OLDEST};
 pub use names::KnownNames;

@@ -62,8 +62,11 @@ impl Hasher for HashOfKey {
     }
 }
 
+/// Makes what takes the hash of a key.
+pub type BuildHashOfKey = BuildHasherDefault<HashOfKey>;
+
 /// A map by key.
-pub type KeyMap<T> = HashMap<Key, T, BuildHasherDefault<HashOfKey>>;
+pub type KeyMap<T> = HashMap<Key, T, BuildHashOfKey>;
 
 /// Bytes of the SHA-256 in the id of a document.
 const HASH_BYTES: usize = 16;
