@@ -32,6 +32,9 @@ use trail::{Shape, Trail};
 
 /// Records of SageMaker among a hundred: an organisation's trail, a data science account's, and one of SageMaker alone.
 const SHARES: [usize; 3] = [1, 10, 100];
+/// What is shipped of which trail, and how many times as fast as the fastest script that has to be.
+const SHIPPED: [(usize, &str, f64); 4] =
+    [(1, "related", 12.0), (10, "related", 4.0), (100, "related", 1.2), (1, "all", 1.5)];
 const ROUNDS: usize = 5;
 /// What memory knows for a minute is shipped within it, and all of it fits into the cache.
 const KNOWN: Shape = Shape { files: 1, records: 1_000, share: 100 };
@@ -109,22 +112,25 @@ async fn measure_shipping() {
     if python.is_none() {
         table::note("the scripts are skipped: SAGETRAIL_BENCH_PYTHON names no Python with their packages");
     }
-    for (share, goal) in SHARES.into_iter().zip([12.0, 4.0, 1.2]) {
-        let trail = Trail::generate(Shape { share, ..BACKLOG });
+    for (share, scope, goal) in SHIPPED {
+        let mut trail = Trail::generate(Shape { share, ..BACKLOG });
+        if scope == "all" {
+            trail.selected = BACKLOG.files * BACKLOG.records;
+        }
+        let daemon = |loopback: &Loopback| Shipper::daemon_with_scope(scope, loopback);
         let (mut floors, mut daemons, mut scripts) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
         for _ in 0..FEW_ROUNDS {
             floors.push(core::gunzip(&trail));
-            daemons.push(shipper::ship(&trail, Shipper::daemon).await);
+            daemons.push(shipper::ship(&trail, daemon).await);
             for (packages, costs) in SCRIPTS.into_iter().zip(&mut scripts) {
                 if let Some(python) = &python {
-                    costs.push(
-                        shipper::ship(&trail, |loopback| Shipper::script(python, packages, loopback)).await,
-                    );
+                    let script = |loopback: &Loopback| Shipper::script(python, packages, scope, loopback);
+                    costs.push(shipper::ship(&trail, script).await);
                 }
             }
         }
         let megabytes = megabytes(&trail);
-        table::note(&format!("end to end, {share} % of SageMaker, {megabytes:.0} MB raw"));
+        table::note(&format!("end to end, {share} % of SageMaker, scope {scope}, {megabytes:.0} MB raw"));
         let speed = |costs: &[Cost]| median(costs.iter().map(|cost| megabytes / cost.cpu_seconds));
         table::speed("the daemon", speed(&daemons), "MB/CPU-s");
         let times = floors.iter().zip(&daemons).map(|(floor, daemon)| floor / daemon.cpu_seconds);

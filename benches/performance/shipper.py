@@ -1,8 +1,9 @@
-"""The yardstick: what a script needs that ships SageMaker's records with boto3, one bulk for each file.
+"""The yardstick: what a script needs that ships records with boto3, one bulk for each file.
 
-usage: shipper.py json | orjson
+usage: shipper.py json | orjson related | all
 
-`json` uses the standard library for gzip and JSON, `orjson` the fastest packages for both. It reads the queue, the
+`json` uses the standard library for gzip and JSON, `orjson` the fastest packages for both. It ships SageMaker's records
+or all. It reads the queue, the
 endpoint of AWS and that of OpenSearch from QUEUE_URL, AWS_ENDPOINT_URL and OPENSEARCH_URL, and runs until it is ended.
 """
 
@@ -27,6 +28,7 @@ else:
         return json.dumps(record, separators=(",", ":")).encode()
 
 
+SHIPS_ALL = sys.argv[2] == "all"
 QUEUE = os.environ["QUEUE_URL"]
 BULK = os.environ["OPENSEARCH_URL"] + "/_bulk?filter_path=errors"
 sqs = boto3.client("sqs")
@@ -38,7 +40,7 @@ def ship(bucket: str, key: str) -> None:
     stored = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     lines = []
     for record in loads(decompress(stored))["Records"]:
-        if record["eventSource"] == "sagemaker.amazonaws.com":
+        if SHIPS_ALL or record["eventSource"] == "sagemaker.amazonaws.com":
             index = f"yardstick-{record['eventTime'][:7]}"
             lines.append(dumps({"create": {"_index": index, "_id": record["eventID"]}}))
             lines.append(dumps(record))

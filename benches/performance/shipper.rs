@@ -44,6 +44,12 @@ impl Shipper {
         Self::run_daemon(&mut Command::new(daemon_file()), loopback)
     }
 
+    /// The daemon with its default settings, but for the scope.
+    pub fn daemon_with_scope(scope: &str, loopback: &Loopback) -> Self {
+        let mut daemon = Command::new(daemon_file());
+        Self::run_daemon(daemon.env("SAGETRAIL__SELECT__SCOPE", scope), loopback)
+    }
+
     /// The daemon with its default settings, but that it judges each record alone.
     pub fn daemon_without_memory(loopback: &Loopback) -> Self {
         let mut daemon = Command::new(daemon_file());
@@ -56,11 +62,11 @@ impl Shipper {
         Self::run_daemon(taskset.args(["--cpu-list", &processor.to_string()]).arg(daemon_file()), loopback)
     }
 
-    /// The script beside this file, with the packages that it names: `json` or `orjson`.
-    pub fn script(python: &Path, packages: &str, loopback: &Loopback) -> Self {
+    /// The script beside this file, with the packages that it names, `json` or `orjson`, and a scope.
+    pub fn script(python: &Path, packages: &str, scope: &str, loopback: &Loopback) -> Self {
         Self::start(
             Command::new(python)
-                .args([SCRIPT, packages])
+                .args([SCRIPT, packages, scope])
                 .env("QUEUE_URL", loopback.sqs.queue_url())
                 .env("OPENSEARCH_URL", &loopback.opensearch),
             loopback,
@@ -135,7 +141,7 @@ pub async fn ship(trail: &Trail, start: impl FnOnce(&Loopback) -> Shipper) -> Co
     let shipper = start(&loopback);
     until(|| loopback.sqs.receives() > 0).await;
     let cost = clear_backlog(&loopback, trail, &[shipper]).await;
-    assert_eq!(loopback.records(), trail.selected, "every record of SageMaker is shipped once");
+    assert_eq!(loopback.records(), trail.selected, "every record in scope is shipped once");
     cost
 }
 
