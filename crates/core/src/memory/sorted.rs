@@ -4,9 +4,11 @@
 //! A state is asked for a hundred names for each record. So a hash of each tells which one to look at.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::ops::Range;
 use std::slice;
 
+use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// Hashes that are compared at once.
@@ -190,22 +192,11 @@ fn length(name: &str) -> u32 {
     u32::try_from(name.len()).expect("a state is no larger than a document of OpenSearch")
 }
 
-/// A number that nearly always differs where names do. Whoever makes names of one number has each of a set compared.
-/// Eight bytes in the middle and the last eight tell ARNs and fields apart, which begin alike.
+/// Always the same, so that equal maps have equal hashes. Of all bytes: names of one trail often differ in a few alone.
 fn hash(name: &str) -> u32 {
-    let bytes = name.as_bytes();
-    let eight = |from: usize| bytes[from..].first_chunk().copied().map(u64::from_le_bytes);
-    let (middle, last) = match bytes.len().checked_sub(8) {
-        Some(last) => (eight(last / 2).unwrap_or_default(), eight(last).unwrap_or_default()),
-        None => (bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)), 0),
-    };
-    let mixed = (middle.wrapping_mul(FACTORS[0]) ^ last).wrapping_mul(FACTORS[1]);
-    let [.., a, b, c, d] = mixed.wrapping_add((bytes.len() as u64).wrapping_mul(FACTORS[0])).to_le_bytes();
+    let [a, b, c, d, ..] = FixedState::default().hash_one(name).to_le_bytes();
     u32::from_le_bytes([a, b, c, d])
 }
-
-/// Odd ones with many bits that do not repeat.
-const FACTORS: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93];
 
 impl<T> Default for Sorted<T> {
     fn default() -> Self {
@@ -241,8 +232,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_holds_what_a_tree_holds_whatever_comes_and_goes(
-            // Those of the last kind have one hash.
-            steps in vec(("[a-cé]{0,3}|[ab]{7,9}|[ab]{2}x{38}", 0..40_usize, any::<bool>()), 0..80),
+            steps in vec(("[a-cé]{0,3}|[ab]{2}x{38}", 0..40_usize, any::<bool>()), 0..80),
         ) {
             let (mut sorted, mut tree) = (Sorted::default(), BTreeMap::new());
             for (name, number, goes) in &steps {
